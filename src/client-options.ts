@@ -1,0 +1,75 @@
+import { z } from "zod";
+import { type EndpointUrl, parseEndpoints } from "./connection/index.ts";
+import { InvalidOptionError } from "./errors/invalid-option-error.ts";
+import { parseOptions } from "./internal/parse-options.ts";
+import { toBytes } from "./model/bytes.ts";
+
+/** Options of an EtcdClient. All may be left out. */
+export interface EtcdClientOptions {
+  /**
+   * The members of the cluster: `http://host:port` or `https://host:port`, not mixed; the port is 2379 when left out.
+   *
+   * @default the environment's ETCD_ENDPOINTS, separated by commas, then http://127.0.0.1:2379
+   */
+  endpoints?: string | readonly string[] | undefined;
+  /** Put before every key and taken off again: the client sees nothing outside of it. @default none */
+  namespace?: string | undefined;
+  /** How long one endpoint may take to connect, in milliseconds, at least 1. @default 2000 */
+  dialTimeoutMs?: number | undefined;
+  /** How long a call may take in all, every attempt included, in milliseconds, at least 1. @default 5000 */
+  requestTimeoutMs?: number | undefined;
+}
+
+export interface ResolvedClientOptions {
+  readonly endpoints: readonly EndpointUrl[];
+  readonly namespace: Uint8Array;
+  readonly dialTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+}
+
+const milliseconds = (fallback: number) =>
+  z
+    .number("must be a number of milliseconds")
+    .min(1, "must be at least 1 ms")
+    .max(2 ** 31 - 1, "must be below 2^31 ms")
+    .default(fallback);
+
+const schema = z.strictObject({
+  endpoints: z
+    .union([z.string(), z.array(z.string())], "must be a URL such as http://127.0.0.1:2379, or a list of such")
+    .optional(),
+  namespace: z.string("must be a string").default(""),
+  dialTimeoutMs: milliseconds(2_000),
+  requestTimeoutMs: milliseconds(5_000),
+});
+
+/**
+ * Validates the options and fills in defaults. No I/O.
+ *
+ * @throws InvalidOptionError that names the first bad option
+ */
+export function resolveClientOptions(
+  options: EtcdClientOptions,
+  env: NodeJS.ProcessEnv = process.env,
+): ResolvedClientOptions {
+  if (typeof options !== "object" || options === null) {
+    throw new InvalidOptionError("EtcdClient", "options", "must be an object");
+  }
+  const { endpoints, namespace, ...rest } = parseOptions("EtcdClient", schema, options);
+  const given = typeof endpoints === "string" ? splitList(endpoints) : (endpoints ?? fromEnvironment(env));
+  return { ...rest, namespace: toBytes(namespace), endpoints: parseEndpoints("EtcdClient", given) };
+}
+
+/** etcdctl also takes `host:port` without a scheme from the environment. */
+function fromEnvironment(env: NodeJS.ProcessEnv): string[] {
+  const listed = splitList(env.ETCD_ENDPOINTS ?? "");
+  if (listed.length === 0) return ["http://127.0.0.1:2379"];
+  return listed.map((endpoint) => (endpoint.includes("://") ? endpoint : `http://${endpoint}`));
+}
+
+function splitList(text: string): string[] {
+  return text
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
+}

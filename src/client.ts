@@ -1,0 +1,194 @@
+import { type EtcdClientOptions, resolveClientOptions } from "./client-options.ts";
+import { type MemberStatus, Protocol } from "./connection/index.ts";
+import { ClientClosedError } from "./errors/client-closed-error.ts";
+import { InvalidOptionError } from "./errors/invalid-option-error.ts";
+import { systemRuntime } from "./internal/runtime.ts";
+import {
+  type DeleteOptions,
+  Kv,
+  type PagedRange,
+  type PutOptions,
+  type RangeOptions,
+  type ReadOptions,
+  type TxnAnswer,
+  type TxnOptions,
+} from "./kv/index.ts";
+import { type GrantLeaseOptions, type Lease, Leases } from "./lease/index.ts";
+import type { BytesLike } from "./model/bytes.ts";
+import type { CallOptions } from "./model/call-options.ts";
+import { type KeyOrRange, toKeyRange } from "./model/key-range.ts";
+import type { KeyValue } from "./model/key-value.ts";
+import { Mirror, type MirrorOptions, Watch, WatchHub, type WatchOptions } from "./watch/index.ts";
+
+/** What one member of the cluster says of itself. */
+export interface EtcdStatus extends MemberStatus {
+  /** The endpoint that was asked, if it was chosen by the caller. */
+  readonly endpoint: string | undefined;
+}
+
+export interface StatusOptions extends CallOptions {
+  /** One of the client's endpoints. @default the one that calls go to at the moment */
+  endpoint?: string | undefined;
+}
+
+/** How long `close()` gives etcd to revoke the leases of this client. */
+const CLOSE_LIMIT_MS = 2_000;
+
+/**
+ * A client of etcd v3. It connects when it is first used, moves between its endpoints by itself, and holds nothing while
+ * nothing is asked of it: a process that only has an idle client ends by itself.
+ *
+ * Every call takes `{ signal, timeoutMs }`: it rejects with `signal.reason` when aborted and never waits past its time.
+ * Calls fail with `UnavailableError`, `EtcdTimeoutError`, `PermissionDeniedError`, `UnauthenticatedError`,
+ * `RequestRefusedError`, `ExhaustedError`, `ProtocolError` or `ClientClosedError`; what else can happen stands with each.
+ *
+ * Reads are repeated on other endpoints within their time. A write is repeated only if it provably was not executed;
+ * otherwise its error has `outcomeUnknown: true`. The outcome of an aborted write is unknown.
+ */
+export class EtcdClient implements AsyncDisposable {
+  readonly #protocol: Protocol;
+  readonly #kv: Kv;
+  readonly #leases: Leases;
+  readonly #hub: WatchHub;
+  readonly #watchParts: { hub: WatchHub; protocol: Protocol; runtime: typeof systemRuntime };
+  #closing: Promise<void> | undefined;
+
+  /** @throws InvalidOptionError that names the option, before any I/O */
+  constructor(options: EtcdClientOptions = {}) {
+    const resolved = resolveClientOptions(options);
+    const runtime = systemRuntime;
+    this.#protocol = new Protocol({ ...resolved, runtime });
+    this.#kv = new Kv(this.#protocol);
+    this.#leases = new Leases(this.#protocol, resolved.dialTimeoutMs, runtime);
+    this.#hub = new WatchHub(this.#protocol, resolved.dialTimeoutMs, runtime);
+    this.#watchParts = { hub: this.#hub, protocol: this.#protocol, runtime };
+  }
+
+  /**
+   * Reads one key; linearizable unless `serializable` is set.
+   *
+   * @returns undefined when there is no such key
+   * @throws CompactedError, FutureRevisionError for a `revision` that etcd no longer or not yet has
+   */
+  async get(key: BytesLike, options?: ReadOptions): Promise<KeyValue | undefined> {
+    return this.#kv.get(key, options);
+  }
+
+  /**
+   * Reads a range of any size, in the order of keys: in pages, all at the revision of the first. `timeoutMs` holds for
+   * each page.
+   *
+   * @throws CompactedError, FutureRevisionError for a `revision` that etcd no longer or not yet has
+   */
+  async range(range: KeyOrRange, options?: RangeOptions): Promise<PagedRange> {
+    return this.#kv.range(range, options);
+  }
+
+  /**
+   * Writes one key. After an error with `outcomeUnknown: true`, or an abort, it may have been written, or be written later.
+   *
+   * @throws LeaseNotFoundError when `lease` is gone: nothing was written
+   */
+  async put(
+    key: BytesLike,
+    value: BytesLike,
+    options?: PutOptions,
+  ): Promise<{ revision: number; previous?: KeyValue }> {
+    return this.#kv.put(key, value, options);
+  }
+
+  /** Deletes a key or a range. After an error with `outcomeUnknown: true`, or an abort, it may have been deleted, or be deleted later. */
+  async delete(
+    range: KeyOrRange,
+    options?: DeleteOptions,
+  ): Promise<{ deleted: number; revision: number; previous: readonly KeyValue[] }> {
+    return this.#kv.delete(range, options);
+  }
+
+  /**
+   * Executes `success` if all compares hold, else `failure`, as one step at one revision. With writes in it: after an error
+   * with `outcomeUnknown: true`, or an abort, it may have been executed, or be executed later. A compare on a modRevision
+   * makes that harmless.
+   *
+   * @throws RequestRefusedError for one key written twice, or more operations than etcd takes (128)
+   */
+  async txn(request: TxnOptions, options?: CallOptions): Promise<TxnAnswer> {
+    return this.#kv.txn(request, options);
+  }
+
+  /**
+   * Grants a lease. It is kept alive until `revoke()` or `close()`, unless `keepAlive: false` makes it detached: never
+   * renewed by us, it outlives the process.
+   *
+   * @param ttlSeconds whole seconds, at least 1; etcd may grant more
+   * @throws InvalidOptionError; ConflictError when a lease with the given `id` exists
+   */
+  async grantLease(ttlSeconds: number, options?: GrantLeaseOptions): Promise<Lease> {
+    this.#checkOpen();
+    return this.#leases.grant(ttlSeconds, options);
+  }
+
+  /**
+   * Follows a key or a range; opens now, not at the first read.
+   *
+   * @throws InvalidOptionError; ClientClosedError
+   */
+  watch(range: KeyOrRange, options: WatchOptions = {}): Watch {
+    this.#checkOpen();
+    return new Watch(this.#watchParts, toKeyRange("watch", range), options);
+  }
+
+  /**
+   * Keeps a local copy of a range true for ever.
+   *
+   * @throws InvalidOptionError; ClientClosedError
+   */
+  mirror(range: KeyOrRange, options: MirrorOptions = {}): Mirror {
+    this.#checkOpen();
+    return new Mirror(this.#watchParts, toKeyRange("mirror", range), options);
+  }
+
+  /** What a member says of itself. A member without a leader answers too. */
+  async status(options: StatusOptions = {}): Promise<EtcdStatus> {
+    const { endpoint } = options;
+    const chosen = endpoint === undefined ? undefined : this.#protocol.endpoints.find(({ url }) => url === endpoint);
+    if (endpoint !== undefined && !chosen) {
+      const known = this.#protocol.endpoints.map(({ url }) => url).join(", ");
+      throw new InvalidOptionError("status", "endpoint", `is not one of this client's: ${known}`);
+    }
+    return { endpoint, ...(await this.#protocol.memberStatus(chosen, options)) };
+  }
+
+  /** The endpoints in use, as URLs. */
+  get endpoints(): readonly string[] {
+    return this.#protocol.endpoints.map(({ url }) => url);
+  }
+
+  get closed(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  /**
+   * Ends watches and mirrors with `ClientClosedError`, revokes the kept-alive leases (not the detached ones), then ends
+   * calls under way and closes all connections. Takes 2 s at most, also when etcd does not answer. Calling it again is
+   * harmless.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#hub.close();
+    await this.#leases.close(CLOSE_LIMIT_MS);
+    this.#protocol.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#closing) throw new ClientClosedError("the client is closed");
+  }
+}

@@ -1,0 +1,32 @@
+import type { Runtime } from "../internal/runtime.ts";
+import type { Endpoint, Lane } from "./endpoint.ts";
+
+/** The order in which endpoints are tried: each lane stays with the one that works and moves on when it fails. */
+export class EndpointSet {
+  readonly all: readonly Endpoint[];
+  readonly #runtime: Runtime;
+  readonly #current: Record<Lane, number>;
+
+  constructor(endpoints: readonly Endpoint[], runtime: Runtime) {
+    this.all = endpoints;
+    this.#runtime = runtime;
+    const first = Math.floor(runtime.random() * endpoints.length);
+    this.#current = { calls: first, streams: first };
+  }
+
+  /** Every endpoint once: the current one first, then the others in turn; those that failed lately come last. */
+  inOrder(lane: Lane, after?: Endpoint): Endpoint[] {
+    const now = this.#runtime.clock.monotonicMs();
+    const first = after ? this.all.indexOf(after) + 1 : this.#current[lane];
+    const turn = this.all.map((_, offset) => this.all[(first + offset) % this.all.length] as Endpoint);
+    const good = turn.filter((endpoint) => endpoint.avoidUntilMs <= now);
+    const doubtful = turn.filter((endpoint) => endpoint.avoidUntilMs > now);
+    doubtful.sort((a, b) => a.avoidUntilMs - b.avoidUntilMs);
+    return [...good, ...doubtful];
+  }
+
+  worked(lane: Lane, endpoint: Endpoint): void {
+    this.#current[lane] = this.all.indexOf(endpoint);
+    endpoint.succeeded();
+  }
+}

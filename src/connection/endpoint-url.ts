@@ -1,0 +1,67 @@
+import { InvalidOptionError } from "../errors/invalid-option-error.ts";
+
+export interface EndpointUrl {
+  /** As the user wrote it: what logs and errors show. */
+  readonly url: string;
+  readonly secure: boolean;
+  /** What grpc-js dials: `dns:host:port`, `ipv4:…` or `ipv6:[…]:port`. */
+  readonly target: string;
+}
+
+/**
+ * Reads `http://host:port` or `https://host:port`; the port may be left out and is 2379 then.
+ *
+ * @throws InvalidOptionError for anything else, without showing credentials that a URL may carry
+ */
+export function parseEndpoint(what: string, endpoint: string): EndpointUrl {
+  const refuse = (problem: string) => new InvalidOptionError(what, "endpoints", problem);
+  if (!/^https?:\/\//.test(endpoint)) {
+    throw refuse(`has ${JSON.stringify(withoutUserInfo(endpoint))}; write it as http://host:2379 or https://host:2379`);
+  }
+  let url: URL;
+  try {
+    url = new URL(endpoint);
+  } catch {
+    throw refuse(`has ${JSON.stringify(withoutUserInfo(endpoint))}, which is not a URL`);
+  }
+  if (url.username !== "" || url.password !== "") {
+    throw refuse("must not carry a user or a password");
+  }
+  if ((url.pathname !== "/" && url.pathname !== "") || url.search !== "" || url.hash !== "") {
+    throw refuse(`has ${JSON.stringify(endpoint)}; an endpoint is a scheme, a host and a port and nothing more`);
+  }
+  if (url.hostname === "") throw refuse(`has ${JSON.stringify(endpoint)}, which names no host`);
+  const secure = url.protocol === "https:";
+  // URL drops a port that is its scheme's own, 80 or 443, so look at the text.
+  const writtenPort = /:(\d+)\/?$/.exec(endpoint)?.[1];
+  const port = url.port !== "" ? url.port : (writtenPort ?? "2379");
+  return {
+    url: `${url.protocol}//${url.hostname}:${port}`,
+    secure,
+    target: `${scheme(url.hostname)}:${url.hostname}:${port}`,
+  };
+}
+
+/** @throws InvalidOptionError for an empty list, a malformed endpoint, or http and https mixed */
+export function parseEndpoints(what: string, endpoints: readonly string[]): EndpointUrl[] {
+  if (endpoints.length === 0) throw new InvalidOptionError(what, "endpoints", "must name at least one endpoint");
+  const parsed = endpoints.map((endpoint) => parseEndpoint(what, endpoint));
+  if (parsed.some(({ secure }) => secure !== parsed[0]?.secure)) {
+    throw new InvalidOptionError(
+      what,
+      "endpoints",
+      "must not mix http and https: one plain connection would give away what the others protect",
+    );
+  }
+  const unique = new Map(parsed.map((endpoint) => [endpoint.target, endpoint]));
+  return [...unique.values()];
+}
+
+function scheme(hostname: string): string {
+  if (hostname.startsWith("[")) return "ipv6";
+  return /^\d+\.\d+\.\d+\.\d+$/.test(hostname) ? "ipv4" : "dns";
+}
+
+function withoutUserInfo(endpoint: string): string {
+  return endpoint.replace(/\/\/[^@/]*@/, "//");
+}

@@ -1,0 +1,108 @@
+import type { Compare } from "../model/compare.ts";
+import type { KeyRange } from "../model/key-range.ts";
+import type { KeyValue } from "../model/key-value.ts";
+import type { LeaseId } from "../model/lease-id.ts";
+import type { Op, OpResult } from "../model/op.ts";
+import type { WatchEvent } from "../model/watch-event.ts";
+
+/** The protocol's messages as the rest of the layer sees them: camelCase, numbers and typed ids, no gRPC. */
+
+export interface RangeRequest {
+  readonly range: KeyRange;
+  readonly revision?: number | undefined;
+  readonly limit?: number | undefined;
+  readonly keysOnly?: boolean | undefined;
+  readonly countOnly?: boolean | undefined;
+  readonly serializable?: boolean | undefined;
+}
+
+export interface RangeResponse {
+  readonly revision: number;
+  readonly kvs: readonly KeyValue[];
+  readonly count: number;
+  readonly more: boolean;
+}
+
+export interface PutRequest {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  readonly lease?: LeaseId | undefined;
+  readonly previous?: boolean | undefined;
+}
+
+export interface PutResponse {
+  readonly revision: number;
+  readonly previous?: KeyValue;
+}
+
+export interface DeleteRangeRequest {
+  readonly range: KeyRange;
+  readonly previous?: boolean | undefined;
+}
+
+export interface DeleteRangeResponse {
+  readonly revision: number;
+  readonly deleted: number;
+  readonly previous: readonly KeyValue[];
+}
+
+export interface TxnRequest {
+  readonly compare: readonly Compare[];
+  readonly success: readonly Op[];
+  readonly failure: readonly Op[];
+}
+
+export interface TxnResponse {
+  readonly revision: number;
+  readonly succeeded: boolean;
+  readonly responses: readonly OpResult[];
+}
+
+export interface LeaseGrantResponse {
+  readonly id: LeaseId;
+  readonly ttlSeconds: number;
+}
+
+export interface LeaseTimeToLiveResponse {
+  /** Whole seconds left; -1 when there is no such lease. */
+  readonly remainingSeconds: number;
+  readonly grantedSeconds: number;
+  readonly keys: readonly Uint8Array[];
+}
+
+export interface LeaseKeepAliveResponse {
+  readonly id: LeaseId;
+  /** 0 or less: there is no such lease. */
+  readonly ttlSeconds: number;
+}
+
+export interface WatchCreateRequest {
+  readonly range: KeyRange;
+  /** Never 0: "now" would be a different moment each time it is sent. */
+  readonly startRevision: number;
+  readonly previous: boolean;
+}
+
+export interface WatchResponse {
+  /** The server's number for the watch; -1 for a watch that was refused. */
+  readonly watchId: string;
+  readonly headerRevision: number;
+  readonly created: boolean;
+  readonly canceled: boolean;
+  readonly cancelReason: string;
+  /** Above 0: the watch was cancelled because its start is compacted. */
+  readonly compactRevision: number;
+  /** More of the same revision follows. */
+  readonly fragment: boolean;
+  readonly events: readonly WatchEvent[];
+}
+
+export interface MemberStatus {
+  readonly memberId: string;
+  readonly version: string;
+  /** The member that leads, as this member sees it; undefined: none. */
+  readonly leaderId: string | undefined;
+  readonly revision: number;
+  readonly raftTerm: number;
+  readonly dbSizeBytes: number;
+}

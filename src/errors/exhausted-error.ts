@@ -1,0 +1,7 @@
+import { EtcdError } from "./etcd-error.ts";
+
+/** etcd has no room: its database quota is used up, or it has too many requests in flight (then retryable). */
+export class ExhaustedError extends EtcdError {
+  override readonly name = "ExhaustedError";
+  readonly code = "ETCD_EXHAUSTED";
+}

@@ -1,0 +1,18 @@
+export { ClientClosedError } from "./client-closed-error.ts";
+export { CompactedError } from "./compacted-error.ts";
+export { ConflictError } from "./conflict-error.ts";
+export { type EtcdErrorCode, errorCodes } from "./error-codes.ts";
+export { EtcdError, type EtcdErrorDetails } from "./etcd-error.ts";
+export { ExhaustedError } from "./exhausted-error.ts";
+export { FutureRevisionError } from "./future-revision-error.ts";
+export { HistoryLostError } from "./history-lost-error.ts";
+export { InvalidOptionError } from "./invalid-option-error.ts";
+export { LeaseLostError } from "./lease-lost-error.ts";
+export { LeaseNotFoundError } from "./lease-not-found-error.ts";
+export { PermissionDeniedError } from "./permission-denied-error.ts";
+export { ProtocolError } from "./protocol-error.ts";
+export { RequestRefusedError } from "./request-refused-error.ts";
+export { EtcdTimeoutError } from "./timeout-error.ts";
+export { UnauthenticatedError } from "./unauthenticated-error.ts";
+export { UnavailableError } from "./unavailable-error.ts";
+export { WatchOverflowError } from "./watch-overflow-error.ts";

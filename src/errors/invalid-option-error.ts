@@ -1,0 +1,19 @@
+import { EtcdError } from "./etcd-error.ts";
+
+/** An option or argument is unknown or has a bad value. Thrown before any I/O. */
+export class InvalidOptionError extends EtcdError {
+  override readonly name = "InvalidOptionError";
+  readonly code = "ETCD_INVALID_OPTION";
+  /** The option or argument that is wrong, as the caller wrote it: `tls.caFile`. */
+  readonly option: string;
+
+  /**
+   * @param what the class or function that was called
+   * @param option the bad option
+   * @param problem continues the sentence "<what>: <option> …"
+   */
+  constructor(what: string, option: string, problem: string) {
+    super(`${what}: ${option} ${problem}`);
+    this.option = option;
+  }
+}

@@ -1,0 +1,37 @@
+import { performance } from "node:perf_hooks";
+
+/** A pending timer; `cancel()` is idempotent. */
+export interface Timer {
+  cancel(): void;
+  /** Lets the process end although the timer is pending. */
+  unref(): Timer;
+}
+
+/** Time as the engines see it: injected, so that rules about time can be tested without waiting. */
+export interface Clock {
+  /** Milliseconds that never run backwards. On Linux they stand still while the machine is suspended. */
+  monotonicMs(): number;
+  /** Milliseconds since the epoch; can jump either way. */
+  wallMs(): number;
+  /** Runs `callback` once, `delayMs` from now. The timer keeps the process alive until it fired or was cancelled. */
+  timer(delayMs: number, callback: () => void): Timer;
+}
+
+/** setTimeout fires at once for anything above 2^31-1 ms. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
+export const systemClock: Clock = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  timer(delayMs, callback) {
+    const handle = setTimeout(callback, Math.min(Math.max(0, delayMs), MAX_DELAY_MS));
+    const timer: Timer = {
+      cancel: () => clearTimeout(handle),
+      unref: () => {
+        handle.unref();
+        return timer;
+      },
+    };
+    return timer;
+  },
+};

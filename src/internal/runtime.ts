@@ -1,0 +1,10 @@
+import { type Clock, systemClock } from "./clock.ts";
+
+/** What the engines need from their surroundings; given at the composition root, replaced in unit tests. */
+export interface Runtime {
+  readonly clock: Clock;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+}
+
+export const systemRuntime: Runtime = { clock: systemClock, random: Math.random };

@@ -1,0 +1,10 @@
+export {
+  type DeleteOptions,
+  Kv,
+  type PutOptions,
+  type RangeOptions,
+  type ReadOptions,
+  type TxnAnswer,
+  type TxnOptions,
+} from "./kv.ts";
+export { type PagedRange, pagedRange } from "./paged-range.ts";

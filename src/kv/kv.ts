@@ -1,0 +1,109 @@
+import type { Protocol } from "../connection/index.ts";
+import { type BytesLike, toValue } from "../model/bytes.ts";
+import type { CallOptions } from "../model/call-options.ts";
+import type { Compare } from "../model/compare.ts";
+import { type KeyOrRange, toKey, toKeyRange } from "../model/key-range.ts";
+import type { KeyValue } from "../model/key-value.ts";
+import { type LeaseRef, toLeaseId } from "../model/lease-id.ts";
+import type { Op, OpResult } from "../model/op.ts";
+import { checkRevision } from "../model/revision.ts";
+import { type PagedRange, pagedRange } from "./paged-range.ts";
+
+export interface ReadOptions extends CallOptions {
+  /** Read the state at this revision. @default the newest */
+  revision?: number | undefined;
+  /**
+   * Let the member that is asked answer from what it has: faster, but it may be behind. @default false: the answer
+   * contains every write that was acknowledged before the call
+   */
+  serializable?: boolean | undefined;
+}
+
+export interface RangeOptions extends ReadOptions {
+  /** At most so many keys. @default all */
+  limit?: number | undefined;
+  /** Leave the values out. @default false */
+  keysOnly?: boolean | undefined;
+  /** Only count; `kvs` stays empty. @default false */
+  countOnly?: boolean | undefined;
+}
+
+export interface PutOptions extends CallOptions {
+  /** The key dies with this lease. @default none: it stays until it is deleted */
+  lease?: LeaseRef | undefined;
+  /** Answer with the state before, too. @default false */
+  previous?: boolean | undefined;
+}
+
+export interface DeleteOptions extends CallOptions {
+  /** Answer with what was deleted, too. @default false */
+  previous?: boolean | undefined;
+}
+
+export interface TxnOptions {
+  /** All must hold for `success` to be executed. @default none: `success` */
+  compare?: readonly Compare[] | undefined;
+  success?: readonly Op[] | undefined;
+  failure?: readonly Op[] | undefined;
+}
+
+export interface TxnAnswer {
+  /** Whether the compares held. */
+  readonly succeeded: boolean;
+  readonly revision: number;
+  /** One for each operation of the branch that was executed, in order. */
+  readonly responses: readonly OpResult[];
+}
+
+/** The calls on keys. EtcdClient hands its own to this; the contract of each stands there. */
+export class Kv {
+  readonly #protocol: Protocol;
+
+  constructor(protocol: Protocol) {
+    this.#protocol = protocol;
+  }
+
+  async get(key: BytesLike, options: ReadOptions = {}): Promise<KeyValue | undefined> {
+    checkRevision("get", "revision", options.revision);
+    const { revision, serializable } = options;
+    const { kvs } = await this.#protocol.range(
+      { range: { start: toKey("get", key) }, revision, serializable },
+      options,
+    );
+    return kvs[0];
+  }
+
+  async range(key: KeyOrRange, options: RangeOptions = {}): Promise<PagedRange> {
+    checkRevision("range", "revision", options.revision);
+    checkRevision("range", "limit", options.limit);
+    const range = toKeyRange("range", key);
+    if (!options.countOnly) return pagedRange(this.#protocol, range, options);
+    const { revision, serializable } = options;
+    const answer = await this.#protocol.range({ range, revision, serializable, countOnly: true }, options);
+    return { kvs: [], revision: revision ?? answer.revision, count: answer.count };
+  }
+
+  async put(
+    key: BytesLike,
+    value: BytesLike,
+    options: PutOptions = {},
+  ): Promise<{ revision: number; previous?: KeyValue }> {
+    const { lease, previous } = options;
+    return this.#protocol.put(
+      { key: toKey("put", key), value: toValue("put", value), lease: lease && toLeaseId(lease), previous },
+      options,
+    );
+  }
+
+  async delete(
+    key: KeyOrRange,
+    options: DeleteOptions = {},
+  ): Promise<{ deleted: number; revision: number; previous: readonly KeyValue[] }> {
+    return this.#protocol.deleteRange({ range: toKeyRange("delete", key), previous: options.previous }, options);
+  }
+
+  async txn(request: TxnOptions, options: CallOptions = {}): Promise<TxnAnswer> {
+    const { compare = [], success = [], failure = [] } = request;
+    return this.#protocol.txn({ compare, success, failure }, options);
+  }
+}

@@ -1,0 +1,116 @@
+import type { Protocol } from "../connection/index.ts";
+import { LeaseLostError } from "../errors/lease-lost-error.ts";
+import { LeaseNotFoundError } from "../errors/lease-not-found-error.ts";
+import type { Clock } from "../internal/clock.ts";
+import { toText } from "../model/bytes.ts";
+import type { CallOptions } from "../model/call-options.ts";
+import type { LeaseId } from "../model/lease-id.ts";
+import { deadlineSignal } from "./deadline-signal.ts";
+import type { Lease, LeaseTimeToLive } from "./lease.ts";
+import { LeaseDeadline } from "./lease-deadline.ts";
+
+export interface HeldLeaseParts {
+  readonly id: LeaseId;
+  readonly ttlSeconds: number;
+  readonly renewEveryMs: number;
+  readonly protocol: Protocol;
+  readonly clock: Clock;
+  /** Never renewed, and left to etcd when its time is over. */
+  readonly detached: boolean;
+  /** Takes the lease out of renewal. */
+  forget(id: LeaseId): void;
+  /** Asks for a renewal now. */
+  renewSoon(id: LeaseId): void;
+  revokeInBackground(id: LeaseId): void;
+}
+
+/** A lease in the hands of its owner: held until it is lost, revoked or abandoned, and never held again after that. */
+export class HeldLease implements Lease {
+  readonly id: LeaseId;
+  readonly ttlSeconds: number;
+  readonly renewEveryMs: number;
+  readonly deadline: LeaseDeadline;
+  readonly signal: AbortSignal;
+  readonly #parts: HeldLeaseParts;
+  readonly #controller = new AbortController();
+  #over = false;
+  #gone: Promise<void> | undefined;
+
+  constructor(parts: HeldLeaseParts) {
+    this.id = parts.id;
+    this.ttlSeconds = parts.ttlSeconds;
+    this.renewEveryMs = parts.renewEveryMs;
+    this.#parts = parts;
+    this.deadline = new LeaseDeadline(parts.clock);
+    this.signal = deadlineSignal(this.#controller, () => this.#lostNow());
+  }
+
+  remainingMs(): number {
+    if (this.#lostNow() || this.#over) return 0;
+    return this.#parts.detached ? this.deadline.remainingByEitherClockMs() : this.deadline.remainingMs();
+  }
+
+  async timeToLive(options?: CallOptions): Promise<LeaseTimeToLive> {
+    const { remainingSeconds, grantedSeconds, keys } = await this.#parts.protocol.leaseTimeToLive(
+      this.id,
+      true,
+      options,
+    );
+    if (remainingSeconds < 0) throw new LeaseNotFoundError(`there is no lease ${this.id}`);
+    return { remainingSeconds, grantedSeconds, keys: keys.map(toText) };
+  }
+
+  revoke(options?: CallOptions): Promise<void> {
+    this.#gone ??= this.#revoke(options);
+    return this.#gone;
+  }
+
+  abandon(cause?: unknown): void {
+    this.lose(new LeaseLostError(`lease ${this.id} was given up`, { cause }));
+  }
+
+  /** It is gone, or cannot be proven to be there: renewal stops first, then whoever uses it is told, then etcd is rid of it. */
+  lose(error: LeaseLostError): void {
+    if (this.#over) return;
+    this.#end(error);
+    this.#parts.revokeInBackground(this.id);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.revoke();
+  }
+
+  #end(error: LeaseLostError): void {
+    this.#over = true;
+    this.#parts.forget(this.id);
+    this.#controller.abort(error);
+  }
+
+  async #revoke(options: CallOptions | undefined): Promise<void> {
+    if (!this.#over) this.#end(new LeaseLostError(`lease ${this.id} was revoked by its owner`));
+    try {
+      await this.#parts.protocol.leaseRevoke(this.id, options);
+    } catch (error) {
+      if (error instanceof LeaseNotFoundError) return;
+      this.#parts.revokeInBackground(this.id);
+      throw error;
+    }
+  }
+
+  /** The clock decides, not the timers: they may be late. Past the deadline it ends the lease; in mere doubt it returns the doubt. */
+  #lostNow(): LeaseLostError | undefined {
+    if (this.#over) return undefined;
+    if (this.#parts.detached) {
+      if (this.deadline.remainingByEitherClockMs() > 0) return undefined;
+      this.#end(new LeaseLostError(`lease ${this.id} is past its ${this.ttlSeconds} s`));
+      return undefined;
+    }
+    if (this.deadline.hasPassed()) {
+      this.lose(new LeaseLostError(`lease ${this.id} was not renewed within its ${this.ttlSeconds} s`));
+      return undefined;
+    }
+    if (!this.deadline.suspended()) return undefined;
+    this.#parts.renewSoon(this.id);
+    return new LeaseLostError(`lease ${this.id} is in doubt: the machine seems to have been suspended`);
+  }
+}

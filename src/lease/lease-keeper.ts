@@ -1,0 +1,229 @@
+import type { LeaseKeepAliveResponse, Protocol, StreamEndpoint } from "../connection/index.ts";
+import type { EtcdError } from "../errors/etcd-error.ts";
+import { LeaseLostError } from "../errors/lease-lost-error.ts";
+import { Backoff } from "../internal/backoff.ts";
+import type { Timer } from "../internal/clock.ts";
+import { log } from "../internal/log.ts";
+import type { Runtime } from "../internal/runtime.ts";
+import type { LeaseId } from "../model/lease-id.ts";
+import type { HeldLease } from "./held-lease.ts";
+import { type SendTime, sendTime } from "./lease-deadline.ts";
+import { RenewalStream } from "./renewal-stream.ts";
+
+const debug = log("lease");
+
+/** Timers closer together than this are one. */
+const SMALLEST_STEP_MS = 20;
+/** Streams that were left behind and may still answer. */
+const MOST_RETIRED = 4;
+
+interface Kept {
+  readonly lease: HeldLease;
+  renewAtMs: number;
+}
+
+/**
+ * Renews every kept-alive lease of a client.
+ *
+ * ```
+ *   held ──due──▶ asked on the primary stream ──answer, TTL > 0──▶ held, deadline moved on
+ *    │                    │      └────answer, TTL ≤ 0────────────▶ lost
+ *    │                    └──no answer for min(1 s, TTL/6)───────▶ a new primary on the next endpoint gets all that is
+ *    │                                                             unanswered; the old one may still answer
+ *    └──own deadline passes──────────────────────────────────────▶ lost
+ * ```
+ *
+ * A renewal that waits in a follower for a dead leader blocks its stream for seconds, and with it every lease on it: so a
+ * silent stream is left at once, but not closed before the lease's fate is known. A broken stream, or "no leader", says
+ * nothing about the lease. One timer for all leases; no stream and no timer when there are none.
+ */
+export class LeaseKeeper {
+  readonly #protocol: Protocol;
+  readonly #runtime: Runtime;
+  readonly #dialLimitMs: number;
+  readonly #kept = new Map<LeaseId, Kept>();
+  readonly #retired = new Set<RenewalStream>();
+  readonly #backoff: Backoff;
+  #primary: RenewalStream | undefined;
+  #lastEndpoint: StreamEndpoint | undefined;
+  #openAtMs = 0;
+  #timer: Timer | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+
+  constructor(protocol: Protocol, dialLimitMs: number, runtime: Runtime) {
+    this.#protocol = protocol;
+    this.#dialLimitMs = dialLimitMs;
+    this.#runtime = runtime;
+    this.#backoff = new Backoff(runtime, { initialMs: 30, maxMs: 1_000 });
+  }
+
+  keep(lease: HeldLease, renewAtMs: number): void {
+    this.#kept.set(lease.id, { lease, renewAtMs });
+    this.#wakeAt(Math.min(renewAtMs, lease.deadline.atMs));
+  }
+
+  /** Takes the lease out of renewal. */
+  forget(id: LeaseId): void {
+    if (!this.#kept.delete(id)) return;
+    for (const stream of this.#streams()) stream.forget(id);
+    if (this.#kept.size === 0) this.close();
+  }
+
+  /** Renews this lease now: something made its owner doubt. */
+  renewSoon(id: LeaseId): void {
+    const kept = this.#kept.get(id);
+    if (!kept) return;
+    kept.renewAtMs = Math.min(kept.renewAtMs, this.#runtime.clock.monotonicMs());
+    this.#wakeAt(kept.renewAtMs);
+  }
+
+  get leases(): HeldLease[] {
+    return [...this.#kept.values()].map(({ lease }) => lease);
+  }
+
+  close(): void {
+    this.#kept.clear();
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    for (const stream of this.#streams()) stream.close();
+    this.#primary = undefined;
+    this.#retired.clear();
+  }
+
+  /** Looks at every lease once: ends what is past its deadline, renews what is due, leaves a stream that does not answer. */
+  #look(): void {
+    const now = this.#runtime.clock.monotonicMs();
+    const lateMs = now - this.#timerAtMs;
+    this.#timer = undefined;
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    if (lateMs > 250) debug("the event loop was blocked for about %d ms", Math.round(lateMs));
+    for (const { lease } of [...this.#kept.values()]) {
+      if (!lease.deadline.hasPassed()) continue;
+      const stall = lateMs > 250 ? `; the event loop was blocked for about ${Math.round(lateMs)} ms` : "";
+      lease.lose(new LeaseLostError(`lease ${lease.id} was not renewed within its ${lease.ttlSeconds} s${stall}`));
+    }
+    if (this.#primaryIsSilent(now)) this.#leavePrimary();
+    this.#renewDue(now);
+    this.#schedule();
+  }
+
+  #renewDue(now: number): void {
+    const due = [...this.#kept.values()].filter(
+      ({ lease, renewAtMs }) => renewAtMs <= now || lease.deadline.suspended(),
+    );
+    if (due.length === 0) return;
+    if (!this.#primary && now < this.#openAtMs) return;
+    due.sort((a, b) => a.lease.deadline.atMs - b.lease.deadline.atMs);
+    const primary = this.#openPrimary();
+    for (const { lease } of due) primary.renew(lease.id);
+  }
+
+  #openPrimary(): RenewalStream {
+    if (this.#primary) return this.#primary;
+    const endpoint = this.#protocol.streamEndpoints(this.#lastEndpoint)[0] as StreamEndpoint;
+    debug("renewing on %s", endpoint.url);
+    this.#primary = new RenewalStream(this.#protocol, endpoint, this.#dialLimitMs, {
+      mark: () => sendTime(this.#runtime.clock),
+      answered: (stream, response, sent) => this.#answered(stream, response, sent),
+      ended: (stream, error) => this.#ended(stream, error),
+    });
+    return this.#primary;
+  }
+
+  #primaryIsSilent(now: number): boolean {
+    for (const [id, { askedMs }] of this.#primary?.unanswered ?? []) {
+      const kept = this.#kept.get(id);
+      if (kept && now >= askedMs + silenceLimitMs(kept.lease)) return true;
+    }
+    return false;
+  }
+
+  /** What is unanswered there is asked again elsewhere; the stream stays for a while, for it may still answer. */
+  #leavePrimary(): void {
+    const silent = this.#primary;
+    if (!silent) return;
+    debug("no answer from %s, trying the next endpoint", silent.endpoint.url);
+    this.#protocol.streamFailed(silent.endpoint, "silent");
+    this.#lastEndpoint = silent.endpoint;
+    this.#primary = undefined;
+    this.#retired.add(silent);
+    if (this.#retired.size > MOST_RETIRED) {
+      const [oldest] = this.#retired;
+      if (oldest) this.#drop(oldest);
+    }
+    const next = this.#openPrimary();
+    for (const id of silent.unanswered.keys()) if (this.#kept.has(id)) next.renew(id);
+  }
+
+  #answered(stream: RenewalStream, response: LeaseKeepAliveResponse, sent: SendTime): void {
+    if (stream === this.#primary) {
+      this.#protocol.streamWorked(stream.endpoint);
+      this.#lastEndpoint = undefined;
+      this.#backoff.succeeded();
+    } else if (stream.unanswered.size === 0) {
+      this.#drop(stream);
+    }
+    const kept = this.#kept.get(response.id);
+    if (!kept) return;
+    if (response.ttlSeconds <= 0) {
+      kept.lease.lose(new LeaseLostError(`lease ${response.id} is not known to etcd any more`));
+      return;
+    }
+    kept.lease.deadline.acknowledged(sent, response.ttlSeconds);
+    kept.renewAtMs = sent.monotonicMs + kept.lease.renewEveryMs;
+    this.#wakeAt(kept.renewAtMs);
+  }
+
+  #ended(stream: RenewalStream, error: EtcdError): void {
+    debug("the stream on %s ended: %s", stream.endpoint.url, error.message);
+    this.#protocol.streamFailed(stream.endpoint, "broken");
+    const now = this.#runtime.clock.monotonicMs();
+    for (const id of stream.unanswered.keys()) {
+      const kept = this.#kept.get(id);
+      if (kept) kept.renewAtMs = Math.min(kept.renewAtMs, now);
+    }
+    if (stream === this.#primary) {
+      this.#primary = undefined;
+      this.#lastEndpoint = stream.endpoint;
+      this.#openAtMs = now + this.#backoff.nextMs();
+    }
+    this.#retired.delete(stream);
+    this.#schedule();
+  }
+
+  #drop(stream: RenewalStream): void {
+    this.#retired.delete(stream);
+    stream.close();
+  }
+
+  #schedule(): void {
+    const now = this.#runtime.clock.monotonicMs();
+    for (const { lease, renewAtMs } of this.#kept.values()) {
+      this.#wakeAt(lease.deadline.atMs);
+      const asked = this.#primary?.unanswered.get(lease.id);
+      if (asked) this.#wakeAt(asked.askedMs + silenceLimitMs(lease));
+      else this.#wakeAt(this.#primary ? renewAtMs : Math.max(renewAtMs, this.#openAtMs));
+      // A suspended machine shows only in the wall clock, so look at it often enough to renew in good time.
+      this.#wakeAt(now + lease.renewEveryMs);
+    }
+  }
+
+  #wakeAt(atMs: number): void {
+    if (this.#kept.size === 0 || atMs >= this.#timerAtMs) return;
+    const now = this.#runtime.clock.monotonicMs();
+    const atLeast = Math.max(atMs, now + (this.#timer ? SMALLEST_STEP_MS : 0));
+    if (atLeast >= this.#timerAtMs) return;
+    this.#timer?.cancel();
+    this.#timerAtMs = atLeast;
+    this.#timer = this.#runtime.clock.timer(atLeast - now, () => this.#look());
+  }
+
+  #streams(): RenewalStream[] {
+    return this.#primary ? [this.#primary, ...this.#retired] : [...this.#retired];
+  }
+}
+
+function silenceLimitMs(lease: HeldLease): number {
+  return Math.min(1_000, (lease.ttlSeconds * 1_000) / 6);
+}

@@ -1,0 +1,43 @@
+import type { CallOptions } from "../model/call-options.ts";
+import type { LeaseId } from "../model/lease-id.ts";
+
+/** What etcd says of a lease. */
+export interface LeaseTimeToLive {
+  /** Whole seconds left. */
+  readonly remainingSeconds: number;
+  readonly grantedSeconds: number;
+  /** The keys that die with it. */
+  readonly keys: readonly string[];
+}
+
+/**
+ * A lease that this process holds: keys put with it are deleted by etcd when it ends.
+ *
+ * Guaranteed: `signal` aborts no later than etcd expires the lease, whatever happens to this process, the network or
+ * etcd, and reading `signal.aborted` compares the clock at that moment.
+ *
+ * Not guaranteed: that etcd expires the lease *at* its TTL. A leader change in etcd gives every lease its whole TTL again,
+ * so the TTL is a minimum. And code that does not look at the signal can act after the lease is gone: what must not happen
+ * then belongs into a txn with a compare.
+ */
+export interface Lease extends AsyncDisposable {
+  readonly id: LeaseId;
+  /** As granted: etcd rounds a TTL that is too short for it up. */
+  readonly ttlSeconds: number;
+  /** Aborts with a `LeaseLostError` when the lease is lost, expired or revoked. */
+  readonly signal: AbortSignal;
+  /** How long the lease is certain to live unless somebody revokes it, in milliseconds; 0 once it is lost or in doubt. */
+  remainingMs(): number;
+  /** @throws LeaseNotFoundError when there is no such lease any more */
+  timeToLive(options?: CallOptions): Promise<LeaseTimeToLive>;
+  /**
+   * Ends the lease, and with it its keys. Renewal stops at once. When etcd does not answer in time this rejects, and the
+   * revocation is repeated in the background until etcd confirms it or the client is closed. Calling it again is harmless.
+   */
+  revoke(options?: CallOptions): Promise<void>;
+  /**
+   * Gives the lease up without waiting: `signal` aborts with a `LeaseLostError`, renewal stops, and it is revoked in the
+   * background. For owners who learn by other means that what the lease protected is gone.
+   */
+  abandon(cause?: unknown): void;
+}

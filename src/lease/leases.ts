@@ -1,0 +1,133 @@
+import type { Protocol } from "../connection/index.ts";
+import { ClientClosedError } from "../errors/client-closed-error.ts";
+import { ConflictError } from "../errors/conflict-error.ts";
+import { EtcdError } from "../errors/etcd-error.ts";
+import { InvalidOptionError } from "../errors/invalid-option-error.ts";
+import { within } from "../internal/abort.ts";
+import type { Runtime } from "../internal/runtime.ts";
+import type { CallOptions } from "../model/call-options.ts";
+import { type LeaseId, randomLeaseId } from "../model/lease-id.ts";
+import { HeldLease } from "./held-lease.ts";
+import type { Lease } from "./lease.ts";
+import { sendTime } from "./lease-deadline.ts";
+import { LeaseKeeper } from "./lease-keeper.ts";
+import { LeaseRevoker } from "./lease-revoker.ts";
+
+/** etcd's own limit (lease/lessor.go). */
+const LARGEST_TTL_SECONDS = 9_000_000_000;
+
+export interface GrantLeaseOptions extends CallOptions {
+  /**
+   * Renew it until `revoke()` or `close()`. `false` makes a *detached* lease: never renewed by us, not revoked by
+   * `close()`, it outlives the process. @default true
+   */
+  keepAlive?: boolean | undefined;
+  /** Seconds between renewals; above 0 and below the TTL. @default a third of the granted TTL */
+  renewEverySeconds?: number | undefined;
+  /** An id of the caller's choosing. @default random */
+  id?: LeaseId | undefined;
+}
+
+/** Grants leases and holds the kept-alive ones of a client. */
+export class Leases {
+  readonly #protocol: Protocol;
+  readonly #runtime: Runtime;
+  readonly #keeper: LeaseKeeper;
+  readonly #revoker: LeaseRevoker;
+  readonly #granting = new Set<Promise<Lease>>();
+  #closing: { limitMs: number } | undefined;
+
+  constructor(protocol: Protocol, dialTimeoutMs: number, runtime: Runtime) {
+    this.#protocol = protocol;
+    this.#runtime = runtime;
+    this.#keeper = new LeaseKeeper(protocol, dialTimeoutMs, runtime);
+    this.#revoker = new LeaseRevoker(protocol, runtime);
+  }
+
+  grant(ttlSeconds: number, options: GrantLeaseOptions = {}): Promise<Lease> {
+    const granting = this.#grantLease(ttlSeconds, options);
+    this.#granting.add(granting);
+    return granting.finally(() => this.#granting.delete(granting));
+  }
+
+  /** Revokes every kept-alive lease, also those that are being granted, giving etcd `limitMs` for it. */
+  async close(limitMs: number): Promise<void> {
+    this.#closing = { limitMs };
+    const held = this.#keeper.leases;
+    this.#keeper.close();
+    this.#revoker.close();
+    const revoking = held.map((lease) => lease.revoke({ timeoutMs: limitMs }));
+    const all = Promise.allSettled([...revoking, ...this.#granting]);
+    await within(this.#runtime.clock, all, limitMs, () => undefined).catch(() => {});
+  }
+
+  async #grantLease(ttlSeconds: number, options: GrantLeaseOptions): Promise<Lease> {
+    checkTtl(ttlSeconds);
+    const { keepAlive = true, renewEverySeconds, id = randomLeaseId(this.#runtime.random) } = options;
+    checkRenewal(renewEverySeconds, ttlSeconds);
+    const sent = sendTime(this.#runtime.clock);
+    const granted = await this.#askFor(id, ttlSeconds, options);
+    const lease = new HeldLease({
+      id,
+      ttlSeconds: granted,
+      renewEveryMs: (renewEverySeconds ?? granted / 3) * 1_000,
+      protocol: this.#protocol,
+      clock: this.#runtime.clock,
+      forget: (lost) => this.#keeper.forget(lost),
+      renewSoon: (doubtful) => this.#keeper.renewSoon(doubtful),
+      revokeInBackground: (lost) => this.#revoker.revokeInBackground(lost),
+      detached: !keepAlive,
+    });
+    lease.deadline.acknowledged(sent, granted);
+    if (this.#closing && keepAlive) {
+      await lease.revoke({ timeoutMs: this.#closing.limitMs });
+      throw new ClientClosedError("the client was closed while the lease was granted");
+    }
+    if (keepAlive) this.#keeper.keep(lease, sent.monotonicMs + lease.renewEveryMs);
+    else this.#endAtDeadline(lease);
+    return lease;
+  }
+
+  async #askFor(id: LeaseId, ttlSeconds: number, options: GrantLeaseOptions): Promise<number> {
+    const call = { signal: options.signal, timeoutMs: options.timeoutMs };
+    try {
+      return (await this.#protocol.leaseGrant(id, ttlSeconds, call)).ttlSeconds;
+    } catch (error) {
+      // Ours: the id is random, or an earlier attempt of this very call went through.
+      if (error instanceof ConflictError && (options.id === undefined || error.outcomeUnknown)) {
+        const { grantedSeconds } = await this.#protocol.leaseTimeToLive(id, false, call);
+        if (grantedSeconds > 0) return grantedSeconds;
+      }
+      const maybeGranted = error instanceof EtcdError ? error.outcomeUnknown : true;
+      if (maybeGranted && options.id === undefined) this.#revoker.revokeInBackground(id);
+      throw error;
+    }
+  }
+
+  /** A detached lease ends by the clock alone. Its timer never keeps the process alive. */
+  #endAtDeadline(lease: HeldLease): void {
+    const { clock } = this.#runtime;
+    const look = () => {
+      if (!lease.signal.aborted) clock.timer(lease.deadline.atMs - clock.monotonicMs(), look).unref();
+    };
+    look();
+  }
+}
+
+function checkTtl(ttlSeconds: number): void {
+  if (Number.isInteger(ttlSeconds) && ttlSeconds >= 1 && ttlSeconds <= LARGEST_TTL_SECONDS) return;
+  throw new InvalidOptionError(
+    "grantLease",
+    "ttlSeconds",
+    `must be a whole number of seconds from 1 to ${LARGEST_TTL_SECONDS}, not ${String(ttlSeconds)}`,
+  );
+}
+
+function checkRenewal(renewEverySeconds: number | undefined, ttlSeconds: number): void {
+  if (renewEverySeconds === undefined || (renewEverySeconds > 0 && renewEverySeconds < ttlSeconds)) return;
+  throw new InvalidOptionError(
+    "grantLease",
+    "renewEverySeconds",
+    `must be above 0 and below ttlSeconds (${ttlSeconds}), not ${String(renewEverySeconds)}`,
+  );
+}

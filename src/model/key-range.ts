@@ -1,0 +1,76 @@
+import { InvalidOptionError } from "../errors/invalid-option-error.ts";
+import { type BytesLike, toBytes } from "./bytes.ts";
+
+/** All keys from `start` up to, but without, `end`; exactly `start` when there is no `end`; up to the last key when `end` is a single zero byte. */
+export interface KeyRange {
+  readonly start: Uint8Array;
+  readonly end?: Uint8Array;
+}
+
+/** Where the contract of a call says "a key or a range". */
+export type KeyOrRange = BytesLike | KeyRange;
+
+/** etcd reads a range end of a single zero byte as "to the last key". */
+export const toTheLastKey: Uint8Array = new Uint8Array([0]);
+
+/**
+ * All keys that begin with `keyPrefix`, literally: `prefix("svc")` has `svc2/a` in it, `prefix("svc/")` has not.
+ *
+ * @throws InvalidOptionError for an empty prefix; `allKeys()` says that on purpose
+ */
+export function prefix(keyPrefix: BytesLike): KeyRange {
+  const start = toBytes(keyPrefix);
+  if (start.length === 0)
+    throw new InvalidOptionError("prefix", "keyPrefix", "must not be empty; allKeys() means every key");
+  return { start, end: endOfPrefix(start) };
+}
+
+/**
+ * All keys from `start` up to, but without, `end`.
+ *
+ * @throws InvalidOptionError if either is empty or `end` is not above `start`
+ */
+export function keyRange(start: BytesLike, end: BytesLike): KeyRange {
+  const range = { start: toBytes(start), end: toBytes(end) };
+  if (range.start.length === 0) throw new InvalidOptionError("keyRange", "start", "must not be empty");
+  if (Buffer.compare(range.start, range.end) >= 0)
+    throw new InvalidOptionError("keyRange", "end", "must be above start");
+  return range;
+}
+
+/** Every key there is. */
+export function allKeys(): KeyRange {
+  return { start: new Uint8Array([0]), end: toTheLastKey };
+}
+
+/** @throws InvalidOptionError for an empty key */
+export function toKeyRange(what: string, input: KeyOrRange): KeyRange {
+  if (typeof input === "string" || input instanceof Uint8Array) return { start: toKey(what, input) };
+  if (typeof input === "object" && input !== null && input.start instanceof Uint8Array) return input;
+  throw new InvalidOptionError(
+    what,
+    "key",
+    "must be a string, bytes, or a range made by prefix(), keyRange() or allKeys()",
+  );
+}
+
+/** @throws InvalidOptionError for an empty key */
+export function toKey(what: string, key: BytesLike): Uint8Array {
+  if (typeof key !== "string" && !(key instanceof Uint8Array))
+    throw new InvalidOptionError(what, "key", "must be a string or bytes");
+  const bytes = toBytes(key);
+  if (bytes.length === 0) throw new InvalidOptionError(what, "key", "must not be empty");
+  return bytes;
+}
+
+/** The smallest key above all keys with this prefix. */
+export function endOfPrefix(start: Uint8Array): Uint8Array {
+  for (let last = start.length - 1; last >= 0; last--) {
+    const byte = start[last] ?? 0;
+    if (byte === 0xff) continue;
+    const end = start.slice(0, last + 1);
+    end[last] = byte + 1;
+    return end;
+  }
+  return toTheLastKey;
+}

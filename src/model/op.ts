@@ -1,0 +1,117 @@
+import { type BytesLike, toValue } from "./bytes.ts";
+import type { Compare } from "./compare.ts";
+import { type KeyOrRange, type KeyRange, toKey, toKeyRange } from "./key-range.ts";
+import type { KeyValue } from "./key-value.ts";
+import { type LeaseId, type LeaseRef, toLeaseId } from "./lease-id.ts";
+
+/** One operation of a txn. */
+export type Op = PutOp | RangeOp | DeleteOp | TxnOp;
+
+export interface PutOp {
+  readonly type: "put";
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  readonly lease?: LeaseId | undefined;
+  readonly previous?: boolean | undefined;
+}
+
+export interface RangeOp {
+  readonly type: "range";
+  readonly range: KeyRange;
+  /** Read the state at this revision; the newest when left out. */
+  readonly revision?: number | undefined;
+  /** At most so many keys; all when left out. */
+  readonly limit?: number | undefined;
+  readonly keysOnly?: boolean | undefined;
+  readonly countOnly?: boolean | undefined;
+  readonly serializable?: boolean | undefined;
+}
+
+export interface DeleteOp {
+  readonly type: "delete";
+  readonly range: KeyRange;
+  readonly previous?: boolean | undefined;
+}
+
+export interface TxnOp {
+  readonly type: "txn";
+  readonly compare: readonly Compare[];
+  readonly success: readonly Op[];
+  readonly failure: readonly Op[];
+}
+
+/** What one operation of a txn answered, in the order of the operations. */
+export type OpResult = PutResult | RangeResult | DeleteResult | NestedTxnResult;
+
+export interface PutResult {
+  readonly type: "put";
+  readonly previous?: KeyValue;
+}
+
+export interface RangeResult {
+  readonly type: "range";
+  readonly kvs: readonly KeyValue[];
+  /** How many keys the range holds, also when `limit` cut the list. */
+  readonly count: number;
+  readonly more: boolean;
+}
+
+export interface DeleteResult {
+  readonly type: "delete";
+  readonly deleted: number;
+  /** What was deleted, if it was asked for. */
+  readonly previous: readonly KeyValue[];
+}
+
+export interface NestedTxnResult {
+  readonly type: "txn";
+  readonly succeeded: boolean;
+  readonly responses: readonly OpResult[];
+}
+
+/** `lease`: the key dies with it. `previous`: the answer has the state before. */
+export function putOp(
+  key: BytesLike,
+  value: BytesLike,
+  options: { lease?: LeaseRef | undefined; previous?: boolean } = {},
+): PutOp {
+  const { lease, previous } = options;
+  return {
+    type: "put",
+    key: toKey("putOp", key),
+    value: toValue("putOp", value),
+    lease: lease && toLeaseId(lease),
+    previous,
+  };
+}
+
+/** Reads one key. */
+export function getOp(key: BytesLike, options: { revision?: number; serializable?: boolean } = {}): RangeOp {
+  return { type: "range", range: { start: toKey("getOp", key) }, ...options };
+}
+
+/** Reads a range in one answer, without paging. */
+export function rangeOp(
+  key: KeyOrRange,
+  options: { revision?: number; limit?: number; keysOnly?: boolean; countOnly?: boolean; serializable?: boolean } = {},
+): RangeOp {
+  return { type: "range", range: toKeyRange("rangeOp", key), ...options };
+}
+
+export function deleteOp(key: KeyOrRange, options: { previous?: boolean } = {}): DeleteOp {
+  return { type: "delete", range: toKeyRange("deleteOp", key), ...options };
+}
+
+/** A txn within a txn. */
+export function txnOp(request: {
+  compare?: readonly Compare[];
+  success?: readonly Op[];
+  failure?: readonly Op[];
+}): TxnOp {
+  return {
+    type: "txn",
+    compare: request.compare ?? [],
+    success: request.success ?? [],
+    failure: request.failure ?? [],
+  };
+}

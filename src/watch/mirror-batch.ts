@@ -1,0 +1,95 @@
+import type { KeyValue } from "../model/key-value.ts";
+import type { WatchEvent } from "../model/watch-event.ts";
+
+/**
+ * One step of a mirrored range. Apply `deletes` first, then `puts`: a key that was deleted and made again stands in both,
+ * with its old state in `deletes` and its new one in `puts`.
+ */
+export interface MirrorBatch {
+  /**
+   * `snapshot`: the first of an iteration, all entries as puts. `changes`: what happened since. `resynced`: the
+   * difference between what this reader last saw and the state now, after a list read anew or a reader that lagged.
+   */
+  readonly type: "snapshot" | "changes" | "resynced";
+  /** The entries are as etcd had them at this revision. */
+  readonly revision: number;
+  readonly puts: readonly KeyValue[];
+  /** The last state that was seen of each deleted key. */
+  readonly deletes: readonly KeyValue[];
+}
+
+export type Entries = Map<string, KeyValue>;
+
+/**
+ * What an entry is kept under: its key as text. A key that is not UTF-8 has no text of its own, so it stands under U+FFFD
+ * and its bytes in hex: two keys never share a place.
+ */
+export function entryName(kv: KeyValue): string {
+  return kv.key.includes("\ufffd") ? `\ufffd${Buffer.from(kv.keyBytes).toString("hex")}` : kv.key;
+}
+
+/** Applies events in place and returns what they came to: each key that was deleted, and the new state of each that is there. */
+export function applyEvents(entries: Entries, events: readonly WatchEvent[]): Pick<MirrorBatch, "puts" | "deletes"> {
+  const puts = new Map<string, KeyValue>();
+  const deletes = new Map<string, KeyValue>();
+  for (const { type, kv } of events) {
+    const name = entryName(kv);
+    if (type === "put") {
+      entries.set(name, kv);
+      puts.set(name, kv);
+      continue;
+    }
+    const last = entries.get(name);
+    entries.delete(name);
+    puts.delete(name);
+    if (last && !deletes.has(name)) deletes.set(name, last);
+  }
+  return { puts: [...puts.values()], deletes: [...deletes.values()] };
+}
+
+/** The exact difference between two states. Not only keys and values count: a key that was made anew is another one. */
+export function difference(
+  before: ReadonlyMap<string, KeyValue>,
+  after: ReadonlyMap<string, KeyValue>,
+  same: (a: KeyValue, b: KeyValue) => boolean,
+): Pick<MirrorBatch, "puts" | "deletes"> {
+  const puts: KeyValue[] = [];
+  const deletes: KeyValue[] = [];
+  for (const [name, old] of before) {
+    const now = after.get(name);
+    if (!now || now.createRevision !== old.createRevision) deletes.push(old);
+  }
+  for (const [name, now] of after) {
+    const old = before.get(name);
+    if (!old || !same(old, now)) puts.push(now);
+  }
+  return { puts, deletes };
+}
+
+/** One step that comes to the same as all of `batches`, for a reader that has seen everything before them. */
+export function mergeBatches(batches: readonly MirrorBatch[]): MirrorBatch {
+  const puts = new Map<string, KeyValue>();
+  const deletes = new Map<string, KeyValue>();
+  const fresh = new Set<string>();
+  for (const batch of batches) {
+    for (const kv of batch.deletes) {
+      const name = entryName(kv);
+      puts.delete(name);
+      // Made and deleted while the reader lagged: it never knew the key.
+      if (fresh.delete(name)) continue;
+      if (!deletes.has(name)) deletes.set(name, kv);
+    }
+    for (const kv of batch.puts) {
+      const name = entryName(kv);
+      if (batch.type === "changes" && kv.version === 1 && !puts.has(name) && !deletes.has(name)) fresh.add(name);
+      puts.set(name, kv);
+    }
+  }
+  const snapshot = batches[0]?.type === "snapshot";
+  return {
+    type: snapshot ? "snapshot" : "resynced",
+    revision: batches.at(-1)?.revision ?? 0,
+    puts: [...puts.values()],
+    deletes: snapshot ? [] : [...deletes.values()],
+  };
+}

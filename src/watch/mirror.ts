@@ -1,0 +1,277 @@
+import type { Protocol } from "../connection/index.ts";
+import { ClientClosedError } from "../errors/client-closed-error.ts";
+import { CompactedError } from "../errors/compacted-error.ts";
+import { EtcdError } from "../errors/etcd-error.ts";
+import { HistoryLostError } from "../errors/history-lost-error.ts";
+import { onAbort } from "../internal/abort.ts";
+import { AsyncQueue } from "../internal/async-queue.ts";
+import { Backoff } from "../internal/backoff.ts";
+import { quietDeferred } from "../internal/deferred.ts";
+import { log } from "../internal/log.ts";
+import type { Runtime } from "../internal/runtime.ts";
+import { pagedRange } from "../kv/index.ts";
+import type { KeyRange } from "../model/key-range.ts";
+import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
+import { checkRevision } from "../model/revision.ts";
+import type { WatchBatch } from "../model/watch-event.ts";
+import type { HistoryEvidence } from "./history-proof.ts";
+import { applyEvents, difference, type Entries, entryName, type MirrorBatch, mergeBatches } from "./mirror-batch.ts";
+import type { WatchFeed } from "./watch-feed.ts";
+import type { WatchHub } from "./watch-hub.ts";
+
+const debug = log("mirror");
+
+/**
+ * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach, the entries are the last
+ * good ones. `failed`: it will not mend, see the error of `ready` or of the iteration. `closed`: by its owner.
+ */
+export type MirrorStatus = "connecting" | "live" | "stale" | "failed" | "closed";
+
+export interface MirrorOptions {
+  /** How many changes may wait for one reader before they become one `resynced` batch; at least 1. @default 10000 */
+  maxBufferedChanges?: number | undefined;
+  /** Told of each new status, and why when it is `stale` or `failed`. It must not throw. */
+  onStatus?: ((status: MirrorStatus, error?: EtcdError) => void) | undefined;
+  /** Closes the mirror; `ready` rejects with `signal.reason` if it was still waiting. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface MirrorParts {
+  readonly hub: WatchHub;
+  readonly protocol: Protocol;
+  readonly runtime: Runtime;
+}
+
+/**
+ * A local copy of a range that is kept true: a list, a watch from the revision of the list, and a list anew with the exact
+ * difference wherever the watch cannot go on.
+ *
+ * ```
+ *   connecting ──list at R, watch from R+1──▶ live ──stream broken──▶ stale ──same history proved, resumed──▶ live
+ *                                              └── compacted, or another history ──▶ stale ──list, difference──▶ live
+ *   any ──not permitted, client closed──▶ failed          any ──close()──▶ closed
+ * ```
+ *
+ * Guaranteed: `entries` is always one state that etcd had, at `revision`; no deletion is missed, whatever happens between.
+ * While etcd is out of reach the last good entries stay, with their age; a list that fails publishes nothing.
+ *
+ * Not guaranteed: that `entries` is the newest state. A dead link is noticed within about 9 s.
+ */
+export class Mirror implements AsyncIterable<MirrorBatch>, AsyncDisposable {
+  /** Resolves when the first list is there and followed; rejects if it never will be. */
+  readonly ready: Promise<void>;
+  readonly #parts: MirrorParts;
+  readonly #range: KeyRange;
+  readonly #options: MirrorOptions;
+  readonly #maxBuffered: number;
+  readonly #ready = quietDeferred<void>();
+  readonly #readers = new Set<AsyncQueue<MirrorBatch>>();
+  readonly #closing = new AbortController();
+  readonly #releaseSignal: () => void;
+  #entries: Entries = new Map();
+  #snapshot: ReadonlyMap<string, KeyValue> | undefined;
+  #revision = 0;
+  #listed = false;
+  #status: MirrorStatus = "connecting";
+  #staleSinceMs: number | undefined;
+  #feed: WatchFeed | undefined;
+  #failure: unknown;
+
+  /** Made by `EtcdClient.mirror()`. */
+  constructor(parts: MirrorParts, range: KeyRange, options: MirrorOptions) {
+    checkRevision("mirror", "maxBufferedChanges", options.maxBufferedChanges);
+    this.#parts = parts;
+    this.#range = range;
+    this.#options = options;
+    this.#maxBuffered = options.maxBufferedChanges ?? 10_000;
+    this.#staleSinceMs = parts.runtime.clock.monotonicMs();
+    this.ready = this.#ready.promise;
+    this.#releaseSignal = onAbort(options.signal, () => this.#end("closed", options.signal?.reason));
+    if (!this.#closing.signal.aborted) void this.#resync();
+  }
+
+  /** The entries by key: a snapshot that later changes do not touch, copied when it is first asked for after a change. */
+  get entries(): ReadonlyMap<string, KeyValue> {
+    this.#snapshot ??= new Map(this.#entries);
+    return this.#snapshot;
+  }
+
+  /** One entry as it is now, without a copy of all. */
+  get(key: string): KeyValue | undefined {
+    return this.#entries.get(key);
+  }
+
+  /** How many entries there are. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** The revision that the entries are at; 0 before the first list. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  get status(): MirrorStatus {
+    return this.#status;
+  }
+
+  /** Milliseconds since the entries were last known to be followed; 0 while live. Before the first list: since the start. */
+  get staleForMs(): number {
+    return this.#staleSinceMs === undefined ? 0 : this.#parts.runtime.clock.monotonicMs() - this.#staleSinceMs;
+  }
+
+  /** Ends it: iterations finish, the entries stay as they are. Calling it again is harmless. */
+  async close(): Promise<void> {
+    this.#end("closed", new ClientClosedError("the mirror was closed"));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /**
+   * Each iteration is a reader of its own. It begins with the entries as a `snapshot`; when it lags, what waits for it
+   * becomes one `resynced` batch. It ends when the mirror is closed and rejects when the mirror fails.
+   */
+  [Symbol.asyncIterator](): AsyncIterator<MirrorBatch, undefined> {
+    let queue: AsyncQueue<MirrorBatch> | undefined;
+    return {
+      next: () => {
+        queue ??= this.#addReader();
+        return queue.next();
+      },
+      return: async () => {
+        if (queue) this.#readers.delete(queue);
+        queue?.end({ discard: true });
+        return { done: true, value: undefined };
+      },
+    };
+  }
+
+  #addReader(): AsyncQueue<MirrorBatch> {
+    const queue = new AsyncQueue<MirrorBatch>((batch) => Math.max(1, batch.puts.length + batch.deletes.length));
+    if (this.#status === "failed") queue.end({ error: this.#failure });
+    else if (this.#status === "closed") queue.end();
+    else {
+      if (this.#listed) queue.push(this.#asSnapshot());
+      this.#readers.add(queue);
+    }
+    return queue;
+  }
+
+  /** Reads the list, publishes what changed and follows from there. A list that fails is read again, for ever. */
+  async #resync(): Promise<void> {
+    const { protocol, runtime, hub } = this.#parts;
+    const { signal } = this.#closing;
+    const backoff = new Backoff(runtime, { initialMs: 100 });
+    while (!signal.aborted) {
+      const provenOn = hub.openStream;
+      try {
+        const list = await pagedRange(protocol, this.#range, { signal });
+        if (signal.aborted) return;
+        this.#relisted(new Map(list.kvs.map((kv) => [entryName(kv), kv])), list.revision);
+        this.#follow(provenOn);
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof EtcdError) || !(error.retryable || error instanceof CompactedError)) {
+          this.#end("failed", error);
+          return;
+        }
+        debug("the list failed: %s", error.message);
+        if (this.#status === "connecting") this.#options.onStatus?.("connecting", error);
+      }
+      await backoff.wait(signal).catch(() => {});
+    }
+  }
+
+  #relisted(after: Entries, revision: number): void {
+    const first = !this.#listed;
+    const changes = difference(this.#entries, after, sameKeyValue);
+    this.#entries = after;
+    this.#snapshot = undefined;
+    this.#revision = revision;
+    this.#listed = true;
+    if (first) this.#publish(this.#asSnapshot());
+    else if (changes.puts.length + changes.deletes.length > 0)
+      this.#publish({ type: "resynced", revision, ...changes });
+  }
+
+  #follow(provenOn: object | undefined): void {
+    this.#feed = this.#parts.hub.follow({
+      range: this.#range,
+      previous: false,
+      afterRevision: this.#revision,
+      provenOn,
+      evidence: () => this.#evidence(),
+      onLive: () => {
+        this.#setStatus("live");
+        this.#ready.resolve();
+      },
+      onStale: (error) => this.#setStatus(this.#status === "connecting" ? "connecting" : "stale", error),
+      onBatch: (batch) => this.#apply(batch),
+      onEnd: (error) => this.#feedEnded(error),
+    });
+  }
+
+  #feedEnded(error: EtcdError): void {
+    this.#feed = undefined;
+    if (this.#closing.signal.aborted) return;
+    if (error instanceof CompactedError || error instanceof HistoryLostError) {
+      debug("listing anew: %s", error.message);
+      this.#setStatus(this.#status === "connecting" ? "connecting" : "stale", error);
+      void this.#resync();
+    } else {
+      this.#end("failed", error);
+    }
+  }
+
+  #apply(batch: WatchBatch): void {
+    this.#revision = batch.revision;
+    if (batch.events.length === 0) return;
+    const changes = applyEvents(this.#entries, batch.events);
+    this.#snapshot = undefined;
+    this.#publish({ type: "changes", revision: batch.revision, ...changes });
+  }
+
+  #publish(batch: MirrorBatch): void {
+    for (const queue of this.#readers) {
+      queue.push(batch);
+      if (queue.weight > this.#maxBuffered) queue.replaceAll(mergeBatches);
+    }
+  }
+
+  #asSnapshot(): MirrorBatch {
+    return { type: "snapshot", revision: this.#revision, puts: [...this.#entries.values()], deletes: [] };
+  }
+
+  /** The newest entry and the number of entries: both must be in etcd's history at our revision. */
+  #evidence(): HistoryEvidence {
+    let newest: KeyValue | undefined;
+    for (const kv of this.#entries.values()) if (!newest || kv.modRevision > newest.modRevision) newest = kv;
+    return { revision: this.#revision, entry: newest, count: this.#entries.size };
+  }
+
+  #setStatus(status: MirrorStatus, error?: EtcdError): void {
+    if (this.#status === "failed" || this.#status === "closed") return;
+    const changed = this.#status !== status;
+    this.#status = status;
+    if (status === "live") this.#staleSinceMs = undefined;
+    else this.#staleSinceMs ??= this.#parts.runtime.clock.monotonicMs();
+    if (changed) debug("%s %s", status, error?.message ?? "");
+    if (changed || error) this.#options.onStatus?.(status, error);
+  }
+
+  #end(status: "failed" | "closed", reason: unknown): void {
+    if (this.#closing.signal.aborted) return;
+    this.#setStatus(status, reason instanceof EtcdError ? reason : undefined);
+    this.#failure = reason;
+    this.#closing.abort(reason);
+    this.#releaseSignal?.();
+    if (this.#feed) this.#parts.hub.unfollow(this.#feed);
+    this.#feed = undefined;
+    for (const queue of this.#readers) queue.end(status === "failed" ? { error: reason } : {});
+    this.#readers.clear();
+    this.#ready.reject(reason);
+  }
+}

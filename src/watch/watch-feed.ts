@@ -1,0 +1,90 @@
+import type { WatchResponse } from "../connection/index.ts";
+import type { EtcdError } from "../errors/etcd-error.ts";
+import type { KeyRange } from "../model/key-range.ts";
+import type { WatchBatch, WatchEvent } from "../model/watch-event.ts";
+import type { HistoryEvidence } from "./history-proof.ts";
+
+export interface FeedSpec {
+  readonly range: KeyRange;
+  readonly previous: boolean;
+  /** The feed begins with the first event after this revision. */
+  readonly afterRevision: number;
+  /** The stream that was open before what `evidence` says was read: on it nothing has to be proved. */
+  readonly provenOn: object | undefined;
+  /** What proves that etcd's history is still the same; undefined while there is nothing to prove. */
+  evidence(): HistoryEvidence | undefined;
+  /** The server follows the range from now on; called again after each resumption. */
+  onLive(): void;
+  /** The stream broke; the feed resumes by itself. */
+  onStale(error: EtcdError): void;
+  onBatch(batch: WatchBatch): void;
+  /** The feed is over: compacted, another history, not permitted, the client closed. Nothing follows. */
+  onEnd(error: EtcdError): void;
+}
+
+/**
+ * One logical watch across all reconnects. It resumes after the last whole revision that it received, or after a periodic
+ * progress response with its own id; never after a header revision of anything else (GUARANTEES 5).
+ */
+export class WatchFeed {
+  readonly spec: FeedSpec;
+  #revision: number;
+  #fragments: WatchEvent[] = [];
+  #over = false;
+
+  constructor(spec: FeedSpec) {
+    this.spec = spec;
+    this.#revision = spec.afterRevision;
+  }
+
+  /** Everything up to here has been delivered. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  receive(response: WatchResponse): void {
+    if (this.#over) return;
+    for (const event of response.events) {
+      // Servers before 3.5.8 can send events again.
+      if (event.kv.modRevision > this.#revision) this.#fragments.push(event);
+    }
+    if (response.fragment) return;
+    const events = this.#fragments;
+    this.#fragments = [];
+    const last = events.at(-1);
+    if (last) this.#deliver({ type: "events", revision: last.kv.modRevision, events });
+    else if (response.events.length === 0 && response.headerRevision > this.#revision) {
+      this.#deliver({ type: "progress", revision: response.headerRevision, events: [] });
+    }
+  }
+
+  live(): void {
+    if (!this.#over) this.spec.onLive();
+  }
+
+  /** What came of an unfinished revision is forgotten: the whole of it comes again. */
+  stale(error: EtcdError): void {
+    this.#fragments = [];
+    if (!this.#over) this.spec.onStale(error);
+  }
+
+  end(error: EtcdError): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.spec.onEnd(error);
+  }
+
+  /** Ends it without a word. */
+  drop(): void {
+    this.#over = true;
+  }
+
+  #deliver(batch: WatchBatch): void {
+    this.#revision = batch.revision;
+    this.spec.onBatch(batch);
+  }
+}

@@ -1,0 +1,217 @@
+import type { Protocol, StreamEndpoint, WatchStream } from "../connection/index.ts";
+import { ClientClosedError } from "../errors/client-closed-error.ts";
+import { EtcdError } from "../errors/etcd-error.ts";
+import { HistoryLostError } from "../errors/history-lost-error.ts";
+import { UnavailableError } from "../errors/unavailable-error.ts";
+import { Backoff } from "../internal/backoff.ts";
+import type { Timer } from "../internal/clock.ts";
+import { type Deferred, deferred } from "../internal/deferred.ts";
+import { log } from "../internal/log.ts";
+import type { Runtime } from "../internal/runtime.ts";
+import { historyHolds } from "./history-proof.ts";
+import { OpenStream } from "./open-stream.ts";
+import { type FeedSpec, WatchFeed } from "./watch-feed.ts";
+
+const debug = log("watch");
+
+/** A stream on which the server owes a "created" and says nothing at all for so long is given up. */
+const CREATE_LIMIT_MS = 5_000;
+
+/**
+ * The one watch stream of a client, and every feed on it.
+ *
+ * ```
+ *   no feeds ──first feed──▶ dialling ──open──▶ for each feed: prove its history ──▶ create ──▶ live
+ *                               ▲                    │ another history, compacted, not permitted ──▶ the feed ends
+ *                               └──backoff, next endpoint──── the stream ends
+ *   last feed gone ──▶ the stream is closed, nothing is left
+ * ```
+ *
+ * Silence never ends a stream: its connection's pings tell whether the server is there. Only a server that owes the answer
+ * to a create request may not be silent for ever.
+ */
+export class WatchHub {
+  readonly #protocol: Protocol;
+  readonly #runtime: Runtime;
+  readonly #dialLimitMs: number;
+  readonly #feeds = new Set<WatchFeed>();
+  readonly #backoff: Backoff;
+  #running: AbortController | undefined;
+  #stream: OpenStream | undefined;
+  #streamEnded: Deferred<EtcdError> | undefined;
+  #createTimer: Timer | undefined;
+  #closed = false;
+
+  constructor(protocol: Protocol, dialLimitMs: number, runtime: Runtime) {
+    this.#protocol = protocol;
+    this.#dialLimitMs = dialLimitMs;
+    this.#runtime = runtime;
+    this.#backoff = new Backoff(runtime, { initialMs: 100 });
+  }
+
+  /** Identifies the stream that is open now. What is read while it is open belongs to the history that it follows. */
+  get openStream(): object | undefined {
+    return this.#stream;
+  }
+
+  follow(spec: FeedSpec): WatchFeed {
+    const feed = new WatchFeed(spec);
+    if (this.#closed) {
+      feed.end(new ClientClosedError("the client is closed"));
+      return feed;
+    }
+    this.#feeds.add(feed);
+    if (this.#running) {
+      if (this.#stream) void this.#attach(feed, this.#stream);
+    } else {
+      this.#running = new AbortController();
+      void this.#run(this.#running.signal);
+    }
+    return feed;
+  }
+
+  unfollow(feed: WatchFeed): void {
+    feed.drop();
+    this.#remove(feed);
+    this.#stream?.cancel(feed);
+  }
+
+  close(): void {
+    this.#closed = true;
+    const error = new ClientClosedError("the client was closed");
+    for (const feed of [...this.#feeds]) this.#end(feed, error);
+  }
+
+  /** Keeps a stream open as long as there are feeds. */
+  async #run(signal: AbortSignal): Promise<void> {
+    let last: StreamEndpoint | undefined;
+    while (!signal.aborted) {
+      const endpoint = this.#protocol.streamEndpoints(last)[0] as StreamEndpoint;
+      last = endpoint;
+      const ended = deferred<EtcdError>();
+      try {
+        const stream = await this.#open(endpoint, ended, signal);
+        if (signal.aborted) {
+          stream.close();
+          return;
+        }
+        debug("following on %s", endpoint.url);
+        this.#stream = stream;
+        this.#streamEnded = ended;
+        for (const feed of [...this.#feeds]) void this.#attach(feed, stream);
+        const error = await ended.promise;
+        if (signal.aborted) return;
+        this.#stopCreateTimer();
+        this.#stream = undefined;
+        debug("the stream on %s ended: %s", endpoint.url, error.message);
+        this.#protocol.streamFailed(endpoint, "broken");
+        for (const feed of [...this.#feeds]) feed.stale(error);
+      } catch (error) {
+        debug("no stream on %s: %s", endpoint.url, (error as Error).message);
+      }
+      await this.#backoff.wait(signal).catch(() => {});
+    }
+  }
+
+  async #open(endpoint: StreamEndpoint, ended: Deferred<EtcdError>, signal: AbortSignal): Promise<OpenStream> {
+    let open: OpenStream | undefined;
+    const stream: WatchStream = await this.#protocol.openWatch(
+      endpoint,
+      this.#dialLimitMs,
+      {
+        onMessage: (response) => {
+          open?.receive(response);
+          if (open && open === this.#stream) this.#heard(open);
+        },
+        onEnd: (error) => ended.resolve(error),
+      },
+      signal,
+    );
+    open = new OpenStream(stream, (feed, error) => this.#cancelled(feed, error));
+    return open;
+  }
+
+  /** Puts a feed on the stream, after etcd's history has proved to be the one that the feed knows. */
+  async #attach(feed: WatchFeed, stream: OpenStream): Promise<void> {
+    const backoff = new Backoff(this.#runtime);
+    const current = () => !feed.over && this.#stream === stream;
+    while (current()) {
+      try {
+        const evidence = feed.spec.provenOn === stream ? undefined : feed.spec.evidence();
+        const holds = evidence === undefined || (await historyHolds(this.#protocol, feed.spec.range, evidence));
+        if (!current()) return;
+        if (!holds) {
+          this.#end(
+            feed,
+            new HistoryLostError(`etcd's history is not the one that was followed up to revision ${feed.revision}`),
+          );
+          return;
+        }
+        stream.create(feed);
+        this.#heard(stream);
+        return;
+      } catch (error) {
+        if (!(error instanceof EtcdError) || !error.retryable) {
+          this.#end(feed, error as EtcdError);
+          return;
+        }
+      }
+      await backoff.wait(this.#running?.signal).catch(() => {});
+    }
+  }
+
+  /** The server ended one feed; the others go on. */
+  #cancelled(feed: WatchFeed, error: EtcdError): void {
+    if (feed.over) return;
+    if (!error.retryable) {
+      this.#end(feed, error);
+      return;
+    }
+    feed.stale(error);
+    const stream = this.#stream;
+    // After a moment: a server that goes on refusing is asked again and again, but not in a loop.
+    const retry = () => {
+      if (stream && stream === this.#stream && !feed.over) void this.#attach(feed, stream);
+    };
+    this.#runtime.clock.timer(100 + this.#runtime.random() * 900, retry).unref();
+  }
+
+  #end(feed: WatchFeed, error: EtcdError): void {
+    this.#remove(feed);
+    feed.end(error);
+  }
+
+  #remove(feed: WatchFeed): void {
+    this.#feeds.delete(feed);
+    if (this.#feeds.size > 0) return;
+    this.#running?.abort();
+    this.#running = undefined;
+    this.#stopCreateTimer();
+    this.#stream?.close();
+    this.#stream = undefined;
+    this.#streamEnded?.resolve(new ClientClosedError("nobody follows any more"));
+  }
+
+  /** A message is a sign of life: only from here on may the server be silent about what it owes. */
+  #heard(stream: OpenStream): void {
+    this.#backoff.succeeded();
+    this.#stopCreateTimer();
+    if (!stream.waits) {
+      this.#protocol.streamWorked(stream.endpoint);
+      return;
+    }
+    this.#createTimer = this.#runtime.clock.timer(CREATE_LIMIT_MS, () => {
+      if (stream !== this.#stream) return;
+      this.#protocol.streamFailed(stream.endpoint, "silent");
+      stream.close();
+      this.#streamEnded?.resolve(
+        new UnavailableError(`${stream.endpoint.url} did not confirm a watch`, { retryable: true }),
+      );
+    });
+  }
+
+  #stopCreateTimer(): void {
+    this.#createTimer?.cancel();
+    this.#createTimer = undefined;
+  }
+}
