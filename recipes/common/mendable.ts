@@ -1,0 +1,26 @@
+import {
+  ClientClosedError,
+  EtcdError,
+  InvalidOptionError,
+  PermissionDeniedError,
+  RequestRefusedError,
+  UnauthenticatedError,
+} from "../../src/index.ts";
+
+/** Whether trying again can help. What cannot be mended by waiting ends a recipe; everything else is retried for ever. */
+export function isMendable(error: unknown): boolean {
+  return (
+    error instanceof EtcdError &&
+    !(
+      error instanceof PermissionDeniedError ||
+      error instanceof UnauthenticatedError ||
+      error instanceof ClientClosedError ||
+      error instanceof InvalidOptionError ||
+      error instanceof RequestRefusedError
+    )
+  );
+}
+
+export function asError(cause: unknown): Error {
+  return cause instanceof Error ? cause : new Error(String(cause), { cause });
+}

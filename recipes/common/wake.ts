@@ -1,0 +1,30 @@
+import { type Clock, onAbort } from "../../src/internal/index.ts";
+
+/** Wakes a loop: set any number of times while the loop is busy, it makes it run once more. */
+export class Wake {
+  #set = false;
+  #wake: (() => void) | undefined;
+
+  set(): void {
+    this.#set = true;
+    this.#wake?.();
+  }
+
+  /** Resolves when it is set, when `signal` aborts, or after `limitMs`; and takes the flag down. */
+  async wait(clock: Clock, limitMs: number, signal: AbortSignal): Promise<void> {
+    if (!this.#set && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const timer = clock.timer(limitMs, () => done());
+        const release = onAbort(signal, () => done());
+        const done = () => {
+          this.#wake = undefined;
+          timer.cancel();
+          release();
+          resolve();
+        };
+        this.#wake = done;
+      });
+    }
+    this.#set = false;
+  }
+}

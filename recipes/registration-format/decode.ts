@@ -1,0 +1,69 @@
+import { z } from "zod";
+import { InvalidValueError } from "./invalid-value-error.ts";
+import { DEFAULT_WEIGHT, type Registration, reservedNames } from "./registration.ts";
+
+/** Go's `endpoints.Update`: unknown fields are somebody else's business. */
+const endpointSchema = z.object({
+  Op: z.literal(0).optional(),
+  Addr: z.string().min(1),
+  Metadata: z.unknown().optional(),
+});
+
+const weightSchema = z.number().min(0).default(DEFAULT_WEIGHT);
+const drainingSchema = z.boolean().default(false);
+
+/** No white space, control characters, quotes or brackets of markup: what no address has. */
+const plainAddress = /^[^\s\p{C}"'`<>{}\\,;|]+$/u;
+const LONGEST_PLAIN_ADDRESS = 2048;
+
+/**
+ * Reads what a service wrote, in whichever format.
+ *
+ * @throws InvalidValueError that says what is wrong, without showing the value
+ */
+export function decodeRegistration(text: string): Registration {
+  return text.trimStart().startsWith("{") ? decodeEndpoint(text) : decodePlain(text);
+}
+
+function decodePlain(text: string): Registration {
+  if (text === "") throw new InvalidValueError("the value is empty");
+  if (text.includes("\ufffd") || text.length > LONGEST_PLAIN_ADDRESS || !plainAddress.test(text)) {
+    throw new InvalidValueError("the value is neither an address nor the JSON of an endpoint");
+  }
+  if (parseJson(text) !== undefined) throw new InvalidValueError("the value is JSON, but not that of an endpoint");
+  return { address: text, weight: DEFAULT_WEIGHT, draining: false, metadata: undefined };
+}
+
+function decodeEndpoint(text: string): Registration {
+  const json = parseJson(text);
+  if (json === undefined) throw new InvalidValueError("the value begins like JSON and is not");
+  const endpoint = endpointSchema.safeParse(json);
+  if (!endpoint.success) {
+    const field = endpoint.error.issues[0]?.path.map(String).join(".") ?? "";
+    throw new InvalidValueError(
+      `the value is JSON, but not that of an endpoint: look at ${field === "" ? "its shape" : field}`,
+    );
+  }
+  const { Addr: address, Metadata: metadata } = endpoint.data;
+  if (!isRecord(metadata)) {
+    return { address, weight: DEFAULT_WEIGHT, draining: false, metadata: metadata ?? undefined };
+  }
+  const { [reservedNames.weight]: writtenWeight, [reservedNames.draining]: writtenDraining, ...others } = metadata;
+  const weight = weightSchema.safeParse(writtenWeight);
+  if (!weight.success) throw new InvalidValueError(`${reservedNames.weight} must be a number of at least 0`);
+  const draining = drainingSchema.safeParse(writtenDraining);
+  if (!draining.success) throw new InvalidValueError(`${reservedNames.draining} must be true or false`);
+  return { address, weight: weight.data, draining: draining.data, metadata: others };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,20 @@
+/**
+ * How a registration is written: `plain` is the bare address, as the Go engine and go-zero write it; `endpoint` is the JSON
+ * of Go's `naming/endpoints`, which its gRPC resolver reads.
+ */
+export type RegistrationFormat = "plain" | "endpoint";
+
+/** What a service says of itself. */
+export interface Registration {
+  readonly address: string;
+  readonly weight: number;
+  readonly draining: boolean;
+  /** Any JSON; undefined when the format or the writer has none. */
+  readonly metadata: unknown;
+}
+
+/** A service that says nothing of its weight has this one. */
+export const DEFAULT_WEIGHT = 1;
+
+/** Where `weight` and `draining` stand in `Metadata`; taken out before anybody else sees it. */
+export const reservedNames = { weight: "etcd-recipes/weight", draining: "etcd-recipes/draining" } as const;

@@ -1,0 +1,37 @@
+import { type Clock, onAbort, sleep, within } from "../../src/internal/index.ts";
+import { asError } from "../common/index.ts";
+
+export interface HealthCheckParts {
+  readonly check: (signal: AbortSignal) => Promise<boolean> | boolean;
+  readonly everyMs: number;
+  readonly clock: Clock;
+  /** Told of each result; the error when the check threw or took too long. */
+  onResult(healthy: boolean, error?: Error): void;
+}
+
+/** Asks again and again whether the service can serve, until `signal` aborts. One check at a time. */
+export async function checkHealth(
+  { check, everyMs, clock, onResult }: HealthCheckParts,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    const attempt = new AbortController();
+    const release = onAbort(signal, () => attempt.abort(signal.reason));
+    try {
+      const answer = (async () => check(attempt.signal))();
+      const healthy = await within(
+        clock,
+        answer,
+        everyMs,
+        () => new Error(`the health check took longer than ${everyMs} ms`),
+      );
+      if (!signal.aborted) onResult(healthy === true);
+    } catch (error) {
+      if (!signal.aborted) onResult(false, asError(error));
+    } finally {
+      release();
+      attempt.abort(new Error("the health check is over"));
+    }
+    await sleep(clock, everyMs, signal).catch(() => {});
+  }
+}

@@ -1,0 +1,186 @@
+import { z } from "zod";
+import { InvalidOptionError } from "../../src/index.ts";
+import { parseOptions } from "../../src/internal/index.ts";
+import { checkKey, checkTtlSeconds, type RecipeClientOptions } from "../common/index.ts";
+import {
+  DEFAULT_WEIGHT,
+  type Registration,
+  type RegistrationFormat,
+  reservedNames,
+} from "../registration-format/index.ts";
+
+/** Options of a ServiceRegister. All may be left out. */
+export interface ServiceRegisterOptions extends RecipeClientOptions {
+  /** Anything that JSON can write as an object; readers get it as it is. Not with the plain format. @default none */
+  metadata?: Readonly<Record<string, unknown>> | undefined;
+  /** Its share of the load, at least 0. Not with the plain format. @default 1 */
+  weight?: number | undefined;
+  /**
+   * `plain`: the bare address. `endpoint`: the JSON of Go's `naming/endpoints`, which carries metadata, weight and
+   * draining. Fixed for the life of the object.
+   *
+   * @default "endpoint" with metadata or weight, else "plain"
+   */
+  format?: RegistrationFormat | undefined;
+  /**
+   * What the first registration does when somebody else has the key. `replace`: takes it. `wait`: waits until it is free.
+   * `error`: fails with a ConflictError. Later the key is taken only when it is missing or our own.
+   *
+   * @default "replace"
+   */
+  onConflict?: "replace" | "wait" | "error" | undefined;
+  /**
+   * Says whether the service can serve. While it says false, throws or does not answer in time, the service is out of the
+   * list; it comes back by itself. Also asked before the first registration. @default always
+   */
+  health?: ((signal: AbortSignal) => Promise<boolean> | boolean) | undefined;
+  /** Seconds from one health check to the next, and the longest that one may take; at least 0.1. @default half the TTL */
+  healthEverySeconds?: number | undefined;
+}
+
+/** What `update()` can change. */
+export interface ServiceUpdate {
+  address?: string | undefined;
+  metadata?: Readonly<Record<string, unknown>> | undefined;
+  weight?: number | undefined;
+  draining?: boolean | undefined;
+}
+
+const weightSchema = z
+  .number("must be a number")
+  .min(0, "must be at least 0")
+  .max(Number.MAX_SAFE_INTEGER, "must be finite");
+const metadataSchema = z.record(z.string(), z.unknown(), "must be an object");
+const addressSchema = z.string("must be a string").min(1, "must not be empty");
+
+const optionsSchema = z.strictObject({
+  client: z.custom<RecipeClientOptions["client"]>().optional(),
+  metadata: metadataSchema.optional(),
+  weight: weightSchema.optional(),
+  format: z.enum(["plain", "endpoint"], 'must be "plain" or "endpoint"').optional(),
+  onConflict: z.enum(["replace", "wait", "error"], 'must be "replace", "wait" or "error"').default("replace"),
+  health: z
+    .custom<NonNullable<ServiceRegisterOptions["health"]>>((value) => typeof value === "function", "must be a function")
+    .optional(),
+  healthEverySeconds: z.number("must be a number of seconds").min(0.1, "must be at least 0.1").max(86_400).optional(),
+});
+
+const updateSchema = z.strictObject({
+  address: addressSchema.optional(),
+  metadata: metadataSchema.optional(),
+  weight: weightSchema.optional(),
+  draining: z.boolean("must be true or false").optional(),
+});
+
+export interface ResolvedRegister {
+  readonly key: string;
+  readonly ttlSeconds: number;
+  readonly registration: Registration;
+  readonly format: RegistrationFormat;
+  readonly onConflict: "replace" | "wait" | "error";
+  readonly health: NonNullable<ServiceRegisterOptions["health"]> | undefined;
+  readonly healthEveryMs: number;
+  readonly client: RecipeClientOptions["client"];
+}
+
+/** @throws InvalidOptionError that names the argument or option */
+export function resolveRegister(
+  key: unknown,
+  address: unknown,
+  ttlSeconds: unknown,
+  options: unknown,
+): ResolvedRegister {
+  const what = "ServiceRegister";
+  checkKey(what, key);
+  checkAddress(what, address);
+  checkTtlSeconds(what, ttlSeconds, "ttl");
+  const { metadata, weight, format, onConflict, health, healthEverySeconds, client } = parseOptions(
+    what,
+    optionsSchema,
+    options ?? {},
+  );
+  checkMetadata(what, metadata);
+  const carries = metadata !== undefined || weight !== undefined;
+  if (format === "plain" && carries) {
+    const option = metadata !== undefined ? "metadata" : "weight";
+    throw new InvalidOptionError(
+      what,
+      option,
+      'cannot be carried by the format "plain"; leave the format out, or say "endpoint"',
+    );
+  }
+  return {
+    key,
+    ttlSeconds,
+    registration: { address, weight: weight ?? DEFAULT_WEIGHT, draining: false, metadata },
+    format: format ?? (carries ? "endpoint" : "plain"),
+    onConflict,
+    health,
+    healthEveryMs: (healthEverySeconds ?? ttlSeconds / 2) * 1_000,
+    client,
+  };
+}
+
+/** @throws InvalidOptionError that names the field, also for what the format cannot carry */
+export function resolveUpdate(format: RegistrationFormat, update: unknown): ServiceUpdate {
+  const what = "ServiceRegister.update";
+  const parsed = parseOptions(what, updateSchema, update);
+  if (parsed.address !== undefined) checkAddress(what, parsed.address);
+  checkMetadata(what, parsed.metadata);
+  const carried = (["weight", "draining", "metadata"] as const).find((name) => parsed[name] !== undefined);
+  if (format === "plain" && carried) {
+    throw new InvalidOptionError(
+      what,
+      carried,
+      'cannot be carried by the format "plain"; construct with { format: "endpoint" }',
+    );
+  }
+  return parsed;
+}
+
+export interface CloseOptions {
+  /** How long the service stays up, marked as draining (endpoint) or already deleted (plain), in milliseconds. @default 0 */
+  drainMs?: number | undefined;
+}
+
+const closeSchema = z.strictObject({
+  drainMs: z
+    .number("must be a number of milliseconds")
+    .min(0, "must be at least 0")
+    .max(2 ** 31 - 1)
+    .default(0),
+});
+
+/** @throws InvalidOptionError */
+export function resolveClose(options: unknown): { drainMs: number } {
+  return parseOptions("ServiceRegister.close", closeSchema, options ?? {});
+}
+
+function checkAddress(what: string, address: unknown): asserts address is string {
+  if (typeof address !== "string")
+    throw new InvalidOptionError(what, "address", `must be a string, not ${typeof address}`);
+  if (address.trim() === "") throw new InvalidOptionError(what, "address", "must not be empty");
+  if (/[\s\p{C}]/u.test(address))
+    throw new InvalidOptionError(what, "address", "must not have white space or control characters in it");
+}
+
+function checkMetadata(what: string, metadata: Readonly<Record<string, unknown>> | undefined): void {
+  if (metadata === undefined) return;
+  for (const name of Object.values(reservedNames)) {
+    if (name in metadata)
+      throw new InvalidOptionError(
+        what,
+        "metadata",
+        `must not have ${JSON.stringify(name)} in it: that name is reserved`,
+      );
+  }
+  try {
+    JSON.stringify(metadata);
+  } catch (cause) {
+    throw new InvalidOptionError(
+      what,
+      "metadata",
+      `cannot be written as JSON: ${(cause as Error).message.split("\n")[0]}`,
+    );
+  }
+}

@@ -1,0 +1,40 @@
+import type { KeyValue, LeaseId } from "../../src/index.ts";
+import type { Registration } from "../registration-format/index.ts";
+
+/** One registered service. Frozen; a change makes a new one. */
+export interface ServiceInstance<Metadata = unknown> {
+  readonly key: string;
+  /** The key without the prefix. */
+  readonly id: string;
+  readonly address: string;
+  /** Its share of the load; 1 if it does not say. */
+  readonly weight: number;
+  /** As the schema returned it; without a schema what JSON said; undefined when the service has none. */
+  readonly metadata: Metadata;
+  /** About to leave: still there, but not to be chosen. */
+  readonly draining: boolean;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  readonly lease?: LeaseId;
+}
+
+export function toInstance<Metadata>(
+  kv: KeyValue,
+  id: string,
+  registration: Registration,
+  metadata: Metadata,
+): ServiceInstance<Metadata> {
+  const { address, weight, draining } = registration;
+  const { key, createRevision, modRevision, lease } = kv;
+  return Object.freeze({
+    key,
+    id,
+    address,
+    weight,
+    metadata,
+    draining,
+    createRevision,
+    modRevision,
+    ...(lease && { lease }),
+  });
+}
