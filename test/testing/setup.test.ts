@@ -1,0 +1,90 @@
+import { execFile } from "node:child_process";
+import { cp, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+const run = promisify(execFile);
+
+/** A clone of nothing but the scripts, with an `npm` and an `etcd` that only pretend. */
+let clone: string;
+
+beforeEach(async () => {
+  clone = await mkdtemp(join(tmpdir(), "setup-"));
+  await cp(fileURLToPath(new URL("../../scripts", import.meta.url)), join(clone, "scripts"), { recursive: true });
+  await writeFile(join(clone, "package-lock.json"), "{}");
+  await mkdir(join(clone, "bin"));
+  await pretend("npm", `echo "$@" >> npm-calls; mkdir -p node_modules; echo {} > node_modules/.package-lock.json`);
+  await pretend("etcd", "echo 'etcd Version: 3.5.16'");
+});
+afterEach(() => rm(clone, { recursive: true }));
+
+async function pretend(name: string, script: string): Promise<string> {
+  const path = join(clone, "bin", name);
+  await writeFile(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return path;
+}
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function setup(extra: Record<string, string> = {}): Promise<Outcome> {
+  const env = { PATH: `${join(clone, "bin")}:/bin:/usr/bin`, XDG_CACHE_HOME: join(clone, "cache"), ...extra };
+  try {
+    return { code: 0, ...(await run(process.execPath, [join(clone, "scripts/setup.mjs")], { env })) };
+  } catch (error) {
+    return error as Outcome & Error;
+  }
+}
+
+const npmCalls = () => readFile(join(clone, "npm-calls"), "utf8").catch(() => "");
+
+test("installs the dependencies of a fresh clone, and not a second time", async () => {
+  expect((await setup()).code).toBe(0);
+  expect(await npmCalls()).toBe("ci --include=dev --no-audit --no-fund\n");
+  const second = await setup({ CI: "true" });
+  expect(second).toMatchObject({ code: 0, stderr: "" });
+  expect(second.stdout).toContain("dependencies are installed");
+  expect((await npmCalls()).split("\n")).toHaveLength(2);
+});
+
+test("installs them again when the lock file is newer, once, even if it is dated in the future", async () => {
+  await setup();
+  const tomorrow = new Date(Date.now() + 24 * 3600 * 1000);
+  await utimes(join(clone, "package-lock.json"), tomorrow, tomorrow);
+  await setup();
+  await setup();
+  expect(await npmCalls()).toBe("ci --include=dev --no-audit --no-fund\n".repeat(2));
+});
+
+test("an npm that fails fails it", async () => {
+  await pretend("npm", "exit 7");
+  expect(await setup()).toMatchObject({ code: 1, stderr: expect.stringContaining("npm ci failed: exit code 7") });
+});
+
+test("takes an etcd on PATH from 3.5 on, and any that ETCD_BIN names", async () => {
+  expect((await setup()).stdout).toContain("setup: etcd 3.5.16 on PATH");
+  const old = await pretend("old-etcd", "echo 'etcd Version: 3.4.23'");
+  expect((await setup({ ETCD_BIN: old })).stdout).toContain("setup: etcd 3.4.23 by ETCD_BIN");
+});
+
+test("takes one of its own when the etcd on PATH is older than 3.5", async () => {
+  await pretend("etcd", "echo 'etcd Version: 3.4.23'");
+  const cached = join(clone, "cache/etcd-recipes/3.5.21/etcd");
+  await mkdir(join(cached, ".."), { recursive: true });
+  await cp(join(clone, "bin/etcd"), cached);
+  const { code, stdout } = await setup();
+  expect(code).toBe(0);
+  expect(stdout).toContain("3.4.23, too old");
+  expect(stdout).toContain(`setup: etcd 3.5.21 in ${cached}`);
+});
+
+test("an ETCD_BIN that does not run is told", async () => {
+  const outcome = await setup({ ETCD_BIN: "/no/etcd" });
+  expect(outcome).toMatchObject({ code: 1, stderr: expect.stringContaining('"/no/etcd", which is not an etcd') });
+});

@@ -1,0 +1,64 @@
+import { EtcdCluster } from "./etcd-cluster.ts";
+import { EtcdStartError } from "./etcd-start-error.ts";
+import { findEtcd, namedEtcd } from "./find-etcd.ts";
+
+/** Options of {@link startEtcd}. */
+export interface StartEtcdOptions {
+  /**
+   * How many members, 1 to 9.
+   *
+   * @default 1
+   */
+  readonly members?: number;
+  /**
+   * The path of the etcd binary.
+   *
+   * @default what `findEtcd()` finds
+   */
+  readonly binary?: string;
+  /** Flags for every member, such as "--quota-backend-bytes=16777216". Of one given twice, etcd takes this one. */
+  readonly flags?: readonly string[];
+  /** Variables added to the environment of the etcd processes; those inherited lack every `ETCD_*` and `*_PROXY`. */
+  readonly env?: Readonly<Record<string, string>>;
+  /**
+   * How long a member may take to serve, here and when it is started again, in milliseconds.
+   *
+   * @default 30000
+   */
+  readonly startTimeoutMs?: number;
+}
+
+const mostMembers = 9;
+const attempts = 5;
+
+/**
+ * Starts a cluster of real etcd processes with an empty store and resolves when every member serves.
+ *
+ * ```ts
+ * await using cluster = await startEtcd({ members: 3 });
+ * ```
+ *
+ * They listen on ports of 127.0.0.1 and keep their data in a temporary folder. They are in a process group of their
+ * own, so Ctrl-C does not reach them; when this process dies, by whatever signal, they are killed and the folder is
+ * removed. They do not keep this process from ending.
+ *
+ * @throws EtcdNotFoundError when there is no etcd binary
+ * @throws EtcdStartError with the end of the member's log
+ * @throws RangeError for a number of members that is not 1 to 9
+ */
+export async function startEtcd(options: StartEtcdOptions = {}): Promise<EtcdCluster> {
+  const { members = 1, flags = [], env = {}, startTimeoutMs = 30_000 } = options;
+  if (!Number.isInteger(members) || members < 1 || members > mostMembers) {
+    throw new RangeError(`members must be a whole number from 1 to ${mostMembers}, got ${members}`);
+  }
+  const binary = options.binary === undefined ? await findEtcd() : await namedEtcd(options.binary, "the option binary");
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await EtcdCluster.start({ binary, members, flags, env, startTimeoutMs });
+    } catch (error) {
+      // Between the search for a free port and etcd's own bind, another process may take it.
+      const portTaken = error instanceof EtcdStartError && error.logTail.includes("address already in use");
+      if (!portTaken || attempt === attempts) throw error;
+    }
+  }
+}
