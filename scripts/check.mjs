@@ -1,0 +1,47 @@
+// `npm run check`: what can be said about the checkout without its tests, and the package as a stranger gets it. Runs every
+// step, also after one that failed; the exit code is not 0 when any did.
+//
+//   node scripts/check.mjs [--report FILE]     FILE gets { "passed": …, "failed": … }, for .ci/run
+import { spawnSync } from "node:child_process";
+import { rmSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { checkout, npm, tool } from "./check/command.mjs";
+import { tryAsConsumer } from "./check/consumer.mjs";
+import { checkDoors, checkPublicTypes } from "./check/public-types.mjs";
+
+const steps = {
+  build: () => {
+    // A file that no source makes any more must not be published.
+    rmSync(`${checkout}dist`, { recursive: true, force: true });
+    return npm(["run", "build"]);
+  },
+  // After the build: the examples import the package by its name, which leads to dist.
+  types: () => tool("tsc", ["--noEmit", "-p", "tsconfig.json"]),
+  "format, lint and borders": () => tool("biome", ["ci", "--error-on-warnings", "--colors=off", "."]),
+  "public types": checkPublicTypes,
+  "doors keep the types of Node": checkDoors,
+  publint: () => tool("publint", ["--strict"]),
+  "are the types wrong": () => tool("attw", ["--pack", ".", "--profile", "esm-only"]),
+  "the packed tarball in a consumer": tryAsConsumer,
+};
+
+const { values } = parseArgs({ options: { report: { type: "string" } } });
+const setup = spawnSync(process.execPath, [`${checkout}scripts/setup.mjs`], { stdio: "inherit" });
+if (setup.status !== 0) process.exit(1);
+
+const result = { passed: 0, failed: 0 };
+for (const [name, step] of Object.entries(steps)) {
+  const started = performance.now();
+  const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`;
+  try {
+    await step();
+    result.passed++;
+    console.log(`check: ${name}: passed (${seconds()})`);
+  } catch (error) {
+    result.failed++;
+    console.log(`${error.message}\ncheck: ${name}: FAILED (${seconds()})`);
+  }
+}
+console.log(`check: ${result.passed} steps passed, ${result.failed} failed`);
+if (values.report) writeFileSync(values.report, JSON.stringify(result));
+process.exitCode = result.failed === 0 ? 0 : 1;

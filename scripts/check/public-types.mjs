@@ -1,0 +1,45 @@
+// What the published .d.ts files say. A type of another package in them would bind users to our version of it, and a
+// change of ours there would be a breaking change of theirs.
+import { readFile } from "node:fs/promises";
+import { dirname, relative, resolve } from "node:path";
+import { checkout } from "./command.mjs";
+
+const nodeTypes = '/// <reference types="node" preserve="true" />';
+
+/** Rejects when a declaration that a public door reaches imports anything but Node's own modules. */
+export async function checkPublicTypes() {
+  const leaks = new Set();
+  for (const door of await publicDoors()) await follow(door, [], new Set(), leaks);
+  if (leaks.size > 0) throw new Error(`public types reach other packages:\n${[...leaks].sort().join("\n")}`);
+}
+
+/**
+ * Rejects when a public door lost its reference to the types of Node: TypeScript 7 includes none by default, and without
+ * them nothing that extends EventEmitter has an `on`.
+ */
+export async function checkDoors() {
+  for (const door of await publicDoors()) {
+    if (!(await readFile(door, "utf8")).startsWith(nodeTypes)) {
+      throw new Error(`${relative(checkout, door)} does not begin with ${nodeTypes}`);
+    }
+  }
+}
+
+async function publicDoors() {
+  const { exports } = JSON.parse(await readFile(`${checkout}package.json`, "utf8"));
+  return Object.values(exports).flatMap(({ types }) => (types === undefined ? [] : [resolve(checkout, types)]));
+}
+
+async function follow(file, from, seen, leaks) {
+  if (seen.has(file)) return;
+  seen.add(file);
+  const path = [...from, relative(`${checkout}dist`, file)];
+  const text = await readFile(file, "utf8");
+  for (const [, specifier] of text.matchAll(/\b(?:from|import)\s*\(?\s*"([^"]+)"/g)) {
+    if (specifier.startsWith(".")) {
+      await follow(resolve(dirname(file), specifier.replace(/(\.d)?\.[jt]s$/, ".d.ts")), path, seen, leaks);
+    } else if (!specifier.startsWith("node:")) {
+      leaks.add(`  ${specifier}: ${path.join(" > ")}`);
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import * as layer from "../../src/index.ts";
+
+const checkout = fileURLToPath(new URL("../..", import.meta.url));
+const doors = ["src/index.ts", "recipes/index.ts", "testing/index.ts"];
+
+test.each(doors)("%s lists every name and begins with the types of Node", (door) => {
+  const text = read(door);
+  // TypeScript 7 includes no types by default: without the reference, nothing that is an EventEmitter has an `on`.
+  expect(text.startsWith('/// <reference types="node" preserve="true" />\n')).toBe(true);
+  const rest = text.replaceAll(/^export (?:type )?\{[^}]*\} from "[^"]+";$/gm, "").replaceAll(/^\s*\/\/.*$/gm, "");
+  expect(rest.trim()).toBe("");
+  expect(exportedNames(door).length).toBeGreaterThan(5);
+});
+
+test("every index.ts lists names: none hands on what it does not name", () => {
+  const indexes = ["src", "recipes", "testing"].flatMap((room) =>
+    readdirSync(`${checkout}${room}`, { recursive: true, encoding: "utf8" })
+      .filter((path) => path.endsWith("index.ts"))
+      .map((path) => `${room}/${path}`),
+  );
+  expect(indexes).toContain("src/kv/index.ts");
+  expect(indexes.filter((path) => /export \*|export default/.test(read(path)))).toEqual([]);
+});
+
+test("etcd-recipes has every name of etcd-recipes/client: one import is enough", () => {
+  const names = exportedNames("src/index.ts");
+  expect(names).toEqual(expect.arrayContaining(Object.keys(layer)));
+  expect(exportedNames("recipes/index.ts")).toEqual(expect.arrayContaining(names));
+});
+
+/** Types too, which are gone at run time. */
+function exportedNames(door: string): string[] {
+  return [...read(door).matchAll(/export (?:type )?\{([^}]*)\}/g)]
+    .flatMap(([, list = ""]) => list.split(","))
+    .map((entry) =>
+      entry
+        .replace(/^\s*type /, "")
+        .replace(/.* as /, "")
+        .trim(),
+    )
+    .filter((entry) => entry !== "");
+}
+
+function read(path: string): string {
+  return readFileSync(`${checkout}${path}`, "utf8");
+}
