@@ -1,0 +1,23 @@
+import { readdirSync } from "node:fs";
+import { expect, test } from "vitest";
+import { startEtcd } from "../../testing/index.ts";
+import { runExample } from "./run-example.ts";
+
+const names = readdirSync(new URL("../../examples/", import.meta.url))
+  .filter((file) => file.endsWith(".ts"))
+  .map((file) => file.slice(0, -".ts".length));
+
+test("every example ends by itself, and together they do what they say", async () => {
+  await using cluster = await startEtcd();
+  const env = { ETCD_ENDPOINTS: cluster.endpoints.join() };
+
+  const examples = new Map(names.map((name) => [name, runExample(name, { env })]));
+
+  for (const [name, example] of examples) {
+    expect(await example.ended, `${name}: ${example.output}`).toEqual({ code: 0, signal: null });
+  }
+  expect(examples.get("register")?.output).toMatch(
+    /registered at revision \d+\n\/publictest\/pipeline\/m1 is closed\n$/,
+  );
+  expect(examples.get("subscribe")?.output).toMatch(/\+ m1 at 10\.0\.0\.1:8080\nthe list has 1 services\n- m1\n/);
+});

@@ -1,0 +1,40 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+/** A built example that runs as a user runs it: a process of its own, whose output is no terminal. */
+export interface RunningExample extends Disposable {
+  readonly process: ChildProcess;
+  /** What it has printed so far, stdout and stderr. */
+  readonly output: string;
+  /** Resolves when it has ended and all that it printed is there. */
+  readonly ended: Promise<{ code: number | null; signal: string | null }>;
+}
+
+/** Starts an example, "demo/main" for instance. At the end of its scope it is killed if it still runs. */
+export function runExample(
+  name: string,
+  { args = [], env = {} }: { args?: readonly string[]; env?: Readonly<Record<string, string>> } = {},
+): RunningExample {
+  const program = fileURLToPath(new URL(`../../build/examples/${name}.js`, import.meta.url));
+  if (!existsSync(program)) throw new Error(`run \`npm run build && npm run build:examples\` first: no ${program}`);
+  const child = spawn(process.execPath, [program, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+  }
+  return {
+    process: child,
+    get output() {
+      return output;
+    },
+    ended: once(child, "close").then(([code, signal]) => ({ code, signal })),
+    [Symbol.dispose]: () => child.kill("SIGKILL"),
+  };
+}
