@@ -52,12 +52,16 @@ export function resolveClientOptions(
   options: EtcdClientOptions,
   env: NodeJS.ProcessEnv = process.env,
 ): ResolvedClientOptions {
-  if (typeof options !== "object" || options === null) {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw new InvalidOptionError("EtcdClient", "options", "must be an object");
   }
   const { endpoints, namespace, ...rest } = parseOptions("EtcdClient", schema, options);
-  const given = typeof endpoints === "string" ? splitList(endpoints) : (endpoints ?? fromEnvironment(env));
-  return { ...rest, namespace: toBytes(namespace), endpoints: parseEndpoints("EtcdClient", given) };
+  return { ...rest, namespace: toBytes(namespace), endpoints: readEndpoints(endpoints, env) };
+}
+
+function readEndpoints(given: string | string[] | undefined, env: NodeJS.ProcessEnv): EndpointUrl[] {
+  if (given === undefined) return parseEndpoints("EtcdClient", fromEnvironment(env), "ETCD_ENDPOINTS");
+  return parseEndpoints("EtcdClient", typeof given === "string" ? splitList(given) : given);
 }
 
 /** etcdctl also takes `host:port` without a scheme from the environment. */

@@ -71,6 +71,7 @@ export class EtcdClient implements AsyncDisposable {
    * @throws CompactedError, FutureRevisionError for a `revision` that etcd no longer or not yet has
    */
   async get(key: BytesLike, options?: ReadOptions): Promise<KeyValue | undefined> {
+    this.#checkOpen();
     return this.#kv.get(key, options);
   }
 
@@ -81,6 +82,7 @@ export class EtcdClient implements AsyncDisposable {
    * @throws CompactedError, FutureRevisionError for a `revision` that etcd no longer or not yet has
    */
   async range(range: KeyOrRange, options?: RangeOptions): Promise<PagedRange> {
+    this.#checkOpen();
     return this.#kv.range(range, options);
   }
 
@@ -94,6 +96,7 @@ export class EtcdClient implements AsyncDisposable {
     value: BytesLike,
     options?: PutOptions,
   ): Promise<{ revision: number; previous?: KeyValue }> {
+    this.#checkOpen();
     return this.#kv.put(key, value, options);
   }
 
@@ -102,6 +105,7 @@ export class EtcdClient implements AsyncDisposable {
     range: KeyOrRange,
     options?: DeleteOptions,
   ): Promise<{ deleted: number; revision: number; previous: readonly KeyValue[] }> {
+    this.#checkOpen();
     return this.#kv.delete(range, options);
   }
 
@@ -113,6 +117,7 @@ export class EtcdClient implements AsyncDisposable {
    * @throws RequestRefusedError for one key written twice, or more operations than etcd takes (128)
    */
   async txn(request: TxnOptions, options?: CallOptions): Promise<TxnAnswer> {
+    this.#checkOpen();
     return this.#kv.txn(request, options);
   }
 
@@ -150,6 +155,7 @@ export class EtcdClient implements AsyncDisposable {
 
   /** What a member says of itself. A member without a leader answers too. */
   async status(options: StatusOptions = {}): Promise<EtcdStatus> {
+    this.#checkOpen();
     const { endpoint } = options;
     const chosen = endpoint === undefined ? undefined : this.#protocol.endpoints.find(({ url }) => url === endpoint);
     if (endpoint !== undefined && !chosen) {

@@ -64,9 +64,10 @@ export class CallScope {
     });
   }
 
-  waitFor<T>(promise: Promise<T>): Promise<T> {
+  /** Waits for what `start` begins, which goes on when the call is ended early; it is not begun at all after that. */
+  waitFor<T>(start: () => Promise<T>): Promise<T> {
     return this.wait((resolve, reject) => {
-      promise.then(resolve, reject);
+      start().then(resolve, reject);
       return undefined;
     });
   }

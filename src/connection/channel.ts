@@ -1,8 +1,18 @@
-import { Channel, type ChannelCredentials, type ChannelOptions, connectivityState } from "@grpc/grpc-js";
+import {
+  Channel,
+  type ChannelCredentials,
+  type ChannelOptions,
+  connectivityState,
+  Metadata,
+  type StatusObject,
+} from "@grpc/grpc-js";
 import { UnavailableError } from "../errors/unavailable-error.ts";
+import { within } from "../internal/abort.ts";
 import type { Clock } from "../internal/clock.ts";
-import { deferred } from "../internal/deferred.ts";
+import { quietDeferred } from "../internal/deferred.ts";
+import { dialTarget } from "./dial-resolver.ts";
 import type { EndpointUrl } from "./endpoint-url.ts";
+import { whyNotConnected } from "./error-translation.ts";
 
 /**
  * Pings find half-open connections. etcd ends connections that ping more often than every 5 s, or without a call under
@@ -20,65 +30,102 @@ const channelOptions: ChannelOptions = {
   "grpc.service_config_disable_resolution": 1,
 };
 
+/** How long the reason of a failed dial is waited for. */
+const WHY_LIMIT_MS = 100;
+
+export interface EndpointChannelParts {
+  readonly url: EndpointUrl;
+  readonly credentials: ChannelCredentials;
+  readonly dialTimeoutMs: number;
+  readonly clock: Clock;
+}
+
 /** One connection to one endpoint, with a connect time-out of our own: grpc-js waits for ever on a server that accepts and stays silent. */
 export class EndpointChannel {
   readonly grpc: Channel;
-  readonly #url: EndpointUrl;
-  readonly #clock: Clock;
-  #connecting: Promise<void> | undefined;
+  readonly #parts: EndpointChannelParts;
+  #dial: { readonly connected: Promise<void>; readonly sockets: AbortController } | undefined;
   #closed = false;
 
-  constructor(url: EndpointUrl, credentials: ChannelCredentials, clock: Clock) {
-    this.#url = url;
-    this.#clock = clock;
-    this.grpc = new Channel(url.target, credentials, channelOptions);
+  constructor(parts: EndpointChannelParts) {
+    this.#parts = parts;
+    const { target, options } = dialTarget(parts.url.target, () => this.#socketSignal());
+    this.grpc = new Channel(target, parts.credentials, { ...channelOptions, ...options });
   }
 
-  /** Whether a call would leave at once. Starts to connect if it would not. */
-  isReady(): boolean {
-    return !this.#closed && this.grpc.getConnectivityState(true) === connectivityState.READY;
+  /** Closed by us, or because it could not connect: it is of no use any more. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /**
-   * Resolves once connected. Callers at the same time share one attempt.
+   * Resolves once connected. Callers at the same time share one dial, which has `dialTimeoutMs`, and wait for it as long
+   * as each of them can: one with little time takes the dial from nobody.
    *
-   * @throws UnavailableError when the connection is refused or is not there within `limitMs`; the channel is of no use then
+   * @throws UnavailableError when the dial fails, which closes the channel, or is not done within `waitMs`
    */
-  connect(limitMs: number): Promise<void> {
-    if (this.isReady()) return Promise.resolve();
-    this.#connecting ??= this.#dial(limitMs).finally(() => {
-      this.#connecting = undefined;
-    });
-    return this.#connecting;
+  connect(waitMs: number): Promise<void> {
+    if (this.#isReady()) return Promise.resolve();
+    const { connected } = this.#dial ?? this.#startDial();
+    return within(this.#parts.clock, connected, waitMs, () => this.#unavailable("no connection yet"));
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    // Ends a dial, too, for that watches the state. Calls under way on a connection that was made may still finish.
     this.grpc.close();
   }
 
-  async #dial(limitMs: number): Promise<void> {
-    const outcome = deferred<void>();
-    const fail = (problem: string) =>
-      outcome.reject(new UnavailableError(`${this.#url.url}: ${problem}`, { retryable: true }));
-    const timer = this.#clock.timer(limitMs, () => fail(`no connection within ${limitMs} ms`));
-    let settled = false;
+  /** Whether a call would leave at once. Starts to connect if it would not. */
+  #isReady(): boolean {
+    return !this.#closed && this.grpc.getConnectivityState(true) === connectivityState.READY;
+  }
+
+  #startDial(): { connected: Promise<void> } {
+    const { clock, dialTimeoutMs } = this.#parts;
+    const outcome = quietDeferred<void>();
+    const timer = clock.timer(dialTimeoutMs, () => end(this.#unavailable(`no connection within ${dialTimeoutMs} ms`)));
+    const dial = { connected: outcome.promise, sockets: new AbortController() };
+    this.#dial = dial;
+    const end = (error?: UnavailableError) => {
+      if (this.#dial !== dial) return;
+      this.#dial = undefined;
+      timer.cancel();
+      if (!error) return outcome.resolve();
+      dial.sockets.abort();
+      this.close();
+      outcome.reject(error);
+    };
     const look = () => {
-      if (settled) return;
-      if (this.#closed) return fail("the connection was closed");
+      if (this.#dial !== dial) return;
+      if (this.#closed) return end(this.#unavailable("the connection was closed"));
       const state = this.grpc.getConnectivityState(true);
-      if (state === connectivityState.READY) return outcome.resolve();
-      if (state === connectivityState.TRANSIENT_FAILURE) return fail("the connection was refused or failed");
-      if (state === connectivityState.SHUTDOWN) return fail("the connection was closed");
+      if (state === connectivityState.READY) return end();
+      if (state === connectivityState.TRANSIENT_FAILURE) {
+        void this.#askWhy().then((status) => end(this.#unavailable(whyNotConnected(status))));
+        return;
+      }
       this.grpc.watchConnectivityState(state, Number.POSITIVE_INFINITY, look);
     };
     look();
-    try {
-      await outcome.promise;
-    } finally {
-      settled = true;
-      timer.cancel();
-    }
+    return dial;
+  }
+
+  #socketSignal(): AbortSignal | undefined {
+    if (this.#closed) throw this.#unavailable("the connection was closed");
+    return this.#dial?.sockets.signal;
+  }
+
+  /** grpc-js tells nobody but calls why there is no connection; one that finds none ends at once. */
+  #askWhy(): Promise<StatusObject> {
+    return new Promise((resolve) => {
+      const call = this.grpc.createCall("/", Date.now() + WHY_LIMIT_MS, null, null, null);
+      call.start(new Metadata(), { onReceiveMetadata() {}, onReceiveMessage() {}, onReceiveStatus: resolve });
+    });
+  }
+
+  #unavailable(problem: string): UnavailableError {
+    return new UnavailableError(`${this.#parts.url.url}: ${problem}`, { retryable: true });
   }
 }

@@ -184,7 +184,7 @@ export class Codec {
     return {
       remainingSeconds: Number(response.TTL),
       grantedSeconds: Number(response.grantedTTL),
-      keys: response.keys.map((key) => this.#inKey(key)),
+      keys: response.keys.filter((key) => this.#isInside(key)).map((key) => this.#inKey(key)),
     };
   }
 
@@ -215,6 +215,11 @@ export class Codec {
 
   #outKey(key: Uint8Array): Buffer {
     return this.#namespace.length === 0 ? asBuffer(key) : Buffer.concat([this.#namespace, key]);
+  }
+
+  /** A lease may have keys of others on it; everything else that etcd answers lies within what was asked for. */
+  #isInside(key: Buffer): boolean {
+    return key.subarray(0, this.#namespace.length).equals(this.#namespace);
   }
 
   #inKey(key: Buffer): Uint8Array {

@@ -25,6 +25,8 @@ const debug = log("connection");
 
 /** No attempt that can be repeated elsewhere waits longer for one endpoint. */
 const ATTEMPT_LIMIT_MS = 2_000;
+/** What is unanswered for less says nothing about the connection, only about the caller's patience. */
+const SILENCE_MS = 500;
 
 /**
  * What a failed attempt allows: a `read` and an `idempotent` write go on to the next endpoint; a `write` only if it
@@ -66,7 +68,7 @@ export class Connection implements ICallable<Endpoint> {
     const plain = credentials.createInsecure();
     const secure = endpoints.some((endpoint) => endpoint.secure) ? credentials.createSsl() : plain;
     this.endpoints = new EndpointSet(
-      endpoints.map((endpoint) => new Endpoint(endpoint, endpoint.secure ? secure : plain, runtime)),
+      endpoints.map((url) => new Endpoint(url, url.secure ? secure : plain, dialTimeoutMs, runtime)),
       runtime,
     );
   }
@@ -153,8 +155,8 @@ export class Connection implements ICallable<Endpoint> {
         const remainingMs = deadline - clock.monotonicMs();
         if (remainingMs <= 0) throw outOfTime(name, rpc, last, maybeExecuted);
         try {
-          const dialLimitMs = Math.min(this.#dialTimeoutMs, attemptLimitMs, remainingMs);
-          const channel = await scope.waitFor(endpoint.connect("calls", dialLimitMs));
+          const waitMs = Math.min(attemptLimitMs, remainingMs);
+          const channel = await scope.waitFor(() => endpoint.connect("calls", waitMs));
           // A write that left cannot go anywhere else, so it gets all the time there is.
           const limitMs =
             rpc.kind === "write"
@@ -172,8 +174,11 @@ export class Connection implements ICallable<Endpoint> {
           if (!last.worthRetrying || (rpc.kind === "write" && !last.neverExecuted)) throw last.error;
         }
       }
-      const pauseMs = Math.min(backoff.nextMs(), deadline - clock.monotonicMs());
-      if (pauseMs > 0) await scope.pause(clock, pauseMs);
+      const pauseMs = backoff.nextMs();
+      const leftMs = deadline - clock.monotonicMs();
+      await scope.pause(clock, Math.min(pauseMs, leftMs));
+      // A last attempt without time would only hide why the ones before it failed.
+      if (pauseMs >= leftMs) throw outOfTime(name, rpc, last, maybeExecuted);
     }
   }
 
@@ -194,7 +199,7 @@ export class Connection implements ICallable<Endpoint> {
         if (!error) return resolve(answer as T);
         const failure = translateFailure(error, kind !== "read");
         // An unanswered call may mean a frozen server or a dead link: the next call gets a new connection.
-        if (failure.error instanceof EtcdTimeoutError) endpoint.drop("calls", channel);
+        if (failure.error instanceof EtcdTimeoutError && limitMs >= SILENCE_MS) endpoint.drop("calls", channel);
         reject(error);
       };
       const call = this.#client(channel, service).makeUnaryRequest(

@@ -13,8 +13,7 @@ export interface EndpointUrl {
  *
  * @throws InvalidOptionError for anything else, without showing credentials that a URL may carry
  */
-export function parseEndpoint(what: string, endpoint: string): EndpointUrl {
-  const refuse = (problem: string) => new InvalidOptionError(what, "endpoints", problem);
+export function parseEndpoint(endpoint: string, refuse: (problem: string) => InvalidOptionError): EndpointUrl {
   if (!/^https?:\/\//.test(endpoint)) {
     throw refuse(`has ${JSON.stringify(withoutUserInfo(endpoint))}; write it as http://host:2379 or https://host:2379`);
   }
@@ -42,16 +41,17 @@ export function parseEndpoint(what: string, endpoint: string): EndpointUrl {
   };
 }
 
-/** @throws InvalidOptionError for an empty list, a malformed endpoint, or http and https mixed */
-export function parseEndpoints(what: string, endpoints: readonly string[]): EndpointUrl[] {
-  if (endpoints.length === 0) throw new InvalidOptionError(what, "endpoints", "must name at least one endpoint");
-  const parsed = endpoints.map((endpoint) => parseEndpoint(what, endpoint));
+/**
+ * @param source where the endpoints come from, if not from the option itself
+ * @throws InvalidOptionError for an empty list, a malformed endpoint, or http and https mixed
+ */
+export function parseEndpoints(what: string, endpoints: readonly string[], source?: string): EndpointUrl[] {
+  const refuse = (problem: string) =>
+    new InvalidOptionError(what, "endpoints", source === undefined ? problem : `(from ${source}) ${problem}`);
+  if (endpoints.length === 0) throw refuse("must name at least one endpoint");
+  const parsed = endpoints.map((endpoint) => parseEndpoint(endpoint, refuse));
   if (parsed.some(({ secure }) => secure !== parsed[0]?.secure)) {
-    throw new InvalidOptionError(
-      what,
-      "endpoints",
-      "must not mix http and https: one plain connection would give away what the others protect",
-    );
+    throw refuse("must not mix http and https: one plain connection would give away what the others protect");
   }
   const unique = new Map(parsed.map((endpoint) => [endpoint.target, endpoint]));
   return [...unique.values()];

@@ -10,20 +10,21 @@ export type Lane = "calls" | "streams";
 /** One etcd server as this client sees it: a channel for each lane, and how it has behaved lately. */
 export class Endpoint {
   readonly url: string;
-  readonly #parsed: EndpointUrl;
-  readonly #credentials: ChannelCredentials;
   readonly #runtime: Runtime;
+  readonly #openChannel: () => EndpointChannel;
   readonly #backoff: Backoff;
+  readonly #pace: Backoff;
   readonly #channels = new Map<Lane, EndpointChannel>();
   #avoidUntilMs = 0;
+  #unreachable: { readonly error: unknown; readonly untilMs: number } | undefined;
   #closed = false;
 
-  constructor(parsed: EndpointUrl, credentials: ChannelCredentials, runtime: Runtime) {
-    this.url = parsed.url;
-    this.#parsed = parsed;
-    this.#credentials = credentials;
+  constructor(url: EndpointUrl, credentials: ChannelCredentials, dialTimeoutMs: number, runtime: Runtime) {
+    this.url = url.url;
     this.#runtime = runtime;
+    this.#openChannel = () => new EndpointChannel({ url, credentials, dialTimeoutMs, clock: runtime.clock });
     this.#backoff = new Backoff(runtime, { initialMs: 250, maxMs: 5_000 });
+    this.#pace = new Backoff(runtime, { maxMs: 1_000 });
   }
 
   /** Until then (monotonic) others are tried before this one. It is still tried when they fail: nothing is ever refused here. */
@@ -32,23 +33,32 @@ export class Endpoint {
   }
 
   /**
-   * A channel that is connected. After a failure the channel is dropped, so the next attempt resolves the name anew and
-   * does not wait in grpc-js's own backoff.
+   * A channel that is connected. One that failed to is not used again, so the next attempt resolves the name anew and
+   * does not wait in grpc-js's own backoff. For a moment after that, calls fail as it did: a crowd of them, each with
+   * retries of its own, would dial in a loop (HARDSHIPS 13). Streams are few and have their own backoff.
    *
-   * @throws UnavailableError when there is no connection within `limitMs`
+   * @throws UnavailableError when there is no connection within `waitMs`
    */
-  async connect(lane: Lane, limitMs: number): Promise<EndpointChannel> {
+  async connect(lane: Lane, waitMs: number): Promise<EndpointChannel> {
+    const { clock } = this.#runtime;
+    if (lane === "calls" && this.#unreachable && clock.monotonicMs() < this.#unreachable.untilMs) {
+      throw this.#unreachable.error;
+    }
     let channel = this.#channels.get(lane);
-    if (!channel) {
-      channel = new EndpointChannel(this.#parsed, this.#credentials, this.#runtime.clock);
-      if (!this.#closed) this.#channels.set(lane, channel);
-      else channel.close();
+    if (!channel || channel.closed) {
+      channel = this.#openChannel();
+      this.#channels.set(lane, channel);
+      if (this.#closed) channel.close();
     }
     try {
-      await channel.connect(limitMs);
+      await channel.connect(waitMs);
       return channel;
     } catch (error) {
-      this.drop(lane, channel);
+      // The first of those who waited for the dial takes note of its failure.
+      if (channel.closed && this.#channels.get(lane) === channel) {
+        this.#channels.delete(lane);
+        if (lane === "calls") this.#unreachable = { error, untilMs: clock.monotonicMs() + this.#pace.nextMs() };
+      }
       throw error;
     }
   }
@@ -69,7 +79,9 @@ export class Endpoint {
 
   succeeded(): void {
     this.#avoidUntilMs = 0;
+    this.#unreachable = undefined;
     this.#backoff.succeeded();
+    this.#pace.succeeded();
   }
 
   close(): void {

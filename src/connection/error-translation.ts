@@ -34,6 +34,7 @@ const sentences = {
   futureRevision: "required revision is a future revision",
   noLeader: "no leader",
   tooManyRequests: "too many requests",
+  messageTooLarge: "message larger than max",
   leaseExists: "lease already exists",
   leaseTtlTooLarge: "too large lease TTL",
   oldAuthRevision: "revision of auth store is old",
@@ -108,6 +109,7 @@ export function translateFailure(cause: unknown, write: boolean, earlierUnknown 
     case status.ALREADY_EXISTS:
       return refused(new ConflictError(details, known));
     case status.RESOURCE_EXHAUSTED:
+      if (has("messageTooLarge")) return refused(new RequestRefusedError(details, known));
       if (has("tooManyRequests")) return elsewhere((more) => new ExhaustedError(details, more), false);
       return refused(new ExhaustedError(details, known));
     case status.UNAVAILABLE:
@@ -128,9 +130,10 @@ export function translateFailure(cause: unknown, write: boolean, earlierUnknown 
     case status.INTERNAL:
     case status.UNKNOWN:
       return broken((more) => new UnavailableError(details, more));
+    // Such as a proxy's "404" while etcd is away, or a corrupt member: this call is over, the next may find a server.
     default:
       return {
-        error: new ProtocolError(details, { cause, outcomeUnknown: write }),
+        error: new ProtocolError(details, { cause, retryable: true, outcomeUnknown: write }),
         neverExecuted: false,
         worthRetrying: false,
         endpointAtFault: false,
@@ -147,6 +150,15 @@ export function translateWatchCancel(reason: string): EtcdError {
   return new UnavailableError(reason === "" ? "etcd cancelled the watch without a reason" : reason, {
     retryable: true,
   });
+}
+
+/** Why there is no connection, from the status of a call that found none. */
+export function whyNotConnected({ code, details }: GrpcError): string {
+  if (code !== status.UNAVAILABLE) return "the connection was refused or failed";
+  return details
+    .replace(`${sentences.notConnected}. Last error: `, "")
+    .replace(/^Error: /, "")
+    .replace(/\.? Resolution note: .*$/, "");
 }
 
 function isGrpcError(cause: unknown): cause is GrpcError {

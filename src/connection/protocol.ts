@@ -60,7 +60,8 @@ export interface ProtocolOptions extends ConnectionOptions {
 export class Protocol {
   readonly #connection: Connection;
   readonly #codec: Codec;
-  readonly #requestTimeoutMs: number;
+  /** What a call has that names no time of its own. */
+  readonly requestTimeoutMs: number;
   readonly #kv: KVClient;
   readonly #lease: LeaseClient;
   readonly #maintenance: MaintenanceClient;
@@ -68,7 +69,7 @@ export class Protocol {
   constructor(options: ProtocolOptions) {
     this.#connection = new Connection(options);
     this.#codec = new Codec(options.namespace);
-    this.#requestTimeoutMs = options.requestTimeoutMs;
+    this.requestTimeoutMs = options.requestTimeoutMs;
     this.#kv = new KVClient(this.#connection);
     this.#lease = new LeaseClient(this.#connection);
     this.#maintenance = new MaintenanceClient(this.#connection);
@@ -215,7 +216,7 @@ export class Protocol {
 
   #rpc(kind: CallKind, options: CallOptions | undefined): RpcOptions {
     checkCallOptions(options);
-    return { kind, timeoutMs: options?.timeoutMs ?? this.#requestTimeoutMs, signal: options?.signal };
+    return { kind, timeoutMs: options?.timeoutMs ?? this.requestTimeoutMs, signal: options?.signal };
   }
 }
 

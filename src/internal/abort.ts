@@ -1,14 +1,40 @@
 import type { Clock } from "./clock.ts";
 
-/** Calls `listener` once when `signal` aborts, at once if it already has. The returned function takes the listener off. */
+/** Of every signal that is listened to: who waits for it, and the one listener that it has for all of them. */
+const waiting = new WeakMap<AbortSignal, { readonly calls: Set<() => void>; readonly onEvent: () => void }>();
+
+/**
+ * Calls `listener` once when `signal` aborts, at once if it already has. The returned function takes the listener off.
+ * However many calls share a signal, it has one listener of ours: above ten, Node warns of a leak.
+ */
 export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
   if (!signal) return () => {};
   if (signal.aborted) {
     listener();
     return () => {};
   }
-  signal.addEventListener("abort", listener, { once: true });
-  return () => signal.removeEventListener("abort", listener);
+  const { calls, onEvent } = waiting.get(signal) ?? listenTo(signal);
+  // Its own identity: the same function may be put on twice.
+  const call = () => listener();
+  calls.add(call);
+  return () => {
+    if (!calls.delete(call) || calls.size > 0) return;
+    waiting.delete(signal);
+    signal.removeEventListener("abort", onEvent);
+  };
+}
+
+function listenTo(signal: AbortSignal): { readonly calls: Set<() => void>; readonly onEvent: () => void } {
+  const calls = new Set<() => void>();
+  const onEvent = () => {
+    waiting.delete(signal);
+    for (const call of calls) call();
+    calls.clear();
+  };
+  const entry = { calls, onEvent };
+  waiting.set(signal, entry);
+  signal.addEventListener("abort", onEvent, { once: true });
+  return entry;
 }
 
 /**

@@ -3,7 +3,10 @@ import { type Deferred, deferred } from "./deferred.ts";
 /** Items for one reader, in order, with a bound that the writer watches: `weight` tells how much waits. */
 export class AsyncQueue<T> {
   readonly #weigh: (item: T) => number;
-  #items: T[] = [];
+  // Taken from the end of `#out`, which is refilled from `#in` turned round: Array.shift() moves all that follow, which
+  // makes emptying a long queue quadratic.
+  #in: T[] = [];
+  #out: T[] = [];
   #weight = 0;
   #waiting: Deferred<IteratorResult<T, undefined>> | undefined;
   #end: { error?: unknown } | undefined;
@@ -24,14 +27,15 @@ export class AsyncQueue<T> {
       waiting.resolve({ done: false, value: item });
       return;
     }
-    this.#items.push(item);
+    this.#in.push(item);
     this.#weight += this.#weigh(item);
   }
 
   /** Puts `item` in the place of everything that waits. */
   replaceAll(merge: (items: readonly T[]) => T): void {
-    const merged = merge(this.#items);
-    this.#items = [merged];
+    const merged = merge([...this.#out.reverse(), ...this.#in]);
+    this.#out = [merged];
+    this.#in = [];
     this.#weight = this.#weigh(merged);
   }
 
@@ -40,7 +44,8 @@ export class AsyncQueue<T> {
     if (this.#end) return;
     this.#end = end;
     if (end.discard) {
-      this.#items = [];
+      this.#out = [];
+      this.#in = [];
       this.#weight = 0;
     }
     const waiting = this.#waiting;
@@ -54,8 +59,12 @@ export class AsyncQueue<T> {
 
   /** The error is thrown once; after it the queue is at its end. A second read while one waits gets an error. */
   next(): Promise<IteratorResult<T, undefined>> {
-    if (this.#items.length > 0) {
-      const value = this.#items.shift() as T;
+    if (this.#out.length === 0) {
+      this.#out = this.#in.reverse();
+      this.#in = [];
+    }
+    if (this.#out.length > 0) {
+      const value = this.#out.pop() as T;
       this.#weight -= this.#weigh(value);
       return Promise.resolve({ done: false, value });
     }

@@ -1,5 +1,6 @@
 import type { Protocol } from "../connection/index.ts";
 import { CompactedError } from "../errors/compacted-error.ts";
+import { FutureRevisionError } from "../errors/future-revision-error.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import type { KeyValue } from "../model/key-value.ts";
@@ -20,7 +21,7 @@ export interface PagedRange {
   readonly count: number;
 }
 
-/** A list that is compacted away under the reader is begun anew this often. */
+/** A list that is compacted away under the reader, or whose next page comes from a member that is behind, is begun anew this often. */
 const RESTARTS = 3;
 
 /**
@@ -37,7 +38,8 @@ export async function pagedRange(
       return await readPages(protocol, range, options);
     } catch (error) {
       // Only a revision of our own choosing can be chosen anew.
-      if (!(error instanceof CompactedError) || options.revision !== undefined || restarts === RESTARTS) throw error;
+      const lostRevision = error instanceof CompactedError || error instanceof FutureRevisionError;
+      if (!lostRevision || options.revision !== undefined || restarts === RESTARTS) throw error;
     }
   }
 }

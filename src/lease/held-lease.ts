@@ -61,7 +61,10 @@ export class HeldLease implements Lease {
   }
 
   revoke(options?: CallOptions): Promise<void> {
-    this.#gone ??= this.#revoke(options);
+    this.#gone ??= this.#revoke(options).catch((error: unknown) => {
+      this.#gone = undefined;
+      throw error;
+    });
     return this.#gone;
   }
 

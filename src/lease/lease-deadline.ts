@@ -24,7 +24,7 @@ export class LeaseDeadline {
     const ttlMs = ttlSeconds * 1000;
     const marginMs = Math.min(500, ttlMs / 20);
     const deadlineMs = sent.monotonicMs + ttlMs - marginMs;
-    if (deadlineMs <= this.#deadlineMs) return;
+    if (deadlineMs < this.#deadlineMs) return;
     this.#deadlineMs = deadlineMs;
     this.#wallAheadMs = sent.wallAheadMs;
   }

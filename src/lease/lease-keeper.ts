@@ -14,6 +14,8 @@ const debug = log("lease");
 
 /** Timers closer together than this are one. */
 const SMALLEST_STEP_MS = 20;
+/** With less than this of its TTL left a lease waits no longer for a slow stream. */
+const DANGER = 0.3;
 /** Streams that were left behind and may still answer. */
 const MOST_RETIRED = 4;
 
@@ -28,7 +30,7 @@ interface Kept {
  * ```
  *   held ──due──▶ asked on the primary stream ──answer, TTL > 0──▶ held, deadline moved on
  *    │                    │      └────answer, TTL ≤ 0────────────▶ lost
- *    │                    └──no answer for min(1 s, TTL/6)───────▶ a new primary on the next endpoint gets all that is
+ *    │                    └──silence for min(1 s, TTL/6)─────────▶ a new primary on the next endpoint gets all that is
  *    │                                                             unanswered; the old one may still answer
  *    └──own deadline passes──────────────────────────────────────▶ lost
  * ```
@@ -131,10 +133,18 @@ export class LeaseKeeper {
     return this.#primary;
   }
 
+  /**
+   * A renewal waits for too long, and either the stream answers nothing at all or it is too slow for this lease. Many
+   * renewals on a stream that goes on answering only have to wait for each other: asking them all again elsewhere would
+   * double the work just where it is too much already.
+   */
   #primaryIsSilent(now: number): boolean {
-    for (const [id, { askedMs }] of this.#primary?.unanswered ?? []) {
-      const kept = this.#kept.get(id);
-      if (kept && now >= askedMs + silenceLimitMs(kept.lease)) return true;
+    const primary = this.#primary;
+    for (const [id, { askedMs }] of primary?.unanswered ?? []) {
+      const lease = this.#kept.get(id)?.lease;
+      if (!lease || now < askedMs + silenceLimitMs(lease)) continue;
+      const stuck = now >= (primary?.heardMs ?? 0) + silenceLimitMs(lease);
+      if (stuck || lease.deadline.atMs - now < ttlMs(lease) * DANGER) return true;
     }
     return false;
   }
@@ -171,7 +181,10 @@ export class LeaseKeeper {
       return;
     }
     kept.lease.deadline.acknowledged(sent, response.ttlSeconds);
-    kept.renewAtMs = sent.monotonicMs + kept.lease.renewEveryMs;
+    // An answer to what was sent before the machine was suspended proves nothing about now.
+    kept.renewAtMs = kept.lease.deadline.suspended()
+      ? this.#runtime.clock.monotonicMs()
+      : sent.monotonicMs + kept.lease.renewEveryMs;
     this.#wakeAt(kept.renewAtMs);
   }
 
@@ -202,7 +215,7 @@ export class LeaseKeeper {
     for (const { lease, renewAtMs } of this.#kept.values()) {
       this.#wakeAt(lease.deadline.atMs);
       const asked = this.#primary?.unanswered.get(lease.id);
-      if (asked) this.#wakeAt(asked.askedMs + silenceLimitMs(lease));
+      if (asked) this.#wakeAt(Math.max(now, asked.askedMs + silenceLimitMs(lease)));
       else this.#wakeAt(this.#primary ? renewAtMs : Math.max(renewAtMs, this.#openAtMs));
       // A suspended machine shows only in the wall clock, so look at it often enough to renew in good time.
       this.#wakeAt(now + lease.renewEveryMs);
@@ -225,5 +238,9 @@ export class LeaseKeeper {
 }
 
 function silenceLimitMs(lease: HeldLease): number {
-  return Math.min(1_000, (lease.ttlSeconds * 1_000) / 6);
+  return Math.min(1_000, ttlMs(lease) / 6);
+}
+
+function ttlMs({ ttlSeconds }: HeldLease): number {
+  return ttlSeconds * 1_000;
 }

@@ -35,7 +35,7 @@ export class LeaseRevoker {
 
   async #revoke(id: LeaseId): Promise<void> {
     const { signal } = this.#closing;
-    const backoff = new Backoff(this.#runtime, { initialMs: 200, maxMs: 10_000 });
+    const backoff = new Backoff(this.#runtime, { initialMs: 200, maxMs: 2_000 });
     while (!signal.aborted) {
       try {
         await this.#protocol.leaseRevoke(id, { signal });

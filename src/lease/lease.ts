@@ -32,7 +32,8 @@ export interface Lease extends AsyncDisposable {
   timeToLive(options?: CallOptions): Promise<LeaseTimeToLive>;
   /**
    * Ends the lease, and with it its keys. Renewal stops at once. When etcd does not answer in time this rejects, and the
-   * revocation is repeated in the background until etcd confirms it or the client is closed. Calling it again is harmless.
+   * revocation is repeated in the background until etcd confirms it or the client is closed. Calling it again is harmless:
+   * after such a failure it asks etcd once more.
    */
   revoke(options?: CallOptions): Promise<void>;
   /**

@@ -6,7 +6,7 @@ import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { within } from "../internal/abort.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import type { CallOptions } from "../model/call-options.ts";
-import { type LeaseId, randomLeaseId } from "../model/lease-id.ts";
+import { type LeaseId, leaseId, randomLeaseId } from "../model/lease-id.ts";
 import { HeldLease } from "./held-lease.ts";
 import type { Lease } from "./lease.ts";
 import { sendTime } from "./lease-deadline.ts";
@@ -22,11 +22,17 @@ export interface GrantLeaseOptions extends CallOptions {
    * `close()`, it outlives the process. @default true
    */
   keepAlive?: boolean | undefined;
-  /** Seconds between renewals; above 0 and below the TTL. @default a third of the granted TTL */
+  /**
+   * Seconds between renewals; above 0 and below the TTL. It is renewed earlier than asked for where that would leave no
+   * time to try a second endpoint: 0.6 of the granted TTL at the latest. @default a third of the granted TTL
+   */
   renewEverySeconds?: number | undefined;
   /** An id of the caller's choosing. @default random */
   id?: LeaseId | undefined;
 }
+
+/** Two silent endpoints, a sixth of the TTL each, still leave a third one time to answer before the deadline. */
+const LATEST_RENEWAL = 0.6;
 
 /** Grants leases and holds the kept-alive ones of a client. */
 export class Leases {
@@ -63,14 +69,15 @@ export class Leases {
 
   async #grantLease(ttlSeconds: number, options: GrantLeaseOptions): Promise<Lease> {
     checkTtl(ttlSeconds);
-    const { keepAlive = true, renewEverySeconds, id = randomLeaseId(this.#runtime.random) } = options;
+    const { keepAlive = true, renewEverySeconds } = options;
     checkRenewal(renewEverySeconds, ttlSeconds);
+    const id = options.id === undefined ? randomLeaseId(this.#runtime.random) : checkedId(options.id);
     const sent = sendTime(this.#runtime.clock);
     const granted = await this.#askFor(id, ttlSeconds, options);
     const lease = new HeldLease({
       id,
       ttlSeconds: granted,
-      renewEveryMs: (renewEverySeconds ?? granted / 3) * 1_000,
+      renewEveryMs: Math.min(renewEverySeconds ?? granted / 3, granted * LATEST_RENEWAL) * 1_000,
       protocol: this.#protocol,
       clock: this.#runtime.clock,
       forget: (lost) => this.#keeper.forget(lost),
@@ -88,17 +95,28 @@ export class Leases {
     return lease;
   }
 
+  /** Returns the TTL as granted. A lease that may be there although this fails is not left behind. */
   async #askFor(id: LeaseId, ttlSeconds: number, options: GrantLeaseOptions): Promise<number> {
-    const call = { signal: options.signal, timeoutMs: options.timeoutMs };
+    const { clock } = this.#runtime;
+    const { signal, timeoutMs = this.#protocol.requestTimeoutMs } = options;
+    const endMs = clock.monotonicMs() + timeoutMs;
+    signal?.throwIfAborted();
+    let maybeGranted = false;
     try {
-      return (await this.#protocol.leaseGrant(id, ttlSeconds, call)).ttlSeconds;
-    } catch (error) {
-      // Ours: the id is random, or an earlier attempt of this very call went through.
-      if (error instanceof ConflictError && (options.id === undefined || error.outcomeUnknown)) {
-        const { grantedSeconds } = await this.#protocol.leaseTimeToLive(id, false, call);
-        if (grantedSeconds > 0) return grantedSeconds;
+      try {
+        return (await this.#protocol.leaseGrant(id, ttlSeconds, { signal, timeoutMs })).ttlSeconds;
+      } catch (error) {
+        // The reason of an abort can be an EtcdError too, and says nothing about the grant.
+        maybeGranted = signal?.aborted === true || !(error instanceof EtcdError) || error.outcomeUnknown;
+        // Ours: the id is random, or an earlier attempt of this very call went through.
+        if (!(error instanceof ConflictError && (options.id === undefined || maybeGranted))) throw error;
+        maybeGranted = true;
+        const leftMs = Math.max(1, endMs - clock.monotonicMs());
+        const { grantedSeconds } = await this.#protocol.leaseTimeToLive(id, false, { signal, timeoutMs: leftMs });
+        if (grantedSeconds <= 0) throw error;
+        return grantedSeconds;
       }
-      const maybeGranted = error instanceof EtcdError ? error.outcomeUnknown : true;
+    } catch (error) {
       if (maybeGranted && options.id === undefined) this.#revoker.revokeInBackground(id);
       throw error;
     }
@@ -121,6 +139,14 @@ function checkTtl(ttlSeconds: number): void {
     "ttlSeconds",
     `must be a whole number of seconds from 1 to ${LARGEST_TTL_SECONDS}, not ${String(ttlSeconds)}`,
   );
+}
+
+function checkedId(id: LeaseId): LeaseId {
+  try {
+    return leaseId(id);
+  } catch {
+    throw new InvalidOptionError("grantLease", "id", "must be a lease id: 1 to 16 hex digits, above 0 and below 2^63");
+  }
 }
 
 function checkRenewal(renewEverySeconds: number | undefined, ttlSeconds: number): void {

@@ -3,6 +3,12 @@ import type { EtcdError } from "../errors/etcd-error.ts";
 import type { LeaseId } from "../model/lease-id.ts";
 import type { SendTime } from "./lease-deadline.ts";
 
+/**
+ * So many renewals are on their way at once. An answer counts from when its renewal was sent, so what waits for its turn
+ * waits here, where that costs nothing, and not in the server.
+ */
+const MOST_IN_FLIGHT = 128;
+
 export interface RenewalStreamOwner {
   mark(): SendTime;
   answered(stream: RenewalStream, response: LeaseKeepAliveResponse, sent: SendTime): void;
@@ -10,7 +16,8 @@ export interface RenewalStreamOwner {
 }
 
 /**
- * One keep-alive stream on one endpoint, usable before it is open: renewals wait in it until it is.
+ * One keep-alive stream on one endpoint, usable before it is open: renewals wait in it until it is, and leave in the order
+ * in which they were asked for.
  * At most one renewal per lease is unanswered on it; an answer counts from when that renewal was sent here.
  */
 export class RenewalStream {
@@ -18,8 +25,11 @@ export class RenewalStream {
   readonly #owner: RenewalStreamOwner;
   /** When each unanswered renewal was asked for, and when it left. */
   readonly #unanswered = new Map<LeaseId, { askedMs: number; sent: SendTime | undefined }>();
+  /** Those of them that have not left yet. */
+  readonly #waiting = new Set<LeaseId>();
   readonly #closing = new AbortController();
   #stream: KeepAliveStream | undefined;
+  #heardMs = Number.NEGATIVE_INFINITY;
 
   constructor(protocol: Protocol, endpoint: StreamEndpoint, dialLimitMs: number, owner: RenewalStreamOwner) {
     this.endpoint = endpoint;
@@ -31,15 +41,21 @@ export class RenewalStream {
     return this.#unanswered;
   }
 
+  /** When the last answer came (monotonic). The server answers in order: as long as it does, the others are only waiting. */
+  get heardMs(): number {
+    return this.#heardMs;
+  }
+
   renew(id: LeaseId): void {
     if (this.#unanswered.has(id)) return;
-    const mark = this.#owner.mark();
-    this.#unanswered.set(id, { askedMs: mark.monotonicMs, sent: this.#stream ? mark : undefined });
-    this.#stream?.renew(id);
+    this.#unanswered.set(id, { askedMs: this.#owner.mark().monotonicMs, sent: undefined });
+    this.#waiting.add(id);
+    this.#sendWaiting();
   }
 
   forget(id: LeaseId): void {
     this.#unanswered.delete(id);
+    this.#waiting.delete(id);
   }
 
   close(): void {
@@ -60,16 +76,26 @@ export class RenewalStream {
       if (!signal.aborted) this.#owner.ended(this, error as EtcdError);
       return;
     }
-    for (const [id, waiting] of this.#unanswered) {
-      waiting.sent = this.#owner.mark();
+    this.#sendWaiting();
+  }
+
+  #sendWaiting(): void {
+    for (const id of this.#waiting) {
+      const renewal = this.#unanswered.get(id);
+      if (!this.#stream || !renewal || this.#unanswered.size - this.#waiting.size >= MOST_IN_FLIGHT) return;
+      this.#waiting.delete(id);
+      renewal.sent = this.#owner.mark();
       this.#stream.renew(id);
     }
   }
 
   #answered(response: LeaseKeepAliveResponse): void {
+    this.#heardMs = this.#owner.mark().monotonicMs;
     const sent = this.#unanswered.get(response.id)?.sent;
-    if (!sent) return;
-    this.#unanswered.delete(response.id);
-    this.#owner.answered(this, response, sent);
+    if (sent) {
+      this.#unanswered.delete(response.id);
+      this.#owner.answered(this, response, sent);
+    }
+    this.#sendWaiting();
   }
 }

@@ -68,7 +68,8 @@ export function endOfPrefix(start: Uint8Array): Uint8Array {
   for (let last = start.length - 1; last >= 0; last--) {
     const byte = start[last] ?? 0;
     if (byte === 0xff) continue;
-    const end = start.slice(0, last + 1);
+    // A copy: slice() of a Buffer would share its bytes.
+    const end = new Uint8Array(start.subarray(0, last + 1));
     end[last] = byte + 1;
     return end;
   }

@@ -8,8 +8,11 @@ export type LeaseId = string & { readonly [brand]: "LeaseId" };
 /** A lease's id, or a handle that has one. */
 export type LeaseRef = LeaseId | { readonly id: LeaseId };
 
+/** @throws InvalidOptionError for what is neither */
 export function toLeaseId(lease: LeaseRef): LeaseId {
-  return typeof lease === "string" ? lease : lease.id;
+  const id = typeof lease === "string" ? lease : lease?.id;
+  if (typeof id === "string" && /^[0-9a-f]{1,16}$/.test(id)) return id;
+  throw new InvalidOptionError("lease", "lease", "must be a lease, or its id in lower-case hex as leaseId() makes it");
 }
 
 /**

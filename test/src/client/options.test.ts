@@ -1,0 +1,116 @@
+import { afterEach, expect, test } from "vitest";
+import { resolveClientOptions } from "../../../src/client-options.ts";
+import { EtcdClient, type EtcdClientOptions, InvalidOptionError } from "../../../src/index.ts";
+
+afterEach(() => {
+  delete process.env.ETCD_ENDPOINTS;
+});
+
+function errorOf(options: unknown): InvalidOptionError {
+  try {
+    new EtcdClient(options as EtcdClientOptions);
+  } catch (error) {
+    if (error instanceof InvalidOptionError) return error;
+    throw error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+// The messages as users read them. Whoever changes one reads it aloud.
+test.each<[options: unknown, option: string, message: string]>([
+  [{ endpoints: [] }, "endpoints", "EtcdClient: endpoints must name at least one endpoint"],
+  [{ endpoints: "" }, "endpoints", "EtcdClient: endpoints must name at least one endpoint"],
+  [
+    { endpoints: "127.0.0.1:2379" },
+    "endpoints",
+    'EtcdClient: endpoints has "127.0.0.1:2379"; write it as http://host:2379 or https://host:2379',
+  ],
+  [
+    { endpoints: ["ftp://host"] },
+    "endpoints",
+    'EtcdClient: endpoints has "ftp://host"; write it as http://host:2379 or https://host:2379',
+  ],
+  [{ endpoints: ["http://"] }, "endpoints", 'EtcdClient: endpoints has "http://", which is not a URL'],
+  [
+    { endpoints: ["http://host:99999"] },
+    "endpoints",
+    'EtcdClient: endpoints has "http://host:99999", which is not a URL',
+  ],
+  [
+    { endpoints: ["http://host:2379/v3"] },
+    "endpoints",
+    'EtcdClient: endpoints has "http://host:2379/v3"; an endpoint is a scheme, a host and a port and nothing more',
+  ],
+  [
+    { endpoints: ["http://root:hunter2@host"] },
+    "endpoints",
+    "EtcdClient: endpoints must not carry a user or a password",
+  ],
+  [
+    { endpoints: ["http://a", "https://b"] },
+    "endpoints",
+    "EtcdClient: endpoints must not mix http and https: one plain connection would give away what the others protect",
+  ],
+  [
+    { endpoints: 2379 },
+    "endpoints",
+    "EtcdClient: endpoints must be a URL such as http://127.0.0.1:2379, or a list of such",
+  ],
+  [
+    { endpoints: [2379] },
+    "endpoints",
+    "EtcdClient: endpoints must be a URL such as http://127.0.0.1:2379, or a list of such",
+  ],
+  [{ endpoint: "http://a" }, "endpoint", 'EtcdClient: endpoint is not an option; did you mean "endpoints"?'],
+  [
+    { hosts: "http://a" },
+    "hosts",
+    "EtcdClient: hosts is not an option; known are endpoints, namespace, dialTimeoutMs, requestTimeoutMs",
+  ],
+  [{ dialTimeout: 5 }, "dialTimeout", 'EtcdClient: dialTimeout is not an option; did you mean "dialTimeoutMs"?'],
+  [{ dialTimeoutMs: Number.NaN }, "dialTimeoutMs", "EtcdClient: dialTimeoutMs must be a number of milliseconds"],
+  [{ dialTimeoutMs: -1 }, "dialTimeoutMs", "EtcdClient: dialTimeoutMs must be at least 1 ms"],
+  [{ requestTimeoutMs: 0 }, "requestTimeoutMs", "EtcdClient: requestTimeoutMs must be at least 1 ms"],
+  [{ requestTimeoutMs: 2 ** 31 }, "requestTimeoutMs", "EtcdClient: requestTimeoutMs must be below 2^31 ms"],
+  [{ requestTimeoutMs: "5000" }, "requestTimeoutMs", "EtcdClient: requestTimeoutMs must be a number of milliseconds"],
+  [{ namespace: 5 }, "namespace", "EtcdClient: namespace must be a string"],
+  ["http://127.0.0.1:2379", "options", "EtcdClient: options must be an object"],
+  [null, "options", "EtcdClient: options must be an object"],
+  [["http://127.0.0.1:2379"], "options", "EtcdClient: options must be an object"],
+])("%j is refused by name", (options, option, message) => {
+  const error = errorOf(options);
+  expect(error).toMatchObject({ code: "ETCD_INVALID_OPTION", option });
+  expect(error.message).toBe(message);
+});
+
+test.each([
+  ["http://a", ["http://a:2379"]],
+  ["http://a:80", ["http://a:80"]],
+  ["https://a:443/", ["https://a:443"]],
+  ["http://[::1]:2379", ["http://[::1]:2379"]],
+  ["http://a:1, http://b:2,", ["http://a:1", "http://b:2"]],
+  [["http://a:1", "http://a:1"], ["http://a:1"]],
+])("endpoints %j are read as %j", (endpoints, read) => {
+  expect(resolveClientOptions({ endpoints }, {}).endpoints.map(({ url }) => url)).toEqual(read);
+});
+
+test.each([
+  [undefined, ["http://127.0.0.1:2379"]],
+  ["", ["http://127.0.0.1:2379"]],
+  [" , ", ["http://127.0.0.1:2379"]],
+  ["10.0.0.1:2379", ["http://10.0.0.1:2379"]],
+  ["10.0.0.1", ["http://10.0.0.1:2379"]],
+  ["http://a:1,http://b:2", ["http://a:1", "http://b:2"]],
+  ["https://a:1 , https://b:2", ["https://a:1", "https://b:2"]],
+])("ETCD_ENDPOINTS=%s stands for %j when nothing else is said", (value, read) => {
+  const env = { ETCD_ENDPOINTS: value };
+  expect(resolveClientOptions({}, env).endpoints.map(({ url }) => url)).toEqual(read);
+  expect(resolveClientOptions({ endpoints: "http://said" }, env).endpoints[0]?.url).toBe("http://said:2379");
+});
+
+test("a mistake in ETCD_ENDPOINTS is said to be there", () => {
+  process.env.ETCD_ENDPOINTS = "ftp://a";
+  expect(errorOf({}).message).toBe(
+    'EtcdClient: endpoints (from ETCD_ENDPOINTS) has "ftp://a"; write it as http://host:2379 or https://host:2379',
+  );
+});

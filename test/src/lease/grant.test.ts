@@ -1,0 +1,139 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Protocol } from "../../../src/connection/index.ts";
+import { ConflictError, EtcdClient, type LeaseId, leaseId } from "../../../src/index.ts";
+import { Leases } from "../../../src/lease/index.ts";
+import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { leaseRemaining } from "../../support/gateway-lease.ts";
+import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
+import { until } from "../../support/until.ts";
+
+let cluster: EtcdCluster;
+let endpoint: string;
+
+beforeAll(async () => {
+  cluster = await startEtcd();
+  endpoint = cluster.member(0).endpoint;
+});
+afterAll(() => cluster.close());
+
+test("a lease has the TTL that etcd granted, also where that is more than was asked for", async () => {
+  await using etcd = new EtcdClient({ endpoints: endpoint });
+  const lease = await etcd.grantLease(1);
+  expect(lease.ttlSeconds).toBe(2);
+  expect(lease.id).toMatch(/^[1-9a-f][0-9a-f]*$/);
+  expect(lease.remainingMs()).toBeGreaterThan(1_000);
+  expect(await lease.timeToLive()).toMatchObject({ grantedSeconds: 2, keys: [] });
+});
+
+test("an id of the caller's choosing is used, and a second grant of it is a conflict", async () => {
+  await using etcd = new EtcdClient({ endpoints: endpoint });
+  const lease = await etcd.grantLease(10, { id: leaseId("00C0FFEE") });
+  expect(lease.id).toBe("c0ffee");
+  expect(await etcdErrorOf(etcd.grantLease(10, { id: lease.id }))).toMatchObject({
+    code: "ETCD_CONFLICT",
+    outcomeUnknown: false,
+  });
+  expect(lease.signal.aborted).toBe(false);
+});
+
+test("an id in another spelling is the same lease and is renewed as such", async () => {
+  await using etcd = new EtcdClient({ endpoints: endpoint });
+  const lease = await etcd.grantLease(2, { id: "00BEEF" as LeaseId });
+  expect(lease.id).toBe("beef");
+  const before = lease.remainingMs();
+  await until(() => lease.remainingMs() < before - 400);
+  await until(() => lease.remainingMs() > before - 300, { message: "it is renewed" });
+});
+
+test("a grant whose answer is lost is asked for again and is the same lease", async () => {
+  await using proxy = await FaultProxy.start(endpoint);
+  await using etcd = new EtcdClient({ endpoints: proxy.endpoint, requestTimeoutMs: 6_000 });
+  await etcd.get("k");
+  proxy.blackHole("toClient");
+  const id = leaseId("ab12");
+  const granting = etcd.grantLease(30, { id });
+  await until(async () => (await leaseRemaining(endpoint, id)) > 0);
+  proxy.cut();
+  await proxy.heal();
+  const lease = await granting;
+  expect(lease).toMatchObject({ id, ttlSeconds: 30 });
+  expect(lease.remainingMs()).toBeGreaterThan(20_000);
+  await etcd.put("granted", "once", { lease });
+  expect((await lease.timeToLive()).keys).toEqual(["granted"]);
+});
+
+test("a grant that is never answered fails within its time, with an unknown outcome", async () => {
+  await using proxy = await FaultProxy.start(endpoint);
+  await using etcd = new EtcdClient({ endpoints: proxy.endpoint });
+  await etcd.get("k");
+  proxy.blackHole("toClient");
+  const id = leaseId("ab13");
+  const granting = outcomeOf(etcd.grantLease(30, { id, timeoutMs: 1_500 }));
+  await until(async () => (await leaseRemaining(endpoint, id)) > 0);
+  const { error, tookMs } = await granting;
+  expect(error).toMatchObject({ retryable: true, outcomeUnknown: true });
+  expect(tookMs).toBeLessThan(2_500);
+});
+
+test("a lease whose grant failed with an unknown outcome is revoked once etcd can be reached", async () => {
+  await using proxy = await FaultProxy.start(endpoint);
+  await using etcd = new EtcdClient({ endpoints: proxy.endpoint });
+  const before = await leaseCount();
+  await etcd.get("k");
+  proxy.blackHole("toClient");
+  const granting = etcdErrorOf(etcd.grantLease(300, { timeoutMs: 1_000 }));
+  await until(async () => (await leaseCount()) > before);
+  expect(await granting).toMatchObject({ outcomeUnknown: true });
+  await proxy.heal();
+  await until(async () => (await leaseCount()) === before, { message: "the lease is gone" });
+});
+
+async function leaseCount(): Promise<number> {
+  const response = await fetch(`${endpoint}/v3/lease/leases`, { method: "POST", body: "{}" });
+  const { leases = [] } = (await response.json()) as { leases?: unknown[] };
+  return leases.length;
+}
+
+test.each([0, -1, Number.NaN, 0.5, 1.5, 1e10, "5" as never])("a TTL of %s is refused by name", async (ttlSeconds) => {
+  await using etcd = new EtcdClient({ endpoints: endpoint });
+  await expect(etcd.grantLease(ttlSeconds)).rejects.toMatchObject({
+    code: "ETCD_INVALID_OPTION",
+    option: "ttlSeconds",
+  });
+});
+
+test.each([
+  [{ renewEverySeconds: 0 }, "renewEverySeconds"],
+  [{ renewEverySeconds: -1 }, "renewEverySeconds"],
+  [{ renewEverySeconds: Number.NaN }, "renewEverySeconds"],
+  [{ renewEverySeconds: 5 }, "renewEverySeconds"],
+  [{ id: "not hex" as LeaseId }, "id"],
+  [{ id: "0" as LeaseId }, "id"],
+  [{ id: "8000000000000000" as LeaseId }, "id"],
+])("the options %j are refused by name", async (options, option) => {
+  await using etcd = new EtcdClient({ endpoints: endpoint });
+  await expect(etcd.grantLease(5, options)).rejects.toMatchObject({ code: "ETCD_INVALID_OPTION", option });
+});
+
+test("what a grant has left of its time is all that asking for its TTL may take", async () => {
+  const clock = new FakeClock();
+  const asked: unknown[] = [];
+  const protocol = {
+    requestTimeoutMs: 5_000,
+    async leaseGrant() {
+      clock.stall(4_000);
+      throw new ConflictError("lease already exists", { outcomeUnknown: true });
+    },
+    async leaseTimeToLive(_id: LeaseId, _keys: boolean, options: unknown) {
+      asked.push(options);
+      return { grantedSeconds: 60 };
+    },
+  } as unknown as Protocol;
+  const leases = new Leases(protocol, 1_000, { clock, random: Math.random });
+  const lease = await leases.grant(30, { keepAlive: false });
+  expect(lease).toMatchObject({ ttlSeconds: 60 });
+  // It may have been granted when it was first asked for.
+  expect(lease.remainingMs()).toBe(60_000 - 4_000 - 500);
+  expect(asked).toMatchObject([{ timeoutMs: 1_000 }]);
+});

@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { EtcdClient, type Lease } from "../../../src/index.ts";
+import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
+import { leaseRemaining, revokeLease } from "../../support/gateway-lease.ts";
+import { etcdErrorOf } from "../../support/outcome.ts";
+import { until } from "../../support/until.ts";
+
+let cluster: EtcdCluster;
+let endpoint: string;
+
+beforeAll(async () => {
+  cluster = await startEtcd();
+  endpoint = cluster.member(0).endpoint;
+});
+afterAll(() => cluster.close());
+
+/** Waits until so much time is over since now, looking at `check` all along. */
+async function allThrough(ms: number, check: () => void): Promise<void> {
+  const end = performance.now() + ms;
+  await until(
+    () => {
+      check();
+      return performance.now() > end;
+    },
+    { timeoutMs: ms + 5_000 },
+  );
+}
+
+function lossOf(lease: Lease): Promise<unknown> {
+  return new Promise((resolve) => {
+    lease.signal.addEventListener("abort", () => resolve(lease.signal.reason), { once: true });
+  });
+}
+
+test("a lease lives on beyond its TTL, in etcd and by our clock, on one stream with all others", async () => {
+  await using proxy = await FaultProxy.start(endpoint);
+  await using etcd = new EtcdClient({ endpoints: proxy.endpoint });
+  const leases = await Promise.all(Array.from({ length: 20 }, () => etcd.grantLease(2)));
+  await Promise.all(leases.map((lease) => etcd.put(`alive/${lease.id}`, "v", { lease })));
+  await allThrough(5_000, () => {
+    for (const lease of leases) expect(lease.remainingMs()).toBeGreaterThan(0);
+  });
+  expect((await etcd.range({ start: Buffer.from("alive/"), end: Buffer.from("alive0") })).count).toBe(20);
+  // One connection for calls, one for streams.
+  expect(proxy.accepted).toBe(2);
+});
+
+test("renewEverySeconds is how often it is renewed", async () => {
+  await using etcd = new EtcdClient({ endpoints: endpoint });
+  const [seldom, often] = await Promise.all([
+    etcd.grantLease(10, { renewEverySeconds: 6 }),
+    etcd.grantLease(10, { renewEverySeconds: 0.1 }),
+  ]);
+  await until(() => seldom.remainingMs() < 8_500);
+  expect(often.remainingMs()).toBeGreaterThan(8_700);
+});
+
+test("a lease whose renewEverySeconds is nearly its TTL is renewed in good time all the same", async () => {
+  await using etcd = new EtcdClient({ endpoints: endpoint });
+  const lease = await etcd.grantLease(2, { renewEverySeconds: 1.99 });
+  await allThrough(4_500, () => expect(lease.signal.aborted).toBe(false));
+});
+
+test("a revoke by somebody else is told at the next renewal", async () => {
+  await using etcd = new EtcdClient({ endpoints: endpoint });
+  const lease = await etcd.grantLease(3);
+  const lost = lossOf(lease);
+  await revokeLease(endpoint, lease.id);
+  const remaining = lease.remainingMs();
+  expect(await lost).toMatchObject({ code: "ETCD_LEASE_LOST", message: expect.stringContaining("not known to etcd") });
+  expect(remaining).toBeGreaterThan(1_000);
+  expect(lease.remainingMs()).toBe(0);
+  expect(await etcdErrorOf(lease.timeToLive())).toMatchObject({ code: "ETCD_LEASE_NOT_FOUND" });
+  await lease.revoke();
+});
+
+test("revoke() ends the lease, its keys and its renewal at once, and may be called again", async () => {
+  await using etcd = new EtcdClient({ endpoints: endpoint });
+  const lease = await etcd.grantLease(30);
+  await etcd.put("revoked", "v", { lease });
+  const revoking = [lease.revoke(), lease.revoke()];
+  expect(lease.signal.aborted).toBe(true);
+  expect(lease.remainingMs()).toBe(0);
+  await Promise.all(revoking);
+  expect(await etcd.get("revoked")).toBeUndefined();
+  await lease.revoke();
+});
+
+test("abandon() tells the owner's reason at once and revokes in the background", async () => {
+  await using etcd = new EtcdClient({ endpoints: endpoint });
+  const lease = await etcd.grantLease(30);
+  await etcd.put("abandoned", "v", { lease });
+  const cause = new Error("the key is gone");
+  lease.abandon(cause);
+  expect(lease.signal.reason).toMatchObject({ code: "ETCD_LEASE_LOST", cause });
+  await until(async () => (await etcd.get("abandoned")) === undefined);
+});
+
+test("a revoke that etcd does not hear of is repeated until it does", async () => {
+  await using proxy = await FaultProxy.start(endpoint);
+  await using etcd = new EtcdClient({ endpoints: proxy.endpoint });
+  const lease = await etcd.grantLease(300);
+  await proxy.down();
+  expect(await etcdErrorOf(lease.revoke({ timeoutMs: 300 }))).toMatchObject({ code: "ETCD_UNAVAILABLE" });
+  expect(await leaseRemaining(endpoint, lease.id)).toBeGreaterThan(0);
+  await proxy.up();
+  await until(async () => (await leaseRemaining(endpoint, lease.id)) < 0, { message: "the lease is gone" });
+  await lease.revoke();
+});
+
+test("close() revokes the leases that are kept alive and leaves a detached one alone", async () => {
+  const etcd = new EtcdClient({ endpoints: endpoint });
+  const kept = await Promise.all(Array.from({ length: 50 }, () => etcd.grantLease(300)));
+  const detached = await etcd.grantLease(300, { keepAlive: false });
+  const granting = etcd.grantLease(300).catch((error) => error);
+  await etcd.close();
+  for (const lease of kept) {
+    expect(lease.signal.aborted).toBe(true);
+    expect(await leaseRemaining(endpoint, lease.id)).toBe(-1);
+  }
+  expect(await leaseRemaining(endpoint, detached.id)).toBeGreaterThan(290);
+  expect(await granting).toMatchObject({ code: "ETCD_CLOSED" });
+});
+
+test("a detached lease is never renewed, and its signal tells when its time is over", async () => {
+  await using etcd = new EtcdClient({ endpoints: endpoint });
+  const lease = await etcd.grantLease(2, { keepAlive: false });
+  const lost = lossOf(lease);
+  expect(await lost).toMatchObject({ code: "ETCD_LEASE_LOST" });
+  expect(await leaseRemaining(endpoint, lease.id)).toBeGreaterThanOrEqual(-1);
+  await until(async () => (await leaseRemaining(endpoint, lease.id)) === -1);
+});

@@ -1,0 +1,200 @@
+import { expect, test } from "vitest";
+import type {
+  KeepAliveStream,
+  LeaseKeepAliveResponse,
+  Protocol,
+  StreamEndpoint,
+  StreamHandlers,
+} from "../../../src/connection/index.ts";
+import { HeldLease } from "../../../src/lease/held-lease.ts";
+import { sendTime } from "../../../src/lease/lease-deadline.ts";
+import { LeaseKeeper } from "../../../src/lease/lease-keeper.ts";
+import { type LeaseId, leaseId } from "../../../src/model/lease-id.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+
+// The rules about time, without waiting: a clock of the test's own, and streams that answer when the test says so. What
+// real etcds do to the same rules stands in the files beside this one.
+
+interface FakeStream {
+  readonly endpoint: string;
+  /** What was asked and not answered yet, in order. */
+  readonly asked: LeaseId[];
+  closed: boolean;
+  answer(count?: number, ttlSeconds?: number): void;
+}
+
+const ttlSeconds = 6;
+
+function setup(leaseCount: number) {
+  const clock = new FakeClock();
+  const endpoints = ["a", "b"].map((url) => ({ url }) as StreamEndpoint);
+  const streams: FakeStream[] = [];
+  const openKeepAlive = async (
+    endpoint: StreamEndpoint,
+    _limitMs: number,
+    handlers: StreamHandlers<LeaseKeepAliveResponse>,
+  ): Promise<KeepAliveStream> => {
+    const stream: FakeStream = {
+      endpoint: endpoint.url,
+      asked: [],
+      closed: false,
+      answer(count = stream.asked.length, ttl = ttlSeconds) {
+        for (const id of stream.asked.splice(0, count)) handlers.onMessage({ id, ttlSeconds: ttl });
+      },
+    };
+    streams.push(stream);
+    return {
+      endpoint,
+      renew: (id) => stream.asked.push(id),
+      close: () => {
+        stream.closed = true;
+      },
+    };
+  };
+  const protocol = {
+    openKeepAlive,
+    streamEndpoints: (after?: StreamEndpoint) => (after === endpoints[0] ? [endpoints[1]] : endpoints),
+    streamWorked() {},
+    streamFailed() {},
+  } as unknown as Protocol;
+  const keeper = new LeaseKeeper(protocol, 1_000, { clock, random: () => 0.5 });
+  const revoked: LeaseId[] = [];
+  const leases = Array.from({ length: leaseCount }, (_, i) => {
+    const lease = new HeldLease({
+      id: leaseId((i + 1).toString(16)),
+      ttlSeconds,
+      renewEveryMs: 2_000,
+      protocol,
+      clock,
+      detached: false,
+      forget: (id) => keeper.forget(id),
+      renewSoon: (id) => keeper.renewSoon(id),
+      revokeInBackground: (id) => revoked.push(id),
+    });
+    lease.deadline.acknowledged(sendTime(clock), ttlSeconds);
+    keeper.keep(lease, 2_000);
+    return lease;
+  });
+  /** Time goes on in small steps, and whatever is awaited goes on with it. */
+  const pass = async (ms: number, each = () => {}) => {
+    for (let passed = 0; passed < ms; passed += 50) {
+      clock.advance(50);
+      for (let i = 0; i < 10; i++) await Promise.resolve();
+      each();
+    }
+  };
+  return { clock, keeper, leases, streams, revoked, pass };
+}
+
+test("a renewal is asked for when it is due, once, and its answer moves the deadline on", async () => {
+  const { leases, streams, pass } = setup(1);
+  await pass(1_900);
+  expect(streams).toHaveLength(0);
+  await pass(200);
+  expect(streams).toMatchObject([{ endpoint: "a", asked: ["1"] }]);
+  await pass(500);
+  expect(streams[0]?.asked).toEqual(["1"]);
+  streams[0]?.answer();
+  expect(leases[0]?.remainingMs()).toBeGreaterThan(5_000);
+});
+
+test("a stream that answers nothing is left for the next endpoint with all it owes, and may still answer", async () => {
+  const { leases, streams, pass } = setup(3);
+  await pass(2_100);
+  await pass(850);
+  expect(streams).toHaveLength(1);
+  await pass(100);
+  expect(streams).toMatchObject([
+    { endpoint: "a", asked: ["1", "2", "3"], closed: false },
+    { endpoint: "b", asked: ["1", "2", "3"] },
+  ]);
+  streams[0]?.answer();
+  for (const lease of leases) expect(lease.remainingMs()).toBeGreaterThan(4_000);
+  expect(streams[0]?.closed).toBe(true);
+});
+
+test("a stream that goes on answering is not left although much has to wait for its turn", async () => {
+  const { leases, streams, pass } = setup(34);
+  await pass(2_000);
+  // The last of them waits for 1.7 s, where a second of silence would be too long.
+  await pass(1_700, () => streams[0]?.answer(1));
+  expect(streams).toHaveLength(1);
+  streams[0]?.answer();
+  for (const lease of leases) expect(lease.signal.aborted).toBe(false);
+});
+
+test("a stream that is too slow for a lease is left while there is still time to ask elsewhere", async () => {
+  const { leases, streams, pass } = setup(200);
+  await pass(2_000);
+  await pass(2_500, () => streams[0]?.answer(1));
+  expect(streams).toHaveLength(2);
+  await pass(500, () => streams[1]?.answer());
+  for (const lease of leases) expect(lease.signal.aborted).toBe(false);
+});
+
+test("what waits for its turn leaves late, so that its answer counts from then", async () => {
+  const { leases, streams, pass } = setup(200);
+  await pass(2_100);
+  expect(streams[0]?.asked).toHaveLength(128);
+  await pass(500);
+  streams[0]?.answer();
+  expect(streams[0]?.asked).toHaveLength(72);
+  streams[0]?.answer();
+  const [first, last] = [leases[0], leases[199]];
+  expect((last?.remainingMs() ?? 0) - (first?.remainingMs() ?? 0)).toBeGreaterThanOrEqual(500);
+});
+
+test("without any answer every lease is lost at its deadline and goes to be revoked, and nothing is left", async () => {
+  const { clock, leases, streams, revoked, pass } = setup(2);
+  await pass(5_650);
+  for (const lease of leases) expect(lease.signal.aborted).toBe(false);
+  await pass(100);
+  for (const lease of leases) expect(lease.signal.reason).toMatchObject({ code: "ETCD_LEASE_LOST" });
+  expect(revoked).toEqual(["1", "2"]);
+  expect(streams.every(({ closed }) => closed)).toBe(true);
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test("a renewal answered with a TTL of 0 is the end of that lease and of no other", async () => {
+  const { leases, streams, pass } = setup(2);
+  await pass(2_100);
+  streams[0]?.answer(1, 0);
+  expect(leases.map(({ signal }) => signal.aborted)).toEqual([true, false]);
+});
+
+test("a suspended machine doubts its leases until a renewal that was sent after it proves them alive", async () => {
+  const { clock, leases, streams, pass } = setup(1);
+  const [lease] = leases as [HeldLease];
+  await pass(500);
+  clock.suspend(3_600_000);
+  expect(lease.signal.aborted).toBe(true);
+  expect(lease.remainingMs()).toBe(0);
+  // Whoever asks has it renewed at once, long before it is due.
+  await pass(50);
+  streams[0]?.answer();
+  expect(lease.signal.aborted).toBe(false);
+  expect(lease.remainingMs()).toBeGreaterThan(5_000);
+});
+
+test("an answer to what was sent before the machine was suspended proves nothing, and is followed by a renewal at once", async () => {
+  const { clock, leases, streams, pass } = setup(1);
+  const [lease] = leases as [HeldLease];
+  await pass(2_100);
+  clock.suspend(3_600_000);
+  streams[0]?.answer();
+  await pass(50);
+  expect(streams[0]?.asked).toEqual(["1"]);
+  expect(lease.signal.aborted).toBe(true);
+  streams[0]?.answer();
+  expect(lease.signal.aborted).toBe(false);
+});
+
+test("a process that was stopped for too long sees the loss first of all, before any timer", () => {
+  const { clock, leases, revoked } = setup(1);
+  const [lease] = leases as [HeldLease];
+  clock.stall(12_000);
+  expect(lease.signal.aborted).toBe(true);
+  expect(() => lease.signal.throwIfAborted()).toThrow("not renewed within its 6 s");
+  expect(lease.remainingMs()).toBe(0);
+  expect(revoked).toEqual(["1"]);
+});
