@@ -20,6 +20,18 @@ export interface MirrorBatch {
 
 export type Entries = Map<string, KeyValue>;
 
+/** What came of some events or of a new list. */
+export interface Changes extends Pick<MirrorBatch, "puts" | "deletes"> {
+  /** The names of those that were not there before: only with them can several steps be merged exactly. */
+  readonly fresh: ReadonlySet<string>;
+}
+
+/** A batch on its way to a reader. */
+export interface MirrorStep {
+  readonly batch: MirrorBatch;
+  readonly fresh: ReadonlySet<string>;
+}
+
 /**
  * What an entry is kept under: its key as text. A key that is not UTF-8 has no text of its own, so it stands under U+FFFD
  * and its bytes in hex: two keys never share a place.
@@ -29,12 +41,14 @@ export function entryName(kv: KeyValue): string {
 }
 
 /** Applies events in place and returns what they came to: each key that was deleted, and the new state of each that is there. */
-export function applyEvents(entries: Entries, events: readonly WatchEvent[]): Pick<MirrorBatch, "puts" | "deletes"> {
+export function applyEvents(entries: Entries, events: readonly WatchEvent[]): Changes {
   const puts = new Map<string, KeyValue>();
   const deletes = new Map<string, KeyValue>();
+  const fresh = new Set<string>();
   for (const { type, kv } of events) {
     const name = entryName(kv);
     if (type === "put") {
+      if (!entries.has(name) && !deletes.has(name)) fresh.add(name);
       entries.set(name, kv);
       puts.set(name, kv);
       continue;
@@ -44,7 +58,7 @@ export function applyEvents(entries: Entries, events: readonly WatchEvent[]): Pi
     puts.delete(name);
     if (last && !deletes.has(name)) deletes.set(name, last);
   }
-  return { puts: [...puts.values()], deletes: [...deletes.values()] };
+  return { puts: [...puts.values()], deletes: [...deletes.values()], fresh };
 }
 
 /** The exact difference between two states. Not only keys and values count: a key that was made anew is another one. */
@@ -52,44 +66,50 @@ export function difference(
   before: ReadonlyMap<string, KeyValue>,
   after: ReadonlyMap<string, KeyValue>,
   same: (a: KeyValue, b: KeyValue) => boolean,
-): Pick<MirrorBatch, "puts" | "deletes"> {
+): Changes {
   const puts: KeyValue[] = [];
   const deletes: KeyValue[] = [];
+  const fresh = new Set<string>();
   for (const [name, old] of before) {
     const now = after.get(name);
-    if (!now || now.createRevision !== old.createRevision) deletes.push(old);
+    if (!now || !continues(old, now)) deletes.push(old);
   }
   for (const [name, now] of after) {
     const old = before.get(name);
+    if (!old) fresh.add(name);
     if (!old || !same(old, now)) puts.push(now);
   }
-  return { puts, deletes };
+  return { puts, deletes, fresh };
 }
 
-/** One step that comes to the same as all of `batches`, for a reader that has seen everything before them. */
-export function mergeBatches(batches: readonly MirrorBatch[]): MirrorBatch {
+/** Whether a key was only put since. What a wiped etcd has made anew can carry the same createRevision, but begins again. */
+function continues(old: KeyValue, now: KeyValue): boolean {
+  return now.createRevision === old.createRevision && now.modRevision >= old.modRevision && now.version >= old.version;
+}
+
+/** One step that comes to the same as all of `steps`, for a reader that has seen everything before them. */
+export function mergeSteps(steps: readonly MirrorStep[]): MirrorStep {
   const puts = new Map<string, KeyValue>();
   const deletes = new Map<string, KeyValue>();
   const fresh = new Set<string>();
-  for (const batch of batches) {
-    for (const kv of batch.deletes) {
+  for (const step of steps) {
+    for (const name of step.fresh) if (!deletes.has(name)) fresh.add(name);
+    for (const kv of step.batch.deletes) {
       const name = entryName(kv);
       puts.delete(name);
       // Made and deleted while the reader lagged: it never knew the key.
-      if (fresh.delete(name)) continue;
-      if (!deletes.has(name)) deletes.set(name, kv);
+      if (!fresh.has(name) && !deletes.has(name)) deletes.set(name, kv);
     }
-    for (const kv of batch.puts) {
-      const name = entryName(kv);
-      if (batch.type === "changes" && kv.version === 1 && !puts.has(name) && !deletes.has(name)) fresh.add(name);
-      puts.set(name, kv);
-    }
+    for (const kv of step.batch.puts) puts.set(entryName(kv), kv);
   }
-  const snapshot = batches[0]?.type === "snapshot";
+  const snapshot = steps[0]?.batch.type === "snapshot";
   return {
-    type: snapshot ? "snapshot" : "resynced",
-    revision: batches.at(-1)?.revision ?? 0,
-    puts: [...puts.values()],
-    deletes: snapshot ? [] : [...deletes.values()],
+    batch: {
+      type: snapshot ? "snapshot" : "resynced",
+      revision: steps.at(-1)?.batch.revision ?? 0,
+      puts: [...puts.values()],
+      deletes: snapshot ? [] : [...deletes.values()],
+    },
+    fresh: new Set([...fresh].filter((name) => puts.has(name))),
   };
 }

@@ -4,7 +4,6 @@ import { CompactedError } from "../errors/compacted-error.ts";
 import { EtcdError } from "../errors/etcd-error.ts";
 import { HistoryLostError } from "../errors/history-lost-error.ts";
 import { onAbort } from "../internal/abort.ts";
-import { AsyncQueue } from "../internal/async-queue.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { quietDeferred } from "../internal/deferred.ts";
 import { log } from "../internal/log.ts";
@@ -15,7 +14,16 @@ import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
 import { checkRevision } from "../model/revision.ts";
 import type { WatchBatch } from "../model/watch-event.ts";
 import type { HistoryEvidence } from "./history-proof.ts";
-import { applyEvents, difference, type Entries, entryName, type MirrorBatch, mergeBatches } from "./mirror-batch.ts";
+import {
+  applyEvents,
+  type Changes,
+  difference,
+  type Entries,
+  entryName,
+  type MirrorBatch,
+  type MirrorStep,
+} from "./mirror-batch.ts";
+import { MirrorReader } from "./mirror-reader.ts";
 import type { WatchFeed } from "./watch-feed.ts";
 import type { WatchHub } from "./watch-hub.ts";
 
@@ -30,7 +38,7 @@ export type MirrorStatus = "connecting" | "live" | "stale" | "failed" | "closed"
 export interface MirrorOptions {
   /** How many changes may wait for one reader before they become one `resynced` batch; at least 1. @default 10000 */
   maxBufferedChanges?: number | undefined;
-  /** Told of each new status, and why when it is `stale` or `failed`. It must not throw. */
+  /** Told of each new status, and why when it is `stale` or `failed`. What it throws is only logged. */
   onStatus?: ((status: MirrorStatus, error?: EtcdError) => void) | undefined;
   /** Closes the mirror; `ready` rejects with `signal.reason` if it was still waiting. */
   signal?: AbortSignal | undefined;
@@ -65,9 +73,9 @@ export class Mirror implements AsyncIterable<MirrorBatch>, AsyncDisposable {
   readonly #options: MirrorOptions;
   readonly #maxBuffered: number;
   readonly #ready = quietDeferred<void>();
-  readonly #readers = new Set<AsyncQueue<MirrorBatch>>();
+  readonly #readers = new Set<MirrorReader>();
   readonly #closing = new AbortController();
-  readonly #releaseSignal: () => void;
+  readonly #backoff: Backoff;
   #entries: Entries = new Map();
   #snapshot: ReadonlyMap<string, KeyValue> | undefined;
   #revision = 0;
@@ -86,7 +94,14 @@ export class Mirror implements AsyncIterable<MirrorBatch>, AsyncDisposable {
     this.#maxBuffered = options.maxBufferedChanges ?? 10_000;
     this.#staleSinceMs = parts.runtime.clock.monotonicMs();
     this.ready = this.#ready.promise;
-    this.#releaseSignal = onAbort(options.signal, () => this.#end("closed", options.signal?.reason));
+    this.#backoff = new Backoff(parts.runtime, { initialMs: 100 });
+    const releases = [
+      onAbort(options.signal, () => this.#end("closed", options.signal?.reason)),
+      parts.hub.onClose((error) => this.#end("failed", error)),
+    ];
+    onAbort(this.#closing.signal, () => {
+      for (const release of releases) release();
+    });
     if (!this.#closing.signal.aborted) void this.#resync();
   }
 
@@ -134,36 +149,36 @@ export class Mirror implements AsyncIterable<MirrorBatch>, AsyncDisposable {
    * becomes one `resynced` batch. It ends when the mirror is closed and rejects when the mirror fails.
    */
   [Symbol.asyncIterator](): AsyncIterator<MirrorBatch, undefined> {
-    let queue: AsyncQueue<MirrorBatch> | undefined;
+    let reader: MirrorReader | undefined;
     return {
       next: () => {
-        queue ??= this.#addReader();
-        return queue.next();
+        reader ??= this.#addReader();
+        return reader.next();
       },
       return: async () => {
-        if (queue) this.#readers.delete(queue);
-        queue?.end({ discard: true });
+        reader ??= this.#addReader();
+        this.#readers.delete(reader);
+        reader.end({ discard: true });
         return { done: true, value: undefined };
       },
     };
   }
 
-  #addReader(): AsyncQueue<MirrorBatch> {
-    const queue = new AsyncQueue<MirrorBatch>((batch) => Math.max(1, batch.puts.length + batch.deletes.length));
-    if (this.#status === "failed") queue.end({ error: this.#failure });
-    else if (this.#status === "closed") queue.end();
+  #addReader(): MirrorReader {
+    const reader = new MirrorReader(this.#maxBuffered);
+    if (this.#status === "failed") reader.end({ error: this.#failure });
+    else if (this.#status === "closed") reader.end({});
     else {
-      if (this.#listed) queue.push(this.#asSnapshot());
-      this.#readers.add(queue);
+      if (this.#listed) reader.push(this.#asSnapshot());
+      this.#readers.add(reader);
     }
-    return queue;
+    return reader;
   }
 
   /** Reads the list, publishes what changed and follows from there. A list that fails is read again, for ever. */
   async #resync(): Promise<void> {
-    const { protocol, runtime, hub } = this.#parts;
+    const { protocol, hub } = this.#parts;
     const { signal } = this.#closing;
-    const backoff = new Backoff(runtime, { initialMs: 100 });
     while (!signal.aborted) {
       const provenOn = hub.openStream;
       try {
@@ -179,9 +194,9 @@ export class Mirror implements AsyncIterable<MirrorBatch>, AsyncDisposable {
           return;
         }
         debug("the list failed: %s", error.message);
-        if (this.#status === "connecting") this.#options.onStatus?.("connecting", error);
+        if (this.#status === "connecting") this.#tell("connecting", error);
       }
-      await backoff.wait(signal).catch(() => {});
+      await this.#backoff.wait(signal).catch(() => {});
     }
   }
 
@@ -192,9 +207,8 @@ export class Mirror implements AsyncIterable<MirrorBatch>, AsyncDisposable {
     this.#snapshot = undefined;
     this.#revision = revision;
     this.#listed = true;
-    if (first) this.#publish(this.#asSnapshot());
-    else if (changes.puts.length + changes.deletes.length > 0)
-      this.#publish({ type: "resynced", revision, ...changes });
+    // Also when nothing differs: what was made and deleted meanwhile shows in the revision alone.
+    this.#publish(first ? this.#asSnapshot() : toStep("resynced", revision, changes));
   }
 
   #follow(provenOn: object | undefined): void {
@@ -205,6 +219,7 @@ export class Mirror implements AsyncIterable<MirrorBatch>, AsyncDisposable {
       provenOn,
       evidence: () => this.#evidence(),
       onLive: () => {
+        this.#backoff.succeeded();
         this.#setStatus("live");
         this.#ready.resolve();
       },
@@ -220,7 +235,11 @@ export class Mirror implements AsyncIterable<MirrorBatch>, AsyncDisposable {
     if (error instanceof CompactedError || error instanceof HistoryLostError) {
       debug("listing anew: %s", error.message);
       this.#setStatus(this.#status === "connecting" ? "connecting" : "stale", error);
-      void this.#resync();
+      // After a moment: an etcd that is compacted again and again is not listed in a loop.
+      void this.#backoff.wait(this.#closing.signal).then(
+        () => this.#resync(),
+        () => {},
+      );
     } else {
       this.#end("failed", error);
     }
@@ -231,18 +250,19 @@ export class Mirror implements AsyncIterable<MirrorBatch>, AsyncDisposable {
     if (batch.events.length === 0) return;
     const changes = applyEvents(this.#entries, batch.events);
     this.#snapshot = undefined;
-    this.#publish({ type: "changes", revision: batch.revision, ...changes });
+    this.#publish(toStep("changes", batch.revision, changes));
   }
 
-  #publish(batch: MirrorBatch): void {
-    for (const queue of this.#readers) {
-      queue.push(batch);
-      if (queue.weight > this.#maxBuffered) queue.replaceAll(mergeBatches);
-    }
+  #publish(step: MirrorStep): void {
+    for (const reader of this.#readers) reader.push(step);
   }
 
-  #asSnapshot(): MirrorBatch {
-    return { type: "snapshot", revision: this.#revision, puts: [...this.#entries.values()], deletes: [] };
+  #asSnapshot(): MirrorStep {
+    return toStep("snapshot", this.#revision, {
+      puts: [...this.#entries.values()],
+      deletes: [],
+      fresh: new Set(this.#entries.keys()),
+    });
   }
 
   /** The newest entry and the number of entries: both must be in etcd's history at our revision. */
@@ -259,19 +279,30 @@ export class Mirror implements AsyncIterable<MirrorBatch>, AsyncDisposable {
     if (status === "live") this.#staleSinceMs = undefined;
     else this.#staleSinceMs ??= this.#parts.runtime.clock.monotonicMs();
     if (changed) debug("%s %s", status, error?.message ?? "");
-    if (changed || error) this.#options.onStatus?.(status, error);
+    if (changed || error) this.#tell(status, error);
+  }
+
+  #tell(status: MirrorStatus, error?: EtcdError): void {
+    try {
+      this.#options.onStatus?.(status, error);
+    } catch (thrown) {
+      debug("onStatus threw: %s", thrown);
+    }
   }
 
   #end(status: "failed" | "closed", reason: unknown): void {
     if (this.#closing.signal.aborted) return;
-    this.#setStatus(status, reason instanceof EtcdError ? reason : undefined);
-    this.#failure = reason;
     this.#closing.abort(reason);
-    this.#releaseSignal?.();
+    this.#failure = reason;
     if (this.#feed) this.#parts.hub.unfollow(this.#feed);
     this.#feed = undefined;
-    for (const queue of this.#readers) queue.end(status === "failed" ? { error: reason } : {});
+    this.#setStatus(status, reason instanceof EtcdError ? reason : undefined);
+    for (const reader of this.#readers) reader.end(status === "failed" ? { error: reason } : {});
     this.#readers.clear();
     this.#ready.reject(reason);
   }
+}
+
+function toStep(type: MirrorBatch["type"], revision: number, { puts, deletes, fresh }: Changes): MirrorStep {
+  return { batch: { type, revision, puts, deletes }, fresh };
 }

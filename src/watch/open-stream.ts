@@ -28,9 +28,9 @@ export class OpenStream {
     return this.#creating.length > 0;
   }
 
-  create(feed: WatchFeed): void {
+  create(feed: WatchFeed, startRevision: number): void {
     this.#creating.push(feed);
-    this.#stream.create({ range: feed.spec.range, startRevision: feed.revision + 1, previous: feed.spec.previous });
+    this.#stream.create({ range: feed.spec.range, startRevision, previous: feed.spec.previous });
   }
 
   /** Tells the server that nobody listens any more; a feed that it has not confirmed yet is cancelled when it is. */
@@ -73,7 +73,7 @@ export class OpenStream {
     const error =
       compactRevision > 0
         ? new CompactedError(
-            `revision ${feed.revision + 1} is compacted; the oldest that is left is ${compactRevision}`,
+            `what followed revision ${feed.revision} is compacted away; a watch can start from ${compactRevision}`,
             { compactRevision },
           )
         : translateWatchCancel(cancelReason);

@@ -30,7 +30,8 @@ export class WatchFeed {
   readonly spec: FeedSpec;
   #revision: number;
   #fragments: WatchEvent[] = [];
-  #over = false;
+  #wasLive = false;
+  readonly #over = new AbortController();
 
   constructor(spec: FeedSpec) {
     this.spec = spec;
@@ -42,12 +43,22 @@ export class WatchFeed {
     return this.#revision;
   }
 
+  /** Whether the server has followed the range before, on whatever stream. */
+  get wasLive(): boolean {
+    return this.#wasLive;
+  }
+
   get over(): boolean {
-    return this.#over;
+    return this.#over.signal.aborted;
+  }
+
+  /** Aborts when the feed is over. */
+  get signal(): AbortSignal {
+    return this.#over.signal;
   }
 
   receive(response: WatchResponse): void {
-    if (this.#over) return;
+    if (this.over) return;
     for (const event of response.events) {
       // Servers before 3.5.8 can send events again.
       if (event.kv.modRevision > this.#revision) this.#fragments.push(event);
@@ -63,24 +74,26 @@ export class WatchFeed {
   }
 
   live(): void {
-    if (!this.#over) this.spec.onLive();
+    if (this.over) return;
+    this.#wasLive = true;
+    this.spec.onLive();
   }
 
   /** What came of an unfinished revision is forgotten: the whole of it comes again. */
   stale(error: EtcdError): void {
     this.#fragments = [];
-    if (!this.#over) this.spec.onStale(error);
+    if (!this.over) this.spec.onStale(error);
   }
 
   end(error: EtcdError): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.over) return;
+    this.#over.abort();
     this.spec.onEnd(error);
   }
 
   /** Ends it without a word. */
   drop(): void {
-    this.#over = true;
+    this.#over.abort();
   }
 
   #deliver(batch: WatchBatch): void {

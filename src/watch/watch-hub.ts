@@ -40,13 +40,16 @@ export class WatchHub {
   #stream: OpenStream | undefined;
   #streamEnded: Deferred<EtcdError> | undefined;
   #createTimer: Timer | undefined;
-  #closed = false;
+  readonly #closers = new Set<(error: ClientClosedError) => void>();
+  #closed: ClientClosedError | undefined;
 
   constructor(protocol: Protocol, dialLimitMs: number, runtime: Runtime) {
     this.#protocol = protocol;
     this.#dialLimitMs = dialLimitMs;
     this.#runtime = runtime;
-    this.#backoff = new Backoff(runtime, { initialMs: 100 });
+    // A stream on which the server has spoken came all the way: when it breaks, the next attempt is soon again. One that
+    // falls over before, as on a member without a leader, backs off (HARDSHIPS 13).
+    this.#backoff = new Backoff(runtime, { initialMs: 100, stableMs: 0 });
   }
 
   /** Identifies the stream that is open now. What is read while it is open belongs to the history that it follows. */
@@ -54,10 +57,19 @@ export class WatchHub {
     return this.#stream;
   }
 
+  /**
+   * Calls `listener` when the client is closed: for those who want to follow and are not yet that far. The returned
+   * function takes it off.
+   */
+  onClose(listener: (error: ClientClosedError) => void): () => void {
+    this.#closers.add(listener);
+    return () => this.#closers.delete(listener);
+  }
+
   follow(spec: FeedSpec): WatchFeed {
     const feed = new WatchFeed(spec);
     if (this.#closed) {
-      feed.end(new ClientClosedError("the client is closed"));
+      feed.end(this.#closed);
       return feed;
     }
     this.#feeds.add(feed);
@@ -77,9 +89,9 @@ export class WatchHub {
   }
 
   close(): void {
-    this.#closed = true;
-    const error = new ClientClosedError("the client was closed");
-    for (const feed of [...this.#feeds]) this.#end(feed, error);
+    this.#closed = new ClientClosedError("the client was closed");
+    for (const tell of [...this.#closers]) tell(this.#closed);
+    for (const feed of [...this.#feeds]) this.#end(feed, this.#closed);
   }
 
   /** Keeps a stream open as long as there are feeds. */
@@ -133,30 +145,34 @@ export class WatchHub {
 
   /** Puts a feed on the stream, after etcd's history has proved to be the one that the feed knows. */
   async #attach(feed: WatchFeed, stream: OpenStream): Promise<void> {
+    const { signal } = feed;
     const backoff = new Backoff(this.#runtime);
     const current = () => !feed.over && this.#stream === stream;
     while (current()) {
+      let startRevision = feed.revision + 1;
       try {
         const evidence = feed.spec.provenOn === stream ? undefined : feed.spec.evidence();
-        const holds = evidence === undefined || (await historyHolds(this.#protocol, feed.spec.range, evidence));
-        if (!current()) return;
-        if (!holds) {
-          this.#end(
-            feed,
-            new HistoryLostError(`etcd's history is not the one that was followed up to revision ${feed.revision}`),
-          );
-          return;
+        if (evidence) {
+          const holds = await historyHolds(this.#protocol, feed.spec.range, evidence, { signal });
+          if (!holds)
+            throw new HistoryLostError(`etcd's history is not the one that was followed up to ${feed.revision}`);
+          // One that is known already: servers before 3.5.18 lose a delete at the very revision of a compaction.
+          if (feed.wasLive) startRevision = feed.revision;
         }
-        stream.create(feed);
-        this.#heard(stream);
-        return;
       } catch (error) {
+        // An answer that comes late tells of a stream that is gone: by now the feed may be far ahead.
+        if (!current()) return;
         if (!(error instanceof EtcdError) || !error.retryable) {
           this.#end(feed, error as EtcdError);
           return;
         }
+        await backoff.wait(signal).catch(() => {});
+        continue;
       }
-      await backoff.wait(this.#running?.signal).catch(() => {});
+      if (!current()) return;
+      stream.create(feed, startRevision);
+      this.#awaitCreated(stream);
+      return;
     }
   }
 
@@ -192,14 +208,16 @@ export class WatchHub {
     this.#streamEnded?.resolve(new ClientClosedError("nobody follows any more"));
   }
 
-  /** A message is a sign of life: only from here on may the server be silent about what it owes. */
+  /** A message is a sign of life: what the server owes may take its time again from here on. */
   #heard(stream: OpenStream): void {
     this.#backoff.succeeded();
+    this.#protocol.streamWorked(stream.endpoint);
+    this.#awaitCreated(stream);
+  }
+
+  #awaitCreated(stream: OpenStream): void {
     this.#stopCreateTimer();
-    if (!stream.waits) {
-      this.#protocol.streamWorked(stream.endpoint);
-      return;
-    }
+    if (!stream.waits) return;
     this.#createTimer = this.#runtime.clock.timer(CREATE_LIMIT_MS, () => {
       if (stream !== this.#stream) return;
       this.#protocol.streamFailed(stream.endpoint, "silent");

@@ -1,5 +1,6 @@
 import type { Protocol } from "../connection/index.ts";
 import { ClientClosedError } from "../errors/client-closed-error.ts";
+import { CompactedError } from "../errors/compacted-error.ts";
 import { EtcdError } from "../errors/etcd-error.ts";
 import { WatchOverflowError } from "../errors/watch-overflow-error.ts";
 import { onAbort } from "../internal/abort.ts";
@@ -13,6 +14,9 @@ import type { WatchBatch } from "../model/watch-event.ts";
 import { EventEvidence } from "./event-evidence.ts";
 import type { WatchFeed } from "./watch-feed.ts";
 import type { WatchHub } from "./watch-hub.ts";
+
+/** How long a watch that ends waits to be told how far etcd is compacted. */
+const COMPACTION_LIMIT_MS = 5_000;
 
 export interface WatchOptions {
   /** The first revision whose events are wanted. @default the one after the newest at the time of the call */
@@ -55,7 +59,6 @@ export class Watch implements AsyncIterable<WatchBatch>, AsyncDisposable {
   readonly #ready = quietDeferred<number>();
   readonly #evidence = new EventEvidence();
   readonly #closing = new AbortController();
-  readonly #releaseSignal: () => void;
   #feed: WatchFeed | undefined;
   #hasReader = false;
 
@@ -68,7 +71,13 @@ export class Watch implements AsyncIterable<WatchBatch>, AsyncDisposable {
     this.#options = options;
     this.#maxBuffered = options.maxBufferedEvents ?? 100_000;
     this.ready = this.#ready.promise;
-    this.#releaseSignal = onAbort(options.signal, () => this.#end({ error: options.signal?.reason, discard: true }));
+    const releases = [
+      onAbort(options.signal, () => this.#end({ error: options.signal?.reason, discard: true })),
+      parts.hub.onClose((error) => this.#end({ error })),
+    ];
+    onAbort(this.#closing.signal, () => {
+      for (const release of releases) release();
+    });
     if (!this.#closing.signal.aborted) void this.#start();
   }
 
@@ -120,8 +129,35 @@ export class Watch implements AsyncIterable<WatchBatch>, AsyncDisposable {
       onLive: () => this.#ready.resolve(afterRevision),
       onStale: () => {},
       onBatch: (batch) => this.#receive(batch),
-      onEnd: (error) => this.#end({ error }),
+      onEnd: (error) => {
+        const untold = error instanceof CompactedError && error.compactRevision === undefined;
+        if (untold && this.#feed) this.#askCompaction(this.#feed.revision, error);
+        else this.#end({ error });
+      },
     });
+  }
+
+  /**
+   * The proof's reads are refused without a word about how far it is compacted. A watch from the revision that could not
+   * be read is refused, too, and told.
+   */
+  #askCompaction(revision: number, untold: CompactedError): void {
+    const { hub, runtime } = this.#parts;
+    const end = (error: EtcdError) => this.#end({ error });
+    this.#feed = hub.follow({
+      range: this.#range,
+      previous: false,
+      afterRevision: revision - 1,
+      provenOn: undefined,
+      evidence: () => undefined,
+      onLive: () => {},
+      onStale: () => {},
+      // From a member that does not know of the compaction yet.
+      onBatch: () => end(untold),
+      onEnd: end,
+    });
+    const limit = runtime.clock.timer(COMPACTION_LIMIT_MS, () => end(untold)).unref();
+    onAbort(this.#closing.signal, () => limit.cancel());
   }
 
   /** Where "now" is: read once, linearizable, before anything is watched (GUARANTEES 4). */
@@ -151,7 +187,6 @@ export class Watch implements AsyncIterable<WatchBatch>, AsyncDisposable {
   #end(end: { error?: unknown; discard?: boolean }): void {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(new ClientClosedError("the watch was closed"));
-    this.#releaseSignal?.();
     if (this.#feed) this.#parts.hub.unfollow(this.#feed);
     this.#queue.end(end);
     this.#ready.reject("error" in end ? end.error : new ClientClosedError("the watch was closed before it was ready"));

@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+import { sameKeyValue } from "../../../src/model/key-value.ts";
+import { EventEvidence } from "../../../src/watch/event-evidence.ts";
+import { seeded } from "../../support/seeded.ts";
+import { randomOps, StoreModel } from "../../support/store-model.ts";
+
+const keys = ["a", "b", "c"];
+
+test("what a watch has gathered is true of the history it comes from, at every moment", () => {
+  const random = seeded("evidence");
+  for (let round = 0; round < 300; round++) {
+    const model = new StoreModel();
+    let revision = 1;
+    for (let before = random.between(0, 5); before > 0; before--) model.execute(++revision, randomOps(random, keys, 3));
+    const evidence = new EventEvidence();
+    const counted = random.chance(0.5);
+    if (counted) evidence.read(revision, model.entries.size);
+    for (let batches = 0; batches < 20; batches++) {
+      const events = Array.from({ length: random.between(0, 3) }, () =>
+        model.execute(++revision, randomOps(random, keys, 3)),
+      ).flat();
+      const type = events.length > 0 ? "events" : "progress";
+      evidence.saw({ type, revision: events.at(-1)?.kv.modRevision ?? revision, events });
+      const gathered = evidence.evidence();
+      const context = `seed ${random.seed}, round ${round}`;
+      const entries = model.at(gathered?.revision ?? 0);
+      const { entry, missing, count } = gathered ?? {};
+      if (entry) expect(sameKeyValue(entry, entries.get(entry.key) as typeof entry), context).toBe(true);
+      if (missing) expect(entries.has(Buffer.from(missing).toString()), context).toBe(false);
+      expect(count, context).toBe(counted ? entries.size : undefined);
+    }
+  }
+});
+
+test("nothing is known before the first read or event", () => {
+  expect(new EventEvidence().evidence()).toBeUndefined();
+});

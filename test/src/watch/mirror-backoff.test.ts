@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { Mirror } from "../../../src/index.ts";
+import { WatchHub } from "../../../src/watch/watch-hub.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import { ScriptedProtocol } from "../../support/scripted-protocol.ts";
+
+test("an etcd that is compacted again and again under a mirror is not listed in a loop", async () => {
+  const clock = new ManualClock();
+  const scripted = new ScriptedProtocol();
+  const runtime = { clock, random: () => 0.5 };
+  const { protocol } = scripted;
+  const hub = new WatchHub(protocol, 2_000, runtime);
+  const mirror = new Mirror({ hub, protocol, runtime }, { start: Buffer.from("a") }, {});
+  let answered = 0;
+  for (let passed = 0; passed < 60_000; passed += 10) {
+    await clock.pass(10);
+    if (scripted.txns.length > 0) scripted.prove(0);
+    const stream = scripted.streams.at(-1);
+    if (!stream || stream.closed || stream.created.length === 0 || answered === scripted.streams.length) continue;
+    answered = scripted.streams.length;
+    stream.answer({ created: true });
+    stream.answer({ canceled: true, compactRevision: 10_000 });
+  }
+  // With full jitter up to 5 s: about one list in 2.5 s.
+  expect(scripted.ranges).toBeGreaterThan(10);
+  expect(scripted.ranges).toBeLessThan(60);
+  await mirror.close();
+});

@@ -1,0 +1,290 @@
+import { describe, expect, test } from "vitest";
+import { CompactedError, type EtcdError, PermissionDeniedError, type WatchBatch } from "../../../src/index.ts";
+import type { FeedSpec } from "../../../src/watch/watch-feed.ts";
+import { WatchHub } from "../../../src/watch/watch-hub.ts";
+import { ManualClock, settled } from "../../support/manual-clock.ts";
+import { ScriptedProtocol } from "../../support/scripted-protocol.ts";
+import { StoreModel } from "../../support/store-model.ts";
+
+const hour = 3_600_000;
+
+function setUp() {
+  const clock = new ManualClock();
+  const scripted = new ScriptedProtocol();
+  const hub = new WatchHub(scripted.protocol, 2_000, { clock, random: () => 0.5 });
+  return { clock, scripted, hub };
+}
+
+interface Told {
+  readonly batches: WatchBatch[];
+  readonly stale: EtcdError[];
+  readonly ends: EtcdError[];
+  lives: number;
+}
+
+/** A feed that knows nothing yet, unless `spec` says so. */
+function follow(hub: WatchHub, spec: Partial<FeedSpec> = {}) {
+  const told: Told = { batches: [], stale: [], ends: [], lives: 0 };
+  const feed = hub.follow({
+    range: { start: Buffer.from("a") },
+    previous: false,
+    afterRevision: 9,
+    provenOn: undefined,
+    evidence: () => undefined,
+    onLive: () => told.lives++,
+    onStale: (error) => told.stale.push(error),
+    onBatch: (batch) => told.batches.push(batch),
+    onEnd: (error) => told.ends.push(error),
+    ...spec,
+  });
+  return { feed, told };
+}
+
+const put = (revision: number) => new StoreModel().execute(revision, [{ type: "put", key: "a", value: "v" }]);
+
+describe("created answers", () => {
+  test("belong to the requests in their order, also when one of them is a refusal with the number -1", async () => {
+    const { scripted, hub } = setUp();
+    const first = follow(hub);
+    const refused = follow(hub);
+    const third = follow(hub);
+    await settled();
+    const { stream } = scripted;
+    stream.answer({ created: true, watchId: "0" });
+    stream.answer({ created: true, canceled: true, watchId: "-1", cancelReason: "etcdserver: permission denied" });
+    stream.answer({ created: true, watchId: "1" });
+    stream.answer({ watchId: "1", events: put(10) });
+    expect(first.told).toMatchObject({ lives: 1, batches: [], ends: [] });
+    expect(refused.told.lives).toBe(0);
+    expect(refused.told.ends[0]).toBeInstanceOf(PermissionDeniedError);
+    expect(third.told.batches.map(({ revision }) => revision)).toEqual([10]);
+    expect(third.told.ends).toEqual([]);
+  });
+
+  test("for a feed that nobody follows any more are answered with a cancel, and its events reach nobody", async () => {
+    const { scripted, hub } = setUp();
+    const kept = follow(hub);
+    const left = follow(hub);
+    await settled();
+    hub.unfollow(left.feed);
+    const { stream } = scripted;
+    stream.answer({ created: true, watchId: "0" });
+    stream.answer({ created: true, watchId: "1" });
+    expect(stream.cancelled).toEqual(["1"]);
+    stream.answer({ watchId: "1", events: put(10) });
+    stream.answer({ watchId: "1", canceled: true });
+    expect(left.told).toEqual({ batches: [], stale: [], ends: [], lives: 0 });
+    expect(kept.told).toMatchObject({ lives: 1, batches: [], stale: [], ends: [] });
+  });
+
+  test("that never come end the stream after 5 s of silence, not after 5 s of events", async () => {
+    const { clock, scripted, hub } = setUp();
+    const talking = follow(hub);
+    await settled();
+    const first = scripted.stream;
+    first.answer({ created: true, watchId: "0" });
+    follow(hub);
+    for (let revision = 10; revision < 20; revision++) {
+      await clock.pass(4_000);
+      first.answer({ watchId: "0", events: put(revision) });
+    }
+    expect(first.closed).toBe(false);
+    await clock.pass(5_000);
+    expect(first.closed).toBe(true);
+    expect(scripted.failures).toContain("silent");
+    expect(talking.told.stale).toHaveLength(1);
+    await clock.pass(10_000);
+    expect(scripted.streams.length).toBeGreaterThan(1);
+  });
+});
+
+test("an idle stream whose creates are all answered has no timer that could end it", async () => {
+  const { clock, scripted, hub } = setUp();
+  const { told } = follow(hub);
+  await settled();
+  scripted.stream.answer({ created: true });
+  expect(clock.pending).toBe(0);
+  await clock.pass(24 * hour);
+  expect(scripted.streams).toHaveLength(1);
+  expect(told.stale).toEqual([]);
+});
+
+test("no request begins at revision 0, and one that is resumed begins with what is known already", async () => {
+  const { clock, scripted, hub } = setUp();
+  const asked = follow(hub, { afterRevision: 0 });
+  const read = follow(hub, { afterRevision: 9, evidence: () => ({ revision: 9, count: 1 }) });
+  await settled();
+  scripted.prove(1);
+  await settled();
+  expect(scripted.stream.created.map(({ startRevision }) => startRevision)).toEqual([1, 10]);
+  scripted.stream.answer({ created: true, watchId: "0" });
+  scripted.stream.answer({ created: true, watchId: "1" });
+  scripted.stream.breaks();
+  await clock.pass(1_000);
+  scripted.prove(1);
+  await settled();
+  expect(scripted.stream.created.map(({ startRevision }) => startRevision)).toEqual([1, 9]);
+  expect([asked.told.ends, read.told.ends]).toEqual([[], []]);
+});
+
+describe("a history that cannot be proved because it is compacted", () => {
+  test("ends the feed, which was never called live", async () => {
+    const { scripted, hub } = setUp();
+    const { told } = follow(hub, { afterRevision: 9, evidence: () => ({ revision: 9, count: 1 }) });
+    await settled();
+    scripted.txns[0]?.reject(new CompactedError("compacted"));
+    await settled();
+    expect(told.ends[0]?.code).toBe("ETCD_COMPACTED");
+    expect(told.lives).toBe(0);
+    expect(scripted.stream.created).toEqual([]);
+  });
+
+  test("does not end a feed that has long gone on by another stream", async () => {
+    const { clock, scripted, hub } = setUp();
+    const { told } = follow(hub, { afterRevision: 9, evidence: () => ({ revision: 9, count: 1 }) });
+    await settled();
+    const late = scripted.txns.shift();
+    scripted.stream.breaks();
+    await clock.pass(1_000);
+    scripted.prove(1);
+    await settled();
+    scripted.stream.answer({ created: true });
+    scripted.stream.answer({ events: put(20) });
+    late?.reject(new CompactedError("compacted"));
+    await settled();
+    expect(told.ends).toEqual([]);
+    scripted.stream.answer({ events: put(21) });
+    expect(told.batches.map(({ revision }) => revision)).toEqual([20, 21]);
+  });
+});
+
+test("a proof that nobody waits for any more is called off", async () => {
+  const { scripted, hub } = setUp();
+  const { feed } = follow(hub, { evidence: () => ({ revision: 9, count: 1 }) });
+  await settled();
+  hub.unfollow(feed);
+  expect(scripted.txns[0]?.signal?.aborted).toBe(true);
+  expect(scripted.stream.closed).toBe(true);
+});
+
+describe("fragments", () => {
+  const parts = [put(10), put(10), put(10)];
+
+  test("of a revision are one batch", async () => {
+    const { scripted, hub } = setUp();
+    const { told } = follow(hub);
+    await settled();
+    const { stream } = scripted;
+    stream.answer({ created: true });
+    for (const [index, events] of parts.entries()) {
+      expect(told.batches).toEqual([]);
+      stream.answer({ events, fragment: index < parts.length - 1 });
+    }
+    expect(told.batches).toEqual([{ type: "events", revision: 10, events: parts.flat() }]);
+  });
+
+  test("that the stream took with it come again as a whole", async () => {
+    const { clock, scripted, hub } = setUp();
+    const { told } = follow(hub);
+    await settled();
+    scripted.stream.answer({ created: true });
+    scripted.stream.answer({ events: put(10), fragment: true });
+    scripted.stream.breaks();
+    await clock.pass(1_000);
+    expect(scripted.stream.created[0]?.startRevision).toBe(10);
+    scripted.stream.answer({ created: true });
+    scripted.stream.answer({ events: parts.flat() });
+    expect(told.batches).toEqual([{ type: "events", revision: 10, events: parts.flat() }]);
+  });
+});
+
+test("events that are known already, header revisions and progress of others move nothing", async () => {
+  const { scripted, hub } = setUp();
+  const { feed, told } = follow(hub);
+  await settled();
+  const { stream } = scripted;
+  stream.answer({ created: true, headerRevision: 100 });
+  stream.answer({ watchId: "-1", headerRevision: 90 });
+  stream.answer({ watchId: "7", headerRevision: 80, events: put(80) });
+  stream.answer({ headerRevision: 70, events: put(9) });
+  expect(feed.revision).toBe(9);
+  stream.answer({ headerRevision: 60, events: [...put(9), ...put(12)] });
+  expect(told.batches).toEqual([{ type: "events", revision: 12, events: put(12) }]);
+  stream.answer({ headerRevision: 12 });
+  stream.answer({ headerRevision: 15 });
+  expect(told.batches.at(-1)).toEqual({ type: "progress", revision: 15, events: [] });
+});
+
+describe("a watch that the server ends for a reason that passes", () => {
+  test("is asked for again on the same stream, after a moment", async () => {
+    const { clock, scripted, hub } = setUp();
+    const { told } = follow(hub);
+    await settled();
+    const { stream } = scripted;
+    stream.answer({ created: true });
+    stream.answer({ events: put(10) });
+    stream.answer({ canceled: true, cancelReason: "etcdserver: no leader" });
+    expect(told.stale).toHaveLength(1);
+    await settled();
+    expect(stream.created).toHaveLength(1);
+    await clock.pass(1_000);
+    expect(stream.created.at(-1)?.startRevision).toBe(11);
+    stream.answer({ created: true, watchId: "1" });
+    stream.answer({ watchId: "1", events: put(11) });
+    expect(told.batches.map(({ revision }) => revision)).toEqual([10, 11]);
+    expect(told.lives).toBe(2);
+  });
+
+  test("is not asked for twice when the stream breaks meanwhile", async () => {
+    const { clock, scripted, hub } = setUp();
+    follow(hub);
+    await settled();
+    scripted.stream.answer({ created: true });
+    scripted.stream.answer({ canceled: true, cancelReason: "etcdserver: no leader" });
+    scripted.stream.breaks();
+    await clock.pass(60_000);
+    expect(scripted.stream.created).toHaveLength(1);
+  });
+});
+
+describe("the last feed", () => {
+  test("takes the stream with it, and a later one opens another", async () => {
+    const { clock, scripted, hub } = setUp();
+    const first = follow(hub);
+    await settled();
+    hub.unfollow(first.feed);
+    expect(scripted.stream.closed).toBe(true);
+    expect(hub.openStream).toBeUndefined();
+    await clock.pass(60_000);
+    expect(scripted.streams).toHaveLength(1);
+    expect(clock.pending).toBe(0);
+    follow(hub);
+    await settled();
+    expect(scripted.streams).toHaveLength(2);
+    expect(scripted.stream.created).toHaveLength(1);
+  });
+
+  test("may come back before the stream that it left is gone", async () => {
+    const { clock, scripted, hub } = setUp();
+    hub.unfollow(follow(hub).feed);
+    const again = follow(hub);
+    await clock.pass(1_000);
+    const open = scripted.streams.filter(({ closed }) => !closed);
+    expect(open).toHaveLength(1);
+    open[0]?.answer({ created: true });
+    expect(again.told.lives).toBe(1);
+  });
+});
+
+test("close ends every feed, also one that comes after it", async () => {
+  const { clock, scripted, hub } = setUp();
+  const before = follow(hub);
+  await settled();
+  hub.close();
+  const after = follow(hub);
+  expect(before.told.ends[0]?.code).toBe("ETCD_CLOSED");
+  expect(after.told.ends[0]?.code).toBe("ETCD_CLOSED");
+  expect(scripted.stream.closed).toBe(true);
+  await clock.pass(60_000);
+  expect(scripted.streams).toHaveLength(1);
+});
