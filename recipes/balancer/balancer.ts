@@ -5,8 +5,8 @@ export interface PickRequest {
 }
 
 /**
- * Chooses one of several servers. One balancer serves one list; what it remembers outlives changes of the list, so it must
- * not remember positions.
+ * Chooses one of several servers. One balancer serves one list; what it remembers outlives changes of the list, after which
+ * another server may stand at a position, or none.
  */
 export interface Balancer<Server> {
   /** @param servers at least one, those that may be chosen; the same array again as long as the list has not changed */

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { InvalidOptionError } from "../../src/index.ts";
 import { closestName } from "../../src/internal/index.ts";
 import type { Balancer, PickFunction } from "./balancer.ts";
@@ -28,7 +29,7 @@ export function createBalancer<Server>(what: string, option: BalancerOption<Serv
       throw new InvalidOptionError(
         what,
         "balancer",
-        `must be ${known}, a function or a Balancer, not ${JSON.stringify(option)}${hint}`,
+        `must be ${known}, a function or a Balancer, not ${inspect(option, { depth: 0 })}${hint}`,
       );
     }
   }

@@ -1,4 +1,8 @@
+import { inspect } from "node:util";
 import { InvalidOptionError } from "../../src/index.ts";
+
+/** etcd's own limit (lease/lessor.go). */
+const LARGEST_TTL_SECONDS = 9_000_000_000;
 
 /** @throws InvalidOptionError unless `key` is a non-empty string without a trailing slash */
 export function checkKey(what: string, key: unknown): asserts key is string {
@@ -8,22 +12,23 @@ export function checkKey(what: string, key: unknown): asserts key is string {
     throw new InvalidOptionError(
       what,
       "key",
-      "must not end with a slash: that is a prefix, and the name of the instance is missing",
+      "must not end with a slash: that is the prefix; put the name of this instance behind it",
     );
   }
 }
 
-/** @throws InvalidOptionError unless it is a whole number of seconds from 1 up */
+/** @throws InvalidOptionError unless it is a whole number of seconds that etcd takes */
 export function checkTtlSeconds(
   what: string,
   ttlSeconds: unknown,
   option = "ttlSeconds",
 ): asserts ttlSeconds is number {
-  if (Number.isInteger(ttlSeconds) && (ttlSeconds as number) >= 1 && (ttlSeconds as number) <= 9_000_000_000) return;
+  if (Number.isInteger(ttlSeconds) && (ttlSeconds as number) >= 1 && (ttlSeconds as number) <= LARGEST_TTL_SECONDS)
+    return;
   throw new InvalidOptionError(
     what,
     option,
-    `must be a whole number of seconds, at least 1, not ${String(ttlSeconds)}`,
+    `must be a whole number of seconds from 1 to ${LARGEST_TTL_SECONDS}, not ${inspect(ttlSeconds)}`,
   );
 }
 

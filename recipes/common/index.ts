@@ -2,5 +2,11 @@ export { checkKey, checkTtlSeconds, delimitedPrefix } from "./checks.ts";
 export { ListenerFailedError } from "./listener-failed-error.ts";
 export { asError, isMendable } from "./mendable.ts";
 export { type CommonEvents, Notifier } from "./notifier.ts";
-export { type RecipeClient, type RecipeClientOptions, recipeClient } from "./recipe-client.ts";
+export {
+  clientProblem,
+  looksLikeClient,
+  type RecipeClient,
+  type RecipeClientOptions,
+  recipeClient,
+} from "./recipe-client.ts";
 export { Wake } from "./wake.ts";

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import {
   ClientClosedError,
   EtcdError,
@@ -21,6 +22,7 @@ export function isMendable(error: unknown): boolean {
   );
 }
 
+/** What was thrown as an error, whatever it is: not everything can be turned into a string. */
 export function asError(cause: unknown): Error {
-  return cause instanceof Error ? cause : new Error(String(cause), { cause });
+  return cause instanceof Error ? cause : new Error(typeof cause === "string" ? cause : inspect(cause), { cause });
 }

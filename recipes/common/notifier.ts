@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import { log } from "../../src/internal/index.ts";
 import { ListenerFailedError } from "./listener-failed-error.ts";
+import { asError } from "./mendable.ts";
 
 const debug = log("recipe");
 
@@ -33,7 +34,7 @@ export class Notifier<Events extends Record<keyof Events, unknown[]> & CommonEve
   }
 
   #report(name: string, cause: unknown): void {
-    const error = new ListenerFailedError(`a listener of "${name}" failed: ${String(cause)}`, { cause });
+    const error = new ListenerFailedError(`a listener of "${name}" failed: ${asError(cause).message}`, { cause });
     debug("%s", error.message);
     if (name === "warning") return;
     this.notify("warning", ...([error] as unknown as Events["warning"]));

@@ -9,6 +9,13 @@ export interface RecipeClientOptions {
   client?: EtcdClient | EtcdClientOptions | undefined;
 }
 
+/** Whether it can be a client or the options of one; the options themselves are checked when the client is made. */
+export function looksLikeClient(client: unknown): boolean {
+  return typeof client === "object" && client !== null;
+}
+
+export const clientProblem = 'must be an EtcdClient or options for one, such as { endpoints: "http://127.0.0.1:2379" }';
+
 /** The client that a recipe uses, and whether it closes it. */
 export interface RecipeClient {
   readonly etcd: EtcdClient;

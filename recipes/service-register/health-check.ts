@@ -1,4 +1,4 @@
-import { type Clock, onAbort, sleep, within } from "../../src/internal/index.ts";
+import { abortable, type Clock, onAbort, sleep, within } from "../../src/internal/index.ts";
 import { asError } from "../common/index.ts";
 
 export interface HealthCheckParts {
@@ -9,7 +9,10 @@ export interface HealthCheckParts {
   onResult(healthy: boolean, error?: Error): void;
 }
 
-/** Asks again and again whether the service can serve, until `signal` aborts. One check at a time. */
+/**
+ * Asks again and again whether the service can serve, until `signal` aborts. One check at a time is waited for; the signal
+ * of a check aborts when it is over, out of time or no longer wanted.
+ */
 export async function checkHealth(
   { check, everyMs, clock, onResult }: HealthCheckParts,
   signal: AbortSignal,
@@ -18,7 +21,8 @@ export async function checkHealth(
     const attempt = new AbortController();
     const release = onAbort(signal, () => attempt.abort(signal.reason));
     try {
-      const answer = (async () => check(attempt.signal))();
+      // Whoever closes does not wait for a check that does not listen to its signal.
+      const answer = abortable((async () => check(attempt.signal))(), attempt.signal);
       const healthy = await within(
         clock,
         answer,

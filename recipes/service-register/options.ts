@@ -1,9 +1,18 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
-import { checkKey, checkTtlSeconds, type RecipeClientOptions } from "../common/index.ts";
+import {
+  asError,
+  checkKey,
+  checkTtlSeconds,
+  clientProblem,
+  looksLikeClient,
+  type RecipeClientOptions,
+} from "../common/index.ts";
 import {
   DEFAULT_WEIGHT,
+  decodeRegistration,
+  InvalidValueError,
   type Registration,
   type RegistrationFormat,
   reservedNames,
@@ -11,9 +20,12 @@ import {
 
 /** Options of a ServiceRegister. All may be left out. */
 export interface ServiceRegisterOptions extends RecipeClientOptions {
-  /** Anything that JSON can write as an object; readers get it as it is. Not with the plain format. @default none */
+  /**
+   * Anything that JSON can write as an object; readers get it as JSON writes it. Taken as it is at the call: what happens to
+   * the object later changes nothing. Not with the plain format. @default none
+   */
   metadata?: Readonly<Record<string, unknown>> | undefined;
-  /** Its share of the load, at least 0. Not with the plain format. @default 1 */
+  /** Its share of the load, at least 0, compared with those of the others. Not with the plain format. @default 1 */
   weight?: number | undefined;
   /**
    * `plain`: the bare address. `endpoint`: the JSON of Go's `naming/endpoints`, which carries metadata, weight and
@@ -31,18 +43,24 @@ export interface ServiceRegisterOptions extends RecipeClientOptions {
   onConflict?: "replace" | "wait" | "error" | undefined;
   /**
    * Says whether the service can serve. While it says false, throws or does not answer in time, the service is out of the
-   * list; it comes back by itself. Also asked before the first registration. @default always
+   * list (`passive`); it comes back by itself. What it throws is a `warning`, once for the same message. Also asked before
+   * the first registration. Its `signal` aborts when its time is over and when the registration is closed.
+   *
+   * @default the service can always serve
    */
   health?: ((signal: AbortSignal) => Promise<boolean> | boolean) | undefined;
   /** Seconds from one health check to the next, and the longest that one may take; at least 0.1. @default half the TTL */
   healthEverySeconds?: number | undefined;
 }
 
-/** What `update()` can change. */
+/** What `update()` can change; what is left out stays as it is. A plain registration has nothing but the address. */
 export interface ServiceUpdate {
   address?: string | undefined;
+  /** In the place of all that was there before. */
   metadata?: Readonly<Record<string, unknown>> | undefined;
+  /** At least 0. */
   weight?: number | undefined;
+  /** Whether it is about to leave: still in the list, but not to be chosen. */
   draining?: boolean | undefined;
 }
 
@@ -50,27 +68,40 @@ const weightSchema = z
   .number("must be a number")
   .min(0, "must be at least 0")
   .max(Number.MAX_SAFE_INTEGER, "must be finite");
-const metadataSchema = z.record(z.string(), z.unknown(), "must be an object");
+const metadataSchema = z.record(z.string(), z.unknown(), "must be a plain object");
 const addressSchema = z.string("must be a string").min(1, "must not be empty");
 
-const optionsSchema = z.strictObject({
-  client: z.custom<RecipeClientOptions["client"]>().optional(),
-  metadata: metadataSchema.optional(),
-  weight: weightSchema.optional(),
-  format: z.enum(["plain", "endpoint"], 'must be "plain" or "endpoint"').optional(),
-  onConflict: z.enum(["replace", "wait", "error"], 'must be "replace", "wait" or "error"').default("replace"),
-  health: z
-    .custom<NonNullable<ServiceRegisterOptions["health"]>>((value) => typeof value === "function", "must be a function")
-    .optional(),
-  healthEverySeconds: z.number("must be a number of seconds").min(0.1, "must be at least 0.1").max(86_400).optional(),
-});
+const optionsSchema = z.strictObject(
+  {
+    client: z.custom<RecipeClientOptions["client"]>(looksLikeClient, clientProblem).optional(),
+    metadata: metadataSchema.optional(),
+    weight: weightSchema.optional(),
+    format: z.enum(["plain", "endpoint"], 'must be "plain" or "endpoint"').optional(),
+    onConflict: z.enum(["replace", "wait", "error"], 'must be "replace", "wait" or "error"').default("replace"),
+    health: z
+      .custom<NonNullable<ServiceRegisterOptions["health"]>>(
+        (value) => typeof value === "function",
+        "must be a function",
+      )
+      .optional(),
+    healthEverySeconds: z
+      .number("must be a number of seconds")
+      .min(0.1, "must be at least 0.1")
+      .max(86_400, "must be at most 86400")
+      .optional(),
+  },
+  "must be an object",
+);
 
-const updateSchema = z.strictObject({
-  address: addressSchema.optional(),
-  metadata: metadataSchema.optional(),
-  weight: weightSchema.optional(),
-  draining: z.boolean("must be true or false").optional(),
-});
+const updateSchema = z.strictObject(
+  {
+    address: addressSchema.optional(),
+    metadata: metadataSchema.optional(),
+    weight: weightSchema.optional(),
+    draining: z.boolean("must be true or false").optional(),
+  },
+  "must be an object",
+);
 
 export interface ResolvedRegister {
   readonly key: string;
@@ -94,12 +125,15 @@ export function resolveRegister(
   checkKey(what, key);
   checkAddress(what, address);
   checkTtlSeconds(what, ttlSeconds, "ttl");
-  const { metadata, weight, format, onConflict, health, healthEverySeconds, client } = parseOptions(
+  const { weight, format, onConflict, health, healthEverySeconds, client, ...given } = parseOptions(
     what,
     optionsSchema,
     options ?? {},
   );
-  checkMetadata(what, metadata);
+  const metadata = asJson(what, given.metadata);
+  if (healthEverySeconds !== undefined && !health) {
+    throw new InvalidOptionError(what, "healthEverySeconds", "says how often to ask, but there is no health to ask");
+  }
   const carries = metadata !== undefined || weight !== undefined;
   if (format === "plain" && carries) {
     const option = metadata !== undefined ? "metadata" : "weight";
@@ -109,6 +143,7 @@ export function resolveRegister(
       'cannot be carried by the format "plain"; leave the format out, or say "endpoint"',
     );
   }
+  if (!carries && format !== "endpoint") checkPlain(what, address);
   return {
     key,
     ttlSeconds,
@@ -126,7 +161,7 @@ export function resolveUpdate(format: RegistrationFormat, update: unknown): Serv
   const what = "ServiceRegister.update";
   const parsed = parseOptions(what, updateSchema, update);
   if (parsed.address !== undefined) checkAddress(what, parsed.address);
-  checkMetadata(what, parsed.metadata);
+  if (parsed.address !== undefined && format === "plain") checkPlain(what, parsed.address);
   const carried = (["weight", "draining", "metadata"] as const).find((name) => parsed[name] !== undefined);
   if (format === "plain" && carried) {
     throw new InvalidOptionError(
@@ -135,7 +170,7 @@ export function resolveUpdate(format: RegistrationFormat, update: unknown): Serv
       'cannot be carried by the format "plain"; construct with { format: "endpoint" }',
     );
   }
-  return parsed;
+  return { ...parsed, metadata: asJson(what, parsed.metadata) };
 }
 
 export interface CloseOptions {
@@ -143,13 +178,16 @@ export interface CloseOptions {
   drainMs?: number | undefined;
 }
 
-const closeSchema = z.strictObject({
-  drainMs: z
-    .number("must be a number of milliseconds")
-    .min(0, "must be at least 0")
-    .max(2 ** 31 - 1)
-    .default(0),
-});
+const closeSchema = z.strictObject(
+  {
+    drainMs: z
+      .number("must be a number of milliseconds")
+      .min(0, "must be at least 0")
+      .max(2 ** 31 - 1, "must be below 2^31 ms")
+      .default(0),
+  },
+  "must be an object",
+);
 
 /** @throws InvalidOptionError */
 export function resolveClose(options: unknown): { drainMs: number } {
@@ -164,8 +202,26 @@ function checkAddress(what: string, address: unknown): asserts address is string
     throw new InvalidOptionError(what, "address", "must not have white space or control characters in it");
 }
 
-function checkMetadata(what: string, metadata: Readonly<Record<string, unknown>> | undefined): void {
-  if (metadata === undefined) return;
+/** What a plain registration says must be read back as an address, and not be taken for something else. */
+function checkPlain(what: string, address: string): void {
+  try {
+    decodeRegistration(address);
+  } catch (error) {
+    if (!(error instanceof InvalidValueError)) throw error;
+    throw new InvalidOptionError(
+      what,
+      "address",
+      `cannot be read back from the format "plain", which is for one address such as 10.0.0.1:8080; say { format: "endpoint" }`,
+    );
+  }
+}
+
+/** A copy as readers will get it. */
+function asJson<Metadata extends Readonly<Record<string, unknown>>>(
+  what: string,
+  metadata: Metadata | undefined,
+): Metadata | undefined {
+  if (metadata === undefined) return undefined;
   for (const name of Object.values(reservedNames)) {
     if (name in metadata)
       throw new InvalidOptionError(
@@ -175,12 +231,9 @@ function checkMetadata(what: string, metadata: Readonly<Record<string, unknown>>
       );
   }
   try {
-    JSON.stringify(metadata);
+    return JSON.parse(JSON.stringify(metadata));
   } catch (cause) {
-    throw new InvalidOptionError(
-      what,
-      "metadata",
-      `cannot be written as JSON: ${(cause as Error).message.split("\n")[0]}`,
-    );
+    const [why] = asError(cause).message.split("\n");
+    throw new InvalidOptionError(what, "metadata", `cannot be written as JSON: ${why}`);
   }
 }

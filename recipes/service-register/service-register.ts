@@ -1,7 +1,6 @@
 import {
   ClientClosedError,
   ConflictError,
-  EtcdTimeoutError,
   type KeyValue,
   type Lease,
   type Mirror,
@@ -19,6 +18,7 @@ import {
 } from "../common/index.ts";
 import { DesiredRegistration } from "./desired-registration.ts";
 import { checkHealth } from "./health-check.ts";
+import { leave } from "./leave.ts";
 import {
   type CloseOptions,
   type ResolvedRegister,
@@ -54,9 +54,9 @@ export interface RegisterConflict {
 export interface ServiceRegisterEvents extends CommonEvents {
   /** The key is in etcd. Again after each loss. */
   registered: [info: { key: string; revision: number }];
-  /** The key is gone, or can no longer be proved to be there. */
+  /** The key is gone, or can no longer be proved to be there. Not told of what `health` or `close()` took out. */
   lost: [error: Error];
-  /** Somebody else has the key; this registration waits until it is free. */
+  /** Somebody else has the key; this registration waits until it is free. Once for each owner. */
   conflict: [conflict: RegisterConflict];
   status: [status: RegisterStatus];
   closed: [];
@@ -64,6 +64,12 @@ export interface ServiceRegisterEvents extends CommonEvents {
 
 /**
  * Keeps one service in the list: the key is there, with the newest value, as long as this object lives.
+ *
+ * ```ts
+ * const server = new ServiceRegister("/publictest/pipeline/m1", "10.0.0.1:8080", 5);
+ * await server.ready;
+ * process.once("SIGTERM", () => server.close());
+ * ```
  *
  * ```
  *   registering ──key put on a lease──▶ registered ◀──────────────────────────┐
@@ -77,14 +83,23 @@ export interface ServiceRegisterEvents extends CommonEvents {
  * ```
  *
  * Guaranteed: it comes back by itself after an outage of any length, a revoked lease, a key deleted by hand, a wiped etcd.
- * After `close()` has resolved it never comes back. No write of it lands over somebody else's newer one.
+ * After a `close()` that reached etcd it never comes back; after one that could not, the key is left to its lease and never
+ * renewed. No write of it lands over somebody else's newer one: two objects on one key never fight for ever, the one that
+ * was replaced waits. No listener, and no promise that nobody awaits, can end the process.
  *
  * Not guaranteed: that the key is gone at the TTL when the process dies. A leader change in etcd gives a lease its whole TTL
- * again, so the TTL is a minimum.
+ * again, so the TTL is a minimum. Nor that the service is reachable, or that it serves: that is what `health` is for.
+ *
+ * Errors that end it, by `failed` and by rejecting `ready`: `PermissionDeniedError`, `UnauthenticatedError`,
+ * `RequestRefusedError`, `ConflictError` with `onConflict: "error"`, `ClientClosedError`. Everything else is retried for
+ * ever, with growing, random delays of at most 5 s, and told by `warning`.
  */
 export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements AsyncDisposable {
   readonly key: string;
-  /** Resolves at the first registration; rejects when it cannot come to it: not permitted, conflict, closed. */
+  /**
+   * Resolves at the first registration, however long that takes; rejects when it cannot come to it: not permitted,
+   * `onConflict: "error"`, closed. It may be left unused.
+   */
   readonly ready: Promise<void>;
   readonly #options: ResolvedRegister;
   readonly #client: RecipeClient;
@@ -96,11 +111,14 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   readonly #running: Promise<void>;
   #mirror: Mirror | undefined;
   #status: RegisterStatus = "registering";
-  #healthy: boolean;
+  /** Undefined until the first check has answered. */
+  #healthy: boolean | undefined;
   #registeredOnce = false;
   #rival: KeyValue | undefined;
   #placedRevision = 0;
   #lastError: Error | undefined;
+  /** After a failure: resolves when nothing is left. */
+  #gone: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
   /**
@@ -119,7 +137,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     this.ready = this.#ready.promise;
     this.#desired = new DesiredRegistration(this.#options.format, this.#options.registration);
     this.#owned = new OwnedKey(this.#client.etcd, key, ttlSeconds);
-    this.#healthy = this.#options.health === undefined;
+    this.#healthy = this.#options.health === undefined ? true : undefined;
     this.#running = this.#run();
   }
 
@@ -133,9 +151,13 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   }
 
   /**
-   * Changes what the service says of itself. Resolves when the newest value stands in etcd, also if that is after an outage.
+   * Changes what the service says of itself; what is left out stays, and `metadata` is replaced whole. Resolves when this
+   * value, or a newer one, stands in etcd, also if that is after an outage. Updates that come faster than etcd takes them
+   * become one write. While the registration is passive it waits.
    *
-   * @throws InvalidOptionError for what the format cannot carry; ClientClosedError after `close()`; the failure after `failed`
+   * @param options an aborted `signal` ends the wait, not the update
+   * @throws InvalidOptionError for what the format cannot carry; ClientClosedError after `close()`; the failure after
+   *   `failed`; `signal.reason`
    */
   async update(update: ServiceUpdate, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     const resolved = resolveUpdate(this.#options.format, update);
@@ -149,9 +171,9 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
 
   /**
    * Leaves the list: marks the service as draining and waits `drainMs`, then deletes the key if it is its own and revokes
-   * the lease. A plain registration cannot say that it drains: its key is deleted first, the wait comes after. When etcd is
-   * out of reach this takes, besides the wait, 5 s or the TTL at most, whichever is shorter, and the key dies with its
-   * lease. What goes wrong is a `warning`. Calling it again is harmless.
+   * the lease. A plain registration cannot say that it drains: its key is deleted first, the wait comes after. One that is
+   * not in the list does not wait. When etcd is out of reach this takes, besides the wait, 5 s or the TTL at most, whichever
+   * is shorter, and the key dies with its lease. What goes wrong is a `warning`. Calling it again is harmless.
    *
    * @throws InvalidOptionError
    */
@@ -171,6 +193,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     const backoff = new Backoff(systemRuntime, { initialMs: 100 });
     // Nothing may be told before the caller had a chance to listen.
     await null;
+    if (signal.aborted) return;
     try {
       this.#follow();
     } catch (error) {
@@ -183,7 +206,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
         await this.#wake.wait(systemRuntime.clock, LOOK_AGAIN_MS, signal);
       } catch (error) {
         if (signal.aborted) return;
-        if (!isMendable(error) || error instanceof ConflictError) {
+        if (!isMendable(error)) {
           this.#fail(error);
           return;
         }
@@ -205,7 +228,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     const { health, healthEveryMs } = this.#options;
     if (!health) return;
     const onResult = (healthy: boolean, error?: Error) => {
-      if (error) this.notify("warning", error);
+      if (error) this.#stumbled(error);
       if (healthy === this.#healthy) return;
       this.#healthy = healthy;
       this.#wake.set();
@@ -222,14 +245,16 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   }
 
   #keyChanged(kv: KeyValue | undefined, batch: MirrorBatch): void {
-    if (kv?.modRevision === this.#placedRevision) return;
-    // The mirror has not come to our own write yet.
-    if (batch.type === "changes" && batch.revision < this.#placedRevision) return;
-    if (!kv) this.#lost(new RegistrationLostError(`${this.key} is gone from etcd`));
+    if (this.#closing.signal.aborted || kv?.modRevision === this.#placedRevision) return;
+    // The mirror has not come to our own write yet. Revisions compare within one history only.
+    if (batch.type !== "resynced" && batch.revision < this.#placedRevision) return;
+    // Unhealthy: it may be our own delete, seen before its answer.
+    if (!kv && this.#healthy) this.#lost(new RegistrationLostError(`${this.key} is gone from etcd`));
     this.#wake.set();
   }
 
   async #reconcile(signal: AbortSignal): Promise<void> {
+    if (this.#healthy === undefined) return;
     if (!this.#healthy) {
       await this.#owned.withdraw(signal);
       this.#stepAside();
@@ -238,7 +263,8 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     const { version, text } = this.#desired;
     const claim = await this.#owned.claim(
       text,
-      (by) => this.#mayTake(by),
+      // Only the first registration may take somebody else's key: two owners never fight for ever.
+      () => this.#options.onConflict === "replace" && !this.#registeredOnce,
       (lease) => this.#watchLease(lease),
       signal,
     );
@@ -246,35 +272,27 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
       this.#conflict(claim.by);
       return;
     }
+    // An update that came while this one was written has set the wake.
     this.#placed(claim.revision, version);
-    // An update came while this one was written.
-    if (version !== this.#desired.version) this.#wake.set();
-  }
-
-  /** Only the first registration may take somebody else's key: two owners never fight for ever. */
-  #mayTake(by: KeyValue): boolean {
-    if (this.#registeredOnce) return false;
-    if (this.#options.onConflict === "error") {
-      throw new ConflictError(`${this.key} belongs to somebody else${by.lease ? `, on lease ${by.lease}` : ""}`);
-    }
-    return this.#options.onConflict === "replace";
   }
 
   #placed(revision: number, version: number): void {
-    const again = revision !== this.#placedRevision;
     this.#placedRevision = revision;
     this.#registeredOnce = true;
     this.#rival = undefined;
     this.#lastError = undefined;
     this.#desired.written(version);
-    if (this.#status === "registered" && !again) return;
-    const announced = this.#status !== "registered";
-    this.#setStatus("registered");
-    if (announced) this.notify("registered", { key: this.key, revision });
     this.#ready.resolve();
+    if (this.#status === "registered") return;
+    this.#setStatus("registered");
+    this.notify("registered", { key: this.key, revision });
   }
 
   #watchLease(lease: Lease): void {
+    const { ttlSeconds } = this.#options;
+    if (lease.ttlSeconds > ttlSeconds) {
+      this.#stumbled(new Error(`a ttl of ${ttlSeconds} s is too short for etcd, which granted ${lease.ttlSeconds} s`));
+    }
     lease.signal.addEventListener(
       "abort",
       () => {
@@ -297,8 +315,13 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
 
   #conflict(by: KeyValue): void {
     const known = this.#rival?.createRevision === by.createRevision && this.#rival.lease === by.lease;
+    const error = new ConflictError(`${this.key} belongs to somebody else${by.lease ? `, on lease ${by.lease}` : ""}`);
+    if (this.#options.onConflict === "error" && !this.#registeredOnce) {
+      this.#fail(error);
+      return;
+    }
     this.#rival = by;
-    this.#lost(new ConflictError(`${this.key} belongs to somebody else`), "passive");
+    this.#lost(error, "passive");
     if (!known) this.notify("conflict", { key: this.key, owner: by });
   }
 
@@ -327,67 +350,56 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     const error = asError(cause);
     this.#lastError = error;
     this.#closing.abort(error);
-    this.#owned.abandonLease(error);
     void this.#mirror?.close();
-    this.#setStatus("failed");
     this.#ready.reject(error);
     this.#desired.giveUp(error);
+    this.#gone = this.#letGo(error);
+    this.#setStatus("failed");
     this.notify("failed", error);
-    if (!this.#closed) void this.#client.release();
+  }
+
+  async #letGo(error: Error): Promise<void> {
+    // A client that is being closed revokes its leases itself, and waits for that; what it does not find it cannot revoke.
+    if (!(error instanceof ClientClosedError)) {
+      await this.#owned
+        .revokeLeases({ timeoutMs: this.#limitMs })
+        .catch((failure) => debug("%s: %s", this.key, asError(failure).message));
+    }
+    await this.#client.release();
+  }
+
+  /** How long etcd may take when this ends. */
+  get #limitMs(): number {
+    return Math.min(CLOSE_LIMIT_MS, this.#options.ttlSeconds * 1_000);
   }
 
   async #close(drainMs: number): Promise<void> {
-    const alreadyFailed = this.#closing.signal.aborted;
     const error = new ClientClosedError(`the registration of ${this.key} was closed`);
     this.#closing.abort(error);
     this.#ready.reject(error);
     this.#desired.giveUp(error);
     await this.#running;
-    const limitMs = Math.min(CLOSE_LIMIT_MS, this.#options.ttlSeconds * 1_000);
-    if (!alreadyFailed) {
-      const inList = this.#status === "registered";
-      if (drainMs > 0 && inList) await this.#drain(drainMs, limitMs);
-      await this.#leave(limitMs);
+    if (this.#gone) await this.#gone;
+    else {
+      await this.#leave(drainMs);
+      await this.#mirror?.close();
+      await this.#client.release();
     }
-    await this.#mirror?.close();
-    await this.#client.release();
     this.#setStatus("closed");
     this.notify("closed");
   }
 
-  async #drain(drainMs: number, limitMs: number): Promise<void> {
-    await this.#attempt(limitMs, async (signal) => {
-      if (this.#options.format === "plain") return this.#owned.withdraw(signal);
-      this.#desired.update({ draining: true });
-      await this.#owned.claim(
-        this.#desired.text,
-        () => false,
-        () => {},
-        signal,
-      );
+  async #leave(drainMs: number): Promise<void> {
+    const { format } = this.#options;
+    this.#desired.update({ draining: true });
+    await leave({
+      owned: this.#owned,
+      drainingText: format === "plain" ? undefined : this.#desired.text,
+      // Readers may still have it in their lists after an outage, too.
+      drainMs: this.#status === "registered" || this.#status === "recovering" ? drainMs : 0,
+      limitMs: this.#limitMs,
+      clock: systemRuntime.clock,
+      onWarning: (error) => this.notify("warning", error),
     });
-    await sleep(systemRuntime.clock, drainMs);
-  }
-
-  /** Deletes and revokes at once: the lease takes a write with it that is still on its way. */
-  async #leave(limitMs: number): Promise<void> {
-    await Promise.all([
-      this.#attempt(limitMs, (signal) => this.#owned.withdraw(signal)),
-      this.#attempt(limitMs, async (signal) => this.#owned.lease?.revoke({ signal })),
-    ]);
-  }
-
-  /** One step of closing: it has its time, and what goes wrong is told and left. */
-  async #attempt(limitMs: number, step: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    const limit = new AbortController();
-    const outOfTime = new EtcdTimeoutError(`${this.key}: etcd did not answer within ${limitMs} ms while closing`);
-    const timer = systemRuntime.clock.timer(limitMs, () => limit.abort(outOfTime));
-    try {
-      await step(limit.signal);
-    } catch (error) {
-      this.notify("warning", asError(error));
-    } finally {
-      timer.cancel();
-    }
   }
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
 import { type Balancer, type BalancerOption, createBalancer } from "../balancer/index.ts";
-import { delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
+import { clientProblem, delimitedPrefix, looksLikeClient, type RecipeClientOptions } from "../common/index.ts";
 import type { ServiceInstance } from "./service-instance.ts";
 import { checkMetadataSchema, type MetadataSchema } from "./standard-schema.ts";
 
@@ -17,11 +17,14 @@ export interface SubscribeServiceOptions<Metadata = unknown> extends RecipeClien
   metadata?: MetadataSchema<Metadata> | undefined;
 }
 
-const schema = z.strictObject({
-  client: z.custom<RecipeClientOptions["client"]>().optional(),
-  balancer: z.unknown().optional(),
-  metadata: z.unknown().optional(),
-});
+const schema = z.strictObject(
+  {
+    client: z.custom<RecipeClientOptions["client"]>(looksLikeClient, clientProblem).optional(),
+    balancer: z.unknown().optional(),
+    metadata: z.unknown().optional(),
+  },
+  "must be an object",
+);
 
 export interface ResolvedSubscribe<Metadata> {
   readonly prefix: string;
@@ -50,9 +53,17 @@ export interface UntilOptions {
   signal?: AbortSignal | undefined;
 }
 
+const untilSchema = z.strictObject(
+  {
+    timeoutMs: z.number("must be a number of milliseconds").positive("must be above 0").optional(),
+    signal: z.instanceof(AbortSignal, { error: "must be an AbortSignal" }).optional(),
+  },
+  "must be an object",
+);
+
 /** @throws InvalidOptionError */
-export function checkUntil(predicate: unknown, { timeoutMs }: UntilOptions): void {
-  if (typeof predicate !== "function") throw new InvalidOptionError("until", "predicate", "must be a function");
-  if (timeoutMs !== undefined && !(timeoutMs > 0))
-    throw new InvalidOptionError("until", "timeoutMs", `must be above 0, not ${String(timeoutMs)}`);
+export function resolveUntil(predicate: unknown, options: unknown): UntilOptions {
+  const what = "SubscribeService.until";
+  if (typeof predicate !== "function") throw new InvalidOptionError(what, "predicate", "must be a function");
+  return parseOptions(what, untilSchema, options);
 }

@@ -24,7 +24,16 @@ export function checkMetadataSchema(what: string, schema: unknown): asserts sche
   if (typeof standard?.validate !== "function") {
     throw new InvalidOptionError(what, "metadata", "must be a Standard Schema, such as one of zod, valibot or arktype");
   }
-  if (isPromise(standard.validate(undefined))) throw asynchronous(what);
+  if (isPromise(tryOut(schema as MetadataSchema))) throw asynchronous(what);
+}
+
+/** A schema may throw at what no instance has. */
+function tryOut(schema: MetadataSchema): unknown {
+  try {
+    return schema["~standard"].validate(undefined);
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -16,9 +16,9 @@ import { decodeRegistration, InvalidValueError } from "../registration-format/in
 import { InstanceList } from "./instance-list.ts";
 import { NoServersError } from "./no-servers-error.ts";
 import {
-  checkUntil,
   type ResolvedSubscribe,
   resolveSubscribe,
+  resolveUntil,
   type SubscribeServiceOptions,
   type UntilOptions,
 } from "./options.ts";
@@ -55,11 +55,25 @@ export interface SubscribeServiceEvents<Metadata = unknown> extends CommonEvents
 /**
  * The list of the services under a prefix, kept true.
  *
- * Guaranteed: the list is one that etcd had; no change is missed, whatever happens to the connection or to etcd. In an
- * outage the last good list stays, with its age. One value that cannot be read is kept out and reported, and hurts nothing
- * else.
+ * ```ts
+ * const services = new SubscribeService("/publictest/pipeline/");
+ * await services.ready;
+ * services.on("change", (list) => console.log(list.map(({ address }) => address)));
+ * const { address } = services.pick();
+ * ```
  *
- * Not guaranteed: that a listed service answers. A dead one stays until its lease ends.
+ * Guaranteed: after the first, the list is one that etcd had; no change is missed, whatever happens to the connection or to
+ * etcd. Events are told in etcd's order, one batch after the other, and the list is already the new one when they are. An
+ * instance that was deleted and made again is told as `delete`, then `put`. In an outage the last good list stays, with its
+ * age. One value that cannot be read is kept out and reported, and hurts nothing else. No listener, and no promise that
+ * nobody awaits, can end the process.
+ *
+ * Not guaranteed: that a listed service answers. A dead one stays until its lease ends. Nor that every state in between is
+ * told: after an outage, and to a process that is too slow, only what differs.
+ *
+ * Errors that end it, by `failed` and by rejecting `ready`: `PermissionDeniedError`, `UnauthenticatedError`,
+ * `ClientClosedError`, `InvalidOptionError` for a metadata schema that turns out to be asynchronous. An etcd that is out of
+ * reach is retried for ever and told by `status` and `warning`.
  */
 export class SubscribeService<Metadata = unknown>
   extends Notifier<SubscribeServiceEvents<Metadata>>
@@ -67,7 +81,10 @@ export class SubscribeService<Metadata = unknown>
 {
   /** What is followed, always with a slash at its end. */
   readonly prefix: string;
-  /** Resolves when the first list is there and was told; rejects when it never will be: not permitted, closed. */
+  /**
+   * Resolves when the first list was told and is followed, however long that takes; rejects when it never will be: not
+   * permitted, closed. It may be left unused.
+   */
   readonly ready: Promise<void>;
   readonly #options: ResolvedSubscribe<Metadata>;
   readonly #client: RecipeClient;
@@ -76,6 +93,8 @@ export class SubscribeService<Metadata = unknown>
   readonly #waiting = new Set<() => void>();
   readonly #closing = new AbortController();
   #mirror: Mirror | undefined;
+  #listed = false;
+  #revision = 0;
   #status: SubscribeStatus = "connecting";
   #closed: Promise<void> | undefined;
 
@@ -98,25 +117,28 @@ export class SubscribeService<Metadata = unknown>
     return this.#status;
   }
 
-  /** Milliseconds since the list was last known to be followed; 0 while live. */
+  /** Milliseconds since the list was last known to be followed; 0 while live. Before the first list: since the start. */
   get staleForMs(): number {
     return this.#mirror?.staleForMs ?? 0;
   }
 
-  /** The revision of etcd that the list is at; 0 before the first. */
+  /** Everything that etcd did up to this revision is in the list; 0 before the first. It moves when something changes. */
   get revision(): number {
-    return this.#mirror?.revision ?? 0;
+    return this.#revision;
   }
 
-  /** All instances in the order of keys, draining ones included. Frozen; the same array as long as nothing changes. */
+  /**
+   * All instances in the order of keys, draining ones included; empty before the first list. Frozen, and so is each
+   * instance, but not what is in its metadata; the same array as long as nothing changes.
+   */
   list(): readonly ServiceInstance<Metadata>[] {
     return this.#instances.all();
   }
 
   /**
-   * One instance that is not draining, by the strategy.
+   * One instance that is not draining, by the strategy. Also from the last good list, in an outage.
    *
-   * @throws NoServersError when there is none
+   * @throws NoServersError when there is none, also before the first list; what a strategy of the user's own throws
    */
   pick(request: PickRequest = {}): ServiceInstance<Metadata> {
     const available = this.#instances.available();
@@ -130,23 +152,23 @@ export class SubscribeService<Metadata = unknown>
   }
 
   /**
-   * Waits until the list is as wanted; looks at once, then after each batch.
+   * Waits until the list is as wanted; looks at once, or when the first list is there, then after each batch.
    *
    * @returns the list that was as wanted
-   * @throws EtcdTimeoutError; `signal.reason`; ClientClosedError when closed meanwhile; the failure after `failed`; what
-   *   `predicate` throws
+   * @throws EtcdTimeoutError after `timeoutMs`; `signal.reason`; ClientClosedError when closed meanwhile; the failure after
+   *   `failed`; what `predicate` throws; InvalidOptionError
    */
   async until(
     predicate: (list: readonly ServiceInstance<Metadata>[]) => boolean,
     options: UntilOptions = {},
   ): Promise<readonly ServiceInstance<Metadata>[]> {
-    checkUntil(predicate, options);
-    const { timeoutMs, signal } = options;
+    const { timeoutMs, signal } = resolveUntil(predicate, options);
     signal?.throwIfAborted();
     const wanted = quietDeferred<readonly ServiceInstance<Metadata>[]>();
     const look = () => {
       try {
         if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
+        if (!this.#listed) return;
         const list = this.list();
         if (predicate(list)) wanted.resolve(list);
       } catch (error) {
@@ -173,7 +195,7 @@ export class SubscribeService<Metadata = unknown>
     }
   }
 
-  /** Stops following; the list stays as it is. Calling it again is harmless. */
+  /** Stops following; the list stays as it is, and nothing is told any more but `status`. Calling it again is harmless. */
   async close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -193,6 +215,8 @@ export class SubscribeService<Metadata = unknown>
       });
       this.#mirror = mirror;
       for await (const batch of mirror) {
+        // What was still on its way when it was closed is not told any more.
+        if (this.#closing.signal.aborted) return;
         this.#apply(batch);
         if (batch.type !== "snapshot") continue;
         void mirror.ready.then(() => this.#ready.resolve()).catch(() => {});
@@ -234,7 +258,13 @@ export class SubscribeService<Metadata = unknown>
       puts.push(instance);
       told.push(() => (previous ? this.notify("put", instance, previous) : this.notify("put", instance)));
     }
-    for (const tell of told) tell();
+    this.#listed = true;
+    this.#revision = batch.revision;
+    for (const tell of told) {
+      // A listener may close it.
+      if (!this.#closing.signal.aborted) tell();
+    }
+    if (this.#closing.signal.aborted) return;
     if (batch.type === "snapshot" || puts.length + deletes.length > 0) {
       if (this.listenerCount("change") > 0) this.notify("change", this.list(), { puts, deletes });
       for (const look of [...this.#waiting]) look();
@@ -246,6 +276,8 @@ export class SubscribeService<Metadata = unknown>
     const id = kv.key.slice(this.prefix.length);
     try {
       if (id === "") throw new InvalidValueError("the key is the prefix itself and names no instance");
+      // Two such keys can read the same, and a text that is not the key finds nothing in etcd.
+      if (kv.key.includes("\ufffd")) throw new InvalidValueError("the key is not UTF-8");
       const registration = decodeRegistration(kv.text);
       const schema = this.#options.metadata;
       const metadata = schema ? validateMetadata(schema, registration.metadata) : (registration.metadata as Metadata);

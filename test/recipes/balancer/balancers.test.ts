@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { RandomChoice, RoundRobin } from "../../../recipes/index.ts";
+import { seeded } from "../../support/seeded.ts";
+
+test("round-robin gives each its turn, and starts again at the end", () => {
+  const balancer = new RoundRobin<string>();
+  const picked = Array.from({ length: 7 }, () => balancer.pick(["a", "b", "c"]));
+  expect(picked.join("")).toBe("abcabca");
+  // The server whose turn it was is gone, and with it the position.
+  expect(balancer.pick(["a"])).toBe("a");
+});
+
+test("round-robin stays fair while servers come and go", () => {
+  const random = seeded("round robin");
+  const balancer = new RoundRobin<string>();
+  const all = Array.from({ length: 10 }, (_, index) => `m${index}`);
+  const counts = new Map<string, number>();
+  let servers: readonly string[] = all;
+  for (let pick = 0; pick < 20_000; pick++) {
+    if (random.chance(0.1)) servers = all.filter(() => random.chance(0.8));
+    if (servers.length === 0) servers = all;
+    const server = balancer.pick(servers);
+    expect(servers).toContain(server);
+    counts.set(server, (counts.get(server) ?? 0) + 1);
+  }
+  for (const count of counts.values()) {
+    expect(count, `seed ${random.seed}`).toBeGreaterThan(1_700);
+    expect(count, `seed ${random.seed}`).toBeLessThan(2_300);
+  }
+});
+
+test("random takes the number that it is given, from the first to the last server", () => {
+  const numbers = [0, 0.33, 0.34, 0.999_999];
+  const balancer = new RandomChoice<string>(() => numbers.shift() ?? 0);
+  expect(Array.from({ length: 4 }, () => balancer.pick(["a", "b", "c"])).join("")).toBe("aabc");
+});

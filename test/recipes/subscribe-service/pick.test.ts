@@ -1,0 +1,90 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { type Balancer, RandomChoice, type ServiceInstance } from "../../../recipes/index.ts";
+import { RegistryLab } from "../../support/registry-lab.ts";
+import { seeded } from "../../support/seeded.ts";
+
+let lab: RegistryLab;
+
+beforeAll(async () => {
+  lab = await RegistryLab.start();
+});
+afterEach(() => lab.clear());
+afterAll(() => lab?.[Symbol.asyncDispose]());
+
+async function withInstances(ids: string, options = {}) {
+  const prefix = lab.newPrefix();
+  for (const id of ids) await lab.etcd.put(prefix + id, `10.0.0.1:${id.charCodeAt(0)}`);
+  const services = lab.subscribe(prefix, options);
+  await services.ready;
+  return { prefix, services };
+}
+
+test("without a server there is an error that says why", async () => {
+  const { prefix, services } = await withInstances("");
+  expect(() => services.pick()).toThrow(
+    expect.objectContaining({ code: "ETCD_NO_SERVERS", message: `no service under ${prefix}` }),
+  );
+  await lab.etcd.put(`${prefix}m1`, '{"Op":0,"Addr":"a:1","Metadata":{"etcd-recipes/draining":true}}');
+  await services.until(({ length }) => length === 1);
+  expect(() => services.pick()).toThrow(`all 1 services under ${prefix} are draining`);
+});
+
+test("one after the other, and never one that drains", async () => {
+  const { prefix, services } = await withInstances("abcd");
+  const picked = () => Array.from({ length: 8 }, () => services.pick().id).join("");
+  expect(picked()).toBe("abcdabcd");
+  await lab.etcd.put(`${prefix}b`, '{"Op":0,"Addr":"a:1","Metadata":{"etcd-recipes/draining":true}}');
+  await services.until((list) => list.some(({ draining }) => draining));
+  expect([...picked()].sort().join("")).toBe("aaacccdd");
+});
+
+test("a balancer sees the same array until the list changes, and the request of the caller", async () => {
+  const seen: [readonly ServiceInstance[], unknown][] = [];
+  const balancer = (servers: readonly ServiceInstance[], request: unknown) => {
+    seen.push([servers, request]);
+    return servers.at(-1) as ServiceInstance;
+  };
+  const { prefix, services } = await withInstances("ab", { balancer });
+  expect(services.pick({ key: "user-42" }).id).toBe("b");
+  services.pick();
+  expect(seen[0]?.[0]).toBe(seen[1]?.[0]);
+  expect(seen.map(([, request]) => request)).toEqual([{ key: "user-42" }, {}]);
+  await lab.etcd.put(`${prefix}c`, "10.0.0.1:3");
+  await services.until(({ length }) => length === 3);
+  expect(services.pick().id).toBe("c");
+  expect(seen[2]?.[0]).not.toBe(seen[0]?.[0]);
+});
+
+test("a Balancer of the user's own keeps its this", async () => {
+  class First implements Balancer<ServiceInstance> {
+    picked = 0;
+    pick(servers: readonly ServiceInstance[]): ServiceInstance {
+      this.picked++;
+      return servers[0] as ServiceInstance;
+    }
+  }
+  const balancer = new First();
+  const { services } = await withInstances("ab", { balancer });
+  services.pick();
+  expect(services.pick().id).toBe("a");
+  expect(balancer.picked).toBe(2);
+});
+
+test("two lists by the same name do not share a turn", async () => {
+  const { prefix, services } = await withInstances("ab");
+  const other = lab.subscribe(prefix, { balancer: "round-robin" });
+  await other.ready;
+  expect(services.pick().id + services.pick().id + other.pick().id).toBe("aba");
+});
+
+test("random spreads evenly, whatever came before", async () => {
+  const random = seeded("random balancer");
+  const { services } = await withInstances("abcd", { balancer: new RandomChoice(() => random.next()) });
+  const counts = new Map<string, number>();
+  for (let pick = 0; pick < 4_000; pick++) {
+    const { id } = services.pick();
+    counts.set(id, (counts.get(id) ?? 0) + 1);
+  }
+  for (const count of counts.values()) expect(count, `seed ${random.seed}`).toBeGreaterThan(850);
+  expect(counts.size).toBe(4);
+});
