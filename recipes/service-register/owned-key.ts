@@ -13,8 +13,11 @@ import {
 /** Leases that this object had before, newest last: a key on one of them is still its own. */
 const MOST_REMEMBERED_LEASES = 64;
 
+/** `found`: it stood there already. `overwritten`: it was there, with another value or on another lease. `made`: it was not there. */
+export type Placing = "found" | "overwritten" | "made";
+
 export type Claim =
-  | { readonly outcome: "placed"; readonly revision: number }
+  | { readonly outcome: "placed"; readonly revision: number; readonly how: Placing }
   | { readonly outcome: "taken"; readonly by: KeyValue };
 
 /**
@@ -65,10 +68,12 @@ export class OwnedKey {
       const lease = await this.#livingLease(onLease, signal);
       const kv = await this.#etcd.get(this.key, { signal });
       if (kv && !this.isOwn(kv) && !mayTake(kv)) return { outcome: "taken", by: kv };
-      const revision =
-        kv?.lease === lease.id && kv.text === text ? kv.modRevision : await this.#put(kv, text, lease, signal);
+      const found = kv?.lease === lease.id && kv.text === text;
+      const revision = found ? kv.modRevision : await this.#put(kv, text, lease, signal);
       // A lease that was lost meanwhile is being revoked, and takes the key with it.
-      if (revision !== undefined && !lease.signal.aborted) return { outcome: "placed", revision };
+      if (revision === undefined || lease.signal.aborted) continue;
+      if (found) return { outcome: "placed", revision, how: "found" };
+      return { outcome: "placed", revision, how: kv ? "overwritten" : "made" };
     }
   }
 

@@ -116,6 +116,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   #registeredOnce = false;
   #rival: KeyValue | undefined;
   #placedRevision = 0;
+  #losses = 0;
   #lastError: Error | undefined;
   /** After a failure: resolves when nothing is left. */
   #gone: Promise<void> | undefined;
@@ -249,7 +250,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     // The mirror has not come to our own write yet. Revisions compare within one history only.
     if (batch.type !== "resynced" && batch.revision < this.#placedRevision) return;
     // Unhealthy: it may be our own delete, seen before its answer.
-    if (!kv && this.#healthy) this.#lost(new RegistrationLostError(`${this.key} is gone from etcd`));
+    if (!kv && this.#healthy) this.#vanished();
     this.#wake.set();
   }
 
@@ -261,6 +262,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
       return;
     }
     const { version, text } = this.#desired;
+    const losses = this.#losses;
     const claim = await this.#owned.claim(
       text,
       // Only the first registration may take somebody else's key: two owners never fight for ever.
@@ -272,8 +274,16 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
       this.#conflict(claim.by);
       return;
     }
+    // Gone and put back before the mirror could tell.
+    if (claim.how === "made") this.#vanished();
+    // A listener closed it; or what was read is older than the loss that was told meanwhile, and is looked at again.
+    if (signal.aborted || (claim.how === "found" && losses !== this.#losses)) return;
     // An update that came while this one was written has set the wake.
     this.#placed(claim.revision, version);
+  }
+
+  #vanished(): void {
+    this.#lost(new RegistrationLostError(`${this.key} is gone from etcd`));
   }
 
   #placed(revision: number, version: number): void {
@@ -305,6 +315,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   }
 
   #lost(error: Error, next: "recovering" | "passive" = "recovering"): void {
+    this.#losses++;
     const had = this.#status === "registered";
     if (!had && next === "recovering") return;
     this.#lastError = error;

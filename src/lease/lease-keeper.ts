@@ -16,6 +16,8 @@ const debug = log("lease");
 const SMALLEST_STEP_MS = 20;
 /** With less than this of its TTL left a lease waits no longer for a slow stream. */
 const DANGER = 0.3;
+/** A timer that fires so much later than it should says that the event loop was blocked. */
+const LATE_MS = 250;
 /** Streams that were left behind and may still answer. */
 const MOST_RETIRED = 4;
 
@@ -51,6 +53,7 @@ export class LeaseKeeper {
   #openAtMs = 0;
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
+  #wasLate = false;
 
   constructor(protocol: Protocol, dialLimitMs: number, runtime: Runtime) {
     this.#protocol = protocol;
@@ -99,13 +102,16 @@ export class LeaseKeeper {
     const lateMs = now - this.#timerAtMs;
     this.#timer = undefined;
     this.#timerAtMs = Number.POSITIVE_INFINITY;
-    if (lateMs > 250) debug("the event loop was blocked for about %d ms", Math.round(lateMs));
+    const late = lateMs > LATE_MS;
+    if (late) debug("the event loop was blocked for about %d ms", Math.round(lateMs));
     for (const { lease } of [...this.#kept.values()]) {
       if (!lease.deadline.hasPassed()) continue;
-      const stall = lateMs > 250 ? `; the event loop was blocked for about ${Math.round(lateMs)} ms` : "";
+      const stall = late ? `; the event loop was blocked for about ${Math.round(lateMs)} ms` : "";
       lease.lose(new LeaseLostError(`lease ${lease.id} was not renewed within its ${lease.ttlSeconds} s${stall}`));
     }
-    if (this.#primaryIsSilent(now)) this.#leavePrimary();
+    // After a block the answers may be here and unread: look at them first, but do not put it off again and again.
+    if ((this.#wasLate || !late) && this.#primaryIsSilent(now)) this.#leavePrimary();
+    this.#wasLate = late;
     this.#renewDue(now);
     this.#schedule();
   }
@@ -215,7 +221,7 @@ export class LeaseKeeper {
     for (const { lease, renewAtMs } of this.#kept.values()) {
       this.#wakeAt(lease.deadline.atMs);
       const asked = this.#primary?.unanswered.get(lease.id);
-      if (asked) this.#wakeAt(Math.max(now, asked.askedMs + silenceLimitMs(lease)));
+      if (asked) this.#wakeAt(Math.max(now + SMALLEST_STEP_MS, asked.askedMs + silenceLimitMs(lease)));
       else this.#wakeAt(this.#primary ? renewAtMs : Math.max(renewAtMs, this.#openAtMs));
       // A suspended machine shows only in the wall clock, so look at it often enough to renew in good time.
       this.#wakeAt(now + lease.renewEveryMs);

@@ -3,6 +3,7 @@ import { ClientClosedError } from "../errors/client-closed-error.ts";
 import { ConflictError } from "../errors/conflict-error.ts";
 import { EtcdError } from "../errors/etcd-error.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
+import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { within } from "../internal/abort.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import type { CallOptions } from "../model/call-options.ts";
@@ -86,6 +87,10 @@ export class Leases {
       detached: !keepAlive,
     });
     lease.deadline.acknowledged(sent, granted);
+    if (lease.remainingMs() === 0) {
+      this.#revoker.revokeInBackground(id);
+      throw new EtcdTimeoutError(`the grant of a lease of ${granted} s took longer than that`, { retryable: true });
+    }
     if (this.#closing && keepAlive) {
       await lease.revoke({ timeoutMs: this.#closing.limitMs });
       throw new ClientClosedError("the client was closed while the lease was granted");
@@ -113,8 +118,10 @@ export class Leases {
         maybeGranted = true;
         const leftMs = Math.max(1, endMs - clock.monotonicMs());
         const { grantedSeconds } = await this.#protocol.leaseTimeToLive(id, false, { signal, timeoutMs: leftMs });
-        if (grantedSeconds <= 0) throw error;
-        return grantedSeconds;
+        if (grantedSeconds > 0) return grantedSeconds;
+        // The member that was asked may be behind; at least what was asked for is granted.
+        if (options.id === undefined) return ttlSeconds;
+        throw error;
       }
     } catch (error) {
       if (maybeGranted && options.id === undefined) this.#revoker.revokeInBackground(id);

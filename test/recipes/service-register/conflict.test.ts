@@ -41,7 +41,7 @@ test("ten objects that want one key at once come to rest: one has it, nine wait"
   const prefix = lab.newPrefix();
   const start = await revisionOf(lab.etcd);
   const all = Array.from({ length: 10 }, (_, index) =>
-    lab.register(`${prefix}m1`, `10.0.0.${index}:80`, 2, { client: lab.client() }),
+    lab.register(`${prefix}m1`, `10.0.0.${index}:80`, 30, { client: lab.client() }),
   );
   await Promise.all(all.map(({ ready }) => ready));
   await until(() => all.filter(({ status }) => status === "passive").length === 9, {

@@ -101,12 +101,14 @@ test("a value overwritten on the own lease is put right again", async () => {
   expect(recorder.names).toEqual([]);
 });
 
-test("deleted a hundred times, it comes back a hundred times", async () => {
-  const { register, key, state } = await registered();
+test("deleted a hundred times, it comes back a hundred times, and each loss is told, however fast it was mended", async () => {
+  const { register, key, recorder, state } = await registered();
   for (let round = 0; round < 100; round++) {
     await lab.etcd.delete(key);
     await until(state);
   }
-  await until(() => register.status === "registered");
-  expect(await state()).toMatchObject({ text: "10.0.0.1:8080" });
+  await until(() => recorder.of("registered").length >= 100);
+  await register.close();
+  const round = ["status", "lost", "status", "registered"];
+  expect(recorder.names).toEqual([...Array.from({ length: 100 }, () => round).flat(), "status", "closed"]);
 });

@@ -95,7 +95,8 @@ test("somebody else's key is neither taken, rewritten nor withdrawn", async () =
 test("what is there already is not put again, and a rewrite never brings a missing key back", async () => {
   const { owned } = ownedKey();
   const first = await claim(owned, "a");
-  expect(await claim(owned, "a")).toEqual(first);
+  expect(first).toMatchObject({ outcome: "placed", how: "made" });
+  expect(await claim(owned, "a")).toEqual({ ...first, how: "found" });
   await owned.rewrite("b", never);
   expect(await lab.etcd.get(owned.key)).toMatchObject({ text: "b", version: 2 });
   await lab.etcd.delete(owned.key);

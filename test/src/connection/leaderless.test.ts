@@ -26,7 +26,7 @@ async function untilLeaderless({ endpoint }: EtcdMember): Promise<void> {
 async function untilAllServe(): Promise<void> {
   for (const { endpoint } of cluster.members) {
     await using etcd = new EtcdClient({ endpoints: endpoint });
-    await until(async () => (await etcd.put("serves", endpoint)).revision, { timeoutMs: 20_000 });
+    await until(async () => (await etcd.put("serves", endpoint)).revision, { timeoutMs: 40_000 });
   }
 }
 
@@ -48,7 +48,7 @@ test("reads and writes through a leaderless member move on at once, and a put is
 
 test("a leaderless member says so at once, answers status, and serves again with a leader, on the same client", async () => {
   const [alone] = await followers();
-  await using etcd = new EtcdClient({ endpoints: alone.endpoint, requestTimeoutMs: 1_000 });
+  await using etcd = new EtcdClient({ endpoints: alone.endpoint, requestTimeoutMs: 3_000 });
   await etcd.get("k");
   await alone.isolate();
   await untilLeaderless(alone);
@@ -64,7 +64,7 @@ test("a leaderless member says so at once, answers status, and serves again with
 test("a majority that stops and goes on is waited for within the time of a call", async () => {
   const [one, two] = await followers();
   const leader = await cluster.leader();
-  await using etcd = new EtcdClient({ endpoints: leader.endpoint, requestTimeoutMs: 20_000 });
+  await using etcd = new EtcdClient({ endpoints: leader.endpoint, requestTimeoutMs: 30_000 });
   await etcd.get("k");
   await Promise.all([one.pause(), two.pause()]);
   await untilLeaderless(leader);
@@ -76,7 +76,7 @@ test("a majority that stops and goes on is waited for within the time of a call"
 });
 
 test("reads go on while the leader is killed, moved and frozen", async () => {
-  await using etcd = new EtcdClient({ endpoints: cluster.endpoints, requestTimeoutMs: 10_000 });
+  await using etcd = new EtcdClient({ endpoints: cluster.endpoints, requestTimeoutMs: 20_000 });
   await etcd.put("steady", "v");
   const steady = async () => expect((await etcd.get("steady"))?.text).toBe("v");
   await steady();

@@ -22,7 +22,7 @@ test("a lease has the TTL that etcd granted, also where that is more than was as
   const lease = await etcd.grantLease(1);
   expect(lease.ttlSeconds).toBe(2);
   expect(lease.id).toMatch(/^[1-9a-f][0-9a-f]*$/);
-  expect(lease.remainingMs()).toBeGreaterThan(1_000);
+  expect(lease.remainingMs()).toBeLessThanOrEqual(1_900);
   expect(await lease.timeToLive()).toMatchObject({ grantedSeconds: 2, keys: [] });
 });
 
@@ -116,24 +116,45 @@ test.each([
   await expect(etcd.grantLease(5, options)).rejects.toMatchObject({ code: "ETCD_INVALID_OPTION", option });
 });
 
-test("what a grant has left of its time is all that asking for its TTL may take", async () => {
+/** Leases on an etcd that answers a grant, after `tookMs`, by "already exists", and then `grantedSeconds` as its TTL. */
+function grantedBefore(tookMs: number, grantedSeconds: number) {
   const clock = new FakeClock();
-  const asked: unknown[] = [];
+  const timeouts: unknown[] = [];
+  const revoked: LeaseId[] = [];
   const protocol = {
     requestTimeoutMs: 5_000,
     async leaseGrant() {
-      clock.stall(4_000);
+      clock.stall(tookMs);
       throw new ConflictError("lease already exists", { outcomeUnknown: true });
     },
-    async leaseTimeToLive(_id: LeaseId, _keys: boolean, options: unknown) {
-      asked.push(options);
-      return { grantedSeconds: 60 };
+    async leaseTimeToLive(_id: LeaseId, _keys: boolean, { timeoutMs }: { timeoutMs: number }) {
+      timeouts.push(timeoutMs);
+      return { grantedSeconds };
+    },
+    async leaseRevoke(id: LeaseId) {
+      revoked.push(id);
     },
   } as unknown as Protocol;
-  const leases = new Leases(protocol, 1_000, { clock, random: Math.random });
+  return { leases: new Leases(protocol, 1_000, { clock, random: Math.random }), timeouts, revoked };
+}
+
+test("what a grant has left of its time is all that asking for its TTL may take", async () => {
+  const { leases, timeouts } = grantedBefore(4_000, 60);
   const lease = await leases.grant(30, { keepAlive: false });
   expect(lease).toMatchObject({ ttlSeconds: 60 });
   // It may have been granted when it was first asked for.
   expect(lease.remainingMs()).toBe(60_000 - 4_000 - 500);
-  expect(asked).toMatchObject([{ timeoutMs: 1_000 }]);
+  expect(timeouts).toEqual([1_000]);
+});
+
+test("a lease of ours that exists is granted, also when the member that is asked for its TTL does not know it yet", async () => {
+  const { leases } = grantedBefore(1_000, 0);
+  expect(await leases.grant(30, { keepAlive: false })).toMatchObject({ ttlSeconds: 30 });
+  await expect(leases.grant(30, { id: leaseId("abc") })).rejects.toMatchObject({ code: "ETCD_CONFLICT" });
+});
+
+test("a grant that took longer than the TTL fails and is revoked: nobody gets a lease that is over", async () => {
+  const { leases, revoked } = grantedBefore(2_000, 2);
+  expect(await etcdErrorOf(leases.grant(2))).toMatchObject({ code: "ETCD_TIMEOUT", retryable: true });
+  expect(revoked).toHaveLength(1);
 });

@@ -113,6 +113,29 @@ test("a stream that answers nothing is left for the next endpoint with all it ow
   expect(streams[0]?.closed).toBe(true);
 });
 
+test("answers that wait unread while the event loop is blocked are not taken for silence", async () => {
+  const { clock, leases, streams, pass } = setup(1);
+  await pass(2_050);
+  clock.stall(1_500);
+  // The timer first, then what has arrived.
+  clock.advance(1);
+  streams[0]?.answer();
+  await pass(150);
+  expect(streams).toHaveLength(1);
+  expect(leases[0]?.remainingMs()).toBeGreaterThan(3_500);
+});
+
+test("a silent stream is left also by a process whose event loop is blocked again and again", async () => {
+  const { clock, streams, pass } = setup(1);
+  await pass(2_050);
+  for (let i = 0; i < 6; i++) {
+    clock.stall(400);
+    clock.advance(1);
+    await Promise.resolve();
+  }
+  expect(streams.length).toBeGreaterThan(1);
+});
+
 test("a stream that goes on answering is not left although much has to wait for its turn", async () => {
   const { leases, streams, pass } = setup(34);
   await pass(2_000);
