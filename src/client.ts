@@ -1,5 +1,5 @@
 import { type EtcdClientOptions, resolveClientOptions } from "./client-options.ts";
-import { type MemberStatus, Protocol } from "./connection/index.ts";
+import { type MemberStatus, openProtocol, type Protocol } from "./connection/index.ts";
 import { ClientClosedError } from "./errors/client-closed-error.ts";
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
 import { systemRuntime } from "./internal/runtime.ts";
@@ -18,7 +18,16 @@ import type { BytesLike } from "./model/bytes.ts";
 import type { CallOptions } from "./model/call-options.ts";
 import { type KeyOrRange, toKeyRange } from "./model/key-range.ts";
 import type { KeyValue } from "./model/key-value.ts";
-import { Mirror, type MirrorOptions, Watch, WatchHub, type WatchOptions } from "./watch/index.ts";
+import {
+  type FollowParts,
+  HubMirror,
+  HubWatch,
+  type Mirror,
+  type MirrorOptions,
+  type Watch,
+  WatchHub,
+  type WatchOptions,
+} from "./watch/index.ts";
 
 /** What one member of the cluster says of itself. */
 export interface EtcdStatus extends MemberStatus {
@@ -50,14 +59,14 @@ export class EtcdClient implements AsyncDisposable {
   readonly #kv: Kv;
   readonly #leases: Leases;
   readonly #hub: WatchHub;
-  readonly #watchParts: { hub: WatchHub; protocol: Protocol; runtime: typeof systemRuntime };
+  readonly #watchParts: FollowParts;
   #closing: Promise<void> | undefined;
 
   /** @throws InvalidOptionError that names the option, before any I/O */
   constructor(options: EtcdClientOptions = {}) {
     const resolved = resolveClientOptions(options);
     const runtime = systemRuntime;
-    this.#protocol = new Protocol({ ...resolved, runtime });
+    this.#protocol = openProtocol({ ...resolved, runtime });
     this.#kv = new Kv(this.#protocol);
     this.#leases = new Leases(this.#protocol, resolved.dialTimeoutMs, runtime);
     this.#hub = new WatchHub(this.#protocol, resolved.dialTimeoutMs, runtime);
@@ -140,7 +149,7 @@ export class EtcdClient implements AsyncDisposable {
    */
   watch(range: KeyOrRange, options: WatchOptions = {}): Watch {
     this.#checkOpen();
-    return new Watch(this.#watchParts, toKeyRange("watch", range), options);
+    return new HubWatch(this.#watchParts, toKeyRange("watch", range), options);
   }
 
   /**
@@ -150,7 +159,7 @@ export class EtcdClient implements AsyncDisposable {
    */
   mirror(range: KeyOrRange, options: MirrorOptions = {}): Mirror {
     this.#checkOpen();
-    return new Mirror(this.#watchParts, toKeyRange("mirror", range), options);
+    return new HubMirror(this.#watchParts, toKeyRange("mirror", range), options);
   }
 
   /** What a member says of itself. A member without a leader answers too. */

@@ -75,11 +75,4 @@ export {
   type WatchBatch,
   type WatchEvent,
 } from "./model/index.ts";
-export {
-  Mirror,
-  type MirrorBatch,
-  type MirrorOptions,
-  type MirrorStatus,
-  Watch,
-  type WatchOptions,
-} from "./watch/index.ts";
+export type { Mirror, MirrorBatch, MirrorOptions, MirrorStatus, Watch, WatchOptions } from "./watch/index.ts";

@@ -16,9 +16,9 @@ import type { Runtime } from "../internal/runtime.ts";
 import { CallScope } from "./call-scope.ts";
 import type { EndpointChannel } from "./channel.ts";
 import { type ServiceName, serviceDefinition } from "./codec.ts";
+import type { ConnectionOptions } from "./connection-options.ts";
 import { Endpoint } from "./endpoint.ts";
 import { EndpointSet } from "./endpoint-set.ts";
-import type { EndpointUrl } from "./endpoint-url.ts";
 import { type Failure, translateFailure } from "./error-translation.ts";
 
 const debug = log("connection");
@@ -41,12 +41,6 @@ export interface RpcOptions extends GrpcCallOptions {
   readonly signal: AbortSignal | undefined;
   /** Only this endpoint, for questions about one member. */
   readonly only?: Endpoint | undefined;
-}
-
-export interface ConnectionOptions {
-  readonly endpoints: readonly EndpointUrl[];
-  readonly dialTimeoutMs: number;
-  readonly runtime: Runtime;
 }
 
 /**

@@ -7,5 +7,6 @@ export type {
   WatchCreateRequest,
   WatchResponse,
 } from "./messages.ts";
-export { type KeepAliveStream, Protocol, type StreamEndpoint, type WatchStream } from "./protocol.ts";
-export type { StreamHandlers } from "./protocol-stream.ts";
+export { openProtocol } from "./open-protocol.ts";
+export type { KeepAliveStream, Protocol, StreamEndpoint, WatchStream } from "./protocol.ts";
+export type { StreamHandlers } from "./stream-handlers.ts";

@@ -4,12 +4,6 @@ import { UnavailableError } from "../errors/unavailable-error.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { translateFailure } from "./error-translation.ts";
 
-export interface StreamHandlers<Response> {
-  onMessage(message: Response): void;
-  /** Called once when the stream is over for any reason but our own `close()`. Nothing follows it. */
-  onEnd(error: EtcdError): void;
-}
-
 /** A bidirectional stream on one endpoint. Messages are decoded here; one that cannot be decoded ends the stream. */
 export class ProtocolStream<Request> {
   readonly endpoint: Endpoint;

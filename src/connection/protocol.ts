@@ -1,22 +1,6 @@
-import {
-  type ICallable,
-  type IDuplexStream,
-  type ILeaseKeepAliveRequest,
-  type ILeaseKeepAliveResponse,
-  type IWatchRequest,
-  type IWatchResponse,
-  KVClient,
-  LeaseClient,
-  MaintenanceClient,
-  WatchClient,
-} from "etcd3/lib/rpc.js";
-import type { EtcdError } from "../errors/etcd-error.ts";
-import { onAbort } from "../internal/abort.ts";
-import { type CallOptions, checkCallOptions } from "../model/call-options.ts";
-import { type LeaseId, leaseIdFromDecimal, leaseIdToDecimal } from "../model/lease-id.ts";
-import { Codec } from "./codec.ts";
-import { type CallKind, Connection, type ConnectionOptions, type RpcOptions } from "./connection.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { CallOptions } from "../model/call-options.ts";
+import type { LeaseId } from "../model/lease-id.ts";
+import type { ConnectionOptions } from "./connection-options.ts";
 import type {
   DeleteRangeRequest,
   DeleteRangeResponse,
@@ -33,10 +17,12 @@ import type {
   WatchCreateRequest,
   WatchResponse,
 } from "./messages.ts";
-import { ProtocolStream, type StreamHandlers } from "./protocol-stream.ts";
+import type { StreamHandlers } from "./stream-handlers.ts";
 
 /** A server to open a stream on, as the rooms above see it: something to name and to hand back. */
-export type StreamEndpoint = Endpoint;
+export interface StreamEndpoint {
+  readonly url: string;
+}
 
 export interface WatchStream {
   readonly endpoint: StreamEndpoint;
@@ -56,172 +42,45 @@ export interface ProtocolOptions extends ConnectionOptions {
   readonly namespace: Uint8Array;
 }
 
-/** The etcd v3 protocol in our words: the one door of this room for kv, lease and watch. */
-export class Protocol {
-  readonly #connection: Connection;
-  readonly #codec: Codec;
-  /** What a call has that names no time of its own. */
+/** The etcd v3 protocol in our words: all that kv, lease and watch know of this room. It connects when it is first used. */
+export interface Protocol {
+  /** What a call has that names no time of its own, in milliseconds. */
   readonly requestTimeoutMs: number;
-  readonly #kv: KVClient;
-  readonly #lease: LeaseClient;
-  readonly #maintenance: MaintenanceClient;
-
-  constructor(options: ProtocolOptions) {
-    this.#connection = new Connection(options);
-    this.#codec = new Codec(options.namespace);
-    this.requestTimeoutMs = options.requestTimeoutMs;
-    this.#kv = new KVClient(this.#connection);
-    this.#lease = new LeaseClient(this.#connection);
-    this.#maintenance = new MaintenanceClient(this.#connection);
-  }
-
-  async range(request: RangeRequest, options?: CallOptions): Promise<RangeResponse> {
-    return this.#codec.rangeResponse(
-      await this.#kv.range(this.#codec.rangeRequest(request), this.#rpc("read", options)),
-    );
-  }
-
-  async put(request: PutRequest, options?: CallOptions): Promise<PutResponse> {
-    return this.#codec.putResponse(await this.#kv.put(this.#codec.putRequest(request), this.#rpc("write", options)));
-  }
-
-  async deleteRange(request: DeleteRangeRequest, options?: CallOptions): Promise<DeleteRangeResponse> {
-    const message = this.#codec.deleteRangeRequest(request);
-    return this.#codec.deleteRangeResponse(await this.#kv.deleteRange(message, this.#rpc("write", options)));
-  }
-
-  async txn(request: TxnRequest, options?: CallOptions): Promise<TxnResponse> {
-    const message = this.#codec.txnRequest(request);
-    return this.#codec.txnResponse(
-      await this.#kv.txn(message, this.#rpc(onlyReads(request) ? "read" : "write", options)),
-    );
-  }
-
+  readonly endpoints: readonly StreamEndpoint[];
+  range(request: RangeRequest, options?: CallOptions): Promise<RangeResponse>;
+  put(request: PutRequest, options?: CallOptions): Promise<PutResponse>;
+  deleteRange(request: DeleteRangeRequest, options?: CallOptions): Promise<DeleteRangeResponse>;
+  txn(request: TxnRequest, options?: CallOptions): Promise<TxnResponse>;
   /** Repeated safely: the id is the caller's, so a second grant finds the first. */
-  async leaseGrant(id: LeaseId, ttlSeconds: number, options?: CallOptions): Promise<LeaseGrantResponse> {
-    const answer = await this.#lease.leaseGrant(
-      { ID: leaseIdToDecimal(id), TTL: ttlSeconds },
-      this.#rpc("idempotent", options),
-    );
-    return { id: leaseIdFromDecimal(answer.ID) ?? id, ttlSeconds: Number(answer.TTL) };
-  }
-
+  leaseGrant(id: LeaseId, ttlSeconds: number, options?: CallOptions): Promise<LeaseGrantResponse>;
   /** Repeated safely. */
-  async leaseRevoke(id: LeaseId, options?: CallOptions): Promise<void> {
-    await this.#lease.leaseRevoke({ ID: leaseIdToDecimal(id) }, this.#rpc("idempotent", options));
-  }
-
-  async leaseTimeToLive(id: LeaseId, keys: boolean, options?: CallOptions): Promise<LeaseTimeToLiveResponse> {
-    const answer = await this.#lease.leaseTimeToLive({ ID: leaseIdToDecimal(id), keys }, this.#rpc("read", options));
-    return this.#codec.leaseTimeToLiveResponse(answer);
-  }
-
+  leaseRevoke(id: LeaseId, options?: CallOptions): Promise<void>;
+  leaseTimeToLive(id: LeaseId, keys: boolean, options?: CallOptions): Promise<LeaseTimeToLiveResponse>;
   /** Of `endpoint`, or of the member that calls go to at the moment. */
-  async memberStatus(endpoint: StreamEndpoint | undefined, options?: CallOptions): Promise<MemberStatus> {
-    const answer = await this.#maintenance.status({ ...this.#rpc("read", options), only: endpoint } as RpcOptions);
-    return this.#codec.memberStatus(answer);
-  }
-
-  get endpoints(): readonly StreamEndpoint[] {
-    return this.#connection.endpoints.all;
-  }
-
+  memberStatus(endpoint: StreamEndpoint | undefined, options?: CallOptions): Promise<MemberStatus>;
   /** Where to open a stream: the best first. `after`: those behind it in turn come first. */
-  streamEndpoints(after?: StreamEndpoint): StreamEndpoint[] {
-    return this.#connection.endpoints.inOrder("streams", after);
-  }
-
+  streamEndpoints(after?: StreamEndpoint): StreamEndpoint[];
   /** Says that a stream on this endpoint works: the next one starts there. */
-  streamWorked(endpoint: StreamEndpoint): void {
-    this.#connection.endpoints.worked("streams", endpoint);
-  }
-
+  streamWorked(endpoint: StreamEndpoint): void;
   /**
    * Says that a stream on this endpoint ended, or does not answer: the next one starts elsewhere first. After silence it
    * also gets a new connection; streams on the old one go on until they end.
    */
-  streamFailed(endpoint: StreamEndpoint, how: "broken" | "silent"): void {
-    endpoint.failed();
-    if (how === "silent") endpoint.drop("streams");
-  }
-
+  streamFailed(endpoint: StreamEndpoint, how: "broken" | "silent"): void;
   /** @throws UnavailableError when there is no connection within `limitMs` */
-  async openWatch(
+  openWatch(
     endpoint: StreamEndpoint,
     limitMs: number,
     handlers: StreamHandlers<WatchResponse>,
     signal?: AbortSignal,
-  ): Promise<WatchStream> {
-    const duplex = await this.#openDuplex<IWatchRequest, IWatchResponse>(
-      signal,
-      (callable) => new WatchClient(callable).watch(),
-      endpoint,
-      limitMs,
-    );
-    const stream = new ProtocolStream<IWatchRequest>(
-      endpoint,
-      duplex,
-      (message) => handlers.onMessage(this.#codec.watchResponse(message as IWatchResponse)),
-      (error: EtcdError) => handlers.onEnd(error),
-    );
-    return {
-      endpoint,
-      create: (request) => stream.send(this.#codec.watchCreateRequest(request)),
-      cancel: (watchId) => stream.send({ cancel_request: { watch_id: watchId } }),
-      close: () => stream.close(),
-    };
-  }
-
+  ): Promise<WatchStream>;
   /** @throws UnavailableError when there is no connection within `limitMs` */
-  async openKeepAlive(
+  openKeepAlive(
     endpoint: StreamEndpoint,
     limitMs: number,
     handlers: StreamHandlers<LeaseKeepAliveResponse>,
     signal?: AbortSignal,
-  ): Promise<KeepAliveStream> {
-    const duplex = await this.#openDuplex<ILeaseKeepAliveRequest, ILeaseKeepAliveResponse>(
-      signal,
-      (callable) => new LeaseClient(callable).leaseKeepAlive(),
-      endpoint,
-      limitMs,
-    );
-    const stream = new ProtocolStream<ILeaseKeepAliveRequest>(
-      endpoint,
-      duplex,
-      (message) => handlers.onMessage(this.#codec.leaseKeepAliveResponse(message as ILeaseKeepAliveResponse)),
-      (error) => handlers.onEnd(error),
-    );
-    return { endpoint, renew: (id) => stream.send({ ID: leaseIdToDecimal(id) }), close: () => stream.close() };
-  }
-
-  close(): void {
-    this.#connection.close();
-  }
-
-  /** Opens a stream; one that comes up after `signal` has aborted is cancelled at once. */
-  async #openDuplex<Q, R>(
-    signal: AbortSignal | undefined,
-    open: (callable: ICallable<Endpoint>) => Promise<IDuplexStream<Q, R>>,
-    endpoint: StreamEndpoint,
-    limitMs: number,
-  ): Promise<IDuplexStream<Q, R>> {
-    const duplex = await open(this.#connection.on(endpoint, limitMs));
-    onAbort(signal, () => {
-      duplex.on("error", () => {});
-      duplex.cancel();
-    })();
-    signal?.throwIfAborted();
-    return duplex;
-  }
-
-  #rpc(kind: CallKind, options: CallOptions | undefined): RpcOptions {
-    checkCallOptions(options);
-    return { kind, timeoutMs: options?.timeoutMs ?? this.requestTimeoutMs, signal: options?.signal };
-  }
-}
-
-function onlyReads(request: TxnRequest): boolean {
-  const reads = (ops: TxnRequest["success"]): boolean =>
-    ops.every((op) => op.type === "range" || (op.type === "txn" && reads(op.success) && reads(op.failure)));
-  return reads(request.success) && reads(request.failure);
+  ): Promise<KeepAliveStream>;
+  /** Ends every call under way and closes all connections. */
+  close(): void;
 }

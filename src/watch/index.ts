@@ -1,4 +1,7 @@
-export { Mirror, type MirrorOptions, type MirrorStatus } from "./mirror.ts";
+export type { FollowParts } from "./follow-parts.ts";
+export { HubMirror } from "./hub-mirror.ts";
+export { HubWatch } from "./hub-watch.ts";
+export type { Mirror, MirrorOptions, MirrorStatus } from "./mirror.ts";
 export type { MirrorBatch } from "./mirror-batch.ts";
-export { Watch, type WatchOptions } from "./watch.ts";
+export type { Watch, WatchOptions } from "./watch.ts";
 export { WatchHub } from "./watch-hub.ts";

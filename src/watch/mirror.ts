@@ -1,33 +1,6 @@
-import type { Protocol } from "../connection/index.ts";
-import { ClientClosedError } from "../errors/client-closed-error.ts";
-import { CompactedError } from "../errors/compacted-error.ts";
-import { EtcdError } from "../errors/etcd-error.ts";
-import { HistoryLostError } from "../errors/history-lost-error.ts";
-import { onAbort } from "../internal/abort.ts";
-import { Backoff } from "../internal/backoff.ts";
-import { quietDeferred } from "../internal/deferred.ts";
-import { log } from "../internal/log.ts";
-import type { Runtime } from "../internal/runtime.ts";
-import { pagedRange } from "../kv/index.ts";
-import type { KeyRange } from "../model/key-range.ts";
-import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
-import { checkRevision } from "../model/revision.ts";
-import type { WatchBatch } from "../model/watch-event.ts";
-import type { HistoryEvidence } from "./history-proof.ts";
-import {
-  applyEvents,
-  type Changes,
-  difference,
-  type Entries,
-  entryName,
-  type MirrorBatch,
-  type MirrorStep,
-} from "./mirror-batch.ts";
-import { MirrorReader } from "./mirror-reader.ts";
-import type { WatchFeed } from "./watch-feed.ts";
-import type { WatchHub } from "./watch-hub.ts";
-
-const debug = log("mirror");
+import type { EtcdError } from "../errors/etcd-error.ts";
+import type { KeyValue } from "../model/key-value.ts";
+import type { MirrorBatch } from "./mirror-batch.ts";
 
 /**
  * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach, the entries are the last
@@ -42,12 +15,6 @@ export interface MirrorOptions {
   onStatus?: ((status: MirrorStatus, error?: EtcdError) => void) | undefined;
   /** Closes the mirror; `ready` rejects with `signal.reason` if it was still waiting. */
   signal?: AbortSignal | undefined;
-}
-
-export interface MirrorParts {
-  readonly hub: WatchHub;
-  readonly protocol: Protocol;
-  readonly runtime: Runtime;
 }
 
 /**
@@ -65,244 +32,25 @@ export interface MirrorParts {
  *
  * Not guaranteed: that `entries` is the newest state. A dead link is noticed within about 9 s.
  */
-export class Mirror implements AsyncIterable<MirrorBatch>, AsyncDisposable {
+export interface Mirror extends AsyncIterable<MirrorBatch>, AsyncDisposable {
   /** Resolves when the first list is there and followed; rejects if it never will be. */
   readonly ready: Promise<void>;
-  readonly #parts: MirrorParts;
-  readonly #range: KeyRange;
-  readonly #options: MirrorOptions;
-  readonly #maxBuffered: number;
-  readonly #ready = quietDeferred<void>();
-  readonly #readers = new Set<MirrorReader>();
-  readonly #closing = new AbortController();
-  readonly #backoff: Backoff;
-  #entries: Entries = new Map();
-  #snapshot: ReadonlyMap<string, KeyValue> | undefined;
-  #revision = 0;
-  #listed = false;
-  #status: MirrorStatus = "connecting";
-  #staleSinceMs: number | undefined;
-  #feed: WatchFeed | undefined;
-  #failure: unknown;
-
-  /** Made by `EtcdClient.mirror()`. */
-  constructor(parts: MirrorParts, range: KeyRange, options: MirrorOptions) {
-    checkRevision("mirror", "maxBufferedChanges", options.maxBufferedChanges);
-    this.#parts = parts;
-    this.#range = range;
-    this.#options = options;
-    this.#maxBuffered = options.maxBufferedChanges ?? 10_000;
-    this.#staleSinceMs = parts.runtime.clock.monotonicMs();
-    this.ready = this.#ready.promise;
-    this.#backoff = new Backoff(parts.runtime, { initialMs: 100 });
-    const releases = [
-      onAbort(options.signal, () => this.#end("closed", options.signal?.reason)),
-      parts.hub.onClose((error) => this.#end("failed", error)),
-    ];
-    onAbort(this.#closing.signal, () => {
-      for (const release of releases) release();
-    });
-    if (!this.#closing.signal.aborted) void this.#resync();
-  }
-
   /** The entries by key: a snapshot that later changes do not touch, copied when it is first asked for after a change. */
-  get entries(): ReadonlyMap<string, KeyValue> {
-    this.#snapshot ??= new Map(this.#entries);
-    return this.#snapshot;
-  }
-
-  /** One entry as it is now, without a copy of all. */
-  get(key: string): KeyValue | undefined {
-    return this.#entries.get(key);
-  }
-
+  readonly entries: ReadonlyMap<string, KeyValue>;
   /** How many entries there are. */
-  get size(): number {
-    return this.#entries.size;
-  }
-
+  readonly size: number;
   /** The revision that the entries are at; 0 before the first list. */
-  get revision(): number {
-    return this.#revision;
-  }
-
-  get status(): MirrorStatus {
-    return this.#status;
-  }
-
+  readonly revision: number;
+  readonly status: MirrorStatus;
   /** Milliseconds since the entries were last known to be followed; 0 while live. Before the first list: since the start. */
-  get staleForMs(): number {
-    return this.#staleSinceMs === undefined ? 0 : this.#parts.runtime.clock.monotonicMs() - this.#staleSinceMs;
-  }
-
+  readonly staleForMs: number;
+  /** One entry as it is now, without a copy of all. */
+  get(key: string): KeyValue | undefined;
   /** Ends it: iterations finish, the entries stay as they are. Calling it again is harmless. */
-  async close(): Promise<void> {
-    this.#end("closed", new ClientClosedError("the mirror was closed"));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
+  close(): Promise<void>;
   /**
    * Each iteration is a reader of its own. It begins with the entries as a `snapshot`; when it lags, what waits for it
    * becomes one `resynced` batch. It ends when the mirror is closed and rejects when the mirror fails.
    */
-  [Symbol.asyncIterator](): AsyncIterator<MirrorBatch, undefined> {
-    let reader: MirrorReader | undefined;
-    return {
-      next: () => {
-        reader ??= this.#addReader();
-        return reader.next();
-      },
-      return: async () => {
-        reader ??= this.#addReader();
-        this.#readers.delete(reader);
-        reader.end({ discard: true });
-        return { done: true, value: undefined };
-      },
-    };
-  }
-
-  #addReader(): MirrorReader {
-    const reader = new MirrorReader(this.#maxBuffered);
-    if (this.#status === "failed") reader.end({ error: this.#failure });
-    else if (this.#status === "closed") reader.end({});
-    else {
-      if (this.#listed) reader.push(this.#asSnapshot());
-      this.#readers.add(reader);
-    }
-    return reader;
-  }
-
-  /** Reads the list, publishes what changed and follows from there. A list that fails is read again, for ever. */
-  async #resync(): Promise<void> {
-    const { protocol, hub } = this.#parts;
-    const { signal } = this.#closing;
-    while (!signal.aborted) {
-      const provenOn = hub.openStream;
-      try {
-        const list = await pagedRange(protocol, this.#range, { signal });
-        if (signal.aborted) return;
-        this.#relisted(new Map(list.kvs.map((kv) => [entryName(kv), kv])), list.revision);
-        this.#follow(provenOn);
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        if (!(error instanceof EtcdError) || !(error.retryable || error instanceof CompactedError)) {
-          this.#end("failed", error);
-          return;
-        }
-        debug("the list failed: %s", error.message);
-        if (this.#status === "connecting") this.#tell("connecting", error);
-      }
-      await this.#backoff.wait(signal).catch(() => {});
-    }
-  }
-
-  #relisted(after: Entries, revision: number): void {
-    const first = !this.#listed;
-    const changes = difference(this.#entries, after, sameKeyValue);
-    this.#entries = after;
-    this.#snapshot = undefined;
-    this.#revision = revision;
-    this.#listed = true;
-    // Also when nothing differs: what was made and deleted meanwhile shows in the revision alone.
-    this.#publish(first ? this.#asSnapshot() : toStep("resynced", revision, changes));
-  }
-
-  #follow(provenOn: object | undefined): void {
-    this.#feed = this.#parts.hub.follow({
-      range: this.#range,
-      previous: false,
-      afterRevision: this.#revision,
-      provenOn,
-      evidence: () => this.#evidence(),
-      onLive: () => {
-        this.#backoff.succeeded();
-        this.#setStatus("live");
-        this.#ready.resolve();
-      },
-      onStale: (error) => this.#setStatus(this.#status === "connecting" ? "connecting" : "stale", error),
-      onBatch: (batch) => this.#apply(batch),
-      onEnd: (error) => this.#feedEnded(error),
-    });
-  }
-
-  #feedEnded(error: EtcdError): void {
-    this.#feed = undefined;
-    if (this.#closing.signal.aborted) return;
-    if (error instanceof CompactedError || error instanceof HistoryLostError) {
-      debug("listing anew: %s", error.message);
-      this.#setStatus(this.#status === "connecting" ? "connecting" : "stale", error);
-      // After a moment: an etcd that is compacted again and again is not listed in a loop.
-      void this.#backoff.wait(this.#closing.signal).then(
-        () => this.#resync(),
-        () => {},
-      );
-    } else {
-      this.#end("failed", error);
-    }
-  }
-
-  #apply(batch: WatchBatch): void {
-    this.#revision = batch.revision;
-    if (batch.events.length === 0) return;
-    const changes = applyEvents(this.#entries, batch.events);
-    this.#snapshot = undefined;
-    this.#publish(toStep("changes", batch.revision, changes));
-  }
-
-  #publish(step: MirrorStep): void {
-    for (const reader of this.#readers) reader.push(step);
-  }
-
-  #asSnapshot(): MirrorStep {
-    return toStep("snapshot", this.#revision, {
-      puts: [...this.#entries.values()],
-      deletes: [],
-      fresh: new Set(this.#entries.keys()),
-    });
-  }
-
-  /** The newest entry and the number of entries: both must be in etcd's history at our revision. */
-  #evidence(): HistoryEvidence {
-    let newest: KeyValue | undefined;
-    for (const kv of this.#entries.values()) if (!newest || kv.modRevision > newest.modRevision) newest = kv;
-    return { revision: this.#revision, entry: newest, count: this.#entries.size };
-  }
-
-  #setStatus(status: MirrorStatus, error?: EtcdError): void {
-    if (this.#status === "failed" || this.#status === "closed") return;
-    const changed = this.#status !== status;
-    this.#status = status;
-    if (status === "live") this.#staleSinceMs = undefined;
-    else this.#staleSinceMs ??= this.#parts.runtime.clock.monotonicMs();
-    if (changed) debug("%s %s", status, error?.message ?? "");
-    if (changed || error) this.#tell(status, error);
-  }
-
-  #tell(status: MirrorStatus, error?: EtcdError): void {
-    try {
-      this.#options.onStatus?.(status, error);
-    } catch (thrown) {
-      debug("onStatus threw: %s", thrown);
-    }
-  }
-
-  #end(status: "failed" | "closed", reason: unknown): void {
-    if (this.#closing.signal.aborted) return;
-    this.#closing.abort(reason);
-    this.#failure = reason;
-    if (this.#feed) this.#parts.hub.unfollow(this.#feed);
-    this.#feed = undefined;
-    this.#setStatus(status, reason instanceof EtcdError ? reason : undefined);
-    for (const reader of this.#readers) reader.end(status === "failed" ? { error: reason } : {});
-    this.#readers.clear();
-    this.#ready.reject(reason);
-  }
-}
-
-function toStep(type: MirrorBatch["type"], revision: number, { puts, deletes, fresh }: Changes): MirrorStep {
-  return { batch: { type, revision, puts, deletes }, fresh };
+  [Symbol.asyncIterator](): AsyncIterator<MirrorBatch, undefined>;
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { resolveClientOptions } from "../../../src/client-options.ts";
-import { Protocol } from "../../../src/connection/index.ts";
+import { openProtocol, type Protocol } from "../../../src/connection/index.ts";
 import { allKeys, EtcdClient, type KeyValue, keyRange, prefix, putOp } from "../../../src/index.ts";
 import { systemRuntime } from "../../../src/internal/index.ts";
 import { pagedRange } from "../../../src/kv/index.ts";
@@ -70,7 +70,7 @@ test("5000 keys of 4 KB arrive complete, in order, at one revision, while they a
 
 /** A real connection on which something happens before each page after the first. */
 function disturbed(endpoints: readonly string[], disturb: (page: number) => Promise<void>): Protocol & Disposable {
-  const protocol = new Protocol({
+  const protocol = openProtocol({
     ...resolveClientOptions({ endpoints, requestTimeoutMs: 20_000 }),
     runtime: systemRuntime,
   });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Mirror } from "../../../src/index.ts";
+import { HubMirror } from "../../../src/watch/index.ts";
 import { WatchHub } from "../../../src/watch/watch-hub.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { ScriptedProtocol } from "../../support/scripted-protocol.ts";
@@ -10,7 +10,7 @@ test("an etcd that is compacted again and again under a mirror is not listed in 
   const runtime = { clock, random: () => 0.5 };
   const { protocol } = scripted;
   const hub = new WatchHub(protocol, 2_000, runtime);
-  const mirror = new Mirror({ hub, protocol, runtime }, { start: Buffer.from("a") }, {});
+  const mirror = new HubMirror({ hub, protocol, runtime }, { start: Buffer.from("a") }, {});
   let answered = 0;
   for (let passed = 0; passed < 60_000; passed += 10) {
     await clock.pass(10);

@@ -1,0 +1,266 @@
+import { ClientClosedError } from "../errors/client-closed-error.ts";
+import { CompactedError } from "../errors/compacted-error.ts";
+import { EtcdError } from "../errors/etcd-error.ts";
+import { FutureRevisionError } from "../errors/future-revision-error.ts";
+import { HistoryLostError } from "../errors/history-lost-error.ts";
+import { onAbort } from "../internal/abort.ts";
+import { Backoff } from "../internal/backoff.ts";
+import { quietDeferred } from "../internal/deferred.ts";
+import { log } from "../internal/log.ts";
+import { pagedRange } from "../kv/index.ts";
+import type { KeyRange } from "../model/key-range.ts";
+import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
+import { checkRevision } from "../model/revision.ts";
+import type { WatchBatch } from "../model/watch-event.ts";
+import type { FollowParts } from "./follow-parts.ts";
+import type { HistoryEvidence } from "./history-proof.ts";
+import type { Mirror, MirrorOptions, MirrorStatus } from "./mirror.ts";
+import {
+  applyEvents,
+  type Changes,
+  difference,
+  type Entries,
+  entryName,
+  type MirrorBatch,
+  type MirrorStep,
+} from "./mirror-batch.ts";
+import { MirrorReader } from "./mirror-reader.ts";
+import type { WatchFeed } from "./watch-feed.ts";
+
+const debug = log("mirror");
+
+/** A Mirror on the hub's stream: the list, the feed from its revision, and the readers of both. */
+export class HubMirror implements Mirror {
+  readonly ready: Promise<void>;
+  readonly #parts: FollowParts;
+  readonly #range: KeyRange;
+  readonly #options: MirrorOptions;
+  readonly #maxBuffered: number;
+  readonly #ready = quietDeferred<void>();
+  readonly #readers = new Set<MirrorReader>();
+  readonly #closing = new AbortController();
+  readonly #backoff: Backoff;
+  #entries: Entries = new Map();
+  #snapshot: ReadonlyMap<string, KeyValue> | undefined;
+  #revision = 0;
+  #listed = false;
+  #status: MirrorStatus = "connecting";
+  #staleSinceMs: number | undefined;
+  #feed: WatchFeed | undefined;
+  #failure: unknown;
+
+  constructor(parts: FollowParts, range: KeyRange, options: MirrorOptions) {
+    checkRevision("mirror", "maxBufferedChanges", options.maxBufferedChanges);
+    this.#parts = parts;
+    this.#range = range;
+    this.#options = options;
+    this.#maxBuffered = options.maxBufferedChanges ?? 10_000;
+    this.#staleSinceMs = parts.runtime.clock.monotonicMs();
+    this.ready = this.#ready.promise;
+    this.#backoff = new Backoff(parts.runtime, { initialMs: 100 });
+    const releases = [
+      onAbort(options.signal, () => this.#end("closed", options.signal?.reason)),
+      parts.hub.onClose((error) => this.#end("failed", error)),
+    ];
+    onAbort(this.#closing.signal, () => {
+      for (const release of releases) release();
+    });
+    if (!this.#closing.signal.aborted) void this.#resync();
+  }
+
+  get entries(): ReadonlyMap<string, KeyValue> {
+    this.#snapshot ??= new Map(this.#entries);
+    return this.#snapshot;
+  }
+
+  get(key: string): KeyValue | undefined {
+    return this.#entries.get(key);
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  get status(): MirrorStatus {
+    return this.#status;
+  }
+
+  get staleForMs(): number {
+    return this.#staleSinceMs === undefined ? 0 : this.#parts.runtime.clock.monotonicMs() - this.#staleSinceMs;
+  }
+
+  async close(): Promise<void> {
+    this.#end("closed", new ClientClosedError("the mirror was closed"));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<MirrorBatch, undefined> {
+    let reader: MirrorReader | undefined;
+    return {
+      next: () => {
+        reader ??= this.#addReader();
+        return reader.next();
+      },
+      return: async () => {
+        reader ??= this.#addReader();
+        this.#readers.delete(reader);
+        reader.end({ discard: true });
+        return { done: true, value: undefined };
+      },
+    };
+  }
+
+  #addReader(): MirrorReader {
+    const reader = new MirrorReader(this.#maxBuffered);
+    if (this.#status === "failed") reader.end({ error: this.#failure });
+    else if (this.#status === "closed") reader.end({});
+    else {
+      if (this.#listed) reader.push(this.#asSnapshot());
+      this.#readers.add(reader);
+    }
+    return reader;
+  }
+
+  /** Reads the list, publishes what changed and follows from there. A list that fails is read again, for ever. */
+  async #resync(): Promise<void> {
+    const { protocol, hub } = this.#parts;
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      const provenOn = hub.openStream;
+      try {
+        const list = await pagedRange(protocol, this.#range, { signal });
+        if (signal.aborted) return;
+        this.#relisted(new Map(list.kvs.map((kv) => [entryName(kv), kv])), list.revision);
+        this.#follow(provenOn);
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof EtcdError) || !(error.retryable || isMoving(error))) {
+          this.#end("failed", error);
+          return;
+        }
+        debug("the list failed: %s", error.message);
+        if (this.#status === "connecting") this.#tell("connecting", error);
+      }
+      await this.#backoff.wait(signal).catch(() => {});
+    }
+  }
+
+  #relisted(after: Entries, revision: number): void {
+    const first = !this.#listed;
+    const changes = difference(this.#entries, after, sameKeyValue);
+    this.#entries = after;
+    this.#snapshot = undefined;
+    this.#revision = revision;
+    this.#listed = true;
+    // Also when nothing differs: what was made and deleted meanwhile shows in the revision alone.
+    this.#publish(first ? this.#asSnapshot() : toStep("resynced", revision, changes));
+  }
+
+  #follow(provenOn: object | undefined): void {
+    this.#feed = this.#parts.hub.follow({
+      range: this.#range,
+      previous: false,
+      afterRevision: this.#revision,
+      provenOn,
+      evidence: () => this.#evidence(),
+      onLive: () => {
+        this.#backoff.succeeded();
+        this.#setStatus("live");
+        this.#ready.resolve();
+      },
+      onStale: (error) => this.#setStatus(this.#status === "connecting" ? "connecting" : "stale", error),
+      onBatch: (batch) => this.#apply(batch),
+      onEnd: (error) => this.#feedEnded(error),
+    });
+  }
+
+  #feedEnded(error: EtcdError): void {
+    this.#feed = undefined;
+    if (this.#closing.signal.aborted) return;
+    if (error instanceof CompactedError || error instanceof HistoryLostError) {
+      debug("listing anew: %s", error.message);
+      this.#setStatus(this.#status === "connecting" ? "connecting" : "stale", error);
+      // After a moment: an etcd that is compacted again and again is not listed in a loop.
+      void this.#backoff.wait(this.#closing.signal).then(
+        () => this.#resync(),
+        () => {},
+      );
+    } else {
+      this.#end("failed", error);
+    }
+  }
+
+  #apply(batch: WatchBatch): void {
+    this.#revision = batch.revision;
+    if (batch.events.length === 0) return;
+    const changes = applyEvents(this.#entries, batch.events);
+    this.#snapshot = undefined;
+    this.#publish(toStep("changes", batch.revision, changes));
+  }
+
+  #publish(step: MirrorStep): void {
+    for (const reader of this.#readers) reader.push(step);
+  }
+
+  #asSnapshot(): MirrorStep {
+    return toStep("snapshot", this.#revision, {
+      puts: [...this.#entries.values()],
+      deletes: [],
+      fresh: new Set(this.#entries.keys()),
+    });
+  }
+
+  /** The newest entry and the number of entries: both must be in etcd's history at our revision. */
+  #evidence(): HistoryEvidence {
+    let newest: KeyValue | undefined;
+    for (const kv of this.#entries.values()) if (!newest || kv.modRevision > newest.modRevision) newest = kv;
+    return { revision: this.#revision, entry: newest, count: this.#entries.size };
+  }
+
+  #setStatus(status: MirrorStatus, error?: EtcdError): void {
+    if (this.#status === "failed" || this.#status === "closed") return;
+    const changed = this.#status !== status;
+    this.#status = status;
+    if (status === "live") this.#staleSinceMs = undefined;
+    else this.#staleSinceMs ??= this.#parts.runtime.clock.monotonicMs();
+    if (changed) debug("%s %s", status, error?.message ?? "");
+    if (changed || error) this.#tell(status, error);
+  }
+
+  #tell(status: MirrorStatus, error?: EtcdError): void {
+    try {
+      this.#options.onStatus?.(status, error);
+    } catch (thrown) {
+      debug("onStatus threw: %s", thrown);
+    }
+  }
+
+  #end(status: "failed" | "closed", reason: unknown): void {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(reason);
+    this.#failure = reason;
+    if (this.#feed) this.#parts.hub.unfollow(this.#feed);
+    this.#feed = undefined;
+    this.#setStatus(status, reason instanceof EtcdError ? reason : undefined);
+    for (const reader of this.#readers) reader.end(status === "failed" ? { error: reason } : {});
+    this.#readers.clear();
+    this.#ready.reject(reason);
+  }
+}
+
+/** The revision that was being read went away, or is not there yet on the member that was asked: another one will do. */
+function isMoving(error: EtcdError): boolean {
+  return error instanceof CompactedError || error instanceof FutureRevisionError;
+}
+
+function toStep(type: MirrorBatch["type"], revision: number, { puts, deletes, fresh }: Changes): MirrorStep {
+  return { batch: { type, revision, puts, deletes }, fresh };
+}

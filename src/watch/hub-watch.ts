@@ -1,0 +1,160 @@
+import { ClientClosedError } from "../errors/client-closed-error.ts";
+import { CompactedError } from "../errors/compacted-error.ts";
+import { EtcdError } from "../errors/etcd-error.ts";
+import { WatchOverflowError } from "../errors/watch-overflow-error.ts";
+import { onAbort } from "../internal/abort.ts";
+import { AsyncQueue } from "../internal/async-queue.ts";
+import { Backoff } from "../internal/backoff.ts";
+import { quietDeferred } from "../internal/deferred.ts";
+import type { KeyRange } from "../model/key-range.ts";
+import { checkRevision } from "../model/revision.ts";
+import type { WatchBatch } from "../model/watch-event.ts";
+import { EventEvidence } from "./event-evidence.ts";
+import type { FollowParts } from "./follow-parts.ts";
+import type { Watch, WatchOptions } from "./watch.ts";
+import type { WatchFeed } from "./watch-feed.ts";
+
+/** How long a watch that ends waits to be told how far etcd is compacted. */
+const COMPACTION_LIMIT_MS = 5_000;
+
+/** A Watch on the hub's stream: it finds its start, gathers evidence for later proofs, and bounds what waits. */
+export class HubWatch implements Watch {
+  readonly ready: Promise<number>;
+  readonly #parts: FollowParts;
+  readonly #range: KeyRange;
+  readonly #options: WatchOptions;
+  readonly #maxBuffered: number;
+  readonly #queue = new AsyncQueue<WatchBatch>((batch) => Math.max(1, batch.events.length));
+  readonly #ready = quietDeferred<number>();
+  readonly #evidence = new EventEvidence();
+  readonly #closing = new AbortController();
+  #feed: WatchFeed | undefined;
+  #hasReader = false;
+
+  constructor(parts: FollowParts, range: KeyRange, options: WatchOptions) {
+    checkRevision("watch", "startRevision", options.startRevision);
+    checkRevision("watch", "maxBufferedEvents", options.maxBufferedEvents);
+    this.#parts = parts;
+    this.#range = range;
+    this.#options = options;
+    this.#maxBuffered = options.maxBufferedEvents ?? 100_000;
+    this.ready = this.#ready.promise;
+    const releases = [
+      onAbort(options.signal, () => this.#end({ error: options.signal?.reason, discard: true })),
+      parts.hub.onClose((error) => this.#end({ error })),
+    ];
+    onAbort(this.#closing.signal, () => {
+      for (const release of releases) release();
+    });
+    if (!this.#closing.signal.aborted) void this.#start();
+  }
+
+  async close(): Promise<void> {
+    this.#end({ discard: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<WatchBatch, undefined> {
+    if (this.#hasReader) throw new TypeError("a watch has one reader; open another watch for another reader");
+    this.#hasReader = true;
+    return {
+      next: () => this.#queue.next(),
+      return: async () => {
+        await this.close();
+        return { done: true, value: undefined };
+      },
+    };
+  }
+
+  async #start(): Promise<void> {
+    const { hub } = this.#parts;
+    const { startRevision, previous = false } = this.#options;
+    let provenOn: object | undefined;
+    let afterRevision: number;
+    if (startRevision === undefined) {
+      provenOn = hub.openStream;
+      try {
+        afterRevision = await this.#readRevision();
+      } catch (error) {
+        this.#end({ error });
+        return;
+      }
+    } else {
+      afterRevision = startRevision - 1;
+    }
+    if (this.#closing.signal.aborted) return;
+    this.#feed = hub.follow({
+      range: this.#range,
+      previous,
+      afterRevision,
+      provenOn,
+      evidence: () => this.#evidence.evidence(),
+      onLive: () => this.#ready.resolve(afterRevision),
+      onStale: () => {},
+      onBatch: (batch) => this.#receive(batch),
+      onEnd: (error) => {
+        const untold = error instanceof CompactedError && error.compactRevision === undefined;
+        if (untold && this.#feed) this.#askCompaction(this.#feed.revision, error);
+        else this.#end({ error });
+      },
+    });
+  }
+
+  /**
+   * The proof's reads are refused without a word about how far it is compacted. A watch from the revision that could not
+   * be read is refused, too, and told.
+   */
+  #askCompaction(revision: number, untold: CompactedError): void {
+    const { hub, runtime } = this.#parts;
+    const end = (error: EtcdError) => this.#end({ error });
+    this.#feed = hub.follow({
+      range: this.#range,
+      previous: false,
+      afterRevision: revision - 1,
+      provenOn: undefined,
+      evidence: () => undefined,
+      onLive: () => {},
+      onStale: () => {},
+      // From a member that does not know of the compaction yet.
+      onBatch: () => end(untold),
+      onEnd: end,
+    });
+    const limit = runtime.clock.timer(COMPACTION_LIMIT_MS, () => end(untold)).unref();
+    onAbort(this.#closing.signal, () => limit.cancel());
+  }
+
+  /** Where "now" is: read once, linearizable, before anything is watched (GUARANTEES 4). */
+  async #readRevision(): Promise<number> {
+    const { protocol, runtime } = this.#parts;
+    const { signal } = this.#closing;
+    const backoff = new Backoff(runtime);
+    for (;;) {
+      try {
+        const { revision, count } = await protocol.range({ range: this.#range, countOnly: true }, { signal });
+        this.#evidence.read(revision, count);
+        return revision;
+      } catch (error) {
+        if (!(error instanceof EtcdError) || !error.retryable) throw error;
+      }
+      await backoff.wait(signal);
+    }
+  }
+
+  #receive(batch: WatchBatch): void {
+    this.#evidence.saw(batch);
+    this.#queue.push(batch);
+    if (this.#queue.weight <= this.#maxBuffered) return;
+    this.#end({ error: new WatchOverflowError(`more than ${this.#maxBuffered} events wait for the reader`) });
+  }
+
+  #end(end: { error?: unknown; discard?: boolean }): void {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(new ClientClosedError("the watch was closed"));
+    if (this.#feed) this.#parts.hub.unfollow(this.#feed);
+    this.#queue.end(end);
+    this.#ready.reject("error" in end ? end.error : new ClientClosedError("the watch was closed before it was ready"));
+  }
+}
