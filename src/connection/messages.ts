@@ -1,20 +1,12 @@
-import type { Compare } from "../model/compare.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import type { KeyValue } from "../model/key-value.ts";
 import type { LeaseId } from "../model/lease-id.ts";
-import type { Op, OpResult } from "../model/op.ts";
+import type { DeleteOp, OpResult, PutOp, RangeOp, TxnOp } from "../model/op.ts";
 import type { WatchEvent } from "../model/watch-event.ts";
 
 /** The protocol's messages as the rest of the layer sees them: camelCase, numbers and typed ids, no gRPC. */
 
-export interface RangeRequest {
-  readonly range: KeyRange;
-  readonly revision?: number | undefined;
-  readonly limit?: number | undefined;
-  readonly keysOnly?: boolean | undefined;
-  readonly countOnly?: boolean | undefined;
-  readonly serializable?: boolean | undefined;
-}
+export type RangeRequest = Omit<RangeOp, "type">;
 
 export interface RangeResponse {
   readonly revision: number;
@@ -23,22 +15,14 @@ export interface RangeResponse {
   readonly more: boolean;
 }
 
-export interface PutRequest {
-  readonly key: Uint8Array;
-  readonly value: Uint8Array;
-  readonly lease?: LeaseId | undefined;
-  readonly previous?: boolean | undefined;
-}
+export type PutRequest = Omit<PutOp, "type">;
 
 export interface PutResponse {
   readonly revision: number;
   readonly previous?: KeyValue;
 }
 
-export interface DeleteRangeRequest {
-  readonly range: KeyRange;
-  readonly previous?: boolean | undefined;
-}
+export type DeleteRangeRequest = Omit<DeleteOp, "type">;
 
 export interface DeleteRangeResponse {
   readonly revision: number;
@@ -46,11 +30,7 @@ export interface DeleteRangeResponse {
   readonly previous: readonly KeyValue[];
 }
 
-export interface TxnRequest {
-  readonly compare: readonly Compare[];
-  readonly success: readonly Op[];
-  readonly failure: readonly Op[];
-}
+export type TxnRequest = Omit<TxnOp, "type">;
 
 export interface TxnResponse {
   readonly revision: number;
