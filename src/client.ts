@@ -2,6 +2,7 @@ import { type EtcdClientOptions, resolveClientOptions } from "./client-options.t
 import { type MemberStatus, openProtocol, type Protocol } from "./connection/index.ts";
 import { ClientClosedError } from "./errors/client-closed-error.ts";
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
+import { checkNames } from "./internal/check-names.ts";
 import { systemRuntime } from "./internal/runtime.ts";
 import {
   type DeleteOptions,
@@ -15,7 +16,7 @@ import {
 } from "./kv/index.ts";
 import { type GrantLeaseOptions, type Lease, Leases } from "./lease/index.ts";
 import type { BytesLike } from "./model/bytes.ts";
-import type { CallOptions } from "./model/call-options.ts";
+import { type CallOptions, checkCallOptions } from "./model/call-options.ts";
 import { type KeyOrRange, toKeyRange } from "./model/key-range.ts";
 import type { KeyValue } from "./model/key-value.ts";
 import {
@@ -137,7 +138,8 @@ export class EtcdClient implements AsyncDisposable {
    * @param ttlSeconds whole seconds, at least 1; etcd may grant more
    * @throws InvalidOptionError; ConflictError when a lease with the given `id` exists
    */
-  async grantLease(ttlSeconds: number, options?: GrantLeaseOptions): Promise<Lease> {
+  async grantLease(ttlSeconds: number, options: GrantLeaseOptions = {}): Promise<Lease> {
+    checkNames("grantLease", options, ["keepAlive", "renewEverySeconds", "id", "signal", "timeoutMs"]);
     this.#checkOpen();
     return this.#leases.grant(ttlSeconds, options);
   }
@@ -148,6 +150,8 @@ export class EtcdClient implements AsyncDisposable {
    * @throws InvalidOptionError; ClientClosedError
    */
   watch(range: KeyOrRange, options: WatchOptions = {}): Watch {
+    checkNames("watch", options, ["startRevision", "previous", "maxBufferedEvents", "signal"]);
+    checkCallOptions({ signal: options.signal });
     this.#checkOpen();
     return new HubWatch(this.#watchParts, toKeyRange("watch", range), options);
   }
@@ -158,6 +162,8 @@ export class EtcdClient implements AsyncDisposable {
    * @throws InvalidOptionError; ClientClosedError
    */
   mirror(range: KeyOrRange, options: MirrorOptions = {}): Mirror {
+    checkNames("mirror", options, ["maxBufferedChanges", "onStatus", "signal"]);
+    checkCallOptions({ signal: options.signal });
     this.#checkOpen();
     return new HubMirror(this.#watchParts, toKeyRange("mirror", range), options);
   }

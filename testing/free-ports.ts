@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { threadId } from "node:worker_threads";
 
 // Below the ports that the kernel gives to outgoing connections (from 32768 on Linux, 49152 on macOS). One of those
@@ -8,16 +8,32 @@ const firstPort = 12_000;
 const slices = 200;
 const sliceSize = 100;
 
-// Processes that run side by side have pids close to each other, so each takes its ports from a slice of its own;
-// so does each of their worker threads, which know nothing of each other.
-const start = firstPort + ((process.pid + 61 * threadId) % slices) * sliceSize;
+// Each process takes its ports from a slice of its own, and so does each of its worker threads, which know nothing of each
+// other: a port must stay free for its owner while a member or a proxy is down. Whoever listens on the first port of a
+// slice has it.
+let slice: Promise<number> | undefined;
 const taken = new Set<number>();
 let next = 0;
 
+async function takeSlice(): Promise<number> {
+  const wanted = process.pid + 61 * threadId;
+  for (let attempt = 0; attempt < slices; attempt++) {
+    const start = firstPort + ((wanted + attempt) % slices) * sliceSize;
+    const lock = await listen(start);
+    if (lock === undefined) continue;
+    // It is held as long as the process lives, and does not keep it from ending.
+    lock.unref();
+    return start;
+  }
+  throw new Error(`no free ports on 127.0.0.1 between ${firstPort} and ${firstPort + slices * sliceSize - 1}`);
+}
+
 /** Takes a port of 127.0.0.1 that nobody listens on. It stays this process's until {@link releasePorts}. */
 export async function takePort(): Promise<number> {
-  for (let attempt = 0; attempt < sliceSize; attempt++) {
-    const port = start + (next++ % sliceSize);
+  slice ??= takeSlice();
+  const start = await slice;
+  for (let attempt = 1; attempt < sliceSize; attempt++) {
+    const port = start + 1 + (next++ % (sliceSize - 1));
     if (taken.has(port)) continue;
     taken.add(port);
     if (await isFree(port)) return port;
@@ -37,14 +53,21 @@ export function releasePorts(ports: readonly number[]): void {
 }
 
 async function isFree(port: number): Promise<boolean> {
+  const server = await listen(port);
+  if (server === undefined) return false;
+  server.close();
+  await once(server, "close");
+  return true;
+}
+
+/** Undefined when somebody listens there already. */
+async function listen(port: number): Promise<Server | undefined> {
   const server = createServer();
   server.listen(port, "127.0.0.1");
   try {
     await once(server, "listening");
+    return server;
   } catch {
-    return false;
+    return undefined;
   }
-  server.close();
-  await once(server, "close");
-  return true;
 }
