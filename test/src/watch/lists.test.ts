@@ -80,14 +80,14 @@ describe("what a mirror can hold", () => {
   });
 
   test("bulk reads beside it do not keep a watch waiting", async () => {
-    for (let number = 0; number < 20; number++) await writer.put(`bulk/${number}`, Buffer.alloc(500_000));
+    for (let number = 0; number < 20; number++) await writer.put(`bulk/${number}`, Buffer.alloc(100_000));
     await using watch = reader.watch("beside");
     await watch.ready;
     const iterator = watch[Symbol.asyncIterator]();
     let reading = true;
     let reads = 0;
     const bulk = Array.from({ length: 3 }, async () => {
-      for (; reading; reads++) await reader.range(prefix("bulk/"));
+      for (; reading; reads++) await reader.range(prefix("bulk/"), { timeoutMs: 30_000 });
     });
     for (let number = 0; number < 50; number++) {
       const { revision } = await writer.put("beside", `${number}`);

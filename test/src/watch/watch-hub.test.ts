@@ -127,6 +127,34 @@ test("no request begins at revision 0, and one that is resumed begins with what 
   expect([asked.told.ends, read.told.ends]).toEqual([[], []]);
 });
 
+describe("the next attempt", () => {
+  /** How many streams are opened in a minute in which each breaks at once, after the server has spoken or before. */
+  async function attempts(spoken: boolean): Promise<number> {
+    const { clock, scripted, hub } = setUp();
+    follow(hub);
+    for (let passed = 0; passed < 60_000; passed += 25) {
+      await clock.pass(25);
+      const stream = scripted.streams.at(-1);
+      if (!stream || stream.closed) continue;
+      if (spoken) stream.answer({ created: true });
+      stream.breaks();
+    }
+    return scripted.streams.length;
+  }
+
+  // With the draw in the middle: 50 ms.
+  test("is soon, again and again, after a stream on which the server had spoken", async () => {
+    expect(await attempts(true)).toBeGreaterThan(500);
+  });
+
+  // With the draw in the middle: up to 2.5 s.
+  test("backs off after one that fell over before", async () => {
+    const count = await attempts(false);
+    expect(count).toBeGreaterThan(20);
+    expect(count).toBeLessThan(40);
+  });
+});
+
 describe("a history that cannot be proved because it is compacted", () => {
   test("ends the feed, which was never called live", async () => {
     const { scripted, hub } = setUp();
