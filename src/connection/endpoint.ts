@@ -7,6 +7,9 @@ import type { EndpointUrl } from "./endpoint-url.ts";
 /** Calls and streams have a connection each: a bulk read cannot starve a watch or a renewal (HARDSHIPS 20). */
 export type Lane = "calls" | "streams";
 
+/** A dial gets this many times its time-out at most, after it ran out of it again and again. */
+const MOST_PATIENCE = 8;
+
 /** One etcd server as this client sees it: a channel for each lane, and how it has behaved lately. */
 export class Endpoint {
   readonly url: string;
@@ -17,12 +20,20 @@ export class Endpoint {
   readonly #channels = new Map<Lane, EndpointChannel>();
   #avoidUntilMs = 0;
   #unreachable: { readonly error: unknown; readonly untilMs: number } | undefined;
+  /** Doubles with each dial that fails: one that is begun anew too early, again and again, never comes up under load. */
+  #patience = 1;
   #closed = false;
 
   constructor(url: EndpointUrl, credentials: ChannelCredentials, dialTimeoutMs: number, runtime: Runtime) {
     this.url = url.url;
     this.#runtime = runtime;
-    this.#openChannel = () => new EndpointChannel({ url, credentials, dialTimeoutMs, clock: runtime.clock });
+    this.#openChannel = () =>
+      new EndpointChannel({
+        url,
+        credentials,
+        dialTimeoutMs: dialTimeoutMs * this.#patience,
+        clock: runtime.clock,
+      });
     this.#backoff = new Backoff(runtime, { initialMs: 250, maxMs: 5_000 });
     this.#pace = new Backoff(runtime, { maxMs: 1_000 });
   }
@@ -57,6 +68,7 @@ export class Endpoint {
       // The first of those who waited for the dial takes note of its failure.
       if (channel.closed && this.#channels.get(lane) === channel) {
         this.#channels.delete(lane);
+        this.#patience = Math.min(MOST_PATIENCE, this.#patience * 2);
         if (lane === "calls") this.#unreachable = { error, untilMs: clock.monotonicMs() + this.#pace.nextMs() };
       }
       throw error;
@@ -80,6 +92,7 @@ export class Endpoint {
   succeeded(): void {
     this.#avoidUntilMs = 0;
     this.#unreachable = undefined;
+    this.#patience = 1;
     this.#backoff.succeeded();
     this.#pace.succeeded();
   }

@@ -160,16 +160,24 @@ export class LeaseKeeper {
     const silent = this.#primary;
     if (!silent) return;
     debug("no answer from %s, trying the next endpoint", silent.endpoint.url);
-    this.#protocol.streamFailed(silent.endpoint, "silent");
     this.#lastEndpoint = silent.endpoint;
     this.#primary = undefined;
-    this.#retired.add(silent);
-    if (this.#retired.size > MOST_RETIRED) {
-      const [oldest] = this.#retired;
-      if (oldest) this.#drop(oldest);
+    if (silent.isOpen) this.#retire(silent);
+    else {
+      // It waits for a connection. That goes on, for whoever comes back to this endpoint: it may be the only one.
+      this.#protocol.streamFailed(silent.endpoint, "broken");
+      silent.close();
     }
     const next = this.#openPrimary();
     for (const id of silent.unanswered.keys()) if (this.#kept.has(id)) next.renew(id);
+  }
+
+  #retire(silent: RenewalStream): void {
+    this.#protocol.streamFailed(silent.endpoint, "silent");
+    this.#retired.add(silent);
+    if (this.#retired.size <= MOST_RETIRED) return;
+    const [oldest] = this.#retired;
+    if (oldest) this.#drop(oldest);
   }
 
   #answered(stream: RenewalStream, response: LeaseKeepAliveResponse, sent: SendTime): void {

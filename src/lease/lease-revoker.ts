@@ -7,16 +7,22 @@ import type { LeaseId } from "../model/lease-id.ts";
 
 const debug = log("lease");
 
+/** A crowd of leases that were lost together must not keep a server that comes back from serving their owners. */
+const AT_ONCE = 16;
+
 /**
- * Revokes leases that nobody holds any more until etcd says that they are gone. Without it a lease that was lost in an
- * outage comes back with its whole TTL and its keys stand in their own owner's way. It never keeps the process alive
- * between attempts.
+ * Revokes leases that nobody holds any more until etcd says that they are gone, a few at a time. Without it a lease that
+ * was lost in an outage comes back with its whole TTL and its keys stand in their own owner's way. It never keeps the
+ * process alive between attempts.
  */
 export class LeaseRevoker {
   readonly #protocol: Protocol;
   readonly #runtime: Runtime;
-  readonly #pending = new Set<LeaseId>();
+  /** In the order in which they are tried next. */
+  readonly #waiting = new Set<LeaseId>();
+  readonly #trying = new Set<LeaseId>();
   readonly #closing = new AbortController();
+  #workers = 0;
 
   constructor(protocol: Protocol, runtime: Runtime) {
     this.#protocol = protocol;
@@ -24,29 +30,44 @@ export class LeaseRevoker {
   }
 
   revokeInBackground(id: LeaseId): void {
-    if (this.#pending.has(id) || this.#closing.signal.aborted) return;
-    this.#pending.add(id);
-    void this.#revoke(id).finally(() => this.#pending.delete(id));
+    if (this.#trying.has(id) || this.#closing.signal.aborted) return;
+    this.#waiting.add(id);
+    if (this.#workers < AT_ONCE) void this.#work();
   }
 
   close(): void {
     this.#closing.abort();
   }
 
-  async #revoke(id: LeaseId): Promise<void> {
+  async #work(): Promise<void> {
     const { signal } = this.#closing;
     const backoff = new Backoff(this.#runtime, { initialMs: 200, maxMs: 2_000 });
-    while (!signal.aborted) {
-      try {
-        await this.#protocol.leaseRevoke(id, { signal });
-        return;
-      } catch (error) {
-        if (error instanceof LeaseNotFoundError) return;
-        debug("revoking %s in the background failed: %s", id, (error as Error).message);
-      }
+    this.#workers++;
+    for (const id of this.#waiting) {
+      if (signal.aborted) break;
+      this.#waiting.delete(id);
+      if (await this.#revoke(id)) continue;
+      // Added again it comes last, and this loop comes to it.
+      this.#waiting.add(id);
       await new Promise<void>((resolve) => {
         this.#runtime.clock.timer(backoff.nextMs(), resolve).unref();
       });
+    }
+    this.#workers--;
+  }
+
+  /** @returns whether etcd has confirmed that it is gone */
+  async #revoke(id: LeaseId): Promise<boolean> {
+    this.#trying.add(id);
+    try {
+      await this.#protocol.leaseRevoke(id, { signal: this.#closing.signal });
+      return true;
+    } catch (error) {
+      if (error instanceof LeaseNotFoundError) return true;
+      debug("revoking %s in the background failed: %s", id, (error as Error).message);
+      return false;
+    } finally {
+      this.#trying.delete(id);
     }
   }
 }

@@ -117,9 +117,11 @@ export class Leases {
         if (!(error instanceof ConflictError && (options.id === undefined || maybeGranted))) throw error;
         maybeGranted = true;
         const leftMs = Math.max(1, endMs - clock.monotonicMs());
-        const { grantedSeconds } = await this.#protocol.leaseTimeToLive(id, false, { signal, timeoutMs: leftMs });
-        if (grantedSeconds > 0) return grantedSeconds;
-        // The member that was asked may be behind; at least what was asked for is granted.
+        const asked = this.#protocol.leaseTimeToLive(id, false, { signal, timeoutMs: leftMs });
+        const granted = await asked.catch(() => undefined);
+        signal?.throwIfAborted();
+        if (granted && granted.grantedSeconds > 0) return granted.grantedSeconds;
+        // No answer, or from a member that is behind. At least what was asked for is granted, if the lease is ours for sure.
         if (options.id === undefined) return ttlSeconds;
         throw error;
       }

@@ -37,6 +37,10 @@ export class RenewalStream {
     void this.#open(protocol, dialLimitMs);
   }
 
+  get isOpen(): boolean {
+    return this.#stream !== undefined;
+  }
+
   get unanswered(): ReadonlyMap<LeaseId, { readonly askedMs: number }> {
     return this.#unanswered;
   }

@@ -38,6 +38,13 @@ test("calls with little time do not end a dial that takes longer, so that it is 
   expect(proxy.accepted).toBe(1);
 });
 
+test("a link that needs more than dialTimeoutMs is connected in the end: each dial has more time than the last", async () => {
+  await using proxy = await FaultProxy.start(cluster.member(0).endpoint);
+  proxy.delay(250);
+  await using etcd = new EtcdClient({ endpoints: proxy.endpoint, dialTimeoutMs: 150, requestTimeoutMs: 10_000 });
+  await etcd.get("k");
+});
+
 test("a call that runs out of its short time does not take the connection from the others", async () => {
   await using proxy = await FaultProxy.start(cluster.member(0).endpoint);
   await using etcd = new EtcdClient({ endpoints: proxy.endpoint });

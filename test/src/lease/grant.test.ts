@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Protocol } from "../../../src/connection/index.ts";
-import { ConflictError, EtcdClient, type LeaseId, leaseId } from "../../../src/index.ts";
+import { ConflictError, EtcdClient, EtcdTimeoutError, type LeaseId, leaseId } from "../../../src/index.ts";
 import { Leases } from "../../../src/lease/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
@@ -117,7 +117,7 @@ test.each([
 });
 
 /** Leases on an etcd that answers a grant, after `tookMs`, by "already exists", and then `grantedSeconds` as its TTL. */
-function grantedBefore(tookMs: number, grantedSeconds: number) {
+function grantedBefore(tookMs: number, grantedSeconds: number | undefined) {
   const clock = new FakeClock();
   const timeouts: unknown[] = [];
   const revoked: LeaseId[] = [];
@@ -129,6 +129,7 @@ function grantedBefore(tookMs: number, grantedSeconds: number) {
     },
     async leaseTimeToLive(_id: LeaseId, _keys: boolean, { timeoutMs }: { timeoutMs: number }) {
       timeouts.push(timeoutMs);
+      if (grantedSeconds === undefined) throw new EtcdTimeoutError("no answer");
       return { grantedSeconds };
     },
     async leaseRevoke(id: LeaseId) {
@@ -147,10 +148,12 @@ test("what a grant has left of its time is all that asking for its TTL may take"
   expect(timeouts).toEqual([1_000]);
 });
 
-test("a lease of ours that exists is granted, also when the member that is asked for its TTL does not know it yet", async () => {
-  const { leases } = grantedBefore(1_000, 0);
-  expect(await leases.grant(30, { keepAlive: false })).toMatchObject({ ttlSeconds: 30 });
-  await expect(leases.grant(30, { id: leaseId("abc") })).rejects.toMatchObject({ code: "ETCD_CONFLICT" });
+test("a lease of ours that exists is granted, also when the member that is asked for its TTL does not know it yet or does not answer", async () => {
+  for (const unknown of [0, undefined]) {
+    const { leases } = grantedBefore(1_000, unknown);
+    expect(await leases.grant(30, { keepAlive: false })).toMatchObject({ ttlSeconds: 30 });
+    await expect(leases.grant(30, { id: leaseId("abc") })).rejects.toMatchObject({ code: "ETCD_CONFLICT" });
+  }
 });
 
 test("a grant that took longer than the TTL fails and is revoked: nobody gets a lease that is over", async () => {

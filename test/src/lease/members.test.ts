@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { EtcdClient, type Lease, prefix } from "../../../src/index.ts";
+import { compareVersions } from "../../../testing/etcd-version.ts";
 import { type EtcdCluster, type EtcdMember, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { until } from "../../support/until.ts";
 
@@ -25,7 +26,7 @@ async function leasesThrough(first: EtcdMember): Promise<{ leases: Lease[]; etcd
     cluster.members.map(async (member) => ({ member, proxy: await FaultProxy.start(member.endpoint) })),
   );
   for (const { member, proxy } of proxies) if (member !== first) await proxy.down();
-  const etcd = new EtcdClient({ endpoints: proxies.map(({ proxy }) => proxy.endpoint) });
+  const etcd = new EtcdClient({ endpoints: proxies.map(({ proxy }) => proxy.endpoint), requestTimeoutMs: 20_000 });
   const leases = await Promise.all(Array.from({ length: 8 }, () => etcd.grantLease(ttlSeconds)));
   await Promise.all(leases.map((lease) => etcd.put(`held/${lease.id}`, "v", { lease })));
   await until(() => leases.every((lease) => lease.remainingMs() < 4_000));
@@ -53,10 +54,14 @@ async function expectNoneLost(leases: readonly Lease[]): Promise<void> {
   );
 }
 
+function isOld(): boolean {
+  return compareVersions(cluster.version, "3.5.13") < 0;
+}
+
 async function untilAllServe(): Promise<void> {
   for (const { endpoint } of cluster.members) {
     await using etcd = new EtcdClient({ endpoints: endpoint });
-    await until(async () => (await etcd.put("serves", endpoint)).revision, { timeoutMs: 20_000 });
+    await until(async () => (await etcd.put("serves", endpoint)).revision, { timeoutMs: 40_000 });
   }
 }
 
@@ -98,15 +103,19 @@ test.each(Object.entries(faults))(
     const { leader, followers } = await roles();
     await using held = await leasesThrough(followers[0]);
     const mend = await fault(leader, followers[0]);
-    await expectNoneLost(held.leases);
-    await mend?.();
-    await untilAllServe();
-    // A leader that was frozen may revoke what others renewed meanwhile when it goes on: a bug of etcd, rarer since 3.5.13.
-    // Then the owners are told at the next renewal; of nothing else that is in etcd, and of all that is not.
+    try {
+      await expectNoneLost(held.leases);
+    } finally {
+      await mend?.();
+      await untilAllServe();
+    }
+    // A leader that comes back may revoke what others renewed meanwhile: a bug of etcd, only frozen ones have it since
+    // 3.5.13. Then the owners are told at the next renewal: of all leases that are gone, and of no other.
     const inEtcd = async () => (await held.etcd.range(prefix("held/"))).count;
     const stillHeld = () => held.leases.filter((lease) => !lease.signal.aborted).length;
     await until(async () => (await inEtcd()) === stillHeld(), { message: () => `${stillHeld()} are still held` });
-    if (!what.includes("freezes")) expect(stillHeld()).toBe(held.leases.length);
+    const byEtcdsBug = what === "the leader freezes" || (isOld() && what.endsWith("cut from its peers"));
+    if (!byEtcdsBug) expect(stillHeld()).toBe(held.leases.length);
     await Promise.all(held.leases.map((lease) => lease.revoke()));
   },
 );
@@ -115,7 +124,10 @@ test("leases that are renewed through the leader are not lost when it freezes", 
   const { leader } = await roles();
   await using held = await leasesThrough(leader);
   await leader.pause();
-  await expectNoneLost(held.leases);
-  await leader.resume();
-  await untilAllServe();
+  try {
+    await expectNoneLost(held.leases);
+  } finally {
+    await leader.resume();
+    await untilAllServe();
+  }
 });

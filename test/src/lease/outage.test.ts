@@ -79,6 +79,17 @@ test("a link that is cut again and again, and a silent one that wakes up in time
   for (const lease of leases) expect(lease.signal.aborted).toBe(false);
 });
 
+test("a link whose round trip takes a second, a fifth of the TTL, loses no lease, also when it has to be connected anew", async () => {
+  await using proxy = await FaultProxy.start(endpoint);
+  await using etcd = new EtcdClient({ endpoints: proxy.endpoint });
+  const lease = await etcd.grantLease(5);
+  proxy.delay(500);
+  proxy.cut();
+  const granted = performance.now();
+  await until(() => performance.now() - (4_750 - lease.remainingMs()) > granted + 3_000, { timeoutMs: 15_000 });
+  expect(lease.signal.aborted).toBe(false);
+});
+
 test("a wiped etcd does not know the lease any more, and its owner is told", async () => {
   await using etcd = new EtcdClient({ endpoints: endpoint });
   const lease = await etcd.grantLease(30, { renewEverySeconds: 0.5 });
