@@ -4,7 +4,8 @@ import { Recorder, registerEvents } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
 
-const often = { healthEverySeconds: 0.1 };
+/** Not more often: on a busy machine a check can take that long. */
+const often = { healthEverySeconds: 0.4 };
 
 let lab: RegistryLab;
 
@@ -108,7 +109,7 @@ test("a check that never settles is a no after its time, and its signal aborts",
   await register.ready;
   stuck = true;
   await until(() => register.status === "passive");
-  expect(register.lastError?.message).toBe("the health check took longer than 100 ms");
+  expect(register.lastError?.message).toBe("the health check took longer than 400 ms");
   expect(signals[0]?.aborted).toBe(true);
   stuck = false;
   await until(() => register.status === "registered");
@@ -128,7 +129,7 @@ test("at close the running check is told, is not waited for, and keeps no timer"
     await until(() => signals.length === 1);
     const began = performance.now();
     await register.close();
-    expect(performance.now() - began).toBeLessThan(500);
+    expect(performance.now() - began).toBeLessThan(2_000);
     expect(signals[0]?.aborted).toBe(true);
     const halfTtl = started.mock.calls.flatMap(([, delayMs], call) => (delayMs === 1_800_000 ? [call] : []));
     expect(halfTtl).toHaveLength(1);

@@ -85,7 +85,7 @@ test("what was never registered before the outage registers after it", async () 
   expect(warned.of<{ code: string }>("warning")[0]?.code).toBe("ETCD_UNAVAILABLE");
   const began = performance.now();
   await closed.close();
-  expect(performance.now() - began).toBeLessThan(500);
+  expect(performance.now() - began).toBeLessThan(1_500);
   await expect(closed.ready).rejects.toMatchObject({ code: "ETCD_CLOSED" });
   await lab.cluster.restart();
   await early.ready;
@@ -109,7 +109,7 @@ test("a key that outlived the outage on a lease given up meanwhile is still its 
   const prefix = lab.newPrefix();
   const client = lab.client();
   const registers = Array.from({ length: 30 }, (_, index) =>
-    lab.register(`${prefix}m${index}`, `10.0.0.${index}:80`, 2, { client, onConflict: "error" }),
+    lab.register(`${prefix}m${index}`, `10.0.0.${index}:80`, 5, { client, onConflict: "error" }),
   );
   await Promise.all(registers.map(({ ready }) => ready));
   const recorders = registers.map((register) => new Recorder(register, registerEvents));

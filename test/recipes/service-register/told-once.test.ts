@@ -1,0 +1,103 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { EtcdClient, type KeyOrRange, type KeyValue, type Mirror, type MirrorBatch } from "../../../src/index.ts";
+import { Recorder, registerEvents } from "../../support/recorder.ts";
+import { RegistryLab } from "../../support/registry-lab.ts";
+import { until } from "../../support/until.ts";
+
+let lab: RegistryLab;
+
+beforeAll(async () => {
+  lab = await RegistryLab.start();
+});
+afterEach(() => lab.clear());
+afterAll(() => lab?.[Symbol.asyncDispose]());
+
+/** Holds back what comes through it until it is opened again. */
+class Gate {
+  #opened = Promise.resolve();
+  open = () => {};
+
+  close(): void {
+    this.#opened = new Promise((resolve) => {
+      this.open = resolve;
+    });
+  }
+
+  pass(): Promise<void> {
+    return this.#opened;
+  }
+}
+
+/** A real client, of which the answers to reads, or the news of mirrors, can be late. */
+class LateClient extends EtcdClient {
+  readonly reads = new Gate();
+  readonly news = new Gate();
+  held = 0;
+
+  override async get(...args: Parameters<EtcdClient["get"]>): Promise<KeyValue | undefined> {
+    const answer = await super.get(...args);
+    this.held++;
+    await this.reads.pass();
+    this.held--;
+    return answer;
+  }
+
+  override mirror(range: KeyOrRange, options?: Parameters<EtcdClient["mirror"]>[1]): Mirror {
+    const mirror = super.mirror(range, options);
+    const { news } = this;
+    async function* late(): AsyncGenerator<MirrorBatch> {
+      for await (const batch of mirror) {
+        await news.pass();
+        yield batch;
+      }
+    }
+    return new Proxy(mirror, {
+      get: (target, name) => {
+        if (name === Symbol.asyncIterator) return late;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+  }
+}
+
+async function registered() {
+  const client = new LateClient({ endpoints: lab.cluster.endpoints });
+  lab.also(() => client.close());
+  const key = `${lab.newPrefix()}m1`;
+  const register = lab.register(key, "10.0.0.1:80", 60, { client });
+  await register.ready;
+  // What its own put set going has come to rest.
+  await register.update({ address: "10.0.0.2:80" });
+  await register.update({});
+  return { client, key, register, recorder: new Recorder(register, registerEvents) };
+}
+
+const oneLoss = ["status", "lost", "status", "registered"];
+
+test("a key that was gone and is back before the mirror tells: the loss is told, once", async () => {
+  const { client, key, register, recorder } = await registered();
+  client.news.close();
+  await lab.etcd.delete(key);
+  await register.update({ address: "10.0.0.3:80" });
+  expect(recorder.names).toEqual(oneLoss);
+  client.news.open();
+  await register.update({ address: "10.0.0.4:80" });
+  await register.update({});
+  expect(recorder.names).toEqual(oneLoss);
+});
+
+test("a read from before the loss does not count as being back", async () => {
+  const { client, key, register, recorder } = await registered();
+  client.reads.close();
+  const updated = register.update({});
+  await until(() => client.held > 0);
+  await lab.etcd.delete(key);
+  await until(() => recorder.of("lost").length === 1);
+  client.reads.open();
+  await updated;
+  await until(async () => (await lab.etcd.get(key)) !== undefined);
+  await until(() => register.status === "registered");
+  await register.update({ address: "10.0.0.4:80" });
+  expect(recorder.names).toEqual(oneLoss);
+});
