@@ -12,8 +12,8 @@ const AT_ONCE = 16;
 
 /**
  * Revokes leases that nobody holds any more until etcd says that they are gone, a few at a time. Without it a lease that
- * was lost in an outage comes back with its whole TTL and its keys stand in their own owner's way. It never keeps the
- * process alive between attempts.
+ * was lost in an outage comes back with its whole TTL and its keys stand in their own owner's way. Its pauses do not
+ * keep the process alive; an attempt, and a dial that it began, hold it until they are over.
  */
 export class LeaseRevoker {
   readonly #protocol: Protocol;

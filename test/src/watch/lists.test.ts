@@ -79,7 +79,9 @@ describe("what a mirror can hold", () => {
     expect(recorded.items[1]?.deletes.map(({ text }) => text)).toEqual(["1"]);
   });
 
-  test("bulk reads beside it do not keep a watch waiting", async () => {
+  test("bulk reads beside a watch have a connection of their own, and every event comes", async () => {
+    await using ownProxy = await FaultProxy.start(cluster.member(0).endpoint);
+    await using reader = new EtcdClient({ endpoints: ownProxy.endpoint });
     for (let number = 0; number < 20; number++) await writer.put(`bulk/${number}`, Buffer.alloc(100_000));
     await using watch = reader.watch("beside");
     await watch.ready;
@@ -97,6 +99,7 @@ describe("what a mirror can hold", () => {
     await until(() => reads > 0);
     reading = false;
     await Promise.all(bulk);
+    expect(ownProxy.connections).toBe(2);
     await writer.delete(prefix("bulk/"));
   });
 });
