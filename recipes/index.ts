@@ -65,6 +65,7 @@ export {
   type RangeOp,
   type RangeOptions,
   type RangeResult,
+  type RangeSort,
   type ReadOptions,
   RequestRefusedError,
   rangeOp,

@@ -69,6 +69,7 @@ export {
   putOp,
   type RangeOp,
   type RangeResult,
+  type RangeSort,
   rangeOp,
   type TxnOp,
   txnOp,

@@ -23,6 +23,8 @@ import {
   type ITxnResponse,
   type IWatchRequest,
   type IWatchResponse,
+  SortOrder,
+  SortTarget,
 } from "etcd3/lib/rpc.js";
 import { ProtocolError } from "../errors/protocol-error.ts";
 import type { Compare } from "../model/compare.ts";
@@ -92,6 +94,16 @@ const compareResults = {
   less: CompareResult.Less,
 } as const;
 
+const sortTargets = {
+  key: SortTarget.Key,
+  version: SortTarget.Version,
+  createRevision: SortTarget.Create,
+  modRevision: SortTarget.Mod,
+  value: SortTarget.Value,
+} as const;
+
+const sortOrders = { ascend: SortOrder.Ascend, descend: SortOrder.Descend } as const;
+
 /**
  * Turns our messages into the protocol's and back. A namespace is put before every key on the way out and taken off on
  * the way in, here and nowhere else.
@@ -111,6 +123,8 @@ export class Codec {
       ...(request.keysOnly && { keys_only: true }),
       ...(request.countOnly && { count_only: true }),
       ...(request.serializable && { serializable: true }),
+      ...(request.maxCreateRevision !== undefined && { max_create_revision: request.maxCreateRevision }),
+      ...(request.sort && { sort_target: sortTargets[request.sort.by], sort_order: sortOrders[request.sort.order] }),
     };
   }
 

@@ -2,10 +2,10 @@ import type { Protocol } from "../connection/index.ts";
 import { LeaseLostError } from "../errors/lease-lost-error.ts";
 import { LeaseNotFoundError } from "../errors/lease-not-found-error.ts";
 import type { Clock } from "../internal/clock.ts";
+import { deadlineSignal } from "../internal/deadline-signal.ts";
 import { toText } from "../model/bytes.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { LeaseId } from "../model/lease-id.ts";
-import { deadlineSignal } from "./deadline-signal.ts";
 import type { Lease, LeaseTimeToLive } from "./lease.ts";
 import { LeaseDeadline } from "./lease-deadline.ts";
 
@@ -17,6 +17,8 @@ export interface HeldLeaseParts {
   readonly clock: Clock;
   /** Never renewed, and left to etcd when its time is over. */
   readonly detached: boolean;
+  /** Ends a lease that nobody renews when its time is over. */
+  endAtDeadline(lease: HeldLease): void;
   /** Takes the lease out of renewal. */
   forget(id: LeaseId): void;
   /** Asks for a renewal now. */
@@ -33,6 +35,7 @@ export class HeldLease implements Lease {
   readonly signal: AbortSignal;
   readonly #parts: HeldLeaseParts;
   readonly #controller = new AbortController();
+  #renewed: boolean;
   #over = false;
   #gone: Promise<void> | undefined;
 
@@ -41,13 +44,14 @@ export class HeldLease implements Lease {
     this.ttlSeconds = parts.ttlSeconds;
     this.renewEveryMs = parts.renewEveryMs;
     this.#parts = parts;
+    this.#renewed = !parts.detached;
     this.deadline = new LeaseDeadline(parts.clock);
     this.signal = deadlineSignal(this.#controller, () => this.#lostNow());
   }
 
   remainingMs(): number {
     if (this.#lostNow() || this.#over) return 0;
-    return this.#parts.detached ? this.deadline.remainingByEitherClockMs() : this.deadline.remainingMs();
+    return this.#renewed ? this.deadline.remainingMs() : this.deadline.remainingByEitherClockMs();
   }
 
   async timeToLive(options?: CallOptions): Promise<LeaseTimeToLive> {
@@ -66,6 +70,13 @@ export class HeldLease implements Lease {
       throw error;
     });
     return this.#gone;
+  }
+
+  lapse(): void {
+    if (this.#over || !this.#renewed) return;
+    this.#renewed = false;
+    this.#parts.forget(this.id);
+    this.#parts.endAtDeadline(this);
   }
 
   abandon(cause?: unknown): void {
@@ -103,7 +114,7 @@ export class HeldLease implements Lease {
   /** The clock decides, not the timers: they may be late. Past the deadline it ends the lease; in mere doubt it returns the doubt. */
   #lostNow(): LeaseLostError | undefined {
     if (this.#over) return undefined;
-    if (this.#parts.detached) {
+    if (!this.#renewed) {
       if (this.deadline.remainingByEitherClockMs() > 0) return undefined;
       this.#end(new LeaseLostError(`lease ${this.id} is past its ${this.ttlSeconds} s`));
       return undefined;

@@ -38,6 +38,11 @@ export interface Lease extends AsyncDisposable {
    */
   revoke(options?: CallOptions): Promise<void>;
   /**
+   * Ends the renewal and lets the lease live on until its deadline, when `signal` aborts. For owners who are about to leave
+   * and give what they protect a last while to end. `revoke()` ends it earlier. Harmless on a lease that is over.
+   */
+  lapse(): void;
+  /**
    * Gives the lease up without waiting: `signal` aborts with a `LeaseLostError`, renewal stops, and it is revoked in the
    * background. For owners who learn by other means that what the lease protected is gone.
    */

@@ -85,6 +85,7 @@ export class Leases {
       renewSoon: (doubtful) => this.#keeper.renewSoon(doubtful),
       revokeInBackground: (lost) => this.#revoker.revokeInBackground(lost),
       detached: !keepAlive,
+      endAtDeadline: (lapsing) => this.#endAtDeadline(lapsing),
     });
     lease.deadline.acknowledged(sent, granted);
     if (lease.remainingMs() === 0) {
@@ -131,7 +132,7 @@ export class Leases {
     }
   }
 
-  /** A detached lease ends by the clock alone. Its timer never keeps the process alive. */
+  /** What nobody renews ends by the clock alone. Its timer never keeps the process alive. */
   #endAtDeadline(lease: HeldLease): void {
     const { clock } = this.#runtime;
     const look = () => {

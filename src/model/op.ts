@@ -25,6 +25,15 @@ export interface RangeOp {
   readonly keysOnly?: boolean | undefined;
   readonly countOnly?: boolean | undefined;
   readonly serializable?: boolean | undefined;
+  /** Leave out the keys that were made after this revision. */
+  readonly maxCreateRevision?: number | undefined;
+  /** Which come first, also for `limit`; in the order of keys when left out. */
+  readonly sort?: RangeSort | undefined;
+}
+
+export interface RangeSort {
+  readonly by: "key" | "version" | "createRevision" | "modRevision" | "value";
+  readonly order: "ascend" | "descend";
 }
 
 export interface DeleteOp {
@@ -90,11 +99,8 @@ export function getOp(key: BytesLike, options: { revision?: number; serializable
   return { type: "range", range: { start: toKey("getOp", key) }, ...options };
 }
 
-/** Reads a range in one answer, without paging. */
-export function rangeOp(
-  key: KeyOrRange,
-  options: { revision?: number; limit?: number; keysOnly?: boolean; countOnly?: boolean; serializable?: boolean } = {},
-): RangeOp {
+/** Reads a range in one answer, without paging: what is long belongs into `EtcdClient.range()`. */
+export function rangeOp(key: KeyOrRange, options: Omit<RangeOp, "type" | "range"> = {}): RangeOp {
   return { type: "range", range: toKeyRange("rangeOp", key), ...options };
 }
 

@@ -137,3 +137,27 @@ test("a detached lease is never renewed, and its signal tells when its time is o
   expect(await leaseRemaining(endpoint, lease.id)).toBeGreaterThanOrEqual(-1);
   await until(async () => (await leaseRemaining(endpoint, lease.id)) === -1);
 });
+
+test("a lease that lapses is renewed no more: its signal aborts at its deadline, and etcd ends it", async () => {
+  await using etcd = new EtcdClient({ endpoints: endpoint });
+  const lease = await etcd.grantLease(2);
+  const other = await etcd.grantLease(2);
+  lease.lapse();
+  lease.lapse();
+  expect(lease.signal.aborted).toBe(false);
+  expect(lease.remainingMs()).toBeGreaterThan(0);
+  expect(await lossOf(lease)).toMatchObject({ code: "ETCD_LEASE_LOST" });
+  expect(lease.remainingMs()).toBe(0);
+  await until(async () => (await leaseRemaining(endpoint, lease.id)) === -1);
+  expect(other.signal.aborted).toBe(false);
+});
+
+test("a lease that lapses can still be revoked early", async () => {
+  await using etcd = new EtcdClient({ endpoints: endpoint });
+  const lease = await etcd.grantLease(300);
+  lease.lapse();
+  await lease.revoke();
+  expect(lease.signal.aborted).toBe(true);
+  expect(await leaseRemaining(endpoint, lease.id)).toBe(-1);
+  lease.lapse();
+});

@@ -67,6 +67,7 @@ function setup(leaseCount: number) {
       protocol,
       clock,
       detached: false,
+      endAtDeadline: () => {},
       forget: (id) => keeper.forget(id),
       renewSoon: (id) => keeper.renewSoon(id),
       revokeInBackground: (id) => revoked.push(id),

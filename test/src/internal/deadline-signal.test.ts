@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { deadlineSignal } from "../../../src/internal/deadline-signal.ts";
 import { onAbort } from "../../../src/internal/index.ts";
-import { deadlineSignal } from "../../../src/lease/deadline-signal.ts";
 
 /** A signal whose loss and doubt the test decides. */
 function decided() {
