@@ -44,3 +44,33 @@ export function delimitedPrefix(what: string, prefix: unknown): string {
     throw new InvalidOptionError(what, "prefix", "must not be empty: that would be every key there is");
   return prefix.endsWith("/") ? prefix : `${prefix}/`;
 }
+
+/**
+ * The name of an election, a lock or a queue.
+ *
+ * @throws InvalidOptionError unless `name` is a non-empty string without a trailing slash
+ */
+export function checkName(what: string, name: unknown): asserts name is string {
+  if (typeof name !== "string") throw new InvalidOptionError(what, "name", `must be a string, not ${typeof name}`);
+  if (name === "") throw new InvalidOptionError(what, "name", "must not be empty");
+  if (name.endsWith("/")) {
+    throw new InvalidOptionError(
+      what,
+      "name",
+      `must not end with a slash: etcdctl and Go's client put one behind it, so ${name} and ${name.replace(/\/+$/, "")} would be two different ones`,
+    );
+  }
+}
+
+/**
+ * What stands behind a prefix.
+ *
+ * @throws InvalidOptionError unless `id` is a non-empty string without a leading slash
+ */
+export function checkId(what: string, id: unknown, option = "id"): asserts id is string {
+  if (typeof id !== "string") throw new InvalidOptionError(what, option, `must be a string, not ${typeof id}`);
+  if (id === "") throw new InvalidOptionError(what, option, "must not be empty");
+  if (id.startsWith("/")) {
+    throw new InvalidOptionError(what, option, "must not begin with a slash: the prefix ends with one");
+  }
+}

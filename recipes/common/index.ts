@@ -1,4 +1,4 @@
-export { checkKey, checkTtlSeconds, delimitedPrefix } from "./checks.ts";
+export { checkId, checkKey, checkName, checkTtlSeconds, delimitedPrefix } from "./checks.ts";
 export { ListenerFailedError } from "./listener-failed-error.ts";
 export { asError, isMendable } from "./mendable.ts";
 export { type CommonEvents, Notifier } from "./notifier.ts";
