@@ -1,4 +1,5 @@
 export { checkId, checkKey, checkName, checkTtlSeconds, delimitedPrefix } from "./checks.ts";
+export { DetachedLeases } from "./detached-leases.ts";
 export { ListenerFailedError } from "./listener-failed-error.ts";
 export { asError, isMendable } from "./mendable.ts";
 export { type CommonEvents, Notifier } from "./notifier.ts";

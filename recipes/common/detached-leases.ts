@@ -1,0 +1,98 @@
+import {
+  type CallOptions,
+  type EtcdClient,
+  EtcdTimeoutError,
+  type Lease,
+  LeaseNotFoundError,
+} from "../../src/index.ts";
+import { abortable, systemRuntime, within } from "../../src/internal/index.ts";
+
+/** Keys whose ends lie within this part of their TTL share a lease. */
+const SHARE = 1 / 32;
+/** Leases end at whole seconds. */
+const ROUNDING_MS = 1_000;
+/** How often one write may find its lease gone, or one grant take too long, before that is an error. */
+const ATTEMPTS = 3;
+
+const ofClients = new WeakMap<EtcdClient, DetachedLeases>();
+
+/**
+ * Leases for keys that outlive the process: never renewed by us, and shared by all recipes of a client, so a thousand puts
+ * need one. Of one TTL there are some 66 at most at any time; TTLs that are alike share them too.
+ *
+ * A key lives for its TTL at least. A healthy etcd ends it at most a 32nd of the TTL and a second later; after a leader
+ * change up to a whole TTL later.
+ */
+export class DetachedLeases {
+  readonly #etcd: EtcdClient;
+  /** The newest last: it is the one that fits most often. */
+  #leases: Lease[] = [];
+  readonly #granting = new Map<number, Promise<Lease>>();
+
+  private constructor(etcd: EtcdClient) {
+    this.#etcd = etcd;
+  }
+
+  /** Those of a client. */
+  static of(etcd: EtcdClient): DetachedLeases {
+    const known = ofClients.get(etcd);
+    if (known) return known;
+    const leases = new DetachedLeases(etcd);
+    ofClients.set(etcd, leases);
+    return leases;
+  }
+
+  /**
+   * Runs `write` with a lease that lives for `ttlSeconds` at least; with another one if etcd no longer has it.
+   *
+   * @throws what `write` throws; what a grant throws; EtcdTimeoutError; `signal.reason`
+   */
+  async use<T>(ttlSeconds: number, options: CallOptions, write: (lease: Lease) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const lease = this.#fitting(ttlSeconds) ?? (await this.#granted(ttlSeconds, options));
+      try {
+        return await write(lease);
+      } catch (error) {
+        // Revoked by hand, or etcd was wiped.
+        if (!(error instanceof LeaseNotFoundError) || attempt === ATTEMPTS) throw error;
+        this.#leases = this.#leases.filter((other) => other !== lease);
+      }
+    }
+  }
+
+  #fitting(ttlSeconds: number): Lease | undefined {
+    const leastMs = ttlSeconds * 1_000;
+    const mostMs = leastMs * (1 + SHARE) + ROUNDING_MS;
+    return this.#leases.findLast((lease) => {
+      const leftMs = lease.remainingMs();
+      return leftMs >= leastMs && leftMs <= mostMs;
+    });
+  }
+
+  /** Granted once for all who wait for it: a caller's time settles its own wait only. */
+  async #granted(ttlSeconds: number, { signal, timeoutMs }: CallOptions): Promise<Lease> {
+    signal?.throwIfAborted();
+    let granting = this.#granting.get(ttlSeconds);
+    if (!granting) {
+      granting = this.#grant(ttlSeconds).finally(() => this.#granting.delete(ttlSeconds));
+      granting.catch(() => {});
+      this.#granting.set(ttlSeconds, granting);
+    }
+    const waiting = abortable(granting, signal);
+    if (timeoutMs === undefined) return waiting;
+    const outOfTime = () => new EtcdTimeoutError(`no lease within ${timeoutMs} ms`, { retryable: true });
+    return within(systemRuntime.clock, waiting, timeoutMs, outOfTime);
+  }
+
+  async #grant(ttlSeconds: number): Promise<Lease> {
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      // Longer each time: a slow grant leaves less of it than was asked for.
+      const seconds = Math.ceil(ttlSeconds * (1 + SHARE)) + (attempt - 1) * 2;
+      const lease = await this.#etcd.grantLease(seconds, { keepAlive: false });
+      this.#leases = this.#leases.filter(({ signal }) => !signal.aborted);
+      this.#leases.push(lease);
+      if (lease.remainingMs() >= ttlSeconds * 1_000) return lease;
+    }
+    throw new EtcdTimeoutError(`granting a lease of ${ttlSeconds} s took too long`, { retryable: true });
+  }
+}
