@@ -14,11 +14,18 @@ import {
   type TxnAnswer,
   type TxnOptions,
 } from "./kv/index.ts";
-import { type GrantLeaseOptions, type Lease, Leases } from "./lease/index.ts";
+import {
+  type GrantLeaseOptions,
+  type Lease,
+  Leases,
+  type LeaseTimeToLive,
+  type TimeToLiveOptions,
+} from "./lease/index.ts";
 import type { BytesLike } from "./model/bytes.ts";
 import { type CallOptions, checkCallOptions } from "./model/call-options.ts";
 import { type KeyOrRange, toKeyRange } from "./model/key-range.ts";
 import type { KeyValue } from "./model/key-value.ts";
+import { type LeaseRef, toLeaseId } from "./model/lease-id.ts";
 import {
   type FollowParts,
   HubMirror,
@@ -142,6 +149,16 @@ export class EtcdClient implements AsyncDisposable {
     checkNames("grantLease", options, ["keepAlive", "renewEverySeconds", "id", "signal", "timeoutMs"]);
     this.#checkOpen();
     return this.#leases.grant(ttlSeconds, options);
+  }
+
+  /**
+   * What etcd says of a lease, whoever holds it.
+   *
+   * @throws LeaseNotFoundError when there is no such lease any more
+   */
+  async leaseTimeToLive(lease: LeaseRef, options?: TimeToLiveOptions): Promise<LeaseTimeToLive> {
+    this.#checkOpen();
+    return this.#leases.timeToLive(toLeaseId(lease), options);
   }
 
   /**

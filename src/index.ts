@@ -33,7 +33,7 @@ export type {
   TxnAnswer,
   TxnOptions,
 } from "./kv/index.ts";
-export type { GrantLeaseOptions, Lease, LeaseTimeToLive } from "./lease/index.ts";
+export type { GrantLeaseOptions, Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease/index.ts";
 export {
   allKeys,
   type BytesLike,

@@ -42,6 +42,11 @@ export class DetachedLeases {
     return leases;
   }
 
+  /** The TTL that was asked for, of a lease that was granted here. */
+  static ttlOf(grantedSeconds: number): number {
+    return Math.max(1, Math.floor(grantedSeconds / (1 + SHARE)));
+  }
+
   /**
    * Runs `write` with a lease that lives for `ttlSeconds` at least; with another one if etcd no longer has it.
    *

@@ -1,5 +1,6 @@
 export { checkId, checkKey, checkName, checkTtlSeconds, delimitedPrefix } from "./checks.ts";
 export { DetachedLeases } from "./detached-leases.ts";
+export { type Hold, IdLanes } from "./id-lanes.ts";
 export { ListenerFailedError } from "./listener-failed-error.ts";
 export { asError, isMendable } from "./mendable.ts";
 export { type CommonEvents, Notifier } from "./notifier.ts";
@@ -10,4 +11,5 @@ export {
   type RecipeClientOptions,
   recipeClient,
 } from "./recipe-client.ts";
+export { timed } from "./timed.ts";
 export { Wake } from "./wake.ts";

@@ -25,6 +25,8 @@ export const errorCodes = [
   "ETCD_LISTENER_FAILED",
   "ETCD_FENCED_OUT",
   "ETCD_ALREADY_DECIDED",
+  "ETCD_NOT_REQUESTED",
+  "ETCD_CANCELLED",
   "ETCD_JOB_LOST",
 ] as const;
 

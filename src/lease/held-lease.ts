@@ -3,11 +3,11 @@ import { LeaseLostError } from "../errors/lease-lost-error.ts";
 import { LeaseNotFoundError } from "../errors/lease-not-found-error.ts";
 import type { Clock } from "../internal/clock.ts";
 import { deadlineSignal } from "../internal/deadline-signal.ts";
-import { toText } from "../model/bytes.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { LeaseId } from "../model/lease-id.ts";
-import type { Lease, LeaseTimeToLive } from "./lease.ts";
+import type { Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease.ts";
 import { LeaseDeadline } from "./lease-deadline.ts";
+import { timeToLive } from "./time-to-live.ts";
 
 export interface HeldLeaseParts {
   readonly id: LeaseId;
@@ -54,14 +54,8 @@ export class HeldLease implements Lease {
     return this.#renewed ? this.deadline.remainingMs() : this.deadline.remainingByEitherClockMs();
   }
 
-  async timeToLive(options?: CallOptions): Promise<LeaseTimeToLive> {
-    const { remainingSeconds, grantedSeconds, keys } = await this.#parts.protocol.leaseTimeToLive(
-      this.id,
-      true,
-      options,
-    );
-    if (remainingSeconds < 0) throw new LeaseNotFoundError(`there is no lease ${this.id}`);
-    return { remainingSeconds, grantedSeconds, keys: keys.map(toText) };
+  timeToLive(options?: TimeToLiveOptions): Promise<LeaseTimeToLive> {
+    return timeToLive(this.#parts.protocol, this.id, options);
   }
 
   revoke(options?: CallOptions): Promise<void> {

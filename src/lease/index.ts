@@ -1,2 +1,2 @@
-export type { Lease, LeaseTimeToLive } from "./lease.ts";
+export type { Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease.ts";
 export { type GrantLeaseOptions, Leases } from "./leases.ts";

@@ -10,6 +10,11 @@ export interface LeaseTimeToLive {
   readonly keys: readonly string[];
 }
 
+export interface TimeToLiveOptions extends CallOptions {
+  /** Ask for the keys as well; without, `keys` is empty. @default true */
+  keys?: boolean | undefined;
+}
+
 /**
  * A lease that this process holds: keys put with it are deleted by etcd when it ends.
  *
@@ -30,7 +35,7 @@ export interface Lease extends AsyncDisposable {
   /** How long the lease is certain to live unless somebody revokes it, in milliseconds; 0 once it is lost or in doubt. */
   remainingMs(): number;
   /** @throws LeaseNotFoundError when there is no such lease any more */
-  timeToLive(options?: CallOptions): Promise<LeaseTimeToLive>;
+  timeToLive(options?: TimeToLiveOptions): Promise<LeaseTimeToLive>;
   /**
    * Ends the lease, and with it its keys. Renewal stops at once. When etcd does not answer in time this rejects, and the
    * revocation is repeated in the background until etcd confirms it or the client is closed. Calling it again is harmless:

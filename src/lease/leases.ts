@@ -9,10 +9,11 @@ import type { Runtime } from "../internal/runtime.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseId, randomLeaseId } from "../model/lease-id.ts";
 import { HeldLease } from "./held-lease.ts";
-import type { Lease } from "./lease.ts";
+import type { Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease.ts";
 import { sendTime } from "./lease-deadline.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import { LeaseRevoker } from "./lease-revoker.ts";
+import { timeToLive } from "./time-to-live.ts";
 
 /** etcd's own limit (lease/lessor.go). */
 const LARGEST_TTL_SECONDS = 9_000_000_000;
@@ -55,6 +56,10 @@ export class Leases {
     const granting = this.#grantLease(ttlSeconds, options);
     this.#granting.add(granting);
     return granting.finally(() => this.#granting.delete(granting));
+  }
+
+  timeToLive(id: LeaseId, options?: TimeToLiveOptions): Promise<LeaseTimeToLive> {
+    return timeToLive(this.#protocol, id, options);
   }
 
   /** Revokes every kept-alive lease, also those that are being granted, giving etcd `limitMs` for it. */

@@ -1,0 +1,26 @@
+import { type CallOptions, EtcdTimeoutError } from "../../src/index.ts";
+import { onAbort, systemRuntime } from "../../src/internal/index.ts";
+
+/**
+ * Runs several calls as one: their `signal` aborts when the caller's does, or when `timeoutMs` is over.
+ *
+ * @throws what `calls` throws; `signal.reason`; EtcdTimeoutError, whose outcome is unknown
+ */
+export async function timed<T>(
+  what: string,
+  { signal, timeoutMs }: CallOptions,
+  calls: (options: CallOptions) => Promise<T>,
+): Promise<T> {
+  signal?.throwIfAborted();
+  if (timeoutMs === undefined) return calls({ signal });
+  const limit = new AbortController();
+  const outOfTime = new EtcdTimeoutError(`${what} took longer than ${timeoutMs} ms`, { outcomeUnknown: true });
+  const timer = systemRuntime.clock.timer(timeoutMs, () => limit.abort(outOfTime));
+  const release = onAbort(signal, () => limit.abort(signal?.reason));
+  try {
+    return await calls({ signal: limit.signal });
+  } finally {
+    timer.cancel();
+    release();
+  }
+}

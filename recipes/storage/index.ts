@@ -1,0 +1,3 @@
+export type { OnDelete, OnPut, StoragePutOptions, StorageTouchOptions, StorageWatchOptions } from "./options.ts";
+export { Storage } from "./storage.ts";
+export type { StorageWatch, StorageWatchStatus } from "./storage-watch.ts";

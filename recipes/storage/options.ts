@@ -1,0 +1,121 @@
+import { z } from "zod";
+import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
+import { parseOptions } from "../../src/internal/index.ts";
+import {
+  checkTtlSeconds,
+  clientProblem,
+  delimitedPrefix,
+  looksLikeClient,
+  type RecipeClientOptions,
+} from "../common/index.ts";
+
+/** Told of a key that was put. `id` is the key without the prefix. */
+export type OnPut = (id: string, value: string) => unknown;
+
+/** Told of a key that is gone; `last` is the value it had when it was last seen. */
+export type OnDelete = (id: string, last?: string) => unknown;
+
+/** Options of `Storage.watch()`. All may be left out. */
+export interface StorageWatchOptions {
+  /** What to do with the keys that are there at the start: nothing, or `onPut` for each. @default "none" */
+  initial?: "none" | "replay" | undefined;
+  /** How many callbacks run at a time, each for another id; from 1 to 10000. @default 16 */
+  concurrency?: number | undefined;
+  /** Closes the watch; `ready` rejects with `signal.reason` if it was still waiting. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface StoragePutOptions extends CallOptions {
+  /** The key is deleted so many whole seconds after its last put or touch; at least 1. @default never */
+  ttlSeconds?: number | undefined;
+}
+
+export interface StorageTouchOptions extends CallOptions {
+  /** How long it is to live from now on, in whole seconds; at least 1. @default the time that it was put with */
+  ttlSeconds?: number | undefined;
+}
+
+const signalSchema = z.instanceof(AbortSignal, { error: "must be an AbortSignal" }).optional();
+
+const watchSchema = z.strictObject(
+  {
+    initial: z.enum(["none", "replay"], 'must be "none" or "replay"').default("none"),
+    concurrency: z
+      .int("must be a whole number")
+      .min(1, "must be at least 1")
+      .max(10_000, "must be at most 10000")
+      .default(16),
+    signal: signalSchema,
+  },
+  "must be an object",
+);
+
+const writeSchema = z.strictObject(
+  {
+    ttlSeconds: z.unknown().optional(),
+    signal: signalSchema,
+    timeoutMs: z.number("must be a number of milliseconds").positive("must be above 0").optional(),
+  },
+  "must be an object",
+);
+
+const callSchema = writeSchema.omit({ ttlSeconds: true });
+const storageSchema = z.strictObject(
+  { client: z.custom<RecipeClientOptions["client"]>(looksLikeClient, clientProblem).optional() },
+  "must be an object",
+);
+
+export interface ResolvedWatch {
+  readonly prefix: string;
+  readonly initial: "none" | "replay";
+  readonly concurrency: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** @throws InvalidOptionError that names the option */
+export function resolveStorage(options: unknown): RecipeClientOptions {
+  return parseOptions("Storage", storageSchema, options ?? {});
+}
+
+/** @throws InvalidOptionError that names the argument or option */
+export function resolveWatch(prefix: unknown, onPut: unknown, onDelete: unknown, options: unknown): ResolvedWatch {
+  const what = "Storage.watch";
+  const delimited = delimitedPrefix(what, prefix);
+  if (typeof onPut !== "function") throw new InvalidOptionError(what, "onPut", "must be a function");
+  if (typeof onDelete !== "function") throw new InvalidOptionError(what, "onDelete", "must be a function");
+  const { initial, concurrency, signal } = parseOptions(what, watchSchema, options ?? {});
+  return { prefix: delimited, initial, concurrency, signal };
+}
+
+export interface ResolvedWrite extends CallOptions {
+  readonly ttlSeconds: number | undefined;
+}
+
+/** @throws InvalidOptionError that names the argument or option */
+export function resolveWrite(what: string, key: unknown, value: unknown, options: unknown): ResolvedWrite {
+  const resolved = resolveTouch(what, key, options);
+  if (typeof value !== "string") throw new InvalidOptionError(what, "value", `must be a string, not ${typeof value}`);
+  return resolved;
+}
+
+/** @throws InvalidOptionError that names the argument or option */
+export function resolveTouch(what: string, key: unknown, options: unknown): ResolvedWrite {
+  checkStorageKey(what, key);
+  const { ttlSeconds, ...call } = parseOptions(what, writeSchema, options ?? {});
+  if (ttlSeconds !== undefined) checkTtlSeconds(what, ttlSeconds);
+  return { ttlSeconds: ttlSeconds as number | undefined, ...call };
+}
+
+/** @throws InvalidOptionError that names the argument or option */
+export function resolveCall(what: string, key: unknown, options: unknown): CallOptions {
+  checkStorageKey(what, key);
+  return parseOptions(what, callSchema, options ?? {});
+}
+
+function checkStorageKey(what: string, key: unknown): asserts key is string {
+  if (typeof key !== "string") throw new InvalidOptionError(what, "key", `must be a string, not ${typeof key}`);
+  if (key === "") throw new InvalidOptionError(what, "key", "must not be empty");
+  if (key.endsWith("/")) {
+    throw new InvalidOptionError(what, "key", "must not end with a slash: behind the prefix comes an id, not nothing");
+  }
+}

@@ -1,0 +1,175 @@
+import {
+  ClientClosedError,
+  type EtcdClient,
+  type EtcdError,
+  type KeyValue,
+  type Mirror,
+  type MirrorBatch,
+  type MirrorStatus,
+  prefix as prefixRange,
+} from "../../src/index.ts";
+import { log, onAbort, quietDeferred, systemRuntime, within } from "../../src/internal/index.ts";
+import { asError, IdLanes, ListenerFailedError } from "../common/index.ts";
+import type { OnDelete, OnPut, ResolvedWatch } from "./options.ts";
+
+const debug = log("storage");
+
+/** How long `close()` waits for callbacks that still run. */
+const CLOSE_LIMIT_MS = 5_000;
+
+/**
+ * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach; what happens meanwhile is
+ * told when it is back. `failed`, `closed`: the end.
+ */
+export type StorageWatchStatus = MirrorStatus;
+
+/** A prefix that is followed. */
+export interface StorageWatch extends AsyncDisposable {
+  /** Resolves when the prefix is followed: from then on nothing is missed. Rejects if it never will be. */
+  readonly ready: Promise<void>;
+  readonly status: StorageWatchStatus;
+  /**
+   * Begins no callback any more, and waits for those that run, 5 s at most: do not await it in a callback of its own. What
+   * was not handled yet is left. Calling it again is harmless.
+   */
+  close(): Promise<void>;
+}
+
+type Change = { readonly type: "put"; readonly value: string } | { readonly type: "delete"; readonly last: string };
+
+export interface FollowedPrefixParts {
+  readonly etcd: EtcdClient;
+  readonly options: ResolvedWatch;
+  readonly onPut: OnPut;
+  readonly onDelete: OnDelete;
+  /** Something was retried or skipped. */
+  warn(error: Error): void;
+  /** The end, which a retry cannot mend. */
+  fail(error: Error): void;
+  closed(watch: StorageWatch): void;
+}
+
+/** The keys under a prefix, told to callbacks: a Mirror says what changed, lanes run the callbacks. */
+export class FollowedPrefix implements StorageWatch {
+  readonly ready: Promise<void>;
+  readonly #parts: FollowedPrefixParts;
+  readonly #prefix: string;
+  readonly #ready = quietDeferred<void>();
+  readonly #lanes: IdLanes<Change>;
+  readonly #mirror: Mirror;
+  readonly #releaseSignal: () => void;
+  #failed = false;
+  #closed: Promise<void> | undefined;
+
+  constructor(parts: FollowedPrefixParts) {
+    this.#parts = parts;
+    const { prefix, concurrency, signal } = parts.options;
+    this.#prefix = prefix;
+    this.ready = this.#ready.promise;
+    this.#lanes = new IdLanes<Change>({
+      concurrency,
+      runtime: systemRuntime,
+      run: (id, change) => this.#handle(id, change),
+      merge: mergeChanges,
+      onFailed: (id, { type }, cause, againInMs) => {
+        const callback = type === "put" ? "onPut" : "onDelete";
+        const again = `it is called again in ${Math.round(againInMs)} ms`;
+        parts.warn(
+          new ListenerFailedError(`${callback}(${JSON.stringify(id)}) failed: ${cause.message}; ${again}`, { cause }),
+        );
+      },
+    });
+    this.#mirror = parts.etcd.mirror(prefixRange(prefix), {
+      onStatus: (status, error) => this.#mirrorStatus(status, error),
+    });
+    this.#mirror.ready.then(
+      () => this.#ready.resolve(),
+      (error) => this.#ready.reject(error),
+    );
+    this.#releaseSignal = onAbort(signal, () => void this.#end(signal?.reason));
+    void this.#run();
+  }
+
+  get status(): StorageWatchStatus {
+    if (this.#failed) return "failed";
+    return this.#closed ? "closed" : this.#mirror.status;
+  }
+
+  close(): Promise<void> {
+    return this.#end(new ClientClosedError(`the watch of ${this.#prefix} was closed`));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      for await (const batch of this.#mirror) {
+        if (this.#closed) return;
+        if (batch.type === "snapshot" && this.#parts.options.initial === "none") continue;
+        this.#apply(batch);
+        // A reader that lags gets what differs in the end, instead of a queue without bounds.
+        await this.#lanes.room();
+      }
+    } catch (error) {
+      this.#fail(asError(error));
+    }
+  }
+
+  #apply({ deletes, puts }: MirrorBatch): void {
+    for (const kv of deletes) this.#add(kv, { type: "delete", last: kv.text });
+    for (const kv of puts) this.#add(kv, { type: "put", value: kv.text });
+  }
+
+  #add(kv: KeyValue, change: Change): void {
+    const id = kv.key.slice(this.#prefix.length);
+    // Two keys that are not UTF-8 can read the same, and a text that is not the key finds nothing in etcd.
+    if (id === "" || kv.key.includes("\ufffd")) {
+      this.#parts.warn(
+        new Error(`${kv.key} is left out: its name is ${id === "" ? "the prefix itself" : "not UTF-8"}`),
+      );
+      return;
+    }
+    this.#lanes.add(id, change);
+  }
+
+  async #handle(id: string, change: Change): Promise<void> {
+    const { onPut, onDelete } = this.#parts;
+    if (change.type === "put") await onPut(id, change.value);
+    else await onDelete(id, change.last);
+  }
+
+  #mirrorStatus(status: MirrorStatus, error: EtcdError | undefined): void {
+    if (status === "failed" || !error || this.#closed) return;
+    debug("%s: %s", this.#prefix, error.message);
+    this.#parts.warn(error);
+  }
+
+  #fail(error: Error): void {
+    if (this.#closed) return;
+    this.#failed = true;
+    void this.#end(error);
+    this.#parts.fail(error);
+  }
+
+  #end(reason: unknown): Promise<void> {
+    this.#closed ??= this.#close(reason);
+    return this.#closed;
+  }
+
+  async #close(reason: unknown): Promise<void> {
+    this.#ready.reject(reason);
+    this.#releaseSignal?.();
+    const running = this.#lanes.end();
+    await this.#mirror.close();
+    await within(systemRuntime.clock, running, CLOSE_LIMIT_MS, () => undefined).catch(() => {});
+    this.#parts.closed(this);
+  }
+}
+
+/** A put that something followed is out of date; of deletes without anything between them the last one will do. */
+function mergeChanges(changes: readonly Change[]): Change[] {
+  const latest = changes.filter(({ type }, i) => type === "delete" || i === changes.length - 1);
+  return latest.filter(({ type }, i) => type === "put" || latest[i + 1]?.type !== "delete");
+}

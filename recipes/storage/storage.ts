@@ -1,0 +1,217 @@
+import {
+  type CallOptions,
+  ClientClosedError,
+  compareModRevision,
+  deleteOp,
+  type KeyValue,
+  type Lease,
+  LeaseNotFoundError,
+  type LeaseTimeToLive,
+  putOp,
+} from "../../src/index.ts";
+import {
+  type CommonEvents,
+  DetachedLeases,
+  Notifier,
+  type RecipeClient,
+  type RecipeClientOptions,
+  recipeClient,
+  timed,
+} from "../common/index.ts";
+import {
+  type OnDelete,
+  type OnPut,
+  resolveCall,
+  resolveStorage,
+  resolveTouch,
+  resolveWatch,
+  resolveWrite,
+  type StoragePutOptions,
+  type StorageTouchOptions,
+  type StorageWatchOptions,
+} from "./options.ts";
+import { FollowedPrefix, type StorageWatch } from "./storage-watch.ts";
+
+/**
+ * Keys with text values that can expire, and callbacks that are told of them.
+ *
+ * ```ts
+ * const storage = new Storage();
+ * const watching = storage.watch("cache/", (id, value) => {}, (id, last) => CleanCache(id));
+ * await watching.ready;
+ * await storage.put("cache/proj-1", "/data/proj-1", { ttlSeconds: 7 * 24 * 3600 });
+ * ```
+ *
+ * Guaranteed: once `ready` has resolved, every deletion is told to `onDelete` at least once within the life of the process,
+ * also one that happened during a disconnect, a compaction or in a wiped etcd. The callbacks of one id run one after the
+ * other, in etcd's order; those of different ids in parallel. One that throws, or whose promise rejects, is reported as a
+ * `warning` and called again, after random delays that grow to 30 s, until it succeeds or a newer change of the same id
+ * makes a put out of date; other ids do not wait for it. A key with a TTL lives for that time at least after its last put or
+ * touch. No write lands over somebody else's newer one, however late it arrives.
+ *
+ * Not guaranteed: that a callback is called only once for a deletion, or that every value in between is told: after an
+ * outage, to a process that is too slow, and behind a callback that fails, only what differs in the end. Nor that a key is gone at
+ * its TTL: keys share leases, which adds a 32nd of the TTL and a second, and a leader change in etcd gives a lease its whole
+ * time again. What happened while no process watched is not told: see CacheExpirer, which knows what is on the disk.
+ *
+ * Errors that end the watches, by `failed` and by rejecting their `ready`: `PermissionDeniedError`,
+ * `UnauthenticatedError`, `ClientClosedError`. An etcd that is out of reach is retried for ever and told by `warning`.
+ */
+export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
+  readonly #client: RecipeClient;
+  readonly #leases: DetachedLeases;
+  readonly #watches = new Set<StorageWatch>();
+  #closed: Promise<void> | undefined;
+
+  /** @throws InvalidOptionError that names the option, before any I/O */
+  constructor(options: RecipeClientOptions = {}) {
+    super();
+    this.#client = recipeClient(resolveStorage(options).client);
+    this.#leases = DetachedLeases.of(this.#client.etcd);
+  }
+
+  /**
+   * Follows the keys under a prefix; opens now.
+   *
+   * @param prefix `cache` is read as `cache/`, so that `cache2/a` is no neighbour
+   * @param onPut told of each put; a touch that moves a key to another lease is one too
+   * @param onDelete told of each key that is gone, expired or deleted
+   * @throws InvalidOptionError; ClientClosedError
+   */
+  watch(prefix: string, onPut: OnPut, onDelete: OnDelete, options: StorageWatchOptions = {}): StorageWatch {
+    const resolved = resolveWatch(prefix, onPut, onDelete, options);
+    this.#checkOpen();
+    const watch = new FollowedPrefix({
+      etcd: this.#client.etcd,
+      options: resolved,
+      onPut,
+      onDelete,
+      warn: (error) => this.notify("warning", error),
+      fail: (error) => this.notify("failed", error),
+      closed: (ended) => this.#watches.delete(ended),
+    });
+    this.#watches.add(watch);
+    return watch;
+  }
+
+  /**
+   * Writes one key. With `ttlSeconds` it is put on a detached lease, which outlives the process.
+   *
+   * @throws InvalidOptionError; ClientClosedError; what an EtcdClient's calls throw. After an error with
+   *   `outcomeUnknown: true`, or an abort, it may have been written, or be written later unless somebody else has
+   */
+  async put(key: string, value: string, options: StoragePutOptions = {}): Promise<{ revision: number }> {
+    const { ttlSeconds, ...call } = resolveWrite("Storage.put", key, value, options);
+    this.#checkOpen();
+    return timed(`the put of ${key}`, call, async (limit) => {
+      for (;;) {
+        const known = await this.#client.etcd.get(key, limit);
+        const revision = await this.#write(key, value, known, ttlSeconds, limit);
+        if (revision !== undefined) return { revision };
+      }
+    });
+  }
+
+  /** @returns the value, or undefined when there is no such key */
+  async get(key: string, options: CallOptions = {}): Promise<string | undefined> {
+    const call = resolveCall("Storage.get", key, options);
+    this.#checkOpen();
+    return (await this.#client.etcd.get(key, call))?.text;
+  }
+
+  /**
+   * Deletes one key; every watch is told of it.
+   *
+   * @returns whether it was there
+   * @throws as `put()` does
+   */
+  async delete(key: string, options: CallOptions = {}): Promise<boolean> {
+    const call = resolveCall("Storage.delete", key, options);
+    this.#checkOpen();
+    return timed(`the deletion of ${key}`, call, async (limit) => {
+      for (;;) {
+        const known = await this.#client.etcd.get(key, limit);
+        if (!known) return false;
+        const { succeeded } = await this.#client.etcd.txn(
+          { compare: [compareModRevision(key, "equal", known.modRevision)], success: [deleteOp(key)] },
+          limit,
+        );
+        if (succeeded) return true;
+      }
+    });
+  }
+
+  /**
+   * Lets a key live for its TTL from now on; never shorter than it would have. It never brings a key back, and does nothing
+   * to one without a TTL.
+   *
+   * @returns whether it was there
+   * @throws as `put()` does
+   */
+  async touch(key: string, options: StorageTouchOptions = {}): Promise<boolean> {
+    const { ttlSeconds, ...call } = resolveTouch("Storage.touch", key, options);
+    this.#checkOpen();
+    return timed(`the touch of ${key}`, call, async (limit) => {
+      for (;;) {
+        const known = await this.#client.etcd.get(key, limit);
+        if (!known) return false;
+        if (!known.lease) return true;
+        const left = await this.#timeToLive(known, limit);
+        // Its lease ended since: it is read again.
+        if (!left) continue;
+        const seconds = ttlSeconds ?? DetachedLeases.ttlOf(left.grantedSeconds);
+        if (left.remainingSeconds >= seconds) return true;
+        if ((await this.#write(key, known.value, known, seconds, limit)) !== undefined) return true;
+      }
+    });
+  }
+
+  /** Ends the watches, see `StorageWatch.close()`. Calling it again is harmless. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Writes if the key is still as it was known. @returns the revision, or undefined when it is not */
+  async #write(
+    key: string,
+    value: string | Uint8Array,
+    known: KeyValue | undefined,
+    ttlSeconds: number | undefined,
+    limit: CallOptions,
+  ): Promise<number | undefined> {
+    const put = async (lease?: Lease) => {
+      const { succeeded, revision } = await this.#client.etcd.txn(
+        {
+          compare: [compareModRevision(key, "equal", known?.modRevision ?? 0)],
+          success: [putOp(key, value, { lease })],
+        },
+        limit,
+      );
+      return succeeded ? revision : undefined;
+    };
+    return ttlSeconds === undefined ? put() : this.#leases.use(ttlSeconds, limit, put);
+  }
+
+  async #timeToLive({ lease }: KeyValue, limit: CallOptions): Promise<LeaseTimeToLive | undefined> {
+    try {
+      return lease && (await this.#client.etcd.leaseTimeToLive(lease, { ...limit, keys: false }));
+    } catch (error) {
+      if (error instanceof LeaseNotFoundError) return undefined;
+      throw error;
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new ClientClosedError("the storage was closed");
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#watches].map((watch) => watch.close()));
+    await this.#client.release();
+  }
+}
