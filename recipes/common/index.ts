@@ -2,6 +2,7 @@ export { checkId, checkKey, checkName, checkTtlSeconds, delimitedPrefix } from "
 export { DetachedLeases } from "./detached-leases.ts";
 export { type Hold, IdLanes } from "./id-lanes.ts";
 export { ListenerFailedError } from "./listener-failed-error.ts";
+export { MassRemovalError } from "./mass-removal-error.ts";
 export { asError, isMendable } from "./mendable.ts";
 export { type CommonEvents, Notifier } from "./notifier.ts";
 export {

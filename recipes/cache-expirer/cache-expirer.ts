@@ -1,0 +1,149 @@
+import type { CallOptions, MirrorStatus } from "../../src/index.ts";
+import { systemRuntime } from "../../src/internal/index.ts";
+import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
+import { CacheTracker } from "./cache-tracker.ts";
+import { type CacheExpirerOptions, type ExpireReason, resolveCall, resolveExpirer } from "./options.ts";
+
+/**
+ * `connecting`: no list yet. `live`: etcd tells of every change, and touches are free. `stale`: etcd is out of reach.
+ * `failed`, `closed`: the end.
+ */
+export type CacheExpirerStatus = MirrorStatus;
+
+export interface CacheExpirerEvents extends CommonEvents {
+  /** `onExpire` has succeeded for this id. */
+  cleaned: [id: string, reason: ExpireReason];
+  status: [status: CacheExpirerStatus];
+}
+
+/**
+ * Lets ids expire together that nobody used for a while: build caches, for instance, seven days after their last use.
+ *
+ * ```ts
+ * const caches = new CacheExpirer("cache/", {
+ *   ttlSeconds: 7 * 24 * 3600,
+ *   onExpire: (id) => rm(join(dir, id), { recursive: true, force: true }),
+ *   known: () => readdir(dir),
+ * });
+ * await caches.track("proj-1"); // before its files are written
+ * if (!(await caches.touch("proj-1"))) build(); // at each use; false: it is gone
+ * ```
+ *
+ * Each id has a key under the prefix. What is touched within a 64th of the TTL shares a lease, a *bucket*: ten thousand ids
+ * have 66 leases at most. A touch costs nothing when the key is in the bucket of now already; else it is a guarded move, in a
+ * batch with others, and only ever to a later bucket.
+ *
+ * Guaranteed: an id lives `ttlSeconds` at least after its last successful `track()` or `touch()`, whichever process did it.
+ * While one tracker of the prefix runs and reaches etcd, what is not touched is gone two buckets later at most, also when
+ * leader changes in etcd prolong every lease. `onExpire` is called for every id of this process's view that is gone, also when it went
+ * during a disconnect, a compaction or a wipe; again after a failure; and only right after etcd said that there is no key.
+ * `track()` takes back what was to be cleaned, and waits for an `onExpire` of its id that runs, so it is never called for
+ * what was tracked in this process. `touch()` never brings a key back.
+ *
+ * Not guaranteed: that `onExpire` is called only once for an expiry: a process that dies in between calls it again, as
+ * `missing`. That no other process tracks an id while `onExpire` of this one runs: files that several processes share want
+ * a lock. Clocks of the trackers must be within one bucket of each other; a wall clock that is set forward lets ids expire
+ * early. The reason is as good as can be known: a watch does not say why a key went. What went before its time was evicted, by
+ * `evict()` or by hand; what was evicted but seen only after its time (in an outage) is told as `expired`; of what is
+ * `missing` nobody knows whether it expired, was evicted or was lost with etcd's data.
+ *
+ * Errors that end it, by `failed` and by rejecting `ready`: `PermissionDeniedError`, `UnauthenticatedError`,
+ * `ClientClosedError`. An etcd that is out of reach is retried for ever and told by `status` and `warning`.
+ */
+export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncDisposable {
+  /** Where the keys stand, always with a slash at its end. */
+  readonly prefix: string;
+  /**
+   * Resolves when the list was read and is followed: what had ended before is being cleaned. Rejects when it never will be.
+   * It may be left unused: `track()` and `touch()` work before it.
+   */
+  readonly ready: Promise<void>;
+  readonly #client: RecipeClient;
+  readonly #tracker: CacheTracker;
+  #closed: Promise<void> | undefined;
+
+  /**
+   * Starts to follow at once, in the background.
+   *
+   * @param prefix `cache` is read as `cache/`, so that `cache2/a` is no neighbour
+   * @throws InvalidOptionError that names the argument or option, before any I/O
+   */
+  constructor(prefix: string, options: CacheExpirerOptions) {
+    super();
+    const resolved = resolveExpirer(prefix, options);
+    this.prefix = resolved.prefix;
+    this.#client = recipeClient(resolved.client);
+    this.#tracker = new CacheTracker(this.#client.etcd, resolved, systemRuntime, {
+      status: (status) => this.notify("status", status),
+      warning: (error) => this.notify("warning", error),
+      failed: (error) => {
+        this.notify("failed", error);
+        if (!this.#closed) void this.#client.release();
+      },
+      cleaned: (id, reason) => this.notify("cleaned", id, reason),
+    });
+    this.ready = this.#tracker.ready;
+  }
+
+  get status(): CacheExpirerStatus {
+    return this.#tracker.status;
+  }
+
+  /** How many ids are tracked, by all processes, as far as this one knows. */
+  get size(): number {
+    return this.#tracker.size;
+  }
+
+  /**
+   * Begins to track an id, or touches it when it is tracked already. To be called, and awaited, before its files are
+   * written: what is on the disk and not tracked is cleaned at the next start. Takes back what was to be cleaned of this id,
+   * and waits for an `onExpire` of it that runs; do not await it in there.
+   *
+   * @throws InvalidOptionError; ClientClosedError; what an EtcdClient's calls throw: then it may be tracked or not
+   */
+  async track(id: string, options?: CallOptions): Promise<void> {
+    return this.#tracker.track(id, resolveCall("CacheExpirer.track", id, options));
+  }
+
+  /**
+   * Says that an id was used. Resolves without a request when its key is in the bucket of now already.
+   *
+   * @returns false when it is gone: track it and build it again
+   * @throws as `track()` does; then its life may not have been prolonged
+   */
+  touch(id: string, options?: CallOptions): Promise<boolean> {
+    try {
+      return this.#tracker.touch(id, resolveCall("CacheExpirer.touch", id, options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Deletes the key of an id, so that every tracker cleans it, as `evicted`. Also cleans one that is held back.
+   *
+   * @returns whether there was a key
+   * @throws as `track()` does
+   */
+  async evict(id: string, options?: CallOptions): Promise<boolean> {
+    return this.#tracker.evict(id, resolveCall("CacheExpirer.evict", id, options));
+  }
+
+  /**
+   * Stops; keys and leases stay. Begins no `onExpire` any more and waits for those that run, 5 s at most. Calling it again
+   * is harmless.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    await this.#tracker.end();
+    await this.#client.release();
+  }
+}

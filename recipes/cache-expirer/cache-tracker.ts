@@ -1,0 +1,307 @@
+import {
+  type CallOptions,
+  ClientClosedError,
+  compareModRevision,
+  deleteOp,
+  type EtcdClient,
+  type EtcdError,
+  EtcdTimeoutError,
+  type KeyValue,
+  type Mirror,
+  type MirrorBatch,
+  type MirrorStatus,
+  prefix as prefixRange,
+} from "../../src/index.ts";
+import { abortable, Backoff, log, quietDeferred, type Runtime, sleep, within } from "../../src/internal/index.ts";
+import { asError, type Hold, ListenerFailedError, timed } from "../common/index.ts";
+import { BucketLeases } from "./bucket-leases.ts";
+import { Buckets } from "./buckets.ts";
+import { Cleaner } from "./cleaner.ts";
+import { HeldBack } from "./held-back.ts";
+import type { ExpireReason, ResolvedExpirer } from "./options.ts";
+import { Sweeper } from "./sweeper.ts";
+import { Touches } from "./touches.ts";
+import { stateOf, TrackedKeys } from "./tracked-keys.ts";
+
+const debug = log("cache");
+
+/** How long the end waits for cleaning that still runs. */
+const CLOSE_LIMIT_MS = 5_000;
+
+/** What the tracker tells. */
+export interface CacheTrackerEvents {
+  status(status: MirrorStatus): void;
+  warning(error: Error): void;
+  failed(error: Error): void;
+  cleaned(id: string, reason: ExpireReason): void;
+}
+
+/**
+ * The engine of a CacheExpirer.
+ *
+ * ```
+ *   track, touch ──▶ Touches ──batches──▶ etcd ──Mirror──▶ TrackedKeys ──due──▶ Sweeper ──guarded deletes──▶ etcd
+ *        ▲ free while TrackedKeys shows the bucket of now       │ key gone
+ *        └── track holds ──────────────────────────────── Cleaner ──no key in etcd──▶ onExpire
+ * ```
+ */
+export class CacheTracker {
+  readonly ready: Promise<void>;
+  readonly #etcd: EtcdClient;
+  readonly #options: ResolvedExpirer;
+  readonly #runtime: Runtime;
+  readonly #tell: CacheTrackerEvents;
+  readonly #ready = quietDeferred<void>();
+  readonly #closing = new AbortController();
+  readonly #buckets: Buckets;
+  readonly #keys: TrackedKeys;
+  readonly #touches: Touches;
+  readonly #cleaner: Cleaner;
+  readonly #heldBack: HeldBack;
+  readonly #sweeper: Sweeper;
+  #mirror: Mirror | undefined;
+  #known: readonly string[] = [];
+  #historyLost = false;
+  #status: MirrorStatus = "connecting";
+  #ended: Promise<void> | undefined;
+
+  constructor(etcd: EtcdClient, options: ResolvedExpirer, runtime: Runtime, tell: CacheTrackerEvents) {
+    this.#etcd = etcd;
+    this.#options = options;
+    this.#runtime = runtime;
+    this.#tell = tell;
+    this.ready = this.#ready.promise;
+    const { prefix, ttlSeconds, concurrency, onExpire, maxDropRatio } = options;
+    const { clock } = runtime;
+    const isLive = () => this.#status === "live";
+    const warn = (error: Error) => this.#warn(error);
+    const buckets = new Buckets(ttlSeconds);
+    const keys = new TrackedKeys(prefix);
+    const leases = new BucketLeases(etcd, buckets, clock);
+    this.#buckets = buckets;
+    this.#keys = keys;
+    this.#touches = new Touches({ etcd, prefix, buckets, clock, keys, leases, isLive });
+    this.#cleaner = new Cleaner({ etcd, prefix, runtime, concurrency, onExpire, warn, cleaned: tell.cleaned });
+    this.#heldBack = new HeldBack(buckets, maxDropRatio);
+    this.#sweeper = new Sweeper({
+      etcd,
+      prefix,
+      buckets,
+      runtime,
+      keys,
+      isLive,
+      warn,
+      onTick: async (nowMs) => {
+        for (const id of this.#heldBack.takeDue(nowMs)) this.#cleaner.clean(id, "missing");
+        await leases.endSwept();
+      },
+    });
+    void this.#run();
+  }
+
+  get status(): MirrorStatus {
+    return this.#status;
+  }
+
+  get size(): number {
+    return this.#keys.size;
+  }
+
+  touch(id: string, call: CallOptions): Promise<boolean> {
+    return this.#closing.signal.aborted ? this.#over() : this.#touches.move(id, false, call);
+  }
+
+  async track(id: string, call: CallOptions): Promise<void> {
+    if (this.#closing.signal.aborted) return this.#over();
+    if (this.#touches.isTouched(id) && !this.#cleaner.isBusyWith(id) && !this.#heldBack.has(id)) return;
+    // Also when nothing is to be cleaned yet: it could come while the key is on its way.
+    const hold = await this.#hold(id, call);
+    let dropped = hold.dropped;
+    try {
+      await this.#touches.move(id, true, call);
+      this.#heldBack.release(id);
+      dropped = [];
+    } finally {
+      this.#letGo(id, hold, dropped);
+    }
+  }
+
+  async evict(id: string, call: CallOptions): Promise<boolean> {
+    if (this.#closing.signal.aborted) return this.#over();
+    if (this.#heldBack.release(id)) this.#cleaner.clean(id, "evicted");
+    const key = this.#options.prefix + id;
+    return timed(`the eviction of ${id}`, call, async (limit) => {
+      for (;;) {
+        const known = await this.#etcd.get(key, limit);
+        if (!known) return false;
+        const { succeeded, revision } = await this.#etcd.txn(
+          { compare: [compareModRevision(key, "equal", known.modRevision)], success: [deleteOp(key)] },
+          limit,
+        );
+        if (!succeeded) continue;
+        // A touch right after it must not take what the mirror still shows for true.
+        this.#keys.learn(id, undefined, revision);
+        return true;
+      }
+    });
+  }
+
+  end(): Promise<void> {
+    return this.#end("closed", new ClientClosedError(`the expirer of ${this.#options.prefix} was closed`));
+  }
+
+  async #run(): Promise<void> {
+    // Nothing may be told before the caller had a chance to listen.
+    await null;
+    const { signal } = this.#closing;
+    try {
+      await this.#askForKnown();
+      if (signal.aborted) return;
+      const mirror = this.#etcd.mirror(prefixRange(this.#options.prefix), {
+        onStatus: (status, error) => this.#mirrorStatus(status, error),
+      });
+      this.#mirror = mirror;
+      void this.#sweeper.run(signal);
+      for await (const batch of mirror) {
+        if (signal.aborted) return;
+        this.#apply(batch, mirror);
+        if (batch.type === "snapshot") void mirror.ready.then(() => this.#ready.resolve()).catch(() => {});
+      }
+    } catch (error) {
+      void this.#end("failed", asError(error));
+    }
+  }
+
+  /** Before the list is read: what is tracked while the answer is made stands in the list, and what was not is missing. */
+  async #askForKnown(): Promise<void> {
+    const { known } = this.#options;
+    if (!known) return;
+    const { signal } = this.#closing;
+    const backoff = new Backoff(this.#runtime, { initialMs: 200, maxMs: 30_000 });
+    while (!signal.aborted) {
+      try {
+        this.#known = [...(await abortable((async () => known())(), signal))].filter((id) => this.#isId(id));
+        return;
+      } catch (cause) {
+        if (signal.aborted) return;
+        const againInMs = backoff.nextMs();
+        const again = `it is called again in ${Math.round(againInMs)} ms`;
+        this.#warn(new ListenerFailedError(`known() failed: ${asError(cause).message}; ${again}`, { cause }));
+        await sleep(this.#runtime.clock, againInMs, signal).catch(() => {});
+      }
+    }
+  }
+
+  #isId(id: unknown): boolean {
+    if (typeof id === "string" && id !== "" && !id.startsWith("/")) return true;
+    this.#warn(new Error(`known() named ${JSON.stringify(id)}, which can be no id: it is left out`));
+    return false;
+  }
+
+  #apply(batch: MirrorBatch, mirror: Mirror): void {
+    const { prefix } = this.#options;
+    const historyLost = this.#historyLost && batch.type === "resynced";
+    if (historyLost) this.#historyLost = false;
+    const before = this.#keys.size;
+    this.#keys.apply(batch, historyLost, (id) => mirror.get(prefix + id));
+    for (const kv of batch.puts) this.#heldBack.release(this.#keys.idOf(kv));
+    if (batch.type === "snapshot") {
+      const missing = this.#known.filter((id) => !this.#keys.get(id));
+      this.#known = [];
+      this.#dropped(new Map(missing.map((id) => [id, undefined])), "missing", this.#keys.size + missing.length);
+      return;
+    }
+    const early = new Map<string, number | undefined>();
+    for (const kv of this.#gone(batch)) {
+      const id = this.#keys.idOf(kv);
+      const reason = this.#reasonOf(kv);
+      // Between two lists a mass of keys that went before their time is more likely lost than evicted.
+      if (batch.type === "resynced" && (historyLost || reason === "evicted")) early.set(id, stateOf(kv).expiresAt);
+      else this.#cleaner.clean(id, reason);
+    }
+    this.#dropped(early, historyLost ? "missing" : "evicted", before);
+  }
+
+  /** What was deleted and is not there again. */
+  #gone({ deletes }: MirrorBatch): KeyValue[] {
+    return deletes.filter((kv) => {
+      const id = this.#keys.idOf(kv);
+      return id !== "" && !kv.key.includes("\ufffd") && !this.#keys.get(id);
+    });
+  }
+
+  /** A watch does not say why a key went. No lease ends before its time, so what went earlier was deleted by somebody. */
+  #reasonOf(last: KeyValue): ExpireReason {
+    const { expiresAt } = stateOf(last);
+    if (expiresAt === undefined) return "evicted";
+    // The clock of whoever wrote it may differ from ours by a bucket.
+    return this.#runtime.clock.wallMs() >= expiresAt - this.#buckets.bucketMs ? "expired" : "evicted";
+  }
+
+  /** @param ids each with the time at which it would have ended, as far as that is known */
+  #dropped(ids: ReadonlyMap<string, number | undefined>, reason: ExpireReason, of: number): void {
+    const why = this.#heldBack.consider(ids, of, this.#runtime.clock.wallMs());
+    if (why) this.#warn(why);
+    else for (const id of ids.keys()) this.#cleaner.clean(id, reason);
+  }
+
+  async #hold(id: string, { signal, timeoutMs }: CallOptions): Promise<Hold<ExpireReason>> {
+    const holding = this.#cleaner.hold(id);
+    const waiting = abortable(holding, signal);
+    try {
+      if (timeoutMs === undefined) return await waiting;
+      const outOfTime = () => new EtcdTimeoutError(`${id} was still being cleaned after ${timeoutMs} ms`);
+      return await within(this.#runtime.clock, waiting, timeoutMs, outOfTime);
+    } catch (error) {
+      void holding.then((hold) => this.#letGo(id, hold, hold.dropped));
+      throw error;
+    }
+  }
+
+  #letGo(id: string, hold: Hold<ExpireReason>, undone: readonly ExpireReason[]): void {
+    for (const reason of undone) this.#cleaner.clean(id, reason);
+    hold.release();
+  }
+
+  #mirrorStatus(status: MirrorStatus, error: EtcdError | undefined): void {
+    if (status === "failed" || status === "closed") return;
+    if (error?.code === "ETCD_HISTORY_LOST") this.#historyLost = true;
+    if (error) this.#warn(error);
+    this.#setStatus(status);
+    if (status === "live") this.#sweeper.wake();
+  }
+
+  #warn(error: Error): void {
+    debug("%s: %s", this.#options.prefix, error.message);
+    if (!this.#closing.signal.aborted) this.#tell.warning(error);
+  }
+
+  #setStatus(status: MirrorStatus): void {
+    if (this.#status === status || this.#status === "closed") return;
+    this.#status = status;
+    this.#tell.status(status);
+  }
+
+  #over(): Promise<never> {
+    return Promise.reject(this.#closing.signal.reason);
+  }
+
+  #end(status: "failed" | "closed", error: Error): Promise<void> {
+    if (this.#ended) {
+      if (status === "closed") this.#setStatus("closed");
+      return this.#ended;
+    }
+    this.#ended = this.#stop(error);
+    this.#setStatus(status);
+    if (status === "failed") this.#tell.failed(error);
+    return this.#ended;
+  }
+
+  async #stop(error: Error): Promise<void> {
+    this.#closing.abort(error);
+    this.#ready.reject(error);
+    const running = this.#cleaner.end();
+    await this.#mirror?.close();
+    await within(this.#runtime.clock, running, CLOSE_LIMIT_MS, () => undefined).catch(() => {});
+  }
+}

@@ -1,0 +1,65 @@
+import type { EtcdClient } from "../../src/index.ts";
+import type { Runtime } from "../../src/internal/index.ts";
+import { type Hold, IdLanes, ListenerFailedError } from "../common/index.ts";
+import type { CacheExpirerOptions, ExpireReason } from "./options.ts";
+
+export interface CleanerParts {
+  readonly etcd: EtcdClient;
+  readonly prefix: string;
+  readonly runtime: Runtime;
+  readonly concurrency: number;
+  readonly onExpire: CacheExpirerOptions["onExpire"];
+  warn(error: Error): void;
+  cleaned(id: string, reason: ExpireReason): void;
+}
+
+/** Calls `onExpire` for ids whose keys are gone, and never for one whose key is there. */
+export class Cleaner {
+  readonly #parts: CleanerParts;
+  readonly #lanes: IdLanes<ExpireReason>;
+
+  constructor(parts: CleanerParts) {
+    this.#parts = parts;
+    this.#lanes = new IdLanes<ExpireReason>({
+      concurrency: parts.concurrency,
+      runtime: parts.runtime,
+      run: (id, reason) => this.#clean(id, reason),
+      // The files of an id are cleaned once, however often it went.
+      merge: (reasons) => reasons.slice(-1),
+      onFailed: (_id, _reason, error) => parts.warn(error),
+    });
+  }
+
+  clean(id: string, reason: ExpireReason): void {
+    this.#lanes.add(id, reason);
+  }
+
+  isBusyWith(id: string): boolean {
+    return this.#lanes.has(id);
+  }
+
+  /** Takes back what is to be cleaned, waits for what is being cleaned, and lets nothing begin before the release. */
+  hold(id: string): Promise<Hold<ExpireReason>> {
+    return this.#lanes.hold(id);
+  }
+
+  /** Begins nothing any more; resolves when nothing runs. */
+  end(): Promise<void> {
+    return this.#lanes.end();
+  }
+
+  async #clean(id: string, reason: ExpireReason): Promise<void> {
+    const { etcd, prefix, onExpire, cleaned } = this.#parts;
+    // Not from the mirror: somebody may have tracked it a moment ago.
+    if (await etcd.get(prefix + id)) return;
+    try {
+      await onExpire(id, reason);
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw new ListenerFailedError(`onExpire(${JSON.stringify(id)}) failed, and is called again: ${message}`, {
+        cause,
+      });
+    }
+    cleaned(id, reason);
+  }
+}

@@ -1,0 +1,94 @@
+import { z } from "zod";
+import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
+import { parseOptions } from "../../src/internal/index.ts";
+import {
+  checkId,
+  checkTtlSeconds,
+  clientProblem,
+  delimitedPrefix,
+  looksLikeClient,
+  type RecipeClientOptions,
+} from "../common/index.ts";
+
+/**
+ * Why an id is to be cleaned. `expired`: nobody touched it for `ttlSeconds`. `evicted`: its key was deleted before its time,
+ * by `evict()` or by hand. `missing`: it was known here and etcd has no key of it: it ended while no process looked, or etcd
+ * was wiped.
+ */
+export type ExpireReason = "expired" | "evicted" | "missing";
+
+export interface CacheExpirerOptions extends RecipeClientOptions {
+  /** How long an id lives after its last touch, in whole seconds; at least 1. */
+  ttlSeconds: number;
+  /**
+   * Cleans up what belongs to an id that is gone. When it throws, or its promise rejects, it is called again after a while,
+   * unless the id is tracked again meanwhile.
+   */
+  onExpire: (id: string, reason: ExpireReason) => unknown;
+  /**
+   * The ids that there are here, for instance the folders on the disk: those that etcd no longer has at the start are
+   * cleaned as `missing`. Asked once, before the list is read. @default none
+   */
+  known?: (() => Iterable<string> | Promise<Iterable<string>>) | undefined;
+  /** How many `onExpire` run at a time, each for another id; from 1 to 10000. @default 16 */
+  concurrency?: number | undefined;
+  /**
+   * When this part of all ids is missing at once, or more, they are held back and a `warning` tells of it: above 0, at most
+   * 1; 1 means all of them. What is held back is cleaned when its time would have been over, unless it is tracked again.
+   *
+   * @default nothing is held back
+   */
+  maxDropRatio?: number | undefined;
+}
+
+const isFunction = (value: unknown) => typeof value === "function";
+
+const schema = z.strictObject(
+  {
+    client: z.custom<RecipeClientOptions["client"]>(looksLikeClient, clientProblem).optional(),
+    ttlSeconds: z.unknown().optional(),
+    onExpire: z.custom<CacheExpirerOptions["onExpire"]>(isFunction, "must be a function"),
+    known: z.custom<NonNullable<CacheExpirerOptions["known"]>>(isFunction, "must be a function").optional(),
+    concurrency: z
+      .int("must be a whole number")
+      .min(1, "must be at least 1")
+      .max(10_000, "must be at most 10000")
+      .default(16),
+    maxDropRatio: z.number("must be a number").gt(0, "must be above 0").max(1, "must be at most 1").optional(),
+  },
+  "must be an object with ttlSeconds and onExpire",
+);
+
+export interface ResolvedExpirer {
+  readonly prefix: string;
+  readonly ttlSeconds: number;
+  readonly onExpire: CacheExpirerOptions["onExpire"];
+  readonly known: CacheExpirerOptions["known"];
+  readonly concurrency: number;
+  readonly maxDropRatio: number | undefined;
+  readonly client: RecipeClientOptions["client"];
+}
+
+/** @throws InvalidOptionError that names the argument or option */
+export function resolveExpirer(prefix: unknown, options: unknown): ResolvedExpirer {
+  const what = "CacheExpirer";
+  const delimited = delimitedPrefix(what, prefix);
+  const { ttlSeconds, known, maxDropRatio, client, ...given } = parseOptions(what, schema, options);
+  if (ttlSeconds === undefined) throw new InvalidOptionError(what, "ttlSeconds", "must be given");
+  checkTtlSeconds(what, ttlSeconds);
+  return { prefix: delimited, ttlSeconds, known, maxDropRatio, client, ...given };
+}
+
+const callSchema = z.strictObject(
+  {
+    signal: z.instanceof(AbortSignal, { error: "must be an AbortSignal" }).optional(),
+    timeoutMs: z.number("must be a number of milliseconds").positive("must be above 0").optional(),
+  },
+  "must be an object",
+);
+
+/** @throws InvalidOptionError */
+export function resolveCall(what: string, id: unknown, options: unknown): CallOptions {
+  checkId(what, id);
+  return options === undefined ? {} : parseOptions(what, callSchema, options);
+}

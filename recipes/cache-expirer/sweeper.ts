@@ -1,0 +1,82 @@
+import type { EtcdClient, OpResult } from "../../src/index.ts";
+import { Backoff, type Runtime } from "../../src/internal/index.ts";
+import { asError, Wake } from "../common/index.ts";
+import type { Buckets } from "./buckets.ts";
+import { deleteAsKnown } from "./touches.ts";
+import type { TrackedKeys } from "./tracked-keys.ts";
+
+/** etcd takes 128 operations in a txn, and counts the one that each nested txn has on top. */
+const MOST_OPERATIONS = 127;
+/** Buckets of a short TTL are not worth a timer each. */
+const SHORTEST_PAUSE_MS = 50;
+/** The wall clock may be set meanwhile. */
+const LONGEST_PAUSE_MS = 3_600_000;
+
+export interface SweeperParts {
+  readonly etcd: EtcdClient;
+  readonly prefix: string;
+  readonly buckets: Buckets;
+  readonly runtime: Runtime;
+  readonly keys: TrackedKeys;
+  /** What else is due now and then. */
+  readonly onTick: (nowMs: number) => Promise<void>;
+  readonly isLive: () => boolean;
+  warn(error: Error): void;
+}
+
+/**
+ * Deletes keys one bucket past their time: a leader change in etcd gives every lease its whole TTL again, so leases alone
+ * would be late by a TTL and more. Each deletion is "if the key is as known": what was touched meanwhile stays.
+ */
+export class Sweeper {
+  readonly #parts: SweeperParts;
+  readonly #wake = new Wake();
+
+  constructor(parts: SweeperParts) {
+    this.#parts = parts;
+  }
+
+  /** Looks now: etcd is back, or there is something new. */
+  wake(): void {
+    this.#wake.set();
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { runtime, buckets, isLive, warn } = this.#parts;
+    const backoff = new Backoff(runtime, { initialMs: 100 });
+    while (!signal.aborted) {
+      const nowMs = runtime.clock.wallMs();
+      let pauseMs = Math.min(Math.max(SHORTEST_PAUSE_MS, buckets.next(nowMs) - nowMs), LONGEST_PAUSE_MS);
+      try {
+        if (isLive()) await this.#sweep(signal);
+        await this.#parts.onTick(nowMs);
+        backoff.succeeded();
+      } catch (error) {
+        if (signal.aborted) return;
+        warn(asError(error));
+        pauseMs = Math.min(pauseMs, backoff.nextMs());
+      }
+      await this.#wake.wait(runtime.clock, pauseMs, signal);
+    }
+  }
+
+  async #sweep(signal: AbortSignal): Promise<void> {
+    const { etcd, prefix, buckets, runtime, keys } = this.#parts;
+    const due = keys.endedBy(runtime.clock.wallMs() - buckets.bucketMs);
+    for (let first = 0; first < due.length; first += MOST_OPERATIONS) {
+      const batch = due.slice(first, first + MOST_OPERATIONS).flatMap((id) => {
+        const known = keys.get(id);
+        return known ? [{ id, op: deleteAsKnown(prefix + id, known.modRevision) }] : [];
+      });
+      if (batch.length === 0) continue;
+      const { responses, revision } = await etcd.txn({ success: batch.map(({ op }) => op) }, { signal });
+      for (const [i, { id }] of batch.entries()) {
+        if (succeeded(responses[i])) keys.learn(id, undefined, revision);
+      }
+    }
+  }
+}
+
+function succeeded(answer: OpResult | undefined): boolean {
+  return answer?.type === "txn" && answer.succeeded;
+}

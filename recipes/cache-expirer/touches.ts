@@ -1,0 +1,220 @@
+import {
+  type CallOptions,
+  compareModRevision,
+  deleteOp,
+  type EtcdClient,
+  EtcdTimeoutError,
+  getOp,
+  type KeyValue,
+  type Lease,
+  LeaseNotFoundError,
+  type Op,
+  type OpResult,
+  putOp,
+  type RangeResult,
+  txnOp,
+} from "../../src/index.ts";
+import { abortable, type Clock, quietDeferred, within } from "../../src/internal/index.ts";
+import type { BucketLeases } from "./bucket-leases.ts";
+import { type Buckets, encodeTracking, type Tracking } from "./buckets.ts";
+import { stateOf, type Tracked, type TrackedKeys } from "./tracked-keys.ts";
+
+/** etcd takes 128 operations in a txn, and counts the one that each nested txn has on top. */
+const MOST_OPERATIONS = 127;
+/** etcd takes 1.5 MB in a request; a key stands up to three times in its part of it. */
+const MOST_KEY_BYTES = 300_000;
+const BATCHES_AT_ONCE = 4;
+/** A lease that is gone is replaced so often within one batch. */
+const LEASE_ATTEMPTS = 3;
+
+const touched = Promise.resolve(true);
+
+export interface TouchesParts {
+  readonly etcd: EtcdClient;
+  readonly prefix: string;
+  readonly buckets: Buckets;
+  readonly clock: Clock;
+  readonly keys: TrackedKeys;
+  readonly leases: BucketLeases;
+  /** Whether `keys` follows etcd at this moment. */
+  readonly isLive: () => boolean;
+}
+
+interface Wish {
+  readonly id: string;
+  readonly expiresAt: number;
+  /** Make the key if it is not there. */
+  readonly create: boolean;
+  /** What etcd answered instead of what was known. */
+  seen?: { readonly state: Omit<Tracked, "asOf"> | undefined };
+  readonly promise: Promise<boolean>;
+  resolve(there: boolean): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Moves keys to the bucket of now. Each move is "if the key is as known, put it with the lease of the new bucket", and only
+ * ever to a later one: a late touch of another process cannot move it back. Moves travel in batches of nested txns, so a key
+ * that is gone fails its own move and no other.
+ */
+export class Touches {
+  readonly #parts: TouchesParts;
+  /** What was asked for and is not answered yet. */
+  readonly #wishes = new Map<string, Wish>();
+  /** Those of them that were not sent, from `#next` on. */
+  #queue: Wish[] = [];
+  #next = 0;
+  #batches = 0;
+  #scheduled = false;
+
+  constructor(parts: TouchesParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether the key is known to be in the bucket of now, or a later one. */
+  isTouched(id: string): boolean {
+    const { buckets, clock, keys } = this.#parts;
+    const known = keys.get(id);
+    if (known?.expiresAt === undefined || known.expiresAt < buckets.at(clock.wallMs()).expiresAt) return false;
+    return known.asOf > 0 || this.#parts.isLive();
+  }
+
+  /**
+   * @param create whether to make a key that is not there
+   * @returns whether the key is there, in the bucket of now or a later one. Without a request when that is known already
+   */
+  move(id: string, create: boolean, call: CallOptions): Promise<boolean> {
+    if (this.isTouched(id)) return touched;
+    const { buckets, clock } = this.#parts;
+    const wish = this.#wish(id, buckets.at(clock.wallMs()).expiresAt, create);
+    return call.signal === undefined && call.timeoutMs === undefined ? wish.promise : this.#waitFor(wish, call);
+  }
+
+  async #waitFor({ id, promise }: Wish, { signal, timeoutMs }: CallOptions): Promise<boolean> {
+    signal?.throwIfAborted();
+    const waiting = abortable(promise, signal);
+    if (timeoutMs === undefined) return waiting;
+    const outOfTime = () =>
+      new EtcdTimeoutError(`${id} was not touched within ${timeoutMs} ms`, { outcomeUnknown: true });
+    return within(this.#parts.clock, waiting, timeoutMs, outOfTime);
+  }
+
+  /** One for all who want the same: what is on its way already will do for a touch, but not for who wants the key made. */
+  #wish(id: string, expiresAt: number, create: boolean): Wish {
+    const known = this.#wishes.get(id);
+    if (known && known.expiresAt >= expiresAt && (known.create || !create)) return known;
+    const wish: Wish = { id, expiresAt, create, ...quietDeferred<boolean>() };
+    this.#wishes.set(id, wish);
+    this.#enqueue(wish);
+    return wish;
+  }
+
+  #enqueue(wish: Wish): void {
+    this.#queue.push(wish);
+    if (this.#scheduled || this.#batches >= BATCHES_AT_ONCE) return;
+    this.#scheduled = true;
+    // What is asked for in the same breath travels together.
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      while (this.#next < this.#queue.length && this.#batches < BATCHES_AT_ONCE)
+        void this.#sendBatch(this.#takeBatch());
+    });
+  }
+
+  #takeBatch(): Wish[] {
+    const batch = new Map<string, Wish>();
+    const later: Wish[] = [];
+    let bytes = 0;
+    for (; this.#next < this.#queue.length; this.#next++) {
+      const wish = this.#queue[this.#next] as Wish;
+      bytes += this.#parts.prefix.length + wish.id.length;
+      if (batch.size >= MOST_OPERATIONS || (batch.size > 0 && bytes > MOST_KEY_BYTES)) break;
+      // No key twice in one txn.
+      if (batch.has(wish.id)) later.push(wish);
+      else batch.set(wish.id, wish);
+    }
+    this.#queue.push(...later);
+    if (this.#next >= this.#queue.length / 2) {
+      this.#queue = this.#queue.slice(this.#next);
+      this.#next = 0;
+    }
+    return [...batch.values()];
+  }
+
+  async #sendBatch(batch: readonly Wish[]): Promise<void> {
+    this.#batches++;
+    try {
+      const { answers, target, revision } = await this.#send(batch);
+      for (const [i, wish] of batch.entries()) this.#answered(wish, answers[i] as OpResult, target, revision);
+    } catch (error) {
+      for (const wish of batch) this.#settle(wish, () => wish.reject(error));
+    } finally {
+      this.#batches--;
+      if (this.#next < this.#queue.length) void this.#sendBatch(this.#takeBatch());
+    }
+  }
+
+  async #send(batch: readonly Wish[]): Promise<{ answers: readonly OpResult[]; target: Tracking; revision: number }> {
+    const { etcd, leases, buckets, clock } = this.#parts;
+    for (let attempt = 1; ; attempt++) {
+      const target = buckets.at(clock.wallMs());
+      const lease = await leases.of(target);
+      try {
+        const { responses, revision } = await etcd.txn({
+          success: batch.map((wish) => this.#toOp(wish, target, lease)),
+        });
+        return { answers: responses, target, revision };
+      } catch (error) {
+        if (!(error instanceof LeaseNotFoundError) || attempt === LEASE_ATTEMPTS) throw error;
+        leases.forget(lease);
+      }
+    }
+  }
+
+  #toOp({ id, create, seen }: Wish, target: Tracking, lease: Lease): Op {
+    const key = this.#parts.prefix + id;
+    const known = seen ? seen.state : this.#parts.keys.get(id);
+    // Nothing is known that could be moved: it is looked at first.
+    if (!known && !create) return getOp(key);
+    const later = known?.expiresAt !== undefined && known.expiresAt >= target.expiresAt;
+    return txnOp({
+      compare: [compareModRevision(key, "equal", known?.modRevision ?? 0)],
+      success: [later ? getOp(key) : putOp(key, encodeTracking(target), { lease })],
+      failure: [getOp(key)],
+    });
+  }
+
+  #answered(wish: Wish, answer: OpResult, target: Tracking, revision: number): void {
+    const { keys } = this.#parts;
+    const { id } = wish;
+    const inner = answer.type === "txn" ? answer.responses[0] : answer;
+    if (inner?.type === "put") {
+      keys.learn(id, { modRevision: revision, expiresAt: target.expiresAt }, revision);
+      this.#settle(wish, () => wish.resolve(true));
+      return;
+    }
+    this.#read(wish, (inner as RangeResult).kvs[0], revision);
+  }
+
+  /** What etcd has instead of what was known: enough, nothing, or something to move in the next batch. */
+  #read(wish: Wish, kv: KeyValue | undefined, revision: number): void {
+    const { keys, buckets, clock } = this.#parts;
+    const state = kv && stateOf(kv);
+    keys.learn(wish.id, state, revision);
+    wish.seen = { state };
+    const end = state?.expiresAt;
+    if (end !== undefined && end >= buckets.at(clock.wallMs()).expiresAt) this.#settle(wish, () => wish.resolve(true));
+    else if (!kv && !wish.create) this.#settle(wish, () => wish.resolve(false));
+    else this.#queue.push(wish);
+  }
+
+  #settle(wish: Wish, settle: () => void): void {
+    if (this.#wishes.get(wish.id) === wish) this.#wishes.delete(wish.id);
+    settle();
+  }
+}
+
+/** The deletion of a key that is still as known. */
+export function deleteAsKnown(key: string, modRevision: number): Op {
+  return txnOp({ compare: [compareModRevision(key, "equal", modRevision)], success: [deleteOp(key)] });
+}

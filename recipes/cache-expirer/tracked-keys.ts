@@ -1,0 +1,110 @@
+import type { KeyValue, MirrorBatch } from "../../src/index.ts";
+import { decodeTracking } from "./buckets.ts";
+
+/** What is known of a key that is there. */
+export interface Tracked {
+  readonly modRevision: number;
+  /** Undefined: its value says nothing that we understand, so it is never swept. */
+  readonly expiresAt: number | undefined;
+  /** Above 0: as an answer of etcd at this revision said, which the mirror has not come to yet. */
+  readonly asOf: number;
+}
+
+/**
+ * The keys as this process knows them, and which of them end when: what the mirror said, and on top of it what etcd answered
+ * to this process and the mirror has not come to yet.
+ */
+export class TrackedKeys {
+  readonly #prefix: string;
+  readonly #tracked = new Map<string, Tracked>();
+  readonly #byEnd = new Map<number, Set<string>>();
+  /** The ids of those that have an `asOf`. */
+  readonly #answered = new Set<string>();
+  /** What the mirror has come to. */
+  #revision = 0;
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  get size(): number {
+    return this.#tracked.size;
+  }
+
+  get(id: string): Tracked | undefined {
+    return this.#tracked.get(id);
+  }
+
+  /** Those that end at `atMs` or before. */
+  endedBy(atMs: number): string[] {
+    const ended: string[] = [];
+    for (const [end, ids] of this.#byEnd) if (end <= atMs) for (const id of ids) ended.push(id);
+    return ended;
+  }
+
+  /** What etcd answered at a revision. */
+  learn(id: string, state: Omit<Tracked, "asOf"> | undefined, asOf: number): void {
+    // What the mirror said is newer.
+    if (asOf <= this.#revision) return;
+    if (state) this.#set(id, { ...state, asOf });
+    else this.#delete(id);
+  }
+
+  /** @param historyLost whether revisions before this batch say nothing any more */
+  apply(batch: MirrorBatch, historyLost: boolean, now: (id: string) => KeyValue | undefined): void {
+    this.#revision = batch.revision;
+    if (historyLost) for (const id of [...this.#answered]) this.#say(id, now(id));
+    for (const kv of batch.deletes) this.#show(this.idOf(kv), undefined);
+    for (const kv of batch.puts) this.#show(this.idOf(kv), kv);
+    // A difference does not tell of what came and went between two lists.
+    if (batch.type === "resynced") for (const id of [...this.#answered]) this.#show(id, now(id));
+  }
+
+  idOf(kv: KeyValue): string {
+    return kv.key.slice(this.#prefix.length);
+  }
+
+  /** What the mirror says, unless an answer is newer. */
+  #show(id: string, kv: KeyValue | undefined): void {
+    if (!this.#isAhead(id)) this.#say(id, kv);
+  }
+
+  #say(id: string, kv: KeyValue | undefined): void {
+    if (kv) this.#set(id, { ...stateOf(kv), asOf: 0 });
+    else this.#delete(id);
+  }
+
+  #isAhead(id: string): boolean {
+    return (this.#tracked.get(id)?.asOf ?? 0) > this.#revision;
+  }
+
+  #set(id: string, tracked: Tracked): void {
+    const before = this.#tracked.get(id);
+    this.#tracked.set(id, tracked);
+    if (tracked.asOf > 0) this.#answered.add(id);
+    else this.#answered.delete(id);
+    if (before?.expiresAt === tracked.expiresAt) return;
+    this.#unlist(id, before);
+    if (tracked.expiresAt === undefined) return;
+    const listed = this.#byEnd.get(tracked.expiresAt);
+    if (listed) listed.add(id);
+    else this.#byEnd.set(tracked.expiresAt, new Set([id]));
+  }
+
+  #delete(id: string): void {
+    this.#unlist(id, this.#tracked.get(id));
+    this.#tracked.delete(id);
+    this.#answered.delete(id);
+  }
+
+  #unlist(id: string, tracked: Tracked | undefined): void {
+    if (tracked?.expiresAt === undefined) return;
+    const listed = this.#byEnd.get(tracked.expiresAt);
+    listed?.delete(id);
+    if (listed?.size === 0) this.#byEnd.delete(tracked.expiresAt);
+  }
+}
+
+export function stateOf(kv: KeyValue): Omit<Tracked, "asOf"> {
+  return { modRevision: kv.modRevision, expiresAt: decodeTracking(kv.text)?.expiresAt };
+}
