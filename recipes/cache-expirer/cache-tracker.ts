@@ -224,10 +224,7 @@ export class CacheTracker {
 
   /** What was deleted and is not there again. */
   #gone({ deletes }: MirrorBatch): KeyValue[] {
-    return deletes.filter((kv) => {
-      const id = this.#keys.idOf(kv);
-      return id !== "" && !kv.key.includes("\ufffd") && !this.#keys.get(id);
-    });
+    return deletes.filter((kv) => this.#keys.isOfId(kv) && !this.#keys.get(this.#keys.idOf(kv)));
   }
 
   /** A watch does not say why a key went. No lease ends before its time, so what went earlier was deleted by somebody. */

@@ -55,9 +55,14 @@ export class TrackedKeys {
     this.#revision = batch.revision;
     if (historyLost) for (const id of [...this.#answered]) this.#say(id, now(id));
     for (const kv of batch.deletes) this.#show(this.idOf(kv), undefined);
-    for (const kv of batch.puts) this.#show(this.idOf(kv), kv);
+    for (const kv of batch.puts) if (this.isOfId(kv)) this.#show(this.idOf(kv), kv);
     // A difference does not tell of what came and went between two lists.
     if (batch.type === "resynced") for (const id of [...this.#answered]) this.#show(id, now(id));
+  }
+
+  /** The prefix itself is the key of no id; nor is what is not UTF-8: another key can read the same. */
+  isOfId(kv: KeyValue): boolean {
+    return this.idOf(kv) !== "" && !kv.key.includes("\ufffd");
   }
 
   idOf(kv: KeyValue): string {

@@ -1,10 +1,15 @@
 import type { Clock, Timer } from "../../src/internal/index.ts";
 
+interface Waiting {
+  readonly atMs: number;
+  readonly callback: () => void;
+}
+
 /** A clock that goes on only when it is told to. */
 export class FakeClock implements Clock {
   #monotonicMs = 0;
   #wallMs = 1_700_000_000_000;
-  readonly #timers = new Set<{ readonly atMs: number; readonly callback: () => void }>();
+  readonly #timers = new Set<Waiting>();
 
   monotonicMs(): number {
     return this.#monotonicMs;
@@ -28,12 +33,18 @@ export class FakeClock implements Clock {
   /** Both clocks go on; timers fire on their way. */
   advance(ms: number): void {
     const endMs = this.#monotonicMs + ms;
+    for (let next = this.#nextBy(endMs); next; next = this.#nextBy(endMs)) this.#fire(next);
+    this.#move(endMs - this.#monotonicMs);
+  }
+
+  /** Both clocks go on, and what is due, and what follows from it, happens in order. */
+  async pass(ms: number): Promise<void> {
+    const endMs = this.#monotonicMs + ms;
     for (;;) {
-      const [next] = [...this.#timers].filter(({ atMs }) => atMs <= endMs).sort((a, b) => a.atMs - b.atMs);
+      await settled();
+      const next = this.#nextBy(endMs);
       if (!next) break;
-      this.#timers.delete(next);
-      this.#move(Math.max(0, next.atMs - this.#monotonicMs));
-      next.callback();
+      this.#fire(next);
     }
     this.#move(endMs - this.#monotonicMs);
   }
@@ -48,8 +59,23 @@ export class FakeClock implements Clock {
     this.#wallMs += ms;
   }
 
+  #nextBy(endMs: number): Waiting | undefined {
+    return [...this.#timers].filter(({ atMs }) => atMs <= endMs).sort((a, b) => a.atMs - b.atMs)[0];
+  }
+
+  #fire(timer: Waiting): void {
+    this.#timers.delete(timer);
+    this.#move(Math.max(0, timer.atMs - this.#monotonicMs));
+    timer.callback();
+  }
+
   #move(ms: number): void {
     this.#monotonicMs += ms;
     this.#wallMs += ms;
   }
+}
+
+/** Lets everything run that waits for nothing but its turn. */
+export function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -3,8 +3,7 @@ import { decodeTracking } from "../../../recipes/cache-expirer/buckets.ts";
 import { FaultProxy } from "../../../testing/index.ts";
 import { trackerOn } from "../../support/cache-lab.ts";
 import { viewOf } from "../../support/etcd-view.ts";
-import { FakeClock } from "../../support/fake-clock.ts";
-import { settled } from "../../support/manual-clock.ts";
+import { FakeClock, settled } from "../../support/fake-clock.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
 

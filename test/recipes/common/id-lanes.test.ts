@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { IdLanes } from "../../../recipes/common/index.ts";
 import { type Deferred, deferred } from "../../../src/internal/index.ts";
-import { ManualClock, settled } from "../../support/manual-clock.ts";
+import { FakeClock, settled } from "../../support/fake-clock.ts";
 
 /** Lanes whose tasks end when the test says so. */
 function lab({ concurrency = 16 } = {}) {
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const running = new Map<string, Deferred<void>>();
   const begun: string[] = [];
   const failed: string[] = [];
@@ -79,7 +79,7 @@ test("a task that fails runs again before the next of its id, after a delay that
   expect(begun).toHaveLength(4);
   await end("a");
   expect(lanes.has("a")).toBe(false);
-  expect(clock.pending).toBe(0);
+  expect(clock.pendingTimers).toBe(0);
 });
 
 test("behind a failure the tasks of an id are merged, so they cannot pile up", async () => {
@@ -129,7 +129,7 @@ test("a hold cancels a retry that waits for its time", async () => {
   await clock.pass(100_000);
   expect(begun).toEqual(["a:1"]);
   expect(lanes.has("a")).toBe(false);
-  expect(clock.pending).toBe(0);
+  expect(clock.pendingTimers).toBe(0);
 });
 
 test("when too much waits, room() waits; what waits behind a failure does not count", async () => {

@@ -5,7 +5,7 @@ import { EtcdClient, type Mirror, prefix, putOp, type Watch } from "../../../src
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { collectGarbage } from "../../support/collect-garbage.ts";
 import { watcherCounts } from "../../support/etcd-metrics.ts";
-import { settled } from "../../support/manual-clock.ts";
+import { settled } from "../../support/fake-clock.ts";
 import { record } from "../../support/record.ts";
 import { until } from "../../support/until.ts";
 

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { HubMirror } from "../../../src/watch/index.ts";
 import { WatchHub } from "../../../src/watch/watch-hub.ts";
-import { ManualClock } from "../../support/manual-clock.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { ScriptedProtocol } from "../../support/scripted-protocol.ts";
 
 test("an etcd that is compacted again and again under a mirror is not listed in a loop", async () => {
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const scripted = new ScriptedProtocol();
   const runtime = { clock, random: () => 0.5 };
   const { protocol } = scripted;

@@ -2,14 +2,14 @@ import { describe, expect, test } from "vitest";
 import { CompactedError, type EtcdError, PermissionDeniedError, type WatchBatch } from "../../../src/index.ts";
 import type { FeedSpec } from "../../../src/watch/watch-feed.ts";
 import { WatchHub } from "../../../src/watch/watch-hub.ts";
-import { ManualClock, settled } from "../../support/manual-clock.ts";
+import { FakeClock, settled } from "../../support/fake-clock.ts";
 import { ScriptedProtocol } from "../../support/scripted-protocol.ts";
 import { StoreModel } from "../../support/store-model.ts";
 
 const hour = 3_600_000;
 
 function setUp() {
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const scripted = new ScriptedProtocol();
   const hub = new WatchHub(scripted.protocol, 2_000, { clock, random: () => 0.5 });
   return { clock, scripted, hub };
@@ -103,7 +103,7 @@ test("an idle stream whose creates are all answered has no timer that could end 
   const { told } = follow(hub);
   await settled();
   scripted.stream.answer({ created: true });
-  expect(clock.pending).toBe(0);
+  expect(clock.pendingTimers).toBe(0);
   await clock.pass(24 * hour);
   expect(scripted.streams).toHaveLength(1);
   expect(told.stale).toEqual([]);
@@ -285,7 +285,7 @@ describe("the last feed", () => {
     expect(hub.openStream).toBeUndefined();
     await clock.pass(60_000);
     expect(scripted.streams).toHaveLength(1);
-    expect(clock.pending).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
     follow(hub);
     await settled();
     expect(scripted.streams).toHaveLength(2);
