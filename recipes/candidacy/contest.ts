@@ -1,0 +1,129 @@
+import { type CallOptions, type EtcdClient, type KeyValue, prefix, rangeOp } from "../../src/index.ts";
+import { Backoff, log, onAbort, systemRuntime } from "../../src/internal/index.ts";
+import { asError, isMendable } from "../common/index.ts";
+import { Candidacy } from "./candidacy.ts";
+
+const debug = log("candidacy");
+
+const LONGEST_DELAY_MS = 5_000;
+
+export interface ContestParts {
+  readonly etcd: EtcdClient;
+  readonly name: string;
+  readonly ttlSeconds: number;
+  /** @default a third of the TTL */
+  readonly renewEverySeconds?: number;
+  /** Told of what was retried. */
+  onWarning(error: Error): void;
+}
+
+/** All who want what one name stands for: those in line, and getting in line and out of it. */
+export class Contest {
+  readonly #parts: ContestParts;
+  readonly #leaving = new Set<Promise<void>>();
+  #lastWarning: string | undefined;
+
+  constructor(parts: ContestParts) {
+    this.#parts = parts;
+  }
+
+  /** Who holds it. */
+  async first(options?: CallOptions): Promise<KeyValue | undefined> {
+    const { etcd, name } = this.#parts;
+    const sort = { by: "createRevision", order: "ascend" } as const;
+    const { responses } = await etcd.txn({ success: [rangeOp(prefix(`${name}/`), { sort, limit: 1 })] }, options);
+    return responses[0]?.type === "range" ? responses[0].kvs[0] : undefined;
+  }
+
+  /** All in line, the first one first. */
+  async all(options?: CallOptions): Promise<KeyValue[]> {
+    const { etcd, name } = this.#parts;
+    const { kvs } = await etcd.range(prefix(`${name}/`), options);
+    return [...kvs].sort((a, b) => a.createRevision - b.createRevision);
+  }
+
+  /**
+   * Gets in line and waits until nobody is ahead. A lost lease ends a candidacy for good, and another one begins, at the
+   * end of the line. What can be mended is retried for ever, and told.
+   *
+   * @throws `signal.reason`; what cannot be mended
+   */
+  async campaign(value: string, signal: AbortSignal): Promise<Candidacy> {
+    const maxMs = Math.min(LONGEST_DELAY_MS, this.#parts.ttlSeconds * 500);
+    const backoff = new Backoff(systemRuntime, { initialMs: 50, maxMs });
+    let candidacy: Candidacy | undefined;
+    const release = onAbort(signal, () => candidacy?.end(signal.reason));
+    try {
+      for (;;) {
+        try {
+          candidacy ??= await this.#enter(value, signal);
+          await candidacy.untilFirst();
+          signal.throwIfAborted();
+          const first = candidacy;
+          candidacy = undefined;
+          return first;
+        } catch (error) {
+          signal.throwIfAborted();
+          if (!isMendable(error)) throw error;
+          this.#stumbled(asError(error));
+        }
+        if (candidacy?.over) {
+          void this.leave(candidacy);
+          candidacy = undefined;
+        }
+        await backoff.wait(signal);
+      }
+    } finally {
+      release();
+      if (candidacy) void this.leave(candidacy);
+    }
+  }
+
+  /**
+   * Gets in line if nobody is there, and out again if somebody was faster.
+   *
+   * @throws `signal.reason`; EtcdError
+   */
+  async attempt(value: string, signal: AbortSignal): Promise<Candidacy | undefined> {
+    if (await this.first({ signal })) return undefined;
+    const candidacy = await this.#enter(value, signal);
+    const release = onAbort(signal, () => candidacy.end(signal.reason));
+    let isFirst = false;
+    try {
+      isFirst = await candidacy.isFirst();
+      signal.throwIfAborted();
+      return isFirst ? candidacy : undefined;
+    } finally {
+      release();
+      if (!isFirst || signal.aborted) void this.leave(candidacy);
+    }
+  }
+
+  /** Takes a candidacy out of the line. Bounded, and never fails: nobody needs to wait for it. */
+  leave(candidacy: Candidacy): Promise<void> {
+    const leaving = candidacy.leave().finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
+    return leaving;
+  }
+
+  /** Resolves when all that was left is out of the line, as far as etcd answers. Bounded, and never fails. */
+  async vacated(): Promise<void> {
+    await Promise.all(this.#leaving);
+  }
+
+  async #enter(value: string, signal: AbortSignal): Promise<Candidacy> {
+    const { etcd, name, ttlSeconds, renewEverySeconds } = this.#parts;
+    const lease = await etcd.grantLease(ttlSeconds, { renewEverySeconds, signal });
+    const candidacy = new Candidacy(etcd, name, value, lease);
+    if (!signal.aborted) return candidacy;
+    void this.leave(candidacy);
+    throw signal.reason;
+  }
+
+  #stumbled(error: Error): void {
+    debug("%s: %s", this.#parts.name, error.message);
+    if (error.message === this.#lastWarning) return;
+    this.#lastWarning = error.message;
+    this.#parts.onWarning(error);
+  }
+}

@@ -1,0 +1,4 @@
+export { LeaderElection, type LeaderElectionEvents } from "./leader-election.ts";
+export type { LeaderInfo } from "./leader-info.ts";
+export type { LeaderElectionOptions, LeadOptions, ObserveOptions } from "./options.ts";
+export type { Term } from "./term.ts";

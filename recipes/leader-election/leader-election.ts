@@ -1,0 +1,250 @@
+import type { EventEmitter } from "node:events";
+import { type CallOptions, ClientClosedError, ConflictError } from "../../src/index.ts";
+import { onAbort, systemRuntime } from "../../src/internal/index.ts";
+import { Contest, FencedOutError } from "../candidacy/index.ts";
+import { asError, type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
+import { Health } from "./health.ts";
+import { LeadRun } from "./lead-run.ts";
+import { type LeaderInfo, leaderInfo } from "./leader-info.ts";
+import { observeLeader } from "./observe.ts";
+import {
+  checkCandidate,
+  type LeaderElectionOptions,
+  type LeadOptions,
+  type ObserveOptions,
+  type ResolvedElection,
+  resolveElection,
+  resolveLead,
+  resolveObserve,
+} from "./options.ts";
+import type { Term } from "./term.ts";
+
+export interface LeaderElectionEvents extends CommonEvents {
+  /** This candidate leads, from now until `term.signal` aborts. */
+  elected: [term: Term];
+  /** A term ended against its will: the lease or the key is gone, or cannot be proved to be there. */
+  lost: [error: Error];
+  /** A term ended otherwise, and its key is gone, or left to its lease if etcd could not be asked. */
+  resigned: [];
+  /** Who leads now; undefined: nobody. First as it is when the first listener comes. Followed while somebody listens. */
+  leader: [leader: LeaderInfo | undefined];
+  /** The work goes on although its term is over and its key is gone or about to go. Once for each term. */
+  overdue: [term: Term];
+}
+
+/**
+ * One candidate in an election: of all who campaign under a name, the first to register leads, the others follow in order.
+ *
+ * ```ts
+ * const election = new LeaderElection("/leader", "scheduler-1");
+ * await election.lead(async (term) => {
+ *   while (!term.signal.aborted) await dispatch(term);
+ * }, { signal });
+ * ```
+ *
+ * `etcdctl elect` and Go's `concurrency.Election` take part in the same election. Names must not nest: candidates of
+ * `/leader/a` stand in line for `/leader` too.
+ *
+ * Guaranteed: nobody is told that it leads without having read its own key back, with time left on its lease; a lost lease
+ * ends a candidacy for good. Reading `term.signal.aborted` compares the clock: it is true no later than etcd expires the
+ * lease. Two terms of one candidate never overlap, also when its work ignores the signal. After an outage in which leases
+ * were lost, nobody waits behind a key of its own. A waiting candidate follows only the one before it.
+ *
+ * Not guaranteed: that a process that was paused, or a request that is under way, does nothing outside etcd after its term.
+ * Inside etcd `term.txn()` sees to that; outside, `term.token` does, where it is compared. Nor that the next leader comes
+ * within the TTL of a dead one: a leader change in etcd gives a lease its whole TTL again. Nor that a term lasts: somebody
+ * who deletes the key or revokes the lease lets the next one lead while this one is being told.
+ *
+ * Errors that end `lead()`, told by `failed`: `PermissionDeniedError`, `UnauthenticatedError`, `RequestRefusedError`,
+ * `ClientClosedError` of the client. Everything else is retried for ever, with growing, random delays, and told by `warning`.
+ */
+export class LeaderElection extends Notifier<LeaderElectionEvents> implements AsyncDisposable {
+  readonly name: string;
+  readonly candidate: string;
+  readonly #options: ResolvedElection;
+  readonly #client: RecipeClient;
+  readonly #contest: Contest;
+  readonly #closing = new AbortController();
+  #run: Pick<LeadRun<unknown>, "term" | "stop" | "resign" | "gone"> | undefined;
+  #observing: AbortController | undefined;
+  #closed: Promise<void> | undefined;
+
+  /**
+   * Does nothing until something is asked of it.
+   *
+   * @param name of the election, for instance `/leader`; without a trailing slash
+   * @param candidate what the others see of this one, for instance a host name
+   * @throws InvalidOptionError that names the argument or option, before any I/O
+   */
+  constructor(name: string, candidate: string, options: LeaderElectionOptions = {}) {
+    super();
+    this.#options = resolveElection(name, candidate, options);
+    this.#client = recipeClient(options.client);
+    this.name = name;
+    this.candidate = candidate;
+    const { ttlSeconds, renewEverySeconds } = this.#options;
+    this.#contest = new Contest({
+      etcd: this.#client.etcd,
+      name,
+      ttlSeconds,
+      renewEverySeconds,
+      onWarning: (error) => this.notify("warning", error),
+    });
+    this.#observeWhileListened();
+  }
+
+  /** The term, while this candidate leads. */
+  get term(): Term | undefined {
+    return this.#run?.term;
+  }
+
+  /**
+   * Campaigns, and runs `work` once elected. Resolves with what `work` returns, and rejects with what it throws, after
+   * resigning. A term that was lost, or that `health` ended, is followed by another campaign, whatever its work came to; so
+   * `work` can run more than once. It is always waited for, also when it ignores its signal.
+   *
+   * @param work should end soon when `term.signal` aborts
+   * @param options an aborted `signal` ends the campaign or the term; this rejects with its reason once the work has settled
+   * @throws ConflictError when `lead()` is running already; FencedOutError after `resign()` without a term;
+   *   ClientClosedError after `close()`; what cannot be mended
+   */
+  async lead<T>(work: (term: Term) => Promise<T> | T, options: LeadOptions = {}): Promise<T> {
+    const { signal } = resolveLead(work, options);
+    this.#closing.signal.throwIfAborted();
+    signal?.throwIfAborted();
+    if (this.#run) throw new ConflictError(`this candidate of ${this.name} campaigns or leads already`);
+    const { health: check, healthEveryMs: everyMs } = this.#options;
+    const { clock } = systemRuntime;
+    const run = new LeadRun<T>({
+      contest: this.#contest,
+      candidate: this.candidate,
+      health: new Health({ check, everyMs, clock, onWarning: (error) => this.notify("warning", error) }),
+      work,
+      onElected: (term) => this.notify("elected", term),
+      onLost: (error) => this.notify("lost", error),
+      onResigned: () => this.notify("resigned"),
+      onOverdue: (term) => this.notify("overdue", term),
+      onFailed: (error) => this.notify("failed", error),
+    });
+    this.#run = run;
+    const release = onAbort(signal, () => run.stop(signal?.reason));
+    try {
+      return await run.result;
+    } finally {
+      release();
+      this.#run = undefined;
+    }
+  }
+
+  /**
+   * Ends the term: its signal aborts, the work is waited for until the lease has run out, then the key is deleted, and
+   * `lead()` settles as the work does. Without a term it ends the campaign: `lead()` rejects with a FencedOutError. No
+   * `elected` follows. Without a `lead()` nothing happens. Resolves when the key is gone, or left to its lease because etcd
+   * could not be asked; so the work itself must not wait for it: that is what `term.resign()` is for.
+   */
+  async resign(): Promise<void> {
+    const run = this.#run;
+    run?.resign();
+    await run?.gone();
+  }
+
+  /**
+   * Says something else to those who observe, in the place of the candidate's name, for this term.
+   *
+   * @throws FencedOutError when this candidate does not lead; InvalidOptionError for an empty value
+   */
+  async proclaim(value: string, options?: CallOptions): Promise<void> {
+    checkCandidate("proclaim", "value", value);
+    const { term } = this;
+    if (!term) throw new FencedOutError(`${this.candidate} does not lead ${this.name}`);
+    await term.proclaim(value, options);
+  }
+
+  /** Who leads; undefined: nobody. */
+  async leader(options?: CallOptions): Promise<LeaderInfo | undefined> {
+    const first = await this.#contest.first(options);
+    return first && leaderInfo(first);
+  }
+
+  /** All who campaign, in the order in which they will lead; the first one leads. */
+  async candidates(options?: CallOptions): Promise<LeaderInfo[]> {
+    return (await this.#contest.all(options)).map(leaderInfo);
+  }
+
+  /**
+   * Who leads, first as it is now, then each change: another leader, another value of the same, nobody (undefined). A reader
+   * that lags gets the newest; what came between is left out. Ends with `close()`.
+   *
+   * @param options an aborted `signal` ends it with its reason
+   */
+  observe(options: ObserveOptions = {}): AsyncIterableIterator<LeaderInfo | undefined> {
+    const { signal } = resolveObserve(options);
+    this.#closing.signal.throwIfAborted();
+    return this.#observe(signal);
+  }
+
+  /**
+   * Ends the term or the campaign, as `resign()` does; `lead()` rejects with a ClientClosedError once its work has settled.
+   * Takes as long as the work, at most what is left of the lease, and a moment for etcd, 5 s at most. Calling it again is
+   * harmless.
+   */
+  async close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    const error = new ClientClosedError(`the election ${this.name} was closed`);
+    const run = this.#run;
+    this.#closing.abort(error);
+    run?.stop(error);
+    await run?.gone();
+    await this.#contest.vacated();
+    await this.#client.release();
+  }
+
+  async *#observe(signal: AbortSignal | undefined): AsyncGenerator<LeaderInfo | undefined, void, undefined> {
+    const closing = this.#closing.signal;
+    const end = new AbortController();
+    const releases = [
+      onAbort(signal, () => end.abort(signal?.reason)),
+      onAbort(closing, () => end.abort(closing.reason)),
+    ];
+    try {
+      yield* observeLeader(this.#client.etcd, this.name, end.signal);
+    } catch (error) {
+      if (!closing.aborted || signal?.aborted) throw error;
+    } finally {
+      for (const release of releases) release();
+    }
+  }
+
+  #observeWhileListened(): void {
+    const emitter = this as unknown as EventEmitter;
+    emitter.on("newListener", (event) => {
+      if (event === "leader" && !this.#observing && !this.#closing.signal.aborted) void this.#tellOfLeaders();
+    });
+    emitter.on("removeListener", (event) => {
+      if (event !== "leader" || this.listenerCount("leader") > 0) return;
+      this.#observing?.abort();
+      this.#observing = undefined;
+    });
+  }
+
+  async #tellOfLeaders(): Promise<void> {
+    const observing = new AbortController();
+    this.#observing = observing;
+    try {
+      for await (const leader of this.#observe(observing.signal)) this.notify("leader", leader);
+    } catch (error) {
+      if (!observing.signal.aborted) this.notify("failed", asError(error));
+    } finally {
+      // Somebody may have begun to listen again meanwhile.
+      if (this.#observing === observing) this.#observing = undefined;
+    }
+  }
+}

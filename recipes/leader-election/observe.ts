@@ -1,0 +1,36 @@
+import { type EtcdClient, type KeyValue, prefix } from "../../src/index.ts";
+import { type LeaderInfo, leaderInfo } from "./leader-info.ts";
+
+/**
+ * Who leads now, then each change: another leader, another value of the same, nobody.
+ *
+ * @throws `signal.reason`; what ends a Mirror for good
+ */
+export async function* observeLeader(
+  etcd: EtcdClient,
+  name: string,
+  signal: AbortSignal,
+): AsyncGenerator<LeaderInfo | undefined, void, undefined> {
+  signal.throwIfAborted();
+  const mirror = etcd.mirror(prefix(`${name}/`), { signal });
+  let last: KeyValue | undefined;
+  let first = true;
+  try {
+    for await (const _ of mirror) {
+      const leader = firstOf(mirror.entries.values());
+      if (!first && leader?.key === last?.key && leader?.modRevision === last?.modRevision) continue;
+      first = false;
+      last = leader;
+      yield leader && leaderInfo(leader);
+    }
+    signal.throwIfAborted();
+  } finally {
+    await mirror.close();
+  }
+}
+
+function firstOf(entries: Iterable<KeyValue>): KeyValue | undefined {
+  let first: KeyValue | undefined;
+  for (const kv of entries) if (!first || kv.createRevision < first.createRevision) first = kv;
+  return first;
+}

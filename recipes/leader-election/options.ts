@@ -1,0 +1,124 @@
+import { z } from "zod";
+import { InvalidOptionError } from "../../src/index.ts";
+import { parseOptions } from "../../src/internal/index.ts";
+import {
+  checkName,
+  checkTtlSeconds,
+  clientProblem,
+  looksLikeClient,
+  type RecipeClientOptions,
+} from "../common/index.ts";
+
+/** Options of a LeaderElection. All may be left out. */
+export interface LeaderElectionOptions extends RecipeClientOptions {
+  /**
+   * How long the key of a dead leader stands in the way of the others, in whole seconds, at least 1. A minimum: a leader
+   * change in etcd gives a lease its whole TTL again.
+   *
+   * @default 60
+   */
+  ttlSeconds?: number | undefined;
+  /** Seconds between renewals; above 0, at most half the TTL: one that fails must leave time for another. @default half the TTL */
+  renewEverySeconds?: number | undefined;
+  /**
+   * Says whether this candidate can lead. While it says false, throws or does not answer in time, it does not campaign; a
+   * leader resigns, and campaigns again when it says true. What it throws is a `warning`, once for the same message. Its
+   * `signal` aborts when its time is over and when `lead()` is.
+   *
+   * @default it always can
+   */
+  health?: ((signal: AbortSignal) => Promise<boolean> | boolean) | undefined;
+  /** Seconds from one health check to the next, and the longest that one may take; at least 0.1. @default half the TTL */
+  healthEverySeconds?: number | undefined;
+}
+
+export interface LeadOptions {
+  /** Ends the campaign or the term; `lead()` rejects with its reason once the work has settled. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface ObserveOptions {
+  /** Ends the iteration with its reason. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface ResolvedElection {
+  readonly name: string;
+  readonly candidate: string;
+  readonly ttlSeconds: number;
+  readonly renewEverySeconds: number;
+  readonly health: NonNullable<LeaderElectionOptions["health"]> | undefined;
+  readonly healthEveryMs: number;
+  readonly client: RecipeClientOptions["client"];
+}
+
+const optionsSchema = z.strictObject(
+  {
+    client: z.custom<RecipeClientOptions["client"]>(looksLikeClient, clientProblem).optional(),
+    // Checked by checkTtlSeconds, as everywhere.
+    ttlSeconds: z.unknown().optional(),
+    renewEverySeconds: z.number("must be a number of seconds").gt(0, "must be above 0").optional(),
+    health: z
+      .custom<NonNullable<LeaderElectionOptions["health"]>>(
+        (value) => typeof value === "function",
+        "must be a function",
+      )
+      .optional(),
+    healthEverySeconds: z
+      .number("must be a number of seconds")
+      .min(0.1, "must be at least 0.1")
+      .max(86_400, "must be at most 86400")
+      .optional(),
+  },
+  "must be an object",
+);
+
+const signalSchema = z.strictObject(
+  { signal: z.instanceof(AbortSignal, { error: "must be an AbortSignal" }).optional() },
+  "must be an object",
+);
+
+const DEFAULT_TTL_SECONDS = 60;
+
+/** @throws InvalidOptionError that names the argument or option */
+export function resolveElection(name: unknown, candidate: unknown, options: unknown): ResolvedElection {
+  const what = "LeaderElection";
+  checkName(what, name);
+  checkCandidate(what, "candidate", candidate);
+  const parsed = parseOptions(what, optionsSchema, options ?? {});
+  const ttlSeconds = parsed.ttlSeconds ?? DEFAULT_TTL_SECONDS;
+  checkTtlSeconds(what, ttlSeconds);
+  const { renewEverySeconds = ttlSeconds / 2, health, healthEverySeconds, client } = parsed;
+  if (renewEverySeconds > ttlSeconds / 2) {
+    throw new InvalidOptionError(
+      what,
+      "renewEverySeconds",
+      `must be at most half of ttlSeconds (${ttlSeconds}), so that one renewal can fail, not ${renewEverySeconds}`,
+    );
+  }
+  if (healthEverySeconds !== undefined && !health) {
+    throw new InvalidOptionError(what, "healthEverySeconds", "says how often to ask, but there is no health to ask");
+  }
+  const healthEveryMs = (healthEverySeconds ?? ttlSeconds / 2) * 1_000;
+  return { name, candidate, ttlSeconds, renewEverySeconds, health, healthEveryMs, client };
+}
+
+/** @throws InvalidOptionError */
+export function resolveLead(work: unknown, options: unknown): LeadOptions {
+  const what = "LeaderElection.lead";
+  if (typeof work !== "function") throw new InvalidOptionError(what, "work", `must be a function, not ${typeof work}`);
+  return parseOptions(what, signalSchema, options ?? {});
+}
+
+/** @throws InvalidOptionError */
+export function resolveObserve(options: unknown): ObserveOptions {
+  return parseOptions("LeaderElection.observe", signalSchema, options ?? {});
+}
+
+/** @throws InvalidOptionError unless it is a non-empty string */
+export function checkCandidate(what: string, argument: string, candidate: unknown): asserts candidate is string {
+  if (typeof candidate !== "string") {
+    throw new InvalidOptionError(what, argument, `must be a string, not ${typeof candidate}`);
+  }
+  if (candidate === "") throw new InvalidOptionError(what, argument, "must not be empty");
+}

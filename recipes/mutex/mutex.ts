@@ -1,0 +1,185 @@
+import { ClientClosedError, EtcdTimeoutError } from "../../src/index.ts";
+import { onAbort, systemRuntime, within } from "../../src/internal/index.ts";
+import { type Candidacy, Contest } from "../candidacy/index.ts";
+import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
+import { HeldLock } from "./held-lock.ts";
+import type { Lock } from "./lock.ts";
+import {
+  type AcquireOptions,
+  type MutexOptions,
+  resolveAcquire,
+  resolveMutex,
+  resolveRun,
+  resolveTry,
+  type TryAcquireOptions,
+} from "./options.ts";
+
+/** Go's mutex puts nothing under its key, either. */
+const NO_VALUE = "";
+
+/**
+ * A lock that one holder has at a time, of all who use its name. Who comes first gets it first. `etcdctl lock` and Go's
+ * `concurrency.Mutex` contend for the same one. Names must not nest: who holds `/lock/a` holds up `/lock`.
+ *
+ * ```ts
+ * const mutex = new Mutex("/locks/report", { ttlSeconds: 10 });
+ * await mutex.run(async (lock) => {
+ *   await lock.txn([putOp("/report", "done")]);
+ * }, { timeoutMs: 5_000 });
+ * ```
+ *
+ * Guaranteed: nobody gets it without having read its own key back, with time left on its lease. Reading
+ * `lock.signal.aborted` compares the clock: it is true no later than etcd expires the lease. A wait that was given up leaves
+ * no key behind. Each acquisition has a lease of its own, so one object can be used by many callers at once; it is not
+ * reentrant. A waiter follows only the one before it.
+ *
+ * Not guaranteed: that two holders never overlap outside etcd. A process that was paused goes on where it was, with a lock
+ * that is somebody else's by then. Inside etcd `lock.txn()` sees to that; outside, `lock.token` does, where it is compared.
+ * Nor that the next one gets it within the TTL of a dead holder: a leader change in etcd gives a lease its whole TTL again.
+ *
+ * While a caller waits, what can be mended is retried for ever, with growing, random delays, and told by `warning`. What
+ * cannot is thrown to that caller: `PermissionDeniedError`, `UnauthenticatedError`, `RequestRefusedError`,
+ * `ClientClosedError`. There is no `failed`: one caller's end is not the others'.
+ */
+export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
+  readonly name: string;
+  readonly #client: RecipeClient;
+  readonly #contest: Contest;
+  readonly #closing = new AbortController();
+  readonly #held = new Set<HeldLock>();
+  /** The work of each `run()` that has its lock; settles with it, and never rejects. */
+  readonly #running = new Map<HeldLock, Promise<unknown>>();
+  #closed: Promise<void> | undefined;
+
+  /**
+   * Does nothing until it is asked for.
+   *
+   * @param name of the lock, for instance `/locks/report`; without a trailing slash
+   * @throws InvalidOptionError that names the argument or option, before any I/O
+   */
+  constructor(name: string, options: MutexOptions = {}) {
+    super();
+    const { ttlSeconds, client } = resolveMutex(name, options);
+    this.#client = recipeClient(client);
+    this.name = name;
+    this.#contest = new Contest({
+      etcd: this.#client.etcd,
+      name,
+      ttlSeconds,
+      onWarning: (error) => this.notify("warning", error),
+    });
+  }
+
+  /**
+   * Waits for its turn.
+   *
+   * @throws EtcdTimeoutError after `timeoutMs`; `signal.reason`; ClientClosedError after `close()`; what cannot be mended.
+   *   The key of a wait that ended so is deleted in the background.
+   */
+  async acquire(options: AcquireOptions = {}): Promise<Lock> {
+    return this.#acquire(resolveAcquire(options));
+  }
+
+  /**
+   * Gets it if nobody has it and nobody waits for it. Otherwise nothing is written, unless somebody else came in the same
+   * moment.
+   *
+   * @returns undefined when somebody has it
+   * @throws `signal.reason`; ClientClosedError after `close()`; EtcdError when etcd cannot be asked
+   */
+  async tryAcquire(options: TryAcquireOptions = {}): Promise<Lock | undefined> {
+    const candidacy = await this.#within(resolveTry(options), (signal) => this.#contest.attempt(NO_VALUE, signal));
+    return candidacy && this.#hold(candidacy);
+  }
+
+  /**
+   * Waits for its turn, runs `work` and releases, also when it throws. Resolves with what `work` returns, also when the lock
+   * was lost meanwhile: whether it was held to the end is for `work` to look at, by `lock.signal` or `lock.txn()`.
+   *
+   * @param options hold for the wait
+   * @throws what `acquire()` throws; what `work` throws
+   */
+  async run<T>(work: (lock: Lock) => Promise<T> | T, options: AcquireOptions = {}): Promise<T> {
+    const lock = await this.#acquire(resolveRun(work, options));
+    const working = (async () => {
+      // It can have been lost, or closed, in the moment since.
+      lock.signal.throwIfAborted();
+      return work(lock);
+    })();
+    this.#running.set(
+      lock,
+      working.catch(() => {}),
+    );
+    try {
+      return await working;
+    } finally {
+      this.#running.delete(lock);
+      await lock.release();
+    }
+  }
+
+  /**
+   * Ends all waits with a ClientClosedError, and releases every lock that this object gave. Work that `run()` began is told
+   * by `lock.signal` and waited for, at most until its lease has run out. Takes a moment more for etcd, 5 s at most. Calling
+   * it again is harmless.
+   */
+  async close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #acquire(options: AcquireOptions): Promise<HeldLock> {
+    return this.#hold(await this.#within(options, (signal) => this.#contest.campaign(NO_VALUE, signal)));
+  }
+
+  /** Runs `wait` with one signal for all that can end it. */
+  async #within<T extends Candidacy | undefined>(
+    { signal, timeoutMs }: AcquireOptions,
+    wait: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    this.#closing.signal.throwIfAborted();
+    signal?.throwIfAborted();
+    const end = new AbortController();
+    const outOfTime = () =>
+      new EtcdTimeoutError(`${this.name} was not free within ${timeoutMs} ms`, { retryable: true });
+    const timer =
+      timeoutMs === undefined ? undefined : systemRuntime.clock.timer(timeoutMs, () => end.abort(outOfTime()));
+    const releases = [signal, this.#closing.signal].map((other) => onAbort(other, () => end.abort(other?.reason)));
+    try {
+      const candidacy = await wait(end.signal);
+      if (candidacy && end.signal.aborted) void this.#contest.leave(candidacy);
+      end.signal.throwIfAborted();
+      return candidacy;
+    } finally {
+      timer?.cancel();
+      for (const release of releases) release();
+    }
+  }
+
+  #hold(candidacy: Candidacy): HeldLock {
+    const lock = new HeldLock(candidacy, () => this.#contest.leave(candidacy));
+    this.#held.add(lock);
+    onAbort(lock.signal, () => this.#held.delete(lock));
+    return lock;
+  }
+
+  async #close(): Promise<void> {
+    const error = new ClientClosedError(`the mutex ${this.name} was closed`);
+    this.#closing.abort(error);
+    const held = [...this.#held];
+    for (const lock of held) lock.end(error);
+    await Promise.all(held.map((lock) => this.#letGo(lock)));
+    await this.#contest.vacated();
+    await this.#client.release();
+  }
+
+  async #letGo(lock: HeldLock): Promise<void> {
+    const working = this.#running.get(lock);
+    if (working) await within(systemRuntime.clock, working, lock.remainingMs(), () => undefined).catch(() => {});
+    await lock.release();
+  }
+}

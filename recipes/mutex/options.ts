@@ -1,0 +1,81 @@
+import { z } from "zod";
+import { InvalidOptionError } from "../../src/index.ts";
+import { parseOptions } from "../../src/internal/index.ts";
+import {
+  checkName,
+  checkTtlSeconds,
+  clientProblem,
+  looksLikeClient,
+  type RecipeClientOptions,
+} from "../common/index.ts";
+
+/** Options of a Mutex. All may be left out. */
+export interface MutexOptions extends RecipeClientOptions {
+  /**
+   * How long the key of a dead holder stands in the way of the others, in whole seconds, at least 1. A minimum: a leader
+   * change in etcd gives a lease its whole TTL again.
+   *
+   * @default 60
+   */
+  ttlSeconds?: number | undefined;
+}
+
+export interface AcquireOptions {
+  /** Ends the wait with its reason. What was acquired stays acquired. */
+  signal?: AbortSignal | undefined;
+  /** The wait ends with an EtcdTimeoutError after this many milliseconds. @default it waits as long as it takes */
+  timeoutMs?: number | undefined;
+}
+
+export interface TryAcquireOptions {
+  /** Ends the attempt with its reason. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface ResolvedMutex {
+  readonly name: string;
+  readonly ttlSeconds: number;
+  readonly client: RecipeClientOptions["client"];
+}
+
+const optionsSchema = z.strictObject(
+  {
+    client: z.custom<RecipeClientOptions["client"]>(looksLikeClient, clientProblem).optional(),
+    // Checked by checkTtlSeconds, as everywhere.
+    ttlSeconds: z.unknown().optional(),
+  },
+  "must be an object",
+);
+
+const signal = z.instanceof(AbortSignal, { error: "must be an AbortSignal" }).optional();
+const timeoutMs = z.number("must be a number of milliseconds").gt(0, "must be above 0").optional();
+const acquireSchema = z.strictObject({ signal, timeoutMs }, "must be an object");
+const trySchema = z.strictObject({ signal }, "must be an object");
+
+const DEFAULT_TTL_SECONDS = 60;
+
+/** @throws InvalidOptionError that names the argument or option */
+export function resolveMutex(name: unknown, options: unknown): ResolvedMutex {
+  const what = "Mutex";
+  checkName(what, name);
+  const { ttlSeconds = DEFAULT_TTL_SECONDS, client } = parseOptions(what, optionsSchema, options ?? {});
+  checkTtlSeconds(what, ttlSeconds);
+  return { name, ttlSeconds, client };
+}
+
+/** @throws InvalidOptionError */
+export function resolveAcquire(options: unknown): AcquireOptions {
+  return parseOptions("Mutex.acquire", acquireSchema, options ?? {});
+}
+
+/** @throws InvalidOptionError */
+export function resolveTry(options: unknown): TryAcquireOptions {
+  return parseOptions("Mutex.tryAcquire", trySchema, options ?? {});
+}
+
+/** @throws InvalidOptionError */
+export function resolveRun(work: unknown, options: unknown): AcquireOptions {
+  const what = "Mutex.run";
+  if (typeof work !== "function") throw new InvalidOptionError(what, "work", `must be a function, not ${typeof work}`);
+  return parseOptions(what, acquireSchema, options ?? {});
+}

@@ -1,0 +1,49 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, constants } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { findEtcd } from "../../../testing/index.ts";
+
+/** A running etcdctl: somebody else's client, on the same keys. It ends with its scope. */
+export interface Etcdctl extends AsyncDisposable {
+  readonly process: ChildProcess;
+  /** What it has printed so far, line by line. */
+  readonly lines: readonly string[];
+  /** Ends it as Ctrl-C does: it gives up what it has, cleanly. */
+  interrupt(): Promise<void>;
+}
+
+/** Beside the etcd that the tests use, else on PATH. */
+export async function findEtcdctl(): Promise<string> {
+  const { path } = await findEtcd();
+  const folders = [dirname(path), ...(process.env.PATH ?? "").split(delimiter)];
+  const found = folders.map((folder) => join(folder, "etcdctl")).find(isExecutable);
+  if (found === undefined)
+    throw new Error(`there is no etcdctl beside ${path} and none on PATH: run \`npm run setup\``);
+  return found;
+}
+
+export async function etcdctl(endpoint: string, ...args: readonly string[]): Promise<Etcdctl> {
+  const child = spawn(await findEtcdctl(), ["--endpoints", endpoint, ...args], {
+    env: { ...process.env, ETCDCTL_API: "3" },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const lines: string[] = [];
+  createInterface(child.stdout).on("line", (line) => lines.push(line));
+  const ended = once(child, "close");
+  const end = async (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    await ended;
+  };
+  return { process: child, lines, interrupt: () => end("SIGINT"), [Symbol.asyncDispose]: () => end("SIGKILL") };
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

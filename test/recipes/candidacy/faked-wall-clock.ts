@@ -1,0 +1,50 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const library = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
+  .map((folder) => join(folder, "faketime/libfaketimeMT.so.1"))
+  .find((path) => existsSync(path));
+
+/** Without libfaketime nothing can move the wall clock of one process. */
+export const canFakeWallClock = library !== undefined;
+
+if (!canFakeWallClock)
+  console.warn("no jumps of the wall clock are tested: libfaketime is missing (apt install libfaketime)");
+
+/** The wall clock of other processes, to be moved against their monotonic one. */
+export class FakedWallClock implements AsyncDisposable {
+  /** For the processes that shall have this clock. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly #folder: string;
+  readonly #file: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+    this.#file = join(folder, "offset");
+    this.env = {
+      LD_PRELOAD: library,
+      FAKETIME_TIMESTAMP_FILE: this.#file,
+      FAKETIME_NO_CACHE: "1",
+      // One name for each version of the library.
+      FAKETIME_DONT_FAKE_MONOTONIC: "1",
+      DONT_FAKE_MONOTONIC: "1",
+    };
+  }
+
+  static async create(): Promise<FakedWallClock> {
+    const clock = new FakedWallClock(await mkdtemp(join(tmpdir(), "etcd-recipes-faketime-")));
+    await clock.set(0);
+    return clock;
+  }
+
+  /** Moves it to so many seconds ahead of the true time. */
+  async set(aheadSeconds: number): Promise<void> {
+    await writeFile(this.#file, `${aheadSeconds < 0 ? "" : "+"}${aheadSeconds}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#folder, { recursive: true });
+  }
+}
