@@ -1,5 +1,6 @@
 export { checkId, checkKey, checkName, checkTtlSeconds, delimitedPrefix } from "./checks.ts";
 export { DetachedLeases } from "./detached-leases.ts";
+export { checkHealth } from "./health-check.ts";
 export { type Hold, IdLanes } from "./id-lanes.ts";
 export { ListenerFailedError } from "./listener-failed-error.ts";
 export { MassRemovalError } from "./mass-removal-error.ts";

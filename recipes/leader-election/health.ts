@@ -1,5 +1,5 @@
-import { abortable, type Clock, onAbort, quietDeferred, sleep, within } from "../../src/internal/index.ts";
-import { asError } from "../common/index.ts";
+import { abortable, type Clock, quietDeferred } from "../../src/internal/index.ts";
+import { checkHealth } from "../common/index.ts";
 
 export interface HealthParts {
   /** Undefined: always healthy. */
@@ -23,28 +23,13 @@ export class Health {
     if (!parts.check) this.#healthy = true;
   }
 
-  /** Asks until `signal` aborts. One check at a time is waited for. */
+  /** Asks until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { check, everyMs, clock } = this.#parts;
     if (!check) return;
     this.#healthy = undefined;
-    while (!signal.aborted) {
-      const attempt = new AbortController();
-      const release = onAbort(signal, () => attempt.abort(signal.reason));
-      const late = () => new Error(`the health check took longer than ${everyMs} ms`);
-      try {
-        // Whoever ends this does not wait for a check that does not listen to its signal.
-        const answer = abortable((async () => check(attempt.signal))(), attempt.signal);
-        const healthy = await within(clock, answer, everyMs, late);
-        if (!signal.aborted) this.#set(healthy === true);
-      } catch (error) {
-        if (!signal.aborted) this.#unwell(asError(error));
-      } finally {
-        release();
-        attempt.abort(new Error("the health check is over"));
-      }
-      await sleep(clock, everyMs, signal).catch(() => {});
-    }
+    const onResult = (healthy: boolean, error?: Error) => (error ? this.#unwell(error) : this.#set(healthy));
+    await checkHealth({ check, everyMs, clock, onResult }, signal);
   }
 
   /** @throws `signal.reason` */

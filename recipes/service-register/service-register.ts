@@ -10,6 +10,7 @@ import { abortable, Backoff, log, quietDeferred, sleep, systemRuntime } from "..
 import {
   asError,
   type CommonEvents,
+  checkHealth,
   isMendable,
   Notifier,
   type RecipeClient,
@@ -17,7 +18,7 @@ import {
   Wake,
 } from "../common/index.ts";
 import { DesiredRegistration } from "./desired-registration.ts";
-import { checkHealth } from "./health-check.ts";
+
 import { leave } from "./leave.ts";
 import {
   type CloseOptions,

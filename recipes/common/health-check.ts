@@ -1,5 +1,5 @@
 import { abortable, type Clock, onAbort, sleep, within } from "../../src/internal/index.ts";
-import { asError } from "../common/index.ts";
+import { asError } from "./mendable.ts";
 
 export interface HealthCheckParts {
   readonly check: (signal: AbortSignal) => Promise<boolean> | boolean;
