@@ -1,0 +1,225 @@
+import { setMaxListeners } from "node:events";
+import {
+  type CallOptions,
+  type EtcdClient,
+  getOp,
+  type KeyValue,
+  keyMissing,
+  type MirrorBatch,
+  type MirrorStatus,
+  putOp,
+} from "../../src/index.ts";
+import { type CommonEvents, DetachedLeases, Notifier, recipeClient } from "../common/index.ts";
+import { InvalidValueError } from "../registration-format/index.ts";
+import { CancelledError } from "./cancelled-error.ts";
+import { insist } from "./insist.ts";
+import { type CancellationOptions, checkText, checkTextId, resolveCall, resolveCancellation } from "./options.ts";
+import { PrefixFollower } from "./prefix-follower.ts";
+
+/**
+ * `connecting`: no list yet. `live`: etcd tells of every cancellation. `stale`: etcd is out of reach; what is cancelled
+ * meanwhile is told when it is back. `failed`, `closed`: the end.
+ */
+export type CancellationStatus = MirrorStatus;
+
+export interface CancellationEvents extends CommonEvents {
+  /** A run was cancelled, by whomever, followed here or not; those at the start too. Its signal has aborted already. */
+  cancelled: [runId: string, reason: string];
+  status: [status: CancellationStatus];
+}
+
+/** What came of trying to cancel a run. */
+interface Cancelling {
+  /** False when it was cancelled before. */
+  readonly first: boolean;
+  readonly reason: string;
+  readonly revision: number;
+}
+
+/**
+ * Cancels runs wherever they run: one watch for all of them.
+ *
+ * ```ts
+ * const cancellation = new Cancellation("/pipeline/cancel/");
+ * const signal = cancellation.signal("run-1");        // in the process that runs it
+ * await cancellation.cancel("run-1", "superseded");   // in any process; or: etcdctl put /pipeline/cancel/run-1 superseded
+ * cancellation.release("run-1");                      // when the run is over
+ * ```
+ *
+ * Guaranteed: a signal aborts, with a `CancelledError`, when anybody cancels its run, also when that was before the signal
+ * was asked for, and after an outage, a compaction, a restart of etcd. It is held until it is released, so one that has
+ * only a listener fires too. The first reason stays. An aborted signal stays aborted, whatever becomes of the entry.
+ *
+ * Not guaranteed: that a run stops; it must listen. How soon: a dead link is noticed within about 9 s. That a process which
+ * cannot reach etcd for longer than `ttlSeconds` still hears of it, or one that asks for the first time after that. A
+ * cancellation that nobody has heard of is lost when etcd's data is. What a listener of a signal throws is an uncaught
+ * exception, as with every AbortSignal.
+ *
+ * A run id names one attempt: once cancelled, it stays cancelled until the entry expires, so a second attempt takes
+ * another id.
+ *
+ * Errors that end it, by `failed` and by rejecting `ready`: `PermissionDeniedError`, `UnauthenticatedError`,
+ * `ClientClosedError`. An etcd that is out of reach is retried for ever and told by `status` and `warning`.
+ */
+export class Cancellation extends Notifier<CancellationEvents> implements AsyncDisposable {
+  /** What is followed, always with a slash at its end. */
+  readonly prefix: string;
+  /**
+   * Resolves when the first list was told and is followed, however long that takes; rejects when it never will be. It may
+   * be left unused.
+   */
+  readonly ready: Promise<void>;
+  readonly #ttlSeconds: number;
+  readonly #follower: PrefixFollower;
+  readonly #leases: DetachedLeases;
+  readonly #etcd: EtcdClient;
+  /** Strongly: a signal that has only a listener would be collected, and never fire (GUARANTEES 23). */
+  readonly #held = new Map<string, AbortController>();
+  /** Those that etcd has acknowledged, until they come by the watch. */
+  readonly #acknowledged = new Map<string, Cancelling>();
+  /** Those that stand in etcd and were told. */
+  readonly #told = new Set<string>();
+
+  /**
+   * Starts to follow at once, in the background.
+   *
+   * @param prefix where the cancellations stand; `/pipeline/cancel` is read as `/pipeline/cancel/`
+   * @throws InvalidOptionError that names the argument or option, before any I/O
+   */
+  constructor(prefix: string, options: CancellationOptions = {}) {
+    super();
+    const resolved = resolveCancellation(prefix, options);
+    this.prefix = resolved.prefix;
+    this.#ttlSeconds = resolved.ttlSeconds;
+    const client = recipeClient(options.client);
+    this.#etcd = client.etcd;
+    this.#leases = DetachedLeases.of(client.etcd);
+    this.#follower = new PrefixFollower({
+      prefix: this.prefix,
+      client,
+      onBatch: (batch) => this.#apply(batch),
+      onStatus: (status) => this.notify("status", status),
+      onWarning: (error) => this.notify("warning", error),
+      onFailed: (error) => this.notify("failed", error),
+    });
+    this.ready = this.#follower.ready;
+  }
+
+  get status(): CancellationStatus {
+    return this.#follower.status;
+  }
+
+  /**
+   * The signal of a run: the same one until it is released. Aborts at once if the run is known to be cancelled; before
+   * `ready` that is not known yet. Any number of listeners is fine.
+   *
+   * @throws InvalidOptionError for an empty id or one with a leading slash; ClientClosedError after `close()`; the failure
+   *   after `failed`
+   */
+  signal(runId: string): AbortSignal {
+    checkTextId("Cancellation.signal", runId, "runId");
+    this.#follower.ended.throwIfAborted();
+    const held = this.#held.get(runId);
+    if (held) return held.signal;
+    const controller = new AbortController();
+    setMaxListeners(0, controller.signal);
+    this.#held.set(runId, controller);
+    const reason = this.#acknowledged.get(runId)?.reason ?? this.#follower.get(this.prefix + runId)?.text;
+    if (reason !== undefined) controller.abort(new CancelledError(runId, reason));
+    return controller.signal;
+  }
+
+  /**
+   * Cancels a run for everybody. The signal here aborts as soon as etcd has acknowledged it. A write whose outcome is
+   * unknown is repeated within the call's time.
+   *
+   * @param reason what the runs are told; the value of the entry, as plain text
+   * @returns true if this call cancelled it; false if it was cancelled before, then the first reason stays
+   * @throws InvalidOptionError; EtcdTimeoutError with `outcomeUnknown: true`: it may be cancelled, or be yet;
+   *   `signal.reason`; ClientClosedError after `close()`; the failure after `failed`
+   */
+  async cancel(runId: string, reason = "", options: CallOptions = {}): Promise<boolean> {
+    const what = "Cancellation.cancel";
+    checkTextId(what, runId, "runId");
+    checkText(what, reason, "reason");
+    const call = resolveCall(what, options);
+    this.#follower.ended.throwIfAborted();
+    const done = await insist(`cancelling ${runId}`, call, (callOptions, doubtful) =>
+      this.#put(runId, reason, callOptions, doubtful),
+    );
+    this.#acknowledged.set(runId, done);
+    this.#abort(runId, done.reason);
+    return done.first;
+  }
+
+  /**
+   * Lets go of a run that is over, cancelled or not: its signal, if it has not aborted, never will. A run that nobody
+   * releases is held until `close()`.
+   *
+   * @throws InvalidOptionError for an empty id or one with a leading slash
+   */
+  release(runId: string): void {
+    checkTextId("Cancellation.release", runId, "runId");
+    this.#held.delete(runId);
+  }
+
+  /** Stops following: a signal that has not aborted never will. Calling it again is harmless. */
+  async close(): Promise<void> {
+    this.#held.clear();
+    this.#acknowledged.clear();
+    await this.#follower.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #put(runId: string, reason: string, options: CallOptions, doubtful: boolean): Promise<Cancelling> {
+    const key = this.prefix + runId;
+    return this.#leases.use(this.#ttlSeconds, options, async (lease) => {
+      const { succeeded, revision, responses } = await this.#etcd.txn(
+        { compare: [keyMissing(key)], success: [putOp(key, reason, { lease })], failure: [getOp(key)] },
+        options,
+      );
+      if (succeeded) return { first: true, reason, revision };
+      const [there] = responses;
+      const kv = there?.type === "range" ? there.kvs[0] : undefined;
+      // An attempt of this call whose answer was lost.
+      const own = doubtful && kv?.lease === lease.id && kv.text === reason;
+      return { first: own, reason: kv?.text ?? "", revision };
+    });
+  }
+
+  #apply(batch: MirrorBatch): void {
+    for (const { key } of batch.deletes) this.#told.delete(this.#idOf(key));
+    for (const kv of batch.puts) this.#cancelled(kv);
+    for (const [runId, { revision }] of this.#acknowledged) {
+      // Revisions compare within one history only.
+      if (batch.type === "resynced" || batch.revision >= revision) this.#acknowledged.delete(runId);
+    }
+  }
+
+  #cancelled({ key, text }: KeyValue): void {
+    // A listener may have closed it.
+    if (this.#follower.ended.aborted) return;
+    const runId = this.#idOf(key);
+    if (runId === "" || key.includes("\ufffd")) {
+      this.notify("warning", new InvalidValueError(`${key} names no run`));
+      return;
+    }
+    this.#abort(runId, text);
+    if (this.#told.has(runId)) return;
+    this.#told.add(runId);
+    this.notify("cancelled", runId, text);
+  }
+
+  #abort(runId: string, reason: string): void {
+    const controller = this.#held.get(runId);
+    // An error takes its time to make.
+    if (controller && !controller.signal.aborted) controller.abort(new CancelledError(runId, reason));
+  }
+
+  #idOf(key: string): string {
+    return key.slice(this.prefix.length);
+  }
+}

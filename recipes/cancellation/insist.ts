@@ -1,0 +1,33 @@
+import { type CallOptions, EtcdError } from "../../src/index.ts";
+import { Backoff, systemRuntime } from "../../src/internal/index.ts";
+import { isMendable, timed } from "../common/index.ts";
+
+/** What the calls of a client have, too. */
+const DEFAULT_TIMEOUT_MS = 5_000;
+
+/**
+ * Makes a call again, within its time, while it is unknown whether it was executed. Only for one that tells its own earlier
+ * write from somebody else's.
+ *
+ * @param call `doubtful`: an earlier attempt may have been executed, or be executed yet
+ * @throws what `call` throws; EtcdTimeoutError; `signal.reason`
+ */
+export async function insist<T>(
+  what: string,
+  { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: CallOptions,
+  call: (options: CallOptions, doubtful: boolean) => Promise<T>,
+): Promise<T> {
+  return timed(what, { signal, timeoutMs }, async (options) => {
+    const backoff = new Backoff(systemRuntime);
+    for (let doubtful = false; ; ) {
+      try {
+        return await call(options, doubtful);
+      } catch (error) {
+        if (options.signal?.aborted || !(error instanceof EtcdError) || !isMendable(error)) throw error;
+        doubtful ||= error.outcomeUnknown;
+        if (!doubtful) throw error;
+      }
+      await backoff.wait(options.signal);
+    }
+  });
+}

@@ -1,0 +1,94 @@
+import { z } from "zod";
+import { InvalidOptionError } from "../../src/index.ts";
+import { parseOptions } from "../../src/internal/index.ts";
+import {
+  asError,
+  checkId,
+  checkTtlSeconds,
+  clientProblem,
+  delimitedPrefix,
+  looksLikeClient,
+  type RecipeClientOptions,
+} from "../common/index.ts";
+import type { MetadataSchema } from "../subscribe-service/index.ts";
+import { validateInfo } from "./node-metadata.ts";
+
+/** Options of a ClusterMonitor. All may be left out. */
+export interface ClusterMonitorOptions<Info = unknown> extends RecipeClientOptions {
+  /** How long a node that joined here is listed after its process died, in whole seconds; at least 1. @default 30 */
+  ttlSeconds?: number | undefined;
+  /**
+   * What the info of a node must be: any Standard Schema (zod, valibot, arktype), a synchronous one, which takes what it
+   * returns. A node that it rejects is kept out and reported as `invalid`. @default none: info is what JSON said
+   */
+  info?: MetadataSchema<Info> | undefined;
+}
+
+const schema = z.strictObject(
+  {
+    client: z.custom<RecipeClientOptions["client"]>(looksLikeClient, clientProblem).optional(),
+    ttlSeconds: z.unknown().optional(),
+    info: z.unknown().optional(),
+  },
+  "must be an object",
+);
+
+export interface ResolvedMonitor<Info> {
+  readonly prefix: string;
+  readonly ttlSeconds: number;
+  readonly info: MetadataSchema<Info> | undefined;
+}
+
+/** @throws InvalidOptionError that names the argument or option */
+export function resolveMonitor<Info>(prefix: unknown, options: unknown): ResolvedMonitor<Info> {
+  const what = "ClusterMonitor";
+  const { ttlSeconds = 30, info } = parseOptions(what, schema, options ?? {});
+  checkTtlSeconds(what, ttlSeconds);
+  if (info !== undefined) checkInfoSchema(what, info);
+  return { prefix: delimitedPrefix(what, prefix), ttlSeconds, info: info as MetadataSchema<Info> | undefined };
+}
+
+/** @throws InvalidOptionError unless it can stand as one name behind the prefix */
+export function checkNodeName(name: unknown): asserts name is string {
+  const what = "ClusterMonitor.join";
+  checkId(what, name, "name");
+  if (name.endsWith("/")) throw new InvalidOptionError(what, "name", "must not end with a slash");
+  if (/[\s\p{C}\ufffd]/u.test(name)) {
+    throw new InvalidOptionError(what, "name", "must not have white space or control characters in it");
+  }
+}
+
+/**
+ * @returns a copy as readers will get it
+ * @throws InvalidOptionError for an info that JSON cannot write, or that the schema rejects
+ */
+export function checkInfo<Info>(what: string, schema: MetadataSchema<Info> | undefined, info: Info): Info {
+  const written = asJson(what, info);
+  const issue = schema && validateInfo(schema, written).issues?.[0];
+  if (issue) throw new InvalidOptionError(what, "info", `is rejected by the schema: ${issue.message}`);
+  return written as Info;
+}
+
+function asJson(what: string, info: unknown): unknown {
+  try {
+    const text = JSON.stringify(info);
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch (cause) {
+    const [why] = asError(cause).message.split("\n");
+    throw new InvalidOptionError(what, "info", `cannot be written as JSON: ${why}`);
+  }
+}
+
+/** One that shows at once that it is asynchronous is refused at once. */
+function checkInfoSchema(what: string, schema: unknown): void {
+  const standard = (schema as Partial<MetadataSchema> | null)?.["~standard"];
+  if (typeof standard?.validate !== "function") {
+    throw new InvalidOptionError(what, "info", "must be a Standard Schema, such as one of zod, valibot or arktype");
+  }
+  try {
+    validateInfo(schema as MetadataSchema, undefined);
+  } catch (error) {
+    // A schema may throw at what no node says.
+    if (error instanceof InvalidOptionError) throw error;
+  }
+}

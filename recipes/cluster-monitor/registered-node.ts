@@ -1,0 +1,80 @@
+import { ConflictError, type EtcdClient } from "../../src/index.ts";
+import type { Clock } from "../../src/internal/index.ts";
+import { type CloseOptions, type RegisterStatus, ServiceRegister } from "../service-register/index.ts";
+import type { MetadataSchema } from "../subscribe-service/index.ts";
+import type { Membership } from "./membership.ts";
+import type { NodeMetadata } from "./node-metadata.ts";
+import { checkInfo } from "./options.ts";
+
+export interface RegisteredNodeParts<Info> {
+  readonly etcd: EtcdClient;
+  readonly prefix: string;
+  readonly ttlSeconds: number;
+  readonly schema: MetadataSchema<Info> | undefined;
+  readonly clock: Clock;
+  onWarning(error: Error): void;
+  onLeft(): void;
+}
+
+/** A membership on a ServiceRegister. */
+export class RegisteredNode<Info> implements Membership<Info> {
+  readonly name: string;
+  readonly ready: Promise<void>;
+  readonly #parts: RegisteredNodeParts<Info>;
+  readonly #upSince: number;
+  readonly #register: ServiceRegister;
+  #info: Info;
+
+  /** @throws InvalidOptionError */
+  constructor(name: string, info: Info, parts: RegisteredNodeParts<Info>) {
+    this.name = name;
+    this.#parts = parts;
+    this.#info = checkInfo("ClusterMonitor.join", parts.schema, info);
+    this.#upSince = parts.clock.wallMs();
+    this.#register = new ServiceRegister(`${parts.prefix}${name}`, this.#address, parts.ttlSeconds, {
+      client: parts.etcd,
+      format: "endpoint",
+      metadata: { ...this.#metadata() },
+      // A node that restarts within its TTL takes its own key over: changed, and never down.
+      onConflict: "replace",
+    });
+    this.ready = this.#register.ready;
+    for (const event of ["warning", "failed"] as const) this.#register.on(event, parts.onWarning);
+    // A conflict is told once, whether or not the node was in the list.
+    this.#register.on("lost", (error) => !(error instanceof ConflictError) && parts.onWarning(error));
+    this.#register.on("conflict", () => parts.onWarning(new ConflictError(`another process has joined as ${name}`)));
+  }
+
+  get status(): RegisterStatus {
+    return this.#register.status;
+  }
+
+  async update(info: Info): Promise<void> {
+    this.#info = checkInfo("Membership.update", this.#parts.schema, info);
+    await this.#register.update({ address: this.#address, metadata: { ...this.#metadata() } });
+  }
+
+  async leave(options: CloseOptions = {}): Promise<void> {
+    // That it drains is news, too. Closing writes it; what waits for it is given up.
+    if ((options?.drainMs ?? 0) > 0) this.#register.update({ metadata: { ...this.#metadata() } }).catch(() => {});
+    await this.#register.close(options);
+    this.#parts.onLeft();
+  }
+
+  async close(): Promise<void> {
+    await this.leave();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.leave();
+  }
+
+  get #address(): string {
+    const { address } = (this.#info ?? {}) as { address?: unknown };
+    return typeof address === "string" ? address : this.name;
+  }
+
+  #metadata(): NodeMetadata<Info> {
+    return { info: this.#info, upSince: this.#upSince, changedAt: this.#parts.clock.wallMs() };
+  }
+}

@@ -1,0 +1,219 @@
+import type { CallOptions, MirrorBatch, MirrorStatus } from "../../src/index.ts";
+import { onAbort, type Runtime, systemRuntime } from "../../src/internal/index.ts";
+import { PrefixFollower, resolveCall } from "../cancellation/index.ts";
+import { asError, type CommonEvents, Notifier, recipeClient } from "../common/index.ts";
+import type { ConfirmationResult, PendingConfirmation } from "./confirmation-result.ts";
+import { ConfirmationStore } from "./confirmation-store.ts";
+import { asPending, ConfirmationView } from "./confirmation-view.ts";
+import { decideFor } from "./decide.ts";
+import {
+  type ConfirmationOptions,
+  type ConfirmationRequestOptions,
+  resolveConfirmation,
+  resolveDecision,
+  resolveRequest,
+} from "./options.ts";
+import { readRequest } from "./records.ts";
+import { RequestLoop } from "./request-loop.ts";
+
+/**
+ * `connecting`: no list yet. `live`: etcd tells of every request and decision. `stale`: etcd is out of reach; what happens
+ * meanwhile is told when it is back. `failed`, `closed`: the end.
+ */
+export type ConfirmationStatus = MirrorStatus;
+
+export interface ConfirmationEvents extends CommonEvents {
+  /** Somebody asks for a decision. Those that wait at the start too, and again what was written again into a wiped etcd. */
+  requested: [pending: PendingConfirmation];
+  /** A confirmation was decided, or timed out. Those that etcd still keeps at the start too. */
+  decided: [id: string, result: ConfirmationResult];
+  status: [status: ConfirmationStatus];
+}
+
+/**
+ * Asks people, or anybody, for a yes or no, with a time-out; whichever process dies in between.
+ *
+ * ```ts
+ * const confirmation = new Confirmation("/pipeline/confirm/");
+ * const { decision, by } = await confirmation.request("run-1/deploy", { timeoutSeconds: 3600 });
+ * // elsewhere
+ * await confirmation.approve("run-1/deploy", "alice");
+ * ```
+ *
+ * ```
+ *   (nothing) ──request──▶ waiting ──approve, reject──▶ approved, rejected ──retainSeconds──▶ (nothing)
+ *                             │ time-out lease ended, or deadline past: whoever sees it says so
+ *                             └───────────────────────▶ timeout
+ * ```
+ *
+ * Guaranteed: there is one decision, the first one, and all who ask get that one: requester and approver never end apart,
+ * also when they race, restart, or lose their links in between. A time-out is a decision like the others: it stands in etcd
+ * before anybody is told of it. `request()` on an id that runs picks it up with the time it has left, and on one that was
+ * decided returns the decision. A request that a wiped etcd forgot is written again with the time it has left.
+ *
+ * Not guaranteed: that it times out at the deadline. While no requester runs, nobody looks, and until somebody does it can
+ * still be decided: the time-out lease ends late by a 32nd and a second, by a leader change in etcd later. A process that
+ * picks a request up compares the deadline with its own clock. A requester that is away for longer than `retainSeconds`
+ * finds nothing, and asks anew. A decision that a wiped etcd forgot before its requester saw it is asked for anew.
+ *
+ * Ids are one-shot: as long as etcd keeps the decision, an id has that one.
+ *
+ * Errors that end it, by `failed` and by rejecting `ready` and the requests that wait: `PermissionDeniedError`,
+ * `UnauthenticatedError`, `ClientClosedError`. An etcd that is out of reach is retried for ever and told by `status` and
+ * `warning`. A key under the prefix that cannot be read is a `warning` and hurts no other confirmation.
+ */
+export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncDisposable {
+  /** What is followed, always with a slash at its end. */
+  readonly prefix: string;
+  /**
+   * Resolves when the first list was told and is followed, however long that takes; rejects when it never will be. It may
+   * be left unused: no call waits for it.
+   */
+  readonly ready: Promise<void>;
+  readonly #runtime: Runtime = systemRuntime;
+  readonly #store: ConfirmationStore;
+  readonly #view: ConfirmationView;
+  readonly #follower: PrefixFollower;
+  readonly #loops = new Map<string, Set<RequestLoop>>();
+
+  /**
+   * Starts to follow at once, in the background.
+   *
+   * @param prefix where the confirmations stand; `/pipeline/confirm` is read as `/pipeline/confirm/`
+   * @throws InvalidOptionError that names the argument or option, before any I/O
+   */
+  constructor(prefix: string, options: ConfirmationOptions = {}) {
+    super();
+    const resolved = resolveConfirmation(prefix, options);
+    this.prefix = resolved.prefix;
+    const client = recipeClient(options.client);
+    const onWarning = (error: Error) => this.#warn(error);
+    this.#store = new ConfirmationStore(client.etcd, this.prefix, resolved.retainSeconds);
+    this.#view = new ConfirmationView({
+      prefix: this.prefix,
+      onRequested: (pending) => this.#tell(() => this.notify("requested", pending)),
+      onDecided: (id, result) => this.#tell(() => this.notify("decided", id, result)),
+      onWarning,
+      onTouched: (id) => this.#wake(id),
+    });
+    this.#follower = new PrefixFollower({
+      prefix: this.prefix,
+      client,
+      onBatch: (batch) => this.#apply(batch),
+      onStatus: (status) => this.notify("status", status),
+      onWarning,
+      onFailed: (error) => this.notify("failed", error),
+    });
+    this.ready = this.#follower.ready;
+  }
+
+  get status(): ConfirmationStatus {
+    return this.#follower.status;
+  }
+
+  /**
+   * Asks for a decision and waits for it; picks up what is there already. An etcd that is out of reach is waited for, also
+   * past the deadline: what is returned stands in etcd.
+   *
+   * @throws InvalidOptionError; `signal.reason`, then the request stays and can be decided; ClientClosedError when closed
+   *   meanwhile, likewise; the failure after `failed`; InvalidValueError when somebody put a decision that cannot be read
+   */
+  async request(id: string, options: ConfirmationRequestOptions): Promise<ConfirmationResult> {
+    const { timeoutSeconds, signal } = resolveRequest(id, options);
+    const { ended } = this.#follower;
+    signal?.throwIfAborted();
+    ended.throwIfAborted();
+    const loop = new RequestLoop({
+      id,
+      timeoutSeconds,
+      store: this.#store,
+      runtime: this.#runtime,
+      seenRunning: () => this.#view.isRunning(id),
+      onWarning: (error) => this.#warn(error),
+    });
+    const ending = new AbortController();
+    const releases = [signal, ended].map((source) => onAbort(source, () => ending.abort(source?.reason)));
+    const loops = this.#loops.get(id) ?? new Set();
+    this.#loops.set(id, loops.add(loop));
+    try {
+      return await loop.run(ending.signal);
+    } finally {
+      for (const release of releases) release();
+      loops.delete(loop);
+      if (loops.size === 0) this.#loops.delete(id);
+    }
+  }
+
+  /**
+   * Approves; resolves when that is the decision. A write whose outcome is unknown is repeated within the call's time.
+   *
+   * @param by who decided
+   * @throws AlreadyDecidedError when it was decided before, or its time is over; NotRequestedError; InvalidOptionError;
+   *   EtcdTimeoutError with `outcomeUnknown: true`: it may be approved, or be yet; `signal.reason`; ClientClosedError after
+   *   `close()`; the failure after `failed`
+   */
+  async approve(id: string, by: string, options: CallOptions = {}): Promise<void> {
+    const { result, call } = resolveDecision("approved", id, by, undefined, options);
+    this.#follower.ended.throwIfAborted();
+    await decideFor(this.#store, this.#runtime.clock, id, result, call);
+  }
+
+  /**
+   * Rejects; resolves when that is the decision. Otherwise as `approve()`.
+   *
+   * @param by who decided
+   * @param reason what the requester is told
+   */
+  async reject(id: string, by: string, reason?: string, options: CallOptions = {}): Promise<void> {
+    const { result, call } = resolveDecision("rejected", id, by, reason, options);
+    this.#follower.ended.throwIfAborted();
+    await decideFor(this.#store, this.#runtime.clock, id, result, call);
+  }
+
+  /**
+   * Those that wait for a decision now, as etcd says, the most urgent first. Frozen. One that cannot be read is left out,
+   * with a `warning`.
+   */
+  async pending(options: CallOptions = {}): Promise<readonly PendingConfirmation[]> {
+    const call = resolveCall("Confirmation.pending", options);
+    this.#follower.ended.throwIfAborted();
+    const list: PendingConfirmation[] = [];
+    for (const [id, { request, pending, decision }] of await this.#store.readAll(call)) {
+      if (!request || !pending || decision) continue;
+      try {
+        list.push(asPending(id, readRequest(request)));
+      } catch (error) {
+        this.#warn(asError(error));
+      }
+    }
+    return Object.freeze(list.sort((a, b) => a.deadline - b.deadline));
+  }
+
+  /** Stops following. Requests that wait reject with a ClientClosedError, and stay in etcd. Calling it again is harmless. */
+  async close(): Promise<void> {
+    await this.#follower.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #apply(batch: MirrorBatch): void {
+    this.#view.apply(batch);
+    // What a wiped etcd forgot may never have come by here.
+    if (batch.type !== "changes") for (const id of this.#loops.keys()) this.#wake(id);
+  }
+
+  #wake(id: string): void {
+    for (const loop of this.#loops.get(id) ?? []) loop.wake();
+  }
+
+  /** A listener may have closed it. */
+  #tell(tell: () => void): void {
+    if (!this.#follower.ended.aborted) tell();
+  }
+
+  #warn(error: Error): void {
+    this.#tell(() => this.notify("warning", error));
+  }
+}

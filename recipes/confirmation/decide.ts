@@ -1,0 +1,47 @@
+import { randomUUID } from "node:crypto";
+import type { CallOptions } from "../../src/index.ts";
+import type { Clock } from "../../src/internal/index.ts";
+import { insist } from "../cancellation/index.ts";
+import { AlreadyDecidedError } from "./already-decided-error.ts";
+import type { ConfirmationResult } from "./confirmation-result.ts";
+import type { ConfirmationStore } from "./confirmation-store.ts";
+import { NotRequestedError } from "./not-requested-error.ts";
+import { type DecisionRecord, readDecision } from "./records.ts";
+
+export function newDecision(clock: Clock, result: ConfirmationResult): DecisionRecord {
+  return { ...result, decidedAt: clock.wallMs(), nonce: randomUUID() };
+}
+
+/**
+ * Decides a confirmation for somebody, if it is still open. A write whose outcome is unknown is known again by its nonce.
+ *
+ * @throws AlreadyDecidedError; NotRequestedError; InvalidValueError for a decision that cannot be read; EtcdTimeoutError;
+ *   `signal.reason`
+ */
+export async function decideFor(
+  store: ConfirmationStore,
+  clock: Clock,
+  id: string,
+  result: ConfirmationResult,
+  options: CallOptions,
+): Promise<void> {
+  const own = newDecision(clock, result);
+  await insist(`deciding ${id}`, options, async (call) => {
+    for (;;) {
+      const state = await store.read(id, call);
+      if (state.decision) {
+        const there = readDecision(state.decision);
+        if (there.nonce === own.nonce) return;
+        throw new AlreadyDecidedError(id, there.result);
+      }
+      if (state.pending) {
+        if (await store.decide(id, state, own, "there", call)) return;
+      } else if (state.request) {
+        // Its time is over and nobody has said so yet. The next look shows the decision that counts.
+        await store.decide(id, state, newDecision(clock, { decision: "timeout" }), "gone", call);
+      } else {
+        throw new NotRequestedError(`nobody has requested ${id}, or etcd no longer knows of it`);
+      }
+    }
+  });
+}

@@ -1,0 +1,87 @@
+import { z } from "zod";
+import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
+import { parseOptions } from "../../src/internal/index.ts";
+import { checkText, checkTextId, resolveCall } from "../cancellation/index.ts";
+import {
+  checkTtlSeconds,
+  clientProblem,
+  delimitedPrefix,
+  looksLikeClient,
+  type RecipeClientOptions,
+} from "../common/index.ts";
+import type { ConfirmationResult } from "./confirmation-result.ts";
+
+/** Options of a Confirmation. All may be left out. */
+export interface ConfirmationOptions extends RecipeClientOptions {
+  /**
+   * How long etcd keeps a decision, and a request after its deadline, in whole seconds; at least 1. Longer than a requester
+   * is ever away. @default 86400, a day
+   */
+  retainSeconds?: number | undefined;
+}
+
+export interface ConfirmationRequestOptions {
+  /** How long others have to decide, in whole seconds; at least 1. A request that runs keeps its own. */
+  timeoutSeconds: number;
+  /** Ends the wait, not the request: it rejects with `signal.reason`. */
+  signal?: AbortSignal | undefined;
+}
+
+const schema = z.strictObject(
+  {
+    client: z.custom<RecipeClientOptions["client"]>(looksLikeClient, clientProblem).optional(),
+    retainSeconds: z.unknown().optional(),
+  },
+  "must be an object",
+);
+
+const requestSchema = z.strictObject(
+  {
+    timeoutSeconds: z.unknown().optional(),
+    signal: z.instanceof(AbortSignal, { error: "must be an AbortSignal" }).optional(),
+  },
+  "must be an object",
+);
+
+export interface ResolvedConfirmation {
+  readonly prefix: string;
+  readonly retainSeconds: number;
+}
+
+/** @throws InvalidOptionError that names the argument or option */
+export function resolveConfirmation(prefix: unknown, options: unknown): ResolvedConfirmation {
+  const what = "Confirmation";
+  const { retainSeconds = 86_400 } = parseOptions(what, schema, options ?? {});
+  checkTtlSeconds(what, retainSeconds, "retainSeconds");
+  return { prefix: delimitedPrefix(what, prefix), retainSeconds };
+}
+
+/** @throws InvalidOptionError that names the argument or option */
+export function resolveRequest(id: unknown, options: unknown): ConfirmationRequestOptions {
+  const what = "Confirmation.request";
+  checkTextId(what, id);
+  const { timeoutSeconds, signal } = parseOptions(what, requestSchema, options ?? {});
+  checkTtlSeconds(what, timeoutSeconds, "timeoutSeconds");
+  return { timeoutSeconds, signal };
+}
+
+export interface ResolvedDecision {
+  readonly result: ConfirmationResult;
+  readonly call: CallOptions;
+}
+
+/** @throws InvalidOptionError that names the argument or option */
+export function resolveDecision(
+  decision: "approved" | "rejected",
+  id: unknown,
+  by: unknown,
+  reason: unknown,
+  options: unknown,
+): ResolvedDecision {
+  const what = decision === "approved" ? "Confirmation.approve" : "Confirmation.reject";
+  checkTextId(what, id);
+  checkText(what, by, "by");
+  if (by === "") throw new InvalidOptionError(what, "by", "must not be empty: it says who decided");
+  if (reason !== undefined) checkText(what, reason, "reason");
+  return { result: { decision, by, ...(reason !== undefined && { reason }) }, call: resolveCall(what, options) };
+}

@@ -1,0 +1,52 @@
+import { z } from "zod";
+import type { KeyValue } from "../../src/index.ts";
+import { InvalidValueError } from "../registration-format/index.ts";
+import type { ConfirmationResult } from "./confirmation-result.ts";
+
+/** The value of `<id>/request`. Both times are milliseconds since the epoch, by the clock of whoever requested. */
+export interface RequestRecord {
+  readonly requestedAt: number;
+  readonly deadline: number;
+}
+
+/** The value of `<id>/decision`. */
+export interface DecisionRecord extends ConfirmationResult {
+  readonly decidedAt: number;
+  /** Tells the own write, whose answer was lost, from somebody else's. */
+  readonly nonce: string;
+}
+
+// Fields that we do not know are a newer version's.
+const requestSchema = z.object({ requestedAt: z.number(), deadline: z.number() });
+
+const decisionSchema = z.object({
+  decision: z.enum(["approved", "rejected", "timeout"]),
+  by: z.string().optional(),
+  reason: z.string().optional(),
+  decidedAt: z.number().optional(),
+  nonce: z.string().optional(),
+});
+
+/** @throws InvalidValueError, without showing the value */
+export function readRequest(kv: KeyValue): RequestRecord {
+  return read(kv, requestSchema);
+}
+
+/** @throws InvalidValueError, without showing the value */
+export function readDecision(kv: KeyValue): {
+  readonly result: ConfirmationResult;
+  readonly nonce: string | undefined;
+} {
+  const { decision, by, reason, nonce } = read(kv, decisionSchema);
+  const result = Object.freeze({ decision, ...(by !== undefined && { by }), ...(reason !== undefined && { reason }) });
+  return { result, nonce };
+}
+
+function read<T>({ key, text }: KeyValue, schema: z.ZodType<T>): T {
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (cause) {
+    const field = cause instanceof z.ZodError ? cause.issues[0]?.path.map(String).join(".") : "";
+    throw new InvalidValueError(`${key} is not as a confirmation writes it${field ? `: look at ${field}` : ""}`);
+  }
+}

@@ -1,0 +1,102 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { EtcdClient } from "../../../src/index.ts";
+import { FaultProxy } from "../../../testing/index.ts";
+import { Recorder } from "../../support/recorder.ts";
+import { RegistryLab } from "../../support/registry-lab.ts";
+import { until } from "../../support/until.ts";
+import { cancellationEvents, cancellationOf } from "./lab.ts";
+
+let lab: RegistryLab;
+
+beforeAll(async () => {
+  lab = await RegistryLab.start();
+});
+afterEach(() => lab.clear());
+afterAll(() => lab?.[Symbol.asyncDispose]());
+
+/** A follower behind a link that can be broken, and one beside it. */
+async function behindLink() {
+  const prefix = lab.newPrefix();
+  const proxy = await FaultProxy.start(lab.endpoint);
+  lab.also(() => proxy.close());
+  const runner = cancellationOf(lab, prefix, { client: lab.client({ endpoints: proxy.endpoint }) });
+  const signals = ["a", "b", "c"].map((id) => runner.signal(id));
+  await runner.ready;
+  const recorder = new Recorder(runner, cancellationEvents);
+  return { prefix, proxy, runner, signals, recorder, beside: cancellationOf(lab, prefix) };
+}
+
+test("cancelled while the link is cut: the signal aborts when it is back", async () => {
+  const { proxy, runner, signals, beside, recorder } = await behindLink();
+  await proxy.down();
+  await until(() => runner.status === "stale");
+  await beside.cancel("b", "meanwhile");
+  await proxy.up();
+  await until(() => signals[1]?.aborted, { timeoutMs: 20_000 });
+  expect(signals.map(({ aborted }) => aborted)).toEqual([false, true, false]);
+  expect(recorder.of("cancelled")).toEqual(["b"]);
+});
+
+test("cancelled and compacted away while the link is cut: the signal aborts all the same", async () => {
+  const { prefix, proxy, runner, signals, beside } = await behindLink();
+  await proxy.down();
+  await until(() => runner.status === "stale");
+  await beside.cancel("b", "meanwhile");
+  const { revision } = await lab.etcd.put(`${prefix}other`, "");
+  await lab.cluster.compact(revision);
+  await proxy.up();
+  await until(() => signals[1]?.aborted, { timeoutMs: 20_000 });
+  expect(signals.map(({ aborted }) => aborted)).toEqual([false, true, false]);
+});
+
+test("a cancel whose answer is lost is known again: true, and only one was written", async () => {
+  const { prefix, proxy, runner } = await behindLink();
+  // So that a lease and a connection are there.
+  await runner.cancel("a");
+  // The request goes through, its answer does not.
+  proxy.blackHole("toClient");
+  const cancelled = runner.cancel("b", "once", { timeoutMs: 20_000 });
+  await until(() => lab.etcd.get(`${prefix}b`), { timeoutMs: 20_000 });
+  proxy.cut();
+  await proxy.heal();
+  expect(await cancelled).toBe(true);
+  expect((await lab.etcd.get(`${prefix}b`))?.version).toBe(1);
+});
+
+test("with etcd away a cancel fails within its time and is not taken for done", async () => {
+  const { proxy, runner, signals } = await behindLink();
+  await proxy.down();
+  const began = performance.now();
+  await expect(runner.cancel("a", "", { timeoutMs: 500 })).rejects.toMatchObject({ code: "ETCD_TIMEOUT" });
+  expect(performance.now() - began).toBeLessThan(1_500);
+  expect(signals[0]?.aborted).toBe(false);
+});
+
+test("etcd is restarted in between", async () => {
+  const prefix = lab.newPrefix();
+  const runner = cancellationOf(lab, prefix, { client: lab.client() });
+  const signal = runner.signal("run-1");
+  await runner.ready;
+  await lab.cluster.kill();
+  await until(() => runner.status === "stale");
+  await lab.cluster.restart();
+  await cancellationOf(lab, prefix, { client: lab.client() }).cancel("run-1");
+  await until(() => signal.aborted, { timeoutMs: 20_000 });
+});
+
+test("etcd is wiped: what aborted stays aborted, and what is cancelled after it aborts", async () => {
+  const prefix = lab.newPrefix();
+  const runner = cancellationOf(lab, prefix, { client: lab.client() });
+  const [before, after] = ["before", "after"].map((id) => runner.signal(id));
+  await runner.ready;
+  await runner.cancel("before", "x");
+  await lab.cluster.wipe();
+  await using beside = new EtcdClient({ endpoints: lab.cluster.endpoints });
+  const canceller = cancellationOf(lab, prefix, { client: beside });
+  expect(await canceller.cancel("after", "y", { timeoutMs: 10_000 })).toBe(true);
+  await until(() => after?.aborted, { timeoutMs: 20_000 });
+  expect(before?.aborted).toBe(true);
+  expect(runner.signal("before")).toBe(before);
+  // On a lease that the wiped etcd no longer has.
+  expect(await runner.cancel("later", "z", { timeoutMs: 10_000 })).toBe(true);
+});
