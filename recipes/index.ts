@@ -71,6 +71,7 @@ export {
   rangeOp,
   type StatusOptions,
   setDefaultClient,
+  type TimeToLiveOptions,
   type TxnAnswer,
   type TxnOp,
   type TxnOptions,
@@ -93,7 +94,66 @@ export {
   RandomChoice,
   RoundRobin,
 } from "./balancer/index.ts";
-export { type CommonEvents, ListenerFailedError, type RecipeClientOptions } from "./common/index.ts";
+export {
+  CacheExpirer,
+  type CacheExpirerEvents,
+  type CacheExpirerOptions,
+  type CacheExpirerStatus,
+  type ExpireReason,
+} from "./cache-expirer/index.ts";
+export {
+  Cancellation,
+  type CancellationEvents,
+  type CancellationOptions,
+  type CancellationStatus,
+  CancelledError,
+} from "./cancellation/index.ts";
+export { FencedOutError } from "./candidacy/index.ts";
+export {
+  ClusterMonitor,
+  type ClusterMonitorEvents,
+  type ClusterMonitorOptions,
+  type ClusterMonitorStatus,
+  type ClusterNode,
+  type Membership,
+} from "./cluster-monitor/index.ts";
+export { type CommonEvents, ListenerFailedError, MassRemovalError, type RecipeClientOptions } from "./common/index.ts";
+export {
+  AlreadyDecidedError,
+  Confirmation,
+  type ConfirmationEvents,
+  type ConfirmationOptions,
+  type ConfirmationRequestOptions,
+  type ConfirmationResult,
+  type ConfirmationStatus,
+  NotRequestedError,
+  type PendingConfirmation,
+} from "./confirmation/index.ts";
+export {
+  LeaderElection,
+  type LeaderElectionEvents,
+  type LeaderElectionOptions,
+  type LeaderInfo,
+  type LeadOptions,
+  type ObserveOptions,
+  type Term,
+} from "./leader-election/index.ts";
+export { type AcquireOptions, type Lock, Mutex, type MutexOptions, type TryAcquireOptions } from "./mutex/index.ts";
+export {
+  type DeadLetter,
+  type DequeueOptions,
+  type Enqueued,
+  type EnqueueManyOptions,
+  type EnqueueOptions,
+  type Job,
+  JobLostError,
+  Queue,
+  type QueueCallOptions,
+  type QueueEvents,
+  type QueueOptions,
+  type ReleaseOptions,
+  type SettleOptions,
+} from "./queue/index.ts";
 export { InvalidValueError, type RegistrationFormat } from "./registration-format/index.ts";
 export {
   type CloseOptions,
@@ -105,6 +165,16 @@ export {
   type ServiceRegisterOptions,
   type ServiceUpdate,
 } from "./service-register/index.ts";
+export {
+  type OnDelete,
+  type OnPut,
+  Storage,
+  type StoragePutOptions,
+  type StorageTouchOptions,
+  type StorageWatch,
+  type StorageWatchOptions,
+  type StorageWatchStatus,
+} from "./storage/index.ts";
 export {
   type MetadataSchema,
   NoServersError,

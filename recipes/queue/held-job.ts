@@ -1,0 +1,159 @@
+import { ClientClosedError, type Lease } from "../../src/index.ts";
+import { abortable, type Clock, deadlineSignal, type Timer } from "../../src/internal/index.ts";
+import type { Job, ReleaseOptions, SettleOptions } from "./job.ts";
+import type { JobClaim } from "./job-claim.ts";
+import { JobLostError } from "./job-lost-error.ts";
+import { resolveRelease, resolveSettle } from "./options.ts";
+
+export type Ending = { readonly type: "ack" } | { readonly type: "release"; readonly delayMs: number };
+
+export interface HeldJobParts {
+  readonly claim: JobClaim;
+  readonly lease: Lease;
+  /** How long it may be held; undefined: as long as the lease lives. */
+  readonly visibilityMs: number | undefined;
+  readonly clock: Clock;
+  /** Ends the claim in etcd. @returns false when it was not ours any more */
+  settle(ending: Ending): Promise<boolean>;
+  /** Told once, when it is no longer held. */
+  onOver(job: HeldJob): void;
+  /** Told when a job whose time is over could not be given back. */
+  onWarning(error: unknown): void;
+}
+
+/**
+ * ```
+ *   held ──ack(), release()──▶ settling ──etcd agrees──▶ settled
+ *    │                            └──not ours any more──▶ lost
+ *    └──lease lost, time over, claim gone, closed──▶ lost
+ * ```
+ */
+export class HeldJob implements Job {
+  readonly id: string;
+  readonly value: string;
+  readonly attempt: number;
+  readonly signal: AbortSignal;
+  readonly lease: Lease;
+  readonly revision: number;
+  readonly #parts: HeldJobParts;
+  readonly #controller = new AbortController();
+  readonly #endsAtMs: number;
+  #timer: Timer | undefined;
+  #settling: { readonly type: Ending["type"]; readonly done: Promise<void> } | undefined;
+  #over = false;
+
+  constructor(parts: HeldJobParts) {
+    const { claim, lease, visibilityMs, clock } = parts;
+    this.id = claim.id;
+    this.value = claim.content.value;
+    this.attempt = claim.content.attempt;
+    this.lease = lease;
+    this.revision = claim.revision;
+    this.#parts = parts;
+    this.signal = deadlineSignal(this.#controller, () => this.#lostNow());
+    this.#endsAtMs = clock.monotonicMs() + (visibilityMs ?? Number.POSITIVE_INFINITY);
+    if (visibilityMs !== undefined) this.#look();
+  }
+
+  /** Resolves when what was begun in etcd has ended; never rejects. */
+  get settled(): Promise<void> {
+    return this.#settling ? this.#settling.done.catch(() => {}) : Promise.resolve();
+  }
+
+  get isSettling(): boolean {
+    return this.#settling !== undefined;
+  }
+
+  ack(options?: SettleOptions): Promise<void> {
+    return this.#settle({ type: "ack" }, () => resolveSettle("Job.ack", options));
+  }
+
+  release(options?: ReleaseOptions): Promise<void> {
+    return this.#settle({ type: "release", delayMs: 0 }, () => resolveRelease(options));
+  }
+
+  /** It is not ours any more. */
+  lose(error: JobLostError): void {
+    if (this.#over) return;
+    this.#end();
+    this.#controller.abort(error);
+  }
+
+  async #settle(
+    ending: Ending,
+    resolve: () => { signal?: AbortSignal | undefined; delayMs?: number | undefined },
+  ): Promise<void> {
+    const { signal, delayMs = 0 } = resolve();
+    signal?.throwIfAborted();
+    if (this.#settling?.type !== ending.type) {
+      // Also when it was settled in the other way.
+      this.signal.throwIfAborted();
+      if (this.#settling) throw this.#lostError("it was acknowledged already");
+      const done = this.#finish(ending.type === "ack" ? ending : { ...ending, delayMs });
+      done.catch(() => {});
+      this.#settling = { type: ending.type, done };
+    }
+    await abortable(this.#settling.done, signal);
+  }
+
+  async #finish(ending: Ending): Promise<void> {
+    this.#timer?.cancel();
+    let ours: boolean;
+    try {
+      ours = await this.#parts.settle(ending);
+    } catch (cause) {
+      if (!this.signal.aborted && !(cause instanceof ClientClosedError)) {
+        // Refused: it is still ours, and may be tried again.
+        this.#settling = undefined;
+        this.#look();
+        throw cause;
+      }
+      const outcomeUnknown = (cause as { outcomeUnknown?: boolean }).outcomeUnknown === true;
+      const error = this.#lostError("it was lost before etcd answered", { cause, outcomeUnknown });
+      this.lose(error);
+      throw error;
+    }
+    if (!ours) {
+      const error = this.#lostError("its claim is gone, and somebody else may have it");
+      this.lose(error);
+      throw error;
+    }
+    if (ending.type === "release") this.lose(this.#lostError("it was released"));
+    else this.#end();
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#timer?.cancel();
+    this.#parts.onOver(this);
+  }
+
+  /** A timer may be late, or early by a little. */
+  #look(): void {
+    if (this.#over || this.#settling || this.#endsAtMs === Number.POSITIVE_INFINITY) return;
+    const { clock } = this.#parts;
+    const leftMs = this.#endsAtMs - clock.monotonicMs();
+    if (leftMs <= 0) this.#timeIsOver();
+    else this.#timer = clock.timer(leftMs, () => this.#look());
+  }
+
+  #timeIsOver(): void {
+    this.lose(this.#lostError("its time is over"));
+    this.#parts.settle({ type: "release", delayMs: 0 }).catch((error) => this.#parts.onWarning(error));
+  }
+
+  /** The clock decides, not the timers. */
+  #lostNow(): Error | undefined {
+    if (this.#over) return undefined;
+    if (this.lease.signal.aborted) {
+      return this.#lostError("its lease is lost", { cause: this.lease.signal.reason });
+    }
+    // What is being settled is held until etcd has answered.
+    if (!this.#settling && this.#parts.clock.monotonicMs() >= this.#endsAtMs) this.#timeIsOver();
+    return undefined;
+  }
+
+  #lostError(why: string, details?: { cause?: unknown; outcomeUnknown?: boolean }): JobLostError {
+    return new JobLostError(`job ${this.id} is not this worker's any more: ${why}`, details);
+  }
+}

@@ -1,0 +1,171 @@
+import {
+  compareCreateRevision,
+  compareModRevision,
+  deleteOp,
+  getOp,
+  type KeyValue,
+  keyMissing,
+  type Lease,
+  type LeaseId,
+  type Op,
+  type OpResult,
+  putOp,
+  txnOp,
+} from "../../src/index.ts";
+import { type JobContent, type LetterContent, writeJob, writeLetter } from "./job-content.ts";
+import { type PersistentTxnOptions, persistentTxn } from "./persistent-txn.ts";
+import type { QueueKeys } from "./queue-keys.ts";
+import type { QueuedJob } from "./queued-job.ts";
+
+/** What proves that a job is a worker's: the claim with this createRevision. */
+export interface JobClaim {
+  readonly id: string;
+  /** The claim's createRevision, and the job's modRevision: both were put by one txn. */
+  readonly revision: number;
+  /** The job's: one with the same id that came later is another job. */
+  readonly jobCreateRevision: number;
+  /** As it stands under the job's key now. */
+  readonly content: JobContent;
+}
+
+/**
+ * Claims a job as it is known: the claim on the worker's lease, and the attempt in the job's own key, which outlives the
+ * worker. Every claim changes the job's modRevision, so a late one finds it changed and does nothing.
+ *
+ * @param leavePlace takes the worker out of those who wait, in the same step
+ * @returns the claim, or undefined when the job is not as it was known
+ */
+export async function claimJob(
+  keys: QueueKeys,
+  job: QueuedJob,
+  lease: Lease,
+  leavePlace: boolean,
+  options: PersistentTxnOptions,
+): Promise<JobClaim | undefined> {
+  const { id, kv } = job;
+  const content = { ...job.content, attempt: job.content.attempt + 1, notBefore: undefined };
+  const success: Op[] = [putOp(keys.claim(id), "", { lease }), putOp(keys.job(id), writeJob(content))];
+  if (leavePlace) success.push(deleteOp(keys.waiting(lease.id)));
+  const { succeeded, revision, responses } = await persistentTxn(
+    {
+      compare: [compareModRevision(keys.job(id), "equal", kv.modRevision), keyMissing(keys.claim(id))],
+      success,
+      failure: [getOp(keys.claim(id)), getOp(keys.job(id))],
+    },
+    options,
+  );
+  const claim = { id, jobCreateRevision: kv.createRevision, content };
+  if (succeeded) return { ...claim, revision };
+  const [held, now] = responses.map(onlyKey);
+  // An attempt whose answer was lost did it.
+  const isOurs = held?.lease === lease.id && held.createRevision === now?.modRevision;
+  return isOurs ? { ...claim, revision: held.createRevision } : undefined;
+}
+
+/**
+ * Makes a dead letter of a job as it is known, if nobody has claimed it.
+ *
+ * @returns whether this call did it
+ */
+export async function buryJob(
+  keys: QueueKeys,
+  { id, kv }: QueuedJob,
+  letter: LetterContent,
+  options: PersistentTxnOptions,
+): Promise<boolean> {
+  const { succeeded } = await persistentTxn(
+    {
+      compare: [compareModRevision(keys.job(id), "equal", kv.modRevision), keyMissing(keys.claim(id))],
+      success: [deleteOp(keys.job(id)), putOp(keys.letter(id), writeLetter(letter))],
+    },
+    options,
+  );
+  return succeeded;
+}
+
+/** How a claimed job ends. */
+export type Settling =
+  | { readonly type: "ack" }
+  | { readonly type: "release"; readonly content: JobContent }
+  | { readonly type: "bury"; readonly letter: LetterContent };
+
+/**
+ * Ends a claim in the given way, if it is still the same one.
+ *
+ * @returns the revision at which it was done, at the latest; undefined when the claim is not ours any more
+ */
+export async function settleClaim(
+  keys: QueueKeys,
+  { id, revision, jobCreateRevision }: JobClaim,
+  settling: Settling,
+  options: PersistentTxnOptions,
+): Promise<number | undefined> {
+  const {
+    succeeded,
+    revision: now,
+    responses,
+    unsure,
+  } = await persistentTxn(
+    {
+      compare: [compareCreateRevision(keys.claim(id), "equal", revision)],
+      success: [...changesOf(keys, id, settling), deleteOp(keys.claim(id))],
+      failure: [getOp(keys.claim(id)), getOp(keys.job(id))],
+    },
+    options,
+  );
+  if (succeeded) return now;
+  if (!unsure) return undefined;
+  // An earlier attempt may have done it.
+  const [claim, job] = responses.map(onlyKey);
+  const done =
+    settling.type === "release" ? claim?.createRevision !== revision : job?.createRevision !== jobCreateRevision;
+  return done ? now : undefined;
+}
+
+/** Gives back a job that was claimed and never handed out: that was no attempt. */
+export async function undoClaim(
+  keys: QueueKeys,
+  id: string,
+  revision: number,
+  content: JobContent | undefined,
+  options: PersistentTxnOptions,
+): Promise<void> {
+  const undone = content && writeJob({ ...content, attempt: Math.max(0, content.attempt - 1) });
+  const restore = txnOp({
+    compare: [compareModRevision(keys.job(id), "equal", revision)],
+    success: undone === undefined ? [] : [putOp(keys.job(id), undone)],
+  });
+  await persistentTxn(
+    {
+      compare: [compareCreateRevision(keys.claim(id), "equal", revision)],
+      success: [restore, deleteOp(keys.claim(id))],
+    },
+    options,
+  );
+}
+
+/** The place among those who wait; it dies with the lease. */
+export async function takePlace(keys: QueueKeys, lease: Lease, options: PersistentTxnOptions): Promise<number> {
+  return (await persistentTxn({ success: [putOp(keys.waiting(lease.id), "", { lease })] }, options)).revision;
+}
+
+export async function leavePlace(keys: QueueKeys, lease: LeaseId, options: PersistentTxnOptions): Promise<number> {
+  return (await persistentTxn({ success: [deleteOp(keys.waiting(lease))] }, options)).revision;
+}
+
+function changesOf(keys: QueueKeys, id: string, settling: Settling): Op[] {
+  switch (settling.type) {
+    case "ack":
+      return [deleteOp(keys.job(id))];
+    case "release":
+      return settling.content.notBefore === undefined ? [] : [putOp(keys.job(id), writeJob(settling.content))];
+    case "bury":
+      return [deleteOp(keys.job(id)), putOp(keys.letter(id), writeLetter(settling.letter))];
+    default:
+      return settling satisfies never;
+  }
+}
+
+function onlyKey(result: OpResult): KeyValue | undefined {
+  return result.type === "range" ? result.kvs[0] : undefined;
+}

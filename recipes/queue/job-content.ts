@@ -1,0 +1,64 @@
+import { z } from "zod";
+import type { KeyValue } from "../../src/index.ts";
+import { asError } from "../common/index.ts";
+import { InvalidValueError } from "../registration-format/index.ts";
+
+/** What stands under a job's key, as JSON. */
+export interface JobContent {
+  readonly value: string;
+  /** How often it was handed to a worker. */
+  readonly attempt: number;
+  /** Not before this time, in milliseconds since the epoch, by the clock of whoever wrote it. */
+  readonly notBefore?: number | undefined;
+  /** Of a job with an id of the caller's choosing: tells the call that put it there from any other. */
+  readonly token?: string | undefined;
+}
+
+/** What stands under a dead letter's key, as JSON. */
+export interface LetterContent {
+  readonly value: string;
+  readonly attempts: number;
+  readonly diedAtMs: number;
+}
+
+const count = z.int().min(0);
+
+const jobSchema: z.ZodType<JobContent> = z.object({
+  value: z.string(),
+  attempt: count,
+  notBefore: z.number().optional(),
+  token: z.string().optional(),
+});
+
+const letterSchema: z.ZodType<LetterContent> = z.object({ value: z.string(), attempts: count, diedAtMs: z.number() });
+
+/** @throws InvalidValueError for what is no job */
+export function readJob(kv: KeyValue): JobContent {
+  return read(kv, jobSchema, "a job");
+}
+
+/** @throws InvalidValueError for what is no dead letter */
+export function readLetter(kv: KeyValue): LetterContent {
+  return read(kv, letterSchema, "a dead letter");
+}
+
+export function writeJob(content: JobContent): string {
+  return JSON.stringify(content);
+}
+
+export function writeLetter(content: LetterContent): string {
+  return JSON.stringify(content);
+}
+
+function read<Content>(kv: KeyValue, schema: z.ZodType<Content>, what: string): Content {
+  let json: unknown;
+  try {
+    json = JSON.parse(kv.text);
+  } catch (cause) {
+    throw new InvalidValueError(`${kv.key} is not ${what}: ${asError(cause).message}`, { cause });
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new InvalidValueError(`${kv.key} is not ${what}: ${issue?.path.join(".")} ${issue?.message}`);
+}

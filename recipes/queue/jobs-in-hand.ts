@@ -1,0 +1,106 @@
+import { type EtcdClient, type KeyValue, type Lease, LeaseNotFoundError } from "../../src/index.ts";
+import { type Clock, within } from "../../src/internal/index.ts";
+import { type DeadLetter, toLetter } from "./dead-letters.ts";
+import { type Ending, HeldJob } from "./held-job.ts";
+import { type JobClaim, settleClaim } from "./job-claim.ts";
+import { JobLostError } from "./job-lost-error.ts";
+import type { PersistentTxnOptions } from "./persistent-txn.ts";
+import type { QueueKeys } from "./queue-keys.ts";
+
+export interface JobsInHandParts {
+  readonly keys: QueueKeys;
+  readonly clock: Clock;
+  readonly maxAttempts: number;
+  /** For acks: many at a time may go together. */
+  readonly batch: Pick<EtcdClient, "txn">;
+  /** How what is written on a lease is repeated. */
+  writes(lease: Lease): PersistentTxnOptions;
+  onReleased(revision: number): void;
+  onDead(letter: DeadLetter): void;
+  onError(error: unknown, lease: Lease): void;
+}
+
+/** The jobs that a worker holds, and how they end. */
+export class JobsInHand {
+  readonly #parts: JobsInHandParts;
+  readonly #held = new Map<string, HeldJob>();
+  readonly #settling = new Set<Promise<void>>();
+
+  constructor(parts: JobsInHandParts) {
+    this.#parts = parts;
+  }
+
+  has(id: string): boolean {
+    return this.#held.has(id);
+  }
+
+  hold(claim: JobClaim, lease: Lease, visibilityMs: number | undefined): HeldJob {
+    const held: HeldJob = new HeldJob({
+      claim,
+      lease,
+      visibilityMs,
+      clock: this.#parts.clock,
+      settle: (ending) => this.#settle(claim, lease, ending),
+      onOver: () => {
+        if (this.#held.get(claim.id) === held) this.#held.delete(claim.id);
+      },
+      onWarning: (error) => this.#parts.onError(error, lease),
+    });
+    this.#held.set(claim.id, held);
+    return held;
+  }
+
+  lose(which: (job: HeldJob) => boolean, why: string, cause?: unknown): void {
+    for (const job of [...this.#held.values()].filter(which)) {
+      job.lose(new JobLostError(`job ${job.id} is not this worker's any more: ${why}`, { cause }));
+    }
+  }
+
+  /** The mirror tells that a claim is gone; of one that is being settled its own answer tells more. */
+  claimGone(id: string, claim: KeyValue): void {
+    this.lose(
+      (job) => job.id === id && job.revision === claim.createRevision && !job.isSettling,
+      "its claim was deleted",
+    );
+  }
+
+  /** Waits for what is on its way to etcd, for `limitMs` at most. */
+  async settled(limitMs: number): Promise<void> {
+    if (this.#settling.size === 0) return;
+    await within(this.#parts.clock, Promise.all(this.#settling), limitMs, () => undefined).catch(() => {});
+  }
+
+  async #settle(claim: JobClaim, lease: Lease, ending: Ending): Promise<boolean> {
+    const settling = this.#end(claim, ending, { ...this.#parts.writes(lease), signal: undefined });
+    const done = settling.then(
+      () => {},
+      () => {},
+    );
+    this.#settling.add(done);
+    try {
+      return (await settling) !== undefined;
+    } catch (error) {
+      // Told by a claim in the same batch.
+      if (error instanceof LeaseNotFoundError) lease.abandon(error);
+      throw error;
+    } finally {
+      this.#settling.delete(done);
+    }
+  }
+
+  async #end(claim: JobClaim, ending: Ending, options: PersistentTxnOptions): Promise<number | undefined> {
+    const { keys, maxAttempts, clock, batch } = this.#parts;
+    const { id, content } = claim;
+    if (ending.type === "ack") return settleClaim(keys, claim, ending, { ...options, etcd: batch });
+    if (content.attempt >= maxAttempts) {
+      const letter = { value: content.value, attempts: content.attempt, diedAtMs: clock.wallMs() };
+      const buried = await settleClaim(keys, claim, { type: "bury", letter }, options);
+      if (buried !== undefined) this.#parts.onDead(toLetter(id, letter));
+      return buried;
+    }
+    const notBefore = ending.delayMs > 0 ? clock.wallMs() + ending.delayMs : undefined;
+    const released = await settleClaim(keys, claim, { type: "release", content: { ...content, notBefore } }, options);
+    if (released !== undefined) this.#parts.onReleased(released);
+    return released;
+  }
+}

@@ -1,0 +1,168 @@
+import { z } from "zod";
+import { type EtcdClient, type EtcdClientOptions, InvalidOptionError } from "../../src/index.ts";
+import { parseOptions } from "../../src/internal/index.ts";
+import {
+  checkId,
+  checkName,
+  checkTtlSeconds,
+  clientProblem,
+  looksLikeClient,
+  type RecipeClientOptions,
+} from "../common/index.ts";
+
+/** Options of a Queue. All may be left out. */
+export interface QueueOptions extends RecipeClientOptions {
+  /** How long the jobs of a dead worker stay away from the others, in whole seconds, at least 1. @default 10 */
+  ttlSeconds?: number | undefined;
+  /**
+   * How often a job is handed to a worker before it becomes a dead letter; at least 1. All workers of a queue should say the
+   * same.
+   *
+   * @default 5
+   */
+  maxAttempts?: number | undefined;
+  /**
+   * How long a worker may hold a job, in seconds, at least 0.1; then it goes back. @default as long as the worker lives
+   */
+  visibilitySeconds?: number | undefined;
+}
+
+export interface QueueCallOptions {
+  /** Ends the call: it rejects with `signal.reason`. What was sent is not taken back. */
+  signal?: AbortSignal | undefined;
+  /** How long it is tried again while etcd is out of reach, in milliseconds. @default 10000 */
+  timeoutMs?: number | undefined;
+}
+
+export interface EnqueueOptions extends QueueCallOptions {
+  /** How long the job stays away from workers, in milliseconds, by the clock of this process and theirs. @default 0 */
+  delayMs?: number | undefined;
+  /**
+   * Names the job: as long as it, or its dead letter, is in the queue, another one with this id is not added. Without a
+   * slash at its beginning. @default a new one
+   */
+  id?: string | undefined;
+}
+
+export type EnqueueManyOptions = Omit<EnqueueOptions, "id">;
+
+export interface DequeueOptions {
+  /** Ends the wait: it rejects with `signal.reason`, and nothing is left behind. */
+  signal?: AbortSignal | undefined;
+  /** How long this job may be held, in seconds, at least 0.1. @default the queue's */
+  visibilitySeconds?: number | undefined;
+}
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+const LARGEST_MS = Number.MAX_SAFE_INTEGER;
+
+const signal = z.instanceof(AbortSignal, { error: "must be an AbortSignal" }).optional();
+const timeoutMs = z
+  .number("must be a number of milliseconds")
+  .gt(0, "must be above 0")
+  .max(LARGEST_MS, "must be finite")
+  .default(DEFAULT_TIMEOUT_MS);
+const delayMs = z
+  .number("must be a number of milliseconds")
+  .min(0, "must be at least 0")
+  .max(100 * 365 * 86_400_000, "must be at most a hundred years")
+  .default(0);
+const visibilitySeconds = z
+  .number("must be a number of seconds")
+  .min(0.1, "must be at least 0.1")
+  .max(2_000_000, "must be at most 2000000")
+  .optional();
+
+const problem = "must be an object";
+const queueSchema = z.strictObject(
+  {
+    client: z.custom<EtcdClient | EtcdClientOptions>(looksLikeClient, clientProblem).optional(),
+    ttlSeconds: z.unknown().default(10),
+    maxAttempts: z.int("must be a whole number").min(1, "must be at least 1").default(5),
+    visibilitySeconds,
+  },
+  problem,
+);
+const callSchema = z.strictObject({ signal, timeoutMs }, problem);
+const enqueueSchema = z.strictObject({ signal, timeoutMs, delayMs, id: z.unknown().optional() }, problem);
+const enqueueManySchema = z.strictObject({ signal, timeoutMs, delayMs }, problem);
+const dequeueSchema = z.strictObject({ signal, visibilitySeconds }, problem);
+const settleSchema = z.strictObject({ signal }, problem);
+const releaseSchema = z.strictObject({ signal, delayMs }, problem);
+
+export interface ResolvedQueue {
+  readonly client: RecipeClientOptions["client"];
+  readonly ttlSeconds: number;
+  readonly maxAttempts: number;
+  readonly visibilitySeconds: number | undefined;
+}
+
+export interface ResolvedCall {
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs: number;
+}
+
+export interface ResolvedEnqueue extends ResolvedCall {
+  readonly delayMs: number;
+  readonly id: string | undefined;
+}
+
+/** @throws InvalidOptionError that names the argument or option */
+export function resolveQueue(name: unknown, options: unknown): ResolvedQueue {
+  const what = "Queue";
+  checkName(what, name);
+  const { client, ttlSeconds, maxAttempts, visibilitySeconds } = parseOptions(what, queueSchema, options ?? {});
+  checkTtlSeconds(what, ttlSeconds);
+  return { client, ttlSeconds, maxAttempts, visibilitySeconds };
+}
+
+/** @throws InvalidOptionError */
+export function resolveEnqueue(value: unknown, options: unknown): ResolvedEnqueue {
+  const what = "Queue.enqueue";
+  checkJobValue(what, value);
+  const { id, ...resolved } = parseOptions(what, enqueueSchema, options ?? {});
+  if (id !== undefined) checkJobId(what, id);
+  return { ...resolved, id: id as string | undefined };
+}
+
+/** @throws InvalidOptionError */
+export function resolveEnqueueMany(values: unknown, options: unknown): Omit<ResolvedEnqueue, "id"> {
+  const what = "Queue.enqueueMany";
+  if (!Array.isArray(values)) throw new InvalidOptionError(what, "values", "must be an array of strings");
+  for (const value of values) checkJobValue(what, value, "values");
+  return parseOptions(what, enqueueManySchema, options ?? {});
+}
+
+/** @throws InvalidOptionError */
+export function resolveCall(what: string, options: unknown): ResolvedCall {
+  return parseOptions(what, callSchema, options ?? {});
+}
+
+/** @throws InvalidOptionError */
+export function resolveDequeue(options: unknown): DequeueOptions {
+  return parseOptions("Queue.dequeue", dequeueSchema, options ?? {});
+}
+
+/** @throws InvalidOptionError */
+export function resolveSettle(what: string, options: unknown): { signal?: AbortSignal | undefined } {
+  return parseOptions(what, settleSchema, options ?? {});
+}
+
+/** @throws InvalidOptionError */
+export function resolveRelease(options: unknown): { signal?: AbortSignal | undefined; delayMs: number } {
+  return parseOptions("Job.release", releaseSchema, options ?? {});
+}
+
+/** @throws InvalidOptionError unless it can stand in a key and be read back */
+export function checkJobId(what: string, id: unknown): asserts id is string {
+  checkId(what, id);
+  if (Buffer.from(id).toString() !== id || id.includes("\ufffd")) {
+    throw new InvalidOptionError(what, "id", "must be well-formed Unicode: it becomes part of a key");
+  }
+}
+
+function checkJobValue(what: string, value: unknown, option = "value"): asserts value is string {
+  if (typeof value === "string") return;
+  const but = option === "value" ? "must be a string" : "must be strings";
+  throw new InvalidOptionError(what, option, `${but}, not ${value === null ? "null" : typeof value}`);
+}

@@ -1,0 +1,61 @@
+import {
+  type EtcdClient,
+  EtcdError,
+  EtcdTimeoutError,
+  LeaseNotFoundError,
+  type TxnAnswer,
+  type TxnOptions,
+} from "../../src/index.ts";
+import { Backoff, type Runtime } from "../../src/internal/index.ts";
+import { isMendable } from "../common/index.ts";
+
+/** An attempt takes no longer, so that another one can follow in time. */
+const ATTEMPT_MS = 2_000;
+
+export interface PersistentTxnOptions {
+  readonly etcd: Pick<EtcdClient, "txn">;
+  readonly runtime: Runtime;
+  /** How long it may go on; asked before each attempt. */
+  readonly leftMs: () => number;
+  readonly signal?: AbortSignal | undefined;
+  /** Told of each failure that is mended by trying again. */
+  readonly onRetry?: ((error: Error) => void) | undefined;
+}
+
+export interface PersistentAnswer extends TxnAnswer {
+  /** An earlier attempt may have been executed: what is found now may be its work. */
+  readonly unsure: boolean;
+}
+
+/**
+ * Repeats a txn until etcd answers or there is no time left. The txn must be guarded so that executing it twice is
+ * harmless: when its compares fail and the answer is `unsure`, look whether an earlier attempt did it.
+ *
+ * @throws LeaseNotFoundError; what cannot be mended; EtcdTimeoutError at the end of the time, with `outcomeUnknown` if any
+ *   attempt may have been executed; `signal.reason`
+ */
+export async function persistentTxn(
+  request: TxnOptions,
+  { etcd, runtime, leftMs, signal, onRetry }: PersistentTxnOptions,
+): Promise<PersistentAnswer> {
+  let unsure = false;
+  let backoff: Backoff | undefined;
+  let cause: unknown;
+  for (;;) {
+    const timeoutMs = Math.min(ATTEMPT_MS, leftMs());
+    if (timeoutMs <= 0) {
+      throw new EtcdTimeoutError("etcd did not answer in time", { cause, outcomeUnknown: unsure, retryable: true });
+    }
+    try {
+      return { ...(await etcd.txn(request, { signal, timeoutMs })), unsure };
+    } catch (error) {
+      signal?.throwIfAborted();
+      unsure ||= error instanceof EtcdError && error.outcomeUnknown;
+      if (error instanceof LeaseNotFoundError || !isMendable(error)) throw error;
+      cause = error;
+      onRetry?.(error as EtcdError);
+    }
+    backoff ??= new Backoff(runtime, { initialMs: 50, maxMs: 1_000 });
+    await backoff.wait(signal);
+  }
+}

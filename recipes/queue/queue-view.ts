@@ -1,0 +1,181 @@
+import type { KeyValue, LeaseId, MirrorBatch } from "../../src/index.ts";
+import { asError } from "../common/index.ts";
+import { InvalidValueError } from "../registration-format/index.ts";
+import type { QueueKeys } from "./queue-keys.ts";
+import { byDue, byOrder, QueuedJob } from "./queued-job.ts";
+import { SortedQueue } from "./sorted-queue.ts";
+
+export interface QueueViewListener {
+  claimed(id: string, claim: KeyValue): void;
+  /** `claim` is as it was last. */
+  unclaimed(id: string, claim: KeyValue): void;
+  /** A place among those who wait is gone. */
+  left(place: KeyValue): void;
+  invalid(error: Error): void;
+}
+
+/** What a queue's mirror shows, in the shape in which a worker looks for its next job. */
+export class QueueView {
+  /** Whether there was a first list. */
+  listed = false;
+  readonly #keys: QueueKeys;
+  readonly #listener: QueueViewListener;
+  readonly #jobs = new Map<string, QueuedJob>();
+  readonly #claims = new Map<string, KeyValue>();
+  /** How many claims each worker has. */
+  readonly #workers = new Map<LeaseId, number>();
+  readonly #waiting = new Map<LeaseId, KeyValue>();
+  /** Unclaimed, and due as far as they were looked at. */
+  readonly #ready = new SortedQueue<QueuedJob>(byOrder);
+  readonly #delayed = new SortedQueue<QueuedJob>(byDue);
+  #order: readonly LeaseId[] | undefined;
+
+  constructor(keys: QueueKeys, listener: QueueViewListener) {
+    this.#keys = keys;
+    this.#listener = listener;
+  }
+
+  apply({ puts, deletes }: MirrorBatch, nowMs: number): void {
+    this.listed = true;
+    for (const kv of deletes) this.#deleted(kv, nowMs);
+    // A claim comes with its job in one revision: claims first, and no job looks free in between.
+    const jobs = puts.filter((kv) => !this.#putBeside(kv));
+    // So that a long list is only ever added to at its end.
+    if (jobs.length > 1) jobs.sort((a, b) => a.createRevision - b.createRevision);
+    for (const kv of jobs) this.#putJob(kv, nowMs);
+  }
+
+  /** The jobs that can be claimed now, in the order of the queue. */
+  *ready(wallMs: number): Generator<QueuedJob> {
+    for (const job of this.#ready) {
+      if (this.#isDue(job, wallMs)) yield job;
+    }
+  }
+
+  /** Puts the delayed jobs whose time has come among the ready ones. */
+  release(wallMs: number, nowMs: number): void {
+    for (const job of this.#delayed) {
+      if ((job.content.notBefore ?? 0) > wallMs) return;
+      this.#delayed.delete(job);
+      this.#addReady(job, nowMs);
+    }
+  }
+
+  /** Milliseconds until the next delayed job is due. */
+  dueInMs(wallMs: number): number | undefined {
+    const next = this.#delayed.first?.content.notBefore;
+    return next === undefined ? undefined : Math.max(0, next - wallMs);
+  }
+
+  job(id: string): QueuedJob | undefined {
+    return this.#jobs.get(id);
+  }
+
+  /** Who waits for a job, whoever came first first. */
+  get waiting(): readonly LeaseId[] {
+    this.#order ??= [...this.#waiting]
+      .sort(([, a], [, b]) => a.createRevision - b.createRevision)
+      .map(([lease]) => lease);
+    return this.#order;
+  }
+
+  /** How many workers there are, `own` included. */
+  workers(own: LeaseId): number {
+    let idle = this.#workers.has(own) || this.#waiting.has(own) ? 0 : 1;
+    for (const lease of this.#waiting.keys()) if (!this.#workers.has(lease)) idle++;
+    return this.#workers.size + idle;
+  }
+
+  claimsOf(lease: LeaseId): [id: string, claim: KeyValue][] {
+    return [...this.#claims].filter(([, claim]) => claim.lease === lease);
+  }
+
+  /** The delayed and the unreadable leave the ready ones when they are first looked at. */
+  #isDue(job: QueuedJob, wallMs: number): boolean {
+    try {
+      if ((job.content.notBefore ?? 0) <= wallMs) return true;
+      this.#ready.delete(job);
+      this.#delayed.add(job);
+    } catch (error) {
+      this.#ready.delete(job);
+      this.#listener.invalid(asError(error));
+    }
+    return false;
+  }
+
+  #deleted(kv: KeyValue, nowMs: number): void {
+    const read = this.#keys.read(kv.key);
+    if (read?.room === "jobs") this.#forgetJob(read.id);
+    else if (read?.room === "claims") {
+      this.#countClaim(this.#claims.get(read.id), -1);
+      this.#claims.delete(read.id);
+      const job = this.#jobs.get(read.id);
+      if (job) this.#addReady(job, nowMs);
+      this.#listener.unclaimed(read.id, kv);
+    } else if (read?.room === "waiting" && kv.lease) {
+      this.#waiting.delete(kv.lease);
+      this.#order = undefined;
+      this.#listener.left(kv);
+    }
+  }
+
+  /** @returns false for a job */
+  #putBeside(kv: KeyValue): boolean {
+    const read = this.#keys.read(kv.key);
+    if (read?.room === "jobs") return false;
+    if (!read) this.#listener.invalid(new InvalidValueError(`${kv.key} is no key of the queue ${this.#keys.name}`));
+    else if (read.room === "claims") this.#putClaim(read.id, kv);
+    // One that is not its owner's own would stand for a worker that never comes.
+    else if (read.room === "waiting" && kv.lease === read.id) {
+      this.#waiting.set(kv.lease, kv);
+      this.#order = undefined;
+    }
+    return true;
+  }
+
+  #putClaim(id: string, kv: KeyValue): void {
+    if (!kv.lease) {
+      this.#listener.invalid(
+        new InvalidValueError(`${kv.key} is on no lease: it holds its job until somebody deletes it`),
+      );
+    }
+    this.#countClaim(this.#claims.get(id), -1);
+    this.#claims.set(id, kv);
+    this.#countClaim(kv, 1);
+    const job = this.#jobs.get(id);
+    if (job) this.#unlist(job);
+    this.#listener.claimed(id, kv);
+  }
+
+  #countClaim(claim: KeyValue | undefined, by: 1 | -1): void {
+    if (!claim?.lease) return;
+    const count = (this.#workers.get(claim.lease) ?? 0) + by;
+    if (count > 0) this.#workers.set(claim.lease, count);
+    else this.#workers.delete(claim.lease);
+  }
+
+  #putJob(kv: KeyValue, nowMs: number): void {
+    const id = this.#keys.read(kv.key)?.id as string;
+    this.#forgetJob(id);
+    const job = new QueuedJob(id, kv);
+    this.#jobs.set(id, job);
+    if (!this.#claims.has(id)) this.#addReady(job, nowMs);
+  }
+
+  #addReady(job: QueuedJob, nowMs: number): void {
+    job.readySinceMs = nowMs;
+    this.#ready.add(job);
+  }
+
+  #forgetJob(id: string): void {
+    const job = this.#jobs.get(id);
+    if (!job) return;
+    this.#jobs.delete(id);
+    this.#unlist(job);
+  }
+
+  #unlist(job: QueuedJob): void {
+    this.#ready.delete(job);
+    this.#delayed.delete(job);
+  }
+}

@@ -1,0 +1,79 @@
+import type { KeyValue, Lease } from "../../src/index.ts";
+import { leavePlace, takePlace } from "./job-claim.ts";
+import type { PersistentTxnOptions } from "./persistent-txn.ts";
+import type { QueueKeys } from "./queue-keys.ts";
+
+/**
+ * The worker's place among those who wait for a job: a key that is there while it has nothing to do. One write at a time;
+ * what is wanted meanwhile is done after.
+ */
+export class WaitingPlace {
+  readonly #keys: QueueKeys;
+  readonly #options: (lease: Lease) => PersistentTxnOptions;
+  readonly #onError: (error: unknown, lease: Lease) => void;
+  #lease: Lease | undefined;
+  #wanted = false;
+  #working = false;
+  /** Revisions: whichever is newer tells whether the key is there. */
+  #taken = 0;
+  #left = 0;
+
+  constructor(
+    keys: QueueKeys,
+    options: (lease: Lease) => PersistentTxnOptions,
+    onError: (error: unknown, lease: Lease) => void,
+  ) {
+    this.#keys = keys;
+    this.#options = options;
+    this.#onError = onError;
+  }
+
+  /** Whether the key is there, or may be before long. */
+  get isTaken(): boolean {
+    return this.#working || this.#taken > this.#left;
+  }
+
+  take(lease: Lease): void {
+    if (this.#lease !== lease) {
+      this.#lease = lease;
+      this.#taken = 0;
+      this.#left = 0;
+    }
+    this.#wanted = true;
+    if (!this.#working) void this.#work(lease);
+  }
+
+  leave(): void {
+    this.#wanted = false;
+    if (this.#lease && !this.#working) void this.#work(this.#lease);
+  }
+
+  /** The key was deleted at this revision, by a txn of our own. */
+  leftAt(revision: number): void {
+    this.#wanted = false;
+    this.#left = Math.max(this.#left, revision);
+  }
+
+  /** The mirror tells that a place is gone. @returns whether it was this one, and nobody here did it */
+  vanished(place: KeyValue): boolean {
+    if (place.lease !== this.#lease?.id || place.modRevision !== this.#taken || this.#taken <= this.#left) return false;
+    this.#left = this.#taken;
+    return true;
+  }
+
+  async #work(lease: Lease): Promise<void> {
+    this.#working = true;
+    try {
+      while (this.#lease === lease && !lease.signal.aborted && this.#wanted !== this.#taken > this.#left) {
+        if (this.#wanted) this.#taken = await takePlace(this.#keys, lease, this.#options(lease));
+        else this.#left = Math.max(this.#left, await leavePlace(this.#keys, lease.id, this.#options(lease)));
+      }
+    } catch (error) {
+      this.#onError(error, lease);
+    } finally {
+      this.#working = false;
+      // A new lease came while the old one was written to.
+      if (this.#lease && this.#lease !== lease && this.#wanted) void this.#work(this.#lease);
+    }
+  }
+}

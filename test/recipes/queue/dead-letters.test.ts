@@ -1,0 +1,76 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { DeadLetter } from "../../../recipes/index.ts";
+import { until } from "../../support/until.ts";
+import { QueueLab, takeAll } from "./queue-lab.ts";
+
+let lab: QueueLab;
+
+beforeAll(async () => {
+  lab = await QueueLab.start();
+});
+afterEach(() => lab.clear());
+afterAll(() => lab?.[Symbol.asyncDispose]());
+
+test("a job that was handed out maxAttempts times becomes a dead letter, and no worker gets it any more", async () => {
+  const queue = lab.queue({ maxAttempts: 3 });
+  const dead: DeadLetter[] = [];
+  queue.on("dead", (letter) => dead.push(letter));
+  await queue.enqueue("poison", { id: "a" });
+  await queue.enqueue("good");
+  for (const attempt of [1, 2, 3]) {
+    const job = await queue.dequeue();
+    expect(job).toMatchObject({ id: "a", attempt });
+    await job.release();
+  }
+  const letters = await queue.deadLetters();
+  expect(letters).toMatchObject([{ id: "a", value: "poison", attempts: 3, diedAtMs: expect.any(Number) }]);
+  expect(dead).toEqual(letters);
+  expect((await takeAll(queue, 1))[0]?.value).toBe("good");
+  expect(await queue.size()).toBe(0);
+  expect(await lab.keys("claims")).toEqual([]);
+});
+
+test("a job whose last worker died becomes a dead letter by the next that looks", async () => {
+  const queue = lab.queue({ maxAttempts: 2 });
+  await lab.etcd.put(`${lab.name}/jobs/a`, JSON.stringify({ value: "v", attempt: 2 }));
+  await queue.enqueue("next");
+  expect((await takeAll(queue, 1))[0]?.value).toBe("next");
+  expect(await queue.deadLetters()).toMatchObject([{ id: "a", value: "v", attempts: 2 }]);
+});
+
+test("the time of the last attempt is over: it is a dead letter", async () => {
+  const queue = lab.queue({ maxAttempts: 1, visibilitySeconds: 0.2 });
+  await queue.enqueue("v", { id: "a" });
+  const job = await queue.dequeue();
+  await until(async () => (await queue.deadLetters()).length === 1);
+  expect(job.signal.aborted).toBe(true);
+  expect(await lab.keys("claims")).toEqual([]);
+});
+
+test("a dead letter can be put back, with all its attempts, and discarded", async () => {
+  const queue = lab.queue({ maxAttempts: 1 });
+  await queue.enqueue("v", { id: "a" });
+  await (await queue.dequeue()).release();
+  await queue.enqueue("other");
+  expect(await queue.putBack("b")).toBe(false);
+  expect(await queue.discard("b")).toBe(false);
+  expect(await queue.putBack("a")).toBe(true);
+  expect(await queue.putBack("a")).toBe(false);
+  expect(await queue.deadLetters()).toEqual([]);
+  expect((await takeAll(queue, 1))[0]?.value).toBe("other");
+  const again = await queue.dequeue();
+  expect(again).toMatchObject({ id: "a", value: "v", attempt: 1 });
+  await again.release();
+  expect(await queue.discard("a")).toBe(true);
+  expect(await queue.deadLetters()).toEqual([]);
+  expect(await lab.view()).toEqual({});
+});
+
+test("dead letters come the oldest first", async () => {
+  const queue = lab.queue({ maxAttempts: 1 });
+  for (const id of ["c", "a", "b"]) {
+    await queue.enqueue("v", { id });
+    await (await queue.dequeue()).release();
+  }
+  expect((await queue.deadLetters()).map(({ id }) => id)).toEqual(["c", "a", "b"]);
+});

@@ -1,0 +1,157 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { JobLostError, prefix } from "../../../recipes/index.ts";
+import { etcdErrorOf } from "../../support/outcome.ts";
+import { until } from "../../support/until.ts";
+import { QueueLab, takeAll } from "./queue-lab.ts";
+
+let lab: QueueLab;
+
+beforeAll(async () => {
+  lab = await QueueLab.start();
+});
+afterEach(() => lab.clear());
+afterAll(() => lab?.[Symbol.asyncDispose]());
+
+test("an acknowledged job is gone for good, and saying it again is harmless", async () => {
+  const queue = lab.queue();
+  await queue.enqueue("v");
+  const job = await queue.dequeue();
+  expect(job).toMatchObject({ value: "v", attempt: 1 });
+  await Promise.all([job.ack(), job.ack()]);
+  await job.ack();
+  expect(job.signal.aborted).toBe(false);
+  expect(await etcdErrorOf(job.release())).toMatchObject({ code: "ETCD_JOB_LOST" });
+  expect(await lab.view()).toEqual({});
+  expect(await queue.size()).toBe(0);
+});
+
+test("a released job is no longer this worker's, goes to where it stood, and counts its attempts", async () => {
+  const queue = lab.queue();
+  await queue.enqueueMany(["a", "b"]);
+  const job = await queue.dequeue();
+  await job.release();
+  expect(job.signal.reason).toBeInstanceOf(JobLostError);
+  expect(await etcdErrorOf(job.ack())).toMatchObject({ code: "ETCD_JOB_LOST" });
+  expect(await lab.keys("claims")).toEqual([]);
+  expect(await queue.dequeue()).toMatchObject({ id: job.id, value: "a", attempt: 2 });
+  expect(await queue.dequeue()).toMatchObject({ value: "b", attempt: 1 });
+});
+
+test("a job released with a delay stays away for so long", async () => {
+  const queue = lab.queue();
+  await queue.enqueueMany(["a", "b"]);
+  const job = await queue.dequeue();
+  const began = Date.now();
+  expect(await etcdErrorOf(job.release({ delayMs: -1 }))).toMatchObject({ option: "delayMs" });
+  await job.release({ delayMs: 1_500 });
+  expect((await takeAll(queue, 1))[0]?.value).toBe("b");
+  expect(await queue.dequeue()).toMatchObject({ value: "a", attempt: 2 });
+  expect(Date.now() - began).toBeGreaterThanOrEqual(1_500);
+});
+
+test("a job that is held for longer than visibilitySeconds goes to another worker, and its own is told before", async () => {
+  const queue = lab.queue({ visibilitySeconds: 0.4 });
+  const other = lab.queue();
+  await queue.enqueue("v");
+  const job = await queue.dequeue();
+  const again = other.dequeue();
+  expect(job.signal.aborted).toBe(false);
+  const { attempt } = await again;
+  expect(attempt).toBe(2);
+  expect(job.signal.aborted).toBe(true);
+  expect(job.signal.reason).toMatchObject({ code: "ETCD_JOB_LOST", message: expect.stringContaining("time is over") });
+  expect(await etcdErrorOf(job.ack())).toMatchObject({ code: "ETCD_JOB_LOST" });
+  expect(await queue.size()).toBe(1);
+});
+
+test("visibilitySeconds of the call goes before that of the queue", async () => {
+  const queue = lab.queue({ visibilitySeconds: 60 });
+  await queue.enqueue("v");
+  const job = await queue.dequeue({ visibilitySeconds: 0.2 });
+  await until(() => job.signal.aborted);
+  expect(await queue.dequeue()).toMatchObject({ attempt: 2 });
+});
+
+test("the signal compares the clock when it is read: the first line after a busy loop knows", async () => {
+  const queue = lab.queue();
+  await queue.enqueue("v");
+  const job = await queue.dequeue({ visibilitySeconds: 0.3 });
+  const end = performance.now() + 350;
+  while (performance.now() < end);
+  expect(job.signal.aborted).toBe(true);
+});
+
+test("a claim deleted by hand: the worker is told, and its ack changes nothing", async () => {
+  const queue = lab.queue();
+  await queue.enqueue("v", { id: "a" });
+  const job = await queue.dequeue();
+  await lab.etcd.delete(`${lab.name}/claims/a`);
+  await until(() => job.signal.aborted);
+  expect(job.signal.reason).toBeInstanceOf(JobLostError);
+  expect(await etcdErrorOf(job.ack())).toMatchObject({ code: "ETCD_JOB_LOST" });
+  expect(await queue.dequeue()).toMatchObject({ id: "a", attempt: 2 });
+});
+
+test("ack and release compare the claim's createRevision: another claim of the same job is left alone", async () => {
+  const queue = lab.queue();
+  await queue.enqueue("v", { id: "a" });
+  const job = await queue.dequeue();
+  const claim = await lab.etcd.get(`${lab.name}/claims/a`);
+  if (!claim?.lease) throw new Error("it is claimed on a lease");
+  // In one moment, so that nobody is told before: what it looks like when a claim was lost and won by somebody else.
+  const lost = etcdErrorOf(
+    lab.etcd
+      .delete(`${lab.name}/claims/a`)
+      .then(() => lab.etcd.put(`${lab.name}/claims/a`, ""))
+      .then(() => job.ack()),
+  );
+  expect(await lost).toMatchObject({ code: "ETCD_JOB_LOST" });
+  expect(Object.keys(await lab.view())).toEqual(["claims/a", "jobs/a"]);
+});
+
+test("a claim that landed although nobody waits for it any more is given back", async () => {
+  const queue = lab.queue();
+  await queue.enqueueMany(["mine", "late"]);
+  await queue.dequeue();
+  const [claim] = (await lab.etcd.range(prefix(`${lab.name}/claims/`))).kvs;
+  const [, late] = await lab.keys("jobs");
+  if (!claim?.lease || !late) throw new Error("one of two is claimed");
+  // As a claim txn does that was given up and lands late.
+  const claimKey = `${lab.name}/${late.replace("jobs/", "claims/")}`;
+  await lab.etcd.put(claimKey, "", { lease: claim.lease });
+  await until(async () => (await lab.etcd.get(claimKey)) === undefined);
+  expect(await lab.queue().dequeue()).toMatchObject({ value: "late", attempt: 1 });
+});
+
+test("a place among those who wait that landed although nobody waits is taken away", async () => {
+  const queue = lab.queue();
+  await queue.enqueue("v");
+  const job = await queue.dequeue();
+  const [claim] = (await lab.etcd.range(prefix(`${lab.name}/claims/`))).kvs;
+  if (!claim?.lease) throw new Error("it is claimed on a lease");
+  await lab.etcd.put(`${lab.name}/waiting/${claim.lease}`, "", { lease: claim.lease });
+  await until(async () => (await lab.keys("waiting")).length === 0);
+  expect(job.signal.aborted).toBe(false);
+});
+
+test("size() counts what is ready, delayed or in hand", async () => {
+  const queue = lab.queue();
+  await queue.enqueueMany(["a", "b", "c"]);
+  await queue.enqueue("d", { delayMs: 60_000 });
+  await queue.dequeue();
+  expect(await queue.size()).toBe(4);
+  await takeAll(queue, 1);
+  expect(await queue.size()).toBe(3);
+});
+
+test("an aborted ack rejects with the reason, and what was begun goes on", async () => {
+  const queue = lab.queue();
+  await queue.enqueue("v");
+  const job = await queue.dequeue();
+  const controller = new AbortController();
+  const acking = job.ack({ signal: controller.signal });
+  const reason = new Error("no time");
+  controller.abort(reason);
+  await expect(acking).rejects.toBe(reason);
+  await until(async () => (await queue.size()) === 0);
+});
