@@ -2,7 +2,7 @@ import type { CallOptions, MirrorStatus } from "../../src/index.ts";
 import { systemRuntime } from "../../src/internal/index.ts";
 import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
 import { CacheTracker } from "./cache-tracker.ts";
-import { type CacheExpirerOptions, type ExpireReason, resolveCall, resolveExpirer } from "./options.ts";
+import { type CacheExpirerOptions, type ExpireReason, resolveExpirer, resolveIdCall } from "./options.ts";
 
 /**
  * `connecting`: no list yet. `live`: etcd tells of every change, and touches are free. `stale`: etcd is out of reach.
@@ -102,7 +102,7 @@ export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncD
    * @throws InvalidOptionError; ClientClosedError; what an EtcdClient's calls throw: then it may be tracked or not
    */
   async track(id: string, options?: CallOptions): Promise<void> {
-    return this.#tracker.track(id, resolveCall("CacheExpirer.track", id, options));
+    return this.#tracker.track(id, resolveIdCall("CacheExpirer.track", id, options));
   }
 
   /**
@@ -113,7 +113,7 @@ export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncD
    */
   touch(id: string, options?: CallOptions): Promise<boolean> {
     try {
-      return this.#tracker.touch(id, resolveCall("CacheExpirer.touch", id, options));
+      return this.#tracker.touch(id, resolveIdCall("CacheExpirer.touch", id, options));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -126,7 +126,7 @@ export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncD
    * @throws as `track()` does
    */
   async evict(id: string, options?: CallOptions): Promise<boolean> {
-    return this.#tracker.evict(id, resolveCall("CacheExpirer.evict", id, options));
+    return this.#tracker.evict(id, resolveIdCall("CacheExpirer.evict", id, options));
   }
 
   /**

@@ -13,7 +13,7 @@ import {
   prefix as prefixRange,
 } from "../../src/index.ts";
 import { abortable, Backoff, log, quietDeferred, type Runtime, sleep, within } from "../../src/internal/index.ts";
-import { asError, type Hold, ListenerFailedError, timed } from "../common/index.ts";
+import { asError, checkId, type Hold, ListenerFailedError, timed } from "../common/index.ts";
 import { BucketLeases } from "./bucket-leases.ts";
 import { Buckets } from "./buckets.ts";
 import { Cleaner } from "./cleaner.ts";
@@ -193,9 +193,13 @@ export class CacheTracker {
   }
 
   #isId(id: unknown): boolean {
-    if (typeof id === "string" && id !== "" && !id.startsWith("/")) return true;
-    this.#warn(new Error(`known() named ${JSON.stringify(id)}, which can be no id: it is left out`));
-    return false;
+    try {
+      checkId("known()", id);
+      return true;
+    } catch (error) {
+      this.#warn(asError(error));
+      return false;
+    }
   }
 
   #apply(batch: MirrorBatch, mirror: Mirror): void {

@@ -4,10 +4,10 @@ import { parseOptions } from "../../src/internal/index.ts";
 import {
   checkId,
   checkTtlSeconds,
-  clientProblem,
+  clientField,
   delimitedPrefix,
-  looksLikeClient,
   type RecipeClientOptions,
+  resolveCall,
 } from "../common/index.ts";
 
 /**
@@ -45,7 +45,7 @@ const isFunction = (value: unknown) => typeof value === "function";
 
 const schema = z.strictObject(
   {
-    client: z.custom<RecipeClientOptions["client"]>(looksLikeClient, clientProblem).optional(),
+    client: clientField,
     ttlSeconds: z.unknown().optional(),
     onExpire: z.custom<CacheExpirerOptions["onExpire"]>(isFunction, "must be a function"),
     known: z.custom<NonNullable<CacheExpirerOptions["known"]>>(isFunction, "must be a function").optional(),
@@ -79,16 +79,8 @@ export function resolveExpirer(prefix: unknown, options: unknown): ResolvedExpir
   return { prefix: delimited, ttlSeconds, known, maxDropRatio, client, ...given };
 }
 
-const callSchema = z.strictObject(
-  {
-    signal: z.instanceof(AbortSignal, { error: "must be an AbortSignal" }).optional(),
-    timeoutMs: z.number("must be a number of milliseconds").positive("must be above 0").optional(),
-  },
-  "must be an object",
-);
-
 /** @throws InvalidOptionError */
-export function resolveCall(what: string, id: unknown, options: unknown): CallOptions {
+export function resolveIdCall(what: string, id: unknown, options: unknown): CallOptions {
   checkId(what, id);
-  return options === undefined ? {} : parseOptions(what, callSchema, options);
+  return resolveCall(what, options);
 }

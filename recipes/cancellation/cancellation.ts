@@ -9,12 +9,20 @@ import {
   type MirrorStatus,
   putOp,
 } from "../../src/index.ts";
-import { type CommonEvents, DetachedLeases, Notifier, recipeClient } from "../common/index.ts";
+import {
+  type CommonEvents,
+  checkId,
+  checkText,
+  DetachedLeases,
+  insist,
+  Notifier,
+  PrefixFollower,
+  recipeClient,
+  resolveCall,
+} from "../common/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
 import { CancelledError } from "./cancelled-error.ts";
-import { insist } from "./insist.ts";
-import { type CancellationOptions, checkText, checkTextId, resolveCall, resolveCancellation } from "./options.ts";
-import { PrefixFollower } from "./prefix-follower.ts";
+import { type CancellationOptions, resolveCancellation } from "./options.ts";
 
 /**
  * `connecting`: no list yet. `live`: etcd tells of every cancellation. `stale`: etcd is out of reach; what is cancelled
@@ -95,6 +103,7 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
     this.#etcd = client.etcd;
     this.#leases = DetachedLeases.of(client.etcd);
     this.#follower = new PrefixFollower({
+      what: "the cancellation",
       prefix: this.prefix,
       client,
       onBatch: (batch) => this.#apply(batch),
@@ -117,7 +126,7 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
    *   after `failed`
    */
   signal(runId: string): AbortSignal {
-    checkTextId("Cancellation.signal", runId, "runId");
+    checkId("Cancellation.signal", runId, "runId");
     this.#follower.ended.throwIfAborted();
     const held = this.#held.get(runId);
     if (held) return held.signal;
@@ -140,7 +149,7 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
    */
   async cancel(runId: string, reason = "", options: CallOptions = {}): Promise<boolean> {
     const what = "Cancellation.cancel";
-    checkTextId(what, runId, "runId");
+    checkId(what, runId, "runId");
     checkText(what, reason, "reason");
     const call = resolveCall(what, options);
     this.#follower.ended.throwIfAborted();
@@ -159,7 +168,7 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
    * @throws InvalidOptionError for an empty id or one with a leading slash
    */
   release(runId: string): void {
-    checkTextId("Cancellation.release", runId, "runId");
+    checkId("Cancellation.release", runId, "runId");
     this.#held.delete(runId);
   }
 

@@ -5,9 +5,8 @@ import {
   asError,
   checkId,
   checkTtlSeconds,
-  clientProblem,
+  clientField,
   delimitedPrefix,
-  looksLikeClient,
   type RecipeClientOptions,
 } from "../common/index.ts";
 import type { MetadataSchema } from "../subscribe-service/index.ts";
@@ -26,7 +25,7 @@ export interface ClusterMonitorOptions<Info = unknown> extends RecipeClientOptio
 
 const schema = z.strictObject(
   {
-    client: z.custom<RecipeClientOptions["client"]>(looksLikeClient, clientProblem).optional(),
+    client: clientField,
     ttlSeconds: z.unknown().optional(),
     info: z.unknown().optional(),
   },

@@ -65,7 +65,8 @@ export function checkName(what: string, name: unknown): asserts name is string {
 /**
  * What stands behind a prefix.
  *
- * @throws InvalidOptionError unless `id` is a non-empty string without a leading slash
+ * @throws InvalidOptionError unless `id` is a non-empty string without a leading slash, and the text of one key: what is
+ *   not well-formed, many ids come to
  */
 export function checkId(what: string, id: unknown, option = "id"): asserts id is string {
   if (typeof id !== "string") throw new InvalidOptionError(what, option, `must be a string, not ${typeof id}`);
@@ -73,4 +74,10 @@ export function checkId(what: string, id: unknown, option = "id"): asserts id is
   if (id.startsWith("/")) {
     throw new InvalidOptionError(what, option, "must not begin with a slash: the prefix ends with one");
   }
+  if (/[\p{Cs}\ufffd]/u.test(id)) throw new InvalidOptionError(what, option, "must be well-formed text without U+FFFD");
+}
+
+/** @throws InvalidOptionError unless it is a string */
+export function checkText(what: string, text: unknown, option: string): asserts text is string {
+  if (typeof text !== "string") throw new InvalidOptionError(what, option, `must be a string, not ${typeof text}`);
 }

@@ -1,14 +1,16 @@
-export { checkId, checkKey, checkName, checkTtlSeconds, delimitedPrefix } from "./checks.ts";
+export { callFields, resolveCall } from "./call-options.ts";
+export { checkId, checkKey, checkName, checkText, checkTtlSeconds, delimitedPrefix } from "./checks.ts";
 export { DetachedLeases } from "./detached-leases.ts";
-export { checkHealth } from "./health-check.ts";
+export { checkHealth, healthFields, resolveHealth } from "./health-check.ts";
 export { type Hold, IdLanes } from "./id-lanes.ts";
+export { insist } from "./insist.ts";
 export { ListenerFailedError } from "./listener-failed-error.ts";
 export { MassRemovalError } from "./mass-removal-error.ts";
 export { asError, isMendable } from "./mendable.ts";
 export { type CommonEvents, Notifier } from "./notifier.ts";
+export { PrefixFollower } from "./prefix-follower.ts";
 export {
-  clientProblem,
-  looksLikeClient,
+  clientField,
   type RecipeClient,
   type RecipeClientOptions,
   recipeClient,

@@ -1,6 +1,7 @@
 import { type CallOptions, EtcdError } from "../../src/index.ts";
 import { Backoff, systemRuntime } from "../../src/internal/index.ts";
-import { isMendable, timed } from "../common/index.ts";
+import { isMendable } from "./mendable.ts";
+import { timed } from "./timed.ts";
 
 /** What the calls of a client have, too. */
 const DEFAULT_TIMEOUT_MS = 5_000;

@@ -8,11 +8,14 @@ import {
   prefix as prefixRange,
 } from "../../src/index.ts";
 import { log, quietDeferred } from "../../src/internal/index.ts";
-import { asError, type RecipeClient } from "../common/index.ts";
+import { asError } from "./mendable.ts";
+import type { RecipeClient } from "./recipe-client.ts";
 
 const debug = log("follow");
 
 export interface PrefixFollowerParts {
+  /** Of which recipe, for people: "the subscription". */
+  readonly what: string;
   readonly prefix: string;
   /** Released at the end. */
   readonly client: RecipeClient;
@@ -46,6 +49,11 @@ export class PrefixFollower {
 
   get status(): MirrorStatus {
     return this.#status;
+  }
+
+  /** Milliseconds since the prefix was last known to be followed; 0 while live. Before the first list: since the start. */
+  get staleForMs(): number {
+    return this.#mirror?.staleForMs ?? 0;
   }
 
   /** Aborts at the end; its reason says why it ended. */
@@ -110,7 +118,7 @@ export class PrefixFollower {
   }
 
   async #close(): Promise<void> {
-    this.#stop(new ClientClosedError(`what follows ${this.#parts.prefix} was closed`));
+    this.#stop(new ClientClosedError(`${this.#parts.what} of ${this.#parts.prefix} was closed`));
     await this.#parts.client.release();
     this.#setStatus("closed");
   }

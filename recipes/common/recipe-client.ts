@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { defaultClient, EtcdClient, type EtcdClientOptions } from "../../src/index.ts";
 
 export interface RecipeClientOptions {
@@ -9,12 +10,13 @@ export interface RecipeClientOptions {
   client?: EtcdClient | EtcdClientOptions | undefined;
 }
 
-/** Whether it can be a client or the options of one; the options themselves are checked when the client is made. */
-export function looksLikeClient(client: unknown): boolean {
-  return typeof client === "object" && client !== null;
-}
-
-export const clientProblem = 'must be an EtcdClient or options for one, such as { endpoints: "http://127.0.0.1:2379" }';
+/** The option as a field of a schema; options for a client are checked when it is made. */
+export const clientField = z
+  .custom<EtcdClient | EtcdClientOptions>(
+    (client) => typeof client === "object" && client !== null,
+    'must be an EtcdClient or options for one, such as { endpoints: "http://127.0.0.1:2379" }',
+  )
+  .optional();
 
 /** The client that a recipe uses, and whether it closes it. */
 export interface RecipeClient {

@@ -1,7 +1,6 @@
 import type { CallOptions, MirrorBatch, MirrorStatus } from "../../src/index.ts";
 import { onAbort, type Runtime, systemRuntime } from "../../src/internal/index.ts";
-import { PrefixFollower, resolveCall } from "../cancellation/index.ts";
-import { asError, type CommonEvents, Notifier, recipeClient } from "../common/index.ts";
+import { asError, type CommonEvents, Notifier, PrefixFollower, recipeClient, resolveCall } from "../common/index.ts";
 import type { ConfirmationResult, PendingConfirmation } from "./confirmation-result.ts";
 import { ConfirmationStore } from "./confirmation-store.ts";
 import { asPending, ConfirmationView } from "./confirmation-view.ts";
@@ -97,6 +96,7 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
       onTouched: (id) => this.#wake(id),
     });
     this.#follower = new PrefixFollower({
+      what: "the confirmation",
       prefix: this.prefix,
       client,
       onBatch: (batch) => this.#apply(batch),

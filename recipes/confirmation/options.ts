@@ -1,13 +1,14 @@
 import { z } from "zod";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
-import { checkText, checkTextId, resolveCall } from "../cancellation/index.ts";
 import {
+  checkId,
+  checkText,
   checkTtlSeconds,
-  clientProblem,
+  clientField,
   delimitedPrefix,
-  looksLikeClient,
   type RecipeClientOptions,
+  resolveCall,
 } from "../common/index.ts";
 import type { ConfirmationResult } from "./confirmation-result.ts";
 
@@ -29,7 +30,7 @@ export interface ConfirmationRequestOptions {
 
 const schema = z.strictObject(
   {
-    client: z.custom<RecipeClientOptions["client"]>(looksLikeClient, clientProblem).optional(),
+    client: clientField,
     retainSeconds: z.unknown().optional(),
   },
   "must be an object",
@@ -59,7 +60,7 @@ export function resolveConfirmation(prefix: unknown, options: unknown): Resolved
 /** @throws InvalidOptionError that names the argument or option */
 export function resolveRequest(id: unknown, options: unknown): ConfirmationRequestOptions {
   const what = "Confirmation.request";
-  checkTextId(what, id);
+  checkId(what, id);
   const { timeoutSeconds, signal } = parseOptions(what, requestSchema, options ?? {});
   checkTtlSeconds(what, timeoutSeconds, "timeoutSeconds");
   return { timeoutSeconds, signal };
@@ -79,7 +80,7 @@ export function resolveDecision(
   options: unknown,
 ): ResolvedDecision {
   const what = decision === "approved" ? "Confirmation.approve" : "Confirmation.reject";
-  checkTextId(what, id);
+  checkId(what, id);
   checkText(what, by, "by");
   if (by === "") throw new InvalidOptionError(what, "by", "must not be empty: it says who decided");
   if (reason !== undefined) checkText(what, reason, "reason");

@@ -4,9 +4,10 @@ import { parseOptions } from "../../src/internal/index.ts";
 import {
   checkName,
   checkTtlSeconds,
-  clientProblem,
-  looksLikeClient,
+  clientField,
+  healthFields,
   type RecipeClientOptions,
+  resolveHealth,
 } from "../common/index.ts";
 
 /** Options of a LeaderElection. All may be left out. */
@@ -54,21 +55,11 @@ export interface ResolvedElection {
 
 const optionsSchema = z.strictObject(
   {
-    client: z.custom<RecipeClientOptions["client"]>(looksLikeClient, clientProblem).optional(),
+    client: clientField,
     // Checked by checkTtlSeconds, as everywhere.
     ttlSeconds: z.unknown().optional(),
     renewEverySeconds: z.number("must be a number of seconds").gt(0, "must be above 0").optional(),
-    health: z
-      .custom<NonNullable<LeaderElectionOptions["health"]>>(
-        (value) => typeof value === "function",
-        "must be a function",
-      )
-      .optional(),
-    healthEverySeconds: z
-      .number("must be a number of seconds")
-      .min(0.1, "must be at least 0.1")
-      .max(86_400, "must be at most 86400")
-      .optional(),
+    ...healthFields,
   },
   "must be an object",
 );
@@ -88,7 +79,7 @@ export function resolveElection(name: unknown, candidate: unknown, options: unkn
   const parsed = parseOptions(what, optionsSchema, options ?? {});
   const ttlSeconds = parsed.ttlSeconds ?? DEFAULT_TTL_SECONDS;
   checkTtlSeconds(what, ttlSeconds);
-  const { renewEverySeconds = ttlSeconds / 2, health, healthEverySeconds, client } = parsed;
+  const { renewEverySeconds = ttlSeconds / 2, client } = parsed;
   if (renewEverySeconds > ttlSeconds / 2) {
     throw new InvalidOptionError(
       what,
@@ -96,11 +87,7 @@ export function resolveElection(name: unknown, candidate: unknown, options: unkn
       `must be at most half of ttlSeconds (${ttlSeconds}), so that one renewal can fail, not ${renewEverySeconds}`,
     );
   }
-  if (healthEverySeconds !== undefined && !health) {
-    throw new InvalidOptionError(what, "healthEverySeconds", "says how often to ask, but there is no health to ask");
-  }
-  const healthEveryMs = (healthEverySeconds ?? ttlSeconds / 2) * 1_000;
-  return { name, candidate, ttlSeconds, renewEverySeconds, health, healthEveryMs, client };
+  return { name, candidate, ttlSeconds, renewEverySeconds, ...resolveHealth(what, parsed, ttlSeconds), client };
 }
 
 /** @throws InvalidOptionError */

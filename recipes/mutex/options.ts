@@ -1,13 +1,7 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
-import {
-  checkName,
-  checkTtlSeconds,
-  clientProblem,
-  looksLikeClient,
-  type RecipeClientOptions,
-} from "../common/index.ts";
+import { checkName, checkTtlSeconds, clientField, type RecipeClientOptions } from "../common/index.ts";
 
 /** Options of a Mutex. All may be left out. */
 export interface MutexOptions extends RecipeClientOptions {
@@ -40,7 +34,7 @@ export interface ResolvedMutex {
 
 const optionsSchema = z.strictObject(
   {
-    client: z.custom<RecipeClientOptions["client"]>(looksLikeClient, clientProblem).optional(),
+    client: clientField,
     // Checked by checkTtlSeconds, as everywhere.
     ttlSeconds: z.unknown().optional(),
   },

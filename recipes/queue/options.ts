@@ -1,12 +1,12 @@
 import { z } from "zod";
-import { type EtcdClient, type EtcdClientOptions, InvalidOptionError } from "../../src/index.ts";
+import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
 import {
+  callFields,
   checkId,
   checkName,
   checkTtlSeconds,
-  clientProblem,
-  looksLikeClient,
+  clientField,
   type RecipeClientOptions,
 } from "../common/index.ts";
 
@@ -56,7 +56,7 @@ export interface DequeueOptions {
 const DEFAULT_TIMEOUT_MS = 10_000;
 const LARGEST_MS = Number.MAX_SAFE_INTEGER;
 
-const signal = z.instanceof(AbortSignal, { error: "must be an AbortSignal" }).optional();
+const { signal } = callFields;
 const timeoutMs = z
   .number("must be a number of milliseconds")
   .gt(0, "must be above 0")
@@ -76,7 +76,7 @@ const visibilitySeconds = z
 const problem = "must be an object";
 const queueSchema = z.strictObject(
   {
-    client: z.custom<EtcdClient | EtcdClientOptions>(looksLikeClient, clientProblem).optional(),
+    client: clientField,
     ttlSeconds: z.unknown().default(10),
     maxAttempts: z.int("must be a whole number").min(1, "must be at least 1").default(5),
     visibilitySeconds,
@@ -121,7 +121,7 @@ export function resolveEnqueue(value: unknown, options: unknown): ResolvedEnqueu
   const what = "Queue.enqueue";
   checkJobValue(what, value);
   const { id, ...resolved } = parseOptions(what, enqueueSchema, options ?? {});
-  if (id !== undefined) checkJobId(what, id);
+  if (id !== undefined) checkId(what, id);
   return { ...resolved, id: id as string | undefined };
 }
 
@@ -151,14 +151,6 @@ export function resolveSettle(what: string, options: unknown): { signal?: AbortS
 /** @throws InvalidOptionError */
 export function resolveRelease(options: unknown): { signal?: AbortSignal | undefined; delayMs: number } {
   return parseOptions("Job.release", releaseSchema, options ?? {});
-}
-
-/** @throws InvalidOptionError unless it can stand in a key and be read back */
-export function checkJobId(what: string, id: unknown): asserts id is string {
-  checkId(what, id);
-  if (Buffer.from(id).toString() !== id || id.includes("\ufffd")) {
-    throw new InvalidOptionError(what, "id", "must be well-formed Unicode: it becomes part of a key");
-  }
 }
 
 function checkJobValue(what: string, value: unknown, option = "value"): asserts value is string {

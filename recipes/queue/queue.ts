@@ -1,11 +1,10 @@
 import { ClientClosedError } from "../../src/index.ts";
 import { systemRuntime } from "../../src/internal/index.ts";
-import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
+import { type CommonEvents, checkId, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
 import { Consumer } from "./consumer.ts";
 import { type DeadLetter, DeadLetters } from "./dead-letters.ts";
 import type { Job } from "./job.ts";
 import {
-  checkJobId,
   type DequeueOptions,
   type EnqueueManyOptions,
   type EnqueueOptions,
@@ -163,7 +162,7 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
    * @throws InvalidOptionError; InvalidValueError when it cannot be read; EtcdError; `signal.reason`
    */
   async putBack(id: string, options: QueueCallOptions = {}): Promise<boolean> {
-    checkJobId("Queue.putBack", id);
+    checkId("Queue.putBack", id);
     const call = resolveCall("Queue.putBack", options);
     this.#begin(call.signal);
     return this.#letters.putBack(id, call);
@@ -176,7 +175,7 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
    * @throws InvalidOptionError; EtcdError; `signal.reason`
    */
   async discard(id: string, options: QueueCallOptions = {}): Promise<boolean> {
-    checkJobId("Queue.discard", id);
+    checkId("Queue.discard", id);
     const call = resolveCall("Queue.discard", options);
     this.#begin(call.signal);
     return this.#letters.discard(id, call);

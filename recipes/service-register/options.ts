@@ -5,9 +5,10 @@ import {
   asError,
   checkKey,
   checkTtlSeconds,
-  clientProblem,
-  looksLikeClient,
+  clientField,
+  healthFields,
   type RecipeClientOptions,
+  resolveHealth,
 } from "../common/index.ts";
 import {
   DEFAULT_WEIGHT,
@@ -73,22 +74,12 @@ const addressSchema = z.string("must be a string").min(1, "must not be empty");
 
 const optionsSchema = z.strictObject(
   {
-    client: z.custom<RecipeClientOptions["client"]>(looksLikeClient, clientProblem).optional(),
+    client: clientField,
     metadata: metadataSchema.optional(),
     weight: weightSchema.optional(),
     format: z.enum(["plain", "endpoint"], 'must be "plain" or "endpoint"').optional(),
     onConflict: z.enum(["replace", "wait", "error"], 'must be "replace", "wait" or "error"').default("replace"),
-    health: z
-      .custom<NonNullable<ServiceRegisterOptions["health"]>>(
-        (value) => typeof value === "function",
-        "must be a function",
-      )
-      .optional(),
-    healthEverySeconds: z
-      .number("must be a number of seconds")
-      .min(0.1, "must be at least 0.1")
-      .max(86_400, "must be at most 86400")
-      .optional(),
+    ...healthFields,
   },
   "must be an object",
 );
@@ -131,9 +122,7 @@ export function resolveRegister(
     options ?? {},
   );
   const metadata = asJson(what, given.metadata);
-  if (healthEverySeconds !== undefined && !health) {
-    throw new InvalidOptionError(what, "healthEverySeconds", "says how often to ask, but there is no health to ask");
-  }
+  const asked = resolveHealth(what, { health, healthEverySeconds }, ttlSeconds);
   const carries = metadata !== undefined || weight !== undefined;
   if (format === "plain" && carries) {
     const option = metadata !== undefined ? "metadata" : "weight";
@@ -150,8 +139,7 @@ export function resolveRegister(
     registration: { address, weight: weight ?? DEFAULT_WEIGHT, draining: false, metadata },
     format: format ?? (carries ? "endpoint" : "plain"),
     onConflict,
-    health,
-    healthEveryMs: (healthEverySeconds ?? ttlSeconds / 2) * 1_000,
+    ...asked,
     client,
   };
 }

@@ -2,11 +2,13 @@ import { z } from "zod";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
 import {
+  callFields,
+  checkText,
   checkTtlSeconds,
-  clientProblem,
+  clientField,
   delimitedPrefix,
-  looksLikeClient,
   type RecipeClientOptions,
+  resolveCall,
 } from "../common/index.ts";
 
 /** Told of a key that was put. `id` is the key without the prefix. */
@@ -35,8 +37,6 @@ export interface StorageTouchOptions extends CallOptions {
   ttlSeconds?: number | undefined;
 }
 
-const signalSchema = z.instanceof(AbortSignal, { error: "must be an AbortSignal" }).optional();
-
 const watchSchema = z.strictObject(
   {
     initial: z.enum(["none", "replay"], 'must be "none" or "replay"').default("none"),
@@ -45,25 +45,13 @@ const watchSchema = z.strictObject(
       .min(1, "must be at least 1")
       .max(10_000, "must be at most 10000")
       .default(16),
-    signal: signalSchema,
+    signal: callFields.signal,
   },
   "must be an object",
 );
 
-const writeSchema = z.strictObject(
-  {
-    ttlSeconds: z.unknown().optional(),
-    signal: signalSchema,
-    timeoutMs: z.number("must be a number of milliseconds").positive("must be above 0").optional(),
-  },
-  "must be an object",
-);
-
-const callSchema = writeSchema.omit({ ttlSeconds: true });
-const storageSchema = z.strictObject(
-  { client: z.custom<RecipeClientOptions["client"]>(looksLikeClient, clientProblem).optional() },
-  "must be an object",
-);
+const writeSchema = z.strictObject({ ttlSeconds: z.unknown().optional(), ...callFields }, "must be an object");
+const storageSchema = z.strictObject({ client: clientField }, "must be an object");
 
 export interface ResolvedWatch {
   readonly prefix: string;
@@ -94,7 +82,7 @@ export interface ResolvedWrite extends CallOptions {
 /** @throws InvalidOptionError that names the argument or option */
 export function resolveWrite(what: string, key: unknown, value: unknown, options: unknown): ResolvedWrite {
   const resolved = resolveTouch(what, key, options);
-  if (typeof value !== "string") throw new InvalidOptionError(what, "value", `must be a string, not ${typeof value}`);
+  checkText(what, value, "value");
   return resolved;
 }
 
@@ -107,13 +95,13 @@ export function resolveTouch(what: string, key: unknown, options: unknown): Reso
 }
 
 /** @throws InvalidOptionError that names the argument or option */
-export function resolveCall(what: string, key: unknown, options: unknown): CallOptions {
+export function resolveKeyCall(what: string, key: unknown, options: unknown): CallOptions {
   checkStorageKey(what, key);
-  return parseOptions(what, callSchema, options ?? {});
+  return resolveCall(what, options);
 }
 
 function checkStorageKey(what: string, key: unknown): asserts key is string {
-  if (typeof key !== "string") throw new InvalidOptionError(what, "key", `must be a string, not ${typeof key}`);
+  checkText(what, key, "key");
   if (key === "") throw new InvalidOptionError(what, "key", "must not be empty");
   if (key.endsWith("/")) {
     throw new InvalidOptionError(what, "key", "must not end with a slash: behind the prefix comes an id, not nothing");

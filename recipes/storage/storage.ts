@@ -21,7 +21,7 @@ import {
 import {
   type OnDelete,
   type OnPut,
-  resolveCall,
+  resolveKeyCall,
   resolveStorage,
   resolveTouch,
   resolveWatch,
@@ -114,7 +114,7 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
 
   /** @returns the value, or undefined when there is no such key */
   async get(key: string, options: CallOptions = {}): Promise<string | undefined> {
-    const call = resolveCall("Storage.get", key, options);
+    const call = resolveKeyCall("Storage.get", key, options);
     this.#checkOpen();
     return (await this.#client.etcd.get(key, call))?.text;
   }
@@ -126,7 +126,7 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
    * @throws as `put()` does
    */
   async delete(key: string, options: CallOptions = {}): Promise<boolean> {
-    const call = resolveCall("Storage.delete", key, options);
+    const call = resolveKeyCall("Storage.delete", key, options);
     this.#checkOpen();
     return timed(`the deletion of ${key}`, call, async (limit) => {
       for (;;) {

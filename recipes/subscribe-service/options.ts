@@ -2,7 +2,7 @@ import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
 import { type Balancer, type BalancerOption, createBalancer } from "../balancer/index.ts";
-import { clientProblem, delimitedPrefix, looksLikeClient, type RecipeClientOptions } from "../common/index.ts";
+import { clientField, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
 import type { ServiceInstance } from "./service-instance.ts";
 import { checkMetadataSchema, type MetadataSchema } from "./standard-schema.ts";
 
@@ -19,7 +19,7 @@ export interface SubscribeServiceOptions<Metadata = unknown> extends RecipeClien
 
 const schema = z.strictObject(
   {
-    client: z.custom<RecipeClientOptions["client"]>(looksLikeClient, clientProblem).optional(),
+    client: clientField,
     balancer: z.unknown().optional(),
     metadata: z.unknown().optional(),
   },

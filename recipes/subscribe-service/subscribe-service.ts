@@ -1,17 +1,13 @@
 import {
-  ClientClosedError,
-  type EtcdError,
   EtcdTimeoutError,
   InvalidOptionError,
   type KeyValue,
-  type Mirror,
   type MirrorBatch,
   type MirrorStatus,
-  prefix as prefixRange,
 } from "../../src/index.ts";
 import { log, onAbort, quietDeferred, systemRuntime } from "../../src/internal/index.ts";
 import type { PickRequest } from "../balancer/index.ts";
-import { asError, type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
+import { asError, type CommonEvents, Notifier, PrefixFollower, recipeClient } from "../common/index.ts";
 import { decodeRegistration, InvalidValueError } from "../registration-format/index.ts";
 import { InstanceList } from "./instance-list.ts";
 import { NoServersError } from "./no-servers-error.ts";
@@ -87,16 +83,11 @@ export class SubscribeService<Metadata = unknown>
    */
   readonly ready: Promise<void>;
   readonly #options: ResolvedSubscribe<Metadata>;
-  readonly #client: RecipeClient;
-  readonly #ready = quietDeferred<void>();
+  readonly #follower: PrefixFollower;
   readonly #instances = new InstanceList<Metadata>();
   readonly #waiting = new Set<() => void>();
-  readonly #closing = new AbortController();
-  #mirror: Mirror | undefined;
   #listed = false;
   #revision = 0;
-  #status: SubscribeStatus = "connecting";
-  #closed: Promise<void> | undefined;
 
   /**
    * Starts to follow at once, in the background.
@@ -108,18 +99,26 @@ export class SubscribeService<Metadata = unknown>
     super();
     this.#options = resolveSubscribe<Metadata>(prefix, options);
     this.prefix = this.#options.prefix;
-    this.ready = this.#ready.promise;
-    this.#client = recipeClient(options.client);
-    void this.#run();
+    this.#follower = new PrefixFollower({
+      what: "the subscription",
+      prefix: this.prefix,
+      client: recipeClient(options.client),
+      onBatch: (batch) => this.#apply(batch),
+      onStatus: (status) => this.notify("status", status),
+      onWarning: (error) => this.notify("warning", error),
+      onFailed: (error) => this.notify("failed", error),
+    });
+    this.ready = this.#follower.ready;
+    onAbort(this.#follower.ended, () => this.#lookAll());
   }
 
   get status(): SubscribeStatus {
-    return this.#status;
+    return this.#follower.status;
   }
 
   /** Milliseconds since the list was last known to be followed; 0 while live. Before the first list: since the start. */
   get staleForMs(): number {
-    return this.#mirror?.staleForMs ?? 0;
+    return this.#follower.staleForMs;
   }
 
   /** Everything that etcd did up to this revision is in the list; 0 before the first. It moves when something changes. */
@@ -167,7 +166,7 @@ export class SubscribeService<Metadata = unknown>
     const wanted = quietDeferred<readonly ServiceInstance<Metadata>[]>();
     const look = () => {
       try {
-        if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
+        this.#follower.ended.throwIfAborted();
         if (!this.#listed) return;
         const list = this.list();
         if (predicate(list)) wanted.resolve(list);
@@ -197,42 +196,11 @@ export class SubscribeService<Metadata = unknown>
 
   /** Stops following; the list stays as it is, and nothing is told any more but `status`. Calling it again is harmless. */
   async close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+    await this.#follower.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  async #run(): Promise<void> {
-    // Nothing may be told before the caller had a chance to listen.
-    await null;
-    if (this.#closing.signal.aborted) return;
-    try {
-      const mirror = this.#client.etcd.mirror(prefixRange(this.prefix), {
-        onStatus: (status, error) => this.#mirrorStatus(status, error),
-      });
-      this.#mirror = mirror;
-      for await (const batch of mirror) {
-        // What was still on its way when it was closed is not told any more.
-        if (this.#closing.signal.aborted) return;
-        this.#apply(batch);
-        if (batch.type !== "snapshot") continue;
-        void mirror.ready.then(() => this.#ready.resolve()).catch(() => {});
-      }
-    } catch (error) {
-      this.#fail(error);
-    }
-  }
-
-  #mirrorStatus(status: MirrorStatus, error: EtcdError | undefined): void {
-    if (status === "failed" || status === "closed") return;
-    if (error) {
-      debug("%s: %s", this.prefix, error.message);
-      this.notify("warning", error);
-    }
-    this.#setStatus(status);
   }
 
   #apply(batch: MirrorBatch): void {
@@ -262,12 +230,12 @@ export class SubscribeService<Metadata = unknown>
     this.#revision = batch.revision;
     for (const tell of told) {
       // A listener may close it.
-      if (!this.#closing.signal.aborted) tell();
+      if (!this.#follower.ended.aborted) tell();
     }
-    if (this.#closing.signal.aborted) return;
+    if (this.#follower.ended.aborted) return;
     if (batch.type === "snapshot" || puts.length + deletes.length > 0) {
       if (this.listenerCount("change") > 0) this.notify("change", this.list(), { puts, deletes });
-      for (const look of [...this.#waiting]) look();
+      this.#lookAll();
     }
   }
 
@@ -291,31 +259,8 @@ export class SubscribeService<Metadata = unknown>
     }
   }
 
-  #setStatus(status: SubscribeStatus): void {
-    if (this.#status === status || this.#status === "closed") return;
-    this.#status = status;
-    this.notify("status", status);
-  }
-
-  #fail(cause: unknown): void {
-    if (this.#closing.signal.aborted) return;
-    const error = asError(cause);
-    this.#stop(error);
-    this.#setStatus("failed");
-    this.notify("failed", error);
-    if (!this.#closed) void this.#client.release();
-  }
-
-  async #close(): Promise<void> {
-    this.#stop(new ClientClosedError(`the subscription of ${this.prefix} was closed`));
-    await this.#client.release();
-    this.#setStatus("closed");
-  }
-
-  #stop(error: Error): void {
-    this.#closing.abort(error);
-    this.#ready.reject(error);
-    void this.#mirror?.close();
+  /** All who wait for a list that is as they want it. */
+  #lookAll(): void {
     for (const look of [...this.#waiting]) look();
   }
 }

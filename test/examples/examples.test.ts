@@ -20,4 +20,13 @@ test("every example ends by itself, and together they do what they say", async (
     /registered at revision \d+\n\/publictest\/pipeline\/m1 is closed\n$/,
   );
   expect(examples.get("subscribe")?.output).toMatch(/\+ m1 at 10\.0\.0\.1:8080\nthe list has 1 services\n- m1\n/);
+  expect(examples.get("cancel")?.output).toMatch(
+    /^run-\d+ was cancelled: superseded\ncancelled by the first call: true, by the second: false\n$/,
+  );
+  expect(examples.get("confirm")?.output).toBe(
+    "deploy: approved by alice\nclean-up: timeout\nbob is too late: timeout\n",
+  );
+  expect(examples.get("monitor")?.output).toMatch(
+    /^worker-1 is up in a since .*\nworker-1: load 7\nworker-1: load 7, draining\nworker-1 is down\n0 nodes\n$/,
+  );
 });
