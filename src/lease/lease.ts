@@ -23,7 +23,8 @@ export interface TimeToLiveOptions extends CallOptions {
  *
  * Not guaranteed: that etcd expires the lease *at* its TTL. A leader change in etcd gives every lease its whole TTL again,
  * so the TTL is a minimum. Nor that it never ends it earlier: a leader that was frozen and goes on can revoke leases that
- * were renewed on its successor meanwhile (seen on 3.5.30); the owner is told by the next renewal. And code that does not
+ * were renewed on its successor meanwhile (seen on 3.5.30); the owner is told by the next renewal. Nor that a machine notices
+ * that it slept if its wall clock is set back meanwhile: then no clock is left that could tell. And code that does not
  * look at the signal can act after the lease is gone: what must not happen then belongs into a txn with a compare.
  */
 export interface Lease extends AsyncDisposable {
