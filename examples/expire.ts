@@ -11,7 +11,7 @@ import { CacheExpirer } from "etcd-recipes";
 
 const dir = await mkdtemp(join(tmpdir(), "caches-"));
 
-const caches = new CacheExpirer("cache/builds/", {
+const caches = new CacheExpirer("builds/", {
   ttlSeconds: 2, // seven days in production
   onExpire: async (id, reason) => {
     await rm(join(dir, id), { recursive: true, force: true });

@@ -141,7 +141,7 @@ export class FollowedPrefix implements StorageWatch {
   }
 
   #mirrorStatus(status: MirrorStatus, error: EtcdError | undefined): void {
-    if (status === "failed" || !error || this.#closed) return;
+    if (status === "failed" || status === "closed" || !error) return;
     debug("%s: %s", this.#prefix, error.message);
     this.#parts.warn(error);
   }

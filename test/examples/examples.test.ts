@@ -20,6 +20,16 @@ test("every example ends by itself, and together they do what they say", async (
     /registered at revision \d+\n\/publictest\/pipeline\/m1 is closed\n$/,
   );
   expect(examples.get("subscribe")?.output).toMatch(/\+ m1 at 10\.0\.0\.1:8080\nthe list has 1 services\n- m1\n/);
+  expect(examples.get("elect")?.output).toMatch(/scheduler-\d leads.*scheduler-\d leads.*scheduler-\d has resigned/s);
+  expect(examples.get("elect")?.output).toMatch(/\/leader is scheduler-\d/);
+  expect(examples.get("lock")?.output).toMatch(/counted to 3\n\/locks\/counter was not free within 100 ms\n$/);
+  expect(examples.get("queue")?.output).toBe(
+    "3 jobs\nbuild proj-1, attempt 1\nbuild proj-2, attempt 1\npoison, attempt 1\npoison, attempt 2\n" +
+      "proj-3 is given up after 2 attempts\ndead letter: poison\nclosed\n",
+  );
+  expect(examples.get("storage")?.output).toMatch(/\+ proj-1: \/data\/proj-1\n/);
+  expect(examples.get("storage")?.output).toMatch(/- proj-1, cleaning \/data\/proj-1\n$/);
+  expect(examples.get("expire")?.output).toBe("cleaned forgotten: expired\nleft: used\ncleaned used: evicted\n");
   expect(examples.get("cancel")?.output).toMatch(
     /^run-\d+ was cancelled: superseded\ncancelled by the first call: true, by the second: false\n$/,
   );

@@ -183,7 +183,7 @@ test("what a wiped etcd no longer has is told as deleted", async () => {
 });
 
 test("after close() nothing is told, and what runs is waited for", async () => {
-  const { prefix, storage } = await follow();
+  const { prefix, storage, warnings } = await follow();
   let finish = () => {};
   const told: string[] = [];
   const watching = storage.watch(
@@ -212,6 +212,7 @@ test("after close() nothing is told, and what runs is waited for", async () => {
   await lab.etcd.put(`${prefix}c`, "1");
   await lab.etcd.get(`${prefix}c`);
   expect(told).toEqual(["a"]);
+  expect(warnings).toEqual([]);
   expect(watching.status).toBe("closed");
 });
 
