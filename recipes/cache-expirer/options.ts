@@ -1,14 +1,8 @@
 import { z } from "zod";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
-import {
-  checkId,
-  checkTtlSeconds,
-  clientField,
-  delimitedPrefix,
-  type RecipeClientOptions,
-  resolveCall,
-} from "../common/index.ts";
+import { checkId, checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
+import { clientField, resolveCall } from "../option-fields/index.ts";
 
 /**
  * Why an id is to be cleaned. `expired`: nobody touched it for `ttlSeconds`. `evicted`: its key was deleted before its time,

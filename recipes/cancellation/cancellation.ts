@@ -18,8 +18,8 @@ import {
   Notifier,
   PrefixFollower,
   recipeClient,
-  resolveCall,
 } from "../common/index.ts";
+import { resolveCall } from "../option-fields/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
 import { CancelledError } from "./cancelled-error.ts";
 import { type CancellationOptions, resolveCancellation } from "./options.ts";

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseOptions } from "../../src/internal/index.ts";
-import { checkTtlSeconds, clientField, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
+import { checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
+import { clientField } from "../option-fields/index.ts";
 
 /** Options of a Cancellation. All may be left out. */
 export interface CancellationOptions extends RecipeClientOptions {

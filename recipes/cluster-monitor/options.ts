@@ -1,14 +1,8 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
-import {
-  asError,
-  checkId,
-  checkTtlSeconds,
-  clientField,
-  delimitedPrefix,
-  type RecipeClientOptions,
-} from "../common/index.ts";
+import { asError, checkId, checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
+import { clientField } from "../option-fields/index.ts";
 import type { MetadataSchema } from "../subscribe-service/index.ts";
 import { validateInfo } from "./node-metadata.ts";
 

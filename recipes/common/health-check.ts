@@ -1,32 +1,8 @@
-import { z } from "zod";
-import { InvalidOptionError } from "../../src/index.ts";
 import { abortable, type Clock, onAbort, sleep, within } from "../../src/internal/index.ts";
 import { asError } from "./mendable.ts";
 
 /** Says whether something can serve, or lead. */
 export type Health = (signal: AbortSignal) => Promise<boolean> | boolean;
-
-/** The options about health as fields of a schema. */
-export const healthFields = {
-  health: z.custom<Health>((value) => typeof value === "function", "must be a function").optional(),
-  healthEverySeconds: z
-    .number("must be a number of seconds")
-    .min(0.1, "must be at least 0.1")
-    .max(86_400, "must be at most 86400")
-    .optional(),
-};
-
-/** @throws InvalidOptionError for an interval without a check */
-export function resolveHealth(
-  what: string,
-  { health, healthEverySeconds }: { health?: Health | undefined; healthEverySeconds?: number | undefined },
-  ttlSeconds: number,
-): { readonly health: Health | undefined; readonly healthEveryMs: number } {
-  if (healthEverySeconds !== undefined && !health) {
-    throw new InvalidOptionError(what, "healthEverySeconds", "says how often to ask, but there is no health to ask");
-  }
-  return { health, healthEveryMs: (healthEverySeconds ?? ttlSeconds / 2) * 1_000 };
-}
 
 export interface HealthCheckParts {
   readonly check: Health;

@@ -1,7 +1,6 @@
-export { callFields, resolveCall } from "./call-options.ts";
 export { checkId, checkKey, checkName, checkText, checkTtlSeconds, delimitedPrefix } from "./checks.ts";
 export { DetachedLeases } from "./detached-leases.ts";
-export { checkHealth, healthFields, resolveHealth } from "./health-check.ts";
+export { checkHealth, type Health } from "./health-check.ts";
 export { type Hold, IdLanes } from "./id-lanes.ts";
 export { insist } from "./insist.ts";
 export { ListenerFailedError } from "./listener-failed-error.ts";
@@ -10,7 +9,6 @@ export { asError, isMendable } from "./mendable.ts";
 export { type CommonEvents, Notifier } from "./notifier.ts";
 export { PrefixFollower } from "./prefix-follower.ts";
 export {
-  clientField,
   type RecipeClient,
   type RecipeClientOptions,
   recipeClient,

@@ -1,4 +1,3 @@
-import { z } from "zod";
 import { defaultClient, EtcdClient, type EtcdClientOptions } from "../../src/index.ts";
 
 export interface RecipeClientOptions {
@@ -9,14 +8,6 @@ export interface RecipeClientOptions {
    */
   client?: EtcdClient | EtcdClientOptions | undefined;
 }
-
-/** The option as a field of a schema; options for a client are checked when it is made. */
-export const clientField = z
-  .custom<EtcdClient | EtcdClientOptions>(
-    (client) => typeof client === "object" && client !== null,
-    'must be an EtcdClient or options for one, such as { endpoints: "http://127.0.0.1:2379" }',
-  )
-  .optional();
 
 /** The client that a recipe uses, and whether it closes it. */
 export interface RecipeClient {

@@ -1,6 +1,7 @@
 import type { CallOptions, MirrorBatch, MirrorStatus } from "../../src/index.ts";
 import { onAbort, type Runtime, systemRuntime } from "../../src/internal/index.ts";
-import { asError, type CommonEvents, Notifier, PrefixFollower, recipeClient, resolveCall } from "../common/index.ts";
+import { asError, type CommonEvents, Notifier, PrefixFollower, recipeClient } from "../common/index.ts";
+import { resolveCall } from "../option-fields/index.ts";
 import type { ConfirmationResult, PendingConfirmation } from "./confirmation-result.ts";
 import { ConfirmationStore } from "./confirmation-store.ts";
 import { asPending, ConfirmationView } from "./confirmation-view.ts";

@@ -1,15 +1,8 @@
 import { z } from "zod";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
-import {
-  checkId,
-  checkText,
-  checkTtlSeconds,
-  clientField,
-  delimitedPrefix,
-  type RecipeClientOptions,
-  resolveCall,
-} from "../common/index.ts";
+import { checkId, checkText, checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
+import { clientField, resolveCall } from "../option-fields/index.ts";
 import type { ConfirmationResult } from "./confirmation-result.ts";
 
 /** Options of a Confirmation. All may be left out. */

@@ -1,14 +1,8 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
-import {
-  checkName,
-  checkTtlSeconds,
-  clientField,
-  healthFields,
-  type RecipeClientOptions,
-  resolveHealth,
-} from "../common/index.ts";
+import { checkName, checkTtlSeconds, type RecipeClientOptions } from "../common/index.ts";
+import { clientField, healthFields, resolveHealth } from "../option-fields/index.ts";
 
 /** Options of a LeaderElection. All may be left out. */
 export interface LeaderElectionOptions extends RecipeClientOptions {

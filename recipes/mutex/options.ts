@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
-import { checkName, checkTtlSeconds, clientField, type RecipeClientOptions } from "../common/index.ts";
+import { checkName, checkTtlSeconds, type RecipeClientOptions } from "../common/index.ts";
+import { clientField } from "../option-fields/index.ts";
 
 /** Options of a Mutex. All may be left out. */
 export interface MutexOptions extends RecipeClientOptions {

@@ -1,14 +1,8 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
-import {
-  callFields,
-  checkId,
-  checkName,
-  checkTtlSeconds,
-  clientField,
-  type RecipeClientOptions,
-} from "../common/index.ts";
+import { checkId, checkName, checkTtlSeconds, type RecipeClientOptions } from "../common/index.ts";
+import { callFields, clientField } from "../option-fields/index.ts";
 
 /** Options of a Queue. All may be left out. */
 export interface QueueOptions extends RecipeClientOptions {

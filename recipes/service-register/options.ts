@@ -1,15 +1,8 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
-import {
-  asError,
-  checkKey,
-  checkTtlSeconds,
-  clientField,
-  healthFields,
-  type RecipeClientOptions,
-  resolveHealth,
-} from "../common/index.ts";
+import { asError, checkKey, checkTtlSeconds, type RecipeClientOptions } from "../common/index.ts";
+import { clientField, healthFields, resolveHealth } from "../option-fields/index.ts";
 import {
   DEFAULT_WEIGHT,
   decodeRegistration,

@@ -1,15 +1,8 @@
 import { z } from "zod";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
-import {
-  callFields,
-  checkText,
-  checkTtlSeconds,
-  clientField,
-  delimitedPrefix,
-  type RecipeClientOptions,
-  resolveCall,
-} from "../common/index.ts";
+import { checkText, checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
+import { callFields, clientField, resolveCall } from "../option-fields/index.ts";
 
 /** Told of a key that was put. `id` is the key without the prefix. */
 export type OnPut = (id: string, value: string) => unknown;

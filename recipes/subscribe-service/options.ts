@@ -2,7 +2,8 @@ import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
 import { type Balancer, type BalancerOption, createBalancer } from "../balancer/index.ts";
-import { clientField, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
+import { delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
+import { clientField } from "../option-fields/index.ts";
 import type { ServiceInstance } from "./service-instance.ts";
 import { checkMetadataSchema, type MetadataSchema } from "./standard-schema.ts";
 
