@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
-/** Says "w" and the job's number when it begins to work on it, and "a" when it has acknowledged it. */
+/** Says "w" and the job's number when it begins to work on it, "a" when it has acknowledged it, "l" when it has lost it. */
 const source = `
   import { EtcdClient, Queue } from "etcd-recipes";
   const client = new EtcdClient();
@@ -27,7 +27,10 @@ const source = `
       console.log("w" + job.value);
       await job.ack().then(
         () => console.log("a" + job.value),
-        (error) => { if (error.code !== "ETCD_JOB_LOST") throw error; },
+        (error) => {
+          if (error.code !== "ETCD_JOB_LOST") throw error;
+          console.log("l" + job.value);
+        },
       );
     }
   };
@@ -65,6 +68,10 @@ test(`${JOBS} jobs, ${PROCESSES * WORKERS_IN_EACH} workers in ${PROCESSES} proce
     message: () => complaints(programs),
   });
   const tookMs = performance.now() - began;
+  // Who has acknowledged the last ones in etcd says so a moment later.
+  const inHand = () =>
+    programs.filter((program) => !killed.includes(program)).flatMap(({ lines }) => inHandAtTheEnd(lines));
+  await until(() => inHand().length === 0, { message: () => `in hand: ${inHand()}` });
   for (const program of programs) program.kill();
   await Promise.all(programs.map(({ ended }) => ended));
 
@@ -86,7 +93,7 @@ test(`${JOBS} jobs, ${PROCESSES * WORKERS_IN_EACH} workers in ${PROCESSES} proce
   );
 });
 
-/** What was begun and not acknowledged. */
+/** What was begun, and neither acknowledged nor lost. */
 function inHandAtTheEnd(lines: readonly string[]): string[] {
   const open = new Set<string>();
   for (const line of lines) {
