@@ -38,7 +38,7 @@ export class InstallError extends Error {
 }
 
 /** The etcd cannot be had in this way from here; another way may work. */
-class UnavailableError extends InstallError {
+export class UnavailableError extends InstallError {
   name = "UnavailableError";
 }
 
@@ -212,16 +212,21 @@ async function fetchFromSuite({ temporary, folder, mirror, suite, distribution, 
     throw new UnavailableError(`its etcd is ${offered}, wanted is ${version ?? `${oldestVersion} or newer`}`);
   }
   log(`downloading and unpacking etcd-server and etcd-client ${offered}`);
-  await run("apt-get", ["download", "etcd-server", "etcd-client"], options);
-  const unpacked = join(temporary, `unpacked-${suite}`);
-  for (const file of listFolder(temporary).filter((name) => name.endsWith(".deb"))) {
-    await run("dpkg", ["-x", file, unpacked], options);
-    await rm(join(temporary, file));
-  }
+  const unpacked = await unpackPackages(["etcd-server", "etcd-client"], join(temporary, `unpacked-${suite}`), options);
   return adopt(join(unpacked, "usr/bin"), folder, offered);
 }
 
-async function readDistribution(env) {
+/** Downloads packages into the folder of `options`, and unpacks them below `target`. */
+export async function unpackPackages(packages, target, options) {
+  await run("apt-get", ["download", ...packages], options);
+  for (const file of listFolder(options.cwd).filter((name) => name.endsWith(".deb"))) {
+    await run("dpkg", ["-x", file, target], options);
+    await rm(join(options.cwd, file));
+  }
+  return target;
+}
+
+export async function readDistribution(env) {
   const release = await readFile("/etc/os-release", "utf8").catch(() => "");
   const id = /^ID="?([a-z]+)"?$/m.exec(release)?.[1] ?? "";
   const keyring = `/usr/share/keyrings/${id}-archive-keyring.gpg`;
@@ -233,7 +238,7 @@ async function readDistribution(env) {
 }
 
 /** The mirrors that this machine takes the distribution from. */
-async function listMirrors({ path }, env) {
+export async function listMirrors({ path }, env) {
   const format = ["--format", "$(REPO_URI) $(COMPONENT)"];
   const { stdout } = await run("apt-get", ["indextargets", ...format, "Created-By: Packages"], { env });
   const mirrors = stdout
@@ -246,7 +251,7 @@ async function listMirrors({ path }, env) {
 }
 
 /** An apt configuration that reads and writes only in `folder`, with how the machine reaches its mirrors kept. */
-async function writeAptConfig(folder, env) {
+export async function writeAptConfig(folder, env) {
   const { stdout } = await run("apt-config", ["dump"], { env });
   const kept = stdout.split("\n").filter((line) => /^Acquire::(https?|ftp|ForceIPv[46]|Retries)(::| )/i.test(line));
   // Not the system's own files: their hooks would run after our update.
@@ -312,7 +317,7 @@ export function cleanUpOnSignals() {
   }
 }
 
-async function withTemporaryFolder(prefix, work) {
+export async function withTemporaryFolder(prefix, work) {
   const folder = await mkdtemp(prefix);
   temporaryFolders.add(folder);
   try {
@@ -363,7 +368,7 @@ function compareVersions(a, b) {
   return place === -1 ? 0 : left[place] - right[place];
 }
 
-function lastLine(text) {
+export function lastLine(text) {
   return text.trim().split("\n").at(-1);
 }
 

@@ -1,10 +1,12 @@
 // Makes the clone ready for `npm test` and `npm run demo`, which run it themselves: a Node that is new enough, the
 // dependencies, an etcd. Writes only inside the clone and the cache of etcd-recipes-etcd. Imports nothing but Node's own
-// modules and the installer: it runs before there are any dependencies.
+// modules and the installer: it runs before there are any dependencies. With --tests also what only tests need.
 import { spawnSync } from "node:child_process";
-import { statSync, utimesSync } from "node:fs";
+import { existsSync, statSync, utimesSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
+  cacheFolder,
   cleanUpOnSignals,
   findCachedEtcd,
   InstallError,
@@ -12,6 +14,7 @@ import {
   isNewEnough,
   readEtcdVersion,
 } from "./etcd-recipes-etcd.mjs";
+import { unpackOwnPackages } from "./own-packages.mjs";
 
 const clone = fileURLToPath(new URL("..", import.meta.url));
 
@@ -70,11 +73,29 @@ async function ensureEtcd() {
   else say(`etcd ${cached.version} in ${cached.path}`);
 }
 
+/** With it tests move the wall clock of a process. Where it cannot be had they say so, and fail under CI. */
+async function ensureFaketime() {
+  const cached = join(cacheFolder(), "libfaketime");
+  const places = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
+  const system = places.map((folder) => join(folder, "faketime")).find((folder) => existsSync(folder));
+  if (system ?? existsSync(cached)) {
+    say(`libfaketime in ${system ?? cached}`);
+    return;
+  }
+  try {
+    await unpackOwnPackages(["libfaketime"], cached, say);
+  } catch (error) {
+    if (!(error instanceof InstallError)) throw error;
+    say(`no libfaketime: ${error.message}`);
+  }
+}
+
 try {
   cleanUpOnSignals();
   checkNode();
   installDependencies();
   await ensureEtcd();
+  if (process.argv.includes("--tests")) await ensureFaketime();
 } catch (error) {
   console.error(error instanceof SetupError || error instanceof InstallError ? `setup: ${error.message}` : error);
   process.exitCode = 1;

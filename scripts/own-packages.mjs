@@ -1,0 +1,52 @@
+// Packages of this machine's own Debian or Ubuntu release that tests need, unpacked into the cache and not installed: apt
+// works with lists of its own, without root. The installer of etcd knows how.
+
+import { execFile } from "node:child_process";
+import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import {
+  lastLine,
+  listMirrors,
+  readDistribution,
+  UnavailableError,
+  unpackPackages,
+  withTemporaryFolder,
+  writeAptConfig,
+} from "./etcd-recipes-etcd.mjs";
+
+const run = promisify(execFile);
+
+/**
+ * @param {string[]} packages
+ * @param {string} place where they are unpacked, in the place of whatever is there
+ * @param {(line: string) => void} log told one line per step
+ * @throws {UnavailableError} which says why not
+ */
+export async function unpackOwnPackages(packages, place, log, env = process.env) {
+  const distribution = await readDistribution(env);
+  const suite = /^VERSION_CODENAME="?([a-z]+)"?$/m.exec(await readFile("/etc/os-release", "utf8"))?.[1];
+  const components = distribution.component === "main" ? "main" : `main ${distribution.component}`;
+  await withTemporaryFolder(join(tmpdir(), "etcd-recipes-apt-"), async (temporary) => {
+    const environment = { ...env, LC_ALL: "C", APT_CONFIG: await writeAptConfig(temporary, env) };
+    const options = { cwd: temporary, env: environment, maxBuffer: 64 * 1024 * 1024 };
+    const seen = [];
+    for (const mirror of await listMirrors(distribution, env)) {
+      try {
+        const source = `deb [signed-by=${distribution.keyring}] ${mirror} ${suite} ${components}\n`;
+        await writeFile(join(temporary, "sources.list"), source);
+        await run("apt-get", ["update"], options);
+        log(`downloading and unpacking ${packages.join(", ")} of ${distribution.name} ${suite}`);
+        const unpacked = await unpackPackages(packages, join(temporary, "unpacked"), options);
+        await rm(place, { recursive: true, force: true });
+        await mkdir(dirname(place), { recursive: true });
+        await cp(unpacked, place, { recursive: true });
+        return;
+      } catch (error) {
+        seen.push(lastLine(error.stderr || error.message));
+      }
+    }
+    throw new UnavailableError(`no mirror has ${packages.join(", ")} (${seen.join("; ") || "none is configured"})`);
+  });
+}
