@@ -48,7 +48,7 @@ export interface QueueEvents extends CommonEvents {
  * asks etcd for nothing; when one comes, one of those who wait claims it, not all of them.
  *
  * Not guaranteed: that a job runs once; it runs at least once. Nor that several workers finish in order: each takes one of
- * the first n jobs, with n workers, and jobs that come back are late. Delays hold by the clocks of whoever adds and whoever
+ * the first 4 n jobs, with n workers, and jobs that come back are late. Delays hold by the clocks of whoever adds and whoever
  * takes. A wiped etcd has no jobs any more: those in hand are told lost, and the workers go on with what is added then.
  *
  * Everything else under `name/` belongs to the queue: names of queues must not stand within one another.
