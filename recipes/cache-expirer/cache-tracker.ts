@@ -248,7 +248,8 @@ export class CacheTracker {
 
   async #hold(id: string, { signal, timeoutMs }: CallOptions): Promise<Hold<ExpireReason>> {
     const holding = this.#cleaner.hold(id);
-    const waiting = abortable(holding, signal);
+    // An onExpire that never ends must not outlive the end in here.
+    const waiting = abortable(abortable(holding, signal), this.#closing.signal);
     try {
       if (timeoutMs === undefined) return await waiting;
       const outOfTime = () => new EtcdTimeoutError(`${id} was still being cleaned after ${timeoutMs} ms`);

@@ -1,6 +1,6 @@
 import type { EtcdClient } from "../../src/index.ts";
 import type { Runtime } from "../../src/internal/index.ts";
-import { type Hold, IdLanes, ListenerFailedError } from "../common/index.ts";
+import { asError, type Hold, IdLanes, ListenerFailedError } from "../common/index.ts";
 import type { CacheExpirerOptions, ExpireReason } from "./options.ts";
 
 export interface CleanerParts {
@@ -55,7 +55,7 @@ export class Cleaner {
     try {
       await onExpire(id, reason);
     } catch (cause) {
-      const message = cause instanceof Error ? cause.message : String(cause);
+      const { message } = asError(cause);
       throw new ListenerFailedError(`onExpire(${JSON.stringify(id)}) failed, and is called again: ${message}`, {
         cause,
       });

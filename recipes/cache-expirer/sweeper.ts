@@ -1,12 +1,11 @@
-import type { EtcdClient, OpResult } from "../../src/index.ts";
+import type { EtcdClient, Op, OpResult } from "../../src/index.ts";
 import { Backoff, type Runtime } from "../../src/internal/index.ts";
 import { asError, Wake } from "../common/index.ts";
 import type { Buckets } from "./buckets.ts";
 import { deleteAsKnown } from "./touches.ts";
 import type { TrackedKeys } from "./tracked-keys.ts";
+import { TxnRoom } from "./txn-room.ts";
 
-/** etcd takes 128 operations in a txn, and counts the one that each nested txn has on top. */
-const MOST_OPERATIONS = 127;
 /** Buckets of a short TTL are not worth a timer each. */
 const SHORTEST_PAUSE_MS = 50;
 /** The wall clock may be set meanwhile. */
@@ -63,11 +62,14 @@ export class Sweeper {
   async #sweep(signal: AbortSignal): Promise<void> {
     const { etcd, prefix, buckets, runtime, keys } = this.#parts;
     const due = keys.endedBy(runtime.clock.wallMs() - buckets.bucketMs);
-    for (let first = 0; first < due.length; first += MOST_OPERATIONS) {
-      const batch = due.slice(first, first + MOST_OPERATIONS).flatMap((id) => {
+    for (let next = 0; next < due.length; ) {
+      const batch: { readonly id: string; readonly op: Op }[] = [];
+      const room = new TxnRoom();
+      for (; next < due.length && room.take(prefix + due[next]); next++) {
+        const id = due[next] as string;
         const known = keys.get(id);
-        return known ? [{ id, op: deleteAsKnown(prefix + id, known.modRevision) }] : [];
-      });
+        if (known) batch.push({ id, op: deleteAsKnown(prefix + id, known.modRevision) });
+      }
       if (batch.length === 0) continue;
       const { responses, revision } = await etcd.txn({ success: batch.map(({ op }) => op) }, { signal });
       for (const [i, { id }] of batch.entries()) {

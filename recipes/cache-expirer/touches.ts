@@ -18,11 +18,8 @@ import { abortable, type Clock, quietDeferred, within } from "../../src/internal
 import type { BucketLeases } from "./bucket-leases.ts";
 import { type Buckets, encodeTracking, type Tracking } from "./buckets.ts";
 import { stateOf, type Tracked, type TrackedKeys } from "./tracked-keys.ts";
+import { TxnRoom } from "./txn-room.ts";
 
-/** etcd takes 128 operations in a txn, and counts the one that each nested txn has on top. */
-const MOST_OPERATIONS = 127;
-/** etcd takes 1.5 MB in a request; a key stands up to three times in its part of it. */
-const MOST_KEY_BYTES = 300_000;
 const BATCHES_AT_ONCE = 4;
 /** A lease that is gone is replaced so often within one batch. */
 const LEASE_ATTEMPTS = 3;
@@ -124,14 +121,13 @@ export class Touches {
   #takeBatch(): Wish[] {
     const batch = new Map<string, Wish>();
     const later: Wish[] = [];
-    let bytes = 0;
+    const room = new TxnRoom();
     for (; this.#next < this.#queue.length; this.#next++) {
       const wish = this.#queue[this.#next] as Wish;
-      bytes += this.#parts.prefix.length + wish.id.length;
-      if (batch.size >= MOST_OPERATIONS || (batch.size > 0 && bytes > MOST_KEY_BYTES)) break;
       // No key twice in one txn.
       if (batch.has(wish.id)) later.push(wish);
-      else batch.set(wish.id, wish);
+      else if (room.take(this.#parts.prefix + wish.id)) batch.set(wish.id, wish);
+      else break;
     }
     this.#queue.push(...later);
     if (this.#next >= this.#queue.length / 2) {

@@ -20,6 +20,8 @@ export class TrackedKeys {
   readonly #byEnd = new Map<number, Set<string>>();
   /** The ids of those that have an `asOf`. */
   readonly #answered = new Set<string>();
+  /** Those that an answer said are gone, as of which revision: the mirror may have to come to their puts yet. */
+  readonly #gone = new Map<string, number>();
   /** What the mirror has come to. */
   #revision = 0;
 
@@ -44,15 +46,20 @@ export class TrackedKeys {
 
   /** What etcd answered at a revision. */
   learn(id: string, state: Omit<Tracked, "asOf"> | undefined, asOf: number): void {
-    // What the mirror said is newer.
-    if (asOf <= this.#revision) return;
-    if (state) this.#set(id, { ...state, asOf });
-    else this.#delete(id);
+    // What the mirror said is newer, or what another answer said.
+    if (asOf <= this.#revision || asOf < this.#asOf(id)) return;
+    if (state) {
+      this.#set(id, { ...state, asOf });
+      return;
+    }
+    this.#delete(id);
+    this.#gone.set(id, asOf);
   }
 
   /** @param historyLost whether revisions before this batch say nothing any more */
   apply(batch: MirrorBatch, historyLost: boolean, now: (id: string) => KeyValue | undefined): void {
     this.#revision = batch.revision;
+    for (const [id, asOf] of this.#gone) if (historyLost || asOf <= batch.revision) this.#gone.delete(id);
     if (historyLost) for (const id of [...this.#answered]) this.#say(id, now(id));
     for (const kv of batch.deletes) this.#show(this.idOf(kv), undefined);
     for (const kv of batch.puts) if (this.isOfId(kv)) this.#show(this.idOf(kv), kv);
@@ -80,12 +87,17 @@ export class TrackedKeys {
   }
 
   #isAhead(id: string): boolean {
-    return (this.#tracked.get(id)?.asOf ?? 0) > this.#revision;
+    return this.#asOf(id) > this.#revision;
+  }
+
+  #asOf(id: string): number {
+    return this.#tracked.get(id)?.asOf ?? this.#gone.get(id) ?? 0;
   }
 
   #set(id: string, tracked: Tracked): void {
     const before = this.#tracked.get(id);
     this.#tracked.set(id, tracked);
+    this.#gone.delete(id);
     if (tracked.asOf > 0) this.#answered.add(id);
     else this.#answered.delete(id);
     if (before?.expiresAt === tracked.expiresAt) return;

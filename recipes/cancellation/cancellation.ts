@@ -99,7 +99,7 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
     const resolved = resolveCancellation(prefix, options);
     this.prefix = resolved.prefix;
     this.#ttlSeconds = resolved.ttlSeconds;
-    const client = recipeClient(options.client);
+    const client = recipeClient(resolved.client);
     this.#etcd = client.etcd;
     this.#leases = DetachedLeases.of(client.etcd);
     this.#follower = new PrefixFollower({

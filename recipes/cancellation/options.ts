@@ -23,12 +23,13 @@ const schema = z.strictObject(
 export interface ResolvedCancellation {
   readonly prefix: string;
   readonly ttlSeconds: number;
+  readonly client: RecipeClientOptions["client"];
 }
 
 /** @throws InvalidOptionError that names the argument or option */
 export function resolveCancellation(prefix: unknown, options: unknown): ResolvedCancellation {
   const what = "Cancellation";
-  const { ttlSeconds = 86_400 } = parseOptions(what, schema, options ?? {});
+  const { ttlSeconds = 86_400, client } = parseOptions(what, schema, options ?? {});
   checkTtlSeconds(what, ttlSeconds);
-  return { prefix: delimitedPrefix(what, prefix), ttlSeconds };
+  return { prefix: delimitedPrefix(what, prefix), ttlSeconds, client };
 }

@@ -71,7 +71,7 @@ export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvent
     super();
     this.#options = resolveMonitor<Info>(prefix, options);
     this.prefix = this.#options.prefix;
-    this.#client = recipeClient(options.client);
+    this.#client = recipeClient(this.#options.client);
     this.#services = new SubscribeService(this.prefix, {
       client: this.#client.etcd,
       metadata: nodeSchema(this.#options.info),

@@ -30,15 +30,16 @@ export interface ResolvedMonitor<Info> {
   readonly prefix: string;
   readonly ttlSeconds: number;
   readonly info: MetadataSchema<Info> | undefined;
+  readonly client: RecipeClientOptions["client"];
 }
 
 /** @throws InvalidOptionError that names the argument or option */
 export function resolveMonitor<Info>(prefix: unknown, options: unknown): ResolvedMonitor<Info> {
   const what = "ClusterMonitor";
-  const { ttlSeconds = 30, info } = parseOptions(what, schema, options ?? {});
+  const { ttlSeconds = 30, info, client } = parseOptions(what, schema, options ?? {});
   checkTtlSeconds(what, ttlSeconds);
   if (info !== undefined) checkInfoSchema(what, info);
-  return { prefix: delimitedPrefix(what, prefix), ttlSeconds, info: info as MetadataSchema<Info> | undefined };
+  return { prefix: delimitedPrefix(what, prefix), ttlSeconds, info: info as MetadataSchema<Info> | undefined, client };
 }
 
 /** @throws InvalidOptionError unless it can stand as one name behind the prefix */

@@ -1,4 +1,4 @@
-import { ConflictError, type EtcdClient } from "../../src/index.ts";
+import { ConflictError, type EtcdClient, InvalidOptionError } from "../../src/index.ts";
 import type { Clock } from "../../src/internal/index.ts";
 import { type CloseOptions, type RegisterStatus, ServiceRegister } from "../service-register/index.ts";
 import type { MetadataSchema } from "../subscribe-service/index.ts";
@@ -50,8 +50,16 @@ export class RegisteredNode<Info> implements Membership<Info> {
   }
 
   async update(info: Info): Promise<void> {
-    this.#info = checkInfo("Membership.update", this.#parts.schema, info);
-    await this.#register.update({ address: this.#address, metadata: { ...this.#metadata() } });
+    const before = this.#info;
+    const checked = checkInfo("Membership.update", this.#parts.schema, info);
+    this.#info = checked;
+    try {
+      await this.#register.update({ address: this.#address, metadata: { ...this.#metadata() } });
+    } catch (error) {
+      // What was refused must not come with what is said next.
+      if (error instanceof InvalidOptionError && this.#info === checked) this.#info = before;
+      throw error;
+    }
   }
 
   async leave(options: CloseOptions = {}): Promise<void> {

@@ -24,5 +24,7 @@ export function isMendable(error: unknown): boolean {
 
 /** What was thrown as an error, whatever it is: not everything can be turned into a string. */
 export function asError(cause: unknown): Error {
-  return cause instanceof Error ? cause : new Error(typeof cause === "string" ? cause : inspect(cause), { cause });
+  // A message that is no text would throw where it is told.
+  if (cause instanceof Error && typeof cause.message === "string") return cause;
+  return new Error(typeof cause === "string" ? cause : inspect(cause), { cause });
 }

@@ -86,7 +86,7 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
     super();
     const resolved = resolveConfirmation(prefix, options);
     this.prefix = resolved.prefix;
-    const client = recipeClient(options.client);
+    const client = recipeClient(resolved.client);
     const onWarning = (error: Error) => this.#warn(error);
     this.#store = new ConfirmationStore(client.etcd, this.prefix, resolved.retainSeconds);
     this.#view = new ConfirmationView({

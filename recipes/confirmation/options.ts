@@ -40,14 +40,15 @@ const requestSchema = z.strictObject(
 export interface ResolvedConfirmation {
   readonly prefix: string;
   readonly retainSeconds: number;
+  readonly client: RecipeClientOptions["client"];
 }
 
 /** @throws InvalidOptionError that names the argument or option */
 export function resolveConfirmation(prefix: unknown, options: unknown): ResolvedConfirmation {
   const what = "Confirmation";
-  const { retainSeconds = 86_400 } = parseOptions(what, schema, options ?? {});
+  const { retainSeconds = 86_400, client } = parseOptions(what, schema, options ?? {});
   checkTtlSeconds(what, retainSeconds, "retainSeconds");
-  return { prefix: delimitedPrefix(what, prefix), retainSeconds };
+  return { prefix: delimitedPrefix(what, prefix), retainSeconds, client };
 }
 
 /** @throws InvalidOptionError that names the argument or option */

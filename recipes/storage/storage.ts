@@ -51,7 +51,7 @@ import { FollowedPrefix, type StorageWatch } from "./storage-watch.ts";
  *
  * Not guaranteed: that a callback is called only once for a deletion, or that every value in between is told: after an
  * outage, to a process that is too slow, and behind a callback that fails, only what differs in the end. Nor that a key is gone at
- * its TTL: keys share leases, which adds a 32nd of the TTL and a second, and a leader change in etcd gives a lease its whole
+ * its TTL: keys share leases, which adds a 32nd of the TTL and two seconds, and a leader change in etcd gives a lease its whole
  * time again. What happened while no process watched is not told: see CacheExpirer, which knows what is on the disk.
  *
  * Errors that end the watches, by `failed` and by rejecting their `ready`: `PermissionDeniedError`,

@@ -369,3 +369,33 @@ test.each([
   }
   await expect(caches.touch("a", { timeout: 5 } as never)).rejects.toThrow("timeout is not an option");
 });
+
+test("a track that waits for an onExpire which never ends is told of close()", async () => {
+  let running = false;
+  const { caches } = expirer(lab.newPrefix(), {
+    onExpire: () => {
+      running = true;
+      return new Promise(() => {});
+    },
+  });
+  await caches.ready;
+  await caches.track("proj");
+  await caches.evict("proj");
+  await until(() => running);
+  const tracking = expect(caches.track("proj")).rejects.toMatchObject({ code: "ETCD_CLOSED" });
+  void caches.close();
+  await tracking;
+});
+
+test("an onExpire may throw what no string can be made of", async () => {
+  const { caches, warnings } = expirer(lab.newPrefix(), {
+    onExpire: () => {
+      throw Object.create(null);
+    },
+  });
+  await caches.ready;
+  await caches.track("proj");
+  await caches.evict("proj");
+  await until(() => warnings.length > 0);
+  expect(warnings[0]).toMatchObject({ name: "ListenerFailedError" });
+});

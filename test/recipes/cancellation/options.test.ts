@@ -61,3 +61,8 @@ test("a reason that is no text, and unknown options of a call, are refused", asy
 test("a prefix without a slash at its end gets one", () => {
   expect(new Cancellation("/cancel", { client }).prefix).toBe("/cancel/");
 });
+
+test("null is no options", async () => {
+  const made = new Cancellation("/null/", null as never);
+  await made.close();
+});

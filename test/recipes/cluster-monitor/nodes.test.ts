@@ -203,3 +203,16 @@ test("when its client is closed it fails, once, says so, and keeps its list", as
   expect(recorder.of("failed")).toHaveLength(1);
   expect(namesOf(monitor)).toEqual(["a"]);
 });
+
+test("an info that was refused is not told by what comes after it", async () => {
+  const prefix = lab.newPrefix();
+  const monitor = monitorOf<{ address: string }>(lab, prefix);
+  const membership = monitor.join("a", { address: "10.0.0.1:80" });
+  await until(() => monitor.nodes().length === 1);
+  await expect(membership.update({ address: "a b" })).rejects.toBeInstanceOf(InvalidOptionError);
+  const infos: unknown[] = [];
+  monitor.on("changed", ({ info }) => infos.push(info));
+  await membership.leave({ drainMs: 500 });
+  await until(() => monitor.nodes().length === 0);
+  expect(new Set(infos.map((info) => JSON.stringify(info)))).toEqual(new Set(['{"address":"10.0.0.1:80"}']));
+});

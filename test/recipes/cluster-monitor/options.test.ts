@@ -59,3 +59,8 @@ test("bad options of leaving are refused, and it has not left", async () => {
 test("a prefix without a slash at its end gets one", () => {
   expect(monitor.prefix).toBe("/nodes/");
 });
+
+test("null is no options", async () => {
+  const made = new ClusterMonitor("/null/", null as never);
+  await made.close();
+});

@@ -64,3 +64,8 @@ test.each(badCalls)("%s is refused", async (_, call, message) => {
 test("a prefix without a slash at its end gets one", () => {
   expect(confirmation.prefix).toBe("/confirm/");
 });
+
+test("null is no options", async () => {
+  const made = new Confirmation("/null/", null as never);
+  await made.close();
+});

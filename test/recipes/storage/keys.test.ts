@@ -98,6 +98,36 @@ test("a touch never shortens a life, never brings a key back, and leaves one wit
   expect((await lab.etcd.get(`${prefix}forever`))?.modRevision).toBe(revision);
 });
 
+test("a touch lets a key live for its own TTL, also beside keys whose TTL is nearly the same", async () => {
+  const storage = newStorage();
+  const prefix = lab.newPrefix();
+  const leftOf = async (id: string) => {
+    const kv = await lab.etcd.get(`${prefix}${id}`);
+    return lab.etcd.leaseTimeToLive(kv?.lease as never);
+  };
+  await storage.put(`${prefix}100`, "1", { ttlSeconds: 100 });
+  await storage.put(`${prefix}102`, "1", { ttlSeconds: 102 });
+  await until(async () => (await leftOf("102")).remainingSeconds < 102);
+  expect(await storage.touch(`${prefix}102`)).toBe(true);
+  expect((await leftOf("102")).remainingSeconds).toBeGreaterThanOrEqual(102);
+
+  await storage.put(`${prefix}3`, "1", { ttlSeconds: 3 });
+  await until(async () => (await leftOf("3")).remainingSeconds < 2);
+  await storage.put(`${prefix}1`, "1", { ttlSeconds: 1 });
+  expect(await storage.touch(`${prefix}1`)).toBe(true);
+  expect((await leftOf("1")).grantedSeconds).toBeLessThan(4);
+});
+
+test("puts whose TTLs are alike share leases", async () => {
+  const storage = newStorage();
+  const prefix = lab.newPrefix();
+  const before = (await leasesOf(lab.endpoint)).length;
+  await Promise.all(
+    Array.from({ length: 1_000 }, (_, i) => storage.put(`${prefix}${i}`, "", { ttlSeconds: 5_000 + i })),
+  );
+  expect((await leasesOf(lab.endpoint)).length - before).toBeLessThan(50);
+});
+
 test("a lease that was revoked by hand is replaced by the next put", async () => {
   const storage = newStorage();
   const prefix = lab.newPrefix();

@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import { encodeTracking } from "../../../recipes/cache-expirer/buckets.ts";
+import { TrackedKeys } from "../../../recipes/cache-expirer/tracked-keys.ts";
+import type { KeyValue, MirrorBatch } from "../../../src/index.ts";
+
+const expiresAt = 5;
+const put = (modRevision: number) =>
+  ({ key: "cache/a", text: encodeTracking({ bucket: 1, expiresAt }), modRevision }) as KeyValue;
+const batch = (revision: number, changes: Partial<MirrorBatch>): MirrorBatch => ({
+  type: "changes",
+  revision,
+  puts: [],
+  deletes: [],
+  ...changes,
+});
+const nothing = () => undefined;
+
+test("a key that etcd said is gone is not there again because the mirror comes to its put only now", () => {
+  const keys = new TrackedKeys("cache/");
+  keys.learn("a", { modRevision: 10, expiresAt }, 10);
+  keys.learn("a", undefined, 11);
+  keys.apply(batch(10, { puts: [put(10)] }), false, nothing);
+  expect(keys.get("a")).toBeUndefined();
+  keys.apply(batch(11, { deletes: [put(10)] }), false, nothing);
+  keys.apply(batch(12, { puts: [put(12)] }), false, nothing);
+  expect(keys.get("a")).toMatchObject({ modRevision: 12 });
+});
+
+test("of two answers the newer one counts, whichever comes first", () => {
+  const keys = new TrackedKeys("cache/");
+  keys.learn("a", undefined, 11);
+  keys.learn("a", { modRevision: 10, expiresAt }, 10);
+  expect(keys.get("a")).toBeUndefined();
+  keys.learn("a", { modRevision: 12, expiresAt }, 12);
+  keys.learn("a", undefined, 11);
+  expect(keys.get("a")).toMatchObject({ modRevision: 12 });
+});
+
+test("what was gone in a history that is lost says nothing of the next one", () => {
+  const keys = new TrackedKeys("cache/");
+  keys.learn("a", undefined, 11);
+  keys.apply(batch(2, { type: "resynced", puts: [put(2)] }), true, () => put(2));
+  expect(keys.get("a")).toMatchObject({ modRevision: 2 });
+});
