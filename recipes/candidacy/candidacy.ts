@@ -17,7 +17,7 @@ import {
   type TxnOptions,
   txnOp,
 } from "../../src/index.ts";
-import { deadlineSignal, log, sleep, systemRuntime } from "../../src/internal/index.ts";
+import { deadlineSignal, log, onAbort, sleep, systemRuntime } from "../../src/internal/index.ts";
 import { asError, isMendable } from "../common/index.ts";
 import { FencedOutError } from "./fenced-out-error.ts";
 import { untilGone } from "./until-gone.ts";
@@ -62,7 +62,8 @@ export class Candidacy {
     this.#lease = lease;
     this.key = `${name}/${lease.id}`;
     this.signal = deadlineSignal(this.#controller, () => (lease.signal.aborted ? lease.signal.reason : undefined));
-    lease.signal.addEventListener("abort", () => this.#end(lease.signal.reason), { once: true });
+    // At once if it is lost already.
+    onAbort(lease.signal, () => this.#end(lease.signal.reason));
   }
 
   /** Over for good. While the lease is merely in doubt, after the machine was suspended, `signal` reads aborted and this is false. */

@@ -59,6 +59,7 @@ export class Contest {
           candidacy ??= await this.#enter(value, signal);
           await candidacy.untilFirst();
           signal.throwIfAborted();
+          this.#lastWarning = undefined;
           const first = candidacy;
           candidacy = undefined;
           return first;

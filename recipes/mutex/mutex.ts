@@ -49,6 +49,8 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   readonly #held = new Set<HeldLock>();
   /** The work of each `run()` that has its lock; settles with it, and never rejects. */
   readonly #running = new Map<HeldLock, Promise<unknown>>();
+  /** Callers who wait for their turn. */
+  readonly #waits = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
 
   /**
@@ -88,8 +90,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
    * @throws `signal.reason`; ClientClosedError after `close()`; EtcdError when etcd cannot be asked
    */
   async tryAcquire(options: TryAcquireOptions = {}): Promise<Lock | undefined> {
-    const candidacy = await this.#within(resolveTry(options), (signal) => this.#contest.attempt(NO_VALUE, signal));
-    return candidacy && this.#hold(candidacy);
+    return this.#within(resolveTry(options), (signal) => this.#contest.attempt(NO_VALUE, signal));
   }
 
   /**
@@ -120,8 +121,8 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
 
   /**
    * Ends all waits with a ClientClosedError, and releases every lock that this object gave. Work that `run()` began is told
-   * by `lock.signal` and waited for, at most until its lease has run out. Takes a moment more for etcd, 5 s at most. Calling
-   * it again is harmless.
+   * by `lock.signal` and waited for, at most until its lease has run out; so the work itself must not wait for it. Takes a
+   * moment more for etcd, 5 s at most. Calling it again is harmless.
    */
   async close(): Promise<void> {
     this.#closed ??= this.#close();
@@ -133,16 +134,30 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   }
 
   async #acquire(options: AcquireOptions): Promise<HeldLock> {
-    return this.#hold(await this.#within(options, (signal) => this.#contest.campaign(NO_VALUE, signal)));
+    return this.#within(options, (signal) => this.#contest.campaign(NO_VALUE, signal));
   }
 
   /** Runs `wait` with one signal for all that can end it. */
   async #within<T extends Candidacy | undefined>(
+    options: AcquireOptions,
+    wait: (signal: AbortSignal) => Promise<T>,
+  ): Promise<HeldLock | (T & undefined)> {
+    this.#closing.signal.throwIfAborted();
+    options.signal?.throwIfAborted();
+    const waiting = this.#wait(options, wait);
+    const settled = waiting.catch(() => {});
+    this.#waits.add(settled);
+    try {
+      return await waiting;
+    } finally {
+      this.#waits.delete(settled);
+    }
+  }
+
+  async #wait<T extends Candidacy | undefined>(
     { signal, timeoutMs }: AcquireOptions,
     wait: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    this.#closing.signal.throwIfAborted();
-    signal?.throwIfAborted();
+  ): Promise<HeldLock | (T & undefined)> {
     const end = new AbortController();
     const outOfTime = () =>
       new EtcdTimeoutError(`${this.name} was not free within ${timeoutMs} ms`, { retryable: true });
@@ -153,7 +168,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
       const candidacy = await wait(end.signal);
       if (candidacy && end.signal.aborted) void this.#contest.leave(candidacy);
       end.signal.throwIfAborted();
-      return candidacy;
+      return (candidacy && this.#hold(candidacy)) as HeldLock | (T & undefined);
     } finally {
       timer?.cancel();
       for (const release of releases) release();
@@ -172,6 +187,9 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
     this.#closing.abort(error);
     const held = [...this.#held];
     for (const lock of held) lock.end(error);
+    // What somebody got in this very moment is held, or left, when its wait has settled.
+    await Promise.all([...this.#waits]);
+    held.push(...this.#held);
     await Promise.all(held.map((lock) => this.#letGo(lock)));
     await this.#contest.vacated();
     await this.#client.release();

@@ -5,6 +5,7 @@ import {
   type Lease,
   LeaseNotFoundError,
   type Mirror,
+  RequestRefusedError,
 } from "../../src/index.ts";
 import { type Deferred, log, onAbort, quietDeferred, type Runtime, type Timer } from "../../src/internal/index.ts";
 import { asError, isMendable } from "../common/index.ts";
@@ -208,13 +209,18 @@ export class Consumer {
   /** Claims a job for the first who waits, or makes a dead letter of it. */
   async #take(job: QueuedJob, lease: Lease): Promise<void> {
     this.#claiming.add(job.id);
+    let avoidMs = MIRROR_LAG_MS;
     try {
       if (job.content.attempt >= this.#parts.maxAttempts) await this.#bury(job, lease);
       else await this.#claim(job, lease);
     } catch (error) {
-      this.#stumbled(error, lease);
+      if (error instanceof RequestRefusedError) {
+        // As large as etcd takes, and with a claim larger: no worker can have it, and those behind it must not wait.
+        avoidMs = Number.POSITIVE_INFINITY;
+        this.#warn(error);
+      } else this.#stumbled(error, lease);
     } finally {
-      job.avoidUntilMs = this.#parts.runtime.clock.monotonicMs() + MIRROR_LAG_MS;
+      job.avoidUntilMs = this.#parts.runtime.clock.monotonicMs() + avoidMs;
       this.#claiming.delete(job.id);
       this.#drawGrace();
       this.#look();

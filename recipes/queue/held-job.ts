@@ -88,7 +88,9 @@ export class HeldJob implements Job {
     if (this.#settling?.type !== ending.type) {
       // Also when it was settled in the other way.
       this.signal.throwIfAborted();
-      if (this.#settling) throw this.#lostError("it was acknowledged already");
+      if (this.#settling) {
+        throw this.#lostError(`it was ${this.#settling.type === "ack" ? "acknowledged" : "released"} already`);
+      }
       const done = this.#finish(ending.type === "ack" ? ending : { ...ending, delayMs });
       done.catch(() => {});
       this.#settling = { type: ending.type, done };
@@ -146,7 +148,11 @@ export class HeldJob implements Job {
   #lostNow(): Error | undefined {
     if (this.#over) return undefined;
     if (this.lease.signal.aborted) {
-      return this.#lostError("its lease is lost", { cause: this.lease.signal.reason });
+      // Also when it is merely in doubt: what was told lost must not be held on, by nobody. It takes this job with it.
+      const { reason } = this.lease.signal;
+      this.lease.abandon(reason);
+      this.lose(this.#lostError("its lease is lost", { cause: reason }));
+      return undefined;
     }
     // What is being settled is held until etcd has answered.
     if (!this.#settling && this.#parts.clock.monotonicMs() >= this.#endsAtMs) this.#timeIsOver();

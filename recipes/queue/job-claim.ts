@@ -73,14 +73,16 @@ export async function buryJob(
   letter: LetterContent,
   options: PersistentTxnOptions,
 ): Promise<boolean> {
-  const { succeeded } = await persistentTxn(
+  const { succeeded, unsure, responses } = await persistentTxn(
     {
       compare: [compareModRevision(keys.job(id), "equal", kv.modRevision), keyMissing(keys.claim(id))],
       success: [deleteOp(keys.job(id)), putOp(keys.letter(id), writeLetter(letter))],
+      failure: [getOp(keys.letter(id))],
     },
     options,
   );
-  return succeeded;
+  // An attempt whose answer was lost may have done it.
+  return succeeded || (unsure && responses.some((response) => onlyKey(response) !== undefined));
 }
 
 /** How a claimed job ends. */
@@ -108,12 +110,24 @@ export async function settleClaim(
   } = await persistentTxn(
     {
       compare: [compareCreateRevision(keys.claim(id), "equal", revision)],
-      success: [...changesOf(keys, id, settling), deleteOp(keys.claim(id))],
+      // A job with this id that somebody added after deleting ours by hand is another one, and nobody's yet.
+      success: [
+        deleteOp(keys.claim(id)),
+        txnOp({
+          compare: [compareCreateRevision(keys.job(id), "equal", jobCreateRevision)],
+          success: changesOf(keys, id, settling),
+        }),
+      ],
       failure: [getOp(keys.claim(id)), getOp(keys.job(id))],
     },
     options,
   );
-  if (succeeded) return now;
+  if (succeeded) {
+    const [, changes] = responses;
+    const done = changes?.type === "txn" && changes.succeeded;
+    // Of a job that is gone there is nothing to acknowledge or to give back, and nothing to bury.
+    return done || settling.type !== "bury" ? now : undefined;
+  }
   if (!unsure) return undefined;
   // An earlier attempt may have done it.
   const [claim, job] = responses.map(onlyKey);

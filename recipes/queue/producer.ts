@@ -24,7 +24,9 @@ export interface Enqueued {
 
 interface NewJob {
   readonly id: string;
-  readonly content: JobContent;
+  /** Told apart from somebody else's job with the same id. */
+  readonly token: string | undefined;
+  readonly text: string;
 }
 
 /** Puts jobs into a queue. */
@@ -43,8 +45,9 @@ export class Producer {
 
   async add(value: string, { id, delayMs, ...call }: ResolvedEnqueue): Promise<Enqueued> {
     const made = this.#newId();
-    const content = { ...this.#content(value, delayMs), token: id === undefined ? undefined : made };
-    const [added] = await this.#put([{ id: id ?? made, content }], this.#options(call));
+    const token = id === undefined ? undefined : made;
+    const text = writeJob({ ...this.#content(value, delayMs), token });
+    const [added] = await this.#put([{ id: id ?? made, token, text }], this.#options(call));
     // What stands under an id that was made for this call was put there by this call.
     return { id: id ?? made, added: id === undefined || added === true };
   }
@@ -53,7 +56,9 @@ export class Producer {
     values: readonly string[],
     { delayMs, ...call }: ResolvedCall & { readonly delayMs: number },
   ): Promise<readonly string[]> {
-    const jobs = values.map((value): NewJob => ({ id: this.#newId(), content: this.#content(value, delayMs) }));
+    const jobs = values.map(
+      (value): NewJob => ({ id: this.#newId(), token: undefined, text: writeJob(this.#content(value, delayMs)) }),
+    );
     const options = this.#options(call);
     for (const batch of batchesOf(jobs, this.#keys.job("").length)) await this.#put(batch, options);
     return jobs.map(({ id }) => id);
@@ -64,15 +69,15 @@ export class Producer {
     const { responses, unsure } = await persistentTxn({ success: jobs.map((job) => this.#addOp(job)) }, options);
     return responses.map((response, index) => {
       if (response.type !== "txn") return false;
-      return response.succeeded || (unsure && hasToken(response.responses, jobs[index]?.content.token));
+      return response.succeeded || (unsure && hasToken(response.responses, jobs[index]?.token));
     });
   }
 
-  #addOp({ id, content }: NewJob): TxnOp {
+  #addOp({ id, token, text }: NewJob): TxnOp {
     return txnOp({
       compare: [keyMissing(this.#keys.job(id)), keyMissing(this.#keys.letter(id))],
-      success: [putOp(this.#keys.job(id), writeJob(content))],
-      failure: content.token === undefined ? [] : [getOp(this.#keys.job(id))],
+      success: [putOp(this.#keys.job(id), text)],
+      failure: token === undefined ? [] : [getOp(this.#keys.job(id))],
     });
   }
 
@@ -95,7 +100,7 @@ function* batchesOf(jobs: readonly NewJob[], keyLength: number): Generator<reado
   let batch: NewJob[] = [];
   let bytes = 0;
   for (const job of jobs) {
-    const size = Buffer.byteLength(job.content.value) + 3 * (keyLength + job.id.length) + BYTES_AROUND;
+    const size = Buffer.byteLength(job.text) + 3 * (keyLength + job.id.length) + BYTES_AROUND;
     if (batch.length > 0 && (batch.length === MOST_IN_A_TXN || bytes + size > MOST_BYTES)) {
       yield batch;
       batch = [];

@@ -112,8 +112,8 @@ export class QueueView {
       const job = this.#jobs.get(read.id);
       if (job) this.#addReady(job, nowMs);
       this.#listener.unclaimed(read.id, kv);
-    } else if (read?.room === "waiting" && kv.lease) {
-      this.#waiting.delete(kv.lease);
+    } else if (read?.room === "waiting") {
+      this.#waiting.delete(read.id as LeaseId);
       this.#order = undefined;
       this.#listener.left(kv);
     }
@@ -125,9 +125,10 @@ export class QueueView {
     if (read?.room === "jobs") return false;
     if (!read) this.#listener.invalid(new InvalidValueError(`${kv.key} is no key of the queue ${this.#keys.name}`));
     else if (read.room === "claims") this.#putClaim(read.id, kv);
-    // One that is not its owner's own would stand for a worker that never comes.
-    else if (read.room === "waiting" && kv.lease === read.id) {
-      this.#waiting.set(kv.lease, kv);
+    else if (read.room === "waiting") {
+      // One that is not its owner's own would stand for a worker that never comes.
+      if (kv.lease === read.id) this.#waiting.set(kv.lease, kv);
+      else this.#waiting.delete(read.id as LeaseId);
       this.#order = undefined;
     }
     return true;

@@ -4,7 +4,7 @@ import { ConflictError } from "../errors/conflict-error.ts";
 import { EtcdError } from "../errors/etcd-error.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
-import { within } from "../internal/abort.ts";
+import { onAbort, within } from "../internal/abort.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseId, randomLeaseId } from "../model/lease-id.ts";
@@ -43,6 +43,8 @@ export class Leases {
   readonly #keeper: LeaseKeeper;
   readonly #revoker: LeaseRevoker;
   readonly #granting = new Set<Promise<Lease>>();
+  /** Those whose renewal has ended and that are not over. */
+  readonly #lapsing = new Set<HeldLease>();
   #closing: { limitMs: number } | undefined;
 
   constructor(protocol: Protocol, dialTimeoutMs: number, runtime: Runtime) {
@@ -65,7 +67,7 @@ export class Leases {
   /** Revokes every kept-alive lease, also those that are being granted, giving etcd `limitMs` for it. */
   async close(limitMs: number): Promise<void> {
     this.#closing = { limitMs };
-    const held = this.#keeper.leases;
+    const held = [...this.#keeper.leases, ...this.#lapsing];
     this.#keeper.close();
     this.#revoker.close();
     const revoking = held.map((lease) => lease.revoke({ timeoutMs: limitMs }));
@@ -90,7 +92,7 @@ export class Leases {
       renewSoon: (doubtful) => this.#keeper.renewSoon(doubtful),
       revokeInBackground: (lost) => this.#revoker.revokeInBackground(lost),
       detached: !keepAlive,
-      endAtDeadline: (lapsing) => this.#endAtDeadline(lapsing),
+      endAtDeadline: (lapsing) => this.#lapse(lapsing),
     });
     lease.deadline.acknowledged(sent, granted);
     if (lease.remainingMs() === 0) {
@@ -135,6 +137,12 @@ export class Leases {
       if (maybeGranted && options.id === undefined) this.#revoker.revokeInBackground(id);
       throw error;
     }
+  }
+
+  #lapse(lease: HeldLease): void {
+    this.#lapsing.add(lease);
+    onAbort(lease.signal, () => this.#lapsing.delete(lease));
+    this.#endAtDeadline(lease);
   }
 
   /** What nobody renews ends by the clock alone. Its timer never keeps the process alive. */

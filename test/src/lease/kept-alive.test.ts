@@ -161,3 +161,12 @@ test("a lease that lapses can still be revoked early", async () => {
   expect(await leaseRemaining(endpoint, lease.id)).toBe(-1);
   lease.lapse();
 });
+
+test("close() revokes a lease that lapses, too", async () => {
+  const etcd = new EtcdClient({ endpoints: endpoint });
+  const lease = await etcd.grantLease(300);
+  lease.lapse();
+  await etcd.close();
+  expect(lease.signal.aborted).toBe(true);
+  expect(await leaseRemaining(endpoint, lease.id)).toBe(-1);
+});

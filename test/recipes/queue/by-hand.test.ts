@@ -1,0 +1,71 @@
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { until } from "../../support/until.ts";
+import { QueueLab } from "./queue-lab.ts";
+
+// What operators do with etcdctl, and what a clock that jumps does.
+
+let lab: QueueLab;
+beforeAll(async () => {
+  lab = await QueueLab.start();
+});
+afterEach(() => lab.clear());
+afterAll(() => lab?.[Symbol.asyncDispose]());
+
+test.each(["ack", "release", "bury"])(
+  "%s of a job that was deleted leaves a new one of the same id alone",
+  async (how) => {
+    const queue = lab.queue(how === "bury" ? { maxAttempts: 1 } : {});
+    await queue.enqueue("old", { id: "a" });
+    const job = await queue.dequeue();
+    await lab.etcd.delete(`${lab.name}/jobs/a`);
+    expect(await queue.enqueue("new", { id: "a" })).toMatchObject({ added: true });
+    if (how === "ack") await job.ack();
+    else if (how === "release") await job.release({ delayMs: 1 });
+    // It can no longer be buried: it is gone.
+    else await expect(job.release()).rejects.toMatchObject({ code: "ETCD_JOB_LOST" });
+    const next = await queue.dequeue({ signal: AbortSignal.timeout(5_000) });
+    expect(next).toMatchObject({ id: "a", value: "new", attempt: 1 });
+    expect(await queue.deadLetters()).toEqual([]);
+  },
+);
+
+test("a job that was told lost when the machine seemed to have slept stays lost here, and goes back", async () => {
+  const queue = lab.queue({ ttlSeconds: 60 });
+  await queue.enqueue("v", { id: "a" });
+  const job = await queue.dequeue();
+  const other = lab.queue();
+  const wall = Date.now;
+  const jumped = vi.spyOn(Date, "now").mockImplementation(() => wall() + 3_000);
+  try {
+    await expect(job.ack()).rejects.toMatchObject({ code: "ETCD_JOB_LOST" });
+    expect(job.signal.aborted).toBe(true);
+  } finally {
+    jumped.mockRestore();
+  }
+  const next = await other.dequeue({ signal: AbortSignal.timeout(10_000) });
+  expect(next).toMatchObject({ id: "a", attempt: 2 });
+  expect(job.signal.aborted).toBe(true);
+});
+
+test("a waiting place that is put again on no lease takes nobody's turn", async () => {
+  const lease = await lab.etcd.grantLease(60);
+  const place = `${lab.name}/waiting/${lease.id}`;
+  await lab.etcd.put(place, "", { lease });
+  const queue = lab.queue();
+  await queue.enqueue("v");
+  await (await queue.dequeue()).ack();
+  await lab.etcd.put(place, "");
+  await lab.etcd.delete(place);
+  const took: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const job = queue.dequeue();
+    await until(async () => (await lab.keys("waiting")).length === 1);
+    const began = performance.now();
+    await queue.enqueue("v");
+    await (await job).ack();
+    took.push(performance.now() - began);
+  }
+  // Others leave the turn of a worker to it for 250 ms at least.
+  expect(Math.min(...took)).toBeLessThan(250);
+  await lease.revoke();
+});
