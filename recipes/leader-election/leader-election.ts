@@ -66,6 +66,8 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
   readonly #contest: Contest;
   readonly #closing = new AbortController();
   #run: Pick<LeadRun<unknown>, "term" | "stop" | "resign" | "gone"> | undefined;
+  /** What `lead()` gave its caller. */
+  #leading: Promise<unknown> | undefined;
   #observing: AbortController | undefined;
   #closed: Promise<void> | undefined;
 
@@ -108,7 +110,13 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
    * @throws ConflictError when `lead()` is running already; FencedOutError after `resign()` without a term;
    *   ClientClosedError after `close()`; what cannot be mended
    */
-  async lead<T>(work: (term: Term) => Promise<T> | T, options: LeadOptions = {}): Promise<T> {
+  lead<T>(work: (term: Term) => Promise<T> | T, options: LeadOptions = {}): Promise<T> {
+    const leading = this.#lead(work, options);
+    this.#leading ??= leading;
+    return leading;
+  }
+
+  async #lead<T>(work: (term: Term) => Promise<T> | T, options: LeadOptions): Promise<T> {
     const { signal } = resolveLead(work, options);
     this.#closing.signal.throwIfAborted();
     signal?.throwIfAborted();
@@ -127,13 +135,20 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
       onFailed: (error) => this.notify("failed", error),
     });
     this.#run = run;
-    const release = onAbort(signal, () => run.stop(signal?.reason));
+    const release = onAbort(signal, () => this.#stop(run, signal?.reason));
     try {
       return await run.result;
     } finally {
       release();
       this.#run = undefined;
+      this.#leading = undefined;
     }
+  }
+
+  /** Whoever ends it knows that `lead()` rejects; without an `await` that must not end the process. Errors of the work do. */
+  #stop(run: Pick<LeadRun<unknown>, "stop"> | undefined, reason: unknown): void {
+    this.#leading?.catch(() => {});
+    run?.stop(reason);
   }
 
   /**
@@ -144,6 +159,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
    */
   async resign(): Promise<void> {
     const run = this.#run;
+    this.#leading?.catch(() => {});
     run?.resign();
     await run?.gone();
   }
@@ -201,7 +217,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
     const error = new ClientClosedError(`the election ${this.name} was closed`);
     const run = this.#run;
     this.#closing.abort(error);
-    run?.stop(error);
+    this.#stop(run, error);
     await run?.gone();
     await this.#contest.vacated();
     await this.#client.release();

@@ -9,15 +9,29 @@ const nativeReason = nativeGetter("reason");
  */
 export function deadlineSignal(controller: AbortController, lostNow: () => Error | undefined): AbortSignal {
   const { signal } = controller;
+  // A doubt can come and go from one reading of the clock to the next: whoever reads `aborted` and then `reason` in one
+  // breath must not throw undefined.
+  let justSeen: Error | undefined;
   const current = (): { reason: unknown } | undefined => {
     const doubt = nativeAborted(signal) ? undefined : lostNow();
     // Asking may have aborted the signal.
     if (nativeAborted(signal)) return { reason: nativeReason(signal) };
+    if (doubt !== undefined && justSeen === undefined) {
+      queueMicrotask(() => {
+        justSeen = undefined;
+      });
+    }
+    justSeen = doubt;
     return doubt === undefined ? undefined : { reason: doubt };
   };
   return Object.defineProperties(signal, {
     aborted: { get: () => current() !== undefined },
-    reason: { get: () => current()?.reason },
+    reason: {
+      get: () => {
+        const before = justSeen;
+        return (current() ?? { reason: before }).reason;
+      },
+    },
     throwIfAborted: {
       value: () => {
         const lost = current();

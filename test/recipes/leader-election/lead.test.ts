@@ -331,3 +331,28 @@ test("close() is bounded when etcd does not answer, in a term and in a campaign,
   await proxy.heal();
   await until(async () => (await lab.line(name)).length === 0, { timeoutMs: 20_000 });
 });
+
+test("a lead() that nobody awaits does not end the process when it is resigned or closed", async () => {
+  const unhandled: unknown[] = [];
+  const onUnhandled = (reason: unknown) => unhandled.push(reason);
+  process.on("unhandledRejection", onUnhandled);
+  try {
+    const name = lab.newName();
+    const first = lab.election(name, "first");
+    const elected = new Promise((resolve) => first.once("elected", resolve));
+    void first.lead((term) => new Promise((resolve) => term.signal.addEventListener("abort", resolve)));
+    await elected;
+    const waiting = lab.election(name, "waiting");
+    void waiting.lead(() => {});
+    await until(async () => (await lab.line(name)).length === 2);
+    await waiting.resign();
+    void waiting.lead(() => {});
+    await until(async () => (await lab.line(name)).length === 2);
+    await Promise.all([waiting.close(), first.close()]);
+    // Node tells of them when the microtasks are done.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off("unhandledRejection", onUnhandled);
+  }
+});

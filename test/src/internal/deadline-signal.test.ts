@@ -62,3 +62,14 @@ test("signals made of it, and fetch, see the loss", async () => {
   await expect(fetch("http://127.0.0.1:1", { signal })).rejects.toBe(state.lost);
   expect(any.reason).toBe(state.lost);
 });
+
+test("a doubt that passes from one look at the clock to the next has its reason all the same", async () => {
+  let looks = 0;
+  const doubt = new Error("in doubt");
+  const signal = deadlineSignal(new AbortController(), () => (looks++ === 0 ? doubt : undefined));
+  expect(signal.aborted).toBe(true);
+  expect(signal.reason).toBe(doubt);
+  await null;
+  expect(signal.aborted).toBe(false);
+  expect(signal.reason).toBeUndefined();
+});
