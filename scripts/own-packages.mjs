@@ -1,8 +1,7 @@
 // Packages of this machine's own Debian or Ubuntu release that tests need, unpacked into the cache and not installed: apt
 // works with lists of its own, without root. The installer of etcd knows how.
-
 import { execFile } from "node:child_process";
-import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -20,7 +19,7 @@ const run = promisify(execFile);
 
 /**
  * @param {string[]} packages
- * @param {string} place where they are unpacked, in the place of whatever is there
+ * @param {string} place where they are unpacked; what is there already stays
  * @param {(line: string) => void} log told one line per step
  * @throws {UnavailableError} which says why not
  */
@@ -39,9 +38,7 @@ export async function unpackOwnPackages(packages, place, log, env = process.env)
         await run("apt-get", ["update"], options);
         log(`downloading and unpacking ${packages.join(", ")} of ${distribution.name} ${suite}`);
         const unpacked = await unpackPackages(packages, join(temporary, "unpacked"), options);
-        await rm(place, { recursive: true, force: true });
-        await mkdir(dirname(place), { recursive: true });
-        await cp(unpacked, place, { recursive: true });
+        await moveInto(place, unpacked);
         return;
       } catch (error) {
         seen.push(lastLine(error.stderr || error.message));
@@ -49,4 +46,19 @@ export async function unpackOwnPackages(packages, place, log, env = process.env)
     }
     throw new UnavailableError(`no mirror has ${packages.join(", ")} (${seen.join("; ") || "none is configured"})`);
   });
+}
+
+/** In one step: what was interrupted, or done by two at once, must not be taken for whole. */
+async function moveInto(place, from) {
+  await mkdir(dirname(place), { recursive: true });
+  const whole = await mkdtemp(`${place}-`);
+  try {
+    await cp(from, join(whole, "new"), { recursive: true });
+    await rename(join(whole, "new"), place);
+  } catch (error) {
+    // Another one was faster.
+    if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+  } finally {
+    await rm(whole, { recursive: true, force: true });
+  }
 }

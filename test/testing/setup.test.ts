@@ -33,10 +33,10 @@ interface Outcome {
   readonly stderr: string;
 }
 
-async function setup(extra: Record<string, string> = {}): Promise<Outcome> {
+async function setup(extra: Record<string, string> = {}, args: readonly string[] = []): Promise<Outcome> {
   const env = { PATH: `${join(clone, "bin")}:/bin:/usr/bin`, XDG_CACHE_HOME: join(clone, "cache"), ...extra };
   try {
-    return { code: 0, ...(await run(process.execPath, [join(clone, "scripts/setup.mjs")], { env })) };
+    return { code: 0, ...(await run(process.execPath, [join(clone, "scripts/setup.mjs"), ...args], { env })) };
   } catch (error) {
     return error as Outcome & Error;
   }
@@ -87,4 +87,13 @@ test("takes one of its own when the etcd on PATH is older than 3.5", async () =>
 test("an ETCD_BIN that does not run is told", async () => {
   const outcome = await setup({ ETCD_BIN: "/no/etcd" });
   expect(outcome).toMatchObject({ code: 1, stderr: expect.stringContaining('"/no/etcd", which is not an etcd') });
+});
+
+test("for tests it wants libfaketime: the system's, or what it has unpacked before", async () => {
+  await mkdir(join(clone, "cache/etcd-recipes/libfaketime"), { recursive: true });
+  expect(await setup({}, ["--tests"])).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/setup: libfaketime in \//),
+  });
+  expect(await setup()).toMatchObject({ code: 0, stdout: expect.not.stringContaining("libfaketime") });
 });
