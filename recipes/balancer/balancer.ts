@@ -4,14 +4,34 @@ export interface PickRequest {
   readonly key?: string | undefined;
 }
 
+/** How a call to a server went. */
+export interface Outcome {
+  /** From its start to its end, in milliseconds; undefined when the caller did not measure it. */
+  readonly latencyMs?: number | undefined;
+  /** What it failed with; undefined: it did not fail. */
+  readonly error?: unknown;
+}
+
 /**
  * Chooses one of several servers. One balancer serves one list; what it remembers outlives changes of the list, after which
  * another server may stand at a position, or none.
+ *
+ * All but `pick()` is optional: a strategy implements what it wants to know.
  */
 export interface Balancer<Server> {
-  /** @param servers at least one, those that may be chosen; the same array again as long as the list has not changed */
+  /**
+   * @param servers at least one: those that may be chosen, in any order. The same array may hold others later, see
+   *   `changed()`; another array is looked at anew. Not to be kept or changed
+   */
   pick(servers: readonly Server[], request: PickRequest): Server;
+  /** The array that it picks from holds other servers now, or others in their places. */
+  changed?(): void;
+  /** A call to this server began; `ended()` follows, once. */
+  started?(server: Server): void;
+  ended?(server: Server): void;
+  /** What came of a call to this server, of one that `started()` told of or of another. */
+  report?(server: Server, outcome: Outcome): void;
 }
 
-/** A strategy of the user's own. What it returns must be one of `servers`. */
+/** A strategy of the user's own. What it returns must be one of `servers`, an array that is only for this call. */
 export type PickFunction<Server> = (servers: readonly Server[], request: PickRequest) => Server;
