@@ -33,5 +33,9 @@ export interface Balancer<Server> {
   report?(server: Server, outcome: Outcome): void;
 }
 
-/** A strategy of the user's own. What it returns must be one of `servers`, an array that is only for this call. */
-export type PickFunction<Server> = (servers: readonly Server[], request: PickRequest) => Server;
+/**
+ * A strategy of the user's own, `(servers, request) => server`. What it returns must be one of `servers`: a frozen array, the
+ * same one again as long as the list has not changed. (Written as a method, so that the list of some kind of server can be
+ * given where one of any kind is wanted.)
+ */
+export type PickFunction<Server> = { pick(servers: readonly Server[], request: PickRequest): Server }["pick"];

@@ -1,11 +1,35 @@
+import { ArrayCache } from "./array-cache.ts";
 import type { Balancer } from "./balancer.ts";
 
-/** One after the other. */
+export interface RoundRobinOptions {
+  /**
+   * A number in [0, 1): it begins at a random server, so that processes that start together do not all begin with the same
+   * one. @default none: it begins with the first
+   */
+  random?: (() => number) | undefined;
+}
+
+/**
+ * One after the other, in the order of the array; weights do not count. Each array has a turn of its own, that of a list which
+ * changes in place goes on, and each further array begins one server later than the one before. So the retries of a server
+ * that fails, each among the others, spread over these, and take no turn of the list away.
+ */
 export class RoundRobin<Server> implements Balancer<Server> {
-  #turn = 0;
+  readonly #turns: ArrayCache<Server, { next: number }>;
+  /** Where the next array begins that is not known; undefined before the first. */
+  #start: number | undefined;
+
+  constructor({ random }: RoundRobinOptions = {}) {
+    this.#turns = new ArrayCache((servers, before) => {
+      if (before !== undefined) return before;
+      this.#start ??= random === undefined ? 0 : Math.floor(random() * servers.length);
+      return { next: this.#start++ % servers.length };
+    });
+  }
 
   pick(servers: readonly Server[]): Server {
-    if (this.#turn >= servers.length) this.#turn = 0;
-    return servers[this.#turn++] as Server;
+    const turn = this.#turns.get(servers);
+    if (turn.next >= servers.length) turn.next = 0;
+    return servers[turn.next++] as Server;
   }
 }

@@ -34,3 +34,50 @@ test("random takes the number that it is given, from the first to the last serve
   const balancer = new RandomChoice<string>(() => numbers.shift() ?? 0);
   expect(Array.from({ length: 4 }, () => balancer.pick(["a", "b", "c"])).join("")).toBe("aabc");
 });
+
+test("a retry among the others neither takes a turn away nor gives one twice", () => {
+  const balancer = new RoundRobin<string>();
+  const list = ["a", "b", "c", "d"];
+  const picked: string[] = [];
+  for (let pick = 0; pick < 8; pick++) {
+    const server = balancer.pick(list);
+    picked.push(server);
+    if (server === "b") balancer.pick(list.filter((other) => other !== server));
+  }
+  expect(picked.join("")).toBe("abcdabcd");
+});
+
+test("retries of a server that always fails spread over all others", () => {
+  const balancer = new RoundRobin<string>();
+  const list = ["a", "b", "c", "d", "e"];
+  const counts = new Map<string, number>();
+  for (let pick = 0; pick < 1_000; pick++) {
+    if (balancer.pick(list) !== "b") continue;
+    const other = balancer.pick(list.filter((server) => server !== "b"));
+    counts.set(other, (counts.get(other) ?? 0) + 1);
+  }
+  expect(counts).toEqual(new Map(["c", "d", "e", "a"].map((server) => [server, 50])));
+});
+
+test("round-robin can begin at random, so that a fleet does not begin with one server", () => {
+  const random = seeded("round robin start");
+  const list = Array.from({ length: 10 }, (_, index) => `m${index}`);
+  const counts = new Map<string, number>();
+  for (let process = 0; process < 1_000; process++) {
+    const first = new RoundRobin<string>({ random: random.next }).pick(list);
+    counts.set(first, (counts.get(first) ?? 0) + 1);
+  }
+  expect(counts.size).toBe(10);
+  expect(Math.max(...counts.values()), `seed ${random.seed}`).toBeLessThan(160);
+});
+
+test("round-robin goes on where it is when its list grows and shrinks in place", () => {
+  const balancer = new RoundRobin<string>();
+  const list = ["a", "b", "c", "d"];
+  expect(balancer.pick(list) + balancer.pick(list)).toBe("ab");
+  list.push("e");
+  expect(balancer.pick(list) + balancer.pick(list)).toBe("cd");
+  list.shift();
+  list.push("f", "g");
+  expect(balancer.pick(list)).toBe("f");
+});

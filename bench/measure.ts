@@ -1,0 +1,28 @@
+/** The middle one, or the mean of the two in the middle. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+}
+
+/** Nanoseconds that one call of `work` takes, over so many calls that they fill about `forMs`. */
+export function nanosecondsEach(work: () => void, forMs: number): number {
+  let calls = 1;
+  for (;;) {
+    const startMs = performance.now();
+    for (let call = 0; call < calls; call++) work();
+    const tookMs = performance.now() - startMs;
+    if (tookMs >= forMs) return (tookMs * 1e6) / calls;
+    calls = Math.ceil(calls * Math.min(10, Math.max(1.5, (forMs * 1.2) / Math.max(tookMs, 0.01))));
+  }
+}
+
+/** Several functions in turn, so that a noisy moment hits all alike; the median of each. */
+export function medians(work: readonly (() => number)[], rounds: number): number[] {
+  const taken = work.map((): number[] => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, measure] of work.entries()) taken[index]?.push(measure());
+  }
+  return taken.map(median);
+}

@@ -1,0 +1,109 @@
+import { matchServers } from "./match-servers.ts";
+
+/** A new server is given at most this many times the share that it would have by its weight and its age. */
+const CREDIT_FACTOR = 2;
+const MOST_CREDIT = 4;
+const FIRST_SWEEP = 64;
+
+/** One server in one life. */
+export class Member {
+  readonly id: unknown;
+  readonly incarnation: unknown;
+  /** When it came; −Infinity: it was there from the beginning. */
+  readonly sinceMs: number;
+  #credit = 1;
+  #creditedAt: number | undefined;
+
+  constructor(id: unknown, incarnation: unknown, sinceMs: number) {
+    this.id = id;
+    this.incarnation = incarnation;
+    this.sinceMs = sinceMs;
+  }
+
+  /**
+   * Takes one pick out of what it has earned, if that is enough: every pick, whoever got it, earns it its share of one.
+   *
+   * @param picks how many there were of all servers
+   */
+  takesCredit(picks: number, share: number): boolean {
+    const earned = (picks - (this.#creditedAt ?? picks)) * share * CREDIT_FACTOR;
+    this.#credit = Math.min(MOST_CREDIT, this.#credit + earned);
+    this.#creditedAt = picks;
+    if (this.#credit < 1) return false;
+    this.#credit--;
+    return true;
+  }
+}
+
+/** An array of servers, as it was, and who they are. */
+export interface Met<Server> {
+  readonly servers: readonly Server[];
+  readonly members: readonly Member[];
+}
+
+/** Who is known since when, by id. Those who are gone are forgotten. */
+export class Members<Server> {
+  readonly #idOf: (server: Server) => unknown;
+  readonly #incarnationOf: (server: Server) => unknown;
+  readonly #members = new Map<unknown, Member>();
+  #sweepAbove = FIRST_SWEEP;
+
+  constructor(idOf: (server: Server) => unknown, incarnationOf: (server: Server) => unknown) {
+    this.#idOf = idOf;
+    this.#incarnationOf = incarnationOf;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  get(server: Server): Member | undefined {
+    return this.#members.get(this.#idOf(server));
+  }
+
+  /**
+   * The members of these servers; who is not known came at `cameMs`.
+   *
+   * @param earlier of the same array or another one, to find them faster
+   */
+  meet(servers: readonly Server[], cameMs: number, earlier?: Met<Server>): Met<Server> {
+    const matches = matchServers(servers, earlier?.servers ?? []);
+    const members = servers.map((server, at) => {
+      const match = matches[at] as number;
+      const known = match < 0 ? undefined : earlier?.members[match];
+      return known ?? this.#meet(server, cameMs);
+    });
+    return { servers: servers.slice(), members };
+  }
+
+  /** Of an array that changed in place: who is not in it any more. A smaller array tells of nobody's leave. */
+  forgetGone(before: Met<Server>, now: Met<Server>): void {
+    const gone = (all: Met<Server>, others: Met<Server>) => {
+      const matches = matchServers(all.servers, others.servers);
+      return all.members.filter((_, at) => (matches[at] as number) < 0);
+    };
+    // Some of them have only moved.
+    const moved = new Set(gone(now, before));
+    for (const member of gone(before, now)) {
+      if (!moved.has(member) && this.#members.get(member.id) === member) this.#members.delete(member.id);
+    }
+  }
+
+  /** For those who hand over another array every time: when too many are known, all are forgotten but these. */
+  sweep(wanted: () => readonly Met<Server>[]): void {
+    if (this.#members.size <= this.#sweepAbove) return;
+    const kept = new Set(wanted().flatMap(({ members }) => members));
+    for (const [id, member] of this.#members) if (!kept.has(member)) this.#members.delete(id);
+    this.#sweepAbove = Math.max(FIRST_SWEEP, this.#members.size * 2);
+  }
+
+  #meet(server: Server, cameMs: number): Member {
+    const id = this.#idOf(server);
+    const incarnation = this.#incarnationOf(server);
+    const known = this.#members.get(id);
+    if (known !== undefined && known.incarnation === incarnation) return known;
+    const member = new Member(id, incarnation, cameMs);
+    this.#members.set(id, member);
+    return member;
+  }
+}

@@ -1,0 +1,138 @@
+import { expect, test } from "vitest";
+import { ConsistentHash } from "../../../recipes/index.ts";
+import { seeded } from "../../support/seeded.ts";
+import { byWeight, countsOf, deviation, picked, server, servers, type TestServer } from "./servers.ts";
+
+const keys = Array.from({ length: 20_000 }, (_, index) => `user-${index}`);
+
+function owners(balancer: ConsistentHash<TestServer>, list: readonly TestServer[]): string[] {
+  return keys.map((key) => balancer.pick(list, { key }).key);
+}
+
+test("keys spread over the servers in proportion to their weights", () => {
+  const even = servers(50);
+  expect(deviation(countsOf(owners(new ConsistentHash(), even)), byWeight(even, keys.length))).toBeLessThan(5);
+  const uneven = [0.5, 1, 2, 3.5, 10].map((weight) => server(`w${weight}`, { weight }));
+  expect(deviation(countsOf(owners(new ConsistentHash(), uneven)), byWeight(uneven, keys.length))).toBeLessThan(5);
+});
+
+test("the same in any order, after any history, for other objects with the same keys", () => {
+  const random = seeded("hash history");
+  const wanted = owners(new ConsistentHash(), servers(30));
+  const balancer = new ConsistentHash<TestServer>();
+  const list = [...servers(60)];
+  owners(balancer, list);
+  for (let round = 0; round < 20; round++) {
+    list.splice(random.between(0, list.length - 1), 1);
+    balancer.changed();
+    balancer.pick(list, { key: "x" });
+  }
+  const shuffled = servers(30).sort(() => random.next() - 0.5);
+  expect(owners(balancer, shuffled)).toEqual(wanted);
+});
+
+test("the same in another process, and in the next release", () => {
+  const list = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"];
+  const balancer = new ConsistentHash<string>();
+  const here = ["a", "b", "c", "d", "e", "f", "g", "h"].map((key) => balancer.pick(list, { key }).at(-1)).join("");
+  expect(here).toBe("53212111");
+});
+
+test("one that joins takes its share of the keys, and no other key moves", () => {
+  const list = servers(99);
+  const balancer = new ConsistentHash<TestServer>();
+  const before = owners(balancer, list);
+  list.push(server("joined"));
+  balancer.changed();
+  const after = owners(balancer, list);
+  const moved = after.filter((owner, index) => owner !== before[index]);
+  expect(new Set(moved)).toEqual(new Set(["joined"]));
+  // 1/100 of 20 000 is 200; six standard deviations are 85.
+  expect(Math.abs(moved.length - 200)).toBeLessThan(85);
+});
+
+test("one that leaves gives its keys to all others, and no other key moves", () => {
+  const list = servers(100);
+  const balancer = new ConsistentHash<TestServer>();
+  const before = owners(balancer, list);
+  list[7] = list.pop() as TestServer;
+  balancer.changed();
+  const after = owners(balancer, list);
+  const moved = keys.map((_, index) => index).filter((index) => after[index] !== before[index]);
+  expect(moved.every((index) => before[index] === "m7")).toBe(true);
+  expect(moved.length).toBe(before.filter((owner) => owner === "m7").length);
+  expect(new Set(moved.map((index) => after[index])).size).toBeGreaterThan(60);
+});
+
+test("a changed weight moves keys to or from that server only", () => {
+  const list = servers(20);
+  const balancer = new ConsistentHash<TestServer>();
+  const before = owners(balancer, list);
+  list[4] = server("m4", { weight: 3 });
+  balancer.changed();
+  const heavier = owners(balancer, list);
+  expect(new Set(heavier.filter((owner, index) => owner !== before[index]))).toEqual(new Set(["m4"]));
+  list[4] = server("m4");
+  balancer.changed();
+  expect(owners(balancer, list)).toEqual(before);
+});
+
+test("no server gets more than its bound of the calls in flight, however hot a key is", () => {
+  const list = servers(10);
+  const balancer = new ConsistentHash<TestServer>({ loadFactor: 1.5 });
+  const inFlight = new Map<string, number>();
+  for (let call = 1; call <= 1_000; call++) {
+    const chosen = balancer.pick(list, { key: "hot" });
+    balancer.started(chosen);
+    inFlight.set(chosen.key, (inFlight.get(chosen.key) ?? 0) + 1);
+    expect(Math.max(...inFlight.values())).toBeLessThanOrEqual(Math.ceil((1.5 * call) / 10));
+  }
+  // Its own server is at the bound, and as the calls end the key comes back.
+  const home = new ConsistentHash<TestServer>().pick(list, { key: "hot" });
+  expect(inFlight.get(home.key)).toBe(150);
+  for (const each of list) for (let call = inFlight.get(each.key) ?? 0; call > 0; call--) balancer.ended(each);
+  expect(balancer.pick(list, { key: "hot" })).toBe(home);
+});
+
+test("the bound goes by weight", () => {
+  const list = [server("a", { weight: 8 }), server("b"), server("c")];
+  const balancer = new ConsistentHash<TestServer>({ loadFactor: 1.2 });
+  const inFlight = new Map<string, number>();
+  for (let call = 1; call <= 1_000; call++) {
+    const chosen = balancer.pick(list, { key: `k${call % 3}` });
+    balancer.started(chosen);
+    inFlight.set(chosen.key, (inFlight.get(chosen.key) ?? 0) + 1);
+    expect(inFlight.get(chosen.key)).toBeLessThanOrEqual(Math.ceil((1.2 * call * chosen.weight) / 10));
+  }
+});
+
+test("an infinite load factor is no bound", () => {
+  const list = servers(10);
+  const balancer = new ConsistentHash<TestServer>({ loadFactor: Number.POSITIVE_INFINITY });
+  const chosen = Array.from({ length: 100 }, () => {
+    const one = balancer.pick(list, { key: "hot" });
+    balancer.started(one);
+    return one.key;
+  });
+  expect(new Set(chosen).size).toBe(1);
+});
+
+test("without a key it goes where a random key would", () => {
+  const random = seeded("no key");
+  const list = servers(20);
+  const counts = countsOf(picked(new ConsistentHash({ random: random.next }), list, 20_000));
+  expect(deviation(counts, byWeight(list, 20_000)), `seed ${random.seed}`).toBeLessThan(5);
+});
+
+test("an id must be the same in every process", () => {
+  const anonymous = [{ address: "a" }, { address: "b" }];
+  const pick = () => new ConsistentHash<object>().pick(anonymous, { key: "x" });
+  expect(pick).toThrow("ConsistentHash: id must be a string or a number, the same in every process, not {");
+  const balancer = new ConsistentHash<{ address: string }>({ id: ({ address }) => address });
+  expect(anonymous).toContain(balancer.pick(anonymous, { key: "x" }));
+  for (const loadFactor of [1, 0, Number.NaN, "2"]) {
+    expect(() => new ConsistentHash({ loadFactor: loadFactor as number })).toThrow(
+      "ConsistentHash: loadFactor must be",
+    );
+  }
+});
