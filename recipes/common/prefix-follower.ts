@@ -2,14 +2,13 @@ import {
   ClientClosedError,
   type EtcdError,
   type KeyValue,
-  type Mirror,
   type MirrorBatch,
   type MirrorStatus,
-  prefix as prefixRange,
 } from "../../src/index.ts";
-import { log, quietDeferred } from "../../src/internal/index.ts";
+import { log, quietDeferred, systemClock } from "../../src/internal/index.ts";
 import { asError } from "./mendable.ts";
 import type { RecipeClient } from "./recipe-client.ts";
+import { SharedMirror } from "./shared-mirror.ts";
 
 const debug = log("follow");
 
@@ -28,8 +27,9 @@ export interface PrefixFollowerParts {
 }
 
 /**
- * A Mirror of one prefix in the background of a recipe: started after the caller had a chance to listen, ended by `close()`
- * or by what a retry cannot mend, and then silent but for the status.
+ * A prefix that is followed in the background of a recipe: started after the caller had a chance to listen, ended by
+ * `close()` or by what a retry cannot mend, and then silent but for the status. Its Mirror is shared with all others that
+ * follow the prefix through the same client.
  */
 export class PrefixFollower {
   /** Resolves when the first list was handed on and is followed. */
@@ -37,7 +37,11 @@ export class PrefixFollower {
   readonly #parts: PrefixFollowerParts;
   readonly #ready = quietDeferred<void>();
   readonly #ending = new AbortController();
-  #mirror: Mirror | undefined;
+  readonly #onStatus = (status: MirrorStatus, error?: EtcdError) => this.#mirrorStatus(status, error);
+  #shared: SharedMirror | undefined;
+  #reader: AsyncIterator<MirrorBatch, undefined> | undefined;
+  #listed = false;
+  #end: { readonly atMs: number; readonly staleForMs: number } | undefined;
   #status: MirrorStatus = "connecting";
   #closed: Promise<void> | undefined;
 
@@ -53,7 +57,13 @@ export class PrefixFollower {
 
   /** Milliseconds since the prefix was last known to be followed; 0 while live. Before the first list: since the start. */
   get staleForMs(): number {
-    return this.#mirror?.staleForMs ?? 0;
+    if (this.#end) return this.#end.staleForMs + systemClock.monotonicMs() - this.#end.atMs;
+    return this.#shared?.mirror.staleForMs ?? 0;
+  }
+
+  /** What all who share the prefix have made of each entry; undefined while nobody else does. See SharedMirror. */
+  made(how: object): WeakMap<KeyValue, unknown> | undefined {
+    return this.#shared?.made(how);
   }
 
   /** Aborts at the end; its reason says why it ended. */
@@ -63,7 +73,7 @@ export class PrefixFollower {
 
   /** A key as it is now; it may be newer than the last batch. */
   get(key: string): KeyValue | undefined {
-    return this.#mirror?.get(key);
+    return this.#shared?.mirror.get(key);
   }
 
   close(): Promise<void> {
@@ -77,29 +87,35 @@ export class PrefixFollower {
     await null;
     if (this.ended.aborted) return;
     try {
-      const mirror = client.etcd.mirror(prefixRange(prefix), {
-        onStatus: (status, error) => this.#mirrorStatus(status, error),
-      });
-      this.#mirror = mirror;
-      for await (const batch of mirror) {
+      const shared = SharedMirror.use(client.etcd, prefix, this.#onStatus);
+      this.#shared = shared;
+      const reader = shared.mirror[Symbol.asyncIterator]();
+      this.#reader = reader;
+      for await (const batch of { [Symbol.asyncIterator]: () => reader }) {
         // What was still on its way when it was closed is not told any more.
         if (this.ended.aborted) return;
         this.#parts.onBatch(batch);
-        if (batch.type !== "snapshot") continue;
-        void mirror.ready.then(() => this.#ready.resolve()).catch(() => {});
+        if (this.#listed || this.ended.aborted) continue;
+        this.#listed = true;
+        // One that others follow already may be live, or stale, for long.
+        this.#mirrorStatus(shared.mirror.status);
       }
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  #mirrorStatus(status: MirrorStatus, error: EtcdError | undefined): void {
-    if (status === "failed" || status === "closed") return;
+  #mirrorStatus(status: MirrorStatus, error?: EtcdError): void {
+    // The end is told by the iteration, after what came before it.
+    if (status === "failed" || status === "closed" || this.ended.aborted) return;
     if (error) {
       debug("%s: %s", this.#parts.prefix, error.message);
       this.#parts.onWarning(error);
     }
+    // The first list is told before it is said to be followed.
+    if (status === "live" && !this.#listed) return;
     this.#setStatus(status);
+    if (status === "live") this.#ready.resolve();
   }
 
   #setStatus(status: MirrorStatus): void {
@@ -124,8 +140,11 @@ export class PrefixFollower {
   }
 
   #stop(error: Error): void {
+    this.#end ??= { atMs: systemClock.monotonicMs(), staleForMs: this.staleForMs };
     this.#ending.abort(error);
     this.#ready.reject(error);
-    void this.#mirror?.close();
+    // Others may go on with the mirror: it is this reader that ends.
+    void this.#reader?.return?.();
+    this.#shared?.release(this.#onStatus);
   }
 }

@@ -1,10 +1,18 @@
+export type { ServiceChanges } from "./change-debounce.ts";
+export type { InstanceFilter, MetadataFilter } from "./instance-filter.ts";
 export { NoServersError } from "./no-servers-error.ts";
-export type { SubscribeServiceOptions, UntilOptions } from "./options.ts";
+export type {
+  PickOptions,
+  ReportOptions,
+  ServiceCallOptions,
+  SubscribeServiceOptions,
+  UntilOptions,
+  ViewOptions,
+} from "./options.ts";
+export type { Ejection, OutlierDetectionOptions } from "./outlier-detector.ts";
+export type { ServiceCall } from "./service-call.ts";
 export type { ServiceInstance } from "./service-instance.ts";
+export { ServiceList, type SubscribeServiceEvents, type SubscribeStatus } from "./service-list.ts";
+export type { ServiceView } from "./service-view.ts";
 export type { MetadataSchema, SchemaResult } from "./standard-schema.ts";
-export {
-  type ServiceChanges,
-  SubscribeService,
-  type SubscribeServiceEvents,
-  type SubscribeStatus,
-} from "./subscribe-service.ts";
+export { SubscribeService } from "./subscribe-service.ts";

@@ -3,47 +3,191 @@ import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
 import { type Balancer, type BalancerOption, createBalancer } from "../balancer/index.ts";
 import { delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
-import { clientField } from "../option-fields/index.ts";
+import { callFields, clientField } from "../option-fields/index.ts";
+import { filterFields } from "./filter-fields.ts";
+import type { InstanceFilter } from "./instance-filter.ts";
+import type { OutlierDetectionOptions, ResolvedOutlierDetection } from "./outlier-detector.ts";
 import type { ServiceInstance } from "./service-instance.ts";
 import { checkMetadataSchema, type MetadataSchema } from "./standard-schema.ts";
 
-/** Options of a SubscribeService. All may be left out. */
-export interface SubscribeServiceOptions<Metadata = unknown> extends RecipeClientOptions {
+/** How servers are chosen, from a list or a part of it. All may be left out. */
+export interface PickOptions<Metadata = unknown> {
   /** How `pick()` chooses: a name, a function, or a Balancer of its own. @default "round-robin" */
   balancer?: BalancerOption<ServiceInstance<Metadata>> | undefined;
+  /**
+   * Servers whose `metadata.zone` this is are preferred, as long as one of them can be chosen. A metadata schema that takes
+   * the zone away hides it. @default none is preferred
+   */
+  zone?: string | undefined;
+  /**
+   * A server that comes after the first list gets its full share only after so many milliseconds, and grows to it. At least
+   * 0. @default 0
+   */
+  slowStartMs?: number | undefined;
+  /**
+   * `change` waits until nothing has changed for so many milliseconds, then tells what all of it came to. Neither the first
+   * list nor the first instance of an empty list waits. At least 0. @default 0: one `change` for each batch
+   */
+  changeDelayMs?: number | undefined;
+  /** `change` waits no longer than this, in milliseconds, however much changes. @default 10 times `changeDelayMs` */
+  changeMaxDelayMs?: number | undefined;
+}
+
+/** Options of a SubscribeService. All may be left out. */
+export interface SubscribeServiceOptions<Metadata = unknown> extends RecipeClientOptions, PickOptions<Metadata> {
   /**
    * What the metadata of an instance must be: any Standard Schema (zod, valibot, arktype), a synchronous one. An instance
    * that it rejects is kept out of the list and reported as `invalid`. @default none: metadata is what JSON said
    */
   metadata?: MetadataSchema<Metadata> | undefined;
+  /** When a server is not chosen for a while because calls to it fail; false: never. @default as its options say */
+  outlierDetection?: OutlierDetectionOptions | false | undefined;
+  /**
+   * When this part of the services is gone at once (within some 10 s), or more, what is still listed stays, and a `warning`
+   * with a MassRemovalError says so: above 0, at most 1; 1 means all of them. With it each removal is told one second late;
+   * such a service is not chosen any more meanwhile.
+   *
+   * @default nothing is held back
+   */
+  maxDropRatio?: number | undefined;
+  /** How long a mass removal is held back, in milliseconds, if they do not return. @default 60000 */
+  dropHoldMs?: number | undefined;
 }
+
+const ms = z.number("must be a number of milliseconds").max(2 ** 31 - 1, "must be below 2^31 ms");
+const atLeast0 = ms.min(0, "must be at least 0");
+const above0 = ms.gt(0, "must be above 0");
+const ratio = z.number("must be a number").max(1, "must be at most 1");
+const count = z.int("must be a whole number").min(1, "must be at least 1");
+
+const pickFields = {
+  balancer: z.unknown().optional(),
+  zone: z.string("must be a string").min(1, "must not be empty").optional(),
+  slowStartMs: atLeast0.default(0),
+  changeDelayMs: atLeast0.default(0),
+  changeMaxDelayMs: above0.optional(),
+};
+
+const outlierSchema = z.strictObject(
+  {
+    consecutiveFailures: count.default(5),
+    failureRate: ratio.gt(0, "must be above 0").default(0.5),
+    minimumCalls: count.default(20),
+    windowMs: above0.default(10_000),
+    baseEjectionMs: above0.default(10_000),
+    maxEjectionMs: above0.default(300_000),
+    maxEjectedRatio: ratio.min(0, "must be at least 0").default(0.5),
+  },
+  "must be an object, or false",
+);
 
 const schema = z.strictObject(
   {
     client: clientField,
-    balancer: z.unknown().optional(),
     metadata: z.unknown().optional(),
+    outlierDetection: z.unknown().optional(),
+    maxDropRatio: ratio.gt(0, "must be above 0").optional(),
+    dropHoldMs: above0.optional(),
+    ...pickFields,
   },
   "must be an object",
 );
 
-export interface ResolvedSubscribe<Metadata> {
+export interface ResolvedPick<Metadata> {
+  readonly balancer: Balancer<ServiceInstance<Metadata>>;
+  /** What the balancer was made of, for another one of the kind. */
+  readonly strategy: unknown;
+  readonly changeDelayMs: number;
+  readonly changeMaxDelayMs: number;
+}
+
+export interface ResolvedSubscribe<Metadata> extends ResolvedPick<Metadata> {
   readonly prefix: string;
   readonly client: RecipeClientOptions["client"];
-  readonly balancer: Balancer<ServiceInstance<Metadata>>;
   readonly metadata: MetadataSchema<Metadata> | undefined;
+  readonly outlierDetection: ResolvedOutlierDetection | undefined;
+  readonly maxDropRatio: number | undefined;
+  readonly dropHoldMs: number;
 }
 
 /** @throws InvalidOptionError that names the argument or option */
 export function resolveSubscribe<Metadata>(prefix: unknown, options: unknown): ResolvedSubscribe<Metadata> {
   const what = "SubscribeService";
-  const { client, balancer, metadata } = parseOptions(what, schema, options ?? {});
+  const { client, metadata, outlierDetection, maxDropRatio, dropHoldMs, ...given } = parseOptions(
+    what,
+    schema,
+    options ?? {},
+  );
   if (metadata !== undefined) checkMetadataSchema(what, metadata);
+  if (dropHoldMs !== undefined && maxDropRatio === undefined) {
+    throw new InvalidOptionError(what, "dropHoldMs", "says how long maxDropRatio holds back; give that, too");
+  }
   return {
     prefix: delimitedPrefix(what, prefix),
     client,
-    balancer: createBalancer(what, (balancer ?? "round-robin") as BalancerOption<ServiceInstance<Metadata>>),
     metadata: metadata as MetadataSchema<Metadata> | undefined,
+    outlierDetection: resolveOutlierDetection(what, outlierDetection),
+    maxDropRatio,
+    dropHoldMs: dropHoldMs ?? 60_000,
+    ...resolvePick<Metadata>(what, given, "round-robin"),
+  };
+}
+
+function resolveOutlierDetection(what: string, given: unknown): ResolvedOutlierDetection | undefined {
+  if (given === false) return undefined;
+  const option = `${what}: outlierDetection`;
+  const resolved = parseOptions(option, outlierSchema, given ?? {});
+  if (resolved.maxEjectionMs < resolved.baseEjectionMs) {
+    throw new InvalidOptionError(
+      option,
+      "maxEjectionMs",
+      `must be at least baseEjectionMs, ${resolved.baseEjectionMs}`,
+    );
+  }
+  return resolved;
+}
+
+function resolvePick<Metadata>(
+  what: string,
+  { balancer, zone, slowStartMs, changeDelayMs, changeMaxDelayMs }: z.output<z.ZodObject<typeof pickFields>>,
+  otherwise: unknown,
+): ResolvedPick<Metadata> {
+  if (changeMaxDelayMs !== undefined && changeMaxDelayMs < changeDelayMs) {
+    throw new InvalidOptionError(what, "changeMaxDelayMs", `must be at least changeDelayMs, ${changeDelayMs}`);
+  }
+  const strategy = balancer ?? otherwise;
+  return {
+    balancer: createBalancer(what, strategy as BalancerOption<ServiceInstance<Metadata>>, { zone, slowStartMs }),
+    strategy,
+    changeDelayMs,
+    changeMaxDelayMs: changeMaxDelayMs ?? Math.min(10 * changeDelayMs, 2 ** 31 - 1),
+  };
+}
+
+/** What `view()` takes. */
+export interface ViewOptions<Metadata = unknown> extends PickOptions<Metadata> {
+  /** How `pick()` chooses. @default the strategy of the list that it is a view of, with a state of its own */
+  balancer?: BalancerOption<ServiceInstance<Metadata>> | undefined;
+}
+
+const filterSchema = z.strictObject(filterFields, "must be an object");
+const viewSchema = z.strictObject(pickFields, "must be an object");
+
+/**
+ * @param parent how the list chooses that it is a view of
+ * @throws InvalidOptionError that names the option
+ */
+export function resolveView<Metadata>(
+  filter: unknown,
+  options: unknown,
+  parent: ResolvedPick<Metadata>,
+): { filter: InstanceFilter<Metadata>; pick: ResolvedPick<Metadata> } {
+  const what = "SubscribeService.view";
+  // A Balancer serves one list.
+  const otherwise = typeof parent.strategy === "object" ? "round-robin" : parent.strategy;
+  return {
+    filter: parseOptions(what, filterSchema, filter) as InstanceFilter<Metadata>,
+    pick: resolvePick(what, parseOptions(what, viewSchema, options ?? {}), otherwise),
   };
 }
 
@@ -54,17 +198,64 @@ export interface UntilOptions {
   signal?: AbortSignal | undefined;
 }
 
-const untilSchema = z.strictObject(
-  {
-    timeoutMs: z.number("must be a number of milliseconds").positive("must be above 0").optional(),
-    signal: z.instanceof(AbortSignal, { error: "must be an AbortSignal" }).optional(),
-  },
-  "must be an object",
-);
+const untilSchema = z.strictObject(callFields, "must be an object");
 
 /** @throws InvalidOptionError */
 export function resolveUntil(predicate: unknown, options: unknown): UntilOptions {
   const what = "SubscribeService.until";
   if (typeof predicate !== "function") throw new InvalidOptionError(what, "predicate", "must be a function");
   return parseOptions(what, untilSchema, options);
+}
+
+export interface ServiceCallOptions {
+  /**
+   * How many servers are tried at most, each attempt another one as long as there is one; at least 1. More than one is for
+   * calls that may be made twice: a server that failed may have done the work. @default 1
+   */
+  attempts?: number | undefined;
+  /** Calls with the same key belong together, see `pick()`. */
+  key?: string | undefined;
+  /** Ends the call, whatever it is at; it rejects with `signal.reason`. */
+  signal?: AbortSignal | undefined;
+  /**
+   * How long all of it may take, the wait for a first server included, in milliseconds; above 0. An attempt may take its
+   * part of what is left: with three attempts to go a third of it. @default 30000
+   */
+  timeoutMs?: number | undefined;
+}
+
+const callSchema = z.strictObject(
+  {
+    attempts: count.default(1),
+    key: z.string("must be a string").optional(),
+    signal: callFields.signal,
+    timeoutMs: above0.default(30_000),
+  },
+  "must be an object",
+);
+
+export interface ResolvedServiceCall {
+  readonly attempts: number;
+  readonly key?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs: number;
+}
+
+/** @throws InvalidOptionError */
+export function resolveServiceCall(call: unknown, options: unknown): ResolvedServiceCall {
+  const what = "SubscribeService.call";
+  if (typeof call !== "function") throw new InvalidOptionError(what, "fn", "must be a function");
+  return parseOptions(what, callSchema, options ?? {});
+}
+
+export interface ReportOptions {
+  /** How long the call took, in milliseconds; at least 0. @default it is not known */
+  latencyMs?: number | undefined;
+}
+
+const reportSchema = z.strictObject({ latencyMs: atLeast0.optional() }, "must be an object");
+
+/** @throws InvalidOptionError */
+export function resolveReport(options: unknown): ReportOptions {
+  return parseOptions("SubscribeService.report", reportSchema, options ?? {});
 }

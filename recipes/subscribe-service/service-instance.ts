@@ -16,6 +16,8 @@ export interface ServiceInstance<Metadata = unknown> {
   readonly createRevision: number;
   readonly modRevision: number;
   readonly lease?: LeaseId;
+  /** Calls from here to it failed, so it is not chosen for a while. What this process has seen, not what stands in etcd. */
+  readonly ejected?: true;
 }
 
 export function toInstance<Metadata>(
@@ -37,4 +39,17 @@ export function toInstance<Metadata>(
     modRevision,
     ...(lease && { lease }),
   });
+}
+
+/** The same instance, ejected or not. */
+export function withEjected<Metadata>(
+  { ejected: _, ...instance }: ServiceInstance<Metadata>,
+  ejected: boolean,
+): ServiceInstance<Metadata> {
+  return Object.freeze(ejected ? { ...instance, ejected } : instance);
+}
+
+/** Whether both are of one registration: a key that was deleted and made again is another one. */
+export function isSameRegistration(a: ServiceInstance, b: ServiceInstance): boolean {
+  return a.key === b.key && a.createRevision === b.createRevision;
 }

@@ -1,92 +1,63 @@
-import {
-  EtcdTimeoutError,
-  InvalidOptionError,
-  type KeyValue,
-  type MirrorBatch,
-  type MirrorStatus,
-} from "../../src/index.ts";
-import { log, onAbort, quietDeferred, systemRuntime } from "../../src/internal/index.ts";
-import type { PickRequest } from "../balancer/index.ts";
-import { asError, type CommonEvents, Notifier, PrefixFollower, recipeClient } from "../common/index.ts";
+import { InvalidOptionError, type KeyValue, type MirrorBatch } from "../../src/index.ts";
+import { log, onAbort, systemRuntime } from "../../src/internal/index.ts";
+import { asError, PrefixFollower, recipeClient } from "../common/index.ts";
 import { decodeRegistration, InvalidValueError } from "../registration-format/index.ts";
-import { InstanceList } from "./instance-list.ts";
-import { NoServersError } from "./no-servers-error.ts";
+import { type InstanceFilter, toPredicate } from "./instance-filter.ts";
+import type { ListChange, ListStep } from "./list-change.ts";
 import {
   type ResolvedSubscribe,
   resolveSubscribe,
-  resolveUntil,
+  resolveView,
   type SubscribeServiceOptions,
-  type UntilOptions,
+  type ViewOptions,
 } from "./options.ts";
-import { type ServiceInstance, toInstance } from "./service-instance.ts";
+import { OutlierDetector } from "./outlier-detector.ts";
+import { RemovalGuard } from "./removal-guard.ts";
+import { isSameRegistration, type ServiceInstance, toInstance, withEjected } from "./service-instance.ts";
+import { ServiceList, type SubscribeStatus } from "./service-list.ts";
+import { ServiceView } from "./service-view.ts";
 import { validateMetadata } from "./standard-schema.ts";
 
 const debug = log("subscribe");
 
-/**
- * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach, the list is the last good
- * one, see `staleForMs`. `failed`, `closed`: the end.
- */
-export type SubscribeStatus = MirrorStatus;
-
-/** What one batch of changes did to the list. */
-export interface ServiceChanges<Metadata = unknown> {
-  readonly puts: readonly ServiceInstance<Metadata>[];
-  /** As they were last. */
-  readonly deletes: readonly ServiceInstance<Metadata>[];
-}
-
-export interface SubscribeServiceEvents<Metadata = unknown> extends CommonEvents {
-  /** An instance came, or changed: then `previous` is what it was. */
-  put: [instance: ServiceInstance<Metadata>, previous?: ServiceInstance<Metadata>];
-  /** An instance is gone; this is what it was last. */
-  delete: [last: ServiceInstance<Metadata>];
-  /** Once for each batch, after its puts and deletes; the list is frozen. Also once for the first list, however long. */
-  change: [list: readonly ServiceInstance<Metadata>[], changes: ServiceChanges<Metadata>];
-  /** A key under the prefix cannot be read as an instance, so it is kept out of the list. */
-  invalid: [key: string, error: Error];
-  status: [status: SubscribeStatus];
-}
+/** How instances are read by those who have no schema. */
+const withoutSchema = {};
 
 /**
  * The list of the services under a prefix, kept true.
  *
  * ```ts
- * const services = new SubscribeService("/publictest/pipeline/");
+ * const services = new SubscribeService("/publictest/pipeline/", { balancer: "p2c" });
  * await services.ready;
  * services.on("change", (list) => console.log(list.map(({ address }) => address)));
  * const { address } = services.pick();
+ * await services.call((server, signal) => fetch(`http://${server.address}/run`, { signal }), { attempts: 3 });
  * ```
  *
- * Guaranteed: after the first, the list is one that etcd had; no change is missed, whatever happens to the connection or to
- * etcd. Events are told in etcd's order, one batch after the other, and the list is already the new one when they are. An
- * instance that was deleted and made again is told as `delete`, then `put`. In an outage the last good list stays, with its
- * age. One value that cannot be read is kept out and reported, and hurts nothing else. No listener, and no promise that
+ * Guaranteed: after the first, the list is one that etcd had, but for what `maxDropRatio` holds back; no change is missed,
+ * whatever happens to the connection or to etcd. Events are told in etcd's order, one batch after the other, and the list is
+ * already the new one when they are. An instance that was deleted and made again is told as `delete`, then `put`; with
+ * `maxDropRatio`, as `put` alone if it came back before its removal was told. In an outage the last good list stays, with
+ * its age. One value that cannot be read is kept out and reported, and hurts nothing else. No listener, and no promise that
  * nobody awaits, can end the process.
  *
- * Not guaranteed: that a listed service answers. A dead one stays until its lease ends. Nor that every state in between is
- * told: after an outage, and to a process that is too slow, only what differs.
+ * Not guaranteed: that a listed service answers. A dead one stays until its lease ends: use `call()`, or `report()`. Nor that
+ * every state in between is told: after an outage, and to a process that is too slow, only what differs.
+ *
+ * Several of one prefix and client in a process share one watch and one copy of what stands in etcd.
  *
  * Errors that end it, by `failed` and by rejecting `ready`: `PermissionDeniedError`, `UnauthenticatedError`,
  * `ClientClosedError`, `InvalidOptionError` for a metadata schema that turns out to be asynchronous. An etcd that is out of
  * reach is retried for ever and told by `status` and `warning`.
  */
-export class SubscribeService<Metadata = unknown>
-  extends Notifier<SubscribeServiceEvents<Metadata>>
-  implements AsyncDisposable
-{
-  /** What is followed, always with a slash at its end. */
+export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> {
   readonly prefix: string;
-  /**
-   * Resolves when the first list was told and is followed, however long that takes; rejects when it never will be: not
-   * permitted, closed. It may be left unused.
-   */
   readonly ready: Promise<void>;
   readonly #options: ResolvedSubscribe<Metadata>;
   readonly #follower: PrefixFollower;
-  readonly #instances = new InstanceList<Metadata>();
-  readonly #waiting = new Set<() => void>();
-  #listed = false;
+  readonly #views = new Set<ServiceView<Metadata>>();
+  readonly #outliers: OutlierDetector | undefined;
+  readonly #guard: RemovalGuard | undefined;
   #revision = 0;
 
   /**
@@ -96,171 +67,208 @@ export class SubscribeService<Metadata = unknown>
    * @throws InvalidOptionError that names the argument or option, before any I/O
    */
   constructor(prefix: string, options: SubscribeServiceOptions<Metadata> = {}) {
-    super();
-    this.#options = resolveSubscribe<Metadata>(prefix, options);
-    this.prefix = this.#options.prefix;
+    const resolved = resolveSubscribe<Metadata>(prefix, options);
+    super(resolved);
+    this.#options = resolved;
+    this.prefix = resolved.prefix;
+    this.#outliers = this.#detectOutliers();
+    this.#guard = this.#guardRemovals();
     this.#follower = new PrefixFollower({
       what: "the subscription",
       prefix: this.prefix,
-      client: recipeClient(options.client),
+      client: recipeClient(resolved.client),
       onBatch: (batch) => this.#apply(batch),
-      onStatus: (status) => this.notify("status", status),
+      onStatus: (status) => {
+        this.notify("status", status);
+        for (const view of [...this.#views]) view.statusChanged(status);
+      },
       onWarning: (error) => this.notify("warning", error),
-      onFailed: (error) => this.notify("failed", error),
+      onFailed: (error) => {
+        this.notify("failed", error);
+        for (const view of this.#views) view.failed(error);
+      },
     });
     this.ready = this.#follower.ready;
-    onAbort(this.#follower.ended, () => this.#lookAll());
+    onAbort(this.#follower.ended, () => this.#end());
   }
 
   get status(): SubscribeStatus {
     return this.#follower.status;
   }
 
-  /** Milliseconds since the list was last known to be followed; 0 while live. Before the first list: since the start. */
   get staleForMs(): number {
     return this.#follower.staleForMs;
   }
 
-  /** Everything that etcd did up to this revision is in the list; 0 before the first. It moves when something changes. */
   get revision(): number {
     return this.#revision;
   }
 
-  /**
-   * All instances in the order of keys, draining ones included; empty before the first list. Frozen, and so is each
-   * instance, but not what is in its metadata; the same array as long as nothing changes.
-   */
-  list(): readonly ServiceInstance<Metadata>[] {
-    return this.#instances.all();
+  /** How many of the listed services are gone from etcd and held back by `maxDropRatio`. */
+  get heldBack(): number {
+    return this.#guard?.heldBack ?? 0;
   }
 
   /**
-   * One instance that is not draining, by the strategy. Also from the last good list, in an outage.
+   * A part of the list, with a strategy, events and waits of its own, and without a watch of its own. It has what is listed
+   * now at once. It lives until it, or this list, is closed.
    *
-   * @throws NoServersError when there is none, also before the first list; what a strategy of the user's own throws
-   */
-  pick(request: PickRequest = {}): ServiceInstance<Metadata> {
-    const available = this.#instances.available();
-    if (available.length === 0) {
-      const listed = this.#instances.all().length;
-      throw new NoServersError(
-        listed === 0 ? `no service under ${this.prefix}` : `all ${listed} services under ${this.prefix} are draining`,
-      );
-    }
-    return this.#options.balancer.pick(available, request);
-  }
-
-  /**
-   * Waits until the list is as wanted; looks at once, or when the first list is there, then after each batch.
+   * ```ts
+   * const canaries = services.view({ version: "2.0.0-rc1", zone: ["a", "b"], metadata: ({ tier }) => tier === "gold" });
+   * ```
    *
-   * @returns the list that was as wanted
-   * @throws EtcdTimeoutError after `timeoutMs`; `signal.reason`; ClientClosedError when closed meanwhile; the failure after
-   *   `failed`; what `predicate` throws; InvalidOptionError
+   * @throws InvalidOptionError; ClientClosedError after `close()`; the failure after `failed`
    */
-  async until(
-    predicate: (list: readonly ServiceInstance<Metadata>[]) => boolean,
-    options: UntilOptions = {},
-  ): Promise<readonly ServiceInstance<Metadata>[]> {
-    const { timeoutMs, signal } = resolveUntil(predicate, options);
-    signal?.throwIfAborted();
-    const wanted = quietDeferred<readonly ServiceInstance<Metadata>[]>();
-    const look = () => {
-      try {
-        this.#follower.ended.throwIfAborted();
-        if (!this.#listed) return;
-        const list = this.list();
-        if (predicate(list)) wanted.resolve(list);
-      } catch (error) {
-        wanted.reject(error);
-      }
-    };
-    const timer =
-      timeoutMs === undefined
-        ? undefined
-        : systemRuntime.clock.timer(timeoutMs, () =>
-            wanted.reject(
-              new EtcdTimeoutError(`the list under ${this.prefix} did not become as wanted within ${timeoutMs} ms`),
-            ),
-          );
-    const release = onAbort(signal, () => wanted.reject(signal?.reason));
-    this.#waiting.add(look);
-    try {
-      look();
-      return await wanted.promise;
-    } finally {
-      this.#waiting.delete(look);
-      timer?.cancel();
-      release();
-    }
+  view(filter: InstanceFilter<Metadata>, options: ViewOptions<Metadata> = {}): ServiceView<Metadata> {
+    const resolved = resolveView(filter, options, this.#options);
+    this.ended.throwIfAborted();
+    const service = this;
+    const view: ServiceView<Metadata> = new ServiceView(
+      {
+        prefix: this.prefix,
+        ready: this.ready,
+        ended: this.ended,
+        get status() {
+          return service.status;
+        },
+        get staleForMs() {
+          return service.staleForMs;
+        },
+        get revision() {
+          return service.revision;
+        },
+        asStep: () => (this.listed ? this.#asStep() : undefined),
+        reported: (instance, error) => this.reported(instance, error),
+        onClosed: () => this.#views.delete(view),
+        matches: toPredicate(resolved.filter),
+      },
+      resolved.pick,
+    );
+    this.#views.add(view);
+    return view;
   }
 
-  /** Stops following; the list stays as it is, and nothing is told any more but `status`. Calling it again is harmless. */
   async close(): Promise<void> {
     await this.#follower.close();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+  /** @internal */
+  protected get ended(): AbortSignal {
+    return this.#follower.ended;
+  }
+
+  /** @internal */
+  protected reported(instance: ServiceInstance<Metadata>, error: unknown): void {
+    const listed = this.table.get(instance.key);
+    // What came of calls to one that had the key before says nothing about this one.
+    if (listed && isSameRegistration(listed, instance)) this.#outliers?.report(instance.key, error);
   }
 
   #apply(batch: MirrorBatch): void {
-    const deletes: ServiceInstance<Metadata>[] = [];
-    const puts: ServiceInstance<Metadata>[] = [];
-    const told: (() => void)[] = [];
-    const remove = (key: string) => {
-      const last = this.#instances.get(key);
-      if (!last) return;
-      this.#instances.delete(key);
-      deletes.push(last);
-      told.push(() => this.notify("delete", last));
-    };
-    for (const kv of batch.deletes) remove(kv.key);
-    for (const kv of batch.puts) {
-      const instance = this.#read(kv, told);
-      if (!instance) {
-        remove(kv.key);
-        continue;
-      }
-      const previous = this.#instances.get(kv.key);
-      this.#instances.set(instance);
-      puts.push(instance);
-      told.push(() => (previous ? this.notify("put", instance, previous) : this.notify("put", instance)));
-    }
-    this.#listed = true;
+    const changes: ListChange<Metadata>[] = [];
+    for (const { key } of batch.deletes) changes.push({ type: "delete", key });
+    for (const kv of batch.puts) this.#read(kv, changes);
     this.#revision = batch.revision;
-    for (const tell of told) {
-      // A listener may close it.
-      if (!this.#follower.ended.aborted) tell();
-    }
-    if (this.#follower.ended.aborted) return;
-    if (batch.type === "snapshot" || puts.length + deletes.length > 0) {
-      if (this.listenerCount("change") > 0) this.notify("change", this.list(), { puts, deletes });
-      this.#lookAll();
-    }
+    const first = batch.type === "snapshot";
+    this.#step({ changes: this.#guard?.postpone(changes) ?? changes, first });
+    this.#guard?.look();
   }
 
-  /** Undefined for what cannot be read, which is told in its turn. */
-  #read(kv: KeyValue, told: (() => void)[]): ServiceInstance<Metadata> | undefined {
-    const id = kv.key.slice(this.prefix.length);
+  /** Brings this list and its views up to date, then tells of it. */
+  #step(step: ListStep<Metadata>): void {
+    for (const change of step.changes) {
+      if (change.type === "delete") this.#outliers?.forget(change.key);
+    }
+    const tells = [this.take(step), ...Array.from(this.#views, (view) => view.follow(step))];
+    for (const tell of tells) tell();
+  }
+
+  #asStep(): ListStep<Metadata> {
+    const puts = this.list().map((instance): ListChange<Metadata> => ({ type: "put", instance }));
+    const leaving = this.list()
+      .filter(({ key }) => this.table.isLeaving(key))
+      .map(({ key }): ListChange<Metadata> => ({ type: "leaving", key, leaving: true }));
+    return { changes: [...puts, ...leaving], first: true };
+  }
+
+  /** A put of the instance; for what cannot be read that, and that there is none any more. */
+  #read(kv: KeyValue, changes: ListChange<Metadata>[]): void {
     try {
-      if (id === "") throw new InvalidValueError("the key is the prefix itself and names no instance");
-      // Two such keys can read the same, and a text that is not the key finds nothing in etcd.
-      if (kv.key.includes("\ufffd")) throw new InvalidValueError("the key is not UTF-8");
-      const registration = decodeRegistration(kv.text);
-      const schema = this.#options.metadata;
-      const metadata = schema ? validateMetadata(schema, registration.metadata) : (registration.metadata as Metadata);
-      return toInstance(kv, id, registration, metadata);
+      changes.push({ type: "put", instance: this.#withEjection(this.#instance(kv)) });
     } catch (error) {
       // A schema that cannot be used at all is a mistake in the program, not in one value.
       if (error instanceof InvalidOptionError) throw error;
       debug("%s is kept out: %s", kv.key, (error as Error).message);
-      told.push(() => this.notify("invalid", kv.key, asError(error)));
-      return undefined;
+      changes.push({ type: "invalid", key: kv.key, error: asError(error) }, { type: "delete", key: kv.key });
     }
   }
 
-  /** All who wait for a list that is as they want it. */
-  #lookAll(): void {
-    for (const look of [...this.#waiting]) look();
+  /** As another list of this prefix has read it, else by itself. */
+  #instance(kv: KeyValue): ServiceInstance<Metadata> {
+    const made = this.#follower.made(this.#options.metadata ?? withoutSchema);
+    const known = made?.get(kv) as ServiceInstance<Metadata> | undefined;
+    if (known) return known;
+    const instance = this.#toInstance(kv);
+    made?.set(kv, instance);
+    return instance;
+  }
+
+  /** @throws InvalidValueError that says why it cannot be read */
+  #toInstance(kv: KeyValue): ServiceInstance<Metadata> {
+    const id = kv.key.slice(this.prefix.length);
+    if (id === "") throw new InvalidValueError("the key is the prefix itself and names no instance");
+    // Two such keys can read the same, and a text that is not the key finds nothing in etcd.
+    if (kv.key.includes("\ufffd")) throw new InvalidValueError("the key is not UTF-8");
+    const registration = decodeRegistration(kv.text);
+    const schema = this.#options.metadata;
+    const metadata = schema ? validateMetadata(schema, registration.metadata) : (registration.metadata as Metadata);
+    return toInstance(kv, id, registration, metadata);
+  }
+
+  /** What is ejected stays it when it says something new; another one under its key begins anew. */
+  #withEjection(instance: ServiceInstance<Metadata>): ServiceInstance<Metadata> {
+    const listed = this.table.get(instance.key);
+    if (!listed) return instance;
+    if (isSameRegistration(listed, instance)) return listed.ejected ? withEjected(instance, true) : instance;
+    this.#outliers?.forget(instance.key);
+    return instance;
+  }
+
+  #detectOutliers(): OutlierDetector | undefined {
+    const options = this.#options.outlierDetection;
+    if (!options) return undefined;
+    const withListed = (key: string, then: (instance: ServiceInstance<Metadata>) => ListChange<Metadata>) => {
+      const instance = this.table.get(key);
+      if (instance) this.#step({ changes: [then(instance)] });
+    };
+    return new OutlierDetector({
+      options,
+      clock: systemRuntime.clock,
+      population: () => this.table.notDraining().length,
+      onEject: (key, ejection) =>
+        withListed(key, (instance) => ({ type: "ejected", instance: withEjected(instance, true), ejection })),
+      onReadmit: (key) =>
+        withListed(key, (instance) => ({ type: "readmitted", instance: withEjected(instance, false) })),
+    });
+  }
+
+  #guardRemovals(): RemovalGuard | undefined {
+    const { maxDropRatio, dropHoldMs } = this.#options;
+    if (maxDropRatio === undefined) return undefined;
+    return new RemovalGuard({
+      what: this.prefix,
+      maxDropRatio,
+      holdMs: dropHoldMs,
+      clock: systemRuntime.clock,
+      size: () => this.table.size,
+      onChanges: (changes) => this.#step({ changes }),
+      onHeld: (error) => this.notify("warning", error),
+    });
+  }
+
+  #end(): void {
+    this.#outliers?.close();
+    this.#guard?.close();
+    this.finish();
   }
 }

@@ -211,11 +211,8 @@ export class HubMirror implements Mirror {
   }
 
   #asSnapshot(): MirrorStep {
-    return toStep("snapshot", this.#revision, {
-      puts: [...this.#entries.values()],
-      deletes: [],
-      fresh: new Set(this.#entries.keys()),
-    });
+    const puts = [...this.#entries.values()];
+    return { batch: { type: "snapshot", revision: this.#revision, puts, deletes: [] }, fresh: undefined };
   }
 
   /** The newest entry and the number of entries: both must be in etcd's history at our revision. */
@@ -261,6 +258,10 @@ function isMoving(error: EtcdError): boolean {
   return error instanceof CompactedError || error instanceof FutureRevisionError;
 }
 
-function toStep(type: MirrorBatch["type"], revision: number, { puts, deletes, fresh }: Changes): MirrorStep {
+function toStep(
+  type: Exclude<MirrorBatch["type"], "snapshot">,
+  revision: number,
+  { puts, deletes, fresh }: Changes,
+): MirrorStep {
   return { batch: { type, revision, puts, deletes }, fresh };
 }

@@ -29,7 +29,8 @@ export interface Changes extends Pick<MirrorBatch, "puts" | "deletes"> {
 /** A batch on its way to a reader. */
 export interface MirrorStep {
   readonly batch: MirrorBatch;
-  readonly fresh: ReadonlySet<string>;
+  /** As in Changes; of a snapshot, where all are, nobody asks for it unless it has to wait. */
+  readonly fresh: ReadonlySet<string> | undefined;
 }
 
 /**
@@ -89,11 +90,14 @@ function continues(old: KeyValue, now: KeyValue): boolean {
 
 /** One step that comes to the same as all of `steps`, for a reader that has seen everything before them. */
 export function mergeSteps(steps: readonly MirrorStep[]): MirrorStep {
+  const [only, ...others] = steps;
+  // A long first list is too much for any buffer, and is one step already.
+  if (only && others.length === 0) return only;
   const puts = new Map<string, KeyValue>();
   const deletes = new Map<string, KeyValue>();
   const fresh = new Set<string>();
   for (const step of steps) {
-    for (const name of step.fresh) if (!deletes.has(name)) fresh.add(name);
+    for (const name of step.fresh ?? step.batch.puts.map(entryName)) if (!deletes.has(name)) fresh.add(name);
     for (const kv of step.batch.deletes) {
       const name = entryName(kv);
       puts.delete(name);

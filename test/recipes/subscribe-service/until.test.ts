@@ -87,12 +87,12 @@ const refused: [unknown, unknown, string][] = [
   [
     "/svc/",
     { balancer: "round-robbin" },
-    `SubscribeService: balancer must be "round-robin", "random", a function or a Balancer, not 'round-robbin'; did you mean "round-robin"?`,
+    `SubscribeService: balancer must be "round-robin", "random", "weighted-round-robin", "p2c", "least-requests", "consistent-hash", a function or a Balancer, not 'round-robbin'; did you mean "round-robin"?`,
   ],
   [
     "/svc/",
     { balancer: 5n },
-    'SubscribeService: balancer must be "round-robin", "random", a function or a Balancer, not 5n',
+    'SubscribeService: balancer must be "round-robin", "random", "weighted-round-robin", "p2c", "least-requests", "consistent-hash", a function or a Balancer, not 5n',
   ],
   ["/svc/", { balancer: client }, /^SubscribeService: balancer must be .* a function or a Balancer, not EtcdClient/],
   [
@@ -101,6 +101,33 @@ const refused: [unknown, unknown, string][] = [
     "SubscribeService: metadata must be a Standard Schema, such as one of zod, valibot or arktype",
   ],
   ["/svc/", "random", "SubscribeService: options must be an object"],
+  ["/svc/", { maxDropRatio: 0 }, "SubscribeService: maxDropRatio must be above 0"],
+  ["/svc/", { maxDropRatio: 1.1 }, "SubscribeService: maxDropRatio must be at most 1"],
+  ["/svc/", { dropHoldMs: 5 }, "SubscribeService: dropHoldMs says how long maxDropRatio holds back; give that, too"],
+  ["/svc/", { changeDelayMs: Number.NaN }, "SubscribeService: changeDelayMs must be a number of milliseconds"],
+  [
+    "/svc/",
+    { changeDelayMs: 100, changeMaxDelayMs: 50 },
+    "SubscribeService: changeMaxDelayMs must be at least changeDelayMs, 100",
+  ],
+  ["/svc/", { zone: "" }, "SubscribeService: zone must not be empty"],
+  ["/svc/", { slowStartMs: -1 }, "SubscribeService: slowStartMs must be at least 0"],
+  ["/svc/", { outlierDetection: true }, "SubscribeService: outlierDetection: options must be an object, or false"],
+  [
+    "/svc/",
+    { outlierDetection: { consecutiveFailures: 0 } },
+    "SubscribeService: outlierDetection: consecutiveFailures must be at least 1",
+  ],
+  [
+    "/svc/",
+    { outlierDetection: { failureRate: 0 } },
+    "SubscribeService: outlierDetection: failureRate must be above 0",
+  ],
+  [
+    "/svc/",
+    { outlierDetection: { baseEjectionMs: 500, maxEjectionMs: 100 } },
+    "SubscribeService: outlierDetection: maxEjectionMs must be at least baseEjectionMs, 500",
+  ],
   [
     "/svc/",
     { client: 5 },

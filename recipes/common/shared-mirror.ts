@@ -1,0 +1,66 @@
+import {
+  type EtcdClient,
+  type EtcdError,
+  type KeyValue,
+  type Mirror,
+  type MirrorStatus,
+  prefix as prefixRange,
+} from "../../src/index.ts";
+
+export type MirrorStatusListener = (status: MirrorStatus, error?: EtcdError) => void;
+
+/** Those that are followed, by client and prefix. */
+const followed = new WeakMap<EtcdClient, Map<string, SharedMirror>>();
+
+/**
+ * One Mirror of a prefix for all recipes of this process that follow it through the same client: one watch and one copy of
+ * the entries, however many there are. It ends with the last of them; whoever comes after its end gets a new one.
+ */
+export class SharedMirror {
+  readonly mirror: Mirror;
+  readonly #users = new Set<MirrorStatusListener>();
+  readonly #made = new WeakMap<object, WeakMap<KeyValue, unknown>>();
+  readonly #leave: () => void;
+
+  private constructor(etcd: EtcdClient, prefix: string, mirrors: Map<string, SharedMirror>) {
+    this.#leave = () => {
+      if (mirrors.get(prefix) === this) mirrors.delete(prefix);
+    };
+    this.mirror = etcd.mirror(prefixRange(prefix), {
+      onStatus: (status, error) => {
+        if (status === "failed" || status === "closed") this.#leave();
+        for (const tell of [...this.#users]) tell(status, error);
+      },
+    });
+  }
+
+  /** @param onStatus told of what happens from now on; it must not throw, and is what `release()` takes */
+  static use(etcd: EtcdClient, prefix: string, onStatus: MirrorStatusListener): SharedMirror {
+    const mirrors = followed.get(etcd) ?? new Map<string, SharedMirror>();
+    followed.set(etcd, mirrors);
+    let shared = mirrors.get(prefix);
+    if (!shared) {
+      shared = new SharedMirror(etcd, prefix, mirrors);
+      mirrors.set(prefix, shared);
+    }
+    shared.#users.add(onStatus);
+    return shared;
+  }
+
+  /**
+   * What its users have made of each entry, by how they make it, so that it is made once and not by each of them. Undefined
+   * while there is one user alone, whom it would only cost.
+   */
+  made(how: object): WeakMap<KeyValue, unknown> | undefined {
+    if (this.#users.size < 2) return undefined;
+    const made = this.#made.get(how) ?? new WeakMap<KeyValue, unknown>();
+    this.#made.set(how, made);
+    return made;
+  }
+
+  release(onStatus: MirrorStatusListener): void {
+    if (!this.#users.delete(onStatus) || this.#users.size > 0) return;
+    this.#leave();
+    void this.mirror.close();
+  }
+}

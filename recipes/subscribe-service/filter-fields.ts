@@ -1,0 +1,21 @@
+import { z } from "zod";
+
+type AnyFunction<Argument> = (argument: Argument) => boolean;
+
+const textOrTexts = "must be a string, or several";
+const isFunction = (value: unknown) => typeof value === "function";
+const isRecord = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+const texts = z.union([z.string(), z.array(z.string()).min(1, textOrTexts)], textOrTexts);
+
+/** The fields of a filter, for a schema that has others, too. */
+export const filterFields = {
+  zone: texts.optional(),
+  version: z.union([texts, z.custom<AnyFunction<string>>(isFunction)], `${textOrTexts}, or a function`).optional(),
+  draining: z.boolean("must be true or false").optional(),
+  metadata: z
+    .union(
+      [z.custom<AnyFunction<unknown>>(isFunction), z.custom<Record<string, unknown>>(isRecord)],
+      "must be an object of fields and their values, or a function",
+    )
+    .optional(),
+};

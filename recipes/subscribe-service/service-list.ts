@@ -1,0 +1,358 @@
+import { EtcdTimeoutError, type MirrorStatus } from "../../src/index.ts";
+import { onAbort, quietDeferred, systemRuntime } from "../../src/internal/index.ts";
+import type { Balancer, PickRequest } from "../balancer/index.ts";
+import { type CommonEvents, Notifier } from "../common/index.ts";
+import { ChangeDebounce, type ServiceChanges } from "./change-debounce.ts";
+import { InstanceTable } from "./instance-table.ts";
+import type { ListStep } from "./list-change.ts";
+import { NoServersError } from "./no-servers-error.ts";
+import {
+  type ReportOptions,
+  type ResolvedPick,
+  resolveReport,
+  resolveServiceCall,
+  resolveUntil,
+  type ServiceCallOptions,
+  type UntilOptions,
+} from "./options.ts";
+import type { Ejection } from "./outlier-detector.ts";
+import { callServers, type ServiceCall } from "./service-call.ts";
+import type { ServiceInstance } from "./service-instance.ts";
+
+/**
+ * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach, the list is the last good
+ * one, see `staleForMs`. `failed`, `closed`: the end.
+ */
+export type SubscribeStatus = MirrorStatus;
+
+export interface SubscribeServiceEvents<Metadata = unknown> extends CommonEvents {
+  /** An instance came, or changed: then `previous` is what it was. */
+  put: [instance: ServiceInstance<Metadata>, previous?: ServiceInstance<Metadata>];
+  /** An instance is gone; this is what it was last. */
+  delete: [last: ServiceInstance<Metadata>];
+  /**
+   * Once for each batch, after its puts and deletes, or later with `changeDelayMs`; the list is frozen. Also once for the
+   * first list, however long.
+   */
+  change: [list: readonly ServiceInstance<Metadata>[], changes: ServiceChanges<Metadata>];
+  /** Calls to a server failed, so it is not chosen for a while. */
+  ejected: [instance: ServiceInstance<Metadata>, ejection: Ejection];
+  /** It may be chosen again; if its next call fails it goes again. */
+  readmitted: [instance: ServiceInstance<Metadata>];
+  /** A key under the prefix cannot be read as an instance, so it is kept out of the list. Not told by a view. */
+  invalid: [key: string, error: Error];
+  status: [status: SubscribeStatus];
+}
+
+/**
+ * A list of instances that is kept true, and how one is chosen from it: what a SubscribeService and its views have in
+ * common.
+ */
+export abstract class ServiceList<Metadata = unknown>
+  extends Notifier<SubscribeServiceEvents<Metadata>>
+  implements AsyncDisposable
+{
+  /** What is followed, always with a slash at its end. */
+  abstract readonly prefix: string;
+  /**
+   * Resolves when the first list was told and is followed, however long that takes; rejects when it never will be: not
+   * permitted, closed. It may be left unused.
+   */
+  abstract readonly ready: Promise<void>;
+  readonly #balancer: Balancer<ServiceInstance<Metadata>>;
+  readonly #table = new InstanceTable<Metadata>();
+  readonly #change: ChangeDebounce<Metadata>;
+  readonly #waiting = new Set<() => void>();
+  #listed = false;
+
+  /** @internal */
+  protected constructor({ balancer, changeDelayMs, changeMaxDelayMs }: ResolvedPick<Metadata>) {
+    super();
+    this.#balancer = balancer;
+    this.#change = new ChangeDebounce({
+      delayMs: changeDelayMs,
+      maxDelayMs: changeMaxDelayMs,
+      clock: systemRuntime.clock,
+      tell: (changes) => this.#tellChange(changes),
+    });
+  }
+
+  abstract get status(): SubscribeStatus;
+
+  /** Milliseconds since the list was last known to be followed; 0 while live. Before the first list: since the start. */
+  abstract get staleForMs(): number;
+
+  /** Everything that etcd did up to this revision is in the list; 0 before the first. It moves when something changes. */
+  abstract get revision(): number;
+
+  /** Stops following; the list stays as it is, and nothing is told any more but `status`. Calling it again is harmless. */
+  abstract close(): Promise<void>;
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /**
+   * All instances in the order of keys, draining ones included; empty before the first list. Frozen, and so is each
+   * instance, but not what is in its metadata; the same array as long as nothing changes.
+   */
+  list(): readonly ServiceInstance<Metadata>[] {
+    return this.#table.all();
+  }
+
+  /**
+   * One instance, by the strategy: none that is draining, and none that is ejected or gone unless there is nothing else.
+   * Also from the last good list, in an outage.
+   *
+   * @throws NoServersError when there is none, also before the first list; what a strategy of the user's own throws
+   */
+  pick(request: PickRequest = {}): ServiceInstance<Metadata> {
+    const servers = this.#table.pickable();
+    if (servers.length === 0) throw this.#noServers();
+    return this.#balancer.pick(servers, request);
+  }
+
+  /**
+   * Calls a server by `fn`, and if that throws or is out of time another one, up to `attempts` times. What comes of each
+   * attempt is told to the strategy, as it is in flight and when it has ended, and to the outlier detection. Without a
+   * server it waits for the first.
+   *
+   * ```ts
+   * const send = (server, signal) => fetch(`http://${server.address}/run`, { method: "POST", body, signal });
+   * const answer = await services.call(send, { attempts: 3, timeoutMs: 5_000 });
+   * ```
+   *
+   * Guaranteed: it settles within its time, also when `fn` ignores its signal; what `fn` does after that is not looked at.
+   * The next attempt goes to a server that was not tried, as long as there is one.
+   *
+   * Not guaranteed: that the work was done once. A server that failed, or was slow, may have done it: with more than one
+   * attempt `fn` must be one that may be called twice. Every error that `fn` throws counts against its server; what is not
+   * the server's fault is better returned.
+   *
+   * @throws what the last attempt failed with; EtcdTimeoutError when that was out of time; NoServersError when there was no
+   *   server in time; `signal.reason`; ClientClosedError after `close()`; the failure after `failed`; InvalidOptionError
+   */
+  async call<Result>(fn: ServiceCall<Metadata, Result>, options: ServiceCallOptions = {}): Promise<Result> {
+    const { key, ...limits } = resolveServiceCall(fn, options);
+    const { signal } = limits;
+    signal?.throwIfAborted();
+    const parts = {
+      runtime: systemRuntime,
+      choose: (tried: ReadonlySet<string>, untilMs: number) => this.#choose({ key }, tried, untilMs, signal),
+      started: (server: ServiceInstance<Metadata>) => this.#balancer.started?.(server),
+      ended: (server: ServiceInstance<Metadata>) => this.#balancer.ended?.(server),
+      report: (server: ServiceInstance<Metadata>, { latencyMs, error }: { latencyMs: number; error?: unknown }) =>
+        this.#report(server, error, latencyMs),
+    };
+    return callServers(parts, fn, { ...limits, signal });
+  }
+
+  /**
+   * Says what came of a call to an instance that `pick()` gave, for the strategy and the outlier detection. For those who
+   * do not use `call()`, which does it by itself.
+   *
+   * @param error what it failed with; undefined when it did not fail
+   * @throws InvalidOptionError
+   */
+  report(instance: ServiceInstance<Metadata>, error?: unknown, options: ReportOptions = {}): void {
+    const { latencyMs } = resolveReport(options);
+    this.#report(instance, error, latencyMs);
+  }
+
+  /**
+   * Waits until the list is as wanted; looks at once, or when the first list is there, then after each batch.
+   *
+   * @returns the list that was as wanted
+   * @throws EtcdTimeoutError after `timeoutMs`; `signal.reason`; ClientClosedError when closed meanwhile; the failure after
+   *   `failed`; what `predicate` throws; InvalidOptionError
+   */
+  async until(
+    predicate: (list: readonly ServiceInstance<Metadata>[]) => boolean,
+    options: UntilOptions = {},
+  ): Promise<readonly ServiceInstance<Metadata>[]> {
+    const { timeoutMs, signal } = resolveUntil(predicate, options);
+    signal?.throwIfAborted();
+    const look = () => {
+      const list = this.list();
+      return predicate(list) ? list : undefined;
+    };
+    const outOfTime = () =>
+      new EtcdTimeoutError(`the list under ${this.prefix} did not become as wanted within ${timeoutMs} ms`);
+    return this.#wait(look, { timeoutMs, signal }, outOfTime);
+  }
+
+  /** The end of it, and why, when it has come. @internal */
+  protected abstract get ended(): AbortSignal;
+
+  /** What came of a call to one of its servers. @internal */
+  protected abstract reported(instance: ServiceInstance<Metadata>, error: unknown): void;
+
+  /** @internal */
+  protected get table(): InstanceTable<Metadata> {
+    return this.#table;
+  }
+
+  /** @internal */
+  protected get listed(): boolean {
+    return this.#listed;
+  }
+
+  /**
+   * Brings the list up to date.
+   *
+   * @returns tells of it: when all lists that follow the same step are up to date
+   * @internal
+   */
+  protected take({ changes, first = false }: ListStep<Metadata>): () => void {
+    const wasEmpty = this.#table.size === 0;
+    const told: (() => void)[] = [];
+    // What nobody hears needs not be gathered.
+    const gather = !first && this.listenerCount("change") > 0;
+    let touched = first;
+    for (const change of changes) {
+      if (change.type !== "invalid") touched = this.#touch(change, first ? undefined : told, gather) || touched;
+      else if (!first) told.push(() => this.notify("invalid", change.key, change.error));
+    }
+    if (first) told.push(() => this.#tellFirst(changes));
+    if (touched) this.#balancer.changed?.();
+    this.#listed ||= first;
+    return () => {
+      for (const tell of told) {
+        // A listener may close it.
+        if (!this.ended.aborted) tell();
+      }
+      if (this.ended.aborted || !touched) return;
+      if (gather) this.#change.settle(wasEmpty);
+      this.#lookAll();
+    };
+  }
+
+  /** Nothing is told any more, and nobody waits any longer. @internal */
+  protected finish(): void {
+    this.#change.close();
+    this.#lookAll();
+  }
+
+  /**
+   * @param told gets what is to be told
+   * @returns whether the list has changed
+   */
+  #touch(
+    change: Exclude<ListStep<Metadata>["changes"][number], { type: "invalid" }>,
+    told: (() => void)[] | undefined,
+    gather: boolean,
+  ): boolean {
+    switch (change.type) {
+      case "put": {
+        const { instance } = change;
+        const previous = this.#table.get(instance.key);
+        this.#table.set(instance);
+        if (gather) this.#change.put(instance, previous);
+        told?.push(previous ? () => this.notify("put", instance, previous) : () => this.notify("put", instance));
+        return true;
+      }
+      case "delete": {
+        const last = this.#table.get(change.key);
+        if (!last) return false;
+        this.#table.delete(change.key);
+        if (gather) this.#change.deleted(last);
+        told?.push(() => this.notify("delete", last));
+        return true;
+      }
+      case "leaving":
+        this.#table.setLeaving(change.key, change.leaving);
+        return true;
+      case "ejected":
+      case "readmitted": {
+        const { instance } = change;
+        if (!this.#table.get(instance.key)) return false;
+        this.#table.replace(instance);
+        told?.push(() =>
+          change.type === "ejected"
+            ? this.notify("ejected", instance, change.ejection)
+            : this.notify("readmitted", instance),
+        );
+        return true;
+      }
+    }
+  }
+
+  /** The first list can be long: without something to be told made for each. */
+  #tellFirst(changes: ListStep<Metadata>["changes"]): void {
+    for (const change of changes) {
+      if (this.ended.aborted) return;
+      if (change.type === "put") this.notify("put", change.instance);
+      else if (change.type === "invalid") this.notify("invalid", change.key, change.error);
+    }
+    if (!this.ended.aborted) this.#tellChange();
+  }
+
+  /** @param changes undefined: all of the list is new */
+  #tellChange(changes?: ServiceChanges<Metadata>): void {
+    if (this.listenerCount("change") === 0) return;
+    const list = this.list();
+    this.notify("change", list, changes ?? { puts: list, deletes: [] });
+  }
+
+  #report(instance: ServiceInstance<Metadata>, error: unknown, latencyMs: number | undefined): void {
+    this.#balancer.report?.(instance, { latencyMs, error });
+    this.reported(instance, error);
+  }
+
+  async #choose(
+    request: PickRequest,
+    tried: ReadonlySet<string>,
+    untilMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<ServiceInstance<Metadata>> {
+    this.ended.throwIfAborted();
+    const known = this.#table.pickable();
+    const timeoutMs = untilMs - systemRuntime.clock.monotonicMs();
+    const look = () => (this.#table.pickable().length > 0 ? this.#table.pickable() : undefined);
+    const servers = known.length > 0 ? known : await this.#wait(look, { timeoutMs, signal }, () => this.#noServers());
+    const untried = tried.size === 0 ? servers : servers.filter((server) => !tried.has(server.key));
+    return this.#balancer.pick(untried.length > 0 ? untried : servers, request);
+  }
+
+  #noServers(): NoServersError {
+    const { size } = this.#table;
+    return new NoServersError(
+      size === 0 ? `no service under ${this.prefix}` : `all ${size} services under ${this.prefix} are draining`,
+    );
+  }
+
+  /** Waits until `look` finds something: at once, if there is a list, or after one of the next batches. */
+  async #wait<Found>(
+    look: () => Found | undefined,
+    { timeoutMs, signal }: UntilOptions,
+    outOfTime: () => Error,
+  ): Promise<Found> {
+    const found = quietDeferred<Found>();
+    const lookAgain = () => {
+      try {
+        this.ended.throwIfAborted();
+        const result = this.#listed ? look() : undefined;
+        if (result !== undefined) found.resolve(result);
+      } catch (error) {
+        found.reject(error);
+      }
+    };
+    const timer =
+      timeoutMs === undefined ? undefined : systemRuntime.clock.timer(timeoutMs, () => found.reject(outOfTime()));
+    const release = onAbort(signal, () => found.reject(signal?.reason));
+    this.#waiting.add(lookAgain);
+    try {
+      lookAgain();
+      return await found.promise;
+    } finally {
+      this.#waiting.delete(lookAgain);
+      timer?.cancel();
+      release();
+    }
+  }
+
+  /** All who wait for a list that is as they want it. */
+  #lookAll(): void {
+    for (const look of [...this.#waiting]) look();
+  }
+}

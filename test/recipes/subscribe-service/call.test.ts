@@ -1,0 +1,298 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import {
+  type Balancer,
+  balancerNames,
+  RoundRobin,
+  type ServiceInstance,
+  type SubscribeServiceOptions,
+} from "../../../recipes/index.ts";
+import { deferred } from "../../../src/internal/index.ts";
+import { RegistryLab } from "../../support/registry-lab.ts";
+import { until } from "../../support/until.ts";
+
+let lab: RegistryLab;
+
+beforeAll(async () => {
+  lab = await RegistryLab.start();
+});
+afterEach(() => lab.clear());
+afterAll(() => lab?.[Symbol.asyncDispose]());
+
+async function withInstances(ids: string, options: SubscribeServiceOptions = {}) {
+  const prefix = lab.newPrefix();
+  for (const id of ids) await lab.etcd.put(prefix + id, `10.0.0.1:${id.charCodeAt(0)}`);
+  const services = lab.subscribe(prefix, options);
+  await services.ready;
+  return { prefix, services };
+}
+
+const never = () => new Promise<never>(() => {});
+
+test("it resolves with what the call returns, and one server is called", async () => {
+  const { services } = await withInstances("abc", { balancer: new RoundRobin() });
+  const called: string[] = [];
+  const answer = await services.call((server) => {
+    called.push(server.id);
+    return `from ${server.id}`;
+  });
+  expect(answer).toBe("from a");
+  expect(called).toEqual(["a"]);
+});
+
+test("a failure is followed by another server, as often as there are attempts, then it is told", async () => {
+  const { services } = await withInstances("abc", { balancer: new RoundRobin() });
+  const called: string[] = [];
+  const fail = (server: ServiceInstance) => {
+    called.push(server.id);
+    throw new Error(`${server.id} refused`);
+  };
+  await expect(services.call(fail)).rejects.toThrow("a refused");
+  await expect(services.call(fail, { attempts: 3 })).rejects.toThrow(/refused/);
+  expect([...called].slice(1).sort()).toEqual(["a", "b", "c"]);
+  const answer = await services.call(({ id }) => (id === "b" ? "yes" : Promise.reject(new Error("no"))), {
+    attempts: 3,
+  });
+  expect(answer).toBe("yes");
+});
+
+test("with a key that belongs to one server the next attempt still goes to another one", async () => {
+  const first = (servers: readonly ServiceInstance[]) => servers[0] as ServiceInstance;
+  const { services } = await withInstances("ab", { balancer: first });
+  const called: string[] = [];
+  const fail = ({ id }: ServiceInstance) => Promise.reject(called.push(id));
+  await expect(services.call(fail, { attempts: 3, key: "k" })).rejects.toBe(3);
+  expect(called.slice(0, 2)).toEqual(["a", "b"]);
+});
+
+test("a server that is alone is tried again, after a moment", async () => {
+  const { services } = await withInstances("a");
+  let calls = 0;
+  const answer = await services.call(
+    () => {
+      if (++calls < 3) throw new Error("not yet");
+      return calls;
+    },
+    { attempts: 3 },
+  );
+  expect(answer).toBe(3);
+});
+
+test("it waits for a first server, and tells when none comes in time", async () => {
+  const { prefix, services } = await withInstances("");
+  const waiting = services.call(({ id }) => id, { timeoutMs: 10_000 });
+  await lab.etcd.put(`${prefix}late`, "10.0.0.1:80");
+  expect(await waiting).toBe("late");
+  await lab.etcd.delete(`${prefix}late`);
+  await services.until((list) => list.length === 0);
+  await expect(services.call(never, { timeoutMs: 50 })).rejects.toMatchObject({
+    code: "ETCD_NO_SERVERS",
+    message: `no service under ${prefix}`,
+  });
+});
+
+test("when no server is left for the next attempt, the failure of the last one is told", async () => {
+  const { prefix, services } = await withInstances("a");
+  const fail = async () => {
+    await lab.etcd.delete(`${prefix}a`);
+    await services.until((list) => list.length === 0);
+    throw new Error("shutting down");
+  };
+  await expect(services.call(fail, { attempts: 2, timeoutMs: 500 })).rejects.toThrow("shutting down");
+});
+
+test("a server that does not answer gets its part of the time, then another one is asked", async () => {
+  const { services } = await withInstances("ab", { balancer: new RoundRobin() });
+  const aborted: unknown[] = [];
+  const answer = await services.call(
+    ({ id }, signal) => {
+      signal.addEventListener("abort", () => aborted.push(signal.reason.code));
+      return id === "a" ? never() : id;
+    },
+    { attempts: 2, timeoutMs: 400 },
+  );
+  expect(answer).toBe("b");
+  expect(aborted).toEqual(["ETCD_TIMEOUT"]);
+  await expect(services.call(never, { timeoutMs: 30 })).rejects.toMatchObject({
+    code: "ETCD_TIMEOUT",
+    message: expect.stringMatching(/\/[ab] did not answer within \d+ ms$/),
+  });
+});
+
+test("the caller's abort ends it at once with its reason, and counts against nobody", async () => {
+  const { services } = await withInstances("a", { outlierDetection: { consecutiveFailures: 1, maxEjectedRatio: 1 } });
+  const abort = new AbortController();
+  let given: AbortSignal | undefined;
+  const calling = services.call(
+    (_server, signal) => {
+      given = signal;
+      return never();
+    },
+    { signal: abort.signal, attempts: 3 },
+  );
+  await until(() => given);
+  abort.abort("enough");
+  await expect(calling).rejects.toBe("enough");
+  expect(given?.reason).toBe("enough");
+  expect(services.list()[0]?.ejected).toBeUndefined();
+  await expect(services.call(() => 1, { signal: AbortSignal.abort("before") })).rejects.toBe("before");
+  const empty = await withInstances("");
+  const waiting = empty.services.call(() => 1, { signal: AbortSignal.timeout(20) });
+  await expect(waiting).rejects.toMatchObject({ name: "TimeoutError" });
+});
+
+test("after close() nothing is called; what runs may end", async () => {
+  const { services } = await withInstances("a");
+  const answer = deferred<string>();
+  const running = services.call(() => answer.promise);
+  const failing = services.call(
+    async () => {
+      await services.close();
+      throw new Error("refused");
+    },
+    { attempts: 2 },
+  );
+  await expect(failing).rejects.toThrow("refused");
+  answer.resolve("done");
+  expect(await running).toBe("done");
+  await expect(services.call(() => 1)).rejects.toMatchObject({ code: "ETCD_CLOSED" });
+});
+
+test("a strategy hears when a call begins, when it has ended and what came of it", async () => {
+  const heard: string[] = [];
+  const note = (what: string) => (server: ServiceInstance) => heard.push(`${what} ${server.id}`);
+  const balancer: Balancer<ServiceInstance> = {
+    pick: (servers) => servers[0] as ServiceInstance,
+    started: note("started"),
+    ended: note("ended"),
+    report: (server, { latencyMs, error }) => {
+      heard.push(`${server.id}: ${typeof latencyMs} ${(error as Error | undefined)?.message}`);
+    },
+  };
+  const { services } = await withInstances("a", { balancer });
+  await services.call(() => 1);
+  expect(heard.splice(0)).toEqual(["started a", "a: number undefined", "ended a"]);
+  await expect(services.call(() => Promise.reject(new Error("no")))).rejects.toThrow("no");
+  expect(heard.splice(0)).toEqual(["started a", "a: number no", "ended a"]);
+  // One that ignores its signal is busy until it has settled.
+  const busy = deferred<void>();
+  const ignoring = services.call(() => busy.promise, { timeoutMs: 20 });
+  await expect(ignoring).rejects.toMatchObject({ code: "ETCD_TIMEOUT" });
+  expect(heard.splice(0)).toEqual(["started a", `a: number ${services.prefix}a did not answer within 20 ms`]);
+  busy.resolve();
+  await until(() => heard.length > 0);
+  expect(heard).toEqual(["ended a"]);
+  services.report(services.pick(), new Error("by hand"), { latencyMs: 7 });
+  services.report(services.pick());
+  expect(heard.splice(1)).toEqual(["a: number by hand", "a: undefined undefined"]);
+});
+
+test("calls that end leave no timer and no listener", async () => {
+  const { services } = await withInstances("a");
+  const abort = new AbortController();
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+  const before = timers();
+  for (let call = 0; call < 50; call++) await services.call(() => call, { signal: abort.signal });
+  expect(timers()).toBeLessThanOrEqual(before);
+});
+
+/** A server that answers until it is killed. */
+class HttpServer {
+  readonly address: string;
+  readonly #server: Server;
+
+  private constructor(server: Server) {
+    this.#server = server;
+    this.address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  static async start(): Promise<HttpServer> {
+    const server = createServer((_request, response) => {
+      setImmediate(() => response.end("ok"));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return new HttpServer(server);
+  }
+
+  /** Connections break in the middle, as when the process is killed. */
+  async kill(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+}
+
+for (const balancer of balancerNames) {
+  test(`one of ten servers dies under load by ${balancer}: no call with two attempts is lost`, async () => {
+    const servers = await Promise.all(Array.from({ length: 10 }, () => HttpServer.start()));
+    for (const server of servers) lab.also(() => server.kill().catch(() => {}));
+    const prefix = lab.newPrefix();
+    for (const [index, { address }] of servers.entries()) await lab.etcd.put(`${prefix}m${index}`, address);
+    const services = lab.subscribe(prefix, { balancer });
+    await services.ready;
+    const ejected = new Set<string>();
+    services.on("ejected", ({ id }) => ejected.add(id));
+    let running = true;
+    let calls = 0;
+    let done = 0;
+    const lost: unknown[] = [];
+    const victim = servers[3] as HttpServer;
+    let toVictim = 0;
+    const loads = Array.from({ length: 32 }, async () => {
+      while (running && lost.length === 0) {
+        const call = services.call(
+          async ({ address }, signal) => {
+            if (address === victim.address) toVictim++;
+            const answer = await fetch(`http://${address}/run`, { signal });
+            return answer.text();
+          },
+          { attempts: 2, key: `user-${calls++}` },
+        );
+        await call.then(
+          () => done++,
+          (error) => lost.push(error),
+        );
+      }
+    });
+    await until(() => done > 200 || lost.length > 0);
+    expect(toVictim).toBeGreaterThan(0);
+    await victim.kill();
+    const [doneBefore, toVictimBefore] = [done, toVictim];
+    await until(() => done > doneBefore + 500 || lost.length > 0);
+    running = false;
+    await Promise.all(loads);
+    expect(lost).toEqual([]);
+    // Ejected, or shunned by a strategy that measures: those that were on their way to it, and a few.
+    expect(toVictim - toVictimBefore).toBeLessThan(32);
+    expect(ejected.size).toBeLessThan(2);
+    if (ejected.size > 0) expect([...ejected]).toEqual(["m3"]);
+  });
+}
+
+const refused: [unknown, unknown, string][] = [
+  ["fetch", {}, "SubscribeService.call: fn must be a function"],
+  [() => 1, { attempts: 0 }, "SubscribeService.call: attempts must be at least 1"],
+  [() => 1, { attempts: 1.5 }, "SubscribeService.call: attempts must be a whole number"],
+  [() => 1, { timeoutMs: 0 }, "SubscribeService.call: timeoutMs must be above 0"],
+  [
+    () => 1,
+    { timeoutMs: Number.POSITIVE_INFINITY },
+    "SubscribeService.call: timeoutMs must be a number of milliseconds",
+  ],
+  [() => 1, { key: 5 }, "SubscribeService.call: key must be a string"],
+  [
+    () => 1,
+    { retries: 5 },
+    "SubscribeService.call: retries is not an option; known are attempts, key, signal, timeoutMs",
+  ],
+  [() => 1, 5, "SubscribeService.call: options must be an object"],
+];
+
+for (const [fn, options, message] of refused) {
+  test(`refused: ${message}`, async () => {
+    const services = lab.subscribe(lab.newPrefix());
+    const call = services.call(fn as () => unknown, options as object);
+    await expect(call).rejects.toMatchObject({ message, code: "ETCD_INVALID_OPTION" });
+  });
+}

@@ -1,0 +1,131 @@
+import { expect, test } from "vitest";
+import type { ServiceInstance } from "../../../recipes/index.ts";
+import { type Removal, RemovalGuard } from "../../../recipes/subscribe-service/removal-guard.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+
+function guarded(count: number, maxDropRatio: number, holdMs = 60_000) {
+  const clock = new FakeClock();
+  const listed = new Set(Array.from({ length: count }, (_, index) => `k${index}`));
+  const leaving = new Set<string>();
+  const warnings: string[] = [];
+  const apply = (changes: readonly Removal[]) => {
+    for (const change of changes) {
+      if (change.type === "delete") listed.delete(change.key);
+      if (change.type === "delete" || !change.leaving) leaving.delete(change.key);
+      else leaving.add(change.key);
+    }
+  };
+  const guard = new RemovalGuard({
+    what: "/svc/",
+    maxDropRatio,
+    holdMs,
+    clock,
+    size: () => listed.size,
+    onChanges: apply,
+    onHeld: ({ message }) => warnings.push(message),
+  });
+  const remove = (...keys: string[]) => {
+    apply(guard.postpone(keys.map((key) => ({ type: "delete" as const, key }))) as Removal[]);
+    guard.look();
+  };
+  const put = (key: string) => {
+    guard.postpone([{ type: "put", instance: { key } as ServiceInstance }]);
+    listed.add(key);
+    leaving.delete(key);
+    guard.look();
+  };
+  const keys = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => `k${from + index}`);
+  return { clock, listed, leaving, warnings, guard, remove, put, keys };
+}
+
+test("a few are told a second later, and not picked meanwhile", () => {
+  const { clock, listed, leaving, remove, warnings } = guarded(10, 0.5);
+  remove("k1", "k2");
+  expect([listed.size, leaving.size]).toEqual([10, 2]);
+  clock.advance(999);
+  expect(listed.size).toBe(10);
+  clock.advance(1);
+  expect([listed.size, leaving.size, warnings.length]).toEqual([8, 0, 0]);
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test("nine of ten at once, one by one: none is told, and one warning says so", () => {
+  const { listed, leaving, warnings, guard, remove, keys, clock } = guarded(10, 0.5);
+  for (const key of keys(0, 9)) remove(key);
+  expect([listed.size, leaving.size, guard.heldBack]).toEqual([10, 0, 9]);
+  clock.advance(59_999);
+  expect(listed.size).toBe(10);
+  expect(warnings).toEqual(["5 of 10 services under /svc/ are gone at once; what is still listed stays for 60000 ms"]);
+  clock.advance(1);
+  expect([listed.size, guard.heldBack]).toEqual([1, 0]);
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test("leases that end one after the other are a mass removal, too", () => {
+  const { listed, remove, keys, clock, warnings } = guarded(100, 0.5);
+  for (const key of keys(0, 90)) {
+    remove(key);
+    clock.advance(50);
+  }
+  expect(listed.size).toBeGreaterThan(50);
+  expect(warnings).toHaveLength(1);
+});
+
+test("few within any ten seconds are none, however many in all", () => {
+  const { listed, remove, keys, clock, warnings, put } = guarded(10, 0.5);
+  for (const [index, key] of keys(0, 9).entries()) {
+    remove(key);
+    put(`new${index}`);
+    clock.advance(3_000);
+  }
+  expect(warnings).toEqual([]);
+  expect(listed.size).toBe(10);
+});
+
+test("those that return are listed as ever; the others are held until their time is over", () => {
+  const { listed, guard, remove, put, keys, clock } = guarded(10, 0.5);
+  remove(...keys(0, 9));
+  for (const key of keys(0, 7)) put(key);
+  expect([listed.size, guard.heldBack]).toEqual([10, 2]);
+  clock.advance(30_000);
+  // One that leaves by itself meanwhile is told as ever.
+  remove("k9");
+  clock.advance(1_000);
+  expect([listed.size, guard.heldBack]).toEqual([9, 2]);
+  clock.advance(29_000);
+  expect([listed.size, guard.heldBack]).toEqual([7, 0]);
+});
+
+test("a ratio of 1 holds back an empty list only", () => {
+  const { listed, remove, keys, clock, warnings } = guarded(4, 1);
+  remove(...keys(0, 3));
+  clock.advance(1_000);
+  expect(listed.size).toBe(1);
+  clock.advance(10_000);
+  remove("k3");
+  clock.advance(1_000);
+  expect(listed.size).toBe(1);
+  expect(warnings).toHaveLength(1);
+});
+
+test("after a hold what goes next is looked at by itself", () => {
+  const { listed, remove, keys, clock, put, warnings } = guarded(10, 0.5, 2_000);
+  remove(...keys(0, 9));
+  clock.advance(2_000);
+  expect(listed.size).toBe(1);
+  for (const key of keys(20, 24)) put(key);
+  remove("k20");
+  clock.advance(1_000);
+  expect([listed.size, warnings.length]).toEqual([4, 1]);
+});
+
+test("one that was told as leaving and is back is not told", () => {
+  const { listed, remove, put, clock, guard } = guarded(10, 0.5);
+  remove("k1");
+  put("k1");
+  clock.advance(5_000);
+  expect(listed.size).toBe(10);
+  remove("k1");
+  guard.close();
+  expect(clock.pendingTimers).toBe(0);
+});
