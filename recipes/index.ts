@@ -89,10 +89,25 @@ export {
   type BalancerName,
   type BalancerOption,
   balancerNames,
+  ConsistentHash,
+  type ConsistentHashOptions,
+  LeastRequests,
+  type LeastRequestsOptions,
+  type Outcome,
+  P2c,
+  type P2cOptions,
   type PickFunction,
   type PickRequest,
   RandomChoice,
   RoundRobin,
+  type RoundRobinOptions,
+  type ServerTraits,
+  SlowStart,
+  type SlowStartOptions,
+  WeightedRoundRobin,
+  type WeightedRoundRobinOptions,
+  ZonePreference,
+  type ZonePreferenceOptions,
 } from "./balancer/index.ts";
 export {
   CacheExpirer,
@@ -156,6 +171,14 @@ export {
 } from "./queue/index.ts";
 export { InvalidValueError, type RegistrationFormat } from "./registration-format/index.ts";
 export {
+  type GroupMember,
+  type GroupMemberEvents,
+  type GroupMemberOptions,
+  RegistrationGroup,
+  type RegistrationGroupEvents,
+  type RegistrationGroupOptions,
+} from "./registration-group/index.ts";
+export {
   type CloseOptions,
   type RegisterConflict,
   type RegisterStatus,
@@ -176,14 +199,25 @@ export {
   type StorageWatchStatus,
 } from "./storage/index.ts";
 export {
+  type Ejection,
+  type InstanceFilter,
+  type MetadataFilter,
   type MetadataSchema,
   NoServersError,
+  type OutlierDetectionOptions,
+  type PickOptions,
+  type ReportOptions,
   type SchemaResult,
+  type ServiceCall,
+  type ServiceCallOptions,
   type ServiceChanges,
   type ServiceInstance,
+  ServiceList,
+  type ServiceView,
   SubscribeService,
   type SubscribeServiceEvents,
   type SubscribeServiceOptions,
   type SubscribeStatus,
   type UntilOptions,
+  type ViewOptions,
 } from "./subscribe-service/index.ts";

@@ -2,3 +2,4 @@
 export { callFields, resolveCall } from "./call-fields.ts";
 export { clientField } from "./client-field.ts";
 export { healthFields, resolveHealth } from "./health-fields.ts";
+export { registrationFields } from "./registration-fields.ts";

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { decodeKratos, looksLikeKratos } from "./decode-kratos.ts";
 import { InvalidValueError } from "./invalid-value-error.ts";
 import { DEFAULT_WEIGHT, type Registration, reservedNames } from "./registration.ts";
 
@@ -17,12 +18,13 @@ const plainAddress = /^[^\s\p{C}"'`<>{}\\,;|]+$/u;
 const LONGEST_PLAIN_ADDRESS = 2048;
 
 /**
- * Reads what a service wrote, in whichever format.
+ * Reads what a service wrote, in whichever format: a bare address (the Go engine, go-zero), the JSON of Go's
+ * `naming/endpoints`, that of kratos v2.
  *
  * @throws InvalidValueError that says what is wrong, without showing the value
  */
 export function decodeRegistration(text: string): Registration {
-  return text.trimStart().startsWith("{") ? decodeEndpoint(text) : decodePlain(text);
+  return text.trimStart().startsWith("{") ? decodeObject(text) : decodePlain(text);
 }
 
 function decodePlain(text: string): Registration {
@@ -34,9 +36,13 @@ function decodePlain(text: string): Registration {
   return { address: text, weight: DEFAULT_WEIGHT, draining: false, metadata: undefined };
 }
 
-function decodeEndpoint(text: string): Registration {
+function decodeObject(text: string): Registration {
   const json = parseJson(text);
   if (json === undefined) throw new InvalidValueError("the value begins like JSON and is not");
+  return isRecord(json) && looksLikeKratos(json) ? decodeKratos(json) : decodeEndpoint(json);
+}
+
+function decodeEndpoint(json: unknown): Registration {
   const endpoint = endpointSchema.safeParse(json);
   if (!endpoint.success) {
     const field = endpoint.error.issues[0]?.path.map(String).join(".") ?? "";

@@ -1,6 +1,6 @@
 import { type Deferred, quietDeferred } from "../../src/internal/index.ts";
 import { encodeRegistration, type Registration, type RegistrationFormat } from "../registration-format/index.ts";
-import type { ServiceUpdate } from "./options.ts";
+import type { ServiceUpdate } from "./registration-options.ts";
 
 /** What should stand in etcd: the newest of all updates, and who waits for which of them. */
 export class DesiredRegistration {

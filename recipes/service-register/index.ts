@@ -1,8 +1,17 @@
-export type { CloseOptions, ServiceRegisterOptions, ServiceUpdate } from "./options.ts";
+export { DesiredRegistration } from "./desired-registration.ts";
+export { closeLimitMs } from "./leave.ts";
+export { type KeyState, nextStep } from "./next-step.ts";
+export type { ServiceRegisterOptions } from "./options.ts";
+export type { RegisterConflict, RegisterStatus, ServiceRegisterEvents } from "./register-events.ts";
+export { RegistrationLife } from "./registration-life.ts";
 export { RegistrationLostError } from "./registration-lost-error.ts";
 export {
-  type RegisterConflict,
-  type RegisterStatus,
-  ServiceRegister,
-  type ServiceRegisterEvents,
-} from "./service-register.ts";
+  type CloseOptions,
+  checkAddress,
+  type ResolvedRegistration,
+  resolveClose,
+  resolveRegistration,
+  resolveUpdate,
+  type ServiceUpdate,
+} from "./registration-options.ts";
+export { ServiceRegister } from "./service-register.ts";

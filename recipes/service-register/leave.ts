@@ -3,6 +3,14 @@ import { type Clock, sleep } from "../../src/internal/index.ts";
 import { asError } from "../common/index.ts";
 import type { OwnedKey } from "./owned-key.ts";
 
+/** `close()` gives etcd no longer than this, and never longer than the TTL: by then the key is gone anyway. */
+const LONGEST_CLOSE_MS = 5_000;
+
+/** How long etcd may take when a registration ends. */
+export function closeLimitMs(ttlSeconds: number): number {
+  return Math.min(LONGEST_CLOSE_MS, ttlSeconds * 1_000);
+}
+
 export interface LeaveParts {
   readonly owned: OwnedKey;
   /** What tells readers that the service drains; undefined when its format cannot say so. */
@@ -29,8 +37,7 @@ export async function leave({ owned, drainingText, drainMs, limitMs, clock, onWa
       timer.cancel();
     }
   };
-  // At once: the leases take a write with them that is still on its way.
-  const end = (signal: AbortSignal) => Promise.all([owned.withdraw(signal), owned.revokeLeases({ signal })]);
+  const end = (signal: AbortSignal) => owned.leave(signal);
 
   if (drainMs > 0 && drainingText !== undefined) {
     await attempt(limitMs / 2, (signal) => owned.rewrite(drainingText, signal));

@@ -1,5 +1,4 @@
 import {
-  type CallOptions,
   compareModRevision,
   deleteOp,
   type EtcdClient,
@@ -9,9 +8,8 @@ import {
   LeaseNotFoundError,
   putOp,
 } from "../../src/index.ts";
-
-/** Leases that this object had before, newest last: a key on one of them is still its own. */
-const MOST_REMEMBERED_LEASES = 64;
+import type { KeyLeases } from "../shared-leases/index.ts";
+import { nextStep } from "./next-step.ts";
 
 /** `found`: it stood there already. `overwritten`: it was there, with another value or on another lease. `made`: it was not there. */
 export type Placing = "found" | "overwritten" | "made";
@@ -27,14 +25,13 @@ export type Claim =
 export class OwnedKey {
   readonly key: string;
   readonly #etcd: EtcdClient;
-  readonly #ttlSeconds: number;
-  readonly #leases = new Map<LeaseId, Lease>();
+  readonly #leases: KeyLeases;
   #lease: Lease | undefined;
 
-  constructor(etcd: EtcdClient, key: string, ttlSeconds: number) {
+  constructor(etcd: EtcdClient, key: string, leases: KeyLeases) {
     this.#etcd = etcd;
     this.key = key;
-    this.#ttlSeconds = ttlSeconds;
+    this.#leases = leases;
   }
 
   /** The lease that the key is on, or will be. */
@@ -43,13 +40,7 @@ export class OwnedKey {
   }
 
   isOwn(kv: KeyValue): boolean {
-    return kv.lease !== undefined && this.#leases.has(kv.lease);
-  }
-
-  /** Forgets the lease; the next claim is on a new one. */
-  #abandonLease(cause: unknown): void {
-    this.#lease?.abandon(cause);
-    this.#lease = undefined;
+    return this.#leases.has(kv.lease);
   }
 
   /**
@@ -67,13 +58,13 @@ export class OwnedKey {
     for (;;) {
       const lease = await this.#livingLease(onLease, signal);
       const kv = await this.#etcd.get(this.key, { signal });
-      if (kv && !this.isOwn(kv) && !mayTake(kv)) return { outcome: "taken", by: kv };
-      const found = kv?.lease === lease.id && kv.text === text;
-      const revision = found ? kv.modRevision : await this.#put(kv, text, lease, signal);
+      const step = nextStep(kv, { text, lease: lease.id, isOwn: (state) => this.isOwn(state), mayTake });
+      if (step.type === "taken") return { outcome: "taken", by: step.by };
+      const revision = step.type === "found" ? step.revision : await this.#put(step.over, text, lease, signal);
       // A lease that was lost meanwhile is being revoked, and takes the key with it.
       if (revision === undefined || lease.signal.aborted) continue;
-      if (found) return { outcome: "placed", revision, how: "found" };
-      return { outcome: "placed", revision, how: kv ? "overwritten" : "made" };
+      if (step.type === "found") return { outcome: "placed", revision, how: "found" };
+      return { outcome: "placed", revision, how: step.over ? "overwritten" : "made" };
     }
   }
 
@@ -95,7 +86,7 @@ export class OwnedKey {
    *
    * @throws EtcdError when etcd cannot be asked
    */
-  async withdraw(signal: AbortSignal): Promise<void> {
+  async withdraw(signal?: AbortSignal): Promise<void> {
     for (;;) {
       const kv = await this.#ownState(signal);
       if (!kv) return;
@@ -107,19 +98,28 @@ export class OwnedKey {
     }
   }
 
+  /** Says that this owner is about to leave. */
+  ending(): void {
+    this.#leases.ending();
+  }
+
   /**
-   * Ends every lease that this object had, also those that are already being revoked in the background: a write that is
-   * still on its way to one of them finds no lease.
+   * Deletes the key if it is our own, and leaves the leases, also those that are already being revoked in the background.
    *
    * @throws EtcdError when etcd cannot be asked; then it goes on in the background
    */
-  async revokeLeases(options: CallOptions): Promise<void> {
-    await Promise.all([...this.#leases.values()].map((lease) => lease.revoke(options)));
+  leave(signal?: AbortSignal): Promise<void> {
+    return this.#leases.leave(() => this.withdraw(signal), { signal });
+  }
+
+  /** Leaves the leases without asking etcd. */
+  forget(): void {
+    this.#leases.forget();
   }
 
   /** The key as it is in etcd, if it is our own. Without ever having had a lease nothing can be. */
-  async #ownState(signal: AbortSignal): Promise<KeyValue | undefined> {
-    if (this.#leases.size === 0) return undefined;
+  async #ownState(signal?: AbortSignal): Promise<KeyValue | undefined> {
+    if (!this.#lease) return undefined;
     const kv = await this.#etcd.get(this.key, { signal });
     return kv && this.isOwn(kv) ? kv : undefined;
   }
@@ -142,21 +142,17 @@ export class OwnedKey {
       return succeeded ? revision : undefined;
     } catch (error) {
       if (!(error instanceof LeaseNotFoundError)) throw error;
-      if (lease === this.#lease) this.#abandonLease(error);
+      if (this.#lease && lease === this.#lease) this.#leases.gone(this.#lease, error);
       return undefined;
     }
   }
 
   async #livingLease(onLease: (lease: Lease) => void, signal: AbortSignal): Promise<Lease> {
-    if (this.#lease && !this.#lease.signal.aborted) return this.#lease;
-    // Also one that is merely in doubt: two leases of one object must not both live on.
-    this.#abandonLease(this.#lease?.signal.reason);
-    const lease = await this.#etcd.grantLease(this.#ttlSeconds, { signal });
-    this.#lease = lease;
-    this.#leases.set(lease.id, lease);
-    const [oldest] = this.#leases.keys();
-    if (this.#leases.size > MOST_REMEMBERED_LEASES && oldest) this.#leases.delete(oldest);
-    onLease(lease);
+    const lease = await this.#leases.living(signal);
+    if (lease !== this.#lease) {
+      this.#lease = lease;
+      onLease(lease);
+    }
     return lease;
   }
 }

@@ -1,67 +1,28 @@
-import {
-  ClientClosedError,
-  ConflictError,
-  type KeyValue,
-  type Lease,
-  type Mirror,
-  type MirrorBatch,
-} from "../../src/index.ts";
-import { abortable, Backoff, log, quietDeferred, sleep, systemRuntime } from "../../src/internal/index.ts";
+import { ClientClosedError, type KeyValue, type Lease, type Mirror, type MirrorBatch } from "../../src/index.ts";
+import { abortable, Backoff, log, onAbort, sleep, systemRuntime } from "../../src/internal/index.ts";
 import {
   asError,
-  type CommonEvents,
   checkHealth,
   isMendable,
   Notifier,
   type RecipeClient,
   recipeClient,
+  timed,
   Wake,
 } from "../common/index.ts";
+import { OwnLeases, SharedLeases } from "../shared-leases/index.ts";
 import { DesiredRegistration } from "./desired-registration.ts";
-
-import { leave } from "./leave.ts";
-import {
-  type CloseOptions,
-  type ResolvedRegister,
-  resolveClose,
-  resolveRegister,
-  resolveUpdate,
-  type ServiceRegisterOptions,
-  type ServiceUpdate,
-} from "./options.ts";
+import { closeLimitMs, leave } from "./leave.ts";
+import { type ResolvedRegister, resolveRegister, type ServiceRegisterOptions } from "./options.ts";
 import { OwnedKey } from "./owned-key.ts";
-import { RegistrationLostError } from "./registration-lost-error.ts";
+import type { RegisterStatus, ServiceRegisterEvents } from "./register-events.ts";
+import { RegistrationLife } from "./registration-life.ts";
+import { type CloseOptions, resolveClose, resolveUpdate, type ServiceUpdate } from "./registration-options.ts";
 
 const debug = log("register");
 
 /** The own key is looked at this often even if nothing is heard of it: old servers can lose a watch's event. */
 const LOOK_AGAIN_MS = 30_000;
-/** `close()` gives etcd no longer than this, and never longer than the TTL: by then the key is gone anyway. */
-const CLOSE_LIMIT_MS = 5_000;
-
-/**
- * `registering`: not in the list yet. `registered`: in the list, with the newest value. `recovering`: it was, and is being
- * put back. `passive`: not in the list on purpose: somebody else has the key, or `health` says no. `failed`, `closed`: the
- * end.
- */
-export type RegisterStatus = "registering" | "registered" | "recovering" | "passive" | "failed" | "closed";
-
-/** Who has the key instead. */
-export interface RegisterConflict {
-  readonly key: string;
-  readonly owner: KeyValue;
-}
-
-export interface ServiceRegisterEvents extends CommonEvents {
-  /** The key is in etcd. Again after each loss. */
-  registered: [info: { key: string; revision: number }];
-  /** The key is gone, or can no longer be proved to be there. Not told of what `health` or `close()` took out. */
-  lost: [error: Error];
-  /** Somebody else has the key; this registration waits until it is free. Once for each owner. */
-  conflict: [conflict: RegisterConflict];
-  status: [status: RegisterStatus];
-  closed: [];
-}
 
 /**
  * Keeps one service in the list: the key is there, with the newest value, as long as this object lives.
@@ -85,8 +46,9 @@ export interface ServiceRegisterEvents extends CommonEvents {
  *
  * Guaranteed: it comes back by itself after an outage of any length, a revoked lease, a key deleted by hand, a wiped etcd.
  * After a `close()` that reached etcd it never comes back; after one that could not, the key is left to its lease and never
- * renewed. No write of it lands over somebody else's newer one: two objects on one key never fight for ever, the one that
- * was replaced waits. No listener, and no promise that nobody awaits, can end the process.
+ * renewed, or, if others live on that lease, deleted as soon as etcd can be asked. No write of it lands over somebody else's
+ * newer one: two objects on one key never fight for ever, the one that was replaced waits. No listener, and no promise that
+ * nobody awaits, can end the process.
  *
  * Not guaranteed: that the key is gone at the TTL when the process dies. A leader change in etcd gives a lease its whole TTL
  * again, so the TTL is a minimum. Nor that the service is reachable, or that it serves: that is what `health` is for.
@@ -106,19 +68,15 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   readonly #client: RecipeClient;
   readonly #desired: DesiredRegistration;
   readonly #owned: OwnedKey;
-  readonly #ready = quietDeferred<void>();
+  readonly #life: RegistrationLife;
   readonly #closing = new AbortController();
   readonly #wake = new Wake();
   readonly #running: Promise<void>;
   #mirror: Mirror | undefined;
-  #status: RegisterStatus = "registering";
   /** Undefined until the first check has answered. */
   #healthy: boolean | undefined;
-  #registeredOnce = false;
-  #rival: KeyValue | undefined;
-  #placedRevision = 0;
-  #losses = 0;
-  #lastError: Error | undefined;
+  /** Takes off what listens to the lease: a shared one goes on without this registration. */
+  #unwatchLease = () => {};
   /** After a failure: resolves when nothing is left. */
   #gone: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
@@ -135,21 +93,33 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     super();
     this.#options = resolveRegister(key, address, ttlSeconds, options);
     this.#client = recipeClient(options.client);
+    const { etcd } = this.#client;
+    const { lease, onConflict } = this.#options;
+    const leases =
+      lease === "shared"
+        ? SharedLeases.of(etcd, ttlSeconds).join("ServiceRegister", key)
+        : new OwnLeases(etcd, ttlSeconds);
     this.key = key;
-    this.ready = this.#ready.promise;
     this.#desired = new DesiredRegistration(this.#options.format, this.#options.registration);
-    this.#owned = new OwnedKey(this.#client.etcd, key, ttlSeconds);
+    this.#owned = new OwnedKey(etcd, key, leases);
+    this.#life = new RegistrationLife({
+      key,
+      onConflict,
+      desired: this.#desired,
+      tell: (name, ...args) => this.notify(name, ...args),
+    });
+    this.ready = this.#life.ready;
     this.#healthy = this.#options.health === undefined ? true : undefined;
     this.#running = this.#run();
   }
 
   get status(): RegisterStatus {
-    return this.#status;
+    return this.#life.status;
   }
 
   /** Why it is not registered at the moment, if something went wrong. */
   get lastError(): Error | undefined {
-    return this.#lastError;
+    return this.#life.lastError;
   }
 
   /**
@@ -162,7 +132,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
    *   `failed`; `signal.reason`
    */
   async update(update: ServiceUpdate, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-    const resolved = resolveUpdate(this.#options.format, update);
+    const resolved = resolveUpdate("ServiceRegister", this.#options.format, update);
     signal?.throwIfAborted();
     if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
     this.#desired.update(resolved);
@@ -173,14 +143,15 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
 
   /**
    * Leaves the list: marks the service as draining and waits `drainMs`, then deletes the key if it is its own and revokes
-   * the lease. A plain registration cannot say that it drains: its key is deleted first, the wait comes after. One that is
-   * not in the list does not wait. When etcd is out of reach this takes, besides the wait, 5 s or the TTL at most, whichever
-   * is shorter, and the key dies with its lease. What goes wrong is a `warning`. Calling it again is harmless.
+   * the lease; a shared lease, if it was the last one on it. A plain registration cannot say that it drains: its key is
+   * deleted first, the wait comes after. One that is not in the list does not wait. When etcd is out of reach this takes,
+   * besides the wait, 5 s or the TTL at most, whichever is shorter, and the key dies with its lease, or is deleted later if
+   * the lease is shared. What goes wrong is a `warning`. Calling it again is harmless.
    *
    * @throws InvalidOptionError
    */
   async close(options: CloseOptions = {}): Promise<void> {
-    const { drainMs } = resolveClose(options);
+    const { drainMs } = resolveClose("ServiceRegister", options);
     this.#closed ??= this.#close(drainMs);
     return this.#closed;
   }
@@ -212,7 +183,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
           this.#fail(error);
           return;
         }
-        this.#stumbled(asError(error));
+        this.#life.stumbled(asError(error));
         await sleep(systemRuntime.clock, backoff.nextMs(), signal).catch(() => {});
       }
     }
@@ -230,7 +201,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     const { health, healthEveryMs } = this.#options;
     if (!health) return;
     const onResult = (healthy: boolean, error?: Error) => {
-      if (error) this.#stumbled(error);
+      if (error) this.#life.stumbled(error);
       if (healthy === this.#healthy) return;
       this.#healthy = healthy;
       this.#wake.set();
@@ -247,11 +218,12 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   }
 
   #keyChanged(kv: KeyValue | undefined, batch: MirrorBatch): void {
-    if (this.#closing.signal.aborted || kv?.modRevision === this.#placedRevision) return;
+    const { placedRevision } = this.#life;
+    if (this.#closing.signal.aborted || kv?.modRevision === placedRevision) return;
     // The mirror has not come to our own write yet. Revisions compare within one history only.
-    if (batch.type !== "resynced" && batch.revision < this.#placedRevision) return;
+    if (batch.type !== "resynced" && batch.revision < placedRevision) return;
     // Unhealthy: it may be our own delete, seen before its answer.
-    if (!kv && this.#healthy) this.#vanished();
+    if (!kv && this.#healthy) this.#life.vanished();
     this.#wake.set();
   }
 
@@ -259,137 +231,82 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     if (this.#healthy === undefined) return;
     if (!this.#healthy) {
       await this.#owned.withdraw(signal);
-      this.#stepAside();
+      this.#life.stepAside();
       return;
     }
     const { version, text } = this.#desired;
-    const losses = this.#losses;
+    const { losses } = this.#life;
     const claim = await this.#owned.claim(
       text,
-      // Only the first registration may take somebody else's key: two owners never fight for ever.
-      () => this.#options.onConflict === "replace" && !this.#registeredOnce,
+      () => this.#life.mayTake,
       (lease) => this.#watchLease(lease),
       signal,
     );
     if (claim.outcome === "taken") {
-      this.#conflict(claim.by);
+      const end = this.#life.conflict(claim.by);
+      if (end) this.#fail(end);
       return;
     }
     // Gone and put back before the mirror could tell.
-    if (claim.how === "made") this.#vanished();
+    if (claim.how === "made") this.#life.vanished();
     // A listener closed it; or what was read is older than the loss that was told meanwhile, and is looked at again.
-    if (signal.aborted || (claim.how === "found" && losses !== this.#losses)) return;
+    if (signal.aborted || (claim.how === "found" && losses !== this.#life.losses)) return;
     // An update that came while this one was written has set the wake.
-    this.#placed(claim.revision, version);
-  }
-
-  #vanished(): void {
-    this.#lost(new RegistrationLostError(`${this.key} is gone from etcd`));
-  }
-
-  #placed(revision: number, version: number): void {
-    this.#placedRevision = revision;
-    this.#registeredOnce = true;
-    this.#rival = undefined;
-    this.#lastError = undefined;
-    this.#desired.written(version);
-    this.#ready.resolve();
-    if (this.#status === "registered") return;
-    this.#setStatus("registered");
-    this.notify("registered", { key: this.key, revision });
+    this.#life.placed(claim.revision, version);
   }
 
   #watchLease(lease: Lease): void {
     const { ttlSeconds } = this.#options;
     if (lease.ttlSeconds > ttlSeconds) {
-      this.#stumbled(new Error(`a ttl of ${ttlSeconds} s is too short for etcd, which granted ${lease.ttlSeconds} s`));
+      this.#life.stumbled(
+        new Error(`a ttl of ${ttlSeconds} s is too short for etcd, which granted ${lease.ttlSeconds} s`),
+      );
     }
-    lease.signal.addEventListener(
-      "abort",
-      () => {
-        if (this.#closing.signal.aborted || this.#owned.lease !== lease) return;
-        this.#lost(asError(lease.signal.reason));
-        this.#wake.set();
-      },
-      { once: true },
-    );
-  }
-
-  #lost(error: Error, next: "recovering" | "passive" = "recovering"): void {
-    this.#losses++;
-    const had = this.#status === "registered";
-    if (!had && next === "recovering") return;
-    this.#lastError = error;
-    this.#placedRevision = 0;
-    this.#setStatus(next);
-    if (had) this.notify("lost", error);
-  }
-
-  #conflict(by: KeyValue): void {
-    const known = this.#rival?.createRevision === by.createRevision && this.#rival.lease === by.lease;
-    const error = new ConflictError(`${this.key} belongs to somebody else${by.lease ? `, on lease ${by.lease}` : ""}`);
-    if (this.#options.onConflict === "error" && !this.#registeredOnce) {
-      this.#fail(error);
-      return;
-    }
-    this.#rival = by;
-    this.#lost(error, "passive");
-    if (!known) this.notify("conflict", { key: this.key, owner: by });
-  }
-
-  #stepAside(): void {
-    this.#placedRevision = 0;
-    this.#setStatus("passive");
-  }
-
-  #stumbled(error: Error): void {
-    const news = this.#lastError?.message !== error.message;
-    this.#lastError = error;
-    debug("%s: %s", this.key, error.message);
-    if (news) this.notify("warning", error);
-  }
-
-  #setStatus(status: RegisterStatus): void {
-    if (this.#status === status || this.#status === "closed" || (this.#status === "failed" && status !== "closed"))
-      return;
-    this.#status = status;
-    debug("%s is %s", this.key, status);
-    this.notify("status", status);
+    this.#unwatchLease();
+    this.#unwatchLease = onAbort(lease.signal, () => {
+      if (this.#closing.signal.aborted || this.#owned.lease !== lease) return;
+      this.#life.lost(asError(lease.signal.reason));
+      this.#wake.set();
+    });
   }
 
   #fail(cause: unknown): void {
     if (this.#closing.signal.aborted) return;
     const error = asError(cause);
-    this.#lastError = error;
-    this.#closing.abort(error);
+    this.#stop(error);
     void this.#mirror?.close();
-    this.#ready.reject(error);
-    this.#desired.giveUp(error);
     this.#gone = this.#letGo(error);
-    this.#setStatus("failed");
-    this.notify("failed", error);
+    this.#life.fail(error);
   }
 
   async #letGo(error: Error): Promise<void> {
     // A client that is being closed revokes its leases itself, and waits for that; what it does not find it cannot revoke.
-    if (!(error instanceof ClientClosedError)) {
-      await this.#owned
-        .revokeLeases({ timeoutMs: this.#limitMs })
-        .catch((failure) => debug("%s: %s", this.key, asError(failure).message));
+    if (error instanceof ClientClosedError) this.#owned.forget();
+    else {
+      const leaving = timed(`leaving ${this.key}`, { timeoutMs: this.#limitMs }, ({ signal }) =>
+        this.#owned.leave(signal),
+      );
+      await leaving.catch((failure) => debug("%s: %s", this.key, asError(failure).message));
     }
     await this.#client.release();
   }
 
+  /** Nothing is written any more, and nothing is told of the lease. */
+  #stop(error: Error): void {
+    this.#closing.abort(error);
+    this.#owned.ending();
+    this.#unwatchLease();
+  }
+
   /** How long etcd may take when this ends. */
   get #limitMs(): number {
-    return Math.min(CLOSE_LIMIT_MS, this.#options.ttlSeconds * 1_000);
+    return closeLimitMs(this.#options.ttlSeconds);
   }
 
   async #close(drainMs: number): Promise<void> {
     const error = new ClientClosedError(`the registration of ${this.key} was closed`);
-    this.#closing.abort(error);
-    this.#ready.reject(error);
-    this.#desired.giveUp(error);
+    this.#stop(error);
+    this.#life.giveUp(error);
     await this.#running;
     if (this.#gone) await this.#gone;
     else {
@@ -397,8 +314,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
       await this.#mirror?.close();
       await this.#client.release();
     }
-    this.#setStatus("closed");
-    this.notify("closed");
+    this.#life.closed();
   }
 
   async #leave(drainMs: number): Promise<void> {
@@ -408,7 +324,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
       owned: this.#owned,
       drainingText: format === "plain" ? undefined : this.#desired.text,
       // Readers may still have it in their lists after an outage, too.
-      drainMs: this.#status === "registered" || this.#status === "recovering" ? drainMs : 0,
+      drainMs: this.#life.isListed ? drainMs : 0,
       limitMs: this.#limitMs,
       clock: systemRuntime.clock,
       onWarning: (error) => this.notify("warning", error),

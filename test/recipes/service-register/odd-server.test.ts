@@ -46,7 +46,8 @@ for (const status of [404, 503]) {
     await lab.cluster.kill();
     const ingress = await startIngress(Number(new URL(lab.endpoint).port), status);
     const meanwhile = lab.register(`${prefix}meanwhile`, "10.0.0.2:80", 2, { client });
-    const late = lab.subscribe(prefix, { client });
+    // Through a client of its own: one that shares the mirror of the other would have its list.
+    const late = lab.subscribe(prefix, { client: lab.client({ requestTimeoutMs: 1_000 }) });
     await until(() => ingress.asked() > 20, { timeoutMs: 20_000 });
     await until(() => before.status === "recovering");
     expect([meanwhile.status, services.status, late.status]).toEqual(["registering", "stale", "connecting"]);

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { OwnedKey } from "../../../recipes/service-register/owned-key.ts";
+import { OwnLeases } from "../../../recipes/shared-leases/index.ts";
 import { type EtcdClient, EtcdTimeoutError, type Lease, type TxnOptions } from "../../../src/index.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 
@@ -39,7 +40,7 @@ function ownedKey() {
     throw new EtcdTimeoutError("no answer", { retryable: true, outcomeUnknown: true });
   };
   const etcd = { get: lab.etcd.get.bind(lab.etcd), txn, grantLease } as EtcdClient;
-  const owned = new OwnedKey(etcd, `${lab.newPrefix()}m1`, 60);
+  const owned = new OwnedKey(etcd, `${lab.newPrefix()}m1`, new OwnLeases(etcd, 60));
   return {
     owned,
     leases,
@@ -77,7 +78,7 @@ test("a key that stands on an earlier lease is its own: it moves to the new one,
   expect(owned.isOwn((await lab.etcd.get(owned.key)) as never)).toBe(true);
   await owned.withdraw(never);
   expect(await lab.etcd.get(owned.key)).toBeUndefined();
-  await owned.revokeLeases({});
+  await owned.leave(never);
   for (const lease of leases) await expect(lease.timeToLive()).rejects.toMatchObject({ code: "ETCD_LEASE_NOT_FOUND" });
 });
 
@@ -156,7 +157,7 @@ test("a put that lands after the leases were revoked lands nowhere", async () =>
   await holdBack(() => claim(owned, "late"));
   loseLease();
   await claim(owned, "b");
-  await Promise.all([owned.withdraw(never), owned.revokeLeases({})]);
+  await owned.leave(never);
   await expect(land()).rejects.toMatchObject({ code: "ETCD_LEASE_NOT_FOUND" });
   expect(await lab.etcd.get(owned.key)).toBeUndefined();
 });

@@ -1,0 +1,73 @@
+import { z } from "zod";
+import { parseOptions } from "../../src/internal/index.ts";
+import { checkId, checkKey, checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
+import { clientField, registrationFields } from "../option-fields/index.ts";
+import type { RegistrationFormat } from "../registration-format/index.ts";
+import { checkAddress, type ResolvedRegistration, resolveRegistration } from "../service-register/index.ts";
+
+/** Options of a RegistrationGroup. All may be left out. */
+export interface RegistrationGroupOptions extends RecipeClientOptions {
+  /**
+   * What the first registration of an instance does when somebody else has its key, unless the instance says otherwise; as
+   * of a ServiceRegister.
+   *
+   * @default "replace"
+   */
+  onConflict?: "replace" | "wait" | "error" | undefined;
+}
+
+/** Options of one instance of a RegistrationGroup, as those of a ServiceRegister. All may be left out. */
+export interface GroupMemberOptions {
+  /** Anything that JSON can write as an object. Not with the plain format. @default none */
+  metadata?: Readonly<Record<string, unknown>> | undefined;
+  /** Its share of the load, at least 0. Not with the plain format. @default 1 */
+  weight?: number | undefined;
+  /**
+   * `plain`: the bare address. `endpoint`: the JSON of Go's `naming/endpoints`.
+   *
+   * @default "endpoint" with metadata or weight, else "plain"
+   */
+  format?: RegistrationFormat | undefined;
+  /** What the first registration does when somebody else has the key. @default that of the group */
+  onConflict?: "replace" | "wait" | "error" | undefined;
+}
+
+const { onConflict, ...described } = registrationFields;
+const groupSchema = z.strictObject({ client: clientField, onConflict }, "must be an object");
+const memberSchema = z.strictObject({ ...described, onConflict }, "must be an object");
+
+export interface ResolvedGroup {
+  readonly prefix: string;
+  readonly ttlSeconds: number;
+  readonly onConflict: "replace" | "wait" | "error" | undefined;
+}
+
+/** @throws InvalidOptionError that names the argument or option */
+export function resolveGroup(prefix: unknown, ttlSeconds: unknown, options: unknown): ResolvedGroup {
+  const what = "RegistrationGroup";
+  const delimited = delimitedPrefix(what, prefix);
+  checkTtlSeconds(what, ttlSeconds, "ttl");
+  const { onConflict } = parseOptions(what, groupSchema, options ?? {});
+  return { prefix: delimited, ttlSeconds, onConflict };
+}
+
+export interface ResolvedMember extends ResolvedRegistration {
+  readonly id: string;
+  readonly key: string;
+}
+
+/** @throws InvalidOptionError that names the argument or option */
+export function resolveMember(group: ResolvedGroup, id: unknown, address: unknown, options: unknown): ResolvedMember {
+  const what = "RegistrationGroup.register";
+  checkId(what, id);
+  const key = group.prefix + id;
+  checkKey(what, key);
+  checkAddress(what, address);
+  const given = parseOptions(what, memberSchema, options ?? {});
+  return { ...resolveRegistration(what, address, { onConflict: group.onConflict, ...defined(given) }), id, key };
+}
+
+/** What is there and undefined counts as left out. */
+function defined<Given extends object>(given: Given): Given {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Given;
+}

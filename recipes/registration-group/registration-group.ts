@@ -1,0 +1,389 @@
+import {
+  ClientClosedError,
+  InvalidOptionError,
+  type Lease,
+  LeaseNotFoundError,
+  type MirrorBatch,
+} from "../../src/index.ts";
+import { log, onAbort, quietDeferred, sleep, systemRuntime } from "../../src/internal/index.ts";
+import {
+  asError,
+  type CommonEvents,
+  Notifier,
+  PrefixFollower,
+  type RecipeClient,
+  recipeClient,
+} from "../common/index.ts";
+import { type CloseOptions, closeLimitMs, type RegisterConflict, resolveClose } from "../service-register/index.ts";
+import { LeaseLine } from "../shared-leases/index.ts";
+import { BulkWriter } from "./bulk-writer.ts";
+import type { GroupMember } from "./group-member.ts";
+import { LeftoverKey } from "./leftover-key.ts";
+import {
+  type GroupMemberOptions,
+  type RegistrationGroupOptions,
+  type ResolvedGroup,
+  resolveGroup,
+  resolveMember,
+} from "./options.ts";
+import { type MemberSurroundings, RegisteredMember } from "./registered-member.ts";
+
+const debug = log("register");
+
+/** How often etcd is asked which keys are on the lease, even if nothing is heard: old servers can lose a watch's event. */
+const LOOK_AGAIN_MS = 30_000;
+
+export interface RegistrationGroupEvents extends CommonEvents {
+  /** The key of an instance is in etcd. Again after each loss. */
+  registered: [member: GroupMember, revision: number];
+  /** The key of an instance is gone, or can no longer be proved to be there. */
+  lost: [member: GroupMember, error: Error];
+  /** Somebody else has the key of an instance, which waits until it is free. Once for each owner. */
+  conflict: [member: GroupMember, conflict: RegisterConflict];
+  /** An instance is out of the group by what a retry cannot mend; the others go on. */
+  memberFailed: [member: GroupMember, error: Error];
+  closed: [];
+}
+
+/**
+ * Keeps many services in the list that one process answers for, such as the jobs or tenants that it hosts: thousands of keys
+ * below one prefix, on one lease, renewed by one message, followed by one watch, written by few requests.
+ *
+ * ```ts
+ * const group = new RegistrationGroup("/publictest/pipeline/", 5);
+ * const members = names.map((name) => group.register(name, "10.0.0.1:8080", { metadata: { name } }));
+ * await group.ready;
+ * await members[0].update({ weight: 20 });
+ * await members[1].close();
+ * await group.close({ drainMs: 2000 });
+ * ```
+ *
+ * Guaranteed for each instance what a ServiceRegister guarantees: it comes back by itself after an outage of any length, a
+ * revoked lease, a key deleted by hand, a wiped etcd; closed, it never comes back; no write of it lands over somebody else's
+ * newer one, and who was replaced waits. One instance that etcd refuses, because its value is too large or its key is not
+ * permitted, fails alone. No listener, and no promise that nobody awaits, can end the process.
+ *
+ * Not guaranteed: that instances which were registered together appear at once: each request is one revision of at most 127
+ * of them. Nor that the keys are gone at the TTL when the process dies: that is a minimum. They are lost together, and there
+ * is no `health`: a process that cannot serve closes its instances.
+ *
+ * It follows its whole prefix, so a role needs to read that, and what others have there is in its memory too: once, also if
+ * a SubscribeService of the same client follows it.
+ *
+ * Errors that end it, by `failed` and by rejecting what waits: `PermissionDeniedError` for reading the prefix,
+ * `UnauthenticatedError`, `ClientClosedError`. Everything else is retried for ever, with growing, random delays of at most
+ * 5 s, and told by `warning`.
+ */
+export class RegistrationGroup extends Notifier<RegistrationGroupEvents> implements AsyncDisposable {
+  /** Where the instances stand, always with a slash at its end. */
+  readonly prefix: string;
+  readonly #options: ResolvedGroup;
+  readonly #client: RecipeClient;
+  readonly #leases: LeaseLine;
+  readonly #writer: BulkWriter;
+  /** The newest of each key, until it has left. */
+  readonly #members = new Map<string, RegisteredMember>();
+  readonly #leftovers = new Map<string, LeftoverKey>();
+  readonly #ended = new AbortController();
+  readonly #around: MemberSurroundings;
+  readonly #follower: PrefixFollower;
+  #unwatchLease = () => {};
+  #failure: Error | undefined;
+  #lastWarning: string | undefined;
+  /** After a failure: resolves when nothing is left. */
+  #gone: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
+
+  /**
+   * Starts to follow the prefix at once, in the background; a lease is granted with the first instance.
+   *
+   * @param prefix where the instances stand; `/svc` is read as `/svc/`
+   * @param ttlSeconds how long the keys outlive a dead process, in whole seconds, at least 1
+   * @throws InvalidOptionError that names the argument or option, before any I/O
+   */
+  constructor(prefix: string, ttlSeconds: number, options: RegistrationGroupOptions = {}) {
+    super();
+    this.#options = resolveGroup(prefix, ttlSeconds, options);
+    this.#client = recipeClient(options.client);
+    this.prefix = this.#options.prefix;
+    this.#leases = new LeaseLine(this.#client.etcd, ttlSeconds);
+    this.#writer = new BulkWriter({
+      etcd: this.#client.etcd,
+      leases: this.#leases,
+      runtime: systemRuntime,
+      onLease: (lease) => this.#watchLease(lease),
+      onTrouble: (error) => this.#warn(error),
+      onWorked: () => {
+        this.#lastWarning = undefined;
+      },
+      onFatal: (error) => this.#fail(error),
+    });
+    this.#around = this.#surroundings();
+    const { etcd } = this.#client;
+    this.#follower = new PrefixFollower({
+      what: "the group",
+      prefix: this.prefix,
+      // Not released with the prefix: the lease is revoked after that.
+      client: { etcd, release: async () => {} },
+      onBatch: (batch) => (batch.type === "changes" ? this.#changed(batch) : this.#listed(batch)),
+      onStatus: () => {},
+      onWarning: (error) => this.#warn(error),
+      onFailed: (error) => this.#fail(error),
+    });
+    void this.#lookAgain();
+  }
+
+  /**
+   * Resolves when all that are registered so far have come to their first registration; rejects with the failure of the
+   * first that cannot. Those that are closed meanwhile do not count. It may be left unused.
+   */
+  get ready(): Promise<void> {
+    const ready = quietDeferred<void>();
+    if (this.#failure) ready.reject(this.#failure);
+    else if (this.#closed) ready.reject(this.#closedError());
+    else {
+      const all = this.members.map((member) =>
+        member.ready.catch((error: unknown) => {
+          const closedAlone = error instanceof ClientClosedError && !this.#closed && !this.#failure;
+          if (!closedAlone) throw this.#failure ?? error;
+        }),
+      );
+      Promise.all(all).then(() => ready.resolve(), ready.reject);
+    }
+    return ready.promise;
+  }
+
+  /** How many instances there are, closed and failed ones not counted. */
+  get size(): number {
+    return this.members.length;
+  }
+
+  /** All instances in the order of their registration, closed and failed ones not counted. */
+  get members(): readonly GroupMember[] {
+    return Object.freeze([...this.#members.values()].filter(({ isLeaving }) => !isLeaving));
+  }
+
+  /** The instance with this id; undefined if there is none, or it was closed. */
+  get(id: string): GroupMember | undefined {
+    const member = this.#members.get(this.prefix + id);
+    return member?.isLeaving ? undefined : member;
+  }
+
+  /**
+   * Starts to register one instance, in the background, together with all others of the same turn. One whose id is being
+   * closed begins when that one has left.
+   *
+   * @param id stands behind the prefix: `m1`
+   * @param address how it is reached, for instance `10.0.0.1:8080`
+   * @throws InvalidOptionError for a bad argument or option, or an id that is registered here already; ClientClosedError
+   *   after `close()`; the failure after `failed`
+   */
+  register(id: string, address: string, options: GroupMemberOptions = {}): GroupMember {
+    const resolved = resolveMember(this.#options, id, address, options);
+    if (this.#failure) throw this.#failure;
+    if (this.#closed) throw this.#closedError();
+    const before = this.#members.get(resolved.key);
+    if (before && !before.isLeaving) {
+      throw new InvalidOptionError(
+        "RegistrationGroup.register",
+        "id",
+        `must be a new one: ${id} is registered in this group already; close that one first`,
+      );
+    }
+    this.#leftovers.get(resolved.key)?.cancel();
+    const member = new RegisteredMember(resolved, this.#around);
+    // Anew, so that the order is that of registration.
+    this.#members.delete(resolved.key);
+    this.#members.set(resolved.key, member);
+    member.startAfter(before?.whenLeft);
+    return member;
+  }
+
+  /**
+   * Leaves with all instances: marks those as draining that can say so, deletes the others, waits `drainMs`, then revokes
+   * the lease, which takes all keys with it. When etcd is out of reach this takes, besides the wait, 5 s or the TTL at most,
+   * whichever is shorter. What goes wrong is a `warning`. Calling it again is harmless.
+   *
+   * @throws InvalidOptionError
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    const { drainMs } = resolveClose("RegistrationGroup", options);
+    if (!this.#closed) {
+      const closing = quietDeferred<void>();
+      this.#closed = closing.promise;
+      this.#close(drainMs).then(closing.resolve, closing.reject);
+    }
+    return this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #surroundings(): MemberSurroundings {
+    return {
+      clock: systemRuntime.clock,
+      limitMs: this.#limitMs,
+      ended: this.#ended.signal,
+      lease: () => this.#leases.current,
+      isOwn: (lease) => this.#leases.has(lease),
+      enqueue: (member) => this.#writer.add(member),
+      left: (member, gone) => this.#left(member, gone),
+      tell: (member, name, ...args) => {
+        const [about] = args as unknown[];
+        if (name === "registered") this.notify("registered", member, (about as { revision: number }).revision);
+        else if (name === "lost") this.notify("lost", member, about as Error);
+        else if (name === "conflict") this.notify("conflict", member, about as RegisterConflict);
+        else if (name === "failed" && !this.#failure) this.notify("memberFailed", member, about as Error);
+      },
+    };
+  }
+
+  #changed({ puts, deletes, revision }: MirrorBatch): void {
+    // A batch can have several revisions: of a key that was deleted and made again only the end counts.
+    const there = deletes.length > 0 ? new Set(puts.map(({ key }) => key)) : undefined;
+    for (const { key } of deletes) {
+      if (!there?.has(key)) this.#members.get(key)?.seen(undefined, revision, false);
+    }
+    for (const kv of puts) {
+      const member = this.#members.get(kv.key);
+      if (member) member.seen(kv, revision, false);
+      else if (this.#leases.has(kv.lease)) this.#addLeftover(kv.key);
+    }
+  }
+
+  /** A whole list, maybe of another history: everybody compares. */
+  #listed({ type, puts, revision }: MirrorBatch): void {
+    const resynced = type === "resynced";
+    for (const member of [...this.#members.values()]) {
+      member.seen(this.#follower.get(member.key), revision, resynced);
+    }
+    for (const { key, lease } of puts) {
+      if (this.#leases.has(lease) && !this.#members.has(key)) this.#addLeftover(key);
+    }
+  }
+
+  #addLeftover(key: string): void {
+    const known = this.#leftovers.get(key);
+    known?.seen();
+    const leftover =
+      known ??
+      new LeftoverKey(
+        key,
+        (lease) => this.#leases.has(lease),
+        () => this.#leftovers.delete(key),
+      );
+    this.#leftovers.set(key, leftover);
+    this.#writer.add(leftover);
+  }
+
+  #left(member: RegisteredMember, gone: boolean): void {
+    if (this.#members.get(member.key) !== member) return;
+    this.#members.delete(member.key);
+    if (!gone && !this.#ended.signal.aborted) this.#addLeftover(member.key);
+  }
+
+  #watchLease(lease: Lease): void {
+    const { ttlSeconds } = this.#options;
+    if (lease.ttlSeconds > ttlSeconds) {
+      this.#warn(new Error(`a ttl of ${ttlSeconds} s is too short for etcd, which granted ${lease.ttlSeconds} s`));
+    }
+    this.#unwatchLease();
+    this.#unwatchLease = onAbort(lease.signal, () => {
+      if (this.#ended.signal.aborted) return;
+      const error = asError(lease.signal.reason);
+      debug("%s: %s", this.prefix, error.message);
+      for (const member of [...this.#members.values()]) member.leaseLost(error);
+    });
+  }
+
+  /** One request for all: which keys are on the lease. What is missing among them, or too many, is looked at. */
+  async #lookAgain(): Promise<void> {
+    const { signal } = this.#ended;
+    for (;;) {
+      await sleep(systemRuntime.clock, LOOK_AGAIN_MS, signal).catch(() => {});
+      if (signal.aborted) return;
+      const lease = this.#leases.current;
+      if (!lease) continue;
+      try {
+        const there = new Set((await lease.timeToLive({ signal })).keys);
+        for (const member of this.#members.values()) {
+          if (member.status === "registered" && !there.has(member.key)) member.look();
+        }
+        for (const key of there) if (!this.#members.has(key)) this.#addLeftover(key);
+      } catch (error) {
+        if (!signal.aborted) debug("%s: %s", this.prefix, asError(error).message);
+        if (error instanceof LeaseNotFoundError) this.#leases.gone(lease, error);
+      }
+    }
+  }
+
+  #warn(error: Error): void {
+    const news = this.#lastWarning !== error.message;
+    this.#lastWarning = error.message;
+    debug("%s: %s", this.prefix, error.message);
+    if (news) this.notify("warning", error);
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#ended.signal.aborted) return;
+    const error = asError(cause);
+    this.#failure = error;
+    this.#stop(error);
+    this.#gone = this.#letGo(error);
+    for (const member of [...this.#members.values()]) member.fail(error, true);
+    this.notify("failed", error);
+  }
+
+  async #letGo(error: Error): Promise<void> {
+    // A client that is being closed revokes its leases itself, and waits for that; what it does not find it cannot revoke.
+    if (!(error instanceof ClientClosedError)) {
+      await this.#leases
+        .revokeAll({ timeoutMs: this.#limitMs })
+        .catch((failure) => debug("%s: %s", this.prefix, asError(failure).message));
+    }
+    await this.#client.release();
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    if (this.#gone) await this.#gone;
+    else await this.#leave(drainMs);
+    this.notify("closed");
+  }
+
+  async #leave(drainMs: number): Promise<void> {
+    const { clock } = systemRuntime;
+    const members = [...this.#members.values()];
+    const wasListed = members.some(({ isListed }) => isListed);
+    const staying = members.filter(({ isLeaving }) => !isLeaving);
+    for (const member of staying) member.closeWith(this.#closed as Promise<void>);
+    let limitMs = this.#limitMs;
+    const drains = drainMs > 0 && staying.some(({ canDrain }) => canDrain);
+    if (drains) {
+      limitMs /= 2;
+      await Promise.all(staying.map((member) => member.reach(member.canDrain ? "draining" : "gone", limitMs)));
+      await sleep(clock, drainMs, this.#ended.signal).catch(() => {});
+    }
+    this.#stop(this.#closedError());
+    await this.#leases.revokeAll({ timeoutMs: limitMs }).catch((error) => this.notify("warning", asError(error)));
+    if (!drains && drainMs > 0 && wasListed) await sleep(clock, drainMs);
+    await this.#client.release();
+    for (const member of [...this.#members.values()]) member.end();
+  }
+
+  #stop(error: Error): void {
+    this.#ended.abort(error);
+    this.#unwatchLease();
+    this.#writer.stop(error);
+    void this.#follower.close();
+  }
+
+  #closedError(): ClientClosedError {
+    return new ClientClosedError(`the group of ${this.prefix} was closed`);
+  }
+
+  /** How long etcd may take when this ends. */
+  get #limitMs(): number {
+    return closeLimitMs(this.#options.ttlSeconds);
+  }
+}

@@ -1,0 +1,141 @@
+import { ConflictError, type KeyValue } from "../../src/index.ts";
+import { log, quietDeferred } from "../../src/internal/index.ts";
+import type { DesiredRegistration } from "./desired-registration.ts";
+import type { RegisterStatus, ServiceRegisterEvents } from "./register-events.ts";
+import { RegistrationLostError } from "./registration-lost-error.ts";
+
+const debug = log("register");
+
+export interface RegistrationLifeParts {
+  readonly key: string;
+  readonly onConflict: "replace" | "wait" | "error";
+  readonly desired: DesiredRegistration;
+  tell<Name extends keyof ServiceRegisterEvents & string>(name: Name, ...args: ServiceRegisterEvents[Name]): void;
+}
+
+/** Where one registration is in its life, and what is told of it. Its state is final before anything is told. */
+export class RegistrationLife {
+  readonly #parts: RegistrationLifeParts;
+  readonly #ready = quietDeferred<void>();
+  #status: RegisterStatus = "registering";
+  #registeredOnce = false;
+  #rival: KeyValue | undefined;
+  #placedRevision = 0;
+  #losses = 0;
+  #lastError: Error | undefined;
+
+  constructor(parts: RegistrationLifeParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves at the first registration. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  get status(): RegisterStatus {
+    return this.#status;
+  }
+
+  get lastError(): Error | undefined {
+    return this.#lastError;
+  }
+
+  /** The revision of the key as it was last known to stand there; 0: it does not. */
+  get placedRevision(): number {
+    return this.#placedRevision;
+  }
+
+  /** Goes up with each loss: who read before one and answers after it is out of date. */
+  get losses(): number {
+    return this.#losses;
+  }
+
+  /** Whether readers have it in their lists, or had it before an outage. */
+  get isListed(): boolean {
+    return this.#status === "registered" || this.#status === "recovering";
+  }
+
+  /** Only the first registration may take somebody else's key: two owners never fight for ever. */
+  get mayTake(): boolean {
+    return this.#parts.onConflict === "replace" && !this.#registeredOnce;
+  }
+
+  placed(revision: number, version: number): void {
+    this.#placedRevision = revision;
+    this.#registeredOnce = true;
+    this.#rival = undefined;
+    this.#lastError = undefined;
+    this.#parts.desired.written(version);
+    this.#ready.resolve();
+    if (this.#status === "registered") return;
+    this.#setStatus("registered");
+    this.#parts.tell("registered", { key: this.#parts.key, revision });
+  }
+
+  vanished(): void {
+    this.lost(new RegistrationLostError(`${this.#parts.key} is gone from etcd`));
+  }
+
+  lost(error: Error, next: "recovering" | "passive" = "recovering"): void {
+    this.#losses++;
+    const had = this.#status === "registered";
+    if (!had && next === "recovering") return;
+    this.#lastError = error;
+    this.#placedRevision = 0;
+    this.#setStatus(next);
+    if (had) this.#parts.tell("lost", error);
+  }
+
+  /** Somebody else has the key. @returns the error if that is the end */
+  conflict(by: KeyValue): ConflictError | undefined {
+    const { key, onConflict } = this.#parts;
+    const known = this.#rival?.createRevision === by.createRevision && this.#rival.lease === by.lease;
+    const error = new ConflictError(`${key} belongs to somebody else${by.lease ? `, on lease ${by.lease}` : ""}`);
+    if (onConflict === "error" && !this.#registeredOnce) return error;
+    this.#rival = by;
+    this.lost(error, "passive");
+    if (!known) this.#parts.tell("conflict", { key, owner: by });
+    return undefined;
+  }
+
+  /** It was taken out of the list on purpose. */
+  stepAside(): void {
+    this.#placedRevision = 0;
+    this.#setStatus("passive");
+  }
+
+  /** Something went wrong and is tried again; told once for the same message. */
+  stumbled(error: Error): void {
+    const news = this.#lastError?.message !== error.message;
+    this.#lastError = error;
+    debug("%s: %s", this.#parts.key, error.message);
+    if (news) this.#parts.tell("warning", error);
+  }
+
+  /** Nothing will be written any more: who waits is told why. */
+  giveUp(error: Error): void {
+    this.#ready.reject(error);
+    this.#parts.desired.giveUp(error);
+  }
+
+  fail(error: Error): void {
+    this.#lastError = error;
+    this.giveUp(error);
+    this.#setStatus("failed");
+    this.#parts.tell("failed", error);
+  }
+
+  closed(): void {
+    this.#setStatus("closed");
+    this.#parts.tell("closed");
+  }
+
+  #setStatus(status: RegisterStatus): void {
+    if (this.#status === status || this.#status === "closed" || (this.#status === "failed" && status !== "closed"))
+      return;
+    this.#status = status;
+    debug("%s is %s", this.#parts.key, status);
+    this.#parts.tell("status", status);
+  }
+}

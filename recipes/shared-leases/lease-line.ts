@@ -1,0 +1,93 @@
+import { type CallOptions, ClientClosedError, type EtcdClient, type Lease, type LeaseId } from "../../src/index.ts";
+import { abortable } from "../../src/internal/index.ts";
+
+/** Leases that were there before, newest last: a key on one of them is still the owner's. */
+const MOST_REMEMBERED_LEASES = 64;
+
+/**
+ * One lease after the other, each kept alive until it is lost: who needs the living one gets it, and all who need it at the
+ * same time wait for one grant.
+ */
+export class LeaseLine {
+  readonly #etcd: Pick<EtcdClient, "grantLease">;
+  readonly #ttlSeconds: number;
+  readonly #leases = new Map<LeaseId, Lease>();
+  #current: Lease | undefined;
+  #granting: Promise<Lease> | undefined;
+  #ending = new AbortController();
+
+  constructor(etcd: Pick<EtcdClient, "grantLease">, ttlSeconds: number) {
+    this.#etcd = etcd;
+    this.#ttlSeconds = ttlSeconds;
+  }
+
+  /** The newest lease as long as it lives for sure. */
+  get current(): Lease | undefined {
+    return this.#current?.signal.aborted ? undefined : this.#current;
+  }
+
+  /** Whether this is one of these leases, the earlier ones included. */
+  has(id: LeaseId | undefined): boolean {
+    return id !== undefined && this.#leases.has(id);
+  }
+
+  /**
+   * The living lease; a new one if there is none.
+   *
+   * @param signal ends this wait; the grant goes on for the others
+   * @throws what the grant throws; `signal.reason`
+   */
+  async living(signal: AbortSignal): Promise<Lease> {
+    const { current } = this;
+    if (current) return current;
+    signal.throwIfAborted();
+    // Also one that is merely in doubt: two of them must not both live on.
+    if (this.#current) this.gone(this.#current, this.#current.signal.reason);
+    if (!this.#granting) {
+      const granting = this.#grant(this.#ending.signal);
+      granting
+        .catch(() => {})
+        .finally(() => {
+          if (this.#granting === granting) this.#granting = undefined;
+        });
+      this.#granting = granting;
+    }
+    return abortable(this.#granting, signal);
+  }
+
+  /** Says that etcd no longer has this lease: the next one who needs it gets a new one. */
+  gone(lease: Lease, cause: unknown): void {
+    lease.abandon(cause);
+    if (this.#current === lease) this.#current = undefined;
+  }
+
+  /**
+   * Ends every lease that there was, also those that are already being revoked in the background: a write that is still on
+   * its way to one of them finds no lease. Who needs one after this call gets a new one.
+   *
+   * @throws EtcdError when etcd cannot be asked; then it goes on in the background
+   */
+  async revokeAll(options: CallOptions): Promise<void> {
+    this.#ending.abort(new ClientClosedError("the lease is not needed any more"));
+    this.#ending = new AbortController();
+    this.#granting = undefined;
+    this.#current = undefined;
+    const leases = [...this.#leases.values()];
+    await Promise.all(leases.map((lease) => lease.revoke(options)));
+    for (const { id } of leases) this.#leases.delete(id);
+  }
+
+  async #grant(ending: AbortSignal): Promise<Lease> {
+    const lease = await this.#etcd.grantLease(this.#ttlSeconds, { signal: ending });
+    // Granted, and at the same moment not needed any more.
+    if (ending.aborted) {
+      lease.abandon(ending.reason);
+      throw ending.reason;
+    }
+    this.#current = lease;
+    this.#leases.set(lease.id, lease);
+    const [oldest] = this.#leases.keys();
+    if (this.#leases.size > MOST_REMEMBERED_LEASES && oldest) this.#leases.delete(oldest);
+    return lease;
+  }
+}

@@ -1,0 +1,72 @@
+import { expect, test } from "vitest";
+import type { EtcdClient, KeyValue, Mirror, MirrorBatch } from "../../../src/index.ts";
+import { viewOf } from "../../support/etcd-view.ts";
+import { RegistryLab } from "../../support/registry-lab.ts";
+import { until } from "../../support/until.ts";
+import { groupOf, registerMany, viewFor } from "./group-lab.ts";
+
+type ToldMirror = Pick<Mirror, "get" | "close" | typeof Symbol.asyncIterator>;
+
+/** A mirror that tells what it is given, and then never ends and never tells more, as the watch of an old server can. */
+function toldMirror(batches: AsyncIterable<MirrorBatch>): ToldMirror {
+  return {
+    get: () => undefined,
+    close: async () => {},
+    async *[Symbol.asyncIterator](): AsyncGenerator<MirrorBatch, undefined> {
+      yield* batches;
+      return new Promise(() => {});
+    },
+  };
+}
+
+/** A client with this mirror in the place of its own. */
+function clientWith(etcd: EtcdClient, mirror: ToldMirror): EtcdClient {
+  return Object.create(etcd, {
+    mirror: { value: () => mirror },
+    grantLease: { value: etcd.grantLease.bind(etcd) },
+    txn: { value: etcd.txn.bind(etcd) },
+  }) as EtcdClient;
+}
+
+test("a key that was deleted and made again within one batch was not lost, if it is as it was put last", async () => {
+  await using lab = await RegistryLab.start();
+  const key = `${lab.newPrefix()}m0`;
+  const lost: Error[] = [];
+  let registered = () => {};
+  const ready = new Promise<void>((resolve) => {
+    registered = resolve;
+  });
+  let told = () => {};
+  const end = new Promise<void>((resolve) => {
+    told = resolve;
+  });
+  async function* batches(): AsyncGenerator<MirrorBatch> {
+    await ready;
+    const kv = (await lab.etcd.get(key)) as KeyValue;
+    const revision = kv.modRevision + 10;
+    yield { type: "changes", revision, puts: [kv], deletes: [{ ...kv, modRevision: 1, text: "older" }] };
+    told();
+  }
+  const group = groupOf(lab, key.slice(0, -2), 5, { client: clientWith(lab.etcd, toldMirror(batches())) });
+  const member = group.register("m0", "10.0.0.1:80");
+  member.on("lost", (error) => lost.push(error));
+  await member.ready;
+  registered();
+  await end;
+  expect([lost, member.status]).toEqual([[], "registered"]);
+});
+
+test("what the watch does not tell is found by asking etcd which keys are on the lease", async () => {
+  await using lab = await RegistryLab.start();
+  const prefix = lab.newPrefix();
+  const nothing: AsyncIterable<MirrorBatch> = { [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) };
+  const client = clientWith(lab.etcd, toldMirror(nothing));
+  const group = groupOf(lab, prefix, 5, { client });
+  const members = registerMany(group, 50);
+  await group.ready;
+  await lab.etcd.delete(`${prefix}m7`);
+  await lab.etcd.put(`${prefix}m8`, "10.6.6.6:80");
+  await until(() => group.get("m8")?.status === "passive", { timeoutMs: 40_000 });
+  await until(async () => (await lab.etcd.get(`${prefix}m7`)) !== undefined, { timeoutMs: 40_000 });
+  expect(await viewOf(lab.etcd, prefix)).toEqual({ ...viewFor(members), m8: "10.6.6.6:80" });
+});
