@@ -20,15 +20,11 @@ export class SharedMirror {
   readonly mirror: Mirror;
   readonly #users = new Set<MirrorStatusListener>();
   readonly #made = new WeakMap<object, WeakMap<KeyValue, unknown>>();
-  readonly #leave: () => void;
 
   private constructor(etcd: EtcdClient, prefix: string, mirrors: Map<string, SharedMirror>) {
-    this.#leave = () => {
-      if (mirrors.get(prefix) === this) mirrors.delete(prefix);
-    };
     this.mirror = etcd.mirror(prefixRange(prefix), {
       onStatus: (status, error) => {
-        if (status === "failed" || status === "closed") this.#leave();
+        if ((status === "failed" || status === "closed") && mirrors.get(prefix) === this) mirrors.delete(prefix);
         for (const tell of [...this.#users]) tell(status, error);
       },
     });
@@ -60,7 +56,6 @@ export class SharedMirror {
 
   release(onStatus: MirrorStatusListener): void {
     if (!this.#users.delete(onStatus) || this.#users.size > 0) return;
-    this.#leave();
     void this.mirror.close();
   }
 }

@@ -178,6 +178,25 @@ test("a server that fails is ejected, shown as such, comes back, and goes again 
   expect(services.list()[1]?.ejected).toBeUndefined();
 });
 
+test("one that was ejected and has left makes room for another", async () => {
+  const prefix = lab.newPrefix();
+  for (const id of ["a", "b", "c", "d"]) await lab.etcd.put(prefix + id, `10.0.0.1:${id.charCodeAt(0)}`);
+  const services = lab.subscribe(prefix, { outlierDetection: { consecutiveFailures: 1, maxEjectedRatio: 0.34 } });
+  await services.ready;
+  const fail = (at: number) => services.report(services.list()[at] as ServiceInstance, new Error("refused"));
+  fail(1);
+  fail(2);
+  expect(services.list().map(({ ejected }) => ejected)).toEqual([undefined, true, undefined, undefined]);
+  await lab.etcd.delete(`${prefix}b`);
+  await services.until(({ length }) => length === 3);
+  fail(1);
+  expect(services.list().map(({ id, ejected }) => `${id} ${ejected}`)).toEqual([
+    "a undefined",
+    "c true",
+    "d undefined",
+  ]);
+});
+
 test("when all are ejected they are chosen all the same", async () => {
   const prefix = lab.newPrefix();
   for (const id of ["a", "b"]) await lab.etcd.put(prefix + id, `10.0.0.1:${id.charCodeAt(0)}`);

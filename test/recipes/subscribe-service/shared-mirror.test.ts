@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { SubscribeService } from "../../../recipes/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
+import { collectGarbage } from "../../support/collect-garbage.ts";
 import { watcherCounts } from "../../support/etcd-metrics.ts";
 import { Recorder, subscribeEvents } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
@@ -107,4 +109,22 @@ test("a listener that closes one of several does not hurt the others", async () 
   await second.until(({ length }) => length === 2);
   expect(seen).toEqual(["a"]);
   expect(first.status).toBe("closed");
+});
+
+test("one that was closed is let go, also when nothing happens any more and others go on", async () => {
+  const prefix = lab.newPrefix();
+  await lab.etcd.put(`${prefix}a`, "10.0.0.1:80");
+  await using other = new SubscribeService(prefix, { client: lab.etcd });
+  await other.ready;
+  const closed = await (async () => {
+    const services = new SubscribeService(prefix, { client: lab.etcd });
+    await services.ready;
+    await services.close();
+    return new WeakRef(services);
+  })();
+  await until(async () => {
+    collectGarbage();
+    return closed.deref() === undefined;
+  });
+  expect(other.status).toBe("live");
 });

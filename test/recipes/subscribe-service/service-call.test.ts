@@ -1,0 +1,54 @@
+import { getEventListeners } from "node:events";
+import { expect, test } from "vitest";
+import type { ServiceInstance } from "../../../recipes/index.ts";
+import { callServers, type ServiceCallParts } from "../../../recipes/subscribe-service/service-call.ts";
+import { FakeClock, settled } from "../../support/fake-clock.ts";
+
+function withClock() {
+  const clock = new FakeClock();
+  const server = { key: "/svc/a" } as ServiceInstance;
+  const parts: ServiceCallParts<unknown> = {
+    runtime: { clock, random: () => 0.5 },
+    choose: async () => server,
+    started: () => {},
+    ended: () => {},
+    report: () => {},
+  };
+  return { clock, parts };
+}
+
+test("a server that is alone is given a growing moment before it is tried again", async () => {
+  const { clock, parts } = withClock();
+  const triedAt: number[] = [];
+  const call = callServers(
+    parts,
+    () => {
+      triedAt.push(clock.monotonicMs());
+      throw new Error("refused");
+    },
+    { attempts: 4, timeoutMs: 10_000, signal: undefined },
+  );
+  const failed = expect(call).rejects.toThrow("refused");
+  await clock.pass(1_000);
+  await failed;
+  expect(triedAt).toEqual([0, 25, 75, 175]);
+});
+
+test("what comes after the end is not looked at, and nothing is left of a call", async () => {
+  const { clock, parts } = withClock();
+  const { signal } = new AbortController();
+  let fail: (error: Error) => void = () => {};
+  const late = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  const call = callServers(parts, () => late, { attempts: 1, timeoutMs: 100, signal });
+  const timedOut = expect(call).rejects.toMatchObject({ code: "ETCD_TIMEOUT" });
+  await clock.pass(100);
+  await timedOut;
+  expect(await callServers(parts, () => 1, { attempts: 1, timeoutMs: 100, signal })).toBe(1);
+  expect(getEventListeners(signal, "abort")).toEqual([]);
+  expect(clock.pendingTimers).toBe(0);
+  // It would end the process if nobody had taken care of it.
+  fail(new Error("late"));
+  await settled();
+});
