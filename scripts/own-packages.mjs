@@ -18,7 +18,7 @@ import {
 const run = promisify(execFile);
 
 /**
- * @param {string[]} packages
+ * @param {string[]} packages come with those of their libraries that are not installed
  * @param {string} place where they are unpacked; what is there already stays
  * @param {(line: string) => void} log told one line per step
  * @throws {UnavailableError} which says why not
@@ -36,8 +36,9 @@ export async function unpackOwnPackages(packages, place, log, env = process.env)
         const source = `deb [signed-by=${distribution.keyring}] ${mirror} ${suite} ${components}\n`;
         await writeFile(join(temporary, "sources.list"), source);
         await run("apt-get", ["update"], options);
-        log(`downloading and unpacking ${packages.join(", ")} of ${distribution.name} ${suite}`);
-        const unpacked = await unpackPackages(packages, join(temporary, "unpacked"), options);
+        const all = [...packages, ...(await missingLibraries(packages, options))];
+        log(`downloading and unpacking ${all.join(", ")} of ${distribution.name} ${suite}`);
+        const unpacked = await unpackPackages(all, join(temporary, "unpacked"), options);
         await moveInto(place, unpacked);
         return;
       } catch (error) {
@@ -48,12 +49,35 @@ export async function unpackOwnPackages(packages, place, log, env = process.env)
   });
 }
 
+/** Theirs, and those of these libraries. What is installed is newer than what apt's own lists have, or the same. */
+async function missingLibraries(packages, options) {
+  const missing = new Set();
+  for (let next = packages; next.length > 0; ) {
+    const { stdout } = await run("apt-cache", ["depends", "--important", ...next], options);
+    const libraries = [...stdout.matchAll(/Depends: ((?:lib|lua)[a-z0-9.+-]+)$/gm)].map(([, name]) => name);
+    const states = await Promise.all(libraries.map((name) => isInstalled(name, options)));
+    next = libraries.filter((name, index) => !states[index] && !missing.has(name));
+    for (const name of next) missing.add(name);
+  }
+  return [...missing];
+}
+
+async function isInstalled(name, options) {
+  try {
+    const { stdout } = await run("dpkg-query", ["--status", name], options);
+    return stdout.includes("\nStatus: install ok installed\n");
+  } catch {
+    return false;
+  }
+}
+
 /** In one step: what was interrupted, or done by two at once, must not be taken for whole. */
 async function moveInto(place, from) {
   await mkdir(dirname(place), { recursive: true });
   const whole = await mkdtemp(`${place}-`);
   try {
-    await cp(from, join(whole, "new"), { recursive: true });
+    // As they are: a link to a library must not lead back into the temporary folder.
+    await cp(from, join(whole, "new"), { recursive: true, verbatimSymlinks: true });
     await rename(join(whole, "new"), place);
   } catch (error) {
     // Another one was faster.

@@ -85,6 +85,18 @@ const rooms = [
     bad: ["../src/index.ts", "../recipes/index.ts", "etcd-recipes/dist/src/kv/kv.js", "etcd3"],
   },
   {
+    file: "bench/probe.ts",
+    message: "Border: a bench",
+    good: ["./other.ts", "etcd-recipes", "etcd-recipes/client", "etcd-recipes/testing", "node:os"],
+    bad: ["../src/index.ts", "../recipes/balancer/index.ts", "etcd-recipes/dist/src/kv/kv.js", "etcd3"],
+  },
+  {
+    file: "examples/engine/probe.ts",
+    message: "Border: the engine",
+    good: ["./other.ts", "etcd-recipes", "@redis/client", "node:http"],
+    bad: ["../../recipes/index.ts", "../demo/line.ts", "etcd-recipes/client", "etcd3", "redis"],
+  },
+  {
     file: "test/probe.ts",
     message: "Border: only src/connection",
     good: ["../src/kv/paged-range.ts", "../testing/index.ts", "zod"],
@@ -167,7 +179,7 @@ function borderAt(path: string, line: number): string | undefined {
 
 /** The folders of the checkout that hold TypeScript which is published or shown. */
 function sourceFolders(): string[] {
-  const entries = ["src", "recipes", "testing", "examples"].flatMap((room) =>
+  const entries = ["src", "recipes", "testing", "examples", "bench"].flatMap((room) =>
     readdirSync(join(checkout, room), { recursive: true, encoding: "utf8" }).map((entry) => `${room}/${entry}`),
   );
   return [...new Set(entries.filter((entry) => entry.endsWith(".ts")).map((entry) => dirname(entry)))];

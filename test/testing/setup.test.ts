@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,6 +18,7 @@ beforeEach(async () => {
   await mkdir(join(clone, "bin"));
   await pretend("npm", `echo "$@" >> npm-calls; mkdir -p node_modules; echo {} > node_modules/.package-lock.json`);
   await pretend("etcd", "echo 'etcd Version: 3.5.16'");
+  await pretend("redis-server", "echo 'Redis server v=7.2.4 sha=00000000:0 malloc=libc bits=64'");
 });
 afterEach(() => rm(clone, { recursive: true }));
 
@@ -96,4 +97,30 @@ test("for tests it wants libfaketime: the system's, or what it has unpacked befo
     stdout: expect.stringMatching(/setup: libfaketime in \//),
   });
   expect(await setup()).toMatchObject({ code: 0, stdout: expect.not.stringContaining("libfaketime") });
+});
+
+test("for tests it wants a redis-server: the one on PATH, or what it has unpacked before", async () => {
+  await mkdir(join(clone, "cache/etcd-recipes/libfaketime"), { recursive: true });
+  expect((await setup({}, ["--tests"])).stdout).toContain("setup: Redis 7.2.4 (redis-server)");
+  expect((await setup()).stdout).not.toContain("Redis");
+
+  const unpacked = join(clone, "cache/etcd-recipes/redis/usr/bin/redis-server");
+  await mkdir(join(unpacked, ".."), { recursive: true });
+  // It finds its libraries only where it was unpacked.
+  const script = 'test -n "$LD_LIBRARY_PATH" && echo "Redis server v=7.0.15"';
+  await rename(await pretend("redis-server", script), unpacked);
+  expect(await setup({}, ["--tests"])).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining(`setup: Redis 7.0.15 (${unpacked})`),
+  });
+});
+
+test("what was unpacked and does not run is told, and fails nothing", async () => {
+  await mkdir(join(clone, "cache/etcd-recipes/libfaketime"), { recursive: true });
+  await rm(join(clone, "bin/redis-server"));
+  await mkdir(join(clone, "cache/etcd-recipes/redis"), { recursive: true });
+  expect(await setup({}, ["--tests"])).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/setup: no Redis: what is in .* does not run here/),
+  });
 });

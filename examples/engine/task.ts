@@ -1,0 +1,74 @@
+/** One step of a pipeline, done by one master. */
+export interface Task {
+  /** Names the task for good: what is done under it once need not be done again. Part of keys in etcd. */
+  readonly id: string;
+  /** What is cancelled together. A name is for one run of a pipeline. */
+  readonly pipelineId: string;
+  /** Whose build cache it uses. */
+  readonly project: string;
+  /** How long the work takes. */
+  readonly durationMs: number;
+  /** Somebody must approve it first, within this time. */
+  readonly confirmWithinSeconds?: number;
+  /** The work fails, and says this: for demos and tests. */
+  readonly failsWith?: string;
+}
+
+/** What a master answers. `failed`: the task itself did; another master would come to the same. */
+export type TaskResult =
+  | { readonly state: "done"; readonly by: string; readonly repeated?: true }
+  | { readonly state: "cancelled"; readonly reason: string }
+  | { readonly state: "failed"; readonly reason: string };
+
+/** It will never be a task, however often it is tried. */
+export class MalformedTaskError extends Error {
+  override readonly name = "MalformedTaskError";
+}
+
+type Field = keyof Task;
+
+const fields: Record<Field, (value: unknown) => string | undefined> = {
+  id: checkName,
+  pipelineId: checkName,
+  project: (value) => checkName(value) ?? (/^[\w.-]+$/.test(String(value)) ? undefined : "must be a folder's name"),
+  durationMs: checkNumber,
+  confirmWithinSeconds: (value) => (value === undefined ? undefined : checkNumber(value)),
+  failsWith: (value) => (value === undefined || typeof value === "string" ? undefined : "must be a string"),
+};
+
+/** @throws MalformedTaskError that says what is wrong with it */
+export function parseTask(text: string): Task {
+  const value = readJson(text);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new MalformedTaskError("a task is a JSON object");
+  }
+  const task = value as Record<string, unknown>;
+  for (const [field, check] of Object.entries(fields)) {
+    const wrong = check(task[field]);
+    if (wrong) throw new MalformedTaskError(`${field} ${wrong}`);
+  }
+  const unknown = Object.keys(task).find((field) => !(field in fields));
+  if (unknown !== undefined) throw new MalformedTaskError(`a task has no ${unknown}`);
+  return task as unknown as Task;
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new MalformedTaskError("not JSON");
+  }
+}
+
+function checkName(value: unknown): string | undefined {
+  if (typeof value !== "string" || value === "") return "must be a string that is not empty";
+  if (value.length > 200) return "must have at most 200 characters";
+  if (value.startsWith("/") || /[\s\p{C}]/u.test(value))
+    return "must have no slash at its beginning, and no white space";
+  return undefined;
+}
+
+function checkNumber(value: unknown): string | undefined {
+  const isFine = typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 86_400_000;
+  return isFine ? undefined : "must be a whole number, from 0 to a day in milliseconds";
+}

@@ -1,0 +1,69 @@
+import { LeaderElection, setDefaultClient, type Term } from "etcd-recipes";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Retention } from "../../../examples/engine/retention.ts";
+import { TaskProgress } from "../../../examples/engine/task-progress.ts";
+import { EtcdClient } from "../../../recipes/index.ts";
+import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
+
+const running = { state: "running", pipelineId: "p", failures: 0 } as const;
+const done = { state: "done", pipelineId: "p", failures: 0, by: "m1" } as const;
+
+let cluster: EtcdCluster;
+let etcd: EtcdClient;
+
+beforeAll(async () => {
+  cluster = await startEtcd();
+  etcd = new EtcdClient({ endpoints: cluster.endpoints });
+  setDefaultClient({ endpoints: cluster.endpoints });
+});
+afterAll(async () => {
+  await etcd.close();
+  await cluster.close();
+});
+
+const stored = async (id: string) => JSON.parse((await etcd.get(`/publictest/progress/${id}`))?.text ?? "null");
+
+/** While this leads. */
+async function leading(work: (term: Term) => Promise<void>): Promise<void> {
+  await using election = new LeaderElection("/leader", "s1", { ttlSeconds: 5 });
+  const over = new AbortController();
+  await expect(
+    election.lead(
+      async (term) => {
+        await work(term);
+        over.abort("over");
+      },
+      { signal: over.signal },
+    ),
+  ).rejects.toBe("over");
+}
+
+test("what a leader writes after its term is refused", async () => {
+  await leading(async (term) => {
+    const progress = new TaskProgress("a", term, new Retention());
+    await progress.read();
+    await progress.write(running);
+
+    await etcd.delete(term.key);
+
+    await expect(progress.write(done)).rejects.toMatchObject({ code: "ETCD_FENCED_OUT" });
+    expect(await stored("a")).toEqual({ ...running, token: term.token });
+  });
+});
+
+test("a final state stays: who comes later is told what it is", async () => {
+  await leading(async (term) => {
+    const [first, second] = [
+      new TaskProgress("b", term, new Retention()),
+      new TaskProgress("b", term, new Retention()),
+    ];
+    await first.read();
+    await second.read();
+    await first.write(running);
+
+    expect(await second.write(done)).toMatchObject(done);
+
+    expect(await first.write({ ...running, state: "cancelled" })).toMatchObject(done);
+    expect(await stored("b")).toEqual({ ...done, token: term.token });
+  });
+});
