@@ -268,7 +268,7 @@ export class Consumer {
       this.#mirror = this.#parts.etcd.mirror(this.#parts.keys.all, {
         onStatus: (status, error) => {
           if (status === "failed") this.#fail(error ?? new ClientClosedError("the client was closed"));
-          else if (error) this.#warn(error);
+          else if (error && status !== "closed") this.#warn(error);
         },
       });
       void this.#read(this.#mirror);

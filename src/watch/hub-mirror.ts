@@ -212,7 +212,8 @@ export class HubMirror implements Mirror {
 
   #asSnapshot(): MirrorStep {
     const puts = [...this.#entries.values()];
-    return { batch: { type: "snapshot", revision: this.#revision, puts, deletes: [] }, fresh: undefined };
+    // What is fresh does not matter: merged with what follows it stays a snapshot, which has no deletes.
+    return { batch: { type: "snapshot", revision: this.#revision, puts, deletes: [] }, fresh: new Set() };
   }
 
   /** The newest entry and the number of entries: both must be in etcd's history at our revision. */

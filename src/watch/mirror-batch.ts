@@ -29,8 +29,7 @@ export interface Changes extends Pick<MirrorBatch, "puts" | "deletes"> {
 /** A batch on its way to a reader. */
 export interface MirrorStep {
   readonly batch: MirrorBatch;
-  /** As in Changes; of a snapshot, where all are, nobody asks for it unless it has to wait. */
-  readonly fresh: ReadonlySet<string> | undefined;
+  readonly fresh: ReadonlySet<string>;
 }
 
 /**
@@ -97,7 +96,7 @@ export function mergeSteps(steps: readonly MirrorStep[]): MirrorStep {
   const deletes = new Map<string, KeyValue>();
   const fresh = new Set<string>();
   for (const step of steps) {
-    for (const name of step.fresh ?? step.batch.puts.map(entryName)) if (!deletes.has(name)) fresh.add(name);
+    for (const name of step.fresh) if (!deletes.has(name)) fresh.add(name);
     for (const kv of step.batch.deletes) {
       const name = entryName(kv);
       puts.delete(name);

@@ -32,6 +32,18 @@ test("a queue that did nothing is closed, twice, and does nothing any more", asy
   }
 });
 
+test("to close it is nothing to be warned of", async () => {
+  const queue = lab.queue();
+  const warnings: string[] = [];
+  queue.on("warning", ({ message }) => warnings.push(message));
+  await queue.enqueue("v");
+  await queue.dequeue();
+  const waiting = etcdErrorOf(queue.dequeue());
+  await queue.close();
+  expect(await waiting).toMatchObject(closed);
+  expect(warnings).toEqual([]);
+});
+
 test("closed at once after dequeue(), while it waits, while it claims: the call is told, and no key and no lease is left", async () => {
   for (let round = 0; round < 12; round++) {
     const queue = lab.queue();

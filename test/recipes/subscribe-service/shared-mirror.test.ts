@@ -39,6 +39,9 @@ test("a hundred lists and views of one prefix and client are one watch, and the 
   await lab.etcd.delete(`${prefix}c`);
   await late.until(({ length }) => length === 2);
   expect(lists[0]?.list()).toHaveLength(3);
+  // It is not followed any more, though the mirror is.
+  expect(late.staleForMs).toBe(0);
+  expect(lists[0]?.staleForMs).toBeGreaterThan(0);
   await late.close();
   await until(async () => (await watches()) === before);
 });
