@@ -8,6 +8,7 @@ import {
   type TxnOptions,
 } from "../../../src/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
+import { breakLink } from "../../support/break-link.ts";
 import { historyOf, leasesOf, revisionOf, viewOf } from "../../support/etcd-view.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
@@ -215,12 +216,7 @@ test("updates, closes, deletions and bad links in any order: at the end exactly 
       delete wanted[id];
       steps.push(`${id} closed`);
     } else if (what === 6) {
-      const fault = random.pick(["blackHole", "toServer", "toClient", "delay", "cut"] as const);
-      if (fault === "blackHole") proxy.blackHole();
-      else if (fault === "delay") proxy.delay(random.between(5, 400));
-      else if (fault === "cut") proxy.cut();
-      else proxy.blackHole(fault);
-      steps.push(fault);
+      steps.push(breakLink(proxy, random));
     } else if (what === 7) {
       await proxy.heal();
       steps.push("heal");

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { ServiceRegister } from "../../../recipes/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
+import { breakLink } from "../../support/break-link.ts";
 import { historyOf, leasesOf, revisionOf, viewOf } from "../../support/etcd-view.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { seeded } from "../../support/seeded.ts";
@@ -103,12 +104,7 @@ test("updates, closes and bad links in any order: at the end exactly what is ope
       open.delete(id);
       steps.push(`${id} closed`);
     } else if (what === 6) {
-      const fault = random.pick(["blackHole", "toServer", "toClient", "delay", "cut"] as const);
-      if (fault === "blackHole") proxy.blackHole();
-      else if (fault === "delay") proxy.delay(random.between(5, 400));
-      else if (fault === "cut") proxy.cut();
-      else proxy.blackHole(fault);
-      steps.push(fault);
+      steps.push(breakLink(proxy, random));
     } else if (what === 7) {
       await proxy.heal();
       steps.push("heal");

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { ServiceRegister } from "../../../recipes/index.ts";
 import { type EtcdClient, EtcdTimeoutError, type LeaseId, type PutOp, type TxnOptions } from "../../../src/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
+import { breakLink } from "../../support/break-link.ts";
 import { leasesOf, revisionOf, viewOf } from "../../support/etcd-view.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { requestsServed } from "../../support/requests-served.ts";
@@ -183,12 +184,7 @@ test("updates, closes and bad links in any order on one lease: at the end exactl
       open.delete(id);
       steps.push(`${id} closed`);
     } else if (what === 6) {
-      const fault = random.pick(["blackHole", "toServer", "toClient", "delay", "cut"] as const);
-      if (fault === "blackHole") proxy.blackHole();
-      else if (fault === "delay") proxy.delay(random.between(5, 400));
-      else if (fault === "cut") proxy.cut();
-      else proxy.blackHole(fault);
-      steps.push(fault);
+      steps.push(breakLink(proxy, random));
     } else if (what === 7) {
       await proxy.heal();
       steps.push("heal");
