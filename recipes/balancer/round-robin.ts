@@ -1,4 +1,3 @@
-import { ArrayCache } from "./array-cache.ts";
 import type { Balancer } from "./balancer.ts";
 
 export interface RoundRobinOptions {
@@ -15,21 +14,30 @@ export interface RoundRobinOptions {
  * that fails, each among the others, spread over these, and take no turn of the list away.
  */
 export class RoundRobin<Server> implements Balancer<Server> {
-  readonly #turns: ArrayCache<Server, { next: number }>;
+  readonly #random: (() => number) | undefined;
+  readonly #turns = new WeakMap<readonly Server[], { next: number }>();
+  #latest: { readonly servers: readonly Server[]; readonly turn: { next: number } } | undefined;
   /** Where the next array begins that is not known; undefined before the first. */
   #start: number | undefined;
 
   constructor({ random }: RoundRobinOptions = {}) {
-    this.#turns = new ArrayCache((servers, before) => {
-      if (before !== undefined) return before;
-      this.#start ??= random === undefined ? 0 : Math.floor(random() * servers.length);
-      return { next: this.#start++ % servers.length };
-    });
+    this.#random = random;
   }
 
   pick(servers: readonly Server[]): Server {
-    const turn = this.#turns.get(servers);
+    const turn = this.#latest?.servers === servers ? this.#latest.turn : this.#turnOf(servers);
     if (turn.next >= servers.length) turn.next = 0;
     return servers[turn.next++] as Server;
+  }
+
+  #turnOf(servers: readonly Server[]): { next: number } {
+    let turn = this.#turns.get(servers);
+    if (!turn) {
+      this.#start ??= this.#random ? Math.floor(this.#random() * servers.length) : 0;
+      turn = { next: this.#start++ % servers.length };
+      this.#turns.set(servers, turn);
+    }
+    this.#latest = { servers, turn };
+    return turn;
   }
 }

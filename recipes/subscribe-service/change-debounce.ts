@@ -66,8 +66,10 @@ export class ChangeDebounce<Metadata> {
     this.#timer = clock.timer(dueMs - nowMs, () => this.#flush()).unref();
   }
 
-  close(): void {
+  /** What was gathered is not told. */
+  drop(): void {
     this.#timer?.cancel();
+    this.#timer = undefined;
     this.#differences.clear();
   }
 

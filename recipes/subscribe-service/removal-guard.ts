@@ -4,7 +4,7 @@ import type { ListChange } from "./list-change.ts";
 
 /** A removal is told so much later: the others of a mass removal come within this time, mostly. */
 const SETTLE_MS = 1_000;
-/** What was told as removed counts for so long: leases that end one after the other are a mass removal, too. */
+/** How far back the list is compared with itself: leases that end one after the other are a mass removal, too. */
 const WINDOW_MS = 10_000;
 
 /** A change that knows no more than the key. */
@@ -19,6 +19,7 @@ export interface RemovalGuardParts {
   readonly clock: Clock;
   /** How many are listed, those included that are gone and not told yet. */
   size(): number;
+  isListed(key: string): boolean;
   /** What has come of removals that were given earlier. */
   onChanges(changes: readonly Removal[]): void;
   onHeld(error: MassRemovalError): void;
@@ -37,12 +38,12 @@ export interface RemovalGuardParts {
  */
 export class RemovalGuard {
   readonly #parts: RemovalGuardParts;
-  /** When each is told. */
+  /** When each is told, in that order. */
   readonly #leaving = new Map<string, number>();
   readonly #held = new Set<string>();
   #holdUntilMs = 0;
-  /** When each of the last while was told. */
-  #toldMs: number[] = [];
+  /** How many there were, and until when; only those with less and less, of which the first is the most within the window. */
+  #levels: { readonly atMs: number; readonly present: number }[] = [];
   #timer: Timer | undefined;
 
   constructor(parts: RemovalGuardParts) {
@@ -56,36 +57,50 @@ export class RemovalGuard {
 
   /** What is to happen now instead of `changes`; `look()` follows when it has happened. */
   postpone<Metadata>(changes: readonly ListChange<Metadata>[]): ListChange<Metadata>[] {
-    const dueMs = this.#parts.clock.monotonicMs() + SETTLE_MS;
-    return changes.map((change) => {
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#noteLevel(nowMs);
+    const now: ListChange<Metadata>[] = [];
+    const came = new Set<string>();
+    for (const change of changes) {
       if (change.type === "put") {
-        this.#leaving.delete(change.instance.key);
-        this.#held.delete(change.instance.key);
+        const { key } = change.instance;
+        came.add(key);
+        this.#leaving.delete(key);
+        this.#held.delete(key);
       }
-      if (change.type !== "delete") return change;
-      this.#leaving.set(change.key, dueMs);
-      return { type: "leaving", key: change.key, leaving: true };
-    });
+      if (change.type !== "delete") {
+        now.push(change);
+        continue;
+      }
+      const { key } = change;
+      // Nobody knew it, or it is gone for long: a value that cannot be read is told of like a removal.
+      if (this.#held.has(key) || this.#leaving.has(key) || !(came.has(key) || this.#parts.isListed(key))) continue;
+      this.#leaving.set(key, nowMs + SETTLE_MS);
+      now.push({ type: "leaving", key, leaving: true });
+    }
+    return now;
   }
 
   /** Tells what is due, and holds back what is too much. */
   look(): void {
     const nowMs = this.#parts.clock.monotonicMs();
-    this.#toldMs = this.#toldMs.filter((atMs) => atMs > nowMs - WINDOW_MS);
-    const missing = this.#leaving.size + this.#held.size + this.#toldMs.length;
-    const of = this.#parts.size() + this.#toldMs.length;
-    const tooMany = missing / of >= this.#parts.maxDropRatio;
     if (this.#held.size > 0 && nowMs >= this.#holdUntilMs) {
-      this.#tell([...this.#held], nowMs);
+      const over = [...this.#held];
+      this.#held.clear();
       // That is over: what goes next is looked at by itself.
-      this.#toldMs = [];
-    } else if (tooMany && this.#leaving.size > 0) {
-      this.#hold(missing, of, nowMs);
+      this.#levels = [];
+      this.#tell(over);
     }
-    this.#tell(
-      [...this.#leaving].filter(([, dueMs]) => dueMs <= nowMs).map(([key]) => key),
-      nowMs,
-    );
+    const most = this.#mostSince(nowMs - WINDOW_MS);
+    const missing = most - this.#present();
+    if (this.#leaving.size > 0 && missing / most >= this.#parts.maxDropRatio) this.#hold(missing, most, nowMs);
+    const due: string[] = [];
+    for (const [key, dueMs] of this.#leaving) {
+      if (dueMs > nowMs) break;
+      due.push(key);
+    }
+    for (const key of due) this.#leaving.delete(key);
+    this.#tell(due);
     this.#setTimer(nowMs);
   }
 
@@ -93,6 +108,23 @@ export class RemovalGuard {
     this.#timer?.cancel();
     this.#leaving.clear();
     this.#held.clear();
+  }
+
+  /** How many are listed and not gone. */
+  #present(): number {
+    return this.#parts.size() - this.#leaving.size - this.#held.size;
+  }
+
+  #noteLevel(atMs: number): void {
+    const present = this.#present();
+    while ((this.#levels.at(-1)?.present ?? Number.POSITIVE_INFINITY) <= present) this.#levels.pop();
+    this.#levels.push({ atMs, present });
+  }
+
+  #mostSince(sinceMs: number): number {
+    const from = this.#levels.findIndex(({ atMs }) => atMs > sinceMs);
+    if (from > 0) this.#levels.splice(0, from);
+    return from < 0 ? 0 : (this.#levels[0]?.present ?? 0);
   }
 
   #hold(missing: number, of: number, nowMs: number): void {
@@ -111,19 +143,12 @@ export class RemovalGuard {
     );
   }
 
-  #tell(keys: readonly string[], nowMs: number): void {
-    if (keys.length === 0) return;
-    for (const key of keys) {
-      this.#leaving.delete(key);
-      this.#held.delete(key);
-      this.#toldMs.push(nowMs);
-    }
-    this.#parts.onChanges(keys.map((key) => ({ type: "delete", key })));
+  #tell(keys: readonly string[]): void {
+    if (keys.length > 0) this.#parts.onChanges(keys.map((key) => ({ type: "delete", key })));
   }
 
   #setTimer(nowMs: number): void {
     this.#timer?.cancel();
-    // They stand in the order in which they are due.
     const [due = Number.POSITIVE_INFINITY] = this.#leaving.values();
     const nextMs = this.#held.size > 0 ? Math.min(due, this.#holdUntilMs) : due;
     if (nextMs === Number.POSITIVE_INFINITY) return;

@@ -1,5 +1,5 @@
 import { EtcdTimeoutError } from "../../src/index.ts";
-import { Backoff, onAbort, type Runtime } from "../../src/internal/index.ts";
+import { Backoff, onAbort, type Runtime, sleep } from "../../src/internal/index.ts";
 import type { ServiceInstance } from "./service-instance.ts";
 
 /** One use of a server by `call()`. Its `signal` aborts when the caller's does, and when the attempt is out of time. */
@@ -10,8 +10,12 @@ export type ServiceCall<Metadata, Result> = (
 
 export interface ServiceCallParts<Metadata> {
   readonly runtime: Runtime;
-  /** One that is not among those tried if there is such a one; waits for the first one, rejects when the time is over. */
-  choose(tried: ReadonlySet<string>, untilMs: number): Promise<ServiceInstance<Metadata>>;
+  /** One that is not among those tried, if there is such a one; undefined when there is none at all. */
+  choose(tried: ReadonlySet<string>): ServiceInstance<Metadata> | undefined;
+  /** Whether there is one that is not among those tried. */
+  hasOther(tried: ReadonlySet<string>): boolean;
+  /** Waits until there is a server; rejects when the time is over. */
+  someServer(timeoutMs: number): Promise<void>;
   started(server: ServiceInstance<Metadata>): void;
   ended(server: ServiceInstance<Metadata>): void;
   report(server: ServiceInstance<Metadata>, outcome: { latencyMs: number; error?: unknown }): void;
@@ -33,63 +37,84 @@ export async function callServers<Metadata, Result>(
   const untilMs = clock.monotonicMs() + timeoutMs;
   const tried = new Set<string>();
   const backoff = new Backoff(parts.runtime);
-  let failure: { readonly error: unknown } | undefined;
-  for (let left = attempts; ; left--) {
-    const server = await parts.choose(tried, untilMs).catch((error) => {
-      // What a server failed with says more than that there is none any more.
-      throw failure && !signal?.aborted ? failure.error : error;
-    });
-    // There is no other one: it is given a moment.
-    if (tried.has(server.key)) await backoff.wait(signal);
-    tried.add(server.key);
-    // The time is shared with the attempts to come, so that a frozen server does not take it all.
-    const limitMs = (untilMs - clock.monotonicMs()) / left;
+  let failed: { readonly error: unknown } | undefined;
+  for (let left = attempts; left > 0 && clock.monotonicMs() < untilMs; left--) {
+    let server: ServiceInstance<Metadata> | undefined;
     try {
-      return await attempt(parts, call, server, limitMs, signal);
+      // A server that is alone is given a moment.
+      if (failed && !parts.hasOther(tried)) {
+        await sleep(clock, Math.min(backoff.nextMs(), untilMs - clock.monotonicMs()), signal);
+      }
+      server = parts.choose(tried);
+      while (!server) {
+        await parts.someServer(untilMs - clock.monotonicMs());
+        server = parts.choose(tried);
+      }
     } catch (error) {
-      if (signal?.aborted || left === 1 || clock.monotonicMs() >= untilMs) throw error;
-      failure = { error };
+      // What a server failed with says more than that there is none any more.
+      throw failed && !signal?.aborted ? failed.error : error;
     }
+    tried.add(server.key);
+    // The time is shared with the attempts to come, so that a frozen server does not take it all. Nothing is awaited between
+    // the choice and the attempt: calls that begin at the same time must see each other.
+    const limitMs = (untilMs - clock.monotonicMs()) / left;
+    if (limitMs <= 0) break;
+    const outcome = await attempt(parts, call, server, limitMs, signal);
+    if (!("error" in outcome)) return outcome.result;
+    failed = outcome;
   }
+  throw failed ? failed.error : new EtcdTimeoutError(`the call was out of time after ${timeoutMs} ms`);
 }
 
-/** Settles as the call does, but no later than its time is over or the caller aborts. What comes after that is ignored. */
+/**
+ * Resolves with what came of it, no later than when its time is over, and rejects only when the caller aborts. What comes
+ * after that is ignored.
+ */
 function attempt<Metadata, Result>(
   { runtime: { clock }, started, ended, report }: ServiceCallParts<Metadata>,
   call: ServiceCall<Metadata, Result>,
   server: ServiceInstance<Metadata>,
   limitMs: number,
   signal: AbortSignal | undefined,
-): Promise<Result> {
-  return new Promise<Result>((resolve, reject) => {
+): Promise<{ readonly result: Result } | { readonly error: unknown }> {
+  return new Promise((resolve, reject) => {
     const controller = new AbortController();
     const startedMs = clock.monotonicMs();
     let open = true;
-    /** @param outcome undefined: it says nothing about the server */
-    const finish = (outcome: { error?: unknown } | undefined, settle: () => void) => {
-      if (!open) return;
+    const close = () => {
+      const wasOpen = open;
       open = false;
       timer.cancel();
       release();
-      if (outcome) report(server, { latencyMs: clock.monotonicMs() - startedMs, ...outcome });
-      settle();
+      return wasOpen;
+    };
+    const finish = (outcome: { result: Result } | { error: unknown }) => {
+      if (!close()) return;
+      resolve(outcome);
+      report(server, {
+        latencyMs: clock.monotonicMs() - startedMs,
+        ...("error" in outcome && { error: outcome.error }),
+      });
     };
     const timer = clock.timer(limitMs, () => {
       const error = new EtcdTimeoutError(`${server.key} did not answer within ${Math.round(limitMs)} ms`);
-      finish({ error }, () => reject(error));
+      finish({ error });
       controller.abort(error);
     });
-    const release = onAbort(signal, () => {
-      finish(undefined, () => reject(signal?.reason));
+    let release = () => {};
+    release = onAbort(signal, () => {
+      close();
+      reject(signal?.reason);
       controller.abort(signal?.reason);
     });
+    if (!open) return;
     started(server);
     // A server whose call ignores its signal is busy until that has settled.
     const run = async () => call(server, controller.signal);
     run()
       .then(
-        (result) => finish({}, () => resolve(result)),
-        (error) => finish({ error: error ?? new Error("failed without a reason") }, () => reject(error)),
+        (result) => finish({ result }),
+        (error) => finish({ error: error ?? new Error("failed without a reason") }),
       )
       .finally(() => ended(server));
   });

@@ -1,7 +1,7 @@
-import { EtcdTimeoutError, type MirrorStatus } from "../../src/index.ts";
+import { EtcdTimeoutError, InvalidOptionError, type MirrorStatus } from "../../src/index.ts";
 import { onAbort, quietDeferred, systemRuntime } from "../../src/internal/index.ts";
 import type { Balancer, PickRequest } from "../balancer/index.ts";
-import { type CommonEvents, Notifier } from "../common/index.ts";
+import { asError, type CommonEvents, Notifier } from "../common/index.ts";
 import { ChangeDebounce, type ServiceChanges } from "./change-debounce.ts";
 import { InstanceTable } from "./instance-table.ts";
 import type { ListStep } from "./list-change.ts";
@@ -16,7 +16,7 @@ import {
   type UntilOptions,
 } from "./options.ts";
 import type { Ejection } from "./outlier-detector.ts";
-import { callServers, type ServiceCall } from "./service-call.ts";
+import { callServers, type ServiceCall, type ServiceCallParts } from "./service-call.ts";
 import type { ServiceInstance } from "./service-instance.ts";
 
 /**
@@ -109,7 +109,7 @@ export abstract class ServiceList<Metadata = unknown>
   pick(request: PickRequest = {}): ServiceInstance<Metadata> {
     const servers = this.#table.pickable();
     if (servers.length === 0) throw this.#noServers();
-    return this.#balancer.pick(servers, request);
+    return this.#pickOf(servers, request);
   }
 
   /**
@@ -136,13 +136,14 @@ export abstract class ServiceList<Metadata = unknown>
     const { key, ...limits } = resolveServiceCall(fn, options);
     const { signal } = limits;
     signal?.throwIfAborted();
-    const parts = {
+    const parts: ServiceCallParts<Metadata> = {
       runtime: systemRuntime,
-      choose: (tried: ReadonlySet<string>, untilMs: number) => this.#choose({ key }, tried, untilMs, signal),
-      started: (server: ServiceInstance<Metadata>) => this.#balancer.started?.(server),
-      ended: (server: ServiceInstance<Metadata>) => this.#balancer.ended?.(server),
-      report: (server: ServiceInstance<Metadata>, { latencyMs, error }: { latencyMs: number; error?: unknown }) =>
-        this.#report(server, error, latencyMs),
+      choose: (tried) => this.#choose({ key }, tried),
+      hasOther: (tried) => this.#table.pickable().some((server) => !tried.has(server.key)),
+      someServer: (timeoutMs) => this.#someServer(timeoutMs, signal),
+      started: (server) => this.#inform(() => this.#balancer.started?.(server)),
+      ended: (server) => this.#inform(() => this.#balancer.ended?.(server)),
+      report: (server, { latencyMs, error }) => this.#report(server, error, latencyMs),
     };
     return callServers(parts, fn, { ...limits, signal });
   }
@@ -208,13 +209,15 @@ export abstract class ServiceList<Metadata = unknown>
     const told: (() => void)[] = [];
     // What nobody hears needs not be gathered.
     const gather = !first && this.listenerCount("change") > 0;
+    // Nobody has heard what was gathered before, and nobody will.
+    if (!gather) this.#change.drop();
     let touched = first;
     for (const change of changes) {
       if (change.type !== "invalid") touched = this.#touch(change, first ? undefined : told, gather) || touched;
       else if (!first) told.push(() => this.notify("invalid", change.key, change.error));
     }
     if (first) told.push(() => this.#tellFirst(changes));
-    if (touched) this.#balancer.changed?.();
+    if (touched) this.#inform(() => this.#balancer.changed?.());
     this.#listed ||= first;
     return () => {
       for (const tell of told) {
@@ -229,7 +232,7 @@ export abstract class ServiceList<Metadata = unknown>
 
   /** Nothing is told any more, and nobody waits any longer. @internal */
   protected finish(): void {
-    this.#change.close();
+    this.#change.drop();
     this.#lookAll();
   }
 
@@ -295,23 +298,38 @@ export abstract class ServiceList<Metadata = unknown>
   }
 
   #report(instance: ServiceInstance<Metadata>, error: unknown, latencyMs: number | undefined): void {
-    this.#balancer.report?.(instance, { latencyMs, error });
+    this.#inform(() => this.#balancer.report?.(instance, { latencyMs, error }));
     this.reported(instance, error);
   }
 
-  async #choose(
-    request: PickRequest,
-    tried: ReadonlySet<string>,
-    untilMs: number,
-    signal: AbortSignal | undefined,
-  ): Promise<ServiceInstance<Metadata>> {
+  /** A strategy of the user's own may throw at what it is told; nobody is there who could take care of it. */
+  #inform(tell: () => void): void {
+    try {
+      tell();
+    } catch (error) {
+      this.notify("warning", asError(error));
+    }
+  }
+
+  #pickOf(servers: readonly ServiceInstance<Metadata>[], request: PickRequest): ServiceInstance<Metadata> {
+    const server: ServiceInstance<Metadata> | undefined = this.#balancer.pick(servers, request);
+    if (server === undefined) {
+      throw new InvalidOptionError("SubscribeService", "balancer", "must return one of the servers that it was given");
+    }
+    return server;
+  }
+
+  #choose(request: PickRequest, tried: ReadonlySet<string>): ServiceInstance<Metadata> | undefined {
     this.ended.throwIfAborted();
-    const known = this.#table.pickable();
-    const timeoutMs = untilMs - systemRuntime.clock.monotonicMs();
-    const look = () => (this.#table.pickable().length > 0 ? this.#table.pickable() : undefined);
-    const servers = known.length > 0 ? known : await this.#wait(look, { timeoutMs, signal }, () => this.#noServers());
+    const servers = this.#table.pickable();
+    if (servers.length === 0) return undefined;
     const untried = tried.size === 0 ? servers : servers.filter((server) => !tried.has(server.key));
-    return this.#balancer.pick(untried.length > 0 ? untried : servers, request);
+    return this.#pickOf(untried.length > 0 ? untried : servers, request);
+  }
+
+  async #someServer(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const look = () => this.#table.pickable().length > 0 || undefined;
+    await this.#wait(look, { timeoutMs, signal }, () => this.#noServers());
   }
 
   #noServers(): NoServersError {

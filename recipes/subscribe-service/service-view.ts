@@ -36,6 +36,8 @@ export class ServiceView<Metadata = unknown> extends ServiceList<Metadata> {
   readonly #whole: ServiceViewParts<Metadata>;
   readonly #ending = new AbortController();
   readonly #ready = quietDeferred<void>();
+  /** Takes the view off the end of the whole, which may live for long. */
+  readonly #release: () => void;
   #status: SubscribeStatus;
   /** What is told first, if it was not yet. */
   #beginning: (() => void) | undefined;
@@ -50,7 +52,7 @@ export class ServiceView<Metadata = unknown> extends ServiceList<Metadata> {
     const step = whole.asStep();
     if (step) this.#beginning = this.#takePart(step);
     void this.#begin();
-    onAbort(whole.ended, () => this.#end(whole.ended.reason));
+    this.#release = onAbort(whole.ended, () => this.#end(whole.ended.reason));
   }
 
   get status(): SubscribeStatus {
@@ -69,6 +71,7 @@ export class ServiceView<Metadata = unknown> extends ServiceList<Metadata> {
     this.#end(new ClientClosedError(`the view of ${this.prefix} was closed`));
     this.statusChanged("closed");
     this.#whole.onClosed();
+    this.#release();
   }
 
   /** Brings it up to date with the whole. @returns tells of it @internal */

@@ -58,6 +58,8 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
   readonly #views = new Set<ServiceView<Metadata>>();
   readonly #outliers: OutlierDetector | undefined;
   readonly #guard: RemovalGuard | undefined;
+  /** While it is being told: what is, and what comes after it. */
+  readonly #untold: (() => void)[] = [];
   #revision = 0;
 
   /**
@@ -159,6 +161,8 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
 
   /** @internal */
   protected reported(instance: ServiceInstance<Metadata>, error: unknown): void {
+    // The list stays as it is.
+    if (this.ended.aborted) return;
     const listed = this.table.get(instance.key);
     // What came of calls to one that had the key before says nothing about this one.
     if (listed && isSameRegistration(listed, instance)) this.#outliers?.report(instance.key, error);
@@ -174,13 +178,19 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
     this.#guard?.look();
   }
 
-  /** Brings this list and its views up to date, then tells of it. */
+  /** Brings this list and its views up to date, then tells of it: after what is being told, if a listener caused it. */
   #step(step: ListStep<Metadata>): void {
     for (const change of step.changes) {
       if (change.type === "delete") this.#outliers?.forget(change.key);
     }
-    const tells = [this.take(step), ...Array.from(this.#views, (view) => view.follow(step))];
-    for (const tell of tells) tell();
+    const isTelling = this.#untold.length > 0;
+    this.#untold.push(this.take(step), ...Array.from(this.#views, (view) => view.follow(step)));
+    if (isTelling) return;
+    try {
+      for (const tell of this.#untold) tell();
+    } finally {
+      this.#untold.length = 0;
+    }
   }
 
   #asStep(): ListStep<Metadata> {
@@ -261,6 +271,7 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
       holdMs: dropHoldMs,
       clock: systemRuntime.clock,
       size: () => this.table.size,
+      isListed: (key) => this.table.get(key) !== undefined,
       onChanges: (changes) => this.#step({ changes }),
       onHeld: (error) => this.notify("warning", error),
     });

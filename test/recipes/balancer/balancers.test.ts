@@ -81,3 +81,13 @@ test("round-robin goes on where it is when its list grows and shrinks in place",
   list.push("f", "g");
   expect(balancer.pick(list)).toBe("f");
 });
+
+test("however many retries there are in between, everybody has his turn of the list", () => {
+  const balancer = new RoundRobin<string>();
+  const servers = [..."abcdefghij"];
+  const picked = servers.map(() => {
+    for (let retry = 0; retry < 5; retry++) balancer.pick(servers.filter((server) => server !== "a"));
+    return balancer.pick(servers);
+  });
+  expect([...picked].sort()).toEqual(servers);
+});

@@ -4,11 +4,14 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import {
   type Balancer,
   balancerNames,
+  ConsistentHash,
+  LeastRequests,
   RoundRobin,
   type ServiceInstance,
   type SubscribeServiceOptions,
 } from "../../../recipes/index.ts";
 import { deferred } from "../../../src/internal/index.ts";
+import { settled } from "../../support/fake-clock.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
 
@@ -140,6 +143,65 @@ test("the caller's abort ends it at once with its reason, and counts against nob
   const empty = await withInstances("");
   const waiting = empty.services.call(() => 1, { signal: AbortSignal.timeout(20) });
   await expect(waiting).rejects.toMatchObject({ name: "TimeoutError" });
+});
+
+test("aborted right after it was made it rejects with the reason, and with one that was aborted before nothing is called", async () => {
+  const { services } = await withInstances("a");
+  const abort = new AbortController();
+  const calling = services.call(never, { signal: abort.signal });
+  abort.abort("enough");
+  await expect(calling).rejects.toBe("enough");
+  let called = 0;
+  const abortIn = new AbortController();
+  const failing = services.call(
+    () => {
+      called++;
+      abortIn.abort("within");
+      throw new Error("refused");
+    },
+    { signal: abortIn.signal, attempts: 3 },
+  );
+  await expect(failing).rejects.toBe("within");
+  expect(called).toBe(1);
+});
+
+test("calls that begin at the same time see each other", async () => {
+  const spread = async (balancer: Balancer<ServiceInstance>, key?: string) => {
+    const { services } = await withInstances("abcd", { balancer });
+    const calls = new Map<string, number>();
+    const call = async ({ id }: ServiceInstance) => {
+      calls.set(id, (calls.get(id) ?? 0) + 1);
+      await settled();
+    };
+    await Promise.all(Array.from({ length: 40 }, () => services.call(call, { key })));
+    return [...calls.values()];
+  };
+  expect(await spread(new LeastRequests())).toEqual([10, 10, 10, 10]);
+  // 1.25 times the share of 40 calls among 4.
+  expect(Math.max(...(await spread(new ConsistentHash(), "hot")))).toBeLessThanOrEqual(13);
+});
+
+test("a strategy that throws at what it is told hurts no call, and is told as a warning", async () => {
+  const boom = () => {
+    throw new Error("boom");
+  };
+  const pick = (servers: readonly ServiceInstance[]) => servers[0] as ServiceInstance;
+  const { services } = await withInstances("a", {
+    balancer: { pick, changed: boom, started: boom, ended: boom, report: boom },
+  });
+  const warnings: string[] = [];
+  services.on("warning", ({ message }) => warnings.push(message));
+  expect(await services.call(() => 1)).toBe(1);
+  await until(() => warnings.length === 3);
+  await expect(services.call(never, { timeoutMs: 20 })).rejects.toMatchObject({ code: "ETCD_TIMEOUT" });
+  expect(new Set(warnings)).toEqual(new Set(["boom"]));
+});
+
+test("a function that returns no server is told so", async () => {
+  const { services } = await withInstances("a", { balancer: () => undefined as unknown as ServiceInstance });
+  const message = "SubscribeService: balancer must return one of the servers that it was given";
+  expect(() => services.pick()).toThrow(message);
+  await expect(services.call(() => 1)).rejects.toThrow(message);
 });
 
 test("after close() nothing is called; what runs may end", async () => {

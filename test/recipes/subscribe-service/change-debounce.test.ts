@@ -78,11 +78,11 @@ test("the first instance of an empty list does not wait, and takes what waits wi
   expect(clock.pendingTimers).toBe(0);
 });
 
-test("the end cancels what was to be told", () => {
+test("what was dropped is not told", () => {
   const { change, told, clock } = debounce(100, 1_000);
   change.put(instance("a", 1), undefined);
   change.settle(false);
-  change.close();
+  change.drop();
   clock.advance(1_000);
   expect(told).toEqual([]);
   expect(clock.pendingTimers).toBe(0);

@@ -216,3 +216,62 @@ test("without outlier detection nobody is ejected", async () => {
   for (let failure = 0; failure < 30; failure++) services.report(services.pick(), new Error("refused"));
   expect(services.list().map(({ ejected }) => ejected)).toEqual([undefined, undefined]);
 });
+
+test("what cannot be read is no service that is gone", async () => {
+  const prefix = lab.newPrefix();
+  for (const id of ["a", "b"]) await lab.etcd.put(prefix + id, "10.0.0.1:80");
+  for (const id of ["x", "y", "z"]) await lab.etcd.put(prefix + id, "{garbage");
+  const services = lab.subscribe(prefix, { maxDropRatio: 0.5 });
+  const recorder = new Recorder(services, subscribeEvents);
+  await services.ready;
+  expect(recorder.names).not.toContain("warning");
+  expect(services.heldBack).toBe(0);
+});
+
+test("after close() the list stays as it is, whatever is reported", async () => {
+  const prefix = lab.newPrefix();
+  for (const id of ["a", "b"]) await lab.etcd.put(prefix + id, "10.0.0.1:80");
+  const services = lab.subscribe(prefix, { outlierDetection: { consecutiveFailures: 1 } });
+  await services.ready;
+  const before = services.list();
+  await services.close();
+  services.report(before[0] as ServiceInstance, new Error("late"));
+  expect(services.list()).toBe(before);
+});
+
+test("what a listener causes is told after what it was told", async () => {
+  const prefix = lab.newPrefix();
+  await lab.etcd.put(`${prefix}a`, "10.0.0.1:80");
+  const services = lab.subscribe(prefix, { outlierDetection: { consecutiveFailures: 1, maxEjectedRatio: 1 } });
+  const view = services.view({});
+  await view.ready;
+  const told: string[] = [];
+  services.on("put", (instance) => services.report(instance, new Error("refused")));
+  view.on("put", ({ id }) => told.push(`put ${id}`));
+  view.on("ejected", ({ id }) => told.push(`ejected ${id}`));
+  await lab.etcd.put(`${prefix}b`, "10.0.0.1:81");
+  await until(() => told.length === 2);
+  expect(told).toEqual(["put b", "ejected b"]);
+  // And it is told of as ever afterwards.
+  await lab.etcd.delete(`${prefix}b`);
+  await view.until(({ length }) => length === 1);
+});
+
+test("a listener of change hears nothing of what was gathered for another one that left", async () => {
+  const prefix = lab.newPrefix();
+  await lab.etcd.put(`${prefix}a`, "10.0.0.1:80");
+  const services = lab.subscribe(prefix, { changeDelayMs: 200 });
+  await services.ready;
+  const first = () => {};
+  services.on("change", first);
+  await lab.etcd.put(`${prefix}b`, "10.0.0.1:81");
+  await services.until(({ length }) => length === 2);
+  services.off("change", first);
+  await lab.etcd.delete(`${prefix}b`);
+  await services.until(({ length }) => length === 1);
+  const told: string[][] = [];
+  services.on("change", (_list, { puts, deletes }) => told.push(idsOf([...puts, ...deletes])));
+  await lab.etcd.put(`${prefix}c`, "10.0.0.1:82");
+  await until(() => told.length > 0);
+  expect(told).toEqual([["c"]]);
+});

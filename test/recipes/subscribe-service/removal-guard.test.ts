@@ -8,8 +8,10 @@ function guarded(count: number, maxDropRatio: number, holdMs = 60_000) {
   const listed = new Set(Array.from({ length: count }, (_, index) => `k${index}`));
   const leaving = new Set<string>();
   const warnings: string[] = [];
+  const told: string[] = [];
   const apply = (changes: readonly Removal[]) => {
     for (const change of changes) {
+      if (change.type === "delete") told.push(`${change.key} after ${clock.monotonicMs()} ms`);
       if (change.type === "delete") listed.delete(change.key);
       if (change.type === "delete" || !change.leaving) leaving.delete(change.key);
       else leaving.add(change.key);
@@ -21,6 +23,7 @@ function guarded(count: number, maxDropRatio: number, holdMs = 60_000) {
     holdMs,
     clock,
     size: () => listed.size,
+    isListed: (key) => listed.has(key),
     onChanges: apply,
     onHeld: ({ message }) => warnings.push(message),
   });
@@ -35,7 +38,7 @@ function guarded(count: number, maxDropRatio: number, holdMs = 60_000) {
     guard.look();
   };
   const keys = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => `k${from + index}`);
-  return { clock, listed, leaving, warnings, guard, remove, put, keys };
+  return { clock, listed, leaving, warnings, told, guard, remove, put, keys };
 }
 
 test("a few are told a second later, and not picked meanwhile", () => {
@@ -128,4 +131,59 @@ test("one that was told as leaving and is back is not told", () => {
   remove("k1");
   guard.close();
   expect(clock.pendingTimers).toBe(0);
+});
+
+test("a rolling restart, one after the other and each back before the next, is no mass removal", () => {
+  const { clock, warnings, remove, put, keys, listed } = guarded(4, 0.5);
+  for (const key of keys(0, 4)) {
+    remove(key);
+    clock.advance(1_500);
+    put(key);
+    clock.advance(500);
+  }
+  // Nor is it when each is replaced by one with another name.
+  for (const key of keys(0, 4)) {
+    put(`new-${key}`);
+    remove(key);
+    clock.advance(1_500);
+  }
+  expect([listed.size, warnings]).toEqual([4, []]);
+});
+
+test("one that goes again, or twice, delays nobody", () => {
+  const { clock, remove, put, told } = guarded(20, 1);
+  remove("k1");
+  remove("k3");
+  clock.advance(200);
+  remove("k2");
+  put("k3");
+  clock.advance(300);
+  remove("k1");
+  remove("k3");
+  clock.advance(2_000);
+  expect(told).toEqual(["k1 after 1000 ms", "k2 after 1200 ms", "k3 after 1500 ms"]);
+});
+
+test("what was never listed is no removal; what came and went in one step is one", () => {
+  const { remove, warnings, guard, leaving } = guarded(2, 0.5);
+  remove("x1", "x2", "x3");
+  expect([warnings, guard.heldBack, leaving.size]).toEqual([[], 0, 0]);
+  const instance = { key: "x1" } as ServiceInstance;
+  const changes = guard.postpone([
+    { type: "put", instance },
+    { type: "delete", key: "x1" },
+  ]);
+  expect(changes).toEqual([
+    { type: "put", instance },
+    { type: "leaving", key: "x1", leaving: true },
+  ]);
+});
+
+test("what is held and cannot be read when it is back is held on, and counted once", () => {
+  const { remove, keys, guard, listed, clock } = guarded(10, 0.5);
+  remove(...keys(0, 9));
+  remove("k0");
+  expect(guard.heldBack).toBe(9);
+  clock.advance(5_000);
+  expect(listed.size).toBe(10);
 });

@@ -9,7 +9,9 @@ function withClock() {
   const server = { key: "/svc/a" } as ServiceInstance;
   const parts: ServiceCallParts<unknown> = {
     runtime: { clock, random: () => 0.5 },
-    choose: async () => server,
+    choose: () => server,
+    hasOther: () => false,
+    someServer: async () => {},
     started: () => {},
     ended: () => {},
     report: () => {},
@@ -51,4 +53,41 @@ test("what comes after the end is not looked at, and nothing is left of a call",
   // It would end the process if nobody had taken care of it.
   fail(new Error("late"));
   await settled();
+});
+
+test("the moment before a further attempt is part of the time: nothing begins after it", async () => {
+  const { clock, parts } = withClock();
+  const triedAt: number[] = [];
+  const call = callServers(
+    { ...parts, runtime: { clock, random: () => 0.999 } },
+    () => {
+      triedAt.push(clock.monotonicMs());
+      throw new Error("refused");
+    },
+    { attempts: 10, timeoutMs: 1_000, signal: undefined },
+  );
+  let settledAt = 0;
+  const noted = call.finally(() => {
+    settledAt = clock.monotonicMs();
+  });
+  const failed = expect(noted).rejects.toThrow("refused");
+  await clock.pass(60_000);
+  await failed;
+  expect(settledAt).toBe(1_000);
+  expect(triedAt.filter((atMs) => atMs >= 1_000)).toEqual([]);
+});
+
+test("a server that comes when the time is over is not called", async () => {
+  const { clock, parts } = withClock();
+  let there = false;
+  const late: ServiceCallParts<unknown> = {
+    ...parts,
+    choose: (tried) => (there ? parts.choose(tried) : undefined),
+    someServer: async (timeoutMs) => {
+      clock.advance(timeoutMs);
+      there = true;
+    },
+  };
+  const call = callServers(late, () => 1, { attempts: 2, timeoutMs: 100, signal: undefined });
+  await expect(call).rejects.toMatchObject({ code: "ETCD_TIMEOUT", message: "the call was out of time after 100 ms" });
 });

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import type { InstanceFilter, ServiceInstance, SubscribeServiceOptions } from "../../../recipes/index.ts";
+import { collectGarbage } from "../../support/collect-garbage.ts";
 import { Recorder, subscribeEvents } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
@@ -187,6 +188,22 @@ test("a view fails with its list", async () => {
   await until(() => recorder.names.includes("failed"));
   expect(recorder.names).toEqual(["status", "failed"]);
   expect(view.status).toBe("failed");
+});
+
+test("views that were closed are let go while their list lives on", async () => {
+  const { services } = await fleet();
+  const closed = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const view = services.view({ zone: "a" });
+      await view.ready;
+      await view.close();
+      return new WeakRef(view);
+    }),
+  );
+  await until(() => {
+    collectGarbage();
+    return closed.every((ref) => ref.deref() === undefined);
+  });
 });
 
 const refused: [unknown, unknown, string][] = [
