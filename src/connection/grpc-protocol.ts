@@ -11,9 +11,9 @@ import {
   WatchClient,
 } from "etcd3/lib/rpc.js";
 import type { EtcdError } from "../errors/etcd-error.ts";
-import { onAbort } from "../internal/abort.ts";
 import { type CallOptions, checkCallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseIdFromDecimal, leaseIdToDecimal } from "../model/lease-id.ts";
+import { cancelStream } from "./cancel-stream.ts";
 import { Codec } from "./codec.ts";
 import { type CallKind, Connection, type RpcOptions } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -174,12 +174,9 @@ export class GrpcProtocol implements Protocol {
     limitMs: number,
   ): Promise<IDuplexStream<Q, R>> {
     const duplex = await open(this.#connection.on(endpoint, limitMs));
-    onAbort(signal, () => {
-      duplex.on("error", () => {});
-      duplex.cancel();
-    })();
-    signal?.throwIfAborted();
-    return duplex;
+    if (!signal?.aborted) return duplex;
+    cancelStream(duplex);
+    throw signal.reason;
   }
 
   #rpc(kind: CallKind, options: CallOptions | undefined): RpcOptions {

@@ -1,6 +1,7 @@
 import type { IDuplexStream } from "etcd3/lib/rpc.js";
 import type { EtcdError } from "../errors/etcd-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
+import { cancelStream } from "./cancel-stream.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { translateFailure } from "./error-translation.ts";
 
@@ -21,7 +22,7 @@ export class ProtocolStream<Request> {
     const end = (cause: unknown) => {
       if (this.#over) return;
       this.#over = true;
-      duplex.cancel();
+      cancelStream(duplex);
       onEnd(translateFailure(cause, false).error);
     };
     duplex.on("data", (message) => {
@@ -46,6 +47,6 @@ export class ProtocolStream<Request> {
   close(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#duplex.cancel();
+    cancelStream(this.#duplex);
   }
 }

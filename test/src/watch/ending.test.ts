@@ -289,4 +289,10 @@ describe("the end of a watch and of a mirror", () => {
     const { stdout } = await run(process.execPath, [program.pathname, endpoint], { timeout: 20_000 });
     expect(stdout).toContain("nothing is left to do");
   });
+
+  test("a program that stops following before the stream is there ends by itself", async () => {
+    const program = new URL("../../programs/closes-while-opening.mjs", import.meta.url);
+    const { stdout } = await run(process.execPath, [program.pathname, endpoint], { timeout: 20_000 });
+    expect(stdout).toContain("nothing is left to do");
+  });
 });
