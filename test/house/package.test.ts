@@ -18,6 +18,7 @@ test("the tarball holds the doors, the installer and the papers, and nothing els
     "CHANGELOG.md",
     "LICENSE",
     "README.md",
+    "README.zh-CN.md",
     "package.json",
     "scripts/etcd-recipes-etcd.mjs",
   ]);

@@ -1,0 +1,45 @@
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const checkout = fileURLToPath(new URL("../..", import.meta.url));
+const read = (path: string) => readFileSync(`${checkout}${path}`, "utf8");
+const dockerfile = read("Dockerfile");
+const compose = read("docker-compose.yml");
+
+test("the Dockerfile copies what there is, and .dockerignore lets it through", () => {
+  const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, paths = ""]) => paths.split(" "));
+  expect(copied).toContain("recipes");
+  const ignored = read(".dockerignore").split("\n");
+  for (const path of copied) {
+    expect(existsSync(checkout + path), path).toBe(true);
+    const pattern = path.startsWith("tsconfig") ? "!tsconfig*.json" : `!${path}`;
+    expect(ignored).toContain(pattern);
+  }
+});
+
+test("the last image does not run as root", () => {
+  const [last = ""] = dockerfile.split(/^FROM /m).slice(-1);
+  expect(last).toMatch(/^USER node$/m);
+});
+
+test("what the containers run are programs of the engine, with flags that they have", () => {
+  const commands = [...compose.matchAll(/command: (\["engine\/[^\]]+\])/g)].map(([, list = ""]) => JSON.parse(list));
+  expect(commands).toHaveLength(5);
+  for (const [program, ...args] of commands as string[][]) {
+    const name = String(program).replace(/^engine\/(.*)\.js$/, "$1");
+    const options = read(`examples/engine/${name}-options.ts`);
+    for (const flag of args.filter((arg) => arg.startsWith("--"))) expect(options, flag).toContain(flag);
+  }
+});
+
+test("the image has every package that the engine imports and the library does not depend on", () => {
+  const { dependencies } = JSON.parse(read("package.json"));
+  const [, imported] = /from "(@redis\/client)"/.exec(read("examples/engine/redis-tasks.ts")) ?? [];
+  expect(imported).toBe("@redis/client");
+  expect(dependencies).not.toHaveProperty("@redis/client");
+  const needed = JSON.parse(read("package-lock.json")).packages["node_modules/@redis/client"].dependencies;
+  for (const name of ["@redis", ...Object.keys(needed)]) {
+    expect(dockerfile).toContain(`COPY --from=build /src/node_modules/${name} node_modules/${name}`);
+  }
+});
