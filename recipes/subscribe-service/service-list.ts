@@ -104,7 +104,8 @@ export abstract class ServiceList<Metadata = unknown>
    * One instance, by the strategy: none that is draining, and none that is ejected or gone unless there is nothing else.
    * Also from the last good list, in an outage.
    *
-   * @throws NoServersError when there is none, also before the first list; what a strategy of the user's own throws
+   * @throws NoServersError when there is none, also before the first list; InvalidOptionError when a strategy of the user's own
+   *   returns none; what it throws
    */
   pick(request: PickRequest = {}): ServiceInstance<Metadata> {
     const servers = this.#table.pickable();

@@ -179,11 +179,22 @@ test("what was never listed is no removal; what came and went in one step is one
   ]);
 });
 
-test("what is held and cannot be read when it is back is held on, and counted once", () => {
-  const { remove, keys, guard, listed, clock } = guarded(10, 0.5);
+test("what is held and cannot be read when it is back is held on", () => {
+  const { remove, put, keys, guard, listed, clock } = guarded(10, 0.5);
   remove(...keys(0, 9));
-  remove("k0");
-  expect(guard.heldBack).toBe(9);
+  for (const key of keys(0, 7)) put(key);
+  remove("k8");
+  expect(guard.heldBack).toBe(2);
   clock.advance(5_000);
-  expect(listed.size).toBe(10);
+  expect([listed.size, guard.heldBack]).toEqual([10, 2]);
+});
+
+test("what came a moment ago counts as well: the list is compared with the most that there were", () => {
+  const { remove, put, keys, guard, clock } = guarded(4, 0.5);
+  for (const key of keys(4, 10)) {
+    put(key);
+    clock.advance(100);
+  }
+  remove(...keys(4, 10));
+  expect(guard.heldBack).toBe(6);
 });

@@ -91,3 +91,16 @@ test("a server that comes when the time is over is not called", async () => {
   const call = callServers(late, () => 1, { attempts: 2, timeoutMs: 100, signal: undefined });
   await expect(call).rejects.toMatchObject({ code: "ETCD_TIMEOUT", message: "the call was out of time after 100 ms" });
 });
+
+test("a caller that aborts while a server is chosen has none called", async () => {
+  const { clock, parts } = withClock();
+  const abort = new AbortController();
+  const choose = (tried: ReadonlySet<string>) => {
+    abort.abort("enough");
+    return parts.choose(tried);
+  };
+  let called = 0;
+  const call = callServers({ ...parts, choose }, () => called++, { attempts: 2, timeoutMs: 100, signal: abort.signal });
+  await expect(call).rejects.toBe("enough");
+  expect([called, clock.pendingTimers]).toEqual([0, 0]);
+});
