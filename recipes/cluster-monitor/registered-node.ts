@@ -49,7 +49,14 @@ export class RegisteredNode<Info> implements Membership<Info> {
     return this.#register.status;
   }
 
-  async update(info: Info): Promise<void> {
+  update(info: Info): Promise<void> {
+    const updated = this.#update(info);
+    // One that nobody awaits ends no process when this is closed.
+    updated.catch(() => {});
+    return updated;
+  }
+
+  async #update(info: Info): Promise<void> {
     const before = this.#info;
     const checked = checkInfo("Membership.update", this.#parts.schema, info);
     this.#info = checked;

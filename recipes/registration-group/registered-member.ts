@@ -56,6 +56,10 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
   /** What is known to be there, as of `#knownAt`; undefined: nothing, or nothing is known. */
   #known: KeyState | undefined;
   #knownAt = 0;
+  /** `#knownAt` when the step was asked for. */
+  #askedAt = 0;
+  /** Whether something stale may still delete what stands there: then it is written anew, not taken as found. */
+  #rewrites = false;
   /** Whether `#known` is what etcd said, with no write on its way since. */
   #sure = false;
   /** Whether to read the key before anything else. */
@@ -131,7 +135,20 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
     if (!before) this.#start();
   }
 
-  async update(update: ServiceUpdate, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+  /** Whoever had the key before could not delete it, or its delete may still land. */
+  takesOver(): void {
+    this.#everPut = true;
+    this.#rewrites = true;
+  }
+
+  update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    const updated = this.#update(update, options);
+    // One that nobody awaits ends no process when this is closed.
+    updated.catch(() => {});
+    return updated;
+  }
+
+  async #update(update: ServiceUpdate, { signal }: { signal?: AbortSignal | undefined }): Promise<void> {
     const resolved = resolveUpdate("GroupMember", this.#format, update);
     signal?.throwIfAborted();
     if (this.#closed) throw closedError(this.key);
@@ -214,22 +231,38 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
 
   /** @internal */
   next(lease: LeaseId | undefined): BulkStep | undefined {
+    const step = this.#next(lease);
+    // What was put before, and refused with its lease, is not on its way any more.
+    if (step && step.type !== "put") this.#sent = undefined;
+    return step;
+  }
+
+  #next(lease: LeaseId | undefined): BulkStep | undefined {
     if (this.#wanted === "waiting" || this.#wanted === "over") return undefined;
+    this.#askedAt = this.#knownAt;
     this.#looking = this.#mustLook;
     if (this.#mustLook) return { type: "look" };
     if (this.#wanted === "there") return this.#nextPut(lease);
     if (!this.#sure) return { type: "look" };
     const known = this.#ownState;
-    if (!known) return undefined;
-    if (this.#wanted === "gone") return { type: "delete", over: known.modRevision };
-    return lease === undefined || this.#isDrained(known) ? undefined : this.#put(known, lease);
+    if (known && this.#wanted === "gone") return { type: "delete", over: known.modRevision };
+    if (known && lease !== undefined && !this.#isDrained(known)) return this.#put(known, lease);
+    this.#reached?.resolve();
+    return undefined;
   }
 
   /** @internal */
   done(revision: number): void {
     const sent = this.#sent;
     this.#sent = undefined;
-    if (this.#isOutdated(revision)) return;
+    if (this.#isOutdated(revision)) {
+      if (sent && this.#wanted === "there" && this.#life.mayTake) {
+        this.#life.wasWritten();
+        this.look();
+      }
+      return;
+    }
+    if (sent) this.#rewrites = false;
     const made = this.#known === undefined;
     this.#learn(sent ? { modRevision: revision, lease: sent.lease, text: sent.text } : undefined, revision);
     if (sent && this.#wanted === "there") {
@@ -300,6 +333,8 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
 
   /** The mirror overtook this answer, and told of something newer: that counts. */
   #isOutdated(revision: number): boolean {
+    // An answer below what was known when it was asked for is of another history.
+    if (revision < this.#askedAt) this.#knownAt = 0;
     if (revision >= this.#knownAt) return false;
     this.#advance(undefined);
     return true;
@@ -314,6 +349,7 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
   #nextPut(lease: LeaseId | undefined): BulkStep | undefined {
     if (lease === undefined) return undefined;
     const step = this.#step(lease);
+    if (step.type === "found" && !this.#sure) return { type: "look" };
     return step.type === "put" ? this.#put(step.over, lease) : undefined;
   }
 
@@ -325,12 +361,13 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
   }
 
   #step(lease: LeaseId | undefined) {
-    return nextStep(this.#known, {
+    const step = nextStep(this.#known, {
       text: this.#desired.text,
       lease,
       isOwn: (state) => this.#around.isOwn(state.lease),
       mayTake: () => this.#life.mayTake,
     });
+    return this.#rewrites && step.type === "found" ? ({ type: "put", over: this.#known } as const) : step;
   }
 
   /** @param seen the key as etcd has just told it, if it has */
@@ -341,15 +378,15 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
       return;
     }
     const step = this.#step(this.#around.lease()?.id);
-    if (step.type === "put") this.#around.enqueue(this);
-    else if (step.type === "found" && this.#sure) this.#life.placed(step.revision, this.#desired.version);
+    if (step.type === "put" || (step.type === "found" && !this.#sure)) this.#around.enqueue(this);
+    else if (step.type === "found") this.#life.placed(step.revision, this.#desired.version);
     else if (step.type === "taken" && seen) this.#taken(seen);
   }
 
   #advanceOut(): void {
     const known = this.#ownState;
     const due = known !== undefined && (this.#wanted === "gone" || !this.#isDrained(known));
-    if (!this.#sure || due) this.#around.enqueue(this);
+    if (!this.#sure || this.#sent || due) this.#around.enqueue(this);
     else this.#reached?.resolve();
   }
 

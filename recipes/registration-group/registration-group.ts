@@ -190,8 +190,10 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
         `must be a new one: ${id} is registered in this group already; close that one first`,
       );
     }
-    this.#leftovers.get(resolved.key)?.cancel();
+    const leftover = this.#leftovers.get(resolved.key);
     const member = new RegisteredMember(resolved, this.#around);
+    if (leftover) member.takesOver();
+    leftover?.cancel();
     // Anew, so that the order is that of registration.
     this.#members.delete(resolved.key);
     this.#members.set(resolved.key, member);
@@ -278,7 +280,11 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   }
 
   #left(member: RegisteredMember, gone: boolean): void {
-    if (this.#members.get(member.key) !== member) return;
+    const owner = this.#members.get(member.key);
+    if (owner !== member) {
+      if (!gone) owner?.takesOver();
+      return;
+    }
     this.#members.delete(member.key);
     if (!gone && !this.#ended.signal.aborted) this.#addLeftover(member.key);
   }

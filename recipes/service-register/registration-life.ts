@@ -61,6 +61,11 @@ export class RegistrationLife {
     return this.#parts.onConflict === "replace" && !this.#registeredOnce;
   }
 
+  /** It stood there, if only for a moment: from now on nobody is replaced. */
+  wasWritten(): void {
+    this.#registeredOnce = true;
+  }
+
   placed(revision: number, version: number): void {
     this.#placedRevision = revision;
     this.#registeredOnce = true;

@@ -50,7 +50,8 @@ const LOOK_AGAIN_MS = 30_000;
  * newer one: two objects on one key never fight for ever, the one that was replaced waits. No listener, and no promise that
  * nobody awaits, can end the process.
  *
- * Not guaranteed: that the key is gone at the TTL when the process dies. A leader change in etcd gives a lease its whole TTL
+ * Not guaranteed: with `lease: "shared"`, that a write which was on its way at `close()` does not land after it; it is deleted
+ * about half a second later. That the key is gone at the TTL when the process dies. A leader change in etcd gives a lease its whole TTL
  * again, so the TTL is a minimum. Nor that the service is reachable, or that it serves: that is what `health` is for.
  *
  * Errors that end it, by `failed` and by rejecting `ready`: `PermissionDeniedError`, `UnauthenticatedError`,
@@ -131,7 +132,14 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
    * @throws InvalidOptionError for what the format cannot carry; ClientClosedError after `close()`; the failure after
    *   `failed`; `signal.reason`
    */
-  async update(update: ServiceUpdate, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+  update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    const updated = this.#update(update, options);
+    // One that nobody awaits ends no process when this is closed.
+    updated.catch(() => {});
+    return updated;
+  }
+
+  async #update(update: ServiceUpdate, { signal }: { signal?: AbortSignal | undefined }): Promise<void> {
     const resolved = resolveUpdate("ServiceRegister", this.#options.format, update);
     signal?.throwIfAborted();
     if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
