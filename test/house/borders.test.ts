@@ -94,7 +94,13 @@ const rooms = [
     file: "examples/engine/probe.ts",
     message: "Border: the engine",
     good: ["./other.ts", "etcd-recipes", "@redis/client", "node:http"],
-    bad: ["../../recipes/index.ts", "../demo/line.ts", "etcd-recipes/client", "etcd3", "redis"],
+    bad: ["../../recipes/index.ts", "./demo/line.ts", "etcd-recipes/client", "etcd3", "redis"],
+  },
+  {
+    file: "examples/engine/demo/probe.ts",
+    message: "Border: the demo",
+    good: ["./other.ts", "../keys.ts", "etcd-recipes", "etcd-recipes/testing", "node:tty"],
+    bad: ["../../../recipes/index.ts", "../../../testing/index.ts", "../../call.ts", "etcd-recipes/client", "etcd3"],
   },
   {
     file: "test/probe.ts",

@@ -1,8 +1,9 @@
 import type { Entry, Journal } from "./journal.ts";
 import { type Line, paint } from "./line.ts";
-import { masterTable } from "./master-table.ts";
 import { column, printable } from "./printable.ts";
+import { masterTable, schedulerLine } from "./program-tables.ts";
 import type { Stage } from "./stage.ts";
+import { tasksLine } from "./tasks-line.ts";
 
 export interface Size {
   readonly columns: number;
@@ -14,24 +15,24 @@ export function drawFrame(journal: Journal, stage: Stage | undefined, { columns,
   // A character in the last column leaves the cursor in a state that terminals understand differently.
   const width = columns - 1;
   const seconds = ` ${Math.floor(journal.nowMs / 1_000)} s `;
-  const title = column(" etcd-recipes: masters register, a scheduler follows the list", width - seconds.length);
+  const title = column(" etcd-recipes: the engine, and what happens when its parts are killed", width - seconds.length);
   const top: Line[] = [
     { text: title + seconds, style: "inverse" },
-    { text: "" },
     { text: ` ${journal.act}`, style: "bold" },
     { text: "" },
-    ...(stage ? [...overview(stage), { text: "" }, ...masterTable(stage, width), { text: "" }] : []),
+    ...(stage ? [...overview(stage), { text: "" }, ...masterTable(stage), { text: "" }] : []),
   ];
   const events = journal.entries.slice(-Math.max(1, rows - top.length)).map(toLine);
   return [...top, ...events].slice(0, rows).map((line) => paint(line, width));
 }
 
-function overview({ etcd, scheduler: { services, counts } }: Stage): Line[] {
-  const { sent, answered, retried, lost } = counts;
+function overview(stage: Stage): Line[] {
+  const { etcd, tasks, caches } = stage;
   return [
-    { text: ` etcd      ${etcd.own ? memberStates(etcd.own) : etcd.endpoints.map(printable).join("   ")}` },
-    { text: ` list      ${services.prefix}: ${services.list().length} masters, ${services.status}` },
-    { text: ` requests  ${sent} sent   ${answered} answered   ${retried} retried   ${lost} lost` },
+    { text: ` etcd        ${etcd.own ? memberStates(etcd.own) : etcd.endpoints.map(printable).join("   ")}` },
+    { text: ` schedulers  ${schedulerLine(stage)}` },
+    { text: ` ${column(tasks === "redis" ? "from Redis" : "from etcd", 12)}${tasksLine(stage)}` },
+    { text: ` caches      ${caches.projects.map(printable).join(" ")}` },
   ];
 }
 
@@ -43,6 +44,6 @@ function memberStates({ members, leader }: NonNullable<Stage["etcd"]["own"]>): s
 function toLine({ atMs, source, text }: Entry): Line {
   const time = (atMs / 1_000).toFixed(1).padStart(6);
   if (source === undefined) return { text: `${time}  ${text}`, style: "bold" };
-  const line = { text: `${time}  ${column(source, 10)} ${text}` };
+  const line = { text: `${time}  ${column(source, 12)} ${text}` };
   return source === "result" ? { ...line, style: "cyan" } : line;
 }

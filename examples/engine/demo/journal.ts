@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 
 /** Who has something to tell. */
-export type Source = "demo" | "etcd" | "list" | "scheduler" | "result" | `master-${number}`;
+export type Source = string;
 
 export interface Entry {
   readonly atMs: number;

@@ -1,37 +1,36 @@
 /** The demo: `npm run demo -- --help` says what it shows. */
+import { InvalidOptionError } from "etcd-recipes";
 import { Interrupted, onInterruption } from "./interruption.ts";
 import { Journal } from "./journal.ts";
 import { liveView } from "./live-view.ts";
 import { type DemoOptions, help, readOptions } from "./options.ts";
 import { plainLines } from "./plain-lines.ts";
 import { onStage } from "./stage.ts";
-import { playStory } from "./story.ts";
-import { summarize } from "./summary.ts";
+import { playForever, playStory } from "./story.ts";
+import { addsUp, summarize } from "./summary.ts";
 
-/** Resolves with the exit code: 0 when the story was played and no request was lost. */
-async function runDemo({ live, forever }: DemoOptions, interruption: AbortSignal): Promise<number> {
+/** Resolves with the exit code: 0 when the story was played and no task was lost. */
+async function runDemo({ live, forever, redis }: DemoOptions, interruption: AbortSignal): Promise<number> {
   const journal = new Journal();
   const display = live ? liveView(journal, process.stdout) : plainLines(journal, process.stdout);
   interruption.addEventListener("abort", () => {
     journal.tell("demo", `${interruption.reason.message}; once more ends it at once`);
   });
-  let counts = { sent: 0, answered: 0, retried: 0, lost: 0 };
-  let exitCode = 0;
+  const play = forever ? playForever : playStory;
   try {
-    await onStage(journal, process.env, async (stage) => {
-      counts = stage.scheduler.counts;
+    const { outcome, failure } = await onStage(journal, { redis, env: process.env }, (stage) => {
       display.show(stage);
-      do await playStory(stage, interruption);
-      while (forever);
+      return play(stage, interruption);
     });
-  } catch (error) {
-    if (error instanceof Interrupted) exitCode = forever ? 0 : error.exitCode;
-    else throw error;
+    display.close();
+    const wasInterrupted = failure instanceof Interrupted;
+    console.log(summarize(journal, outcome, failure === undefined));
+    if (wasInterrupted) return failure.exitCode;
+    if (failure !== undefined) throw failure;
+    return addsUp(outcome) ? 0 : 1;
   } finally {
     display.close();
   }
-  console.log(summarize(journal, counts));
-  return counts.lost > 0 ? 1 : exitCode;
 }
 
 function readOptionsOrExit(): DemoOptions {
@@ -51,6 +50,6 @@ if (options.help) {
     process.exitCode = await runDemo(options, onInterruption());
   } catch (error) {
     console.error(`demo: ${(error as Error).message}`);
-    process.exitCode = 1;
+    process.exitCode = error instanceof InvalidOptionError ? 2 : 1;
   }
 }

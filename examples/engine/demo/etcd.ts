@@ -19,7 +19,7 @@ export async function openEtcd(journal: Journal, env: NodeJS.ProcessEnv): Promis
     const endpoints = env.ETCD_ENDPOINTS.split(",").map((endpoint) => endpoint.trim());
     const { version } = await defaultClient().status();
     journal.tell("etcd", `uses ETCD_ENDPOINTS: etcd ${printable(version)} at ${printable(endpoints.join(", "))}`);
-    journal.tell("etcd", "it is not ours: its members are left alone, those acts are left out");
+    journal.tell("etcd", "it is not ours: its members are left alone, that act is left out");
     return { endpoints, own: undefined, [Symbol.asyncDispose]: async () => {} };
   }
   journal.tell("etcd", "starts a cluster of three members");
