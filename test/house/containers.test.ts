@@ -24,7 +24,10 @@ test("the last image does not run as root", () => {
 });
 
 test("what the containers run are programs of the engine, with flags that they have", () => {
-  const commands = [...compose.matchAll(/command: (\["engine\/[^\]]+\])/g)].map(([, list = ""]) => JSON.parse(list));
+  // In one line or in several, with a comma behind the last.
+  const commands = [...compose.matchAll(/command:\s+(\[\s*"engine\/[^\]]+\])/g)].map(([, list = ""]) =>
+    JSON.parse(list.replace(/,\s*\]$/, "]")),
+  );
   expect(commands).toHaveLength(5);
   for (const [program, ...args] of commands as string[][]) {
     const name = String(program).replace(/^engine\/(.*)\.js$/, "$1");
