@@ -1,15 +1,36 @@
 import { defineConfig } from "vitest/config";
 
+/** Programs and crowds: each of these files keeps two cores busy by itself, and would starve what runs beside it. */
+const heavy = ["test/examples/**/*.test.ts", "test/src/lease/crowds.test.ts"];
+
+/** What is said of the project itself: these files need no etcd. */
+const house = ["test/house/**/*.test.ts"];
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
     // Each file in a process of its own: it starts its own etcd, and what it leaks is its own.
     pool: "forks",
-    // More than there may be cores: the tests mostly wait for processes and leases.
-    maxWorkers: 4,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     dangerouslyIgnoreUnhandledErrors: false,
+    // More workers than there may be cores: the tests mostly wait for processes and leases.
+    projects: [
+      project("house", { include: house, maxWorkers: 4, order: 0 }),
+      project("library", { include: ["test/**/*.test.ts"], exclude: [...heavy, ...house], maxWorkers: 4, order: 0 }),
+      project("heavy", { include: heavy, maxWorkers: 2, order: 1 }),
+    ],
   },
 });
+
+interface Files {
+  readonly include: string[];
+  readonly exclude?: string[];
+  readonly maxWorkers: number;
+  /** Projects of one order run together, one order after the other. */
+  readonly order: number;
+}
+
+function project(name: string, { order, ...files }: Files) {
+  return { extends: true as const, test: { name, ...files, sequence: { groupOrder: order } } };
+}

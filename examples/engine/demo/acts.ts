@@ -2,7 +2,7 @@ import type { Stage } from "./stage.ts";
 import type { Step } from "./workload.ts";
 
 /** Resolves with how many seconds it took until `condition` holds; rejects, naming `what`, when it does not in time. */
-export type See = (what: string, condition: () => boolean, limitSeconds?: number) => Promise<string>;
+export type See = (what: string, condition: () => boolean | Promise<boolean>, limitSeconds?: number) => Promise<string>;
 
 /** One act of the demo: something is done, and its effects are waited for. */
 export interface Act {

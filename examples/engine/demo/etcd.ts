@@ -25,7 +25,8 @@ export async function openEtcd(journal: Journal, env: NodeJS.ProcessEnv): Promis
   journal.tell("etcd", "starts a cluster of three members");
   const cluster = await startEtcd({ members: 3 });
   const { endpoints, version } = cluster;
-  setDefaultClient({ endpoints });
+  // The acts take members away, on a machine that has the whole engine to run.
+  setDefaultClient({ endpoints, requestTimeoutMs: 30_000 });
   journal.tell("etcd", `etcd ${version} at ${endpoints.join(", ")}`);
   const own = new OwnEtcd(cluster, journal);
   return { endpoints, own, [Symbol.asyncDispose]: () => own.close() };

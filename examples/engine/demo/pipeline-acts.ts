@@ -27,7 +27,10 @@ export function confirmTasks({ workload, ledger, confirmation, journal }: Stage)
       const step = { project: "proj-2", durationMs: 300, confirmWithinSeconds: 4 };
       const { ids } = await workload.submit(steps(2, step), signal);
       const [approved = "", ignored = ""] = ids;
-      await see("both wait", () => ids.every((id) => ledger.state(id) === "confirming"));
+      // A task says "confirming" before its request has reached etcd.
+      const isAsked = async () =>
+        (await confirmation.pending({ signal })).filter(({ id }) => ids.includes(id)).length === 2;
+      await see("both wait", isAsked);
       await confirmation.approve(approved, "demo", { signal });
       journal.tell("demo", `${approved} approved; nobody looks at ${ignored}`);
       await see("the approved one is done", () => ledger.state(approved) === "done");

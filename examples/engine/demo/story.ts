@@ -48,7 +48,7 @@ function seeUntil(signal: AbortSignal): See {
   return async (what, condition, limitSeconds = 20) => {
     const startedMs = performance.now();
     const elapsedMs = () => performance.now() - startedMs;
-    while (!condition()) {
+    while (!(await condition())) {
       if (elapsedMs() > limitSeconds * 1_000) throw new Error(`not seen within ${limitSeconds} s: ${what}`);
       await pause(lookEveryMs, signal);
     }
