@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { EtcdClient, prefix } from "../../../recipes/index.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
 import { canStartRedis } from "../../support/redis.ts";
@@ -11,6 +11,9 @@ import { type RunningExample, runExample } from "../run-example.ts";
 
 const masters = prefix("/publictest/pipeline/");
 const candidates = prefix("/leader/");
+/** Several demos, of six programs each, start at once. */
+const startLimitMs = 50_000;
+vi.setConfig({ testTimeout: 120_000 });
 const pointTo = ({ endpoints }: EtcdCluster) => ({ ETCD_ENDPOINTS: endpoints.join() });
 
 const acts = [
@@ -52,7 +55,7 @@ async function ownTemp(): Promise<AsyncDisposable & { readonly path: string }> {
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
-test.concurrent("the demo plays every act, and every task is done or cancelled", { timeout: 120_000 }, async () => {
+test.concurrent("the demo plays every act, and every task is done or cancelled", async () => {
   await using temp = await ownTemp();
   using demo = runExample("engine/demo/main", { env: { TMPDIR: temp.path } });
 
@@ -69,7 +72,7 @@ test.concurrent("the demo plays every act, and every task is done or cancelled",
 
 test.skipIf(!canStartRedis)(
   "with --redis, on an etcd of somebody else, its members are left alone and no task is lost",
-  { concurrent: true, timeout: 120_000 },
+  { concurrent: true },
   async () => {
     await using cluster = await startEtcd();
     const pid = cluster.members[0]?.pid;
@@ -97,8 +100,8 @@ test.concurrent.each([{ args: [] }, { args: ["--forever"] }])(
     await using client = new EtcdClient({ endpoints: cluster.endpoints });
     await using temp = await ownTemp();
     using demo = runExample("engine/demo/main", { args, env: { ...pointTo(cluster), TMPDIR: temp.path } });
-    await until(() => demo.output.includes(" done  "), { timeoutMs: 20_000 });
-    await until(async () => (await client.range(masters)).count === 3, { timeoutMs: 20_000 });
+    await until(() => demo.output.includes(" done  "), { timeoutMs: startLimitMs });
+    await until(async () => (await client.range(masters)).count === 3, { timeoutMs: startLimitMs });
 
     demo.process.kill("SIGINT");
 
@@ -118,7 +121,7 @@ test.concurrent("no program outlives a demo that is killed", async () => {
   // It cannot clear its own folder any more.
   await using temp = await ownTemp();
   using demo = runExample("engine/demo/main", { env: { ...pointTo(cluster), TMPDIR: temp.path } });
-  await until(async () => (await client.range(masters)).count === 3, { timeoutMs: 20_000 });
+  await until(async () => (await client.range(masters)).count === 3, { timeoutMs: startLimitMs });
 
   demo.process.kill("SIGKILL");
 

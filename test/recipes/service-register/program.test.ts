@@ -95,12 +95,13 @@ for (const share of [0.9, 1.5]) {
       const server = new ServiceRegister("/busy/m1", "10.0.0.1:8080", ${ttl});
       server.on("lost", (error) => console.log("lost", error.code));
       await server.ready;
-      console.log("ready");
+      // Before it says that it is ready: an early signal without a listener would kill it.
       process.once("SIGUSR2", () => {
         const end = performance.now() + ${share * ttl * 1_000};
         while (performance.now() < end);
         console.log("free");
-      });`);
+      });
+      console.log("ready");`);
     await until(() => program.lines.includes("ready"), { message: () => program.errors.join("\n") });
     const before = await lab.etcd.get("/busy/m1");
     program.kill("SIGUSR2");
