@@ -1,11 +1,11 @@
-import type { IDuplexStream } from "etcd3/lib/rpc.js";
+import type { ClientDuplexStream } from "@grpc/grpc-js";
 
 /**
  * Ends a stream from our side; nothing that still comes of it matters. Not in this turn of the event loop: a call of grpc-js
  * that is cancelled while it is being started is started all the same, and stays open for ever, unseen, so that the
  * connection keeps the process alive (seen with 1.14.7).
  */
-export function cancelStream<Request, Response>(duplex: IDuplexStream<Request, Response>): void {
+export function cancelStream<Request, Response>(duplex: ClientDuplexStream<Request, Response>): void {
   duplex.on("error", () => {});
   setImmediate(() => duplex.cancel());
 }

@@ -1,13 +1,14 @@
 import {
-  type Client,
+  Client,
+  type ClientDuplexStream,
   credentials,
   type CallOptions as GrpcCallOptions,
   Metadata,
-  makeClientConstructor,
   type ServiceError,
 } from "@grpc/grpc-js";
 import type { ICallable } from "etcd3/lib/rpc.js";
 import { ClientClosedError } from "../errors/client-closed-error.ts";
+import { ProtocolError } from "../errors/protocol-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
 import { Backoff } from "../internal/backoff.ts";
@@ -15,11 +16,11 @@ import { log } from "../internal/log.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import { CallScope } from "./call-scope.ts";
 import type { EndpointChannel } from "./channel.ts";
-import { type ServiceName, serviceDefinition } from "./codec.ts";
 import type { ConnectionOptions } from "./connection-options.ts";
 import { Endpoint } from "./endpoint.ts";
 import { EndpointSet } from "./endpoint-set.ts";
 import { type Failure, translateFailure } from "./error-translation.ts";
+import { type ServiceName, serviceDefinition } from "./service-definitions.ts";
 
 const debug = log("connection");
 
@@ -43,21 +44,29 @@ export interface RpcOptions extends GrpcCallOptions {
   readonly only?: Endpoint | undefined;
 }
 
+/** A call as it goes over the wire: how it is named, and how its answer is read. */
+export interface WireCall<Response> {
+  readonly path: string;
+  readonly name: string;
+  decode(bytes: Buffer): Response;
+}
+
+/** Messages pass gRPC as bytes: what cannot be encoded or decoded is told as what it is, and not as a broken connection. */
+const asBytes = (bytes: Buffer) => bytes;
+
 /**
- * Carries etcd3's typed stubs over channels of our own. A call moves from endpoint to endpoint within its time; a stream
- * is opened on one endpoint and belongs to whoever opened it.
+ * Carries calls, etcd3's typed stubs among them, over channels of our own. A call moves from endpoint to endpoint within
+ * its time; a stream is opened on one endpoint and belongs to whoever opened it.
  */
 export class Connection implements ICallable<Endpoint> {
   readonly callOptionsFactory = undefined;
   readonly endpoints: EndpointSet;
-  readonly #dialTimeoutMs: number;
   readonly #runtime: Runtime;
   readonly #open = new Set<CallScope>();
-  readonly #clients = new WeakMap<EndpointChannel, Map<ServiceName, Client>>();
+  readonly #clients = new WeakMap<EndpointChannel, Client>();
   #closed = false;
 
   constructor({ endpoints, dialTimeoutMs, runtime }: ConnectionOptions) {
-    this.#dialTimeoutMs = dialTimeoutMs;
     this.#runtime = runtime;
     const plain = credentials.createInsecure();
     const secure = endpoints.some((endpoint) => endpoint.secure) ? credentials.createSsl() : plain;
@@ -67,40 +76,39 @@ export class Connection implements ICallable<Endpoint> {
     );
   }
 
-  async exec<T>(service: ServiceName, method: string, payload: unknown, options?: GrpcCallOptions): Promise<T> {
-    const rpc = options as RpcOptions;
+  /** For etcd3's stubs. */
+  async exec<T>(service: ServiceName, method: string, payload: object, options?: GrpcCallOptions): Promise<T> {
+    const definition = serviceDefinition(service)[method];
+    if (!definition) throw new TypeError(`etcd has no ${service}.${method}`);
+    const { path, requestSerialize, responseDeserialize } = definition;
+    const call = { path, name: `${service}.${method}`, decode: (bytes: Buffer) => responseDeserialize(bytes) as T };
+    return this.call(call, requestSerialize(payload), options as RpcOptions);
+  }
+
+  async call<Response>(call: WireCall<Response>, request: Buffer, rpc: RpcOptions): Promise<Response> {
     const scope = new CallScope(rpc.signal, this.#open);
     try {
       if (this.#closed) throw new ClientClosedError("the client is closed");
-      return await this.#tryEndpoints<T>(scope, service, method, payload, rpc);
+      return await this.#tryEndpoints(scope, call, request, rpc);
     } finally {
       scope.release();
     }
   }
 
-  async withConnection<R>(
-    service: ServiceName,
-    open: (args: { resource: Endpoint; client: Client; metadata: Metadata }) => Promise<R> | R,
-  ): Promise<R> {
-    let last: unknown;
-    for (const endpoint of this.endpoints.inOrder("streams")) {
-      try {
-        return await this.#openOn(endpoint, service, this.#dialTimeoutMs, open);
-      } catch (error) {
-        last = error;
-      }
-    }
-    throw last;
+  /** For etcd3's stubs, of which we use none that opens a stream. */
+  withConnection(): Promise<never> {
+    return Promise.reject(new TypeError("streams are opened by openStream()"));
   }
 
-  /** The same as this connection, but every stream goes to `endpoint`, connected to within `limitMs`. */
-  on(endpoint: Endpoint, limitMs = this.#dialTimeoutMs): ICallable<Endpoint> {
-    return {
-      callOptionsFactory: undefined,
-      exec: (service, method, payload, options) => this.exec(service, method, payload, options),
-      withConnection: (service, open) => this.#openOn(endpoint, service, limitMs, open),
-      markFailed: () => this.markFailed(),
-    };
+  /** @throws UnavailableError when there is no connection within `limitMs` */
+  async openStream(path: string, endpoint: Endpoint, limitMs: number): Promise<ClientDuplexStream<Buffer, Buffer>> {
+    if (this.#closed) throw new ClientClosedError("the client is closed");
+    const channel = await endpoint.connect("streams", limitMs).catch((error: unknown) => {
+      endpoint.failed();
+      throw error;
+    });
+    if (this.#closed) throw new ClientClosedError("the client is closed");
+    return this.#client(channel).makeBidiStreamRequest(path, asBytes, asBytes, metadataOf(path));
   }
 
   /** The stubs call this for every stream that ends, also for one that we ended ourselves: whoever owns the stream judges. */
@@ -115,30 +123,14 @@ export class Connection implements ICallable<Endpoint> {
     for (const endpoint of this.endpoints.all) endpoint.close();
   }
 
-  async #openOn<R>(
-    endpoint: Endpoint,
-    service: ServiceName,
-    limitMs: number,
-    open: (args: { resource: Endpoint; client: Client; metadata: Metadata }) => Promise<R> | R,
-  ): Promise<R> {
-    if (this.#closed) throw new ClientClosedError("the client is closed");
-    const channel = await endpoint.connect("streams", limitMs).catch((error: unknown) => {
-      endpoint.failed();
-      throw error;
-    });
-    if (this.#closed) throw new ClientClosedError("the client is closed");
-    return open({ resource: endpoint, client: this.#client(channel, service), metadata: this.#metadata(service) });
-  }
-
-  async #tryEndpoints<T>(
+  async #tryEndpoints<Response>(
     scope: CallScope,
-    service: ServiceName,
-    method: string,
-    payload: unknown,
+    call: WireCall<Response>,
+    request: Buffer,
     rpc: RpcOptions,
-  ): Promise<T> {
+  ): Promise<Response> {
     const { clock } = this.#runtime;
-    const name = `${service}.${method}`;
+    const { name } = call;
     const deadline = clock.monotonicMs() + rpc.timeoutMs;
     const attemptLimitMs = Math.min(ATTEMPT_LIMIT_MS, rpc.timeoutMs / 3);
     const backoff = new Backoff(this.#runtime, { initialMs: 20, maxMs: 500 });
@@ -156,7 +148,7 @@ export class Connection implements ICallable<Endpoint> {
             rpc.kind === "write"
               ? deadline - clock.monotonicMs()
               : Math.min(attemptLimitMs, deadline - clock.monotonicMs());
-          const answer = await this.#attempt<T>(scope, endpoint, channel, service, method, payload, rpc.kind, limitMs);
+          const answer = await this.#attempt(scope, endpoint, channel, call, request, rpc.kind, limitMs);
           this.endpoints.worked("calls", endpoint);
           return answer;
         } catch (error) {
@@ -176,60 +168,60 @@ export class Connection implements ICallable<Endpoint> {
     }
   }
 
-  #attempt<T>(
+  #attempt<Response>(
     scope: CallScope,
     endpoint: Endpoint,
     channel: EndpointChannel,
-    service: ServiceName,
-    method: string,
-    payload: unknown,
+    { path, decode }: WireCall<Response>,
+    request: Buffer,
     kind: CallKind,
     limitMs: number,
-  ): Promise<T> {
-    return scope.wait<T>((resolve, reject) => {
-      const definition = serviceDefinition(service)[method];
-      if (!definition) throw new TypeError(`etcd has no ${service}.${method}`);
-      const onAnswer = (error: ServiceError | null, answer?: unknown) => {
-        if (!error) return resolve(answer as T);
+  ): Promise<Response> {
+    return scope.wait<Response>((resolve, reject) => {
+      const onAnswer = (error: ServiceError | null, answer?: Buffer) => {
+        if (!error) {
+          try {
+            resolve(decode(answer as Buffer));
+          } catch (cause) {
+            const problem = cause instanceof Error ? cause.message : String(cause);
+            const outcomeUnknown = kind !== "read";
+            reject(new ProtocolError(`the answer could not be read: ${problem}`, { cause, outcomeUnknown }));
+          }
+          return;
+        }
         const failure = translateFailure(error, kind !== "read");
         // An unanswered call may mean a frozen server or a dead link: the next call gets a new connection.
         if (failure.error instanceof EtcdTimeoutError && limitMs >= SILENCE_MS) endpoint.drop("calls", channel);
         reject(error);
       };
-      const call = this.#client(channel, service).makeUnaryRequest(
-        definition.path,
-        definition.requestSerialize,
-        definition.responseDeserialize,
-        payload,
-        this.#metadata(service),
+      const sent = this.#client(channel).makeUnaryRequest(
+        path,
+        asBytes,
+        asBytes,
+        request,
+        metadataOf(path),
         { deadline: Date.now() + limitMs },
         onAnswer,
       );
-      return () => call.cancel();
+      return () => sent.cancel();
     });
   }
 
-  /** A leaderless member then answers at once instead of after 7 s; only questions about the member itself go without. */
-  #metadata(service: ServiceName): Metadata {
-    const metadata = new Metadata();
-    if (service !== "Maintenance") metadata.set("hasleader", "true");
-    return metadata;
-  }
-
-  #client(channel: EndpointChannel, service: ServiceName): Client {
-    let clients = this.#clients.get(channel);
-    if (!clients) {
-      clients = new Map();
-      this.#clients.set(channel, clients);
-    }
-    let client = clients.get(service);
+  #client(channel: EndpointChannel): Client {
+    let client = this.#clients.get(channel);
     if (!client) {
-      const Constructor = makeClientConstructor(serviceDefinition(service), service);
-      client = new Constructor("", credentials.createInsecure(), { channelOverride: channel.grpc });
-      clients.set(service, client);
+      client = new Client("", credentials.createInsecure(), { channelOverride: channel.grpc });
+      this.#clients.set(channel, client);
     }
     return client;
   }
+}
+
+/** A leaderless member then answers at once instead of after 7 s; only questions about the member itself go without. */
+function metadataOf(path: string): Metadata {
+  const metadata = new Metadata();
+  if (!path.startsWith("/etcdserverpb.Maintenance/")) metadata.set("hasleader", "true");
+  return metadata;
 }
 
 function outOfTime(name: string, rpc: RpcOptions, last: Failure | undefined, outcomeUnknown: boolean): Error {

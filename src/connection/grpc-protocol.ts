@@ -1,20 +1,8 @@
-import {
-  type ICallable,
-  type IDuplexStream,
-  type ILeaseKeepAliveRequest,
-  type ILeaseKeepAliveResponse,
-  type IWatchRequest,
-  type IWatchResponse,
-  KVClient,
-  LeaseClient,
-  MaintenanceClient,
-  WatchClient,
-} from "etcd3/lib/rpc.js";
-import type { EtcdError } from "../errors/etcd-error.ts";
+import { LeaseClient, MaintenanceClient } from "etcd3/lib/rpc.js";
 import { type CallOptions, checkCallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseIdFromDecimal, leaseIdToDecimal } from "../model/lease-id.ts";
 import { cancelStream } from "./cancel-stream.ts";
-import { Codec } from "./codec.ts";
+import { Codec, type Method } from "./codec.ts";
 import { type CallKind, Connection, type RpcOptions } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type {
@@ -36,12 +24,11 @@ import type { KeepAliveStream, Protocol, ProtocolOptions, WatchStream } from "./
 import { ProtocolStream } from "./protocol-stream.ts";
 import type { StreamHandlers } from "./stream-handlers.ts";
 
-/** The protocol by way of etcd3's stubs, over our own connection. */
+/** The protocol over our own connection: what carries keys by our codec, the rest by way of etcd3's stubs. */
 export class GrpcProtocol implements Protocol {
   readonly #connection: Connection;
   readonly #codec: Codec;
   readonly requestTimeoutMs: number;
-  readonly #kv: KVClient;
   readonly #lease: LeaseClient;
   readonly #maintenance: MaintenanceClient;
 
@@ -49,31 +36,24 @@ export class GrpcProtocol implements Protocol {
     this.#connection = new Connection(options);
     this.#codec = new Codec(options.namespace);
     this.requestTimeoutMs = options.requestTimeoutMs;
-    this.#kv = new KVClient(this.#connection);
     this.#lease = new LeaseClient(this.#connection);
     this.#maintenance = new MaintenanceClient(this.#connection);
   }
 
-  async range(request: RangeRequest, options?: CallOptions): Promise<RangeResponse> {
-    return this.#codec.rangeResponse(
-      await this.#kv.range(this.#codec.rangeRequest(request), this.#rpc("read", options)),
-    );
+  range(request: RangeRequest, options?: CallOptions): Promise<RangeResponse> {
+    return this.#call(this.#codec.range, request, "read", options);
   }
 
-  async put(request: PutRequest, options?: CallOptions): Promise<PutResponse> {
-    return this.#codec.putResponse(await this.#kv.put(this.#codec.putRequest(request), this.#rpc("write", options)));
+  put(request: PutRequest, options?: CallOptions): Promise<PutResponse> {
+    return this.#call(this.#codec.put, request, "write", options);
   }
 
-  async deleteRange(request: DeleteRangeRequest, options?: CallOptions): Promise<DeleteRangeResponse> {
-    const message = this.#codec.deleteRangeRequest(request);
-    return this.#codec.deleteRangeResponse(await this.#kv.deleteRange(message, this.#rpc("write", options)));
+  deleteRange(request: DeleteRangeRequest, options?: CallOptions): Promise<DeleteRangeResponse> {
+    return this.#call(this.#codec.deleteRange, request, "write", options);
   }
 
-  async txn(request: TxnRequest, options?: CallOptions): Promise<TxnResponse> {
-    const message = this.#codec.txnRequest(request);
-    return this.#codec.txnResponse(
-      await this.#kv.txn(message, this.#rpc(onlyReads(request) ? "read" : "write", options)),
-    );
+  txn(request: TxnRequest, options?: CallOptions): Promise<TxnResponse> {
+    return this.#call(this.#codec.txn, request, onlyReads(request) ? "read" : "write", options);
   }
 
   async leaseGrant(id: LeaseId, ttlSeconds: number, options?: CallOptions): Promise<LeaseGrantResponse> {
@@ -121,22 +101,11 @@ export class GrpcProtocol implements Protocol {
     handlers: StreamHandlers<WatchResponse>,
     signal?: AbortSignal,
   ): Promise<WatchStream> {
-    const duplex = await this.#openDuplex<IWatchRequest, IWatchResponse>(
-      signal,
-      (callable) => new WatchClient(callable).watch(),
-      endpoint,
-      limitMs,
-    );
-    const stream = new ProtocolStream<IWatchRequest>(
-      endpoint,
-      duplex,
-      (message) => handlers.onMessage(this.#codec.watchResponse(message as IWatchResponse)),
-      (error: EtcdError) => handlers.onEnd(error),
-    );
+    const stream = await this.#openStream(this.#codec.watch, endpoint, limitMs, handlers, signal);
     return {
       endpoint,
-      create: (request) => stream.send(this.#codec.watchCreateRequest(request)),
-      cancel: (watchId) => stream.send({ cancel_request: { watch_id: watchId } }),
+      create: (request) => stream.send({ create: request }),
+      cancel: (watchId) => stream.send({ cancel: watchId }),
       close: () => stream.close(),
     };
   }
@@ -147,19 +116,8 @@ export class GrpcProtocol implements Protocol {
     handlers: StreamHandlers<LeaseKeepAliveResponse>,
     signal?: AbortSignal,
   ): Promise<KeepAliveStream> {
-    const duplex = await this.#openDuplex<ILeaseKeepAliveRequest, ILeaseKeepAliveResponse>(
-      signal,
-      (callable) => new LeaseClient(callable).leaseKeepAlive(),
-      endpoint,
-      limitMs,
-    );
-    const stream = new ProtocolStream<ILeaseKeepAliveRequest>(
-      endpoint,
-      duplex,
-      (message) => handlers.onMessage(this.#codec.leaseKeepAliveResponse(message as ILeaseKeepAliveResponse)),
-      (error) => handlers.onEnd(error),
-    );
-    return { endpoint, renew: (id) => stream.send({ ID: leaseIdToDecimal(id) }), close: () => stream.close() };
+    const stream = await this.#openStream(this.#codec.leaseKeepAlive, endpoint, limitMs, handlers, signal);
+    return { endpoint, renew: (id) => stream.send(id), close: () => stream.close() };
   }
 
   close(): void {
@@ -167,16 +125,29 @@ export class GrpcProtocol implements Protocol {
   }
 
   /** Opens a stream; one that comes up after `signal` has aborted is cancelled at once. */
-  async #openDuplex<Q, R>(
-    signal: AbortSignal | undefined,
-    open: (callable: ICallable<Endpoint>) => Promise<IDuplexStream<Q, R>>,
+  async #openStream<Request, Response>(
+    method: Method<Request, Response>,
     endpoint: Endpoint,
     limitMs: number,
-  ): Promise<IDuplexStream<Q, R>> {
-    const duplex = await open(this.#connection.on(endpoint, limitMs));
-    if (!signal?.aborted) return duplex;
-    cancelStream(duplex);
-    throw signal.reason;
+    handlers: StreamHandlers<Response>,
+    signal: AbortSignal | undefined,
+  ): Promise<ProtocolStream<Request, Response>> {
+    const duplex = await this.#connection.openStream(method.path, endpoint, limitMs);
+    if (signal?.aborted) {
+      cancelStream(duplex);
+      throw signal.reason;
+    }
+    return new ProtocolStream(method, endpoint, duplex, handlers);
+  }
+
+  async #call<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    kind: CallKind,
+    options: CallOptions | undefined,
+  ): Promise<Response> {
+    const rpc = this.#rpc(kind, options);
+    return this.#connection.call(method, method.encode(request), rpc);
   }
 
   #rpc(kind: CallKind, options: CallOptions | undefined): RpcOptions {

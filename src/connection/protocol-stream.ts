@@ -1,23 +1,26 @@
-import type { IDuplexStream } from "etcd3/lib/rpc.js";
-import type { EtcdError } from "../errors/etcd-error.ts";
+import type { ClientDuplexStream } from "@grpc/grpc-js";
 import { UnavailableError } from "../errors/unavailable-error.ts";
 import { cancelStream } from "./cancel-stream.ts";
+import type { Method } from "./codec.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { translateFailure } from "./error-translation.ts";
+import type { StreamHandlers } from "./stream-handlers.ts";
 
-/** A bidirectional stream on one endpoint. Messages are decoded here; one that cannot be decoded ends the stream. */
-export class ProtocolStream<Request> {
+/** A bidirectional stream on one endpoint. A message that cannot be decoded ends it. */
+export class ProtocolStream<Request, Response> {
   readonly endpoint: Endpoint;
-  readonly #duplex: IDuplexStream<Request, unknown>;
+  readonly #method: Method<Request, Response>;
+  readonly #duplex: ClientDuplexStream<Buffer, Buffer>;
   #over = false;
 
   constructor(
+    method: Method<Request, Response>,
     endpoint: Endpoint,
-    duplex: IDuplexStream<Request, unknown>,
-    onMessage: (message: unknown) => void,
-    onEnd: (error: EtcdError) => void,
+    duplex: ClientDuplexStream<Buffer, Buffer>,
+    { onMessage, onEnd }: StreamHandlers<Response>,
   ) {
     this.endpoint = endpoint;
+    this.#method = method;
     this.#duplex = duplex;
     const end = (cause: unknown) => {
       if (this.#over) return;
@@ -25,10 +28,10 @@ export class ProtocolStream<Request> {
       cancelStream(duplex);
       onEnd(translateFailure(cause, false).error);
     };
-    duplex.on("data", (message) => {
+    duplex.on("data", (bytes: Buffer) => {
       if (this.#over) return;
       try {
-        onMessage(message);
+        onMessage(method.decode(bytes));
       } catch (error) {
         end(error);
       }
@@ -40,7 +43,7 @@ export class ProtocolStream<Request> {
   }
 
   send(request: Request): void {
-    if (!this.#over) this.#duplex.write(request);
+    if (!this.#over) this.#duplex.write(this.#method.encode(request));
   }
 
   /** Ends the stream now; no handler is called any more. */

@@ -1,4 +1,4 @@
-import { bytesEqual, toText } from "./bytes.ts";
+import { bytesEqual, toBytes } from "./bytes.ts";
 import type { LeaseId } from "./lease-id.ts";
 
 /** One key as etcd holds it at one revision. */
@@ -6,6 +6,7 @@ export interface KeyValue {
   /** The key as text; bytes that are not UTF-8 show as U+FFFD, then `keyBytes` is the truth. */
   readonly key: string;
   readonly keyBytes: Uint8Array;
+  /** A view into the answer that brought it, and keeps that alive: copy what is to be kept for long out of a large answer. */
   readonly value: Uint8Array;
   /** The value as UTF-8 text, decoded when first read. */
   readonly text: string;
@@ -19,39 +20,73 @@ export interface KeyValue {
   readonly lease?: LeaseId;
 }
 
-export interface KeyValueFields {
-  keyBytes: Uint8Array;
-  value: Uint8Array;
-  createRevision: number;
-  modRevision: number;
-  version: number;
-  lease?: LeaseId;
+/** Where a key and its value stand in the bytes of a message, and what came with them. */
+export interface StoredFields {
+  readonly message: Buffer;
+  readonly keyStart: number;
+  readonly keyEnd: number;
+  readonly valueStart: number;
+  readonly valueEnd: number;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  readonly version: number;
+  readonly lease: LeaseId | undefined;
 }
 
-/** A KeyValue that decodes its value only when asked: most watched values are never read as text. */
+/**
+ * A KeyValue that makes what it is asked for: of most values that are watched or listed neither the bytes nor the text are
+ * ever read, and each view would cost more than the value.
+ */
 export class StoredKeyValue implements KeyValue {
   readonly key: string;
-  readonly keyBytes: Uint8Array;
-  readonly value: Uint8Array;
   readonly createRevision: number;
   readonly modRevision: number;
   readonly version: number;
   readonly lease?: LeaseId;
+  /** The message, or the value alone once it was asked for. */
+  #bytes: Buffer;
+  #valueStart: number;
+  #valueEnd: number;
+  /** Only of a key that its text does not tell. */
+  readonly #keyBytes: Uint8Array | undefined;
   #text: string | undefined;
 
-  constructor(fields: KeyValueFields) {
-    this.key = toText(fields.keyBytes);
-    this.keyBytes = fields.keyBytes;
-    this.value = fields.value;
+  constructor(fields: StoredFields) {
+    const { message, keyStart, keyEnd } = fields;
+    this.key = message.toString("utf8", keyStart, keyEnd);
     this.createRevision = fields.createRevision;
     this.modRevision = fields.modRevision;
     this.version = fields.version;
     if (fields.lease !== undefined) this.lease = fields.lease;
+    this.#bytes = message;
+    this.#valueStart = fields.valueStart;
+    this.#valueEnd = fields.valueEnd;
+    this.#keyBytes = this.key.includes("\ufffd") ? message.subarray(keyStart, keyEnd) : undefined;
+    this.#text = undefined;
+  }
+
+  get keyBytes(): Uint8Array {
+    return this.#keyBytes ?? toBytes(this.key);
+  }
+
+  get value(): Uint8Array {
+    if (this.#valueStart !== 0 || this.#valueEnd !== this.#bytes.length) {
+      this.#bytes = this.#bytes.subarray(this.#valueStart, this.#valueEnd);
+      this.#valueStart = 0;
+      this.#valueEnd = this.#bytes.length;
+    }
+    return this.#bytes;
   }
 
   get text(): string {
-    this.#text ??= toText(this.value);
+    this.#text ??= this.#bytes.toString("utf8", this.#valueStart, this.#valueEnd);
     return this.#text;
+  }
+
+  /** What `util.inspect` shows: also what is only made when asked for. */
+  [Symbol.for("nodejs.util.inspect.custom")](): KeyValue {
+    const { key, keyBytes, value, text, createRevision, modRevision, version, lease } = this;
+    return { key, keyBytes, value, text, createRevision, modRevision, version, ...(lease && { lease }) };
   }
 }
 
@@ -62,7 +97,9 @@ export function sameKeyValue(a: KeyValue, b: KeyValue): boolean {
     a.createRevision === b.createRevision &&
     a.version === b.version &&
     a.lease === b.lease &&
+    a.key === b.key &&
     bytesEqual(a.value, b.value) &&
-    bytesEqual(a.keyBytes, b.keyBytes)
+    // Two keys that are not UTF-8 can have one text.
+    (!a.key.includes("\ufffd") || bytesEqual(a.keyBytes, b.keyBytes))
   );
 }

@@ -1,6 +1,6 @@
 import type { KeyValue, WatchEvent } from "../../src/index.ts";
-import { StoredKeyValue } from "../../src/model/key-value.ts";
 import type { Seeded } from "./seeded.ts";
+import { storedKeyValue } from "./stored-key-value.ts";
 
 export type ModelOp =
   | { readonly type: "put"; readonly key: string; readonly value: string }
@@ -61,7 +61,7 @@ export function randomOps(random: Seeded, keys: readonly string[], most: number)
 }
 
 function keyValue(key: string, value: string, revision: number, previous?: KeyValue): KeyValue {
-  return new StoredKeyValue({
+  return storedKeyValue({
     keyBytes: Buffer.from(key),
     value: Buffer.from(value),
     createRevision: previous?.createRevision ?? revision,
@@ -72,5 +72,5 @@ function keyValue(key: string, value: string, revision: number, previous?: KeyVa
 
 function tombstone(key: string, revision: number): KeyValue {
   const fields = { keyBytes: Buffer.from(key), value: Buffer.alloc(0), createRevision: 0, version: 0 };
-  return new StoredKeyValue({ ...fields, modRevision: revision });
+  return storedKeyValue({ ...fields, modRevision: revision });
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { KeyValue, MirrorBatch } from "../../../src/index.ts";
-import { type KeyValueFields, StoredKeyValue, sameKeyValue } from "../../../src/model/key-value.ts";
+import { sameKeyValue } from "../../../src/model/key-value.ts";
 import {
   applyEvents,
   type Changes,
@@ -14,12 +14,13 @@ import { MirrorReader } from "../../../src/watch/mirror-reader.ts";
 import { Replica, stateOf } from "../../support/replica.ts";
 import { type Seeded, seeded } from "../../support/seeded.ts";
 import { randomOps, StoreModel } from "../../support/store-model.ts";
+import { type KeyValueFields, storedKeyValue } from "../../support/stored-key-value.ts";
 
 const keys = ["a", "b", "c", "d", "e"];
 
 function kv(key: string, fields: Partial<KeyValueFields> = {}): KeyValue {
   const base = { keyBytes: Buffer.from(key), value: Buffer.from("v"), createRevision: 2, modRevision: 2, version: 1 };
-  return new StoredKeyValue({ ...base, ...fields });
+  return storedKeyValue({ ...base, ...fields });
 }
 
 function step(type: MirrorBatch["type"], revision: number, { puts, deletes, fresh }: Changes): MirrorStep {

@@ -1,0 +1,278 @@
+import type { Reader } from "protobufjs/minimal.js";
+import { ProtocolError } from "../errors/protocol-error.ts";
+import { type KeyValue, StoredKeyValue } from "../model/key-value.ts";
+import type { LeaseId } from "../model/lease-id.ts";
+import type { NestedTxnResult, OpResult } from "../model/op.ts";
+import type { WatchEvent } from "../model/watch-event.ts";
+import type {
+  DeleteRangeResponse,
+  LeaseKeepAliveResponse,
+  PutResponse,
+  RangeResponse,
+  TxnResponse,
+  WatchResponse,
+} from "./messages.ts";
+import { atEnd, bytesTag, endOfMessage, readerOf, readInt64, readLeaseId, varintTag } from "./wire.ts";
+
+const tag = {
+  varint1: varintTag(1),
+  varint2: varintTag(2),
+  varint3: varintTag(3),
+  varint4: varintTag(4),
+  varint5: varintTag(5),
+  varint6: varintTag(6),
+  varint7: varintTag(7),
+  bytes1: bytesTag(1),
+  bytes2: bytesTag(2),
+  bytes3: bytesTag(3),
+  bytes4: bytesTag(4),
+  bytes5: bytesTag(5),
+  bytes6: bytesTag(6),
+  bytes11: bytesTag(11),
+} as const;
+
+interface RangeFields {
+  revision: number;
+  kvs: KeyValue[];
+  count: number;
+  more: boolean;
+}
+
+interface DeleteFields {
+  revision: number;
+  deleted: number;
+  previous: KeyValue[];
+}
+
+interface TxnFields {
+  revision: number;
+  succeeded: boolean;
+  responses: OpResult[];
+}
+
+/**
+ * Turns the protocol's bytes into our messages, straight: no object in between. Fields of other versions are skipped. The
+ * namespace is taken off every key here and nowhere else.
+ */
+export class ResponseDecoder {
+  readonly #namespaceLength: number;
+
+  constructor(namespaceLength: number) {
+    this.#namespaceLength = namespaceLength;
+  }
+
+  range(bytes: Buffer): RangeResponse {
+    return this.#range(readerOf(bytes), bytes.length);
+  }
+
+  put(bytes: Buffer): PutResponse {
+    return this.#put(readerOf(bytes), bytes.length);
+  }
+
+  deleteRange(bytes: Buffer): DeleteRangeResponse {
+    return this.#deleteRange(readerOf(bytes), bytes.length);
+  }
+
+  txn(bytes: Buffer): TxnResponse {
+    return this.#txn(readerOf(bytes), bytes.length);
+  }
+
+  watch(bytes: Buffer): WatchResponse {
+    const reader = readerOf(bytes);
+    let headerRevision = 0;
+    let watchId = 0;
+    let created = false;
+    let canceled = false;
+    let compactRevision = 0;
+    let cancelReason = "";
+    let fragment = false;
+    const events: WatchEvent[] = [];
+    while (!atEnd(reader, bytes.length)) {
+      const field = reader.uint32();
+      if (field === tag.bytes11) events.push(this.#event(reader));
+      else if (field === tag.bytes1) headerRevision = readHeader(reader);
+      else if (field === tag.varint2) watchId = readInt64(reader);
+      else if (field === tag.varint3) created = reader.bool();
+      else if (field === tag.varint4) canceled = reader.bool();
+      else if (field === tag.varint5) compactRevision = readInt64(reader);
+      else if (field === tag.bytes6) cancelReason = reader.string();
+      else if (field === tag.varint7) fragment = reader.bool();
+      else reader.skipType(field & 7);
+    }
+    return {
+      watchId: String(watchId),
+      headerRevision,
+      created,
+      canceled,
+      cancelReason,
+      compactRevision,
+      fragment,
+      events,
+    };
+  }
+
+  leaseKeepAlive(bytes: Buffer): LeaseKeepAliveResponse {
+    const reader = readerOf(bytes);
+    let id: LeaseId | undefined;
+    let ttlSeconds = 0;
+    while (!atEnd(reader, bytes.length)) {
+      const field = reader.uint32();
+      if (field === tag.varint2) id = readLeaseId(reader);
+      else if (field === tag.varint3) ttlSeconds = readInt64(reader);
+      else reader.skipType(field & 7);
+    }
+    if (!id) throw new ProtocolError("etcd acknowledged the renewal of a lease without id");
+    return { id, ttlSeconds };
+  }
+
+  #range(reader: Reader, end: number): RangeResponse {
+    const result: RangeFields = { revision: 0, kvs: [], count: 0, more: false };
+    while (!atEnd(reader, end)) {
+      const field = reader.uint32();
+      if (field === tag.bytes2) result.kvs.push(this.#keyValue(reader));
+      else if (field === tag.bytes1) result.revision = readHeader(reader);
+      else if (field === tag.varint3) result.more = reader.bool();
+      else if (field === tag.varint4) result.count = readInt64(reader);
+      else reader.skipType(field & 7);
+    }
+    return result;
+  }
+
+  #put(reader: Reader, end: number): PutResponse {
+    let revision = 0;
+    let previous: KeyValue | undefined;
+    while (!atEnd(reader, end)) {
+      const field = reader.uint32();
+      if (field === tag.bytes1) revision = readHeader(reader);
+      else if (field === tag.bytes2) previous = this.#keyValue(reader);
+      else reader.skipType(field & 7);
+    }
+    return previous ? { revision, previous } : { revision };
+  }
+
+  #deleteRange(reader: Reader, end: number): DeleteRangeResponse {
+    const result: DeleteFields = { revision: 0, deleted: 0, previous: [] };
+    while (!atEnd(reader, end)) {
+      const field = reader.uint32();
+      if (field === tag.bytes1) result.revision = readHeader(reader);
+      else if (field === tag.varint2) result.deleted = readInt64(reader);
+      else if (field === tag.bytes3) result.previous.push(this.#keyValue(reader));
+      else reader.skipType(field & 7);
+    }
+    return result;
+  }
+
+  #txn(reader: Reader, end: number): TxnResponse {
+    const result: TxnFields = { revision: 0, succeeded: false, responses: [] };
+    while (!atEnd(reader, end)) {
+      const field = reader.uint32();
+      if (field === tag.bytes3) result.responses.push(this.#op(reader));
+      else if (field === tag.bytes1) result.revision = readHeader(reader);
+      else if (field === tag.varint2) result.succeeded = reader.bool();
+      else reader.skipType(field & 7);
+    }
+    return result;
+  }
+
+  #op(reader: Reader): OpResult {
+    let result: OpResult | undefined;
+    const end = endOfMessage(reader);
+    while (!atEnd(reader, end)) {
+      const field = reader.uint32();
+      if (field === tag.bytes1) result = this.#rangeResult(reader);
+      else if (field === tag.bytes2) result = this.#putResult(reader);
+      else if (field === tag.bytes3) result = this.#deleteResult(reader);
+      else if (field === tag.bytes4) result = this.#nestedTxn(reader);
+      else reader.skipType(field & 7);
+    }
+    if (!result) throw new ProtocolError("etcd answered a txn with an operation of no known kind");
+    return result;
+  }
+
+  // The parts of a txn have headers without a revision.
+  #rangeResult(reader: Reader): OpResult {
+    const { kvs, count, more } = this.#range(reader, endOfMessage(reader));
+    return { type: "range", kvs, count, more };
+  }
+
+  #putResult(reader: Reader): OpResult {
+    const { previous } = this.#put(reader, endOfMessage(reader));
+    return previous ? { type: "put", previous } : { type: "put" };
+  }
+
+  #deleteResult(reader: Reader): OpResult {
+    const { deleted, previous } = this.#deleteRange(reader, endOfMessage(reader));
+    return { type: "delete", deleted, previous };
+  }
+
+  #nestedTxn(reader: Reader): NestedTxnResult {
+    const { succeeded, responses } = this.#txn(reader, endOfMessage(reader));
+    return { type: "txn", succeeded, responses };
+  }
+
+  #event(reader: Reader): WatchEvent {
+    let type: WatchEvent["type"] = "put";
+    let kv: KeyValue | undefined;
+    let previous: KeyValue | undefined;
+    const end = endOfMessage(reader);
+    while (!atEnd(reader, end)) {
+      const field = reader.uint32();
+      if (field === tag.varint1) type = reader.uint32() === 1 ? "delete" : "put";
+      else if (field === tag.bytes2) kv = this.#keyValue(reader);
+      else if (field === tag.bytes3) previous = this.#keyValue(reader);
+      else reader.skipType(field & 7);
+    }
+    if (!kv) throw new ProtocolError("etcd sent an event without a key");
+    return previous ? { type, kv, previous } : { type, kv };
+  }
+
+  #keyValue(reader: Reader): KeyValue {
+    let keyStart = 0;
+    let keyEnd = 0;
+    let valueStart = 0;
+    let valueEnd = 0;
+    let createRevision = 0;
+    let modRevision = 0;
+    let version = 0;
+    let lease: LeaseId | undefined;
+    const end = endOfMessage(reader);
+    while (!atEnd(reader, end)) {
+      const field = reader.uint32();
+      if (field === tag.bytes1) {
+        keyEnd = endOfMessage(reader);
+        keyStart = reader.pos;
+        reader.pos = keyEnd;
+      } else if (field === tag.varint2) createRevision = readInt64(reader);
+      else if (field === tag.varint3) modRevision = readInt64(reader);
+      else if (field === tag.varint4) version = readInt64(reader);
+      else if (field === tag.bytes5) {
+        valueEnd = endOfMessage(reader);
+        valueStart = reader.pos;
+        reader.pos = valueEnd;
+      } else if (field === tag.varint6) lease = readLeaseId(reader);
+      else reader.skipType(field & 7);
+    }
+    return new StoredKeyValue({
+      message: reader.buf as Buffer,
+      keyStart: keyStart + (keyEnd > keyStart ? this.#namespaceLength : 0),
+      keyEnd,
+      valueStart,
+      valueEnd,
+      createRevision,
+      modRevision,
+      version,
+      lease,
+    });
+  }
+}
+
+function readHeader(reader: Reader): number {
+  let revision = 0;
+  const end = endOfMessage(reader);
+  while (!atEnd(reader, end)) {
+    const field = reader.uint32();
+    if (field === tag.varint3) revision = readInt64(reader);
+    else reader.skipType(field & 7);
+  }
+  return revision;
+}
