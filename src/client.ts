@@ -75,7 +75,7 @@ export class EtcdClient implements AsyncDisposable {
     const resolved = resolveClientOptions(options);
     const runtime = systemRuntime;
     this.#protocol = openProtocol({ ...resolved, runtime });
-    this.#kv = new Kv(this.#protocol);
+    this.#kv = new Kv(this.#protocol, runtime.clock, resolved.autoBatch);
     this.#leases = new Leases(this.#protocol, resolved.dialTimeoutMs, runtime);
     this.#hub = new WatchHub(this.#protocol, resolved.dialTimeoutMs, runtime);
     this.#watchParts = { hub: this.#hub, protocol: this.#protocol, runtime };

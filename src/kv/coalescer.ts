@@ -1,0 +1,301 @@
+import type { EtcdError } from "../errors/etcd-error.ts";
+import { LeaseNotFoundError } from "../errors/lease-not-found-error.ts";
+import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
+import { RequestRefusedError } from "../errors/request-refused-error.ts";
+import { EtcdTimeoutError } from "../errors/timeout-error.ts";
+import { onAbort } from "../internal/abort.ts";
+import type { Clock, Timer } from "../internal/clock.ts";
+import { type CallOptions, checkCallOptions } from "../model/call-options.ts";
+import { LoneKeys } from "./lone-keys.ts";
+
+/** etcd takes 128 operations in a txn unless it is told otherwise. */
+const MOST_CALLS = 127;
+const MOST_BYTES = 1024 * 1024;
+const MOST_IN_FLIGHT = 16;
+/** How long a call waits for others while a batch is under way. */
+const GATHER_MS = 1;
+
+/** How the calls of one kind travel, one by one and together. */
+export interface Carrier<Request, Answer> {
+  /** For messages of errors. */
+  readonly name: string;
+  readonly clock: Clock;
+  readonly requestTimeoutMs: number;
+  /**
+   * The key that a request writes: no two of one key are under way at once, and they are executed in the order of the
+   * calls. Undefined for reads, of which that is not asked.
+   */
+  readonly writtenKey?: ((request: Request) => string) | undefined;
+  key(request: Request): string;
+  bytes(request: Request): number;
+  one(request: Request, options: CallOptions): Promise<Answer>;
+  /** One answer for each request, in order; and those whose requests should go alone in future. */
+  many(requests: readonly Request[], options: CallOptions): Promise<{ answers: Answer[]; large: Request[] }>;
+}
+
+/**
+ * Lets calls that are made at the same time travel together. The first goes at once, with those of the same turn of the
+ * event loop; what is called while it is under way leaves together when it returns, or after 1 ms, or when it fills a
+ * batch. A caller's signal and time end its own call only.
+ *
+ * ```text
+ *   add ──▶ waiting ──▶ under way, alone or together ──▶ settled
+ *    │        ▲                  │ together, and one of them was refused
+ *    ▼        │                  ▼
+ *   behind the write        each by itself
+ *   of the same key
+ * ```
+ */
+export class Coalescer<Request, Answer> {
+  readonly #carrier: Carrier<Request, Answer>;
+  /** Those that failed for a reason of their own, or are large. */
+  readonly #lone = new LoneKeys();
+  /** The keys that are written at the moment, or wait for it, each with the calls that wait for it to be written. */
+  readonly #written = new Map<string, PendingCall<Request, Answer>[]>();
+  #waiting: PendingCall<Request, Answer>[] = [];
+  #waitingBytes = 0;
+  #mostCalls = MOST_CALLS;
+  #inFlight = 0;
+  #last: object | undefined;
+  #gathering: Timer | undefined;
+  /** The calls that wait have waited long enough. */
+  #due = false;
+  /** Nothing is under way, and those that are called in this turn of the event loop leave at its end. */
+  #beginning = false;
+
+  constructor(carrier: Carrier<Request, Answer>) {
+    this.#carrier = carrier;
+  }
+
+  async add(request: Request, options: CallOptions): Promise<Answer> {
+    checkCallOptions(options);
+    const carrier = this.#carrier;
+    const writtenKey = carrier.writtenKey?.(request);
+    const behind = writtenKey === undefined ? undefined : this.#written.get(writtenKey);
+    if (writtenKey !== undefined && !behind) this.#written.set(writtenKey, []);
+    return new Promise<Answer>((resolve, reject) => {
+      const call = new PendingCall(carrier, { request, options, writtenKey, resolve, reject });
+      if (behind) {
+        call.watch();
+        behind.push(call);
+      } else if (this.#lone.any && this.#lone.has(carrier.key(request))) {
+        void this.#send([call]);
+      } else {
+        this.#wait(call);
+      }
+    });
+  }
+
+  #wait(call: PendingCall<Request, Answer>): void {
+    this.#waiting.push(call);
+    this.#waitingBytes += call.bytes;
+    if (this.#inFlight > 0) {
+      call.watch();
+      this.#next();
+    } else if (!this.#beginning) {
+      this.#beginning = true;
+      process.nextTick(() => {
+        this.#beginning = false;
+        this.#next();
+      });
+    }
+  }
+
+  /** Sends what has waited long enough. */
+  #next(): void {
+    while (this.#waiting.length > 0 && this.#inFlight < MOST_IN_FLIGHT) {
+      const full = this.#waiting.length >= this.#mostCalls || this.#waitingBytes >= MOST_BYTES;
+      if (!full && !this.#due && this.#inFlight > 0) {
+        this.#gathering ??= this.#carrier.clock.timer(GATHER_MS, () => {
+          this.#gathering = undefined;
+          this.#due = true;
+          this.#next();
+        });
+        return;
+      }
+      void this.#send(this.#take());
+    }
+  }
+
+  #take(): PendingCall<Request, Answer>[] {
+    let count = 0;
+    let bytes = 0;
+    for (const call of this.#waiting) {
+      if (count === this.#mostCalls || (count > 0 && bytes + call.bytes > MOST_BYTES)) break;
+      count++;
+      bytes += call.bytes;
+    }
+    const taken = this.#waiting.slice(0, count);
+    this.#waiting = this.#waiting.slice(count);
+    this.#waitingBytes -= bytes;
+    this.#due = false;
+    this.#gathering?.cancel();
+    this.#gathering = undefined;
+    return taken;
+  }
+
+  async #send(taken: readonly PendingCall<Request, Answer>[]): Promise<void> {
+    const batch = this.#leave();
+    try {
+      await this.#sendAll(taken.filter((call) => call.depart()));
+    } finally {
+      for (const { writtenKey } of taken) this.#free(writtenKey);
+      this.#returned(batch);
+    }
+  }
+
+  async #sendAll(calls: readonly PendingCall<Request, Answer>[]): Promise<void> {
+    const [call, ...others] = calls;
+    if (!call) return;
+    if (others.length > 0) await this.#sendTogether(calls);
+    // As if there were no coalescing: with the caller's own signal and time.
+    else await this.#sendAlone(call, call.options);
+  }
+
+  async #sendTogether(calls: readonly PendingCall<Request, Answer>[]): Promise<void> {
+    for (const call of calls) call.watch();
+    const timeoutMs = Math.max(...calls.map((call) => call.remainingMs));
+    try {
+      const { answers, large } = await this.#carrier.many(
+        calls.map(({ request }) => request),
+        { timeoutMs },
+      );
+      for (const request of large) this.#lone.add(this.#carrier.key(request));
+      for (const [index, call] of calls.entries()) call.resolve(answers[index] as Answer);
+    } catch (error) {
+      if (!nothingWasDone(error)) {
+        for (const call of calls) call.reject(error);
+        return;
+      }
+      const open = calls.filter((call) => !call.settled);
+      const refused = await Promise.all(
+        open.map((call) => this.#sendAlone(call, { signal: call.options.signal, timeoutMs: call.remainingMs })),
+      );
+      // Together they were too much for this etcd, each alone was not.
+      if (!refused.includes(true)) this.#mostCalls = Math.max(1, Math.floor(calls.length / 2));
+    }
+  }
+
+  /** Resolves with whether it was refused. */
+  async #sendAlone(call: PendingCall<Request, Answer>, options: CallOptions): Promise<boolean> {
+    try {
+      call.resolve(await this.#carrier.one(call.request, options));
+      return false;
+    } catch (error) {
+      call.reject(error);
+      if (!nothingWasDone(error)) return false;
+      this.#lone.add(this.#carrier.key(call.request));
+      return true;
+    }
+  }
+
+  #leave(): object {
+    this.#inFlight++;
+    this.#last = {};
+    return this.#last;
+  }
+
+  #returned(batch: object): void {
+    this.#inFlight--;
+    if (batch === this.#last) this.#due = this.#waiting.length > 0;
+    this.#next();
+  }
+
+  /** The next write of this key may be sent. */
+  #free(key: string | undefined): void {
+    if (key === undefined) return;
+    const next = this.#written.get(key)?.shift();
+    if (next) this.#wait(next);
+    else this.#written.delete(key);
+  }
+}
+
+/** Etcd looked at it and refused: for one of a batch, which of them is not said. */
+function nothingWasDone(error: unknown): boolean {
+  const refused =
+    error instanceof RequestRefusedError ||
+    error instanceof PermissionDeniedError ||
+    error instanceof LeaseNotFoundError;
+  return refused && !error.outcomeUnknown;
+}
+
+interface CallParts<Request, Answer> {
+  readonly request: Request;
+  readonly options: CallOptions;
+  readonly writtenKey: string | undefined;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A call, until it is settled: by its answer, or by its caller's signal or time. */
+class PendingCall<Request, Answer> {
+  readonly request: Request;
+  readonly options: CallOptions;
+  readonly writtenKey: string | undefined;
+  readonly bytes: number;
+  readonly #carrier: Carrier<Request, Answer>;
+  readonly #parts: CallParts<Request, Answer>;
+  readonly #timeoutMs: number;
+  readonly #deadlineMs: number;
+  #timer: Timer | undefined;
+  #release: (() => void) | undefined;
+  #settled = false;
+  #departed = false;
+
+  constructor(carrier: Carrier<Request, Answer>, parts: CallParts<Request, Answer>) {
+    this.request = parts.request;
+    this.options = parts.options;
+    this.writtenKey = parts.writtenKey;
+    this.bytes = carrier.bytes(parts.request);
+    this.#carrier = carrier;
+    this.#parts = parts;
+    this.#timeoutMs = parts.options.timeoutMs ?? carrier.requestTimeoutMs;
+    this.#deadlineMs = carrier.clock.monotonicMs() + this.#timeoutMs;
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  /** At least 1. */
+  get remainingMs(): number {
+    return Math.max(1, this.#deadlineMs - this.#carrier.clock.monotonicMs());
+  }
+
+  /** From here on its time and its signal end it; before, whoever has it sees to that. */
+  watch(): void {
+    if (this.#timer || this.#settled) return;
+    this.#timer = this.#carrier.clock.timer(this.remainingMs, () => this.reject(this.#outOfTime()));
+    const { signal } = this.options;
+    if (signal) this.#release = onAbort(signal, () => this.reject(signal.reason));
+  }
+
+  /** It is sent from here on; false when nobody waits for it any more. */
+  depart(): boolean {
+    this.#departed = true;
+    return !this.#settled;
+  }
+
+  resolve(answer: Answer): void {
+    if (this.#settle()) this.#parts.resolve(answer);
+  }
+
+  reject(error: unknown): void {
+    if (this.#settle()) this.#parts.reject(error);
+  }
+
+  #settle(): boolean {
+    if (this.#settled) return false;
+    this.#settled = true;
+    this.#timer?.cancel();
+    this.#release?.();
+    return true;
+  }
+
+  #outOfTime(): EtcdError {
+    return new EtcdTimeoutError(`${this.#carrier.name}: no answer within ${this.#timeoutMs} ms`, {
+      retryable: true,
+      outcomeUnknown: this.#departed && this.writtenKey !== undefined,
+    });
+  }
+}

@@ -1,0 +1,58 @@
+import type { Protocol } from "../connection/index.ts";
+import { ProtocolError } from "../errors/protocol-error.ts";
+import type { Clock } from "../internal/clock.ts";
+import type { CallOptions } from "../model/call-options.ts";
+import type { KeyValue } from "../model/key-value.ts";
+import type { RangeOp } from "../model/op.ts";
+import { Coalescer } from "./coalescer.ts";
+
+/** An answer above this has keys in it that keep the others waiting: those go alone from then on. */
+const LARGE_ANSWER_BYTES = 4 * 1024 * 1024;
+const LARGE_VALUE_BYTES = 32 * 1024;
+
+/**
+ * Reads of single keys at the newest revision. Those that are made at the same time travel as one read-only txn, which is
+ * as linearizable as each alone (etcd v3 API, "Transaction": a txn without writes takes the path of a linearizable read).
+ */
+export class PointReads {
+  readonly #linearizable: Coalescer<RangeOp, KeyValue | undefined>;
+  /** Apart: one linearizable read in a txn makes all of it wait for the leader. */
+  readonly #serializable: Coalescer<RangeOp, KeyValue | undefined>;
+
+  constructor(protocol: Protocol, clock: Clock) {
+    this.#linearizable = coalescer(protocol, clock);
+    this.#serializable = coalescer(protocol, clock);
+  }
+
+  get(start: Uint8Array, serializable: boolean | undefined, options: CallOptions): Promise<KeyValue | undefined> {
+    const reads = serializable ? this.#serializable : this.#linearizable;
+    return reads.add({ type: "range", range: { start }, serializable }, options);
+  }
+}
+
+function coalescer(protocol: Protocol, clock: Clock): Coalescer<RangeOp, KeyValue | undefined> {
+  return new Coalescer({
+    name: "KV.range",
+    clock,
+    requestTimeoutMs: protocol.requestTimeoutMs,
+    key: ({ range }) => Buffer.from(range.start).toString("latin1"),
+    bytes: ({ range }) => range.start.length,
+    one: async (read, options) => (await protocol.range(read, options)).kvs[0],
+    many: async (reads, options) => {
+      const { responses } = await protocol.txn({ compare: [], success: reads, failure: [] }, options);
+      const answers = reads.map((_, index) => {
+        const response = responses[index];
+        if (response?.type !== "range") throw new ProtocolError("etcd answered a read with something else");
+        return response.kvs[0];
+      });
+      return { answers, large: largeOnes(reads, answers) };
+    },
+  });
+}
+
+function largeOnes(reads: readonly RangeOp[], answers: readonly (KeyValue | undefined)[]): RangeOp[] {
+  let bytes = 0;
+  for (const kv of answers) bytes += kv?.value.length ?? 0;
+  if (bytes <= LARGE_ANSWER_BYTES) return [];
+  return reads.filter((_, index) => (answers[index]?.value.length ?? 0) > LARGE_VALUE_BYTES);
+}
