@@ -103,18 +103,19 @@ export class Coalescer<Request, Answer> {
 
   /** Sends what has waited long enough. */
   #next(): void {
-    while (this.#waiting.length > 0 && this.#inFlight < MOST_IN_FLIGHT) {
-      const full = this.#waiting.length >= this.#mostCalls || this.#waitingBytes >= MOST_BYTES;
-      if (!full && !this.#due && this.#inFlight > 0) {
-        this.#gathering ??= this.#carrier.clock.timer(GATHER_MS, () => {
-          this.#gathering = undefined;
-          this.#due = true;
-          this.#next();
-        });
-        return;
-      }
-      void this.#send(this.#take());
-    }
+    while (this.#mayLeave()) void this.#send(this.#take());
+    if (this.#waiting.length === 0 || this.#due) return;
+    this.#gathering ??= this.#carrier.clock.timer(GATHER_MS, () => {
+      this.#gathering = undefined;
+      this.#due = true;
+      this.#next();
+    });
+  }
+
+  #mayLeave(): boolean {
+    if (this.#waiting.length === 0 || this.#inFlight >= MOST_IN_FLIGHT) return false;
+    const full = this.#waiting.length >= this.#mostCalls || this.#waitingBytes >= MOST_BYTES;
+    return full || this.#due || this.#inFlight === 0;
   }
 
   #take(): PendingCall<Request, Answer>[] {
@@ -148,13 +149,14 @@ export class Coalescer<Request, Answer> {
     const [call, ...others] = calls;
     if (!call) return;
     if (others.length > 0) await this.#sendTogether(calls);
-    // As if there were no coalescing: with the caller's own signal and time.
-    else await this.#sendAlone(call, call.options);
+    else await this.#sendAlone(call);
   }
 
   async #sendTogether(calls: readonly PendingCall<Request, Answer>[]): Promise<void> {
     for (const call of calls) call.watch();
-    const timeoutMs = Math.max(...calls.map((call) => call.remainingMs));
+    const mostMs = Math.max(...calls.map((call) => call.remainingMs));
+    // A moment less than the calls have: what comes of the batch says why, their own time-outs cannot.
+    const timeoutMs = Math.ceil(mostMs - Math.min(50, mostMs / 10));
     try {
       const { answers, large } = await this.#carrier.many(
         calls.map(({ request }) => request),
@@ -168,18 +170,16 @@ export class Coalescer<Request, Answer> {
         return;
       }
       const open = calls.filter((call) => !call.settled);
-      const refused = await Promise.all(
-        open.map((call) => this.#sendAlone(call, { signal: call.options.signal, timeoutMs: call.remainingMs })),
-      );
+      const refused = await Promise.all(open.map((call) => this.#sendAlone(call)));
       // Together they were too much for this etcd, each alone was not.
       if (!refused.includes(true)) this.#mostCalls = Math.max(1, Math.floor(calls.length / 2));
     }
   }
 
-  /** Resolves with whether it was refused. */
-  async #sendAlone(call: PendingCall<Request, Answer>, options: CallOptions): Promise<boolean> {
+  /** As if there were no coalescing: with the caller's own signal and time. Resolves with whether it was refused. */
+  async #sendAlone(call: PendingCall<Request, Answer>): Promise<boolean> {
     try {
-      call.resolve(await this.#carrier.one(call.request, options));
+      call.resolve(await this.#carrier.one(call.request, call.takeWatch()));
       return false;
     } catch (error) {
       call.reject(error);
@@ -270,6 +270,13 @@ class PendingCall<Request, Answer> {
     if (signal) this.#release = onAbort(signal, () => this.reject(signal.reason));
   }
 
+  /** Whoever gets this sees to its time and its signal from here on. */
+  takeWatch(): CallOptions {
+    if (!this.#timer) return this.options;
+    this.#stopWatching();
+    return { signal: this.options.signal, timeoutMs: this.remainingMs };
+  }
+
   /** It is sent from here on; false when nobody waits for it any more. */
   depart(): boolean {
     this.#departed = true;
@@ -287,9 +294,15 @@ class PendingCall<Request, Answer> {
   #settle(): boolean {
     if (this.#settled) return false;
     this.#settled = true;
-    this.#timer?.cancel();
-    this.#release?.();
+    this.#stopWatching();
     return true;
+  }
+
+  #stopWatching(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#release?.();
+    this.#release = undefined;
   }
 
   #outOfTime(): EtcdError {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { EtcdClient, getOp, putOp } from "../../../src/index.ts";
+import { EtcdClient, getOp, prefix, putOp } from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
@@ -25,6 +25,11 @@ async function versionOf(key: string): Promise<number> {
 const writes = {
   put: (etcd: EtcdClient, key: string) => etcd.put(key, "v"),
   txn: (etcd: EtcdClient, key: string) => etcd.txn({ success: [putOp(key, "v"), getOp(key)] }),
+  batch: (etcd: EtcdClient, key: string) => {
+    const neighbour = etcd.put(`${key}/neighbour`, "v", { batch: true });
+    neighbour.catch(() => {});
+    return Promise.all([etcd.put(key, "v", { batch: true }), neighbour]);
+  },
 };
 
 test.each(Object.entries(writes))(
@@ -74,30 +79,34 @@ test("a read whose connection breaks is asked again and succeeds", async () => {
   expect(txn.responses[0]).toMatchObject({ type: "range", count: 1 });
 });
 
-test("under a link that breaks all the time every acknowledged put is there, and none is there twice", async () => {
-  await using proxy = await FaultProxy.start(cluster.member(0).endpoint);
-  await using etcd = new EtcdClient({ endpoints: proxy.endpoint });
-  let running = true;
-  const acknowledged: string[] = [];
-  const writer = async (name: string) => {
-    for (let i = 0; running; i++) {
-      const key = `storm/${name}/${i}`;
-      await etcd.put(key, "v").then(
-        () => acknowledged.push(key),
-        () => {},
-      );
+test.each([false, true])(
+  "under a link that breaks all the time every acknowledged put is there, and none is there twice (autoBatch: %s)",
+  async (autoBatch) => {
+    await using proxy = await FaultProxy.start(cluster.member(0).endpoint);
+    await using etcd = new EtcdClient({ endpoints: proxy.endpoint, autoBatch });
+    const space = `storm/${autoBatch}/`;
+    let running = true;
+    const acknowledged: string[] = [];
+    const writer = async (name: string) => {
+      for (let i = 0; running; i++) {
+        const key = `${space}${name}/${i}`;
+        await etcd.put(key, "v").then(
+          () => acknowledged.push(key),
+          () => {},
+        );
+      }
+    };
+    const writing = Promise.all(["a", "b", "c", "d", "e", "f"].map(writer));
+    for (let cuts = 0; cuts < 20; cuts++) {
+      const before = acknowledged.length;
+      await until(() => acknowledged.length >= before + 5);
+      proxy.cut();
     }
-  };
-  const writing = Promise.all(["a", "b", "c", "d"].map(writer));
-  for (let cuts = 0; cuts < 20; cuts++) {
-    const before = acknowledged.length;
-    await until(() => acknowledged.length >= before + 5);
-    proxy.cut();
-  }
-  running = false;
-  await writing;
-  const { kvs } = await direct.range({ start: Buffer.from("storm/"), end: Buffer.from("storm0") });
-  expect(kvs.filter(({ version }) => version !== 1)).toEqual([]);
-  const keys = new Set(kvs.map(({ key }) => key));
-  expect(acknowledged.filter((key) => !keys.has(key))).toEqual([]);
-});
+    running = false;
+    await writing;
+    const { kvs } = await direct.range(prefix(space));
+    expect(kvs.filter(({ version }) => version !== 1)).toEqual([]);
+    const keys = new Set(kvs.map(({ key }) => key));
+    expect(acknowledged.filter((key) => !keys.has(key))).toEqual([]);
+  },
+);

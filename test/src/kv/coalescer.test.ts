@@ -1,0 +1,327 @@
+import { describe, expect, test } from "vitest";
+import { PermissionDeniedError, RequestRefusedError, UnavailableError } from "../../../src/index.ts";
+import { type Deferred, deferred } from "../../../src/internal/index.ts";
+import { type Carrier, Coalescer } from "../../../src/kv/coalescer.ts";
+import { LoneKeys } from "../../../src/kv/lone-keys.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { outcomeOf } from "../../support/outcome.ts";
+
+// GUARANTEES 24, without a server: what leaves when, and with whom.
+
+interface Sent {
+  readonly requests: readonly string[];
+  readonly together: boolean;
+  readonly timeoutMs: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly answer: Deferred<string[]>;
+}
+
+interface LabOptions {
+  readonly writes?: boolean;
+  readonly bytes?: (request: string) => number;
+  readonly large?: (request: string) => boolean;
+}
+
+/** A request is `key` or `key=value`; each is answered with itself when the test says so. */
+class Lab {
+  readonly clock = new FakeClock();
+  readonly sent: Sent[] = [];
+  readonly calls: Coalescer<string, string>;
+
+  constructor({ writes = false, bytes = (request) => request.length, large = () => false }: LabOptions = {}) {
+    const key = (request: string) => request.split("=")[0] as string;
+    const carrier: Carrier<string, string> = {
+      name: "test",
+      clock: this.clock,
+      requestTimeoutMs: 5_000,
+      ...(writes && { writtenKey: key }),
+      key,
+      bytes,
+      one: async (request, { timeoutMs, signal }) =>
+        (await this.#send({ requests: [request], together: false, timeoutMs, signal }))[0] as string,
+      many: async (requests, { timeoutMs, signal }) => ({
+        answers: await this.#send({ requests, together: true, timeoutMs, signal }),
+        large: requests.filter(large),
+      }),
+    };
+    this.calls = new Coalescer(carrier);
+  }
+
+  get shapes(): string[] {
+    return this.sent.map(({ requests }) => requests.join(" "));
+  }
+
+  async add(request: string, options = {}): Promise<{ value?: string; error?: unknown }> {
+    const { tookMs: _, ...outcome } = await outcomeOf(this.calls.add(request, options));
+    return outcome;
+  }
+
+  /** One that is under way, so that others gather behind it. */
+  async busy(): Promise<() => Promise<void>> {
+    void this.add("busy");
+    await this.turn();
+    const sent = this.sent.at(-1) as Sent;
+    return () => this.answer(sent);
+  }
+
+  async answer(sent = this.sent.at(-1) as Sent): Promise<void> {
+    sent.answer.resolve([...sent.requests]);
+    await this.turn();
+  }
+
+  async fail(error: Error, sent = this.sent.at(-1) as Sent): Promise<void> {
+    sent.answer.reject(error);
+    await this.turn();
+  }
+
+  async turn(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  #send(parts: Omit<Sent, "answer">): Promise<string[]> {
+    const answer = deferred<string[]>();
+    this.sent.push({ ...parts, answer });
+    return answer.promise;
+  }
+}
+
+const names = (count: number, prefix = "k") => Array.from({ length: count }, (_, index) => `${prefix}${index}`);
+
+describe("what leaves when", () => {
+  test("a call alone goes at once, with its own signal and time", async () => {
+    const lab = new Lab();
+    const { signal } = new AbortController();
+    const outcome = lab.add("a", { signal, timeoutMs: 77 });
+    await lab.turn();
+    expect(lab.sent).toMatchObject([{ requests: ["a"], together: false, timeoutMs: 77, signal }]);
+    await lab.answer();
+    expect(await outcome).toEqual({ value: "a" });
+    expect(lab.clock.pendingTimers).toBe(0);
+  });
+
+  test("calls of one turn go together, each with its own answer", async () => {
+    const lab = new Lab();
+    const outcomes = ["a", "b", "a"].map((key) => lab.add(key));
+    await lab.turn();
+    expect(lab.shapes).toEqual(["a b a"]);
+    await lab.answer();
+    expect(await Promise.all(outcomes)).toEqual([{ value: "a" }, { value: "b" }, { value: "a" }]);
+    expect(lab.clock.pendingTimers).toBe(0);
+  });
+
+  test("what is called while one is under way leaves together when that returns", async () => {
+    const lab = new Lab();
+    const answerBusy = await lab.busy();
+    for (const key of ["a", "b"]) void lab.add(key);
+    await lab.turn();
+    expect(lab.shapes).toEqual(["busy"]);
+    await answerBusy();
+    expect(lab.shapes).toEqual(["busy", "a b"]);
+  });
+
+  test("or after 1 ms, however long that takes", async () => {
+    const lab = new Lab();
+    await lab.busy();
+    void lab.add("a");
+    await lab.clock.pass(0.5);
+    void lab.add("b");
+    await lab.clock.pass(0.4);
+    expect(lab.shapes).toEqual(["busy"]);
+    await lab.clock.pass(0.2);
+    expect(lab.shapes).toEqual(["busy", "a b"]);
+  });
+
+  test("or when it fills a batch: 127 calls", async () => {
+    const lab = new Lab();
+    await lab.busy();
+    for (const key of names(300)) void lab.add(key);
+    await lab.turn();
+    expect(lab.sent.map(({ requests }) => requests.length)).toEqual([1, 127, 127]);
+    await lab.clock.pass(1);
+    expect(lab.sent.at(-1)?.requests).toHaveLength(46);
+    expect(lab.sent.slice(1).flatMap(({ requests }) => requests)).toEqual(names(300));
+  });
+
+  test("or 1 MiB, which a batch never exceeds, but for one call that does so alone", async () => {
+    const mebi = 1024 * 1024;
+    const lab = new Lab({ bytes: (request) => (request === "huge" ? 3 * mebi : 0.4 * mebi) });
+    for (const key of ["a", "b", "c", "huge", "d"]) void lab.add(key);
+    await lab.turn();
+    await lab.clock.pass(1);
+    expect(lab.shapes).toEqual(["a b", "c", "huge", "d"].slice(0, lab.shapes.length));
+    expect(lab.shapes).toHaveLength(4);
+  });
+
+  test("16 batches are under way at most; the next leaves when one returns", async () => {
+    const lab = new Lab();
+    for (let batch = 0; batch < 20; batch++) {
+      void lab.add(`k${batch}`);
+      await lab.turn();
+      await lab.clock.pass(1);
+    }
+    expect(lab.sent).toHaveLength(16);
+    await lab.answer(lab.sent[3]);
+    expect(lab.shapes.at(-1)).toBe("k16 k17 k18 k19");
+    expect(lab.sent).toHaveLength(17);
+  });
+});
+
+describe("whose call is whose", () => {
+  test("an abort settles its own call, and takes it out if it has not left", async () => {
+    const lab = new Lab();
+    const answerBusy = await lab.busy();
+    const early = new AbortController();
+    const late = new AbortController();
+    const outcomes = [lab.add("a", { signal: early.signal }), lab.add("b", { signal: late.signal }), lab.add("c")];
+    early.abort(new Error("early"));
+    expect(await outcomes[0]).toEqual({ error: early.signal.reason });
+    await answerBusy();
+    expect(lab.shapes).toEqual(["busy", "b c"]);
+    late.abort(new Error("late"));
+    expect(await outcomes[1]).toEqual({ error: late.signal.reason });
+    await lab.answer();
+    expect(await outcomes[2]).toEqual({ value: "c" });
+    expect(lab.clock.pendingTimers).toBe(0);
+  });
+
+  test("time settles its own call: nothing is unknown of one that had not left", async () => {
+    const lab = new Lab({ writes: true });
+    const answerBusy = await lab.busy();
+    const sent = lab.add("a", { timeoutMs: 50 });
+    const other = lab.add("b");
+    await lab.clock.pass(1);
+    const behind = lab.add("a=2", { timeoutMs: 20 });
+    expect(lab.shapes).toEqual(["busy", "a b"]);
+    expect(lab.sent.at(-1)?.timeoutMs).toBe(4_949);
+    await lab.clock.pass(60);
+    expect(await behind).toMatchObject({ error: { code: "ETCD_TIMEOUT", outcomeUnknown: false } });
+    expect(await sent).toMatchObject({ error: { code: "ETCD_TIMEOUT", outcomeUnknown: true } });
+    await lab.answer();
+    expect(await other).toEqual({ value: "b" });
+    await answerBusy();
+    expect(lab.shapes).toEqual(["busy", "a b"]);
+  });
+
+  test("a bad option is refused before anything is sent, and holds nothing up", async () => {
+    const lab = new Lab({ writes: true });
+    expect(await lab.add("a", { timeoutMs: -1 })).toMatchObject({ error: { code: "ETCD_INVALID_OPTION" } });
+    void lab.add("a");
+    await lab.turn();
+    expect(lab.shapes).toEqual(["a"]);
+  });
+});
+
+describe("errors", () => {
+  test("what says nothing of what was done reaches all of the batch, and nothing is sent again", async () => {
+    const lab = new Lab({ writes: true });
+    const outcomes = [lab.add("a"), lab.add("b")];
+    await lab.turn();
+    const error = new UnavailableError("gone", { retryable: true, outcomeUnknown: true });
+    await lab.fail(error);
+    expect(await Promise.all(outcomes)).toEqual([{ error }, { error }]);
+    expect(lab.sent).toHaveLength(1);
+  });
+
+  test("a refusal whose outcome is unknown is not sent again", async () => {
+    const lab = new Lab({ writes: true });
+    const outcomes = [lab.add("a"), lab.add("b")];
+    await lab.turn();
+    await lab.fail(new PermissionDeniedError("no", { outcomeUnknown: true }));
+    expect(await Promise.all(outcomes)).toMatchObject([{ error: { outcomeUnknown: true } }, { error: {} }]);
+    expect(lab.sent).toHaveLength(1);
+  });
+
+  test("a refusal is sent again one by one, reaches its owner, and its key goes alone from then on", async () => {
+    const lab = new Lab();
+    const aborted = new AbortController();
+    const outcomes = [lab.add("a"), lab.add("bad"), lab.add("c", { signal: aborted.signal })];
+    await lab.turn();
+    aborted.abort(new Error("gone"));
+    await lab.fail(new PermissionDeniedError("one of you"));
+    expect(lab.shapes).toEqual(["a bad c", "a", "bad"]);
+    await lab.answer(lab.sent[1]);
+    const own = new PermissionDeniedError("you");
+    await lab.fail(own, lab.sent[2]);
+    expect(await Promise.all(outcomes)).toEqual([{ value: "a" }, { error: own }, { error: aborted.signal.reason }]);
+
+    for (const key of ["d", "bad", "e"]) void lab.add(key);
+    await lab.clock.pass(1);
+    expect(lab.shapes.slice(3).sort()).toEqual(["bad", "d e"]);
+  });
+
+  test("calls that are refused together and served one by one were too many: the next batches are half as long", async () => {
+    const lab = new Lab();
+    for (const key of names(100)) void lab.add(key);
+    await lab.turn();
+    await lab.fail(new RequestRefusedError("too many operations"));
+    for (const sent of lab.sent.slice(1)) await lab.answer(sent);
+    const before = lab.sent.length;
+    for (const key of names(100, "n")) void lab.add(key);
+    await lab.turn();
+    expect(lab.sent.slice(before).map(({ requests }) => requests.length)).toEqual([50, 50]);
+  });
+
+  test("keys that are large go alone from then on", async () => {
+    const lab = new Lab({ large: (request) => request === "big" });
+    for (const key of ["a", "big"]) void lab.add(key);
+    await lab.turn();
+    await lab.answer();
+    for (const key of ["a", "b", "big"]) void lab.add(key);
+    await lab.clock.pass(1);
+    expect(lab.shapes.slice(1).sort()).toEqual(["a b", "big"]);
+  });
+});
+
+describe("writes of one key", () => {
+  test("are never under way at once, and go in the order of the calls", async () => {
+    const lab = new Lab({ writes: true });
+    const outcomes = ["a=1", "b=1", "a=2", "a=3", "b=2"].map((request) => lab.add(request));
+    await lab.turn();
+    await lab.clock.pass(2);
+    expect(lab.shapes).toEqual(["a=1 b=1"]);
+    await lab.answer();
+    expect(lab.shapes).toEqual(["a=1 b=1", "a=2 b=2"]);
+    await lab.answer();
+    expect(lab.shapes).toEqual(["a=1 b=1", "a=2 b=2", "a=3"]);
+    await lab.answer();
+    expect((await Promise.all(outcomes)).map((outcome) => "value" in outcome && outcome.value)).toEqual([
+      "a=1",
+      "b=1",
+      "a=2",
+      "a=3",
+      "b=2",
+    ]);
+  });
+
+  test("one that was aborted before it left makes way for the next", async () => {
+    const lab = new Lab({ writes: true });
+    const abort = new AbortController();
+    void lab.add("a=1");
+    const gone = lab.add("a=2", { signal: abort.signal });
+    void lab.add("a=3");
+    await lab.turn();
+    abort.abort(new Error("gone"));
+    await gone;
+    await lab.answer();
+    await lab.clock.pass(1);
+    expect(lab.shapes).toEqual(["a=1", "a=3"]);
+  });
+
+  test("one that failed makes way, too", async () => {
+    const lab = new Lab({ writes: true });
+    void lab.add("a=1");
+    void lab.add("a=2");
+    await lab.turn();
+    await lab.fail(new UnavailableError("gone", {}));
+    expect(lab.shapes).toEqual(["a=1", "a=2"]);
+  });
+});
+
+test("a thousand keys are remembered as going alone; those longest ago are forgotten", () => {
+  const lone = new LoneKeys();
+  expect(lone.any).toBe(false);
+  for (const key of names(1_000)) lone.add(key);
+  lone.add("k0");
+  lone.add("new");
+  expect(["k0", "k1", "k2", "new"].map((key) => lone.has(key))).toEqual([true, false, true, true]);
+});
