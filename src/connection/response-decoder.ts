@@ -1,6 +1,6 @@
 import type { Reader } from "protobufjs/minimal.js";
 import { ProtocolError } from "../errors/protocol-error.ts";
-import { type KeyValue, StoredKeyValue } from "../model/key-value.ts";
+import { type KeyValue, type StoredFields, StoredKeyValue } from "../model/key-value.ts";
 import type { LeaseId } from "../model/lease-id.ts";
 import type { NestedTxnResult, OpResult } from "../model/op.ts";
 import type { WatchEvent } from "../model/watch-event.ts";
@@ -227,44 +227,50 @@ export class ResponseDecoder {
   }
 
   #keyValue(reader: Reader): KeyValue {
-    let keyStart = 0;
-    let keyEnd = 0;
-    let valueStart = 0;
-    let valueEnd = 0;
-    let createRevision = 0;
-    let modRevision = 0;
-    let version = 0;
-    let lease: LeaseId | undefined;
+    let keyLength = 0;
+    fields.message = reader.buf as Buffer;
+    fields.keyStart = fields.keyEnd = fields.valueStart = fields.valueEnd = 0;
+    fields.createRevision = fields.modRevision = fields.version = 0;
+    fields.lease = undefined;
     const end = endOfMessage(reader);
     while (!atEnd(reader, end)) {
       const field = reader.uint32();
       if (field === tag.bytes1) {
-        keyEnd = endOfMessage(reader);
-        keyStart = reader.pos;
-        reader.pos = keyEnd;
-      } else if (field === tag.varint2) createRevision = readInt64(reader);
-      else if (field === tag.varint3) modRevision = readInt64(reader);
-      else if (field === tag.varint4) version = readInt64(reader);
+        fields.keyEnd = endOfMessage(reader);
+        fields.keyStart = reader.pos;
+        keyLength = fields.keyEnd - fields.keyStart;
+        reader.pos = fields.keyEnd;
+      } else if (field === tag.varint2) fields.createRevision = readInt64(reader);
+      else if (field === tag.varint3) fields.modRevision = readInt64(reader);
+      else if (field === tag.varint4) fields.version = readInt64(reader);
       else if (field === tag.bytes5) {
-        valueEnd = endOfMessage(reader);
-        valueStart = reader.pos;
-        reader.pos = valueEnd;
-      } else if (field === tag.varint6) lease = readLeaseId(reader);
+        fields.valueEnd = endOfMessage(reader);
+        fields.valueStart = reader.pos;
+        reader.pos = fields.valueEnd;
+      } else if (field === tag.varint6) fields.lease = readLeaseId(reader);
       else reader.skipType(field & 7);
     }
-    return new StoredKeyValue({
-      message: reader.buf as Buffer,
-      keyStart: keyStart + (keyEnd > keyStart ? this.#namespaceLength : 0),
-      keyEnd,
-      valueStart,
-      valueEnd,
-      createRevision,
-      modRevision,
-      version,
-      lease,
-    });
+    if (keyLength > 0) fields.keyStart += this.#namespaceLength;
+    const kv = new StoredKeyValue(fields);
+    fields.message = noMessage;
+    return kv;
   }
 }
+
+const noMessage = Buffer.alloc(0);
+
+/** One for all: an object more for each key would be as much again for the garbage collector. */
+const fields: { -readonly [Name in keyof StoredFields]: StoredFields[Name] } = {
+  message: noMessage,
+  keyStart: 0,
+  keyEnd: 0,
+  valueStart: 0,
+  valueEnd: 0,
+  createRevision: 0,
+  modRevision: 0,
+  version: 0,
+  lease: undefined,
+};
 
 function readHeader(reader: Reader): number {
   let revision = 0;

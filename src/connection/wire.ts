@@ -70,11 +70,16 @@ function readHalves(reader: Reader): void {
  * @throws ProtocolError beyond 2^53-1: what a number cannot hold is never rounded
  */
 export function readInt64(reader: Reader): number {
-  // Most are small.
-  const first = reader.buf[reader.pos] as number;
-  if (first < 0x80 && reader.pos < reader.len) {
-    reader.pos++;
-    return first;
+  // Nearly all fit into 28 bits, which needs no second half.
+  const { buf, len, pos } = reader;
+  let bits = 0;
+  for (let at = pos, shift = 0; at < len && shift < 28; at++, shift += 7) {
+    const byte = buf[at] as number;
+    bits |= (byte & 0x7f) << shift;
+    if (byte < 0x80) {
+      reader.pos = at + 1;
+      return bits;
+    }
   }
   readHalves(reader);
   const value = (high | 0) * 2 ** 32 + low;

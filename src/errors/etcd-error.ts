@@ -1,4 +1,5 @@
 import type { EtcdErrorCode } from "./error-codes.ts";
+import { oneLine } from "./one-line.ts";
 
 export interface EtcdErrorDetails {
   /** The error underneath, if there is one. */
@@ -18,8 +19,9 @@ export abstract class EtcdError extends Error {
   /** True when a write may have been applied although it failed: read before writing again. */
   readonly outcomeUnknown: boolean;
 
+  /** @param message told as one line: what is in it of keys and of other people's words is escaped */
   constructor(message: string, details: EtcdErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(oneLine(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.retryable = details.retryable ?? false;
     this.outcomeUnknown = details.outcomeUnknown ?? false;
   }

@@ -33,6 +33,11 @@ export interface StoredFields {
   readonly lease: LeaseId | undefined;
 }
 
+/** What `toString("utf8")` calls after a look at its arguments; protobufjs reads text with it, too. */
+interface Utf8Buffer extends Buffer {
+  utf8Slice(start: number, end: number): string;
+}
+
 /**
  * A KeyValue that makes what it is asked for: of most values that are watched or listed neither the bytes nor the text are
  * ever read, and each view would cost more than the value.
@@ -53,7 +58,7 @@ export class StoredKeyValue implements KeyValue {
 
   constructor(fields: StoredFields) {
     const { message, keyStart, keyEnd } = fields;
-    this.key = message.toString("utf8", keyStart, keyEnd);
+    this.key = (message as Utf8Buffer).utf8Slice(keyStart, keyEnd);
     this.createRevision = fields.createRevision;
     this.modRevision = fields.modRevision;
     this.version = fields.version;
@@ -90,6 +95,11 @@ export class StoredKeyValue implements KeyValue {
   }
 }
 
+/** Two keys that are not UTF-8 can have one text. */
+export function sameKey(a: KeyValue, b: KeyValue): boolean {
+  return a.key === b.key && (!a.key.includes("\ufffd") || bytesEqual(a.keyBytes, b.keyBytes));
+}
+
 /** Whether both are the same state of the same key in the same history. */
 export function sameKeyValue(a: KeyValue, b: KeyValue): boolean {
   return (
@@ -97,9 +107,7 @@ export function sameKeyValue(a: KeyValue, b: KeyValue): boolean {
     a.createRevision === b.createRevision &&
     a.version === b.version &&
     a.lease === b.lease &&
-    a.key === b.key &&
-    bytesEqual(a.value, b.value) &&
-    // Two keys that are not UTF-8 can have one text.
-    (!a.key.includes("\ufffd") || bytesEqual(a.keyBytes, b.keyBytes))
+    sameKey(a, b) &&
+    bytesEqual(a.value, b.value)
   );
 }

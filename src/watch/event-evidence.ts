@@ -1,5 +1,4 @@
-import { bytesEqual } from "../model/bytes.ts";
-import type { KeyValue } from "../model/key-value.ts";
+import { type KeyValue, sameKey } from "../model/key-value.ts";
 import type { WatchBatch } from "../model/watch-event.ts";
 import type { HistoryEvidence } from "./history-proof.ts";
 
@@ -8,7 +7,7 @@ export class EventEvidence {
   #revision: number | undefined;
   #count: number | undefined;
   #entry: KeyValue | undefined;
-  #missing: Uint8Array | undefined;
+  #missing: KeyValue | undefined;
 
   /** A read saw the range at this revision with so many keys. */
   read(revision: number, count: number): void {
@@ -24,10 +23,10 @@ export class EventEvidence {
       if (this.#count !== undefined) this.#count += created - gone;
       if (type === "put") {
         this.#entry = kv;
-        if (this.#missing && bytesEqual(this.#missing, kv.keyBytes)) this.#missing = undefined;
+        if (this.#missing && sameKey(this.#missing, kv)) this.#missing = undefined;
       } else {
-        if (this.#entry && bytesEqual(this.#entry.keyBytes, kv.keyBytes)) this.#entry = undefined;
-        this.#missing = kv.keyBytes;
+        if (this.#entry && sameKey(this.#entry, kv)) this.#entry = undefined;
+        this.#missing = kv;
       }
     }
   }
@@ -35,6 +34,6 @@ export class EventEvidence {
   /** Undefined as long as nothing is known. */
   evidence(): HistoryEvidence | undefined {
     if (this.#revision === undefined) return undefined;
-    return { revision: this.#revision, entry: this.#entry, missing: this.#missing, count: this.#count };
+    return { revision: this.#revision, entry: this.#entry, missing: this.#missing?.keyBytes, count: this.#count };
   }
 }

@@ -59,18 +59,24 @@ export class WatchFeed {
 
   receive(response: WatchResponse): void {
     if (this.over) return;
-    for (const event of response.events) {
-      // Servers before 3.5.8 can send events again.
-      if (event.kv.modRevision > this.#revision) this.#fragments.push(event);
+    const fresh = this.#fresh(response.events);
+    if (response.fragment || this.#fragments.length > 0) {
+      for (const event of fresh) this.#fragments.push(event);
+      if (response.fragment) return;
     }
-    if (response.fragment) return;
-    const events = this.#fragments;
+    const events = this.#fragments.length > 0 ? this.#fragments : fresh;
     this.#fragments = [];
     const last = events.at(-1);
     if (last) this.#deliver({ type: "events", revision: last.kv.modRevision, events });
     else if (response.events.length === 0 && response.headerRevision > this.#revision) {
       this.#deliver({ type: "progress", revision: response.headerRevision, events: [] });
     }
+  }
+
+  /** Servers before 3.5.8 can send events again. */
+  #fresh(events: readonly WatchEvent[]): readonly WatchEvent[] {
+    const isFresh = ({ kv }: WatchEvent) => kv.modRevision > this.#revision;
+    return events.every(isFresh) ? events : events.filter(isFresh);
   }
 
   live(): void {
