@@ -1,21 +1,28 @@
-const FIRST_PAGE_KEYS = 256;
+const FIRST_PAGE_KEYS = 32;
 const SMALLEST_PAGE_KEYS = 16;
 const LARGEST_PAGE_KEYS = 10_000;
 const PAGE_BYTES = 2 * 1024 * 1024;
+/** A page has so many times the keys of the last one at most: the next may be larger than those before. */
+const GROWTH = 8;
 
-/** How many keys to ask for next so that an answer stays near 2 MiB, judged by those that came. */
+/**
+ * How many keys to ask for next so that an answer stays near 2 MiB, judged by those that came. etcd has no limit in bytes:
+ * where small keys are followed by large ones an answer can be more, which the growth bounds.
+ */
 export class PageSize {
   #keys = 0;
   #bytes = 0;
+  #most = FIRST_PAGE_KEYS;
 
   saw(kvs: readonly { keyBytes: Uint8Array; value: Uint8Array }[]): void {
     for (const kv of kvs) this.#bytes += kv.keyBytes.length + kv.value.length;
     this.#keys += kvs.length;
+    this.#most = Math.min(LARGEST_PAGE_KEYS, this.#most * GROWTH);
   }
 
   next(): number {
-    if (this.#keys === 0) return FIRST_PAGE_KEYS;
+    if (this.#keys === 0) return this.#most;
     const fitting = Math.floor(PAGE_BYTES / Math.max(1, this.#bytes / this.#keys));
-    return Math.min(LARGEST_PAGE_KEYS, Math.max(SMALLEST_PAGE_KEYS, fitting));
+    return Math.min(this.#most, Math.max(SMALLEST_PAGE_KEYS, fitting));
   }
 }
