@@ -13,6 +13,8 @@ export interface RangeResponse {
   readonly kvs: readonly KeyValue[];
   readonly count: number;
   readonly more: boolean;
+  /** How long the answer was on the wire. */
+  readonly bytes: number;
 }
 
 export type PutRequest = Omit<PutOp, "type">;

@@ -36,6 +36,7 @@ interface RangeFields {
   kvs: KeyValue[];
   count: number;
   more: boolean;
+  bytes: number;
 }
 
 interface DeleteFields {
@@ -126,7 +127,7 @@ export class ResponseDecoder {
   }
 
   #range(reader: Reader, end: number): RangeResponse {
-    const result: RangeFields = { revision: 0, kvs: [], count: 0, more: false };
+    const result: RangeFields = { revision: 0, kvs: [], count: 0, more: false, bytes: end - reader.pos };
     while (!atEnd(reader, end)) {
       const field = reader.uint32();
       if (field === tag.bytes2) result.kvs.push(this.#keyValue(reader));

@@ -14,9 +14,10 @@ export class PageSize {
   #bytes = 0;
   #most = FIRST_PAGE_KEYS;
 
-  saw(kvs: readonly { keyBytes: Uint8Array; value: Uint8Array }[]): void {
-    for (const kv of kvs) this.#bytes += kv.keyBytes.length + kv.value.length;
-    this.#keys += kvs.length;
+  /** A page of so many keys came, and so many bytes. */
+  saw(keys: number, bytes: number): void {
+    this.#bytes += bytes;
+    this.#keys += keys;
     this.#most = Math.min(LARGEST_PAGE_KEYS, this.#most * GROWTH);
   }
 

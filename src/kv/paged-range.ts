@@ -67,7 +67,7 @@ async function readPages(protocol: Protocol, range: KeyRange, options: PagedRang
     for (const kv of page.kvs) kvs.push(kv);
     const last = page.kvs.at(-1);
     if (!page.more || !last || kvs.length >= limit) return { kvs, revision, count };
-    pageSize.saw(page.kvs);
+    pageSize.saw(page.kvs.length, page.bytes);
     start = keyAfter(last.keyBytes);
   }
 }

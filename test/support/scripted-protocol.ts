@@ -89,7 +89,7 @@ export class ScriptedProtocol {
 
   async range(): Promise<Awaited<ReturnType<Protocol["range"]>>> {
     this.ranges++;
-    return { revision: 100 + this.ranges, kvs: [], count: 0, more: false };
+    return { revision: 100 + this.ranges, kvs: [], count: 0, more: false, bytes: 0 };
   }
 
   txn(_request: unknown, options?: { signal?: AbortSignal }): Promise<Txn> {
