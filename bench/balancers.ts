@@ -10,7 +10,7 @@ import {
   ZonePreference,
 } from "etcd-recipes";
 import type { Bench, BenchOptions } from "./bench.ts";
-import { medians, nanosecondsEach } from "./measure.ts";
+import { eachInTurn, median, nanosecondsEach } from "./measure.ts";
 import { figure, printTable } from "./table.ts";
 
 interface Server {
@@ -35,29 +35,54 @@ const roundMs = 100;
 
 export const balancers: Bench = {
   title: "pick() of each strategy, and what a change of the list costs it",
-  run({ rounds }: BenchOptions) {
+  run({ rounds, report }: BenchOptions) {
     console.log(`pick() per second, by the number of servers; median of ${rounds} rounds\n`);
-    table(pickSizes, rounds, prepared, (nanoseconds) => figure(1e9 / nanoseconds));
+    const picks = table(pickSizes, rounds, prepared, (nanoseconds) => figure(1e9 / nanoseconds));
     console.log(`\none changed server and the pick after it, in µs; median of ${rounds} rounds\n`);
-    table(changeSizes, rounds, changing, (nanoseconds) => figure(nanoseconds / 1e3));
+    const changes = table(changeSizes, rounds, changing, (nanoseconds) => figure(nanoseconds / 1e3));
+    for (const { strategy, servers, taken } of picks) {
+      const samples = taken.map((pickNanoseconds) => ({ pickNanoseconds }));
+      report.add("balancers", { strategy, servers }, samples);
+    }
+    for (const { strategy, servers, taken } of changes) {
+      const samples = taken.map((changeNanoseconds) => ({ changeNanoseconds }));
+      report.add("balancers", { strategy, servers }, samples);
+    }
   },
 };
+
+/** What was taken of one strategy over so many servers, in nanoseconds, one for each round. */
+interface Cell {
+  readonly strategy: string;
+  readonly servers: number;
+  readonly taken: readonly number[];
+}
 
 function table(
   sizes: readonly number[],
   rounds: number,
   work: (make: () => Balancer<Server>, size: number) => () => void,
   print: (nanoseconds: number) => string,
-): void {
-  const cells = strategies.flatMap(([, make]) => sizes.map((size) => work(make, size)));
-  const taken = medians(
-    cells.map((cell) => () => nanosecondsEach(cell, roundMs)),
+): Cell[] {
+  const cells = strategies.flatMap(([strategy, make]) =>
+    sizes.map((servers) => ({ strategy, servers, operate: work(make, servers) })),
+  );
+  const taken = eachInTurn(
+    cells.map(
+      ({ operate }) =>
+        () =>
+          nanosecondsEach(operate, roundMs),
+    ),
     rounds,
   );
   printTable(
     ["strategy", ...sizes.map(figure)],
-    strategies.map(([name], at) => [name, ...taken.slice(at * sizes.length, (at + 1) * sizes.length).map(print)]),
+    strategies.map(([name], at) => [
+      name,
+      ...taken.slice(at * sizes.length, (at + 1) * sizes.length).map((of) => print(median(of))),
+    ]),
   );
+  return cells.map(({ strategy, servers }, at) => ({ strategy, servers, taken: taken[at] ?? [] }));
 }
 
 /** A tenth of the servers has calls in flight, all have been called, and each pick is for one of 1 000 keys. */

@@ -1,25 +1,25 @@
-import { EtcdClient, prefix, putOp, SubscribeService } from "etcd-recipes";
+import { EtcdClient, SubscribeService } from "etcd-recipes";
 import { startEtcd } from "etcd-recipes/testing";
 import type { Bench, BenchOptions } from "./bench.ts";
+import { liveBytes } from "./heap.ts";
+import { below, fill, numbers, putInstances } from "./instances.ts";
 import { median } from "./measure.ts";
 import { figure, printTable } from "./table.ts";
 
 const sizes = [1_000, 10_000, 100_000];
 const burst = 1_000;
 const subscribers = 100;
-/** etcd allows 128 operations in a txn. */
-const atATime = 100;
 
 export const registry: Bench = {
   title: "a list of many instances: the first list, a burst of changes, many subscribers, memory",
-  async run({ rounds }: BenchOptions) {
-    if (!globalThis.gc) console.log("without --expose-gc no memory is told\n");
+  async run({ rounds, report }: BenchOptions) {
     await using cluster = await startEtcd();
     await using etcd = new EtcdClient({ endpoints: cluster.endpoints });
     const rows: string[][] = [];
     for (const size of sizes) {
       const taken: Figures[] = [];
       for (let round = 0; round < rounds; round++) taken.push(await measure(etcd, cluster.endpoints, size));
+      report.add<keyof Figures>("registry", { instances: size, subscribers }, taken);
       const middle = (name: keyof Figures) => figure(median(taken.map((figures) => figures[name])));
       rows.push([
         figure(size),
@@ -67,54 +67,32 @@ async function measure(etcd: EtcdClient, endpoints: readonly string[], size: num
   await fill(etcd, size);
   await using client = new EtcdClient({ endpoints: [...endpoints] });
   await client.status();
-  const heapBefore = heapBytes();
+  const heapBefore = await liveBytes();
   let startedMs = performance.now();
-  const services = new SubscribeService("/bench/", { client });
+  const services = new SubscribeService(below, { client });
   await services.ready;
   const firstMs = performance.now() - startedMs;
-  const bytesEach = (heapBytes() - heapBefore) / size;
+  const bytesEach = ((await liveBytes()) - heapBefore) / size;
 
   const cpu = process.cpuUsage();
   const burstMs = await changeSome(etcd, size, [services]);
   const { user, system } = process.cpuUsage(cpu);
 
-  const heapOfOne = heapBytes();
+  const heapOfOne = await liveBytes();
   startedMs = performance.now();
-  const others = Array.from({ length: subscribers - 1 }, () => new SubscribeService("/bench/", { client }));
+  const others = Array.from({ length: subscribers - 1 }, () => new SubscribeService(below, { client }));
   await Promise.all(others.map(({ ready }) => ready));
   const manyMs = performance.now() - startedMs;
-  const manyBytesEach = (heapBytes() - heapOfOne) / size / others.length;
+  const manyBytesEach = ((await liveBytes()) - heapOfOne) / size / others.length;
   const manyBurstMs = await changeSome(etcd, size, [services, ...others]);
   await Promise.all([services, ...others].map((list) => list.close()));
   return { firstMs, bytesEach, burstMs, burstCpuMs: (user + system) / 1e3, manyMs, manyBytesEach, manyBurstMs };
 }
 
-async function fill(etcd: EtcdClient, size: number): Promise<void> {
-  await etcd.delete(prefix("/bench/"));
-  for (let from = 0; from < size; from += atATime) await putSome(etcd, from, Math.min(size, from + atATime), "a");
-}
-
 /** From the first write until every list has the last change, in milliseconds. */
 async function changeSome(etcd: EtcdClient, size: number, lists: readonly SubscribeService[]): Promise<number> {
   const startedMs = performance.now();
-  let revision = 0;
-  for (let from = 0; from < burst; from += atATime) {
-    revision = await putSome(etcd, from % size, (from % size) + atATime, `b${startedMs}`);
-  }
+  const revision = await putInstances(etcd, numbers(Math.min(burst, size)), `b${startedMs}`);
   await Promise.all(lists.map((list) => list.until(() => list.revision >= revision)));
   return performance.now() - startedMs;
-}
-
-async function putSome(etcd: EtcdClient, from: number, to: number, zone: string): Promise<number> {
-  const puts = Array.from({ length: to - from }, (_, index) => {
-    const value = { Op: 0, Addr: `10.0.0.1:${from + index}`, Metadata: { zone, version: "1.0.0" } };
-    return putOp(`/bench/m${String(from + index).padStart(7, "0")}`, JSON.stringify(value));
-  });
-  return (await etcd.txn({ success: puts })).revision;
-}
-
-function heapBytes(): number {
-  globalThis.gc?.();
-  globalThis.gc?.();
-  return globalThis.gc ? process.memoryUsage().heapUsed : Number.NaN;
 }
