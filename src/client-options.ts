@@ -1,8 +1,10 @@
 import { z } from "zod";
-import { type EndpointUrl, parseEndpoints } from "./connection/index.ts";
+import { type AuthOptions, authSchema, resolveAuth } from "./auth-options.ts";
+import { type EndpointUrl, parseEndpoints, type TlsSource } from "./connection/index.ts";
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
 import { parseOptions } from "./internal/parse-options.ts";
 import { toBytes } from "./model/bytes.ts";
+import { resolveTls, type TlsOptions, tlsSchema } from "./tls-options.ts";
 
 /** Options of an EtcdClient. All may be left out. */
 export interface EtcdClientOptions {
@@ -12,6 +14,10 @@ export interface EtcdClientOptions {
    * @default the environment's ETCD_ENDPOINTS, separated by commas, then http://127.0.0.1:2379
    */
   endpoints?: string | readonly string[] | undefined;
+  /** For `https://` endpoints. @default what ETCD_CACERT, ETCD_CERT and ETCD_KEY name, then the CAs that Node trusts */
+  tls?: TlsOptions | undefined;
+  /** @default ETCD_USERNAME and ETCD_PASSWORD, then none */
+  auth?: AuthOptions | undefined;
   /** Put before every key and taken off again: the client sees nothing outside of it. @default none */
   namespace?: string | undefined;
   /** How long one endpoint may take to connect, in milliseconds, at least 1. @default 2000 */
@@ -29,6 +35,8 @@ export interface EtcdClientOptions {
 
 export interface ResolvedClientOptions {
   readonly endpoints: readonly EndpointUrl[];
+  readonly tls: TlsSource | undefined;
+  readonly auth: AuthOptions | undefined;
   readonly namespace: Uint8Array;
   readonly dialTimeoutMs: number;
   readonly requestTimeoutMs: number;
@@ -46,6 +54,8 @@ const schema = z.strictObject({
   endpoints: z
     .union([z.string(), z.array(z.string())], "must be a URL such as http://127.0.0.1:2379, or a list of such")
     .optional(),
+  tls: tlsSchema,
+  auth: authSchema,
   namespace: z.string("must be a string").default(""),
   dialTimeoutMs: milliseconds(2_000),
   requestTimeoutMs: milliseconds(5_000),
@@ -64,8 +74,16 @@ export function resolveClientOptions(
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw new InvalidOptionError("EtcdClient", "options", "must be an object");
   }
-  const { endpoints, namespace, ...rest } = parseOptions("EtcdClient", schema, options);
-  return { ...rest, namespace: toBytes(namespace), endpoints: readEndpoints(endpoints, env) };
+  const { endpoints: listed, tls, auth, namespace, ...rest } = parseOptions("EtcdClient", schema, options);
+  const endpoints = readEndpoints(listed, env);
+  const secure = endpoints.some((endpoint) => endpoint.secure);
+  return {
+    ...rest,
+    namespace: toBytes(namespace),
+    endpoints,
+    tls: resolveTls(tls, env, secure),
+    auth: resolveAuth(auth, env),
+  };
 }
 
 function readEndpoints(given: string | string[] | undefined, env: NodeJS.ProcessEnv): EndpointUrl[] {

@@ -13,6 +13,8 @@ import { quietDeferred } from "../internal/deferred.ts";
 import { dialTarget } from "./dial-resolver.ts";
 import type { EndpointUrl } from "./endpoint-url.ts";
 import { whyNotConnected } from "./error-translation.ts";
+import { speaksOtherScheme } from "./other-scheme.ts";
+import { TlsError } from "./tls-error.ts";
 
 /**
  * Pings find half-open connections. etcd ends connections that ping more often than every 5 s, or without a call under
@@ -36,8 +38,12 @@ const WHY_LIMIT_MS = 100;
 export interface EndpointChannelParts {
   readonly url: EndpointUrl;
   readonly credentials: ChannelCredentials;
+  /** The name that the server's certificate must have, instead of its host. */
+  readonly serverName: string | undefined;
   readonly dialTimeoutMs: number;
   readonly clock: Clock;
+  /** Whether there ever was a connection to this endpoint. */
+  wasConnected(): boolean;
 }
 
 /** One connection to one endpoint, with a connect time-out of our own: grpc-js waits for ever on a server that accepts and stays silent. */
@@ -50,12 +56,24 @@ export class EndpointChannel {
   constructor(parts: EndpointChannelParts) {
     this.#parts = parts;
     const { target, options } = dialTarget(parts.url.target, () => this.#socketSignal());
-    this.grpc = new Channel(target, parts.credentials, { ...channelOptions, ...options });
+    const { credentials, serverName } = parts;
+    const names = serverName === undefined ? {} : { "grpc.ssl_target_name_override": serverName };
+    this.grpc = new Channel(target, credentials, { ...channelOptions, ...options, ...names });
   }
 
   /** Closed by us, or because it could not connect: it is of no use any more. */
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** What its next connection would be secured with. */
+  get credentials(): ChannelCredentials {
+    return this.#parts.credentials;
+  }
+
+  /** Neither connected nor about to be. */
+  get isIdle(): boolean {
+    return !this.#dial && this.grpc.getConnectivityState(false) !== connectivityState.READY;
   }
 
   /**
@@ -103,13 +121,24 @@ export class EndpointChannel {
       const state = this.grpc.getConnectivityState(true);
       if (state === connectivityState.READY) return end();
       if (state === connectivityState.TRANSIENT_FAILURE) {
-        void this.#askWhy().then((status) => end(this.#unavailable(whyNotConnected(status))));
+        void this.#whyNot(dial.sockets.signal).then(end);
         return;
       }
       this.grpc.watchConnectivityState(state, Number.POSITIVE_INFINITY, look);
     };
     look();
     return dial;
+  }
+
+  async #whyNot(signal: AbortSignal): Promise<UnavailableError> {
+    const { url, wasConnected } = this.#parts;
+    const error = whyNotConnected(url, await this.#askWhy());
+    if (error instanceof TlsError || wasConnected() || !(await speaksOtherScheme(url, signal))) return error;
+    return new TlsError(
+      url.secure
+        ? `${url.url}: it speaks no TLS: write it as http://`
+        : `${url.url}: it speaks TLS: write it as https://`,
+    );
   }
 
   #socketSignal(): AbortSignal | undefined {

@@ -1,8 +1,13 @@
 import type { Runtime } from "../internal/runtime.ts";
 import type { EndpointUrl } from "./endpoint-url.ts";
+import type { TlsSource } from "./tls-credentials.ts";
 
 export interface ConnectionOptions {
   readonly endpoints: readonly EndpointUrl[];
   readonly dialTimeoutMs: number;
   readonly runtime: Runtime;
+  /** How endpoints that are secured are; undefined for plain ones. */
+  readonly tls?: TlsSource | undefined;
+  readonly auth?: { readonly username: string; readonly password: string } | undefined;
+  readonly requestTimeoutMs: number;
 }

@@ -6,14 +6,19 @@ import {
   Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
-import type { ICallable } from "etcd3/lib/rpc.js";
+import { AuthClient, type ICallable } from "etcd3/lib/rpc.js";
 import { ClientClosedError } from "../errors/client-closed-error.ts";
+import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { ProtocolError } from "../errors/protocol-error.ts";
+import { RequestRefusedError } from "../errors/request-refused-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
+import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
+import { within } from "../internal/abort.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { log } from "../internal/log.ts";
 import type { Runtime } from "../internal/runtime.ts";
+import { Authenticator, type Token } from "./authenticator.ts";
 import { CallScope } from "./call-scope.ts";
 import type { EndpointChannel } from "./channel.ts";
 import type { ConnectionOptions } from "./connection-options.ts";
@@ -21,6 +26,8 @@ import { Endpoint } from "./endpoint.ts";
 import { EndpointSet } from "./endpoint-set.ts";
 import { type Failure, translateFailure } from "./error-translation.ts";
 import { type ServiceName, serviceDefinition } from "./service-definitions.ts";
+import { TlsCredentials } from "./tls-credentials.ts";
+import { TlsError } from "./tls-error.ts";
 
 const debug = log("connection");
 
@@ -42,6 +49,8 @@ export interface RpcOptions extends GrpcCallOptions {
   readonly signal: AbortSignal | undefined;
   /** Only this endpoint, for questions about one member. */
   readonly only?: Endpoint | undefined;
+  /** Without a token: the call that asks for one. */
+  readonly anonymous?: boolean | undefined;
 }
 
 /** A call as it goes over the wire: how it is named, and how its answer is read. */
@@ -49,6 +58,12 @@ export interface WireCall<Response> {
   readonly path: string;
   readonly name: string;
   decode(bytes: Buffer): Response;
+}
+
+/** A stream, and whom to tell that its token was not taken: the next one gets another. */
+export interface OpenedStream {
+  readonly duplex: ClientDuplexStream<Buffer, Buffer>;
+  refused(): void;
 }
 
 /** Messages pass gRPC as bytes: what cannot be encoded or decoded is told as what it is, and not as a broken connection. */
@@ -64,16 +79,17 @@ export class Connection implements ICallable<Endpoint> {
   readonly #runtime: Runtime;
   readonly #open = new Set<CallScope>();
   readonly #clients = new WeakMap<EndpointChannel, Client>();
+  readonly #authenticator: Authenticator | undefined;
   #closed = false;
 
-  constructor({ endpoints, dialTimeoutMs, runtime }: ConnectionOptions) {
+  constructor({ endpoints, dialTimeoutMs, requestTimeoutMs, tls, auth, runtime }: ConnectionOptions) {
     this.#runtime = runtime;
-    const plain = credentials.createInsecure();
-    const secure = endpoints.some((endpoint) => endpoint.secure) ? credentials.createSsl() : plain;
+    const secure = endpoints.some((endpoint) => endpoint.secure) ? new TlsCredentials(tls ?? {}) : undefined;
     this.endpoints = new EndpointSet(
-      endpoints.map((url) => new Endpoint(url, url.secure ? secure : plain, dialTimeoutMs, runtime)),
+      endpoints.map((url) => new Endpoint({ url, tls: url.secure ? secure : undefined, dialTimeoutMs, runtime })),
       runtime,
     );
+    if (auth) this.#authenticator = this.#authenticatorFor(auth.username, auth.password, requestTimeoutMs);
   }
 
   /** For etcd3's stubs. */
@@ -100,15 +116,17 @@ export class Connection implements ICallable<Endpoint> {
     return Promise.reject(new TypeError("streams are opened by openStream()"));
   }
 
-  /** @throws UnavailableError when there is no connection within `limitMs` */
-  async openStream(path: string, endpoint: Endpoint, limitMs: number): Promise<ClientDuplexStream<Buffer, Buffer>> {
+  /** @throws UnavailableError when there is no connection within `limitMs`; UnauthenticatedError for a bad password */
+  async openStream(path: string, endpoint: Endpoint, limitMs: number): Promise<OpenedStream> {
     if (this.#closed) throw new ClientClosedError("the client is closed");
+    const token = await this.#tokenWithin(limitMs, () => new UnavailableError("no token yet", { retryable: true }));
     const channel = await endpoint.connect("streams", limitMs).catch((error: unknown) => {
       endpoint.failed();
       throw error;
     });
     if (this.#closed) throw new ClientClosedError("the client is closed");
-    return this.#client(channel).makeBidiStreamRequest(path, asBytes, asBytes, metadataOf(path));
+    const duplex = this.#client(channel).makeBidiStreamRequest(path, asBytes, asBytes, metadataOf(path, token));
+    return { duplex, refused: () => token && this.#authenticator?.forget(token) };
   }
 
   /** The stubs call this for every stream that ends, also for one that we ended ourselves: whoever owns the stream judges. */
@@ -136,7 +154,11 @@ export class Connection implements ICallable<Endpoint> {
     const backoff = new Backoff(this.#runtime, { initialMs: 20, maxMs: 500 });
     let last: Failure | undefined;
     let maybeExecuted = false;
+    let renewed = false;
     for (;;) {
+      const token = rpc.anonymous ? undefined : await this.#tokenForCall(scope, deadline, rpc, name);
+      let refused = false;
+      let insecure = true;
       for (const endpoint of rpc.only ? [rpc.only] : this.endpoints.inOrder("calls")) {
         const remainingMs = deadline - clock.monotonicMs();
         if (remainingMs <= 0) throw outOfTime(name, rpc, last, maybeExecuted);
@@ -148,7 +170,7 @@ export class Connection implements ICallable<Endpoint> {
             rpc.kind === "write"
               ? deadline - clock.monotonicMs()
               : Math.min(attemptLimitMs, deadline - clock.monotonicMs());
-          const answer = await this.#attempt(scope, endpoint, channel, call, request, rpc.kind, limitMs);
+          const answer = await this.#attempt(scope, endpoint, channel, call, request, rpc.kind, limitMs, token);
           this.endpoints.worked("calls", endpoint);
           return answer;
         } catch (error) {
@@ -157,9 +179,22 @@ export class Connection implements ICallable<Endpoint> {
           if (rpc.kind !== "read" && !last.neverExecuted) maybeExecuted = true;
           debug("%s on %s failed: %s", name, endpoint.url, last.error.message);
           if (last.endpointAtFault) endpoint.failed();
+          if (token && !renewed && isRefused(token, last)) {
+            // Etcd did nothing, and may do it for another token: once (GUARANTEES 3).
+            this.#authenticator?.forget(token);
+            refused = true;
+            break;
+          }
+          if (!(last.error instanceof TlsError)) insecure = false;
           if (!last.worthRetrying || (rpc.kind === "write" && !last.neverExecuted)) throw last.error;
         }
       }
+      if (refused) {
+        renewed = true;
+        continue;
+      }
+      // No endpoint can be trusted, or none trusts us: to wait for that to change is up to the caller.
+      if (insecure && last) throw last.error;
       const pauseMs = backoff.nextMs();
       const leftMs = deadline - clock.monotonicMs();
       await scope.pause(clock, Math.min(pauseMs, leftMs));
@@ -176,6 +211,7 @@ export class Connection implements ICallable<Endpoint> {
     request: Buffer,
     kind: CallKind,
     limitMs: number,
+    token: Token | undefined,
   ): Promise<Response> {
     return scope.wait<Response>((resolve, reject) => {
       const onAnswer = (error: ServiceError | null, answer?: Buffer) => {
@@ -199,11 +235,41 @@ export class Connection implements ICallable<Endpoint> {
         asBytes,
         asBytes,
         request,
-        metadataOf(path),
+        metadataOf(path, token),
         { deadline: Date.now() + limitMs },
         onAnswer,
       );
       return () => sent.cancel();
+    });
+  }
+
+  /** The token at hand; a call that has to wait for one waits within its own time, and ends with its own signal. */
+  async #tokenForCall(scope: CallScope, deadline: number, rpc: RpcOptions, name: string): Promise<Token | undefined> {
+    const known = this.#authenticator?.token;
+    if (known || !this.#authenticator) return known;
+    const outOfTime = () => new EtcdTimeoutError(`${name}: no token within ${rpc.timeoutMs} ms`, { retryable: true });
+    const remainingMs = deadline - this.#runtime.clock.monotonicMs();
+    return scope.waitFor(() => this.#tokenWithin(remainingMs, outOfTime));
+  }
+
+  async #tokenWithin(limitMs: number, outOfTime: () => Error): Promise<Token | undefined> {
+    const authenticator = this.#authenticator;
+    if (!authenticator) return undefined;
+    return authenticator.token ?? within(this.#runtime.clock, authenticator.current(), limitMs, outOfTime);
+  }
+
+  #authenticatorFor(username: string, password: string, timeoutMs: number): Authenticator {
+    const auth = new AuthClient(this);
+    return new Authenticator(async () => {
+      const rpc: RpcOptions = { kind: "read", timeoutMs, signal: undefined, anonymous: true };
+      try {
+        const { token } = await auth.authenticate({ name: username, password }, rpc);
+        return { value: token };
+      } catch (error) {
+        // Authentication is not enabled, which it may be later on.
+        if (error instanceof RequestRefusedError) return { value: undefined };
+        throw error;
+      }
     });
   }
 
@@ -217,11 +283,18 @@ export class Connection implements ICallable<Endpoint> {
   }
 }
 
-/** A leaderless member then answers at once instead of after 7 s; only questions about the member itself go without. */
-function metadataOf(path: string): Metadata {
+/** With `hasleader` a leaderless member answers at once instead of after 7 s; only questions about the member itself go without. */
+function metadataOf(path: string, token: Token | undefined): Metadata {
   const metadata = new Metadata();
   if (!path.startsWith("/etcdserverpb.Maintenance/")) metadata.set("hasleader", "true");
+  if (token?.value !== undefined) metadata.set("token", token.value);
   return metadata;
+}
+
+/** Whether another token may do better. Without any, etcd may take the client's certificate for its user, who may do less. */
+function isRefused(token: Token, { error, neverExecuted }: Failure): boolean {
+  if (!neverExecuted) return false;
+  return error instanceof UnauthenticatedError || (error instanceof PermissionDeniedError && token.value === undefined);
 }
 
 function outOfTime(name: string, rpc: RpcOptions, last: Failure | undefined, outcomeUnknown: boolean): Error {

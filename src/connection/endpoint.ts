@@ -1,8 +1,9 @@
-import type { ChannelCredentials } from "@grpc/grpc-js";
+import { type ChannelCredentials, credentials as grpcCredentials } from "@grpc/grpc-js";
 import { Backoff } from "../internal/backoff.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import { EndpointChannel } from "./channel.ts";
 import type { EndpointUrl } from "./endpoint-url.ts";
+import type { TlsCredentials } from "./tls-credentials.ts";
 
 /** Calls and streams have a connection each: a bulk read cannot starve a watch or a renewal (HARDSHIPS 20). */
 export type Lane = "calls" | "streams";
@@ -10,11 +11,22 @@ export type Lane = "calls" | "streams";
 /** A dial gets this many times its time-out at most, after it ran out of it again and again. */
 const MOST_PATIENCE = 8;
 
+const plain = grpcCredentials.createInsecure();
+
+export interface EndpointParts {
+  readonly url: EndpointUrl;
+  /** Undefined: its connections are not secured. */
+  readonly tls: TlsCredentials | undefined;
+  readonly dialTimeoutMs: number;
+  readonly runtime: Runtime;
+}
+
 /** One etcd server as this client sees it: a channel for each lane, and how it has behaved lately. */
 export class Endpoint {
   readonly url: string;
   readonly #runtime: Runtime;
-  readonly #openChannel: () => EndpointChannel;
+  readonly #openChannel: (credentials: ChannelCredentials) => EndpointChannel;
+  readonly #credentials: () => ChannelCredentials;
   readonly #backoff: Backoff;
   readonly #pace: Backoff;
   readonly #channels = new Map<Lane, EndpointChannel>();
@@ -23,16 +35,20 @@ export class Endpoint {
   /** Doubles with each dial that fails: one that is begun anew too early, again and again, never comes up under load. */
   #patience = 1;
   #closed = false;
+  #wasConnected = false;
 
-  constructor(url: EndpointUrl, credentials: ChannelCredentials, dialTimeoutMs: number, runtime: Runtime) {
+  constructor({ url, tls, dialTimeoutMs, runtime }: EndpointParts) {
     this.url = url.url;
     this.#runtime = runtime;
-    this.#openChannel = () =>
+    this.#credentials = () => tls?.current() ?? plain;
+    this.#openChannel = (credentials) =>
       new EndpointChannel({
         url,
         credentials,
+        serverName: tls?.serverName,
         dialTimeoutMs: dialTimeoutMs * this.#patience,
         clock: runtime.clock,
+        wasConnected: () => this.#wasConnected,
       });
     this.#backoff = new Backoff(runtime, { initialMs: 250, maxMs: 5_000 });
     this.#pace = new Backoff(runtime, { maxMs: 1_000 });
@@ -55,24 +71,52 @@ export class Endpoint {
     if (lane === "calls" && this.#unreachable && clock.monotonicMs() < this.#unreachable.untilMs) {
       throw this.#unreachable.error;
     }
-    let channel = this.#channels.get(lane);
-    if (!channel || channel.closed) {
-      channel = this.#openChannel();
-      this.#channels.set(lane, channel);
-      if (this.#closed) channel.close();
-    }
+    const channel = this.#usable(lane);
     try {
       await channel.connect(waitMs);
+      this.#wasConnected = true;
       return channel;
     } catch (error) {
       // The first of those who waited for the dial takes note of its failure.
       if (channel.closed && this.#channels.get(lane) === channel) {
         this.#channels.delete(lane);
         this.#patience = Math.min(MOST_PATIENCE, this.#patience * 2);
-        if (lane === "calls") this.#unreachable = { error, untilMs: clock.monotonicMs() + this.#pace.nextMs() };
+        this.#pause(lane, error);
       }
       throw error;
     }
+  }
+
+  /**
+   * The lane's channel. One that has to connect anew, while the files of its certificate were replaced, makes way.
+   *
+   * @throws TlsError when those cannot be used
+   */
+  #usable(lane: Lane): EndpointChannel {
+    const known = this.#channels.get(lane);
+    if (known && !known.closed && !known.isIdle) return known;
+    const credentials = this.#credentialsOrPause(lane);
+    if (known && !known.closed && known.credentials === credentials) return known;
+    known?.close();
+    const channel = this.#openChannel(credentials);
+    this.#channels.set(lane, channel);
+    if (this.#closed) channel.close();
+    return channel;
+  }
+
+  #credentialsOrPause(lane: Lane): ChannelCredentials {
+    try {
+      return this.#credentials();
+    } catch (error) {
+      this.#pause(lane, error);
+      throw error;
+    }
+  }
+
+  /** For a moment calls fail as this one did. */
+  #pause(lane: Lane, error: unknown): void {
+    if (lane !== "calls") return;
+    this.#unreachable = { error, untilMs: this.#runtime.clock.monotonicMs() + this.#pace.nextMs() };
   }
 
   /** The lane's next call or stream gets a new connection. What is under way on the old one may still finish. */

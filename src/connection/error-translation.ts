@@ -11,6 +11,8 @@ import { RequestRefusedError } from "../errors/request-refused-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
+import type { EndpointUrl } from "./endpoint-url.ts";
+import { TlsError } from "./tls-error.ts";
 
 /** What a failed attempt means for the call that made it. */
 export interface Failure {
@@ -153,12 +155,36 @@ export function translateWatchCancel(reason: string): EtcdError {
 }
 
 /** Why there is no connection, from the status of a call that found none. */
-export function whyNotConnected({ code, details }: GrpcError): string {
-  if (code !== status.UNAVAILABLE) return "the connection was refused or failed";
-  return details
+export function whyNotConnected({ url, secure }: EndpointUrl, { code, details }: GrpcError): UnavailableError {
+  if (code !== status.UNAVAILABLE) {
+    return new UnavailableError(`${url}: the connection was refused or failed`, { retryable: true });
+  }
+  const reason = details
     .replace(`${sentences.notConnected}. Last error: `, "")
     .replace(/^Error: /, "")
-    .replace(/\.? Resolution note: .*$/, "");
+    .replace(/\.? Resolution note: .*$/, "")
+    .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/, "");
+  const explained = secure && whyNotSecured(reason);
+  return explained
+    ? new TlsError(`${url}: ${explained}`)
+    : new UnavailableError(`${url}: ${reason}`, { retryable: true });
+}
+
+/** What Node and OpenSSL say of a handshake that failed, in words that say what to look at. */
+function whyNotSecured(reason: string): string | undefined {
+  if (/self.signed certificate|unable to (verify|get).*(certificate|issuer)|unable to verify/i.test(reason)) {
+    return `its certificate is not of a CA that is trusted here: look at tls.ca, tls.caFile or ETCD_CACERT (${reason})`;
+  }
+  if (/certificate has expired/i.test(reason)) return "its certificate has expired";
+  if (/certificate is not yet valid/i.test(reason)) return "its certificate is not valid yet";
+  if (/altnames|ERR_TLS_CERT_ALTNAME_INVALID/i.test(reason)) {
+    return `its certificate is for other names: look at the endpoint's host or tls.serverName (${reason})`;
+  }
+  const refused = /alert ([a-z ]*(?:certificate|unknown ca)[a-z ]*)/i.exec(reason)?.[1];
+  if (refused !== undefined) {
+    return `it refused the client's certificate (${refused}): look at tls.cert and tls.key, tls.certFile and tls.keyFile, or ETCD_CERT and ETCD_KEY`;
+  }
+  return undefined;
 }
 
 function isGrpcError(cause: unknown): cause is GrpcError {

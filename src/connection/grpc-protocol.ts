@@ -1,4 +1,5 @@
 import { LeaseClient, MaintenanceClient } from "etcd3/lib/rpc.js";
+import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import { type CallOptions, checkCallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseIdFromDecimal, leaseIdToDecimal } from "../model/lease-id.ts";
 import { cancelStream } from "./cancel-stream.ts";
@@ -132,12 +133,18 @@ export class GrpcProtocol implements Protocol {
     handlers: StreamHandlers<Response>,
     signal: AbortSignal | undefined,
   ): Promise<ProtocolStream<Request, Response>> {
-    const duplex = await this.#connection.openStream(method.path, endpoint, limitMs);
+    const { duplex, refused } = await this.#connection.openStream(method.path, endpoint, limitMs);
     if (signal?.aborted) {
       cancelStream(duplex);
       throw signal.reason;
     }
-    return new ProtocolStream(method, endpoint, duplex, handlers);
+    return new ProtocolStream(method, endpoint, duplex, {
+      onMessage: (message) => handlers.onMessage(message),
+      onEnd: (error) => {
+        if (error instanceof UnauthenticatedError) refused();
+        handlers.onEnd(error);
+      },
+    });
   }
 
   async #call<Request, Response>(

@@ -10,3 +10,4 @@ export type {
 export { openProtocol } from "./open-protocol.ts";
 export type { KeepAliveStream, Protocol, StreamEndpoint, WatchStream } from "./protocol.ts";
 export type { StreamHandlers } from "./stream-handlers.ts";
+export { checkTlsSource, type PemSource, type TlsSource } from "./tls-credentials.ts";

@@ -38,7 +38,6 @@ export interface KeepAliveStream {
 }
 
 export interface ProtocolOptions extends ConnectionOptions {
-  readonly requestTimeoutMs: number;
   readonly namespace: Uint8Array;
 }
 

@@ -104,7 +104,12 @@ export class Kv {
     options: PutOptions = {},
   ): Promise<{ revision: number; previous?: KeyValue }> {
     const { lease, previous, batch = this.#autoBatch } = options;
-    const put = { key: toKey("put", key), value: toValue("put", value), lease: lease && toLeaseId(lease), previous };
+    const put = {
+      key: toKey("put", key),
+      value: toValue("put", value),
+      lease: lease === undefined ? undefined : toLeaseId(lease),
+      previous,
+    };
     if (!batch) return this.#protocol.put(put, options);
     // It may leave a moment later, when the caller has other things in its buffers.
     const own = { key: new Uint8Array(put.key), value: new Uint8Array(put.value) };

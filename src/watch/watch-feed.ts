@@ -31,6 +31,8 @@ export class WatchFeed {
   #revision: number;
   #fragments: WatchEvent[] = [];
   #wasLive = false;
+  /** How often etcd has refused it since it was live. */
+  refusals = 0;
   readonly #over = new AbortController();
 
   constructor(spec: FeedSpec) {
@@ -82,6 +84,7 @@ export class WatchFeed {
   live(): void {
     if (this.over) return;
     this.#wasLive = true;
+    this.refusals = 0;
     this.spec.onLive();
   }
 

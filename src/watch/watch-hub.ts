@@ -2,6 +2,8 @@ import type { Protocol, StreamEndpoint, WatchStream } from "../connection/index.
 import { ClientClosedError } from "../errors/client-closed-error.ts";
 import { EtcdError } from "../errors/etcd-error.ts";
 import { HistoryLostError } from "../errors/history-lost-error.ts";
+import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
+import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
 import { Backoff } from "../internal/backoff.ts";
 import type { Timer } from "../internal/clock.ts";
@@ -16,6 +18,8 @@ const debug = log("watch");
 
 /** A stream on which the server owes a "created" and says nothing at all for so long is given up. */
 const CREATE_LIMIT_MS = 5_000;
+/** A watch that is refused so often in a row, while its range can be read, is not refused for the token of its stream. */
+const MOST_REFUSALS = 2;
 
 /**
  * The one watch stream of a client, and every feed on it.
@@ -116,10 +120,16 @@ export class WatchHub {
         this.#stopCreateTimer();
         this.#stream = undefined;
         debug("the stream on %s ended: %s", endpoint.url, error.message);
-        this.#protocol.streamFailed(endpoint, "broken");
+        if (error.retryable) this.#protocol.streamFailed(endpoint, "broken");
         for (const feed of [...this.#feeds]) feed.stale(error);
       } catch (error) {
         debug("no stream on %s: %s", endpoint.url, (error as Error).message);
+        if (signal.aborted) return;
+        // Such as a password that is wrong by now: waiting does not help.
+        if (error instanceof EtcdError && !error.retryable) {
+          for (const feed of [...this.#feeds]) this.#end(feed, error);
+          return;
+        }
       }
       await this.#backoff.wait(signal).catch(() => {});
     }
@@ -179,11 +189,46 @@ export class WatchHub {
   /** The server ended one feed; the others go on. */
   #cancelled(feed: WatchFeed, error: EtcdError): void {
     if (feed.over) return;
+    if (error instanceof PermissionDeniedError || error instanceof UnauthenticatedError) {
+      void this.#refused(feed, error);
+      return;
+    }
     if (!error.retryable) {
       this.#end(feed, error);
       return;
     }
     feed.stale(error);
+    this.#attachSoon(feed);
+  }
+
+  /**
+   * Etcd judges a watch by the token that its stream was opened with, which may have expired since (HARDSHIPS 10). A read
+   * of the same range, with a token that is renewed if need be, tells which it is. The stream is given up only when it
+   * was that, so a feed that may not follow its range leaves the others alone.
+   */
+  async #refused(feed: WatchFeed, error: EtcdError): Promise<void> {
+    const stream = this.#stream;
+    feed.stale(error);
+    feed.refusals++;
+    try {
+      await this.#protocol.range({ range: feed.spec.range, countOnly: true }, { signal: feed.signal });
+    } catch (problem) {
+      if (feed.over) return;
+      if (problem instanceof EtcdError && problem.retryable) this.#attachSoon(feed);
+      else this.#end(feed, problem instanceof EtcdError ? problem : error);
+      return;
+    }
+    if (feed.over || !stream || stream !== this.#stream) return;
+    if (feed.refusals > MOST_REFUSALS) {
+      this.#end(feed, error);
+      return;
+    }
+    debug("the token of the stream on %s is not taken any more", stream.endpoint.url);
+    stream.close();
+    this.#streamEnded?.resolve(error);
+  }
+
+  #attachSoon(feed: WatchFeed): void {
     const stream = this.#stream;
     // After a moment: a server that goes on refusing is asked again and again, but not in a loop.
     const retry = () => {

@@ -57,6 +57,9 @@ export class ScriptedProtocol {
   readonly #endpoint = { url: "http://scripted" } as StreamEndpoint;
 
   /** As the rooms above see it. */
+  /** What a range is answered with instead. */
+  rangeError: Error | undefined;
+
   get protocol(): Protocol {
     return this as unknown as Protocol;
   }
@@ -89,6 +92,7 @@ export class ScriptedProtocol {
 
   async range(): Promise<Awaited<ReturnType<Protocol["range"]>>> {
     this.ranges++;
+    if (this.rangeError) throw this.rangeError;
     return { revision: 100 + this.ranges, kvs: [], count: 0, more: false, bytes: 0 };
   }
 

@@ -50,10 +50,13 @@ describe("created answers", () => {
     const third = follow(hub);
     await settled();
     const { stream } = scripted;
+    scripted.rangeError = new PermissionDeniedError("nor may it be read");
     stream.answer({ created: true, watchId: "0" });
     stream.answer({ created: true, canceled: true, watchId: "-1", cancelReason: "etcdserver: permission denied" });
     stream.answer({ created: true, watchId: "1" });
     stream.answer({ watchId: "1", events: put(10) });
+    await settled();
+    expect(scripted.streams).toHaveLength(1);
     expect(first.told).toMatchObject({ lives: 1, batches: [], ends: [] });
     expect(refused.told.lives).toBe(0);
     expect(refused.told.ends[0]).toBeInstanceOf(PermissionDeniedError);

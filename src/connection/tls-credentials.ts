@@ -1,0 +1,165 @@
+import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { createSecureContext } from "node:tls";
+import { ChannelCredentials } from "@grpc/grpc-js";
+import { InvalidOptionError } from "../errors/invalid-option-error.ts";
+import { TlsError } from "./tls-error.ts";
+
+/** One of the three parts of TLS: its PEM, or the file that has it. */
+export type PemSource = { readonly pem: string | Uint8Array } | { readonly file: string };
+
+export interface TlsSource {
+  /** What the servers' certificates are checked against. Undefined: the CAs that Node trusts. */
+  readonly ca?: PemSource | undefined;
+  readonly cert?: PemSource | undefined;
+  readonly key?: PemSource | undefined;
+  /** The name that the servers' certificates must have, instead of the host of their URL. */
+  readonly serverName?: string | undefined;
+}
+
+type Part = "ca" | "cert" | "key";
+const parts = ["ca", "cert", "key"] as const;
+
+type Material = Partial<Record<Part, Buffer>>;
+
+/**
+ * What connections are secured with. Files are read for each connection that is made: replaced ones are used without a
+ * restart; connections that are open stay as they are.
+ */
+export class TlsCredentials {
+  readonly #source: TlsSource;
+  #material: Material | undefined;
+  #credentials: ChannelCredentials | undefined;
+
+  constructor(source: TlsSource) {
+    this.#source = source;
+  }
+
+  get serverName(): string | undefined {
+    return this.#source.serverName;
+  }
+
+  /**
+   * The same object as long as nothing has changed. Read without a pause: the files are small, and a dial is seldom.
+   *
+   * @throws TlsError that says which file cannot be used, and why
+   */
+  current(): ChannelCredentials {
+    const material = this.#read();
+    const known = this.#material;
+    if (this.#credentials && known && parts.every((part) => sameBytes(known[part], material[part]))) {
+      return this.#credentials;
+    }
+    this.#credentials = credentialsOf(material, (part) => this.#nameOf(part));
+    this.#material = material;
+    return this.#credentials;
+  }
+
+  #read(): Material {
+    const material: Material = {};
+    for (const part of parts) {
+      const source = this.#source[part];
+      if (!source) continue;
+      if ("pem" in source) material[part] = Buffer.from(source.pem);
+      else {
+        try {
+          material[part] = readFileSync(source.file);
+        } catch (cause) {
+          throw new TlsError(`${this.#nameOf(part)} cannot be read: ${(cause as Error).message}`, { cause });
+        }
+      }
+    }
+    return material;
+  }
+
+  #nameOf(part: Part): string {
+    const source = this.#source[part];
+    return source && "file" in source ? `tls.${part}File` : `tls.${part}`;
+  }
+}
+
+/**
+ * Looks at what is given as PEM. No I/O: files are looked at when a connection is made.
+ *
+ * @throws InvalidOptionError for what is no PEM, or a key that is not the certificate's
+ */
+export function checkTlsSource(what: string, source: TlsSource): void {
+  const given = parts.filter((part) => source[part] && "pem" in source[part]);
+  const material: Material = {};
+  for (const part of given) {
+    const pem = source[part];
+    // A certificate without its key, which is in a file, is looked at with it.
+    if (pem && "pem" in pem && (part === "ca" || given.includes(part === "key" ? "cert" : "key"))) {
+      material[part] = Buffer.from(pem.pem);
+    }
+  }
+  try {
+    credentialsOf(material, (part) => `tls.${part}`);
+  } catch (error) {
+    if (!(error instanceof TlsError) || !error.part) throw error;
+    throw new InvalidOptionError(what, `tls.${error.part}`, error.problem ?? "cannot be used");
+  }
+}
+
+function credentialsOf({ ca, cert, key }: Material, nameOf: (part: Part) => string): ChannelCredentials {
+  const use = (part: Part, options: Parameters<typeof createSecureContext>[0]) => {
+    try {
+      return createSecureContext({ ...options, minVersion: "TLSv1.2" });
+    } catch (cause) {
+      // What OpenSSL says of a key is about its form, but it is not worth the doubt.
+      const problem = problemOf((cause as { code?: string }).code);
+      throw new TlsError(`${nameOf(part)} ${problem}`, { part, problem });
+    }
+  };
+  if (ca) checkCa(ca, nameOf("ca"));
+  if (cert) use("cert", { cert });
+  const context = use("key", { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) });
+  return withoutAddressAsName(ChannelCredentials.createFromSecureContext(context));
+}
+
+/** OpenSSL passes over what it cannot read: nobody would be trusted, and the server would be blamed. */
+function checkCa(ca: Buffer, name: string): void {
+  try {
+    new X509Certificate(ca);
+  } catch {
+    const problem = "has no PEM certificate";
+    throw new TlsError(`${name} ${problem}`, { part: "ca", problem });
+  }
+}
+
+function problemOf(code: string | undefined): string {
+  switch (code) {
+    case "ERR_OSSL_X509_KEY_VALUES_MISMATCH":
+      return "is not the key of the certificate";
+    case "ERR_OSSL_X509_KEY_TYPE_MISMATCH":
+      return "is not the key of the certificate: it is of another type";
+    case "ERR_OSSL_BAD_DECRYPT":
+    case "ERR_MISSING_PASSPHRASE":
+    case "ERR_OSSL_CRYPTO_INTERRUPTED_OR_CANCELLED":
+      return "is encrypted: give it without a passphrase";
+    default:
+      return `cannot be used${code === undefined ? "" : ` (${code})`}`;
+  }
+}
+
+/**
+ * grpc-js gives the host as the name that is asked for (SNI), which an address must not be (RFC 6066), and Node warns of
+ * it. The certificate is checked against the address all the same.
+ */
+function withoutAddressAsName(credentials: ChannelCredentials): ChannelCredentials {
+  const create = credentials._createSecureConnector.bind(credentials);
+  credentials._createSecureConnector = (...args) => {
+    const connector = create(...args);
+    const { connectionOptions } = connector as { connectionOptions?: { servername?: string } };
+    if (connectionOptions?.servername && isIP(connectionOptions.servername.replace(/^\[|\]$/g, "")) !== 0) {
+      delete connectionOptions.servername;
+    }
+    return connector;
+  };
+  return credentials;
+}
+
+function sameBytes(a: Buffer | undefined, b: Buffer | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && a.equals(b));
+}

@@ -1,0 +1,24 @@
+import { UnavailableError } from "../errors/unavailable-error.ts";
+
+interface TlsErrorDetails {
+  readonly cause?: unknown;
+  /** The part of our own that cannot be used. */
+  readonly part?: "ca" | "cert" | "key" | undefined;
+  readonly problem?: string | undefined;
+}
+
+/**
+ * A connection that cannot be secured, by what is wrong here or there. A call does not wait for it to become better: it
+ * fails as soon as every endpoint has failed like this. Whoever retries may go on, for files and servers' certificates
+ * are replaced.
+ */
+export class TlsError extends UnavailableError {
+  readonly part: "ca" | "cert" | "key" | undefined;
+  readonly problem: string | undefined;
+
+  constructor(message: string, { cause, part, problem }: TlsErrorDetails = {}) {
+    super(message, { cause, retryable: true });
+    this.part = part;
+    this.problem = problem;
+  }
+}

@@ -1,0 +1,94 @@
+import { z } from "zod";
+import { checkTlsSource, type PemSource, type TlsSource } from "./connection/index.ts";
+import { InvalidOptionError } from "./errors/invalid-option-error.ts";
+
+/**
+ * How connections to `https://` endpoints are secured. Each part is PEM text or bytes, or the path of a file. Files are read
+ * when a connection is made, so replaced ones are used without a restart; open connections stay as they are.
+ */
+export interface TlsOptions {
+  /** What the servers' certificates must be issued by. @default the environment's ETCD_CACERT (a file), then the CAs that Node trusts */
+  ca?: string | Uint8Array | undefined;
+  caFile?: string | undefined;
+  /** The client's own certificate, for mutual TLS; needs a key. @default the environment's ETCD_CERT (a file), then none */
+  cert?: string | Uint8Array | undefined;
+  certFile?: string | undefined;
+  /** The key of the certificate, not encrypted. @default the environment's ETCD_KEY (a file), then none */
+  key?: string | Uint8Array | undefined;
+  keyFile?: string | undefined;
+  /** The name that every server's certificate must have. @default the host of each endpoint's URL */
+  serverName?: string | undefined;
+}
+
+const pem = z
+  .union([z.string().min(1), z.instanceof(Uint8Array)], "must be PEM text or bytes, or be left out")
+  .optional();
+const file = z.string("must be the path of a file").min(1, "must be the path of a file").optional();
+
+export const tlsSchema = z
+  .strictObject(
+    {
+      ca: pem,
+      caFile: file,
+      cert: pem,
+      certFile: file,
+      key: pem,
+      keyFile: file,
+      serverName: z.string("must be a name").min(1, "must not be empty").optional(),
+    },
+    "must be an object such as { caFile, certFile, keyFile }",
+  )
+  .optional();
+
+const what = "EtcdClient";
+const variables = { ca: "ETCD_CACERT", cert: "ETCD_CERT", key: "ETCD_KEY" } as const;
+const partNames = ["ca", "cert", "key"] as const;
+
+/**
+ * @param secure whether the endpoints are `https://`
+ * @returns undefined for plain endpoints. The environment's files are for https alone, as in etcdctl
+ * @throws InvalidOptionError for parts that contradict each other or lack one another, and PEM that cannot be used
+ */
+export function resolveTls(
+  options: TlsOptions | undefined,
+  env: NodeJS.ProcessEnv,
+  secure: boolean,
+): TlsSource | undefined {
+  if (!secure) {
+    if (options === undefined) return undefined;
+    throw new InvalidOptionError(what, "tls", "needs https:// endpoints: http:// ones are not secured");
+  }
+  const source: { -readonly [Name in keyof TlsSource]: TlsSource[Name] } = { serverName: options?.serverName };
+  for (const part of partNames) source[part] = sourceOf(part, options, env);
+  const [missing, given] = source.key ? (["cert", "key"] as const) : (["key", "cert"] as const);
+  if (!source[missing] && source[given]) {
+    throw new InvalidOptionError(
+      what,
+      `tls.${missing}`,
+      `is missing: tls.${given} needs it${fromEnvironment(options, given)}`,
+    );
+  }
+  checkTlsSource(what, source);
+  return source;
+}
+
+function sourceOf(part: "ca" | "cert" | "key", options: TlsOptions | undefined, env: NodeJS.ProcessEnv) {
+  const path = options?.[`${part}File`];
+  const text = options?.[part];
+  if (path !== undefined && text !== undefined) {
+    throw new InvalidOptionError(what, `tls.${part}File`, `contradicts tls.${part}: give one of them`);
+  }
+  if (text !== undefined) return { pem: text } satisfies PemSource;
+  // The environment's client certificate goes with the environment's key only.
+  const own = part === "ca" ? false : hasOwnCertificate(options);
+  const chosen = path ?? (own ? undefined : env[variables[part]] || undefined);
+  return chosen === undefined ? undefined : ({ file: chosen } satisfies PemSource);
+}
+
+function hasOwnCertificate(options: TlsOptions | undefined): boolean {
+  return Boolean(options && (options.cert ?? options.certFile ?? options.key ?? options.keyFile));
+}
+
+function fromEnvironment(options: TlsOptions | undefined, given: "cert" | "key"): string {
+  return hasOwnCertificate(options) ? "" : ` (from ${variables[given]})`;
+}
