@@ -4,13 +4,16 @@
  *     ETCD_ENDPOINTS=http://127.0.0.1:2379 node build/examples/call.js
  */
 import { type ServiceInstance, ServiceRegister, SubscribeService } from "etcd-recipes";
+import { printable } from "./printable.ts";
 
 const addresses = ["10.0.0.1:8080", "10.0.0.2:8080", "10.0.0.3:8080"];
 const servers = addresses.map(
   (address, index) => new ServiceRegister(`/publictest/called/m${index}`, address, 5, { lease: "shared" }),
 );
 const services = new SubscribeService("/publictest/called/", { outlierDetection: { consecutiveFailures: 3 } });
-services.on("ejected", ({ id }, { reason, forMs }) => console.log(`${id} is left out for ${forMs} ms: ${reason}`));
+services.on("ejected", ({ id }, { reason, forMs }) =>
+  console.log(printable(`${id} is left out for ${forMs} ms: ${reason}`)),
+);
 await services.until((list) => list.length === servers.length);
 
 // In a program of yours: (server, signal) => fetch(`http://${server.address}/run`, { signal })
@@ -32,7 +35,7 @@ const staying = services.view({ draining: false });
 console.log(
   staying
     .list()
-    .map(({ id, ejected }) => `${id}${ejected ? ", left out" : ""}`)
+    .map(({ id, ejected }) => `${printable(id)}${ejected ? ", left out" : ""}`)
     .join("; "),
 );
 

@@ -4,6 +4,7 @@
  *     ETCD_ENDPOINTS=http://127.0.0.1:2379 node build/examples/confirm.js
  */
 import { AlreadyDecidedError, Confirmation } from "etcd-recipes";
+import { printable } from "./printable.ts";
 
 const run = `run-${Date.now()}`; // ids are one-shot
 const requester = new Confirmation("/pipeline/confirm/");
@@ -15,7 +16,7 @@ approver.on("requested", ({ id }) => {
 await approver.ready;
 
 const deploy = await requester.request(`${run}/deploy`, { timeoutSeconds: 3600 });
-console.log(`deploy: ${deploy.decision} by ${deploy.by}`);
+console.log(printable(`deploy: ${deploy.decision} by ${deploy.by}`));
 
 const cleanUp = await requester.request(`${run}/clean-up`, { timeoutSeconds: 1 });
 console.log(`clean-up: ${cleanUp.decision}`);

@@ -6,6 +6,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { LeaderElection, putOp } from "etcd-recipes";
+import { printable } from "./printable.ts";
 
 async function schedule(candidate: string): Promise<void> {
   await using election = new LeaderElection("/leader", candidate, { ttlSeconds: 60, renewEverySeconds: 30 });
@@ -22,6 +23,6 @@ async function schedule(candidate: string): Promise<void> {
 }
 
 await using election = new LeaderElection("/leader", "watcher");
-election.on("leader", (leader) => console.log(`/leader is ${leader?.candidate ?? "nobody"}`));
+election.on("leader", (leader) => console.log(printable(`/leader is ${leader?.candidate ?? "nobody"}`)));
 
 await Promise.all([schedule("scheduler-1"), schedule("scheduler-2")]);

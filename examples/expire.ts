@@ -14,6 +14,7 @@ const dir = await mkdtemp(join(tmpdir(), "caches-"));
 const caches = new CacheExpirer("builds/", {
   ttlSeconds: 2, // seven days in production
   onExpire: async (id, reason) => {
+    if (!/^[\w-]+$/.test(id)) return; // a key is whatever somebody wrote: "../.." is no cache of ours
     await rm(join(dir, id), { recursive: true, force: true });
     console.log(`cleaned ${id}: ${reason}`);
   },

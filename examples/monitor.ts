@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { ClusterMonitor } from "etcd-recipes";
+import { printable } from "./printable.ts";
 
 interface Info {
   readonly zone: string;
@@ -12,11 +13,13 @@ interface Info {
 }
 
 const monitor = new ClusterMonitor<Info>("/nodes/", { ttlSeconds: 5 });
-monitor.on("up", ({ name, info, upSince }) => console.log(`${name} is up in ${info.zone} since ${new Date(upSince)}`));
-monitor.on("changed", ({ name, info, draining }) =>
-  console.log(`${name}: load ${info.load}${draining ? ", draining" : ""}`),
+monitor.on("up", ({ name, info, upSince }) =>
+  console.log(printable(`${name} is up in ${info.zone} since ${new Date(upSince)}`)),
 );
-monitor.on("down", ({ name }) => console.log(`${name} is down`));
+monitor.on("changed", ({ name, info, draining }) =>
+  console.log(printable(`${name}: load ${info.load}${draining ? ", draining" : ""}`)),
+);
+monitor.on("down", ({ name }) => console.log(printable(`${name} is down`)));
 await monitor.ready;
 
 const membership = monitor.join("worker-1", { zone: "a", load: 0 });

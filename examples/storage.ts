@@ -5,6 +5,7 @@
  */
 import { once } from "node:events";
 import { Storage } from "etcd-recipes";
+import { printable } from "./printable.ts";
 
 const storage = new Storage();
 storage.on("warning", (error) => console.log(`mended: ${error.message}`));
@@ -12,9 +13,9 @@ storage.on("warning", (error) => console.log(`mended: ${error.message}`));
 const cleaned = new EventTarget();
 const watching = storage.watch(
   "cache/",
-  (id, value) => console.log(`+ ${id}: ${value}`),
+  (id, value) => console.log(printable(`+ ${id}: ${value}`)),
   async (id, last) => {
-    console.log(`- ${id}, cleaning ${last}`); // a real one removes files here; when it throws it is called again
+    console.log(printable(`- ${id}, cleaning ${last}`)); // a real one removes files here; when it throws it is called again
     cleaned.dispatchEvent(new Event(id));
   },
 );

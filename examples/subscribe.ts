@@ -5,10 +5,11 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { SubscribeService } from "etcd-recipes";
+import { printable } from "./printable.ts";
 
 const services = new SubscribeService("/publictest/pipeline/");
-services.on("put", ({ id, address }) => console.log(`+ ${id} at ${address}`));
-services.on("delete", ({ id }) => console.log(`- ${id}`));
+services.on("put", ({ id, address }) => console.log(printable(`+ ${id} at ${address}`)));
+services.on("delete", ({ id }) => console.log(printable(`- ${id}`)));
 services.on("change", (list) => console.log(`the list has ${list.length} services`));
 
 await services.ready;

@@ -23,6 +23,7 @@ import {
 } from "./lease/index.ts";
 import type { BytesLike } from "./model/bytes.ts";
 import { type CallOptions, checkCallOptions } from "./model/call-options.ts";
+import { checkTxn } from "./model/check-txn.ts";
 import { type KeyOrRange, toKeyRange } from "./model/key-range.ts";
 import type { KeyValue } from "./model/key-value.ts";
 import { type LeaseRef, toLeaseId } from "./model/lease-id.ts";
@@ -88,6 +89,7 @@ export class EtcdClient implements AsyncDisposable {
    * @throws CompactedError, FutureRevisionError for a `revision` that etcd no longer or not yet has
    */
   async get(key: BytesLike, options?: ReadOptions): Promise<KeyValue | undefined> {
+    checkCallOptions(options);
     this.#checkOpen();
     return this.#kv.get(key, options);
   }
@@ -99,6 +101,7 @@ export class EtcdClient implements AsyncDisposable {
    * @throws CompactedError, FutureRevisionError for a `revision` that etcd no longer or not yet has
    */
   async range(range: KeyOrRange, options?: RangeOptions): Promise<PagedRange> {
+    checkCallOptions(options);
     this.#checkOpen();
     return this.#kv.range(range, options);
   }
@@ -113,6 +116,7 @@ export class EtcdClient implements AsyncDisposable {
     value: BytesLike,
     options?: PutOptions,
   ): Promise<{ revision: number; previous?: KeyValue }> {
+    checkCallOptions(options);
     this.#checkOpen();
     return this.#kv.put(key, value, options);
   }
@@ -122,6 +126,7 @@ export class EtcdClient implements AsyncDisposable {
     range: KeyOrRange,
     options?: DeleteOptions,
   ): Promise<{ deleted: number; revision: number; previous: readonly KeyValue[] }> {
+    checkCallOptions(options);
     this.#checkOpen();
     return this.#kv.delete(range, options);
   }
@@ -134,6 +139,7 @@ export class EtcdClient implements AsyncDisposable {
    * @throws RequestRefusedError for one key written twice, or more operations than etcd takes (128)
    */
   async txn(request: TxnOptions, options?: CallOptions): Promise<TxnAnswer> {
+    checkTxn("txn", request);
     this.#checkOpen();
     return this.#kv.txn(request, options);
   }
@@ -157,6 +163,7 @@ export class EtcdClient implements AsyncDisposable {
    * @throws LeaseNotFoundError when there is no such lease any more
    */
   async leaseTimeToLive(lease: LeaseRef, options?: TimeToLiveOptions): Promise<LeaseTimeToLive> {
+    checkCallOptions(options);
     this.#checkOpen();
     return this.#leases.timeToLive(toLeaseId(lease), options);
   }
@@ -187,6 +194,7 @@ export class EtcdClient implements AsyncDisposable {
 
   /** What a member says of itself. A member without a leader answers too. */
   async status(options: StatusOptions = {}): Promise<EtcdStatus> {
+    checkCallOptions(options);
     this.#checkOpen();
     const { endpoint } = options;
     const chosen = endpoint === undefined ? undefined : this.#protocol.endpoints.find(({ url }) => url === endpoint);

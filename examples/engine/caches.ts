@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { CacheExpirer } from "etcd-recipes";
 import type { Tell } from "./events.ts";
 import { keys } from "./keys.ts";
+import { isFolderName } from "./task.ts";
 
 /**
  * The build caches on this machine's disk: a folder for each project.
@@ -21,7 +22,7 @@ export class Caches implements AsyncDisposable {
     this.#dir = dir;
     this.#expirer = new CacheExpirer(keys.caches, {
       ttlSeconds,
-      onExpire: (project) => rm(join(dir, project), { recursive: true, force: true }),
+      onExpire: (project) => removeFolder(dir, project),
       known: () => readdir(dir),
     });
     this.#expirer
@@ -47,4 +48,9 @@ export class Caches implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#expirer.close();
   }
+}
+
+/** A key in etcd is whatever somebody wrote: only a folder of ours is removed. */
+async function removeFolder(dir: string, project: string): Promise<void> {
+  if (isFolderName(project)) await rm(join(dir, project), { recursive: true, force: true });
 }

@@ -1,3 +1,5 @@
+import { printable } from "./printable.ts";
+
 /**
  * What a program of the engine says: one line for each event, on stdout. With `--json` each line is an object
  * `{ at, source, event, … }`, for programs that follow it.
@@ -7,7 +9,8 @@ export type Tell = (event: string, details?: Readonly<Record<string, unknown>>) 
 export function teller(source: string, json: boolean): Tell {
   return (event, details = {}) => {
     const at = new Date().toISOString();
-    console.log(json ? JSON.stringify({ at, source, event, ...details }) : `${at} ${source} ${event}${text(details)}`);
+    const line = json ? JSON.stringify({ at, source, event, ...details }) : `${at} ${source} ${event}${text(details)}`;
+    console.log(json ? line : printable(line));
   };
 }
 

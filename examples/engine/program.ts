@@ -1,4 +1,5 @@
 import { InvalidOptionError } from "etcd-recipes";
+import { printable } from "./printable.ts";
 
 /** What each program of the engine is: its options are read, it runs until it is told to stop, and leaves in order. */
 export interface Program<Options> {
@@ -21,7 +22,7 @@ export async function runProgram<Options>({ usage, readOptions, run }: Program<O
     // What may hold the process yet is a connection to something that is away.
     process.exit(0);
   } catch (error) {
-    console.error((error as Error).message);
+    console.error(printable((error as Error).message));
     process.exit(isBadOption(error) ? 2 : 1);
   }
 }

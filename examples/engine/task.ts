@@ -30,11 +30,16 @@ type Field = keyof Task;
 const fields: Record<Field, (value: unknown) => string | undefined> = {
   id: checkName,
   pipelineId: checkName,
-  project: (value) => checkName(value) ?? (/^[\w.-]+$/.test(String(value)) ? undefined : "must be a folder's name"),
+  project: (value) => checkName(value) ?? (isFolderName(String(value)) ? undefined : "must be a folder's name"),
   durationMs: checkNumber,
   confirmWithinSeconds: (value) => (value === undefined ? undefined : checkNumber(value)),
   failsWith: (value) => (value === undefined || typeof value === "string" ? undefined : "must be a string"),
 };
+
+/** Of one folder, in the folder that it is looked for in. */
+export function isFolderName(name: string): boolean {
+  return /^[\w.-]{1,255}$/.test(name) && name !== "." && name !== "..";
+}
 
 /** @throws MalformedTaskError that says what is wrong with it */
 export function parseTask(text: string): Task {
@@ -47,7 +52,7 @@ export function parseTask(text: string): Task {
     const wrong = check(task[field]);
     if (wrong) throw new MalformedTaskError(`${field} ${wrong}`);
   }
-  const unknown = Object.keys(task).find((field) => !(field in fields));
+  const unknown = Object.keys(task).find((field) => !Object.hasOwn(fields, field));
   if (unknown !== undefined) throw new MalformedTaskError(`a task has no ${unknown}`);
   return task as unknown as Task;
 }

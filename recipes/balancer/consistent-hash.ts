@@ -3,7 +3,7 @@ import { InvalidOptionError } from "../../src/index.ts";
 import type { Balancer, PickRequest } from "./balancer.ts";
 import { hashKey, mix } from "./key-hash.ts";
 import { ServerSlots, type SlotView } from "./server-slots.ts";
-import type { ServerTraits } from "./server-traits.ts";
+import { checkFunctions, type ServerTraits } from "./server-traits.ts";
 
 export interface ConsistentHashOptions<Server> extends ServerTraits<Server> {
   /**
@@ -42,6 +42,7 @@ export class ConsistentHash<Server> implements Balancer<Server> {
 
   /** @throws InvalidOptionError */
   constructor(options: ConsistentHashOptions<Server> = {}) {
+    checkFunctions("ConsistentHash", options, ["id", "weight", "random"]);
     const { loadFactor = DEFAULT_LOAD_FACTOR, random = Math.random } = options;
     if (typeof loadFactor !== "number" || !(loadFactor > 1)) {
       throw new InvalidOptionError("ConsistentHash", "loadFactor", `must be above 1, not ${inspect(loadFactor)}`);

@@ -8,6 +8,7 @@ import { P2c } from "./p2c.ts";
 import { PickedByFunction } from "./picked-by-function.ts";
 import { RandomChoice } from "./random.ts";
 import { RoundRobin } from "./round-robin.ts";
+import { checkFunctions } from "./server-traits.ts";
 import { SlowStart } from "./slow-start.ts";
 import { WeightedRoundRobin } from "./weighted-round-robin.ts";
 import { ZonePreference } from "./zone-preference.ts";
@@ -50,6 +51,7 @@ export function createBalancer<Server>(
   option: BalancerOption<Server>,
   settings: BalancerSettings = {},
 ): Balancer<Server> {
+  checkFunctions(what, settings, ["random", "nowMs"]);
   const { zone, slowStartMs = 0, random = Math.random, nowMs } = settings;
   const named = strategy(what, option, random, nowMs);
   const zoned = zone === undefined ? undefined : new ZonePreference(named, { zone });

@@ -1,6 +1,6 @@
 import type { Balancer } from "./balancer.ts";
 import { ServerSlots } from "./server-slots.ts";
-import type { ServerTraits } from "./server-traits.ts";
+import { checkFunctions, type ServerTraits } from "./server-traits.ts";
 
 export interface LeastRequestsOptions<Server> extends ServerTraits<Server> {
   /** A number in [0, 1). @default Math.random */
@@ -22,7 +22,9 @@ export class LeastRequests<Server> implements Balancer<Server> {
   readonly #slots: ServerSlots<Server>;
   readonly #random: () => number;
 
+  /** @throws InvalidOptionError */
   constructor(options: LeastRequestsOptions<Server> = {}) {
+    checkFunctions("LeastRequests", options, ["id", "weight", "random"]);
     this.#slots = new ServerSlots("LeastRequests", options);
     this.#random = options.random ?? Math.random;
   }

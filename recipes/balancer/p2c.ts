@@ -3,7 +3,7 @@ import { InvalidOptionError } from "../../src/index.ts";
 import { systemClock } from "../../src/internal/index.ts";
 import type { Balancer, Outcome } from "./balancer.ts";
 import { LatencyBook } from "./latency-book.ts";
-import { checkedWeight, defaultId, defaultWeight, type ServerTraits } from "./server-traits.ts";
+import { checkedWeight, checkFunctions, defaultId, defaultWeight, type ServerTraits } from "./server-traits.ts";
 
 export interface P2cOptions<Server> extends ServerTraits<Server> {
   /**
@@ -45,6 +45,7 @@ export class P2c<Server> implements Balancer<Server> {
 
   /** @throws InvalidOptionError */
   constructor(options: P2cOptions<Server> = {}) {
+    checkFunctions("P2c", options, ["id", "weight", "random", "nowMs"]);
     const { decayMs = DEFAULT_DECAY_MS } = options;
     if (typeof decayMs !== "number" || !(decayMs > 0 && decayMs < Number.POSITIVE_INFINITY)) {
       throw new InvalidOptionError("P2c", "decayMs", `must be a number above 0, not ${inspect(decayMs)}`);

@@ -1,4 +1,5 @@
 import type { Balancer } from "./balancer.ts";
+import { checkFunctions } from "./server-traits.ts";
 
 export interface RoundRobinOptions {
   /**
@@ -20,8 +21,10 @@ export class RoundRobin<Server> implements Balancer<Server> {
   /** Where the next array begins that is not known; undefined before the first. */
   #start: number | undefined;
 
-  constructor({ random }: RoundRobinOptions = {}) {
-    this.#random = random;
+  /** @throws InvalidOptionError */
+  constructor(options: RoundRobinOptions = {}) {
+    checkFunctions("RoundRobin", options, ["random"]);
+    this.#random = options.random;
   }
 
   pick(servers: readonly Server[]): Server {

@@ -17,6 +17,18 @@ export interface ServerTraits<Server> {
   weight?: ((server: Server) => number) | undefined;
 }
 
+/** @throws InvalidOptionError for what are no options, and for one that should be a function and is none */
+export function checkFunctions(what: string, options: unknown, names: readonly string[]): void {
+  if (typeof options !== "object" || options === null) {
+    throw new InvalidOptionError(what, "options", "must be an object");
+  }
+  for (const name of names) {
+    const value = (options as Record<string, unknown>)[name];
+    if (value === undefined || typeof value === "function") continue;
+    throw new InvalidOptionError(what, name, `must be a function, not ${inspect(value, { depth: 0 })}`);
+  }
+}
+
 const LARGEST_WEIGHT = Number.MAX_SAFE_INTEGER;
 /** So that dividing by a weight stays far from Infinity. */
 const SMALLEST_WEIGHT = 1e-9;

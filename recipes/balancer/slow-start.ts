@@ -5,7 +5,7 @@ import { ArrayCache } from "./array-cache.ts";
 import type { Balancer, Outcome, PickRequest } from "./balancer.ts";
 import { fraction } from "./key-hash.ts";
 import { type Member, Members, type Met } from "./members.ts";
-import { defaultId, defaultIncarnation, defaultWeight, type ServerTraits } from "./server-traits.ts";
+import { checkFunctions, defaultId, defaultIncarnation, defaultWeight, type ServerTraits } from "./server-traits.ts";
 
 export interface SlowStartOptions<Server> extends ServerTraits<Server> {
   /** How long a new server takes to its full share, in milliseconds: 0 or above. */
@@ -63,6 +63,7 @@ export class SlowStart<Server> implements Balancer<Server> {
 
   /** @throws InvalidOptionError */
   constructor(inner: Balancer<Server>, options: SlowStartOptions<Server>) {
+    checkFunctions("SlowStart", options, ["weight", "id", "incarnation", "candidates", "random", "nowMs"]);
     const { slowStartMs, initialShare = DEFAULT_INITIAL_SHARE } = options;
     if (typeof slowStartMs !== "number" || !(slowStartMs >= 0 && slowStartMs < Number.POSITIVE_INFINITY)) {
       const problem = `must be a number of milliseconds, 0 or above, not ${inspect(slowStartMs)}`;

@@ -1,6 +1,6 @@
 import type { Balancer } from "./balancer.ts";
 import { ServerSlots, type SlotView } from "./server-slots.ts";
-import type { ServerTraits } from "./server-traits.ts";
+import { checkFunctions, type ServerTraits } from "./server-traits.ts";
 
 export interface WeightedRoundRobinOptions<Server> extends ServerTraits<Server> {
   /**
@@ -28,7 +28,9 @@ export class WeightedRoundRobin<Server> implements Balancer<Server> {
   #gains = new Float64Array(0);
   #started = false;
 
+  /** @throws InvalidOptionError */
   constructor(options: WeightedRoundRobinOptions<Server> = {}) {
+    checkFunctions("WeightedRoundRobin", options, ["id", "weight", "random"]);
     this.#random = options.random;
     this.#slots = new ServerSlots("WeightedRoundRobin", options, (slot) => this.#join(slot));
   }

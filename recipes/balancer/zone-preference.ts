@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { InvalidOptionError } from "../../src/index.ts";
 import { ArrayCache } from "./array-cache.ts";
 import type { Balancer, Outcome, PickRequest } from "./balancer.ts";
-import { defaultZone } from "./server-traits.ts";
+import { checkFunctions, defaultZone } from "./server-traits.ts";
 
 export interface ZonePreferenceOptions<Server> {
   /** The own zone: not empty. */
@@ -27,7 +27,9 @@ export class ZonePreference<Server> implements Balancer<Server> {
   readonly #ownOf: ArrayCache<Server, Preferred<Server>>;
 
   /** @throws InvalidOptionError */
-  constructor(inner: Balancer<Server>, { zone, zoneOf = defaultZone }: ZonePreferenceOptions<Server>) {
+  constructor(inner: Balancer<Server>, options: ZonePreferenceOptions<Server>) {
+    checkFunctions("ZonePreference", options, ["zoneOf"]);
+    const { zone, zoneOf = defaultZone } = options;
     if (typeof zone !== "string" || zone === "") {
       throw new InvalidOptionError("ZonePreference", "zone", `must be a text that is not empty, not ${inspect(zone)}`);
     }

@@ -40,6 +40,9 @@ export interface CacheExpirerEvents extends CommonEvents {
  * `track()` takes back what was to be cleaned, and waits for an `onExpire` of its id that runs, so it is never called for
  * what was tracked in this process. `touch()` never brings a key back.
  *
+ * An id is whatever somebody wrote under the prefix. One with "." or ".." as a part, or a slash at its beginning, is left out, with
+ * a `warning`: taken for a path, it would lead out of the folder.
+ *
  * Not guaranteed: that `onExpire` is called only once for an expiry: a process that dies in between calls it again, as
  * `missing`. That no other process tracks an id while `onExpire` of this one runs: files that several processes share want
  * a lock. Clocks of the trackers must be within one bucket of each other; a wall clock that is set forward lets ids expire

@@ -13,12 +13,13 @@ import {
   prefix as prefixRange,
 } from "../../src/index.ts";
 import { abortable, Backoff, log, quietDeferred, type Runtime, sleep, within } from "../../src/internal/index.ts";
-import { asError, checkId, type Hold, ListenerFailedError, timed } from "../common/index.ts";
+import { asError, type Hold, ListenerFailedError, timed } from "../common/index.ts";
+import { InvalidValueError } from "../registration-format/index.ts";
 import { BucketLeases } from "./bucket-leases.ts";
 import { Buckets } from "./buckets.ts";
 import { Cleaner } from "./cleaner.ts";
 import { HeldBack } from "./held-back.ts";
-import type { ExpireReason, ResolvedExpirer } from "./options.ts";
+import { checkCacheId, type ExpireReason, type ResolvedExpirer } from "./options.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Touches } from "./touches.ts";
 import { stateOf, TrackedKeys } from "./tracked-keys.ts";
@@ -194,7 +195,7 @@ export class CacheTracker {
 
   #isId(id: unknown): boolean {
     try {
-      checkId("known()", id);
+      checkCacheId("known()", id);
       return true;
     } catch (error) {
       this.#warn(asError(error));
@@ -204,6 +205,9 @@ export class CacheTracker {
 
   #apply(batch: MirrorBatch, mirror: Mirror): void {
     const { prefix } = this.#options;
+    for (const kv of batch.puts) {
+      if (!this.#keys.isOfId(kv)) this.#warn(new InvalidValueError(`${kv.key} is left out: it is the key of no id`));
+    }
     const historyLost = this.#historyLost && batch.type === "resynced";
     if (historyLost) this.#historyLost = false;
     const before = this.#keys.size;

@@ -3,6 +3,7 @@ import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
 import { checkId, checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
 import { clientField, resolveCall } from "../option-fields/index.ts";
+import { staysBelow } from "./stays-below.ts";
 
 /**
  * Why an id is to be cleaned. `expired`: nobody touched it for `ttlSeconds`. `evicted`: its key was deleted before its time,
@@ -75,6 +76,18 @@ export function resolveExpirer(prefix: unknown, options: unknown): ResolvedExpir
 
 /** @throws InvalidOptionError */
 export function resolveIdCall(what: string, id: unknown, options: unknown): CallOptions {
-  checkId(what, id);
+  checkCacheId(what, id);
   return resolveCall(what, options);
+}
+
+/** @throws InvalidOptionError for what `onExpire` is never called with */
+export function checkCacheId(what: string, id: unknown): asserts id is string {
+  checkId(what, id);
+  if (!staysBelow(id)) {
+    throw new InvalidOptionError(
+      what,
+      "id",
+      'must not have "." or ".." as a part: whoever takes it for a path must stay there',
+    );
+  }
 }

@@ -1,5 +1,6 @@
 import type { KeyValue, MirrorBatch } from "../../src/index.ts";
 import { decodeTracking } from "./buckets.ts";
+import { staysBelow } from "./stays-below.ts";
 
 /** What is known of a key that is there. */
 export interface Tracked {
@@ -67,9 +68,13 @@ export class TrackedKeys {
     if (batch.type === "resynced") for (const id of [...this.#answered]) this.#show(id, now(id));
   }
 
-  /** The prefix itself is the key of no id; nor is what is not UTF-8: another key can read the same. */
+  /**
+   * The prefix itself is the key of no id; nor is what is not UTF-8: another key can read the same. Nor what leads out of a
+   * folder when it is taken for a path there: whoever cleans up an id removes files.
+   */
   isOfId(kv: KeyValue): boolean {
-    return this.idOf(kv) !== "" && !kv.key.includes("\ufffd");
+    const id = this.idOf(kv);
+    return id !== "" && !kv.key.includes("\ufffd") && staysBelow(id);
   }
 
   idOf(kv: KeyValue): string {

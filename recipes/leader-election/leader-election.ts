@@ -81,7 +81,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
   constructor(name: string, candidate: string, options: LeaderElectionOptions = {}) {
     super();
     this.#options = resolveElection(name, candidate, options);
-    this.#client = recipeClient(options.client);
+    this.#client = recipeClient(this.#options.client);
     this.name = name;
     this.candidate = candidate;
     const { ttlSeconds, renewEverySeconds } = this.#options;

@@ -1,6 +1,5 @@
 import { z } from "zod";
 import type { KeyValue } from "../../src/index.ts";
-import { asError } from "../common/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
 
 /** What stands under a job's key, as JSON. */
@@ -54,8 +53,9 @@ function read<Content>(kv: KeyValue, schema: z.ZodType<Content>, what: string): 
   let json: unknown;
   try {
     json = JSON.parse(kv.text);
-  } catch (cause) {
-    throw new InvalidValueError(`${kv.key} is not ${what}: ${asError(cause).message}`, { cause });
+  } catch {
+    // What JSON.parse says has a part of the value in it.
+    throw new InvalidValueError(`${kv.key} is not ${what}: it is no JSON`);
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;

@@ -48,13 +48,13 @@ export interface DequeueOptions {
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
-const LARGEST_MS = Number.MAX_SAFE_INTEGER;
+const LARGEST_MS = 2 ** 31 - 1;
 
 const { signal } = callFields;
 const timeoutMs = z
   .number("must be a number of milliseconds")
   .gt(0, "must be above 0")
-  .max(LARGEST_MS, "must be finite")
+  .max(LARGEST_MS, "must be below 2^31 ms")
   .default(DEFAULT_TIMEOUT_MS);
 const delayMs = z
   .number("must be a number of milliseconds")

@@ -76,7 +76,7 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
     super();
     this.#options = resolveQueue(name, options);
     this.name = name;
-    this.#client = recipeClient(options.client);
+    this.#client = recipeClient(this.#options.client);
     const { etcd } = this.#client;
     const { ttlSeconds, maxAttempts } = this.#options;
     const runtime = systemRuntime;

@@ -7,12 +7,13 @@ const instanceSchema = z.object({
   name: z.string().optional(),
   version: z.string().optional(),
   metadata: z.record(z.string(), z.unknown()).nullish(),
-  endpoints: z.array(z.string()).nullable(),
+  // One finding for all of them: of a megabyte of numbers zod would write half a million.
+  endpoints: z.custom<string[]>(isTexts, "must be a list of strings").nullable(),
 });
 
 /** What is between the scheme and the path: Node's URL would leave out a port that is the default of its scheme. */
 const endpointUrl = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#@]*@)?([^/?#@]+)(?:[/?#]|$)/i;
-const hostAndPort = /^(?:\[[0-9a-f:.]+(?:%[^\]\s]+)?\]|[^\s\p{C}"'`<>{}\\,;|:[\]]+)(?::(\d{1,5}))?$/iu;
+const hostAndPort = /^(?:\[[0-9a-f:.]+(?:%[^\]\s\p{C}]+)?\]|[^\s\p{C}"'`<>{}\\,;|:[\]]+)(?::(\d{1,5}))?$/iu;
 const decimal = /^\d+(?:\.\d+)?$/;
 
 /** Whether a JSON object is meant as kratos's: Go's endpoint has an `Addr`, kratos's instance has `endpoints`. */
@@ -43,6 +44,10 @@ export function decodeKratos(json: object): Registration {
     draining: false,
     metadata: { ...metadata, ...own },
   };
+}
+
+function isTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
 function addressOf(endpoint: string): string {

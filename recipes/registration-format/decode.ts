@@ -3,6 +3,9 @@ import { decodeKratos, looksLikeKratos } from "./decode-kratos.ts";
 import { InvalidValueError } from "./invalid-value-error.ts";
 import { DEFAULT_WEIGHT, type Registration, reservedNames } from "./registration.ts";
 
+/** What no address has and no writer of ours writes: it would move the cursor of whoever prints it. */
+const unfitForAddress = /[\s\p{C}\ufffd]/u;
+
 /** Go's `endpoints.Update`: unknown fields are somebody else's business. */
 const endpointSchema = z.object({
   Op: z.literal(0).optional(),
@@ -16,6 +19,8 @@ const drainingSchema = z.boolean().default(false);
 /** No white space, control characters, quotes or brackets of markup: what no address has. */
 const plainAddress = /^[^\s\p{C}"'`<>{}\\,;|]+$/u;
 const LONGEST_PLAIN_ADDRESS = 2048;
+/** The JSON that looks like an address. Most addresses are none, and to let the parser find that out costs an error each. */
+const mayBeJson = /^(?:\[|[-+.\deE]+$|true$|false$|null$)/;
 
 /**
  * Reads what a service wrote, in whichever format: a bare address (the Go engine, go-zero), the JSON of Go's
@@ -32,7 +37,8 @@ function decodePlain(text: string): Registration {
   if (text.includes("\ufffd") || text.length > LONGEST_PLAIN_ADDRESS || !plainAddress.test(text)) {
     throw new InvalidValueError("the value is neither an address nor the JSON of an endpoint");
   }
-  if (parseJson(text) !== undefined) throw new InvalidValueError("the value is JSON, but not that of an endpoint");
+  if (mayBeJson.test(text) && parseJson(text) !== undefined)
+    throw new InvalidValueError("the value is JSON, but not that of an endpoint");
   return { address: text, weight: DEFAULT_WEIGHT, draining: false, metadata: undefined };
 }
 
@@ -51,6 +57,9 @@ function decodeEndpoint(json: unknown): Registration {
     );
   }
   const { Addr: address, Metadata: metadata } = endpoint.data;
+  if (unfitForAddress.test(address)) {
+    throw new InvalidValueError("the value is JSON, but not that of an endpoint: look at Addr");
+  }
   if (!isRecord(metadata)) {
     return { address, weight: DEFAULT_WEIGHT, draining: false, metadata: metadata ?? undefined };
   }

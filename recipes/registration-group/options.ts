@@ -40,6 +40,7 @@ export interface ResolvedGroup {
   readonly prefix: string;
   readonly ttlSeconds: number;
   readonly onConflict: "replace" | "wait" | "error" | undefined;
+  readonly client: RecipeClientOptions["client"];
 }
 
 /** @throws InvalidOptionError that names the argument or option */
@@ -47,8 +48,8 @@ export function resolveGroup(prefix: unknown, ttlSeconds: unknown, options: unkn
   const what = "RegistrationGroup";
   const delimited = delimitedPrefix(what, prefix);
   checkTtlSeconds(what, ttlSeconds, "ttl");
-  const { onConflict } = parseOptions(what, groupSchema, options ?? {});
-  return { prefix: delimited, ttlSeconds, onConflict };
+  const { onConflict, client } = parseOptions(what, groupSchema, options ?? {});
+  return { prefix: delimited, ttlSeconds, onConflict, client };
 }
 
 export interface ResolvedMember extends ResolvedRegistration {

@@ -11,6 +11,7 @@ import {
   RegistrationLife,
   resolveClose,
   resolveUpdate,
+  resolveWait,
   type ServiceUpdate,
 } from "../service-register/index.ts";
 import type { BulkItem, BulkStep } from "./bulk-writer.ts";
@@ -148,7 +149,8 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
     return updated;
   }
 
-  async #update(update: ServiceUpdate, { signal }: { signal?: AbortSignal | undefined }): Promise<void> {
+  async #update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined }): Promise<void> {
+    const { signal } = resolveWait("GroupMember", options);
     const resolved = resolveUpdate("GroupMember", this.#format, update);
     signal?.throwIfAborted();
     if (this.#closed) throw closedError(this.key);

@@ -104,7 +104,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   constructor(prefix: string, ttlSeconds: number, options: RegistrationGroupOptions = {}) {
     super();
     this.#options = resolveGroup(prefix, ttlSeconds, options);
-    this.#client = recipeClient(options.client);
+    this.#client = recipeClient(this.#options.client);
     this.prefix = this.#options.prefix;
     this.#leases = new LeaseLine(this.#client.etcd, ttlSeconds);
     this.#writer = new BulkWriter({
@@ -165,7 +165,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
 
   /** The instance with this id; undefined if there is none, or it was closed. */
   get(id: string): GroupMember | undefined {
-    const member = this.#members.get(this.prefix + id);
+    const member = typeof id === "string" ? this.#members.get(this.prefix + id) : undefined;
     return member?.isLeaving ? undefined : member;
   }
 

@@ -12,6 +12,7 @@ export {
   resolveClose,
   resolveRegistration,
   resolveUpdate,
+  resolveWait,
   type ServiceUpdate,
 } from "./registration-options.ts";
 export { ServiceRegister } from "./service-register.ts";

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
 import { asError } from "../common/index.ts";
-import { registrationFields } from "../option-fields/index.ts";
+import { callFields, registrationFields } from "../option-fields/index.ts";
 import {
   DEFAULT_WEIGHT,
   decodeRegistration,
@@ -84,6 +84,13 @@ export function resolveUpdate(owner: string, format: RegistrationFormat, update:
     );
   }
   return { ...parsed, metadata: asJson(what, parsed.metadata) };
+}
+
+const waitSchema = z.strictObject({ signal: callFields.signal }, "must be an object");
+
+/** @throws InvalidOptionError that names the option of an update */
+export function resolveWait(owner: string, options: unknown): { signal?: AbortSignal | undefined } {
+  return parseOptions(`${owner}.update`, waitSchema, options ?? {});
 }
 
 export interface CloseOptions {

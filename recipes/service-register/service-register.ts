@@ -17,7 +17,13 @@ import { type ResolvedRegister, resolveRegister, type ServiceRegisterOptions } f
 import { OwnedKey } from "./owned-key.ts";
 import type { RegisterStatus, ServiceRegisterEvents } from "./register-events.ts";
 import { RegistrationLife } from "./registration-life.ts";
-import { type CloseOptions, resolveClose, resolveUpdate, type ServiceUpdate } from "./registration-options.ts";
+import {
+  type CloseOptions,
+  resolveClose,
+  resolveUpdate,
+  resolveWait,
+  type ServiceUpdate,
+} from "./registration-options.ts";
 
 const debug = log("register");
 
@@ -93,7 +99,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   constructor(key: string, address: string, ttlSeconds: number, options: ServiceRegisterOptions = {}) {
     super();
     this.#options = resolveRegister(key, address, ttlSeconds, options);
-    this.#client = recipeClient(options.client);
+    this.#client = recipeClient(this.#options.client);
     const { etcd } = this.#client;
     const { lease, onConflict } = this.#options;
     const leases =
@@ -139,7 +145,8 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     return updated;
   }
 
-  async #update(update: ServiceUpdate, { signal }: { signal?: AbortSignal | undefined }): Promise<void> {
+  async #update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined }): Promise<void> {
+    const { signal } = resolveWait("ServiceRegister", options);
     const resolved = resolveUpdate("ServiceRegister", this.#options.format, update);
     signal?.throwIfAborted();
     if (this.#closing.signal.aborted) throw this.#closing.signal.reason;

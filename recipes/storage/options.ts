@@ -4,10 +4,10 @@ import { parseOptions } from "../../src/internal/index.ts";
 import { checkText, checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
 import { callFields, clientField, resolveCall } from "../option-fields/index.ts";
 
-/** Told of a key that was put. `id` is the key without the prefix. */
+/** Told of a key that was put. `id` is the key without the prefix: whatever somebody wrote, also `../..`. */
 export type OnPut = (id: string, value: string) => unknown;
 
-/** Told of a key that is gone; `last` is the value it had when it was last seen. */
+/** Told of a key that is gone, with its `id` as for `OnPut`: check it before it becomes a path. `last` is the value it had when it was last seen. */
 export type OnDelete = (id: string, last?: string) => unknown;
 
 /** Options of `Storage.watch()`. All may be left out. */

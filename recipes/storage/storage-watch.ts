@@ -10,6 +10,7 @@ import {
 } from "../../src/index.ts";
 import { log, onAbort, quietDeferred, systemRuntime, within } from "../../src/internal/index.ts";
 import { asError, IdLanes, ListenerFailedError } from "../common/index.ts";
+import { InvalidValueError } from "../registration-format/index.ts";
 import type { OnDelete, OnPut, ResolvedWatch } from "./options.ts";
 
 const debug = log("storage");
@@ -127,7 +128,7 @@ export class FollowedPrefix implements StorageWatch {
     // Two keys that are not UTF-8 can read the same, and a text that is not the key finds nothing in etcd.
     if (id === "" || kv.key.includes("\ufffd")) {
       this.#parts.warn(
-        new Error(`${kv.key} is left out: its name is ${id === "" ? "the prefix itself" : "not UTF-8"}`),
+        new InvalidValueError(`${kv.key} is left out: its name is ${id === "" ? "the prefix itself" : "not UTF-8"}`),
       );
       return;
     }

@@ -256,6 +256,10 @@ export interface ReportOptions {
 const reportSchema = z.strictObject({ latencyMs: atLeast0.optional() }, "must be an object");
 
 /** @throws InvalidOptionError */
-export function resolveReport(options: unknown): ReportOptions {
-  return parseOptions("SubscribeService.report", reportSchema, options ?? {});
+export function resolveReport(instance: unknown, options: unknown): ReportOptions {
+  const what = "SubscribeService.report";
+  if (typeof instance !== "object" || instance === null) {
+    throw new InvalidOptionError(what, "instance", "must be one of the list");
+  }
+  return parseOptions(what, reportSchema, options ?? {});
 }

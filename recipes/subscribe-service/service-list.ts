@@ -157,7 +157,7 @@ export abstract class ServiceList<Metadata = unknown>
    * @throws InvalidOptionError
    */
   report(instance: ServiceInstance<Metadata>, error?: unknown, options: ReportOptions = {}): void {
-    const { latencyMs } = resolveReport(options);
+    const { latencyMs } = resolveReport(instance, options);
     this.#report(instance, error, latencyMs);
   }
 

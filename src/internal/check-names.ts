@@ -7,6 +7,9 @@ import { closestName } from "./closest-name.ts";
  * @throws InvalidOptionError that names the first one and the nearest known name
  */
 export function checkNames(what: string, options: object, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null) {
+    throw new InvalidOptionError(what, "options", "must be an object");
+  }
   const unknown = Object.keys(options).find((name) => !known.includes(name));
   if (unknown === undefined) return;
   const nearest = closestName(unknown, known);

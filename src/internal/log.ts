@@ -18,5 +18,6 @@ export function log(topic: string): Log {
 
 function written(value: unknown): string | number {
   if (typeof value === "number") return value;
-  return oneLine(typeof value === "string" ? value : inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY }));
+  const text = value instanceof Error ? value.message : value;
+  return oneLine(typeof text === "string" ? text : inspect(text, { depth: 0, breakLength: Number.POSITIVE_INFINITY }));
 }

@@ -6,7 +6,7 @@ import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { onAbort, within } from "../internal/abort.ts";
 import type { Runtime } from "../internal/runtime.ts";
-import type { CallOptions } from "../model/call-options.ts";
+import { type CallOptions, checkCallOptions, shown } from "../model/call-options.ts";
 import { type LeaseId, leaseId, randomLeaseId } from "../model/lease-id.ts";
 import { HeldLease } from "./held-lease.ts";
 import type { Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease.ts";
@@ -77,6 +77,7 @@ export class Leases {
 
   async #grantLease(ttlSeconds: number, options: GrantLeaseOptions): Promise<Lease> {
     checkTtl(ttlSeconds);
+    checkCallOptions(options);
     const { keepAlive = true, renewEverySeconds } = options;
     checkRenewal(renewEverySeconds, ttlSeconds);
     const id = options.id === undefined ? randomLeaseId(this.#runtime.random) : checkedId(options.id);
@@ -160,7 +161,7 @@ function checkTtl(ttlSeconds: number): void {
   throw new InvalidOptionError(
     "grantLease",
     "ttlSeconds",
-    `must be a whole number of seconds from 1 to ${LARGEST_TTL_SECONDS}, not ${String(ttlSeconds)}`,
+    `must be a whole number of seconds from 1 to ${LARGEST_TTL_SECONDS}, not ${shown(ttlSeconds)}`,
   );
 }
 
@@ -173,10 +174,14 @@ function checkedId(id: LeaseId): LeaseId {
 }
 
 function checkRenewal(renewEverySeconds: number | undefined, ttlSeconds: number): void {
-  if (renewEverySeconds === undefined || (renewEverySeconds > 0 && renewEverySeconds < ttlSeconds)) return;
+  if (renewEverySeconds === undefined || isBetween(renewEverySeconds, ttlSeconds)) return;
   throw new InvalidOptionError(
     "grantLease",
     "renewEverySeconds",
-    `must be above 0 and below ttlSeconds (${ttlSeconds}), not ${String(renewEverySeconds)}`,
+    `must be above 0 and below ttlSeconds (${ttlSeconds}), not ${shown(renewEverySeconds)}`,
   );
+}
+
+function isBetween(renewEverySeconds: unknown, ttlSeconds: number): boolean {
+  return typeof renewEverySeconds === "number" && renewEverySeconds > 0 && renewEverySeconds < ttlSeconds;
 }

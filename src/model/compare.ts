@@ -1,4 +1,6 @@
-import { type BytesLike, toBytes } from "./bytes.ts";
+import { InvalidOptionError } from "../errors/invalid-option-error.ts";
+import { type BytesLike, toValue } from "./bytes.ts";
+import { shown } from "./call-options.ts";
 import { type KeyOrRange, type KeyRange, toKeyRange } from "./key-range.ts";
 import { type LeaseId, type LeaseRef, toLeaseId } from "./lease-id.ts";
 
@@ -22,23 +24,52 @@ export function keyExists(key: KeyOrRange): Compare {
 }
 
 export function compareVersion(key: KeyOrRange, result: CompareResult, operand: number): Compare {
-  return { range: toKeyRange("compareVersion", key), target: "version", result, operand };
+  return { range: toKeyRange("compareVersion", key), target: "version", ...checked("compareVersion", result, operand) };
 }
 
 export function compareCreateRevision(key: KeyOrRange, result: CompareResult, operand: number): Compare {
-  return { range: toKeyRange("compareCreateRevision", key), target: "createRevision", result, operand };
+  return {
+    range: toKeyRange("compareCreateRevision", key),
+    target: "createRevision",
+    ...checked("compareCreateRevision", result, operand),
+  };
 }
 
 /** `compareModRevision(key, "equal", 0)` holds for a missing key. */
 export function compareModRevision(key: KeyOrRange, result: CompareResult, operand: number): Compare {
-  return { range: toKeyRange("compareModRevision", key), target: "modRevision", result, operand };
+  return {
+    range: toKeyRange("compareModRevision", key),
+    target: "modRevision",
+    ...checked("compareModRevision", result, operand),
+  };
 }
 
 export function compareValue(key: KeyOrRange, result: CompareResult, operand: BytesLike): Compare {
-  return { range: toKeyRange("compareValue", key), target: "value", result, operand: toBytes(operand) };
+  checkResult("compareValue", result);
+  return { range: toKeyRange("compareValue", key), target: "value", result, operand: toValue("compareValue", operand) };
 }
 
 /** Without a lease: the key is (not) on any lease. */
 export function compareLease(key: KeyOrRange, result: "equal" | "notEqual", lease?: LeaseRef): Compare {
-  return { range: toKeyRange("compareLease", key), target: "lease", result, operand: lease && toLeaseId(lease) };
+  checkResult("compareLease", result);
+  return {
+    range: toKeyRange("compareLease", key),
+    target: "lease",
+    result,
+    operand: lease === undefined ? undefined : toLeaseId(lease),
+  };
+}
+
+const results: readonly unknown[] = ["equal", "notEqual", "greater", "less"] satisfies CompareResult[];
+
+function checked(what: string, result: CompareResult, operand: number): { result: CompareResult; operand: number } {
+  checkResult(what, result);
+  if (Number.isSafeInteger(operand)) return { result, operand };
+  throw new InvalidOptionError(what, "operand", `must be a whole number, not ${shown(operand)}`);
+}
+
+/** What is misspelt would be written as "equal". */
+function checkResult(what: string, result: CompareResult): void {
+  if (results.includes(result)) return;
+  throw new InvalidOptionError(what, "result", `must be one of ${results.join(", ")}, not ${shown(result)}`);
 }

@@ -19,7 +19,7 @@ export const toTheLastKey: Uint8Array = new Uint8Array([0]);
  * @throws InvalidOptionError for an empty prefix; `allKeys()` says that on purpose
  */
 export function prefix(keyPrefix: BytesLike): KeyRange {
-  const start = toBytes(keyPrefix);
+  const start = textOrBytes("prefix", "keyPrefix", keyPrefix);
   if (start.length === 0)
     throw new InvalidOptionError("prefix", "keyPrefix", "must not be empty; allKeys() means every key");
   return { start, end: endOfPrefix(start) };
@@ -31,7 +31,7 @@ export function prefix(keyPrefix: BytesLike): KeyRange {
  * @throws InvalidOptionError if either is empty or `end` is not above `start`
  */
 export function keyRange(start: BytesLike, end: BytesLike): KeyRange {
-  const range = { start: toBytes(start), end: toBytes(end) };
+  const range = { start: textOrBytes("keyRange", "start", start), end: textOrBytes("keyRange", "end", end) };
   if (range.start.length === 0) throw new InvalidOptionError("keyRange", "start", "must not be empty");
   if (Buffer.compare(range.start, range.end) >= 0)
     throw new InvalidOptionError("keyRange", "end", "must be above start");
@@ -61,6 +61,11 @@ export function toKey(what: string, key: BytesLike): Uint8Array {
   const bytes = toBytes(key);
   if (bytes.length === 0) throw new InvalidOptionError(what, "key", "must not be empty");
   return bytes;
+}
+
+function textOrBytes(what: string, argument: string, value: BytesLike): Uint8Array {
+  if (typeof value === "string" || value instanceof Uint8Array) return toBytes(value);
+  throw new InvalidOptionError(what, argument, "must be a string or bytes");
 }
 
 /** The smallest key above all keys with this prefix. */

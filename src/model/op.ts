@@ -1,8 +1,10 @@
+import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { type BytesLike, toValue } from "./bytes.ts";
 import type { Compare } from "./compare.ts";
 import { type KeyOrRange, type KeyRange, toKey, toKeyRange } from "./key-range.ts";
 import type { KeyValue } from "./key-value.ts";
 import { type LeaseId, type LeaseRef, toLeaseId } from "./lease-id.ts";
+import { checkRevision } from "./revision.ts";
 
 /** One operation of a txn. */
 export type Op = PutOp | RangeOp | DeleteOp | TxnOp;
@@ -84,23 +86,26 @@ export function putOp(
   value: BytesLike,
   options: { lease?: LeaseRef | undefined; previous?: boolean } = {},
 ): PutOp {
+  checkObject("putOp", options);
   const { lease, previous } = options;
   return {
     type: "put",
     key: toKey("putOp", key),
     value: toValue("putOp", value),
-    lease: lease && toLeaseId(lease),
+    lease: lease === undefined ? undefined : toLeaseId(lease),
     previous,
   };
 }
 
 /** Reads one key. */
 export function getOp(key: BytesLike, options: { revision?: number; serializable?: boolean } = {}): RangeOp {
+  checkRead("getOp", options);
   return { type: "range", range: { start: toKey("getOp", key) }, ...options };
 }
 
 /** Reads a range in one answer, without paging: what is long belongs into `EtcdClient.range()`. */
 export function rangeOp(key: KeyOrRange, options: Omit<RangeOp, "type" | "range"> = {}): RangeOp {
+  checkRead("rangeOp", options);
   return { type: "range", range: toKeyRange("rangeOp", key), ...options };
 }
 
@@ -114,10 +119,35 @@ export function txnOp(request: {
   success?: readonly Op[];
   failure?: readonly Op[];
 }): TxnOp {
+  checkObject("txnOp", request);
   return {
     type: "txn",
     compare: request.compare ?? [],
     success: request.success ?? [],
     failure: request.failure ?? [],
   };
+}
+
+/** etcd reads 0 as left out. */
+function checkRead(what: string, options: Omit<RangeOp, "type" | "range">): void {
+  checkObject(what, options);
+  for (const name of ["revision", "limit", "maxCreateRevision"] as const) checkRevision(what, name, options[name], 0);
+  const { sort } = options;
+  if (sort === undefined || (sortedBy.includes(sort?.by) && orders.includes(sort?.order))) return;
+  const problem = `must be like { by: "modRevision", order: "descend" }; known are ${[...sortedBy, ...orders].join(", ")}`;
+  throw new InvalidOptionError(what, "sort", problem);
+}
+
+const sortedBy: readonly unknown[] = [
+  "key",
+  "version",
+  "createRevision",
+  "modRevision",
+  "value",
+] satisfies RangeSort["by"][];
+const orders: readonly unknown[] = ["ascend", "descend"] satisfies RangeSort["order"][];
+
+function checkObject(what: string, options: object): void {
+  if (typeof options !== "object" || options === null)
+    throw new InvalidOptionError(what, "options", "must be an object");
 }

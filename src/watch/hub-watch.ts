@@ -36,7 +36,8 @@ export class HubWatch implements Watch {
     checkRevision("watch", "maxBufferedEvents", options.maxBufferedEvents);
     this.#parts = parts;
     this.#range = range;
-    this.#options = options;
+    // Read once and at once: what reading throws is the caller's.
+    this.#options = { ...options };
     this.#maxBuffered = options.maxBufferedEvents ?? 100_000;
     this.ready = this.#ready.promise;
     const releases = [

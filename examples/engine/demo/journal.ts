@@ -1,4 +1,5 @@
 import { EventEmitter } from "node:events";
+import { printable } from "./printable.ts";
 
 /** Who has something to tell. */
 export type Source = string;
@@ -39,7 +40,8 @@ export class Journal extends EventEmitter<{ entry: [entry: Entry] }> {
   }
 
   #add(source: Source | undefined, text: string): void {
-    const entry = { atMs: this.nowMs, source, text };
+    // Whoever shows it shows it on a terminal, and what is told can be of anybody.
+    const entry = { atMs: this.nowMs, source: source && printable(source), text: printable(text) };
     this.#entries.push(entry);
     if (this.#entries.length > mostEntries) this.#entries.shift();
     this.emit("entry", entry);

@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { clip } from "./printable.ts";
+import { clip, printable } from "./printable.ts";
 
 /** A line of the screen and how it is painted. */
 export interface Line {
@@ -9,6 +9,6 @@ export interface Line {
 
 /** The line as it is written to a terminal, cut to `width` columns. */
 export function paint({ text, style }: Line, width: number): string {
-  const clipped = clip(text, width);
+  const clipped = clip(printable(text), width);
   return style === undefined ? clipped : styleText(style, clipped);
 }

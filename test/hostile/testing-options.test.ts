@@ -1,0 +1,60 @@
+import { expect, test } from "vitest";
+import { createBalancer } from "../../recipes/balancer/index.ts";
+import { InvalidOptionError } from "../../recipes/index.ts";
+import { EtcdNotFoundError, EtcdStartError, FaultProxy, startEtcd } from "../../testing/index.ts";
+import { seeded } from "../support/seeded.ts";
+import { type FuzzedCall, fuzz, isOwnReason, isReadable, isRevokedProxy } from "./hostile-options.ts";
+
+/** What the system says has its code in it: a hundred thousand variables are more than a process can be given. */
+function isTyped(error: unknown): boolean {
+  if (error instanceof Error && error.message.startsWith("spawn E")) return true;
+  return (
+    [TypeError, RangeError, EtcdNotFoundError, EtcdStartError].some((type) => error instanceof type) ||
+    isOwnReason(error)
+  );
+}
+
+async function closed(made: unknown): Promise<void> {
+  await (made as { close?: () => Promise<void> } | undefined)?.close?.();
+}
+
+test("wrong options of startEtcd and of a cluster", { timeout: 300_000 }, async () => {
+  const random = seeded("startEtcd");
+  const fuzzed: FuzzedCall = {
+    what: "startEtcd",
+    args: [{}],
+    names: ["members", "binary", "flags", "env", "startTimeoutMs"],
+    call: (options) => startEtcd(options as never),
+  };
+  // Each that succeeds starts an etcd: some of them, other ones in each run.
+  expect(await fuzz(fuzzed, isTyped, closed, () => random.chance(0.15)), `TEST_SEED=${random.seed}`).toEqual([]);
+});
+
+test("wrong arguments of a FaultProxy", async () => {
+  await using proxy = await FaultProxy.start("http://127.0.0.1:1");
+  const calls: FuzzedCall[] = [
+    { what: "start", args: ["http://127.0.0.1:1"], call: (target) => FaultProxy.start(target as never) },
+    {
+      what: "start by host and port",
+      args: [{ host: "127.0.0.1", port: 1 }],
+      names: ["host", "port"],
+      call: (target) => FaultProxy.start(target as never),
+    },
+    { what: "delay", args: [1], call: (ms) => proxy.delay(ms as never) },
+    { what: "blackHole", args: ["toServer"], call: (direction) => proxy.blackHole(direction as never) },
+    { what: "halfClose", args: ["toServer"], call: (direction) => proxy.halfClose(direction as never) },
+  ];
+  for (const fuzzed of calls) expect(await fuzz(fuzzed, isTyped, closed)).toEqual([]);
+});
+
+test("wrong strategies", async () => {
+  const fuzzed: FuzzedCall = {
+    what: "createBalancer",
+    args: ["p2c", {}],
+    names: ["zone", "slowStartMs", "random", "nowMs"],
+    call: (option, settings) => createBalancer("test", option as never, settings as never),
+  };
+  const isRefused = (error: unknown) =>
+    (error instanceof InvalidOptionError && isReadable(error)) || isOwnReason(error) || isRevokedProxy(error);
+  expect(await fuzz(fuzzed, isRefused, closed)).toEqual([]);
+});
