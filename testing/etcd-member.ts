@@ -8,7 +8,7 @@ export interface EtcdMember {
   readonly index: number;
   /** "m1" for index 0, and so on: the name that etcd knows. */
   readonly name: string;
-  /** Where clients reach it, "http://127.0.0.1:<port>"; the same for the life of the cluster. */
+  /** Where clients reach it, "http://127.0.0.1:<port>", or https under TLS; the same for the life of the cluster. */
   readonly endpoint: string;
   /** The etcd process; undefined while there is none. */
   readonly pid: number | undefined;

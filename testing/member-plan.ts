@@ -2,12 +2,15 @@
 export interface MemberPlan {
   readonly index: number;
   readonly name: string;
-  readonly clientPort: number;
+  /** Where clients reach it. */
+  readonly clientUrl: string;
   readonly peerPort: number;
   /** The URL under which its peers know it. */
   readonly peerUrl: string;
   readonly dataFolder: string;
   readonly logFile: string;
+  /** Its part of TLS and authentication. */
+  readonly securityFlags: readonly string[];
 }
 
 /** What the members of a cluster have in common. */
@@ -26,7 +29,7 @@ export interface ClusterPlan {
  * have been connected for five seconds.
  */
 export function memberFlags(member: MemberPlan, cluster: ClusterPlan, state: "new" | "existing"): string[] {
-  const clientUrl = `http://127.0.0.1:${member.clientPort}`;
+  const { clientUrl } = member;
   return [
     `--name=${member.name}`,
     `--data-dir=${member.dataFolder}`,
@@ -38,6 +41,7 @@ export function memberFlags(member: MemberPlan, cluster: ClusterPlan, state: "ne
     `--initial-cluster-token=${cluster.token}`,
     `--initial-cluster-state=${state}`,
     "--strict-reconfig-check=false",
+    ...member.securityFlags,
     ...cluster.extraFlags,
   ];
 }

@@ -3,6 +3,7 @@ import { ClusterTimeoutError } from "./cluster-timeout-error.ts";
 import type { EtcdMember } from "./etcd-member.ts";
 import { EtcdStartError } from "./etcd-start-error.ts";
 import { isServing } from "./gateway.ts";
+import type { GatewayAccess } from "./gateway-access.ts";
 import type { Keeper } from "./keeper.ts";
 import type { MemberPlan } from "./member-plan.ts";
 import { poll } from "./poll.ts";
@@ -15,6 +16,7 @@ export interface MemberSurroundings {
   readonly env: Readonly<Record<string, string>>;
   readonly startTimeoutMs: number;
   readonly memberCount: number;
+  readonly access: GatewayAccess;
   flags(plan: MemberPlan, state: "new" | "existing"): string[];
   /** Whether the members that run and reach each other are a majority that can elect and commit. */
   hasMajority(): boolean;
@@ -48,7 +50,7 @@ export class Member implements EtcdMember {
   }
 
   get endpoint(): string {
-    return `http://127.0.0.1:${this.plan.clientPort}`;
+    return this.plan.clientUrl;
   }
 
   get pid(): number | undefined {
@@ -138,7 +140,7 @@ export class Member implements EtcdMember {
     const limitMs = this.#surroundings.startTimeoutMs;
     const probe = async () => {
       if (this.#state === "stopped") return "ended";
-      return (await isServing(this.endpoint)) ? "serving" : undefined;
+      return (await isServing(this.endpoint, this.#surroundings.access)) ? "serving" : undefined;
     };
     let problem: string;
     try {

@@ -1,6 +1,8 @@
+import { type AuthSetup, resolveAuth } from "./auth-options.ts";
 import { EtcdCluster } from "./etcd-cluster.ts";
 import { EtcdStartError } from "./etcd-start-error.ts";
 import { findEtcd, namedEtcd } from "./find-etcd.ts";
+import { resolveTls, type TlsSetup } from "./tls-options.ts";
 
 /** Options of {@link startEtcd}. */
 export interface StartEtcdOptions {
@@ -26,6 +28,20 @@ export interface StartEtcdOptions {
    * @default 30000
    */
   readonly startTimeoutMs?: number;
+  /**
+   * Clients reach the members by TLS only; true is mutual TLS, `{}`. The certificates are made with `openssl` from `PATH`
+   * and are in `cluster.tls`. Peers talk to each other without TLS.
+   *
+   * @default false
+   */
+  readonly tls?: boolean | TlsSetup;
+  /**
+   * Authentication is on, with the user "root" and those that are named; true is `{}`. `cluster.auth` has root's password
+   * and changes users and roles.
+   *
+   * @default false
+   */
+  readonly auth?: boolean | AuthSetup;
 }
 
 const mostMembers = 9;
@@ -44,17 +60,21 @@ const attempts = 5;
  *
  * @throws EtcdNotFoundError when there is no etcd binary
  * @throws EtcdStartError with the end of the member's log
- * @throws RangeError for a number of members that is not 1 to 9
+ * @throws OpensslNotFoundError when `tls` is asked for and there is no openssl
+ * @throws RangeError for a number of members that is not 1 to 9, and for options of `tls` and `auth` that cannot be
+ * @throws TypeError for an option of `tls` or `auth` of the wrong type
  */
 export async function startEtcd(options: StartEtcdOptions = {}): Promise<EtcdCluster> {
   const { members = 1, flags = [], env = {}, startTimeoutMs = 30_000 } = options;
   if (!Number.isInteger(members) || members < 1 || members > mostMembers) {
     throw new RangeError(`members must be a whole number from 1 to ${mostMembers}, got ${members}`);
   }
+  const tls = resolveTls(options.tls, members);
+  const auth = resolveAuth(options.auth);
   const binary = options.binary === undefined ? await findEtcd() : await namedEtcd(options.binary, "the option binary");
   for (let attempt = 1; ; attempt++) {
     try {
-      return await EtcdCluster.start({ binary, members, flags, env, startTimeoutMs });
+      return await EtcdCluster.start({ binary, members, flags, env, startTimeoutMs, tls, auth });
     } catch (error) {
       // Between the search for a free port and etcd's own bind, another process may take it.
       const portTaken = error instanceof EtcdStartError && error.logTail.includes("address already in use");

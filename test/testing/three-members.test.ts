@@ -130,13 +130,13 @@ test("a replaced member is another one under the same name and endpoint, with th
 
 test("a wiped cluster has the ids it began with and an empty store, whatever was broken before", async () => {
   await cluster.wipe();
-  const before = await Promise.all(cluster.endpoints.map(readStatus));
+  const before = await Promise.all(cluster.endpoints.map((endpoint) => readStatus(endpoint)));
   await put(cluster.member(0).endpoint, "lost", "in the wipe");
   await cluster.member(0).isolate();
   await cluster.member(1).pause();
   await cluster.member(2).kill();
   await cluster.wipe();
-  const after = await Promise.all(cluster.endpoints.map(readStatus));
+  const after = await Promise.all(cluster.endpoints.map((endpoint) => readStatus(endpoint)));
   for (const [index, status] of after.entries()) {
     const { clusterId, memberId } = before[index] ?? {};
     expect(status).toMatchObject({ clusterId, memberId, revision: 1 });
