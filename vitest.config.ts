@@ -6,6 +6,9 @@ const heavy = ["test/examples/**/*.test.ts", "test/src/lease/crowds.test.ts"];
 /** What is said of the project itself: these files need no etcd. */
 const house = ["test/house/**/*.test.ts"];
 
+/** Once more, with every etcd under mutual TLS and authentication on: what faults do to watches and leases. */
+const secure = ["test/src/watch/members.test.ts", "test/src/lease/kept-alive.test.ts"];
+
 export default defineConfig({
   test: {
     globalSetup: ["test/support/global-setup.ts"],
@@ -18,6 +21,7 @@ export default defineConfig({
     projects: [
       project("house", { include: house, maxWorkers: 4, order: 0 }),
       project("library", { include: ["test/**/*.test.ts"], exclude: [...heavy, ...house], maxWorkers: 4, order: 0 }),
+      project("secure", { include: secure, setupFiles: ["test/support/secure-etcd.ts"], maxWorkers: 4, order: 2 }),
       project("heavy", { include: heavy, maxWorkers: 2, order: 1 }),
     ],
   },
@@ -26,6 +30,7 @@ export default defineConfig({
 interface Files {
   readonly include: string[];
   readonly exclude?: string[];
+  readonly setupFiles?: string[];
   readonly maxWorkers: number;
   /** Projects of one order run together, one order after the other. */
   readonly order: number;

@@ -1,5 +1,6 @@
 /// <reference types="node" preserve="true" />
 export {
+  type AuthOptions,
   allKeys,
   type BytesLike,
   type CallOptions,
@@ -72,6 +73,7 @@ export {
   type StatusOptions,
   setDefaultClient,
   type TimeToLiveOptions,
+  type TlsOptions,
   type TxnAnswer,
   type TxnOp,
   type TxnOptions,

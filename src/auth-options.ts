@@ -1,4 +1,3 @@
-import { z } from "zod";
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
 
 /** Who the client is in etcd's own authentication (`etcdctl user`, `etcdctl role`). */
@@ -8,16 +7,6 @@ export interface AuthOptions {
   /** @default the environment's ETCD_PASSWORD */
   password: string;
 }
-
-export const authSchema = z
-  .strictObject(
-    {
-      username: z.string("must be a string").min(1, "must not be empty"),
-      password: z.string("must be a string").min(1, "must not be empty"),
-    },
-    "must be an object { username, password }",
-  )
-  .optional();
 
 /** @throws InvalidOptionError when the environment has one half only */
 export function resolveAuth(options: AuthOptions | undefined, env: NodeJS.ProcessEnv): AuthOptions | undefined {

@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { type AuthOptions, authSchema, resolveAuth } from "./auth-options.ts";
+import { type AuthOptions, resolveAuth } from "./auth-options.ts";
 import { type EndpointUrl, parseEndpoints, type TlsSource } from "./connection/index.ts";
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
 import { parseOptions } from "./internal/parse-options.ts";
 import { toBytes } from "./model/bytes.ts";
-import { resolveTls, type TlsOptions, tlsSchema } from "./tls-options.ts";
+import { resolveTls, type TlsOptions } from "./tls-options.ts";
 
 /** Options of an EtcdClient. All may be left out. */
 export interface EtcdClientOptions {
@@ -49,6 +49,36 @@ const milliseconds = (fallback: number) =>
     .min(1, "must be at least 1 ms")
     .max(2 ** 31 - 1, "must be below 2^31 ms")
     .default(fallback);
+
+const pem = z
+  .union([z.string().min(1), z.instanceof(Uint8Array)], "must be PEM text or bytes, or be left out")
+  .optional();
+const file = z.string("must be the path of a file").min(1, "must be the path of a file").optional();
+
+const tlsSchema = z
+  .strictObject(
+    {
+      ca: pem,
+      caFile: file,
+      cert: pem,
+      certFile: file,
+      key: pem,
+      keyFile: file,
+      serverName: z.string("must be a name").min(1, "must not be empty").optional(),
+    },
+    "must be an object such as { caFile, certFile, keyFile }",
+  )
+  .optional();
+
+const authSchema = z
+  .strictObject(
+    {
+      username: z.string("must be a string").min(1, "must not be empty"),
+      password: z.string("must be a string").min(1, "must not be empty"),
+    },
+    "must be an object { username, password }",
+  )
+  .optional();
 
 const schema = z.strictObject({
   endpoints: z

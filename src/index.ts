@@ -1,4 +1,6 @@
 /// <reference types="node" preserve="true" />
+
+export type { AuthOptions } from "./auth-options.ts";
 export { EtcdClient, type EtcdStatus, type StatusOptions } from "./client.ts";
 export type { EtcdClientOptions } from "./client-options.ts";
 export { defaultClient, setDefaultClient } from "./default-client.ts";
@@ -76,4 +78,5 @@ export {
   type WatchBatch,
   type WatchEvent,
 } from "./model/index.ts";
+export type { TlsOptions } from "./tls-options.ts";
 export type { Mirror, MirrorBatch, MirrorOptions, MirrorStatus, Watch, WatchOptions } from "./watch/index.ts";

@@ -1,4 +1,3 @@
-import { z } from "zod";
 import { checkTlsSource, type PemSource, type TlsSource } from "./connection/index.ts";
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
 
@@ -19,26 +18,6 @@ export interface TlsOptions {
   /** The name that every server's certificate must have. @default the host of each endpoint's URL */
   serverName?: string | undefined;
 }
-
-const pem = z
-  .union([z.string().min(1), z.instanceof(Uint8Array)], "must be PEM text or bytes, or be left out")
-  .optional();
-const file = z.string("must be the path of a file").min(1, "must be the path of a file").optional();
-
-export const tlsSchema = z
-  .strictObject(
-    {
-      ca: pem,
-      caFile: file,
-      cert: pem,
-      certFile: file,
-      key: pem,
-      keyFile: file,
-      serverName: z.string("must be a name").min(1, "must not be empty").optional(),
-    },
-    "must be an object such as { caFile, certFile, keyFile }",
-  )
-  .optional();
 
 const what = "EtcdClient";
 const variables = { ca: "ETCD_CACERT", cert: "ETCD_CERT", key: "ETCD_KEY" } as const;

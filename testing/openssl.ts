@@ -7,7 +7,7 @@ const limitMs = 20_000;
 /** There is no `openssl` on `PATH`, which makes the certificates of a cluster under TLS. */
 export class OpensslNotFoundError extends Error {
   override readonly name = "OpensslNotFoundError";
-  readonly code = "OPENSSL_NOT_FOUND";
+  readonly code = "ETCD_OPENSSL_NOT_FOUND";
 
   constructor(options?: ErrorOptions) {
     super("there is no openssl on PATH; startEtcd({ tls }) makes its certificates with it. Install OpenSSL", options);

@@ -1,6 +1,6 @@
 import type { Runtime } from "../internal/runtime.ts";
 import type { EndpointUrl } from "./endpoint-url.ts";
-import type { TlsSource } from "./tls-credentials.ts";
+import type { TlsSource } from "./tls-source.ts";
 
 export interface ConnectionOptions {
   readonly endpoints: readonly EndpointUrl[];

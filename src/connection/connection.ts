@@ -8,6 +8,7 @@ import {
 } from "@grpc/grpc-js";
 import { AuthClient, type ICallable } from "etcd3/lib/rpc.js";
 import { ClientClosedError } from "../errors/client-closed-error.ts";
+import { EtcdError } from "../errors/etcd-error.ts";
 import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { ProtocolError } from "../errors/protocol-error.ts";
 import { RequestRefusedError } from "../errors/request-refused-error.ts";
@@ -49,7 +50,7 @@ export interface RpcOptions extends GrpcCallOptions {
   readonly signal: AbortSignal | undefined;
   /** Only this endpoint, for questions about one member. */
   readonly only?: Endpoint | undefined;
-  /** Without a token: the call that asks for one. */
+  /** Without a token: the call that asks for one, and what etcd answers to everybody. */
   readonly anonymous?: boolean | undefined;
 }
 
@@ -80,6 +81,8 @@ export class Connection implements ICallable<Endpoint> {
   readonly #open = new Set<CallScope>();
   readonly #clients = new WeakMap<EndpointChannel, Client>();
   readonly #authenticator: Authenticator | undefined;
+  /** What the request for a token last failed with: it says why a call that waits for one runs out of time. */
+  #tokenFailure: Failure | undefined;
   #closed = false;
 
   constructor({ endpoints, dialTimeoutMs, requestTimeoutMs, tls, auth, runtime }: ConnectionOptions) {
@@ -176,6 +179,7 @@ export class Connection implements ICallable<Endpoint> {
         } catch (error) {
           scope.throwIfEnded();
           last = translateFailure(error, rpc.kind !== "read", maybeExecuted);
+          if (name === "Auth.authenticate") this.#tokenFailure = last;
           if (rpc.kind !== "read" && !last.neverExecuted) maybeExecuted = true;
           debug("%s on %s failed: %s", name, endpoint.url, last.error.message);
           if (last.endpointAtFault) endpoint.failed();
@@ -243,13 +247,23 @@ export class Connection implements ICallable<Endpoint> {
     });
   }
 
-  /** The token at hand; a call that has to wait for one waits within its own time, and ends with its own signal. */
+  /** The token at hand. A call that has to wait for one waits within its own time, and ends with its own signal. */
   async #tokenForCall(scope: CallScope, deadline: number, rpc: RpcOptions, name: string): Promise<Token | undefined> {
-    const known = this.#authenticator?.token;
-    if (known || !this.#authenticator) return known;
-    const outOfTime = () => new EtcdTimeoutError(`${name}: no token within ${rpc.timeoutMs} ms`, { retryable: true });
-    const remainingMs = deadline - this.#runtime.clock.monotonicMs();
-    return scope.waitFor(() => this.#tokenWithin(remainingMs, outOfTime));
+    const { clock } = this.#runtime;
+    const backoff = new Backoff(this.#runtime, { initialMs: 20, maxMs: 500 });
+    const late = () => outOfTime(name, rpc, this.#tokenFailure, false);
+    while (this.#authenticator && !this.#authenticator.token) {
+      try {
+        await scope.waitFor(() => this.#tokenWithin(deadline - clock.monotonicMs(), late));
+      } catch (error) {
+        scope.throwIfEnded();
+        const pauseMs = backoff.nextMs();
+        const again = error instanceof EtcdError && error.retryable && !(error instanceof TlsError);
+        if (!again || clock.monotonicMs() + pauseMs >= deadline) throw error;
+        await scope.pause(clock, pauseMs);
+      }
+    }
+    return this.#authenticator?.token;
   }
 
   async #tokenWithin(limitMs: number, outOfTime: () => Error): Promise<Token | undefined> {
@@ -261,9 +275,11 @@ export class Connection implements ICallable<Endpoint> {
   #authenticatorFor(username: string, password: string, timeoutMs: number): Authenticator {
     const auth = new AuthClient(this);
     return new Authenticator(async () => {
-      const rpc: RpcOptions = { kind: "read", timeoutMs, signal: undefined, anonymous: true };
+      // A moment less than a call has: this error says why, the call's own time-out cannot.
+      const rpc: RpcOptions = { kind: "read", timeoutMs: timeoutMs * 0.9, signal: undefined, anonymous: true };
       try {
         const { token } = await auth.authenticate({ name: username, password }, rpc);
+        this.#tokenFailure = undefined;
         return { value: token };
       } catch (error) {
         // Authentication is not enabled, which it may be later on.

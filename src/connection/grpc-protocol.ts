@@ -1,4 +1,5 @@
 import { LeaseClient, MaintenanceClient } from "etcd3/lib/rpc.js";
+import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import { type CallOptions, checkCallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseIdFromDecimal, leaseIdToDecimal } from "../model/lease-id.ts";
@@ -75,8 +76,17 @@ export class GrpcProtocol implements Protocol {
   }
 
   async memberStatus(endpoint: Endpoint | undefined, options?: CallOptions): Promise<MemberStatus> {
-    const answer = await this.#maintenance.status({ ...this.#rpc("read", options), only: endpoint } as RpcOptions);
-    return this.#codec.memberStatus(answer);
+    const ask = async (anonymous: boolean) => {
+      const rpc: RpcOptions = { ...this.#rpc("read", options), only: endpoint, anonymous };
+      return this.#codec.memberStatus(await this.#maintenance.status(rpc));
+    };
+    try {
+      // A member without a leader has no token to give, and etcd answers this to everybody.
+      return await ask(true);
+    } catch (error) {
+      if (!(error instanceof UnauthenticatedError || error instanceof PermissionDeniedError)) throw error;
+      return ask(false);
+    }
   }
 
   get endpoints(): readonly Endpoint[] {

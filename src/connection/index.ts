@@ -1,3 +1,4 @@
+export { checkTlsSource } from "./check-tls-source.ts";
 export { type EndpointUrl, parseEndpoints } from "./endpoint-url.ts";
 export { translateWatchCancel } from "./error-translation.ts";
 export type {
@@ -10,4 +11,4 @@ export type {
 export { openProtocol } from "./open-protocol.ts";
 export type { KeepAliveStream, Protocol, StreamEndpoint, WatchStream } from "./protocol.ts";
 export type { StreamHandlers } from "./stream-handlers.ts";
-export { checkTlsSource, type PemSource, type TlsSource } from "./tls-credentials.ts";
+export type { PemSource, TlsSource } from "./tls-source.ts";

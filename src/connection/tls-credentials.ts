@@ -3,25 +3,13 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { createSecureContext } from "node:tls";
 import { ChannelCredentials } from "@grpc/grpc-js";
-import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { TlsError } from "./tls-error.ts";
+import type { TlsSource } from "./tls-source.ts";
 
-/** One of the three parts of TLS: its PEM, or the file that has it. */
-export type PemSource = { readonly pem: string | Uint8Array } | { readonly file: string };
+export type Part = "ca" | "cert" | "key";
+export const parts = ["ca", "cert", "key"] as const;
 
-export interface TlsSource {
-  /** What the servers' certificates are checked against. Undefined: the CAs that Node trusts. */
-  readonly ca?: PemSource | undefined;
-  readonly cert?: PemSource | undefined;
-  readonly key?: PemSource | undefined;
-  /** The name that the servers' certificates must have, instead of the host of their URL. */
-  readonly serverName?: string | undefined;
-}
-
-type Part = "ca" | "cert" | "key";
-const parts = ["ca", "cert", "key"] as const;
-
-type Material = Partial<Record<Part, Buffer>>;
+export type Material = Partial<Record<Part, Buffer>>;
 
 /**
  * What connections are secured with. Files are read for each connection that is made: replaced ones are used without a
@@ -80,29 +68,12 @@ export class TlsCredentials {
 }
 
 /**
- * Looks at what is given as PEM. No I/O: files are looked at when a connection is made.
+ * What to secure connections with.
  *
- * @throws InvalidOptionError for what is no PEM, or a key that is not the certificate's
+ * @param nameOf what a part is called where it comes from
+ * @throws TlsError that has the part that cannot be used
  */
-export function checkTlsSource(what: string, source: TlsSource): void {
-  const given = parts.filter((part) => source[part] && "pem" in source[part]);
-  const material: Material = {};
-  for (const part of given) {
-    const pem = source[part];
-    // A certificate without its key, which is in a file, is looked at with it.
-    if (pem && "pem" in pem && (part === "ca" || given.includes(part === "key" ? "cert" : "key"))) {
-      material[part] = Buffer.from(pem.pem);
-    }
-  }
-  try {
-    credentialsOf(material, (part) => `tls.${part}`);
-  } catch (error) {
-    if (!(error instanceof TlsError) || !error.part) throw error;
-    throw new InvalidOptionError(what, `tls.${error.part}`, error.problem ?? "cannot be used");
-  }
-}
-
-function credentialsOf({ ca, cert, key }: Material, nameOf: (part: Part) => string): ChannelCredentials {
+export function credentialsOf({ ca, cert, key }: Material, nameOf: (part: Part) => string): ChannelCredentials {
   const use = (part: Part, options: Parameters<typeof createSecureContext>[0]) => {
     try {
       return createSecureContext({ ...options, minVersion: "TLSv1.2" });

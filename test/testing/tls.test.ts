@@ -171,7 +171,7 @@ test("a machine without openssl is told so, and nothing is left", async () => {
   try {
     const error = await startEtcd({ binary, tls: true }).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(OpensslNotFoundError);
-    expect(error).toMatchObject({ code: "OPENSSL_NOT_FOUND", message: expect.stringContaining("openssl") });
+    expect(error).toMatchObject({ code: "ETCD_OPENSSL_NOT_FOUND", message: expect.stringContaining("openssl") });
     await until(async () => (await readdir(folder)).length === 0, { message: "the folder is removed" });
   } finally {
     process.env.PATH = path;

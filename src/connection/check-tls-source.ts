@@ -1,0 +1,27 @@
+import { InvalidOptionError } from "../errors/invalid-option-error.ts";
+import { credentialsOf, type Material, parts } from "./tls-credentials.ts";
+import { TlsError } from "./tls-error.ts";
+import type { TlsSource } from "./tls-source.ts";
+
+/**
+ * Looks at what is given as PEM. No I/O: files are looked at when a connection is made.
+ *
+ * @throws InvalidOptionError for what is no PEM, or a key that is not the certificate's
+ */
+export function checkTlsSource(what: string, source: TlsSource): void {
+  const given = parts.filter((part) => source[part] && "pem" in source[part]);
+  const material: Material = {};
+  for (const part of given) {
+    const pem = source[part];
+    // A certificate without its key, which is in a file, is looked at with it.
+    if (pem && "pem" in pem && (part === "ca" || given.includes(part === "key" ? "cert" : "key"))) {
+      material[part] = Buffer.from(pem.pem);
+    }
+  }
+  try {
+    credentialsOf(material, (part) => `tls.${part}`);
+  } catch (error) {
+    if (!(error instanceof TlsError) || !error.part) throw error;
+    throw new InvalidOptionError(what, `tls.${error.part}`, error.problem ?? "cannot be used");
+  }
+}
