@@ -34,6 +34,8 @@ const debug = log("connection");
 
 /** No attempt that can be repeated elsewhere waits longer for one endpoint. */
 const ATTEMPT_LIMIT_MS = 2_000;
+/** A fresh token is refused when users or roles were changed since it was made: not for ever, but more than once. */
+const MOST_RENEWALS = 3;
 /** What is unanswered for less says nothing about the connection, only about the caller's patience. */
 const SILENCE_MS = 500;
 
@@ -157,7 +159,7 @@ export class Connection implements ICallable<Endpoint> {
     const backoff = new Backoff(this.#runtime, { initialMs: 20, maxMs: 500 });
     let last: Failure | undefined;
     let maybeExecuted = false;
-    let renewed = false;
+    let renewals = 0;
     for (;;) {
       const token = rpc.anonymous ? undefined : await this.#tokenForCall(scope, deadline, rpc, name);
       let refused = false;
@@ -183,8 +185,8 @@ export class Connection implements ICallable<Endpoint> {
           if (rpc.kind !== "read" && !last.neverExecuted) maybeExecuted = true;
           debug("%s on %s failed: %s", name, endpoint.url, last.error.message);
           if (last.endpointAtFault) endpoint.failed();
-          if (token && !renewed && isRefused(token, last)) {
-            // Etcd did nothing, and may do it for another token: once (GUARANTEES 3).
+          if (token && renewals < MOST_RENEWALS && isRefused(token, last)) {
+            // Etcd did nothing, and may do it for another token.
             this.#authenticator?.forget(token);
             refused = true;
             break;
@@ -194,7 +196,7 @@ export class Connection implements ICallable<Endpoint> {
         }
       }
       if (refused) {
-        renewed = true;
+        renewals++;
         continue;
       }
       // No endpoint can be trusted, or none trusts us: to wait for that to change is up to the caller.

@@ -143,7 +143,7 @@ test("users and roles that are added meanwhile disturb no call and no watch", as
     await auth(own).addUser(`user${user}`, "secret");
     await auth(own).addRole(`role${user}`, [{ read: "x" }]);
     await auth(own).grantRole(`user${user}`, `role${user}`);
-    await until(() => calls > before + 5);
+    await until(() => calls > before + 5, { timeoutMs: 30_000 });
   }
   running = false;
   await working;
