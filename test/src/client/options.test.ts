@@ -65,7 +65,7 @@ test.each<[options: unknown, option: string, message: string]>([
   [
     { hosts: "http://a" },
     "hosts",
-    "EtcdClient: hosts is not an option; known are endpoints, namespace, dialTimeoutMs, requestTimeoutMs, autoBatch",
+    "EtcdClient: hosts is not an option; known are endpoints, tls, auth, namespace, dialTimeoutMs, requestTimeoutMs, autoBatch",
   ],
   [{ dialTimeout: 5 }, "dialTimeout", 'EtcdClient: dialTimeout is not an option; did you mean "dialTimeoutMs"?'],
   [{ dialTimeoutMs: Number.NaN }, "dialTimeoutMs", "EtcdClient: dialTimeoutMs must be a number of milliseconds"],
