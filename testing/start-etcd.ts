@@ -61,11 +61,15 @@ const attempts = 5;
  * @throws EtcdNotFoundError when there is no etcd binary
  * @throws EtcdStartError with the end of the member's log
  * @throws OpensslNotFoundError when `tls` is asked for and there is no openssl
+ * @throws TypeError for a NUL in a text, which no process can be given
  * @throws RangeError for a number of members that is not 1 to 9, and for options of `tls` and `auth` that cannot be
  * @throws TypeError for an option of `tls` or `auth` of the wrong type
  */
 export async function startEtcd(options: StartEtcdOptions = {}): Promise<EtcdCluster> {
   const { members = 1, flags = [], env = {}, startTimeoutMs = 30_000 } = options;
+  checkNoNul("flags", flags);
+  checkNoNul("env", Object.entries(env).flat());
+  if (options.binary !== undefined) checkNoNul("binary", [options.binary]);
   if (!Number.isInteger(members) || members < 1 || members > mostMembers) {
     throw new RangeError(`members must be a whole number from 1 to ${mostMembers}, got ${members}`);
   }
@@ -80,5 +84,12 @@ export async function startEtcd(options: StartEtcdOptions = {}): Promise<EtcdClu
       const portTaken = error instanceof EtcdStartError && error.logTail.includes("address already in use");
       if (!portTaken || attempt === attempts) throw error;
     }
+  }
+}
+
+/** No process can be given one; it would be told of late, and as the keeper's own problem. */
+function checkNoNul(option: string, texts: Iterable<string>): void {
+  for (const text of texts) {
+    if (typeof text === "string" && text.includes("\0")) throw new TypeError(`${option} must not have a NUL in it`);
   }
 }
