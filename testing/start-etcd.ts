@@ -67,6 +67,8 @@ const attempts = 5;
  */
 export async function startEtcd(options: StartEtcdOptions = {}): Promise<EtcdCluster> {
   const { members = 1, flags = [], env = {}, startTimeoutMs = 30_000 } = options;
+  if (!Array.isArray(flags)) throw new TypeError("flags must be an array of strings");
+  if (typeof env !== "object" || env === null || Array.isArray(env)) throw new TypeError("env must be an object");
   checkNoNul("flags", flags);
   checkNoNul("env", Object.entries(env).flat());
   if (options.binary !== undefined) checkNoNul("binary", [options.binary]);
