@@ -171,8 +171,9 @@ export class Coalescer<Request, Answer> {
       }
       const open = calls.filter((call) => !call.settled);
       const refused = await Promise.all(open.map((call) => this.#sendAlone(call)));
-      // Together they were too much for this etcd, each alone was not.
-      if (!refused.includes(true)) this.#mostCalls = Math.max(1, Math.floor(calls.length / 2));
+      // Together they were too much for this etcd, each alone was not. Of one that was aborted meanwhile nobody knows.
+      const tooMany = error instanceof RequestRefusedError && open.length === calls.length && !refused.includes(true);
+      if (tooMany) this.#mostCalls = Math.max(1, Math.floor(calls.length / 2));
     }
   }
 

@@ -261,6 +261,25 @@ describe("errors", () => {
     expect(lab.sent.slice(before).map(({ requests }) => requests.length)).toEqual([50, 50]);
   });
 
+  test("batches stay as long as they were when the one to blame was aborted meanwhile, or lacked a permission for a moment", async () => {
+    const lab = new Lab();
+    for (const error of [new RequestRefusedError("one of you"), new PermissionDeniedError("one of you")]) {
+      const abort = new AbortController();
+      const first = lab.sent.length;
+      for (const key of names(99)) void lab.add(key);
+      void lab.add("blamed", error instanceof RequestRefusedError ? { signal: abort.signal } : {});
+      await lab.turn();
+      abort.abort(new Error("gone"));
+      await lab.fail(error);
+      for (const sent of lab.sent.slice(first + 1)) await lab.answer(sent);
+      const before = lab.sent.length;
+      for (const key of names(100, "n")) void lab.add(key);
+      await lab.turn();
+      expect(lab.sent.slice(before).map(({ requests }) => requests.length)).toEqual([100]);
+      await lab.answer();
+    }
+  });
+
   test("keys that are large go alone from then on", async () => {
     const lab = new Lab({ large: (request) => request === "big" });
     for (const key of ["a", "big"]) void lab.add(key);
