@@ -69,11 +69,20 @@ export function checkName(what: string, name: unknown): asserts name is string {
  *   not well-formed, many ids come to
  */
 export function checkId(what: string, id: unknown, option = "id"): asserts id is string {
-  if (typeof id !== "string") throw new InvalidOptionError(what, option, `must be a string, not ${typeof id}`);
-  if (id === "") throw new InvalidOptionError(what, option, "must not be empty");
+  checkFoundId(what, id, option);
   if (id.startsWith("/")) {
     throw new InvalidOptionError(what, option, "must not begin with a slash: the prefix ends with one");
   }
+}
+
+/**
+ * What was found behind a prefix, whoever wrote it there: also an id that none of ours begins with.
+ *
+ * @throws InvalidOptionError unless `id` is a non-empty string and the text of one key
+ */
+export function checkFoundId(what: string, id: unknown, option = "id"): asserts id is string {
+  if (typeof id !== "string") throw new InvalidOptionError(what, option, `must be a string, not ${typeof id}`);
+  if (id === "") throw new InvalidOptionError(what, option, "must not be empty");
   if (/[\p{Cs}\ufffd]/u.test(id)) throw new InvalidOptionError(what, option, "must be well-formed text without U+FFFD");
 }
 

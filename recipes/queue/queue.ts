@@ -1,6 +1,6 @@
 import { ClientClosedError } from "../../src/index.ts";
 import { systemRuntime } from "../../src/internal/index.ts";
-import { type CommonEvents, checkId, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
+import { type CommonEvents, checkFoundId, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
 import { Consumer } from "./consumer.ts";
 import { type DeadLetter, DeadLetters } from "./dead-letters.ts";
 import type { Job } from "./job.ts";
@@ -162,20 +162,20 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
    * @throws InvalidOptionError; InvalidValueError when it cannot be read; EtcdError; `signal.reason`
    */
   async putBack(id: string, options: QueueCallOptions = {}): Promise<boolean> {
-    checkId("Queue.putBack", id);
+    checkFoundId("Queue.putBack", id);
     const call = resolveCall("Queue.putBack", options);
     this.#begin(call.signal);
     return this.#letters.putBack(id, call);
   }
 
   /**
-   * Deletes a dead letter, also one that cannot be read.
+   * Deletes a dead letter, also one that cannot be read or that a stranger wrote under an id that `enqueue` refuses.
    *
    * @returns false when there is no such dead letter
    * @throws InvalidOptionError; EtcdError; `signal.reason`
    */
   async discard(id: string, options: QueueCallOptions = {}): Promise<boolean> {
-    checkId("Queue.discard", id);
+    checkFoundId("Queue.discard", id);
     const call = resolveCall("Queue.discard", options);
     this.#begin(call.signal);
     return this.#letters.discard(id, call);

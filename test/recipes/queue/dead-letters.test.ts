@@ -66,6 +66,22 @@ test("a dead letter can be put back, with all its attempts, and discarded", asyn
   expect(await lab.view()).toEqual({});
 });
 
+test("whatever id a stranger gave a dead letter, it is put back and discarded by it", async () => {
+  const queue = lab.queue({ maxAttempts: 1 });
+  const letter = JSON.stringify({ value: "v", attempts: 1, diedAtMs: 1 });
+  for (const id of ["/a", "//", "../b"]) await lab.etcd.put(`${lab.name}/dead/${id}`, letter);
+  expect((await queue.deadLetters()).map(({ id }) => id)).toEqual(["/a", "//", "../b"]);
+  expect(await queue.discard("//")).toBe(true);
+  for (const id of ["/a", "../b"]) {
+    expect(await queue.putBack(id)).toBe(true);
+    const job = await queue.dequeue();
+    expect(job.id).toBe(id);
+    await job.ack();
+  }
+  expect(await queue.deadLetters()).toEqual([]);
+  expect(await lab.view()).toEqual({});
+});
+
 test("dead letters come the oldest first", async () => {
   const queue = lab.queue({ maxAttempts: 1 });
   for (const id of ["c", "a", "b"]) {
