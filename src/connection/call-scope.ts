@@ -42,24 +42,22 @@ export class CallScope {
         reject(this.#ended.reason);
         return;
       }
-      const settle = () => {
-        this.#interrupt = undefined;
-      };
+      // Let go of when it is settled: what gRPC calls back lives until the next full collection, and the answer would with it.
+      let waiter: { resolve: typeof resolve; reject: typeof reject } | undefined = { resolve, reject };
       let stop: (() => void) | undefined;
+      const settle = () => {
+        const settling = waiter;
+        if (settling) this.#interrupt = undefined;
+        waiter = undefined;
+        return settling;
+      };
       this.#interrupt = (reason) => {
-        settle();
-        reject(reason);
+        settle()?.reject(reason);
         stop?.();
       };
       stop = start(
-        (value) => {
-          settle();
-          resolve(value);
-        },
-        (error) => {
-          settle();
-          reject(error);
-        },
+        (value) => settle()?.resolve(value),
+        (error) => settle()?.reject(error),
       );
     });
   }

@@ -26,6 +26,8 @@ const channelOptions: ChannelOptions = {
   "grpc.keepalive_permit_without_calls": 0,
   "grpc.max_receive_message_length": -1,
   "grpc.max_send_message_length": -1,
+  // HTTP/2's own 64 KiB in each round trip would let a page of a list take longer than an attempt may, over a long way.
+  "grpc-node.flow_control_window": 4 * 1024 * 1024,
   // A channel owns its connection: closing the channel closes the socket, and two channels to one endpoint are two sockets.
   "grpc.use_local_subchannel_pool": 1,
   "grpc.enable_http_proxy": 0,

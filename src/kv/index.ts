@@ -7,4 +7,5 @@ export {
   type TxnAnswer,
   type TxnOptions,
 } from "./kv.ts";
+export { PageSize } from "./page-size.ts";
 export { type PagedRange, pagedRange } from "./paged-range.ts";

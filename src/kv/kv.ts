@@ -8,6 +8,7 @@ import type { KeyValue } from "../model/key-value.ts";
 import { type LeaseRef, toLeaseId } from "../model/lease-id.ts";
 import type { Op, OpResult } from "../model/op.ts";
 import { checkRevision } from "../model/revision.ts";
+import { PageSizes } from "./page-sizes.ts";
 import { type PagedRange, pagedRange } from "./paged-range.ts";
 import { PointReads } from "./point-reads.ts";
 import { PointWrites } from "./point-writes.ts";
@@ -71,6 +72,7 @@ export class Kv {
   readonly #autoBatch: boolean;
   readonly #reads: PointReads;
   readonly #writes: PointWrites;
+  readonly #pageSizes = new PageSizes();
 
   constructor(protocol: Protocol, clock: Clock, autoBatch: boolean) {
     this.#protocol = protocol;
@@ -92,8 +94,10 @@ export class Kv {
     checkRevision("range", "revision", options.revision);
     checkRevision("range", "limit", options.limit);
     const range = toKeyRange("range", key);
-    if (!options.countOnly) return pagedRange(this.#protocol, range, options);
-    const { revision, serializable } = options;
+    const { revision, serializable, keysOnly } = options;
+    if (!options.countOnly) {
+      return pagedRange(this.#protocol, range, { ...options, pageSize: this.#pageSizes.of(range, keysOnly) });
+    }
     const answer = await this.#protocol.range({ range, revision, serializable, countOnly: true }, options);
     return { kvs: [], revision: revision ?? answer.revision, count: answer.count };
   }

@@ -7,12 +7,20 @@ const GROWTH = 8;
 
 /**
  * How many keys to ask for next so that an answer stays near 2 MiB, judged by those that came. etcd has no limit in bytes:
- * where small keys are followed by large ones an answer can be more, which the growth bounds.
+ * where small keys are followed by large ones an answer can be more, which the growth bounds. When a range is read again, the
+ * pages of the last time say how to begin.
  */
 export class PageSize {
   #keys = 0;
   #bytes = 0;
   #most = FIRST_PAGE_KEYS;
+
+  /** The range is read from its beginning: what came the last time counts as one page. */
+  begin(): void {
+    if (this.#keys === 0) return;
+    this.#bytes /= this.#keys / FIRST_PAGE_KEYS;
+    this.#keys = FIRST_PAGE_KEYS;
+  }
 
   /** A page of so many keys came, and so many bytes. */
   saw(keys: number, bytes: number): void {

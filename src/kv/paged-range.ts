@@ -11,6 +11,8 @@ export interface PagedRangeOptions extends CallOptions {
   readonly limit?: number | undefined;
   readonly keysOnly?: boolean | undefined;
   readonly serializable?: boolean | undefined;
+  /** What the list was like the last time. */
+  readonly pageSize?: PageSize | undefined;
 }
 
 export interface PagedRange {
@@ -46,7 +48,8 @@ export async function pagedRange(
 
 async function readPages(protocol: Protocol, range: KeyRange, options: PagedRangeOptions): Promise<PagedRange> {
   const { signal, timeoutMs, limit = Number.POSITIVE_INFINITY, keysOnly, serializable } = options;
-  const pageSize = new PageSize();
+  const { pageSize = new PageSize() } = options;
+  pageSize.begin();
   const kvs: KeyValue[] = [];
   let { revision } = options;
   let count: number | undefined;

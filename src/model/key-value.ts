@@ -84,7 +84,7 @@ export class StoredKeyValue implements KeyValue {
   }
 
   get text(): string {
-    this.#text ??= this.#bytes.toString("utf8", this.#valueStart, this.#valueEnd);
+    this.#text ??= (this.#bytes as Utf8Buffer).utf8Slice(this.#valueStart, this.#valueEnd);
     return this.#text;
   }
 

@@ -7,7 +7,7 @@ import { onAbort } from "../internal/abort.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { quietDeferred } from "../internal/deferred.ts";
 import { log } from "../internal/log.ts";
-import { pagedRange } from "../kv/index.ts";
+import { PageSize, pagedRange } from "../kv/index.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
 import { checkRevision } from "../model/revision.ts";
@@ -40,6 +40,7 @@ export class HubMirror implements Mirror {
   readonly #readers = new Set<MirrorReader>();
   readonly #closing = new AbortController();
   readonly #backoff: Backoff;
+  readonly #pageSize = new PageSize();
   #entries: Entries = new Map();
   #snapshot: ReadonlyMap<string, KeyValue> | undefined;
   #revision = 0;
@@ -135,7 +136,7 @@ export class HubMirror implements Mirror {
     while (!signal.aborted) {
       const provenOn = hub.openStream;
       try {
-        const list = await pagedRange(protocol, this.#range, { signal });
+        const list = await pagedRange(protocol, this.#range, { signal, pageSize: this.#pageSize });
         if (signal.aborted) return;
         this.#relisted(new Map(list.kvs.map((kv) => [entryName(kv), kv])), list.revision);
         this.#follow(provenOn);

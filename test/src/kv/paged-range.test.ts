@@ -3,8 +3,8 @@ import { resolveClientOptions } from "../../../src/client-options.ts";
 import { openProtocol, type Protocol } from "../../../src/connection/index.ts";
 import { allKeys, EtcdClient, type KeyValue, keyRange, prefix, putOp } from "../../../src/index.ts";
 import { systemRuntime } from "../../../src/internal/index.ts";
-import { pagedRange } from "../../../src/kv/index.ts";
-import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
+import { PageSize, pagedRange } from "../../../src/kv/index.ts";
+import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
 
 // HARDSHIPS 18: a list of many pages is one state of the store, whatever happens meanwhile.
@@ -97,6 +97,29 @@ test("a list that is compacted away between two pages is read anew, as one state
   expect(kvs).toHaveLength(keys);
   expect(generations(kvs).size).toBe(1);
   await writer.stop();
+});
+
+test("a list that is read again takes fewer pages, and is as complete", async () => {
+  let pages = 1;
+  using protocol = disturbed(cluster.endpoints, async () => {
+    pages++;
+  });
+  const pageSize = new PageSize();
+  const first = await pagedRange(protocol, prefix("big/"), { pageSize });
+  const pagesAtFirst = pages;
+  pages = 1;
+  const again = await pagedRange(protocol, prefix("big/"), { pageSize });
+  // 5 000 of 4 KB in pages of 2 MiB, and before these two smaller ones.
+  expect([pagesAtFirst, pages]).toEqual([12, 10]);
+  expect(again.kvs).toEqual(first.kvs);
+});
+
+test("a list of 20 MB arrives over a way of 150 ms there and back", async () => {
+  await using proxy = await FaultProxy.start(cluster.endpoints[0] as string);
+  await using far = new EtcdClient({ endpoints: proxy.endpoint });
+  proxy.delay(75);
+  const { kvs } = await far.range(prefix("big/"));
+  expect(kvs).toHaveLength(keys);
 });
 
 test("a list that is compacted away again and again is an error in the end, not a loop", async () => {
