@@ -174,7 +174,7 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
   /** The group is being closed, and `closing` is all that there is to wait for. */
   closeWith(closing: Promise<void>): void {
     this.#closed ??= closing;
-    this.#life.giveUp(closedError(this.key));
+    this.#life.giveUp(() => closedError(this.key));
   }
 
   /** It is over, without a word to etcd: the group does that for all. */
@@ -185,7 +185,7 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
 
   fail(error: Error, gone: boolean): void {
     if (this.#wanted === "over") return;
-    this.#life.giveUp(error);
+    this.#life.giveUp(() => error);
     this.#end(gone);
     this.#life.fail(error);
   }
@@ -401,7 +401,7 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
     const { clock, limitMs, ended } = this.#around;
     if (this.#wanted !== "over") {
       const { isListed, canDrain } = this;
-      this.#life.giveUp(closedError(this.key));
+      this.#life.giveUp(() => closedError(this.key));
       // Who comes next must not begin before whoever was before this one has left.
       if (this.#wanted === "waiting" && this.#free) await abortable(this.#free, ended).catch(() => {});
       let gone: boolean;
@@ -445,7 +445,7 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
   #end(gone: boolean): void {
     if (this.#wanted === "over") return;
     this.#wanted = "over";
-    this.#life.giveUp(closedError(this.key));
+    this.#life.giveUp(() => closedError(this.key));
     this.#around.left(this, gone || !this.#everPut);
     this.#left?.resolve();
   }

@@ -42,6 +42,10 @@ export class DesiredRegistration {
     return done.promise;
   }
 
+  get isAwaited(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   written(version: number): void {
     const due = this.#waiting.filter((waiting) => waiting.version <= version);
     this.#waiting = this.#waiting.filter((waiting) => waiting.version > version);

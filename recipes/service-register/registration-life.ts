@@ -17,6 +17,8 @@ export interface RegistrationLifeParts {
 export class RegistrationLife {
   readonly #parts: RegistrationLifeParts;
   readonly #ready = quietDeferred<void>();
+  /** `ready` is settled. */
+  #decided = false;
   #status: RegisterStatus = "registering";
   #registeredOnce = false;
   #rival: KeyValue | undefined;
@@ -72,6 +74,7 @@ export class RegistrationLife {
     this.#rival = undefined;
     this.#lastError = undefined;
     this.#parts.desired.written(version);
+    this.#decided = true;
     this.#ready.resolve();
     if (this.#status === "registered") return;
     this.#setStatus("registered");
@@ -79,7 +82,8 @@ export class RegistrationLife {
   }
 
   vanished(): void {
-    this.lost(new RegistrationLostError(`${this.#parts.key} is gone from etcd`));
+    if (this.#status === "registered") this.lost(new RegistrationLostError(`${this.#parts.key} is gone from etcd`));
+    else this.#losses++;
   }
 
   lost(error: Error, next: "recovering" | "passive" = "recovering"): void {
@@ -118,15 +122,19 @@ export class RegistrationLife {
     if (news) this.#parts.tell("warning", error);
   }
 
-  /** Nothing will be written any more: who waits is told why. */
-  giveUp(error: Error): void {
+  /** Nothing will be written any more: who waits is told why. Of thousands that are closed together nobody waits for most. */
+  giveUp(why: () => Error): void {
+    const { desired } = this.#parts;
+    if (this.#decided && !desired.isAwaited) return;
+    const error = why();
+    this.#decided = true;
     this.#ready.reject(error);
-    this.#parts.desired.giveUp(error);
+    desired.giveUp(error);
   }
 
   fail(error: Error): void {
     this.#lastError = error;
-    this.giveUp(error);
+    this.giveUp(() => error);
     this.#setStatus("failed");
     this.#parts.tell("failed", error);
   }

@@ -321,7 +321,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   async #close(drainMs: number): Promise<void> {
     const error = new ClientClosedError(`the registration of ${this.key} was closed`);
     this.#stop(error);
-    this.#life.giveUp(error);
+    this.#life.giveUp(() => error);
     await this.#running;
     if (this.#gone) await this.#gone;
     else {
