@@ -1,63 +1,59 @@
 import type { ServiceInstance } from "./service-instance.ts";
 
-interface Slot<Metadata> {
-  instance: ServiceInstance<Metadata>;
-  /** Where it stands among those that may be picked; -1: not there. */
-  place: number;
-  /** It is gone from etcd, and that is not told yet. */
-  leaving: boolean;
-}
-
 /**
  * The instances by key. A change costs the same in a table of any length: those that may be picked stand in one array that
  * is changed in place, and the sorted list is made only when somebody asks for it.
  */
 export class InstanceTable<Metadata> {
-  readonly #slots = new Map<string, Slot<Metadata>>();
+  /** Where each stands: from 0 among those that may be picked, from -1 downwards among the others. */
+  readonly #places = new Map<string, number>();
   readonly #pickable: ServiceInstance<Metadata>[] = [];
+  readonly #others: ServiceInstance<Metadata>[] = [];
+  /** Those that are gone from etcd, while that is not told yet. */
+  readonly #leaving = new Set<string>();
   #sorted: readonly ServiceInstance<Metadata>[] | undefined;
   #notDraining: readonly ServiceInstance<Metadata>[] | undefined;
 
   get size(): number {
-    return this.#slots.size;
+    return this.#places.size;
   }
 
   get(key: string): ServiceInstance<Metadata> | undefined {
-    return this.#slots.get(key)?.instance;
+    const place = this.#places.get(key);
+    if (place === undefined) return undefined;
+    return place < 0 ? this.#others[-1 - place] : this.#pickable[place];
   }
 
   /** It is there, as it is said to be: also when it was about to leave. */
   set(instance: ServiceInstance<Metadata>): void {
-    const slot = this.#slots.get(instance.key) ?? { instance, place: -1, leaving: false };
-    this.#slots.set(instance.key, slot);
-    slot.leaving = false;
-    this.#put(slot, instance);
+    this.#leaving.delete(instance.key);
+    this.#put(instance);
   }
 
   /** Another word on one that is listed. */
   replace(instance: ServiceInstance<Metadata>): void {
-    const slot = this.#slots.get(instance.key);
-    if (slot) this.#put(slot, instance);
+    if (this.#places.has(instance.key)) this.#put(instance);
   }
 
   delete(key: string): void {
-    const slot = this.#slots.get(key);
-    if (!slot) return;
-    this.#slots.delete(key);
-    this.#takeOut(slot);
-    this.#sorted = undefined;
+    if (!this.#places.has(key)) return;
+    this.#takeOut(key);
+    this.#places.delete(key);
+    this.#leaving.delete(key);
+    this.#forgetLists();
   }
 
   /** Says that it is gone, or back: it stays listed, and is picked only when there is nothing else. */
   setLeaving(key: string, leaving: boolean): void {
-    const slot = this.#slots.get(key);
-    if (!slot) return;
-    slot.leaving = leaving;
-    this.#placed(slot);
+    const instance = this.get(key);
+    if (!instance) return;
+    if (leaving) this.#leaving.add(key);
+    else this.#leaving.delete(key);
+    this.#place(instance);
   }
 
   isLeaving(key: string): boolean {
-    return this.#slots.get(key)?.leaving === true;
+    return this.#leaving.has(key);
   }
 
   /** All of them in the order of keys. Frozen. */
@@ -69,7 +65,7 @@ export class InstanceTable<Metadata> {
 
   /** All of them in no order. */
   instances(): ServiceInstance<Metadata>[] {
-    return Array.from(this.#slots.values(), ({ instance }) => instance);
+    return [...this.#pickable, ...this.#others];
   }
 
   /**
@@ -85,32 +81,37 @@ export class InstanceTable<Metadata> {
     return this.#notDraining;
   }
 
-  #put(slot: Slot<Metadata>, instance: ServiceInstance<Metadata>): void {
-    slot.instance = instance;
-    this.#sorted = undefined;
-    this.#placed(slot);
+  #put(instance: ServiceInstance<Metadata>): void {
+    this.#forgetLists();
+    this.#place(instance);
   }
 
-  #placed(slot: Slot<Metadata>): void {
-    const { instance } = slot;
-    this.#notDraining = undefined;
-    if (slot.leaving || instance.draining || instance.ejected) {
-      this.#takeOut(slot);
+  #place(instance: ServiceInstance<Metadata>): void {
+    const { key } = instance;
+    const place = this.#places.get(key);
+    const picked = !instance.draining && !instance.ejected && !this.#leaving.has(key);
+    if (place !== undefined && place >= 0 === picked) {
+      if (picked) this.#pickable[place] = instance;
+      else this.#others[-1 - place] = instance;
       return;
     }
-    if (slot.place < 0) slot.place = this.#pickable.length;
-    this.#pickable[slot.place] = instance;
+    if (place !== undefined) this.#takeOut(key);
+    if (picked) this.#places.set(key, this.#pickable.push(instance) - 1);
+    else this.#places.set(key, -this.#others.push(instance));
   }
 
-  #takeOut(slot: Slot<Metadata>): void {
+  /** The last one of its array takes its place. */
+  #takeOut(key: string): void {
+    const place = this.#places.get(key) as number;
+    const array = place < 0 ? this.#others : this.#pickable;
+    const last = array.pop();
+    if (!last || last.key === key) return;
+    array[place < 0 ? -1 - place : place] = last;
+    this.#places.set(last.key, place);
+  }
+
+  #forgetLists(): void {
+    this.#sorted = undefined;
     this.#notDraining = undefined;
-    const { place } = slot;
-    if (place < 0) return;
-    slot.place = -1;
-    const last = this.#pickable.pop();
-    const lastSlot = last && this.#slots.get(last.key);
-    if (!last || !lastSlot || place === this.#pickable.length) return;
-    this.#pickable[place] = last;
-    lastSlot.place = place;
   }
 }

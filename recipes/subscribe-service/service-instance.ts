@@ -28,17 +28,8 @@ export function toInstance<Metadata>(
 ): ServiceInstance<Metadata> {
   const { address, weight, draining } = registration;
   const { key, createRevision, modRevision, lease } = kv;
-  return Object.freeze({
-    key,
-    id,
-    address,
-    weight,
-    metadata,
-    draining,
-    createRevision,
-    modRevision,
-    ...(lease && { lease }),
-  });
+  const instance = { key, id, address, weight, metadata, draining, createRevision, modRevision };
+  return Object.freeze(lease === undefined ? instance : { ...instance, lease });
 }
 
 /** The same instance, ejected or not. */

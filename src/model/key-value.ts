@@ -8,7 +8,7 @@ export interface KeyValue {
   readonly keyBytes: Uint8Array;
   /** A view into the answer that brought it, and keeps that alive: copy what is to be kept for long out of a large answer. */
   readonly value: Uint8Array;
-  /** The value as UTF-8 text, decoded when first read. */
+  /** The value as UTF-8 text, decoded each time it is read: it is not kept beside the bytes. */
   readonly text: string;
   /** The revision at which the key was made; a key that was deleted and made again has a newer one. */
   readonly createRevision: number;
@@ -38,6 +38,9 @@ interface Utf8Buffer extends Buffer {
   utf8Slice(start: number, end: number): string;
 }
 
+/** The bytes of keys that their text does not tell. A place for them in each entry would cost as much as they are rare. */
+const untoldKeys = new WeakMap<KeyValue, Uint8Array>();
+
 /**
  * A KeyValue that makes what it is asked for: of most values that are watched or listed neither the bytes nor the text are
  * ever read, and each view would cost more than the value.
@@ -52,9 +55,6 @@ export class StoredKeyValue implements KeyValue {
   #bytes: Buffer;
   #valueStart: number;
   #valueEnd: number;
-  /** Only of a key that its text does not tell. */
-  readonly #keyBytes: Uint8Array | undefined;
-  #text: string | undefined;
 
   constructor(fields: StoredFields) {
     const { message, keyStart, keyEnd } = fields;
@@ -66,12 +66,29 @@ export class StoredKeyValue implements KeyValue {
     this.#bytes = message;
     this.#valueStart = fields.valueStart;
     this.#valueEnd = fields.valueEnd;
-    this.#keyBytes = this.key.includes("\ufffd") ? message.subarray(keyStart, keyEnd) : undefined;
-    this.#text = undefined;
+    if (this.key.includes("\ufffd")) untoldKeys.set(this, message.subarray(keyStart, keyEnd));
+  }
+
+  /**
+   * Moves the values into one buffer of their own, so that who keeps them for long does not keep the answers that brought
+   * them: these hold the keys once more, and whatever else came with them.
+   */
+  static settle(kvs: readonly KeyValue[]): void {
+    const stored = kvs.filter((kv): kv is StoredKeyValue => kv instanceof StoredKeyValue);
+    const length = stored.reduce((sum, kv) => sum + kv.#valueEnd - kv.#valueStart, 0);
+    const values = Buffer.allocUnsafeSlow(length);
+    let start = 0;
+    for (const kv of stored) {
+      const end = start + kv.#bytes.copy(values, start, kv.#valueStart, kv.#valueEnd);
+      kv.#bytes = values;
+      kv.#valueStart = start;
+      kv.#valueEnd = end;
+      start = end;
+    }
   }
 
   get keyBytes(): Uint8Array {
-    return this.#keyBytes ?? toBytes(this.key);
+    return untoldKeys.get(this) ?? toBytes(this.key);
   }
 
   get value(): Uint8Array {
@@ -84,8 +101,7 @@ export class StoredKeyValue implements KeyValue {
   }
 
   get text(): string {
-    this.#text ??= (this.#bytes as Utf8Buffer).utf8Slice(this.#valueStart, this.#valueEnd);
-    return this.#text;
+    return (this.#bytes as Utf8Buffer).utf8Slice(this.#valueStart, this.#valueEnd);
   }
 
   /** What `util.inspect` shows: also what is only made when asked for. */

@@ -9,7 +9,7 @@ import { quietDeferred } from "../internal/deferred.ts";
 import { log } from "../internal/log.ts";
 import { PageSize, pagedRange } from "../kv/index.ts";
 import type { KeyRange } from "../model/key-range.ts";
-import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
+import { type KeyValue, StoredKeyValue, sameKeyValue } from "../model/key-value.ts";
 import { checkRevision } from "../model/revision.ts";
 import type { WatchBatch } from "../model/watch-event.ts";
 import type { FollowParts } from "./follow-parts.ts";
@@ -138,6 +138,7 @@ export class HubMirror implements Mirror {
       try {
         const list = await pagedRange(protocol, this.#range, { signal, pageSize: this.#pageSize });
         if (signal.aborted) return;
+        StoredKeyValue.settle(list.kvs);
         this.#relisted(new Map(list.kvs.map((kv) => [entryName(kv), kv])), list.revision);
         this.#follow(provenOn);
         return;
