@@ -9,6 +9,7 @@ import {
   Kv,
   type PagedRange,
   type PutOptions,
+  RangeCounts,
   type RangeOptions,
   type ReadOptions,
   type TxnAnswer,
@@ -79,7 +80,8 @@ export class EtcdClient implements AsyncDisposable {
     this.#kv = new Kv(this.#protocol, runtime.clock, resolved.autoBatch);
     this.#leases = new Leases(this.#protocol, resolved.dialTimeoutMs, runtime);
     this.#hub = new WatchHub(this.#protocol, resolved.dialTimeoutMs, runtime);
-    this.#watchParts = { hub: this.#hub, protocol: this.#protocol, runtime };
+    const counts = new RangeCounts(this.#protocol, runtime.clock);
+    this.#watchParts = { hub: this.#hub, protocol: this.#protocol, counts, runtime };
   }
 
   /**

@@ -9,3 +9,4 @@ export {
 } from "./kv.ts";
 export { PageSize } from "./page-size.ts";
 export { type PagedRange, pagedRange } from "./paged-range.ts";
+export { type RangeCount, RangeCounts } from "./range-counts.ts";

@@ -129,12 +129,12 @@ export class HubWatch implements Watch {
 
   /** Where "now" is: read once, linearizable, before anything is watched (GUARANTEES 4). */
   async #readRevision(): Promise<number> {
-    const { protocol, runtime } = this.#parts;
+    const { counts, runtime } = this.#parts;
     const { signal } = this.#closing;
     const backoff = new Backoff(runtime);
     for (;;) {
       try {
-        const { revision, count } = await protocol.range({ range: this.#range, countOnly: true }, { signal });
+        const { revision, count } = await counts.of(this.#range, { signal });
         this.#evidence.read(revision, count);
         return revision;
       } catch (error) {
