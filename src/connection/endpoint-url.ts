@@ -27,7 +27,9 @@ export function parseEndpoint(endpoint: string, refuse: (problem: string) => Inv
     throw refuse("must not carry a user or a password");
   }
   if ((url.pathname !== "/" && url.pathname !== "") || url.search !== "" || url.hash !== "") {
-    throw refuse(`has ${JSON.stringify(endpoint)}; an endpoint is a scheme, a host and a port and nothing more`);
+    throw refuse(
+      `has ${JSON.stringify(withoutUserInfo(endpoint))}; an endpoint is a scheme, a host and a port and nothing more`,
+    );
   }
   if (url.hostname === "") throw refuse(`has ${JSON.stringify(endpoint)}, which names no host`);
   const secure = url.protocol === "https:";
@@ -62,6 +64,7 @@ function scheme(hostname: string): string {
   return /^\d+\.\d+\.\d+\.\d+$/.test(hostname) ? "ipv4" : "dns";
 }
 
+/** What is no URL has no parts: all before the last `@` may be a password. */
 function withoutUserInfo(endpoint: string): string {
-  return endpoint.replace(/\/\/[^@/]*@/, "//");
+  return endpoint.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1");
 }

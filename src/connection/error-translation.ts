@@ -176,6 +176,7 @@ function whyNotSecured(reason: string): string | undefined {
     return `its certificate is not of a CA that is trusted here: look at tls.ca, tls.caFile or ETCD_CACERT (${reason})`;
   }
   if (/certificate has expired/i.test(reason)) return "its certificate has expired";
+  if (/certificate purpose/i.test(reason)) return `its certificate is not one for servers (${reason})`;
   if (/certificate is not yet valid/i.test(reason)) return "its certificate is not valid yet";
   if (/altnames|ERR_TLS_CERT_ALTNAME_INVALID/i.test(reason)) {
     return `its certificate is for other names: look at the endpoint's host or tls.serverName (${reason})`;

@@ -11,4 +11,5 @@ export type {
 export { openProtocol } from "./open-protocol.ts";
 export type { KeepAliveStream, Protocol, StreamEndpoint, WatchStream } from "./protocol.ts";
 export type { StreamHandlers } from "./stream-handlers.ts";
+export { TlsError } from "./tls-error.ts";
 export type { PemSource, TlsSource } from "./tls-source.ts";

@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { createSecureContext } from "node:tls";
@@ -86,6 +86,7 @@ export function credentialsOf({ ca, cert, key }: Material, nameOf: (part: Part) 
   if (ca) checkCa(ca, nameOf("ca"));
   if (cert) use("cert", { cert });
   const context = use("key", { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) });
+  if (cert && key) checkKeyType(cert, key, nameOf("key"));
   return withoutAddressAsName(ChannelCredentials.createFromSecureContext(context));
 }
 
@@ -99,12 +100,17 @@ function checkCa(ca: Buffer, name: string): void {
   }
 }
 
+/** OpenSSL takes a key of another type without a word: no certificate would be sent, and the server would complain. */
+function checkKeyType(cert: Buffer, key: Buffer, name: string): void {
+  if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return;
+  const problem = "is not the key of the certificate: it is of another type";
+  throw new TlsError(`${name} ${problem}`, { part: "key", problem });
+}
+
 function problemOf(code: string | undefined): string {
   switch (code) {
     case "ERR_OSSL_X509_KEY_VALUES_MISMATCH":
       return "is not the key of the certificate";
-    case "ERR_OSSL_X509_KEY_TYPE_MISMATCH":
-      return "is not the key of the certificate: it is of another type";
     case "ERR_OSSL_BAD_DECRYPT":
     case "ERR_MISSING_PASSPHRASE":
     case "ERR_OSSL_CRYPTO_INTERRUPTED_OR_CANCELLED":

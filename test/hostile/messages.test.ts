@@ -90,6 +90,16 @@ test("whatever is logged makes one line", () => {
   expect(lines.filter((line) => forging.test(withoutColours(line)))).toEqual([]);
 });
 
+test("of an error that is logged its message is told, and nothing that hangs on it", () => {
+  const lines = listen();
+  const error = Object.assign(new Error("broken", { cause: new Error("hunter2") }), { metadata: "hunter2" });
+  log("test")("%s", error);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toContain("broken");
+  expect(lines[0]).not.toContain("hunter2");
+  expect(lines[0]).not.toContain("    at ");
+});
+
 test("no message of an error has more than a line, whatever it tells of", () => {
   const errors: EtcdError[] = [
     new CancelledError(nastyText, nastyText),

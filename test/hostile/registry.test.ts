@@ -4,7 +4,7 @@ import { balancerNames, ClusterMonitor, InvalidValueError, prefix, RegistrationG
 import { RegistryLab } from "../support/registry-lab.ts";
 import { type Seeded, seeded } from "../support/seeded.ts";
 import { until } from "../support/until.ts";
-import { keyUnder, nastyKey, nastyObject, nastyValue, times } from "./hostile-values.ts";
+import { keyUnder, nastyKey, nastyObject, nastyValue, pollution, times } from "./hostile-values.ts";
 import { unharmed } from "./unharmed.ts";
 
 const rounds = ["one", "two", "three"];
@@ -92,6 +92,38 @@ test.each(rounds)(
   },
 );
 
+test("what is named like a prototype is data, in whichever format: it gives nothing to anybody", async () => {
+  const under = lab.newPrefix();
+  const given = `{${JSON.stringify(pollution)}:true,"zone":"a","version":"1"}`;
+  const metadata = `{"__proto__":${given},"constructor":{"prototype":${given}},"own":"1"}`;
+  await lab.etcd.put(`${under}endpoint`, `{"Addr":"10.0.0.1:80","Metadata":${metadata}}`);
+  await lab.etcd.put(`${under}kratos`, `{"endpoints":["grpc://10.0.0.2:80"],"metadata":${metadata}}`);
+  using _ = unharmed();
+  const lists = [lab.subscribe(under), lab.subscribe(under, { metadata: z.record(z.string(), z.unknown()) })];
+  for (const services of lists) {
+    await services.ready;
+    expect(services.list().map(({ id }) => id)).toEqual(["endpoint", "kratos"]);
+    for (const read of services.list().map((instance) => instance.metadata as Record<string, unknown>)) {
+      expect(read.own).toBe("1");
+      expect(Object.getPrototypeOf(read)).toBe(Object.prototype);
+      expect(read[pollution]).toBeUndefined();
+    }
+    // Nobody has a zone or a version of its own, and what every object has is nothing that somebody wrote.
+    for (const filter of [{ zone: "a" }, { version: "1" }, { metadata: { toString: Object.prototype.toString } }]) {
+      const view = services.view(filter as never);
+      expect(view.list()).toEqual([]);
+      await view.close();
+    }
+  }
+  await lab.etcd.put(`${under}nodes/n`, `{"Addr":"n","Metadata":{"info":${metadata},"upSince":1,"changedAt":1}}`);
+  const monitor = new ClusterMonitor<Record<string, unknown>>(`${under}nodes/`, { client: lab.etcd });
+  lab.also(() => monitor.close());
+  await monitor.ready;
+  const [node] = monitor.nodes();
+  expect(node?.info.own).toBe("1");
+  expect(node?.info[pollution]).toBeUndefined();
+});
+
 test.each(rounds)("a registration holds its key against hostile values: %s", async (round) => {
   const random = seeded(`register ${round}`);
   const key = `${lab.newPrefix()}m1`;
@@ -142,6 +174,26 @@ test.each(rounds)("a group takes hostile keys off its lease and keeps its own: %
   await until(async () => (await ours()) === "m0,m1,m2", { message: "only its own are left" });
   expect(members.map(({ status }) => status)).toEqual(["registered", "registered", "registered"]);
   expect(warnings).toEqual([]);
+});
+
+test("a node whose times are no numbers is no node", async () => {
+  const under = lab.newPrefix();
+  const monitor = new ClusterMonitor(under, { client: lab.etcd });
+  lab.also(() => monitor.close());
+  const invalid: string[] = [];
+  monitor.on("invalid", (key) => invalid.push(key));
+  const times = {
+    "b-up": '"upSince":"1","changedAt":1',
+    "c-changed": '"upSince":1,"changedAt":null',
+    "d-none": '"x":1',
+  };
+  for (const [name, fields] of Object.entries({ a: '"upSince":1,"changedAt":1', ...times })) {
+    await lab.etcd.put(`${under}${name}`, `{"Addr":"n","Metadata":{"info":{},${fields}}}`);
+  }
+  await monitor.ready;
+  await until(() => invalid.length === 3);
+  expect(invalid).toEqual(Object.keys(times).map((name) => `${under}${name}`));
+  expect(monitor.nodes().map(({ name }) => name)).toEqual(["a"]);
 });
 
 test.each(rounds)("a cluster with hostile nodes lists the good ones: %s", async (round) => {

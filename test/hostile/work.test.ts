@@ -75,6 +75,21 @@ test.each(rounds)("a queue with hostile jobs, claims, places and letters does th
   expect(failures).toEqual([]);
 });
 
+test("a job or a dead letter whose key names none is neither handed out nor listed", async () => {
+  const name = lab.newPrefix().slice(0, -1);
+  const queue = new Queue(name, { client: lab.etcd });
+  lab.also(() => queue.close());
+  for (const id of [Buffer.alloc(0), Buffer.from([0xff])]) {
+    await lab.etcd.put(Buffer.concat([Buffer.from(`${name}/jobs/`), id]), `{"value":"bad","attempt":0}`);
+    await lab.etcd.put(Buffer.concat([Buffer.from(`${name}/dead/`), id]), `{"value":"bad","attempts":1,"diedAtMs":1}`);
+  }
+  await queue.enqueue("good", { id: "\u{10ffff}" });
+  const job = await queue.dequeue();
+  expect(job.value).toBe("good");
+  await job.ack();
+  expect(await queue.deadLetters()).toEqual([]);
+});
+
 test("what is no job is told without a part of its value", async () => {
   const name = lab.newPrefix().slice(0, -1);
   const queue = new Queue(name, { client: lab.etcd });
@@ -158,6 +173,38 @@ test.each(rounds)("an expirer keeps the good ids among hostile ones: %s", async 
   expect(failures).toEqual([]);
 });
 
+test("an expirer takes no key for an id that names nothing, or leads anywhere but down", async () => {
+  const under = lab.newPrefix();
+  const bad = ["", "/etc", ".", "..", "./a", "a/.", "a/./b", "../a", "a/../../b", "a/.."];
+  for (const id of bad) await lab.etcd.put(`${under}${id}`, "");
+  await lab.etcd.put(Buffer.concat([Buffer.from(under), Buffer.from([0xff])]), "");
+  for (const id of ["...", "a/.b", "..a"]) await lab.etcd.put(`${under}${id}`, "");
+  const caches = new CacheExpirer(under, { client: lab.etcd, ttlSeconds: 60, onExpire() {} });
+  lab.also(() => caches.close());
+  const { warnings } = told(caches);
+  await caches.ready;
+  expect(caches.size).toBe(3);
+  expect(warnings.filter(({ message }) => message.includes("is left out"))).toHaveLength(bad.length + 1);
+  for (const id of bad) {
+    for (const call of [caches.track(id), caches.touch(id), caches.evict(id)]) {
+      await expect(call).rejects.toMatchObject({ code: "ETCD_INVALID_OPTION" });
+    }
+  }
+});
+
+test("an expirer sweeps only what has an end that is a number", async () => {
+  const under = lab.newPrefix();
+  for (const [id, end] of Object.entries({ text: '"1"', yes: "true", list: "[1]", nothing: "null", past: "1" })) {
+    await lab.etcd.put(`${under}${id}`, `{"bucket":1,"expiresAt":${end}}`);
+  }
+  const expired: string[] = [];
+  const caches = new CacheExpirer(under, { client: lab.etcd, ttlSeconds: 60, onExpire: (id) => expired.push(id) });
+  lab.also(() => caches.close());
+  await until(() => expired.includes("past"));
+  expect(expired).toEqual(["past"]);
+  expect((await lab.etcd.range(prefix(under))).count).toBe(4);
+});
+
 test.each(rounds)("hostile cancellations cancel what they name and nothing else: %s", async (round) => {
   const random = seeded(`cancellation ${round}`);
   const under = lab.newPrefix();
@@ -186,6 +233,26 @@ test.each(rounds)("hostile cancellations cancel what they name and nothing else:
   expect(await cancellation.cancel("__proto__", "by its owner")).toBe(true);
   expect(signals[0]?.aborted).toBe(true);
   expect(failures).toEqual([]);
+});
+
+test("a confirmation of no id, or of one that is not UTF-8, is pending for nobody", async () => {
+  const under = lab.newPrefix();
+  const confirmation = new Confirmation(under, { client: lab.etcd });
+  lab.also(() => confirmation.close());
+  const { warnings } = told(confirmation);
+  const requested: string[] = [];
+  confirmation.on("requested", ({ id }) => requested.push(id));
+  await confirmation.ready;
+  const record = `{"requestedAt":1,"deadline":${Date.now() + 60_000}}`;
+  for (const id of [Buffer.alloc(0), Buffer.from([0xff]), Buffer.from("b")]) {
+    for (const part of ["/request", "/pending"]) {
+      await lab.etcd.put(Buffer.concat([Buffer.from(under), id, Buffer.from(part)]), record);
+    }
+  }
+  await until(() => requested.includes("b"));
+  expect(requested).toEqual(["b"]);
+  expect((await confirmation.pending()).map(({ id }) => id)).toEqual(["b"]);
+  expect(warnings.filter((error) => error instanceof InvalidValueError)).toHaveLength(4);
 });
 
 test.each(rounds)("confirmations are asked for and given among hostile ones: %s", async (round) => {

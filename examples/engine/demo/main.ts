@@ -1,5 +1,6 @@
 /** The demo: `npm run demo -- --help` says what it shows. */
 import { InvalidOptionError } from "etcd-recipes";
+import { printable } from "../printable.ts";
 import { Interrupted, onInterruption } from "./interruption.ts";
 import { Journal } from "./journal.ts";
 import { liveView } from "./live-view.ts";
@@ -37,7 +38,7 @@ function readOptionsOrExit(): DemoOptions {
   try {
     return readOptions(process.argv.slice(2), process.env, process.stdout.isTTY);
   } catch (error) {
-    console.error(`demo: ${(error as Error).message}\nTry: npm run demo -- --help`);
+    console.error(`demo: ${printable((error as Error).message)}\nTry: npm run demo -- --help`);
     process.exit(2);
   }
 }
@@ -49,7 +50,7 @@ if (options.help) {
   try {
     process.exitCode = await runDemo(options, onInterruption());
   } catch (error) {
-    console.error(`demo: ${(error as Error).message}`);
+    console.error(`demo: ${printable((error as Error).message)}`);
     process.exitCode = error instanceof InvalidOptionError ? 2 : 1;
   }
 }

@@ -67,7 +67,8 @@ function expectNoSecret(text: string): void {
 }
 
 test("nothing that we make shows a secret: clients, recipes, answers, errors, events", async () => {
-  const { cert, key, ca } = cluster.tls as NonNullable<EtcdCluster["tls"]>;
+  const tls = cluster.tls as NonNullable<EtcdCluster["tls"]>;
+  const { cert, key, ca, keyFile } = tls;
   await using proxy = await FaultProxy.start(cluster.member(0).endpoint);
   await using etcd = new EtcdClient({ ...options(), tls: { ca, cert, key }, endpoints: proxy.endpoint });
   const seen: unknown[] = [etcd];
@@ -110,7 +111,9 @@ test("nothing that we make shows a secret: clients, recipes, answers, errors, ev
 
   await using wrong = new EtcdClient(options(wrongPassword));
   await using untrusting = new EtcdClient({ ...options(), tls: { cert, key } });
-  for (const client of [wrong, untrusting]) {
+  const { certFile } = await tls.issue();
+  await using mismatched = new EtcdClient({ ...options(), tls: { ca, certFile, keyFile } });
+  for (const client of [wrong, untrusting, mismatched]) {
     const { error } = await outcomeOf(client.put("s/k", "v"));
     expect(error).toBeInstanceOf(Error);
     seen.push(client, error);
@@ -137,6 +140,27 @@ test("nothing that we make shows a secret: clients, recipes, answers, errors, ev
   await Promise.all(recipes.map((recipe) => ("close" in recipe ? recipe.close() : undefined)));
 });
 
+test.each([
+  "http://root:hunter2@host",
+  "root:hunter2@host:2379",
+  "ftp://root:hunter2@host:2379",
+  "http://root:hunter2@host:99999",
+  "http://root:hun@hunter2@host:99999",
+  "http://root:pass/hunter2@host",
+  "http://root:hunter2@host/path",
+  "//root:hunter2@host",
+  "http://hunter2@",
+])("an endpoint that carries a password is refused without telling it: %s", (endpoint) => {
+  let refusal: unknown;
+  try {
+    new EtcdClient({ endpoints: [endpoint] });
+  } catch (error) {
+    refusal = error;
+  }
+  expect(refusal).toMatchObject({ code: "ETCD_INVALID_OPTION", option: "endpoints" });
+  expect(seenOf(refusal)).not.toContain("hunter2");
+});
+
 test("the logs of a process that asks for all of them show none", async () => {
   const program = runProgram(
     `
@@ -150,6 +174,9 @@ test("the logs of a process that asks for all of them show none", async () => {
     await Promise.all([server.ready, services.ready]);
     await new EtcdClient(wrong).get("k").catch((error) => console.log(error));
     await new ServiceRegister("/logged/m2", "10.0.0.1:80", 5, { client: wrong }).ready.catch((error) => console.log(error));
+    console.log("busy");
+    // Meanwhile users are changed, so that its token is refused and renewed.
+    while (!(await client.get("/logged-go"))) await new Promise((resolve) => setTimeout(resolve, 20));
     console.log(client, server, services, election);
     await server.close();
     await services.close();
@@ -158,9 +185,14 @@ test("the logs of a process that asks for all of them show none", async () => {
     process.exit(0);`,
     { DEBUG: "*", OPTIONS: JSON.stringify(options()), WRONG: wrongPassword },
   );
+  await until(() => program.lines.includes("busy") || program.process.exitCode !== null, { timeoutMs: 20_000 });
+  await cluster.auth?.addUser("somebody", "else");
+  await using etcd = new EtcdClient(cluster.clientOptions);
+  await etcd.put("/logged-go", "");
   expect(await program.ended, program.errors.join("\n")).toBe(0);
   const told = [...program.lines, ...program.errors].join("\n");
   expect(program.lines.at(-1)).toBe("done");
   expect(told).toContain("etcd-recipes:");
+  expect(told).toContain("revision of auth store is old");
   expectNoSecret(told);
 });

@@ -56,7 +56,15 @@ test("the environment's files are used for https, and only there", async () => {
     await secure.put("env", "v");
     await using plain = new EtcdClient({ endpoints: plainCluster.endpoints });
     await plain.put("env", "v");
+    // Its CA goes with a certificate of one's own, its certificate and key with nobody else's.
+    await using own = new EtcdClient({ endpoints: cluster.endpoints, tls: { certFile, keyFile } });
+    await own.put("env", "v");
+    for (const half of [{ certFile }, { keyFile }]) {
+      expect(() => new EtcdClient({ endpoints: cluster.endpoints, tls: half })).toThrow(/is missing/);
+    }
     process.env.ETCD_KEY = "";
+    await using alsoPlain = new EtcdClient({ endpoints: plainCluster.endpoints });
+    await alsoPlain.put("env", "v");
     expect(() => new EtcdClient({ endpoints: cluster.endpoints })).toThrow(
       expect.objectContaining({ option: "tls.key", message: expect.stringContaining("from ETCD_CERT") }),
     );
@@ -186,7 +194,8 @@ test("files that are replaced are used for the next connection, of calls and of 
     await using proxy = await FaultProxy.start(cluster.member(0).endpoint);
     await using writer = new EtcdClient(cluster.clientOptions);
     await using etcd = new EtcdClient({ endpoints: proxy.endpoint, tls: { caFile, certFile, keyFile } });
-    const mirror = etcd.mirror(prefix("rotated/"));
+    const told: string[] = [];
+    const mirror = etcd.mirror(prefix("rotated/"), { onStatus: (_, error) => error && told.push(error.message) });
     await mirror.ready;
 
     await writeFile(certFile, (await tls().issue({ ca: "other" })).cert);
@@ -198,6 +207,12 @@ test("files that are replaced are used for the next connection, of calls and of 
     });
     await writer.put("rotated/meanwhile", "v");
     expect(mirror.status).toBe("stale");
+    // Who has to see to it is told what to see to, and not again with each attempt.
+    const reasons = () => told.filter((message) => message.includes("tls.keyFile"));
+    await until(() => reasons().length > 0);
+    proxy.cut();
+    await until(async () => (await outcomeOf(etcd.get("k"))).error !== undefined);
+    expect(reasons()).toHaveLength(1);
 
     await restore();
     await until(async () => (await etcd.get("rotated/meanwhile")) !== undefined);

@@ -1,0 +1,172 @@
+import { expect, test } from "vitest";
+import { type EtcdError, PermissionDeniedError, UnavailableError } from "../../../src/index.ts";
+import { deferred } from "../../../src/internal/index.ts";
+import type { FeedSpec } from "../../../src/watch/watch-feed.ts";
+import { WatchHub } from "../../../src/watch/watch-hub.ts";
+import { FakeClock, settled } from "../../support/fake-clock.ts";
+import { ScriptedProtocol } from "../../support/scripted-protocol.ts";
+
+// What etcd refuses to follow: because the token of the stream is too old, or because it may not be read (HARDSHIPS 10).
+// Here the answers come in an order that no real server can be held to.
+
+const minute = 60_000;
+
+function setUp() {
+  const clock = new FakeClock();
+  const scripted = new ScriptedProtocol();
+  const hub = new WatchHub(scripted.protocol, 2_000, { clock, random: () => 0.5 });
+  return { clock, scripted, hub };
+}
+
+function follow(hub: WatchHub) {
+  const told = { lives: 0, stale: [] as EtcdError[], ends: [] as EtcdError[] };
+  const spec: FeedSpec = {
+    range: { start: Buffer.from("a") },
+    previous: false,
+    afterRevision: 9,
+    provenOn: undefined,
+    evidence: () => undefined,
+    onLive: () => told.lives++,
+    onStale: (error) => told.stale.push(error),
+    onBatch: () => {},
+    onEnd: (error) => told.ends.push(error),
+  };
+  return { feed: hub.follow(spec), told };
+}
+
+const denied = { canceled: true, cancelReason: "etcdserver: permission denied" };
+
+/** Two that are followed on one stream: the first under the number 0, the second under 1. */
+async function followTwo() {
+  const parts = setUp();
+  const first = follow(parts.hub);
+  const second = follow(parts.hub);
+  await settled();
+  parts.scripted.stream.answer({ created: true, watchId: "0" });
+  parts.scripted.stream.answer({ created: true, watchId: "1" });
+  return { ...parts, first, second };
+}
+
+test.each([
+  "etcdserver: permission denied",
+  "rpc error: etcdserver: invalid auth token",
+  "revision of auth store is old",
+])(
+  "a watch that is refused (%s) while its range can be read goes on on a new stream, and the others with it",
+  async (cancelReason) => {
+    const { clock, scripted, first, second } = await followTwo();
+    const { stream } = scripted;
+    stream.answer({ watchId: "0", canceled: true, cancelReason });
+    // Until it is known why, it is not live.
+    expect(first.told.stale).toHaveLength(1);
+    expect(second.told.stale).toEqual([]);
+    await settled();
+    expect(scripted.ranges).toBe(1);
+    expect(stream.closed).toBe(true);
+    // It was the token, not the member: the next stream begins where this one was.
+    expect(scripted.failures).toEqual([]);
+    await clock.pass(1_000);
+    expect(scripted.streams).toHaveLength(2);
+    expect(scripted.stream.created.map(({ startRevision }) => startRevision)).toEqual([10, 10]);
+    scripted.stream.answer({ created: true, watchId: "0" });
+    scripted.stream.answer({ created: true, watchId: "1" });
+    expect([first.told.lives, second.told.lives]).toEqual([2, 2]);
+    expect([...first.told.ends, ...second.told.ends]).toEqual([]);
+  },
+);
+
+test("a watch that is refused, and whose range may not be read, ends alone: the others keep their stream", async () => {
+  const { clock, scripted, first, second } = await followTwo();
+  scripted.rangeError = new PermissionDeniedError("it may not be read");
+  scripted.stream.answer({ watchId: "0", ...denied });
+  await clock.pass(minute);
+  expect(first.told.ends).toEqual([scripted.rangeError]);
+  expect(scripted.streams).toHaveLength(1);
+  expect(scripted.stream.closed).toBe(false);
+  expect(second.told).toEqual({ lives: 1, stale: [], ends: [] });
+});
+
+test("a watch that etcd goes on refusing, although its range can be read, ends after the third time; the others go on", async () => {
+  const { clock, scripted, first, second } = await followTwo();
+  for (let refusal = 1; refusal <= 3; refusal++) {
+    expect(scripted.streams).toHaveLength(refusal);
+    expect(first.told.ends).toEqual([]);
+    const { stream } = scripted;
+    if (refusal === 1) stream.answer({ watchId: "0", ...denied });
+    else {
+      stream.answer({ created: true, watchId: "-1", ...denied });
+      stream.answer({ created: true, watchId: "1" });
+    }
+    await clock.pass(1_000);
+  }
+  expect(first.told.ends).toMatchObject([{ code: "ETCD_PERMISSION_DENIED" }]);
+  await clock.pass(minute);
+  expect(scripted.streams).toHaveLength(3);
+  expect(scripted.stream.closed).toBe(false);
+  expect(second.told.ends).toEqual([]);
+  expect(second.told.lives).toBe(3);
+});
+
+test("a watch that was live again in between may be refused as often as tokens expire", async () => {
+  const { clock, scripted, first } = await followTwo();
+  for (let expiry = 1; expiry <= 10; expiry++) {
+    scripted.stream.answer({ watchId: "0", ...denied });
+    await clock.pass(5_000);
+    expect(scripted.streams).toHaveLength(expiry + 1);
+    scripted.stream.answer({ created: true, watchId: "0" });
+    scripted.stream.answer({ created: true, watchId: "1" });
+  }
+  expect(first.told.ends).toEqual([]);
+  expect(first.told.lives).toBe(11);
+});
+
+test("a watch that is refused while nobody can say why is asked for again, on the same stream", async () => {
+  const { clock, scripted, first, second } = await followTwo();
+  scripted.rangeError = new UnavailableError("away", { retryable: true });
+  const { stream } = scripted;
+  stream.answer({ watchId: "0", ...denied });
+  await clock.pass(1_000);
+  expect(first.told.ends).toEqual([]);
+  expect(stream.created).toHaveLength(3);
+  stream.answer({ created: true, watchId: "2" });
+  await clock.pass(minute);
+  expect(scripted.streams).toHaveLength(1);
+  expect(first.told).toMatchObject({ lives: 2, ends: [] });
+  expect(second.told).toEqual({ lives: 1, stale: [], ends: [] });
+});
+
+test("what is found out about a stream that is gone meanwhile does not end the next one", async () => {
+  const { clock, scripted, first, second } = await followTwo();
+  const read = deferred<Awaited<ReturnType<ScriptedProtocol["range"]>>>();
+  scripted.range = () => read.promise;
+  scripted.stream.answer({ watchId: "0", ...denied });
+  scripted.stream.breaks();
+  await clock.pass(1_000);
+  expect(scripted.streams).toHaveLength(2);
+  scripted.stream.answer({ created: true, watchId: "0" });
+  scripted.stream.answer({ created: true, watchId: "1" });
+  read.resolve({ revision: 100, kvs: [], count: 0, more: false, bytes: 0 });
+  await clock.pass(minute);
+  expect(scripted.streams).toHaveLength(2);
+  expect(scripted.stream.closed).toBe(false);
+  for (const { told } of [first, second]) {
+    expect(told).toMatchObject({ lives: 2, ends: [] });
+    expect(told.stale.at(-1)).toMatchObject({ message: "cut" });
+  }
+});
+
+test("a watch that nobody follows any more is neither read for nor ended", async () => {
+  const { clock, scripted, hub, first, second } = await followTwo();
+  let asked: AbortSignal | undefined;
+  scripted.range = ((_request: unknown, options?: { signal?: AbortSignal }) => {
+    asked = options?.signal;
+    return new Promise((_, reject) => asked?.addEventListener("abort", () => reject(asked?.reason)));
+  }) as ScriptedProtocol["range"];
+  scripted.stream.answer({ watchId: "0", ...denied });
+  hub.unfollow(first.feed);
+  expect(asked?.aborted).toBe(true);
+  await clock.pass(minute);
+  expect(first.told.ends).toEqual([]);
+  expect(scripted.streams).toHaveLength(1);
+  expect(second.told).toEqual({ lives: 1, stale: [], ends: [] });
+});
