@@ -1,37 +1,20 @@
-import type { EtcdError } from "../errors/etcd-error.ts";
+import { CompactedError } from "../errors/compacted-error.ts";
+import { FutureRevisionError } from "../errors/future-revision-error.ts";
 import { LeaseNotFoundError } from "../errors/lease-not-found-error.ts";
 import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { RequestRefusedError } from "../errors/request-refused-error.ts";
-import { EtcdTimeoutError } from "../errors/timeout-error.ts";
-import { onAbort } from "../internal/abort.ts";
-import type { Clock, Timer } from "../internal/clock.ts";
+import type { Timer } from "../internal/clock.ts";
 import { type CallOptions, checkCallOptions } from "../model/call-options.ts";
+import type { Carrier } from "./carrier.ts";
 import { LoneKeys } from "./lone-keys.ts";
+import { PendingCall } from "./pending-call.ts";
 
 /** etcd takes 128 operations in a txn unless it is told otherwise. */
-const MOST_CALLS = 127;
+const MOST_OPERATIONS = 127;
 const MOST_BYTES = 1024 * 1024;
 const MOST_IN_FLIGHT = 16;
 /** How long a call waits for others while a batch is under way. */
 const GATHER_MS = 1;
-
-/** How the calls of one kind travel, one by one and together. */
-export interface Carrier<Request, Answer> {
-  /** For messages of errors. */
-  readonly name: string;
-  readonly clock: Clock;
-  readonly requestTimeoutMs: number;
-  /**
-   * The key that a request writes: no two of one key are under way at once, and they are executed in the order of the
-   * calls. Undefined for reads, of which that is not asked.
-   */
-  readonly writtenKey?: ((request: Request) => string) | undefined;
-  key(request: Request): string;
-  bytes(request: Request): number;
-  one(request: Request, options: CallOptions): Promise<Answer>;
-  /** One answer for each request, in order; and those whose requests should go alone in future. */
-  many(requests: readonly Request[], options: CallOptions): Promise<{ answers: Answer[]; large: Request[] }>;
-}
 
 /**
  * Lets calls that are made at the same time travel together. The first goes at once, with those of the same turn of the
@@ -54,7 +37,8 @@ export class Coalescer<Request, Answer> {
   readonly #written = new Map<string, PendingCall<Request, Answer>[]>();
   #waiting: PendingCall<Request, Answer>[] = [];
   #waitingBytes = 0;
-  #mostCalls = MOST_CALLS;
+  #waitingOperations = 0;
+  #mostOperations = MOST_OPERATIONS;
   #inFlight = 0;
   #last: object | undefined;
   #gathering: Timer | undefined;
@@ -89,6 +73,7 @@ export class Coalescer<Request, Answer> {
   #wait(call: PendingCall<Request, Answer>): void {
     this.#waiting.push(call);
     this.#waitingBytes += call.bytes;
+    this.#waitingOperations += call.operations;
     if (this.#inFlight > 0) {
       call.watch();
       this.#next();
@@ -114,21 +99,25 @@ export class Coalescer<Request, Answer> {
 
   #mayLeave(): boolean {
     if (this.#waiting.length === 0 || this.#inFlight >= MOST_IN_FLIGHT) return false;
-    const full = this.#waiting.length >= this.#mostCalls || this.#waitingBytes >= MOST_BYTES;
+    const full = this.#waitingOperations >= this.#mostOperations || this.#waitingBytes >= MOST_BYTES;
     return full || this.#due || this.#inFlight === 0;
   }
 
   #take(): PendingCall<Request, Answer>[] {
     let count = 0;
     let bytes = 0;
+    let operations = 0;
     for (const call of this.#waiting) {
-      if (count === this.#mostCalls || (count > 0 && bytes + call.bytes > MOST_BYTES)) break;
+      const full = operations + call.operations > this.#mostOperations || bytes + call.bytes > MOST_BYTES;
+      if (count > 0 && full) break;
       count++;
       bytes += call.bytes;
+      operations += call.operations;
     }
     const taken = this.#waiting.slice(0, count);
     this.#waiting = this.#waiting.slice(count);
     this.#waitingBytes -= bytes;
+    this.#waitingOperations -= operations;
     this.#due = false;
     this.#gathering?.cancel();
     this.#gathering = undefined;
@@ -173,7 +162,8 @@ export class Coalescer<Request, Answer> {
       const refused = await Promise.all(open.map((call) => this.#sendAlone(call)));
       // Together they were too much for this etcd, each alone was not. Of one that was aborted meanwhile nobody knows.
       const tooMany = error instanceof RequestRefusedError && open.length === calls.length && !refused.includes(true);
-      if (tooMany) this.#mostCalls = Math.max(1, Math.floor(calls.length / 2));
+      const operations = calls.reduce((sum, call) => sum + call.operations, 0);
+      if (tooMany) this.#mostOperations = Math.max(1, Math.floor(operations / 2));
     }
   }
 
@@ -216,100 +206,8 @@ function nothingWasDone(error: unknown): boolean {
   const refused =
     error instanceof RequestRefusedError ||
     error instanceof PermissionDeniedError ||
-    error instanceof LeaseNotFoundError;
+    error instanceof LeaseNotFoundError ||
+    error instanceof CompactedError ||
+    error instanceof FutureRevisionError;
   return refused && !error.outcomeUnknown;
-}
-
-interface CallParts<Request, Answer> {
-  readonly request: Request;
-  readonly options: CallOptions;
-  readonly writtenKey: string | undefined;
-  readonly resolve: (answer: Answer) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** A call, until it is settled: by its answer, or by its caller's signal or time. */
-class PendingCall<Request, Answer> {
-  readonly request: Request;
-  readonly options: CallOptions;
-  readonly writtenKey: string | undefined;
-  readonly bytes: number;
-  readonly #carrier: Carrier<Request, Answer>;
-  readonly #parts: CallParts<Request, Answer>;
-  readonly #timeoutMs: number;
-  readonly #deadlineMs: number;
-  #timer: Timer | undefined;
-  #release: (() => void) | undefined;
-  #settled = false;
-  #departed = false;
-
-  constructor(carrier: Carrier<Request, Answer>, parts: CallParts<Request, Answer>) {
-    this.request = parts.request;
-    this.options = parts.options;
-    this.writtenKey = parts.writtenKey;
-    this.bytes = carrier.bytes(parts.request);
-    this.#carrier = carrier;
-    this.#parts = parts;
-    this.#timeoutMs = parts.options.timeoutMs ?? carrier.requestTimeoutMs;
-    this.#deadlineMs = carrier.clock.monotonicMs() + this.#timeoutMs;
-  }
-
-  get settled(): boolean {
-    return this.#settled;
-  }
-
-  /** At least 1. */
-  get remainingMs(): number {
-    return Math.max(1, this.#deadlineMs - this.#carrier.clock.monotonicMs());
-  }
-
-  /** From here on its time and its signal end it; before, whoever has it sees to that. */
-  watch(): void {
-    if (this.#timer || this.#settled) return;
-    this.#timer = this.#carrier.clock.timer(this.remainingMs, () => this.reject(this.#outOfTime()));
-    const { signal } = this.options;
-    if (signal) this.#release = onAbort(signal, () => this.reject(signal.reason));
-  }
-
-  /** Whoever gets this sees to its time and its signal from here on. */
-  takeWatch(): CallOptions {
-    if (!this.#timer) return this.options;
-    this.#stopWatching();
-    return { signal: this.options.signal, timeoutMs: this.remainingMs };
-  }
-
-  /** It is sent from here on; false when nobody waits for it any more. */
-  depart(): boolean {
-    this.#departed = true;
-    return !this.#settled;
-  }
-
-  resolve(answer: Answer): void {
-    if (this.#settle()) this.#parts.resolve(answer);
-  }
-
-  reject(error: unknown): void {
-    if (this.#settle()) this.#parts.reject(error);
-  }
-
-  #settle(): boolean {
-    if (this.#settled) return false;
-    this.#settled = true;
-    this.#stopWatching();
-    return true;
-  }
-
-  #stopWatching(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    this.#release?.();
-    this.#release = undefined;
-  }
-
-  #outOfTime(): EtcdError {
-    return new EtcdTimeoutError(`${this.#carrier.name}: no answer within ${this.#timeoutMs} ms`, {
-      retryable: true,
-      outcomeUnknown: this.#departed && this.writtenKey !== undefined,
-    });
-  }
 }

@@ -1,3 +1,4 @@
+export { Coalescer } from "./coalescer.ts";
 export {
   type DeleteOptions,
   Kv,

@@ -1,9 +1,11 @@
 import type { Protocol } from "../connection/index.ts";
 import { FutureRevisionError } from "../errors/future-revision-error.ts";
+import type { Clock } from "../internal/clock.ts";
+import { Coalescer } from "../kv/index.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
-import { type Op, rangeOp } from "../model/op.ts";
+import { type Op, type OpResult, rangeOp } from "../model/op.ts";
 
 /** What must be true of etcd's history if it is still the one that was followed up to `revision`. */
 export interface HistoryEvidence {
@@ -16,23 +18,74 @@ export interface HistoryEvidence {
   readonly count?: number | undefined;
 }
 
+interface Proof {
+  readonly range: KeyRange;
+  readonly questions: readonly Question[];
+}
+
+interface Question {
+  readonly op: Op;
+  holds(kvs: readonly KeyValue[], total: number): boolean;
+}
+
 /**
- * Whether etcd's history at `evidence.revision` is the one that the evidence is from. An etcd that was wiped or restored
- * keeps its ids and may have passed the revision meanwhile, so neither ids nor revision numbers prove anything
- * (HARDSHIPS 5). One linearizable txn; all of it is read at the revision itself, where an entry that is still alive shows
- * its modRevision, so a compaction below it does no harm.
- *
- * @returns false when the history is another one
- * @throws CompactedError when the revision is compacted away, so that nothing can be proved
+ * Asks whether etcd's history is still the one that was followed. Those who ask at the same time, such as all watches of a
+ * client after an outage, ask in one txn.
  */
-export async function historyHolds(
-  protocol: Protocol,
-  range: KeyRange,
-  evidence: HistoryEvidence,
-  call?: CallOptions,
-): Promise<boolean> {
-  const { revision, entry, missing, count } = evidence;
-  const questions: { op: Op; holds: (kvs: readonly KeyValue[], total: number) => boolean }[] = [
+export class HistoryProofs {
+  readonly #proofs: Coalescer<Proof, boolean>;
+
+  constructor(protocol: Protocol, clock: Clock) {
+    const ask = async (questions: readonly Question[], options: CallOptions) =>
+      (await protocol.txn({ compare: [], success: questions.map(({ op }) => op), failure: [] }, options)).responses;
+    this.#proofs = new Coalescer({
+      name: "KV.txn",
+      clock,
+      requestTimeoutMs: protocol.requestTimeoutMs,
+      key: ({ range: { start, end = new Uint8Array() } }) =>
+        `${start.length} ${Buffer.concat([start, end]).toString("latin1")}`,
+      bytes: ({ range, questions }) => questions.length * (range.start.length + (range.end?.length ?? 0)),
+      operations: ({ questions }) => questions.length,
+      one: async ({ questions }, options) => {
+        try {
+          return allHold(questions, await ask(questions, options));
+        } catch (error) {
+          if (error instanceof FutureRevisionError) return false;
+          throw error;
+        }
+      },
+      many: async (proofs, options) => {
+        const responses = await ask(
+          proofs.flatMap(({ questions }) => questions),
+          options,
+        );
+        let first = 0;
+        const answers = proofs.map(({ questions }) => {
+          const own = responses.slice(first, first + questions.length);
+          first += questions.length;
+          return allHold(questions, own);
+        });
+        return { answers, large: [] };
+      },
+    });
+  }
+
+  /**
+   * Whether etcd's history at `evidence.revision` is the one that the evidence is from. An etcd that was wiped or restored
+   * keeps its ids and may have passed the revision meanwhile, so neither ids nor revision numbers prove anything
+   * (HARDSHIPS 5). One linearizable txn; all of it is read at the revision itself, where an entry that is still alive shows
+   * its modRevision, so a compaction below it does no harm.
+   *
+   * @returns false when the history is another one
+   * @throws CompactedError when the revision is compacted away, so that nothing can be proved
+   */
+  async hold(range: KeyRange, evidence: HistoryEvidence, options: CallOptions): Promise<boolean> {
+    return this.#proofs.add({ range, questions: questionsOf(range, evidence) }, options);
+  }
+}
+
+function questionsOf(range: KeyRange, { revision, entry, missing, count }: HistoryEvidence): Question[] {
+  const questions: Question[] = [
     { op: rangeOp(range, { revision, countOnly: true }), holds: (_, total) => count === undefined || total === count },
   ];
   if (entry) {
@@ -42,17 +95,12 @@ export async function historyHolds(
   if (missing) {
     questions.push({ op: rangeOp(missing, { revision, countOnly: true }), holds: (_, total) => total === 0 });
   }
-  try {
-    const { responses } = await protocol.txn(
-      { compare: [], success: questions.map(({ op }) => op), failure: [] },
-      call,
-    );
-    return questions.every(({ holds }, index) => {
-      const answer = responses[index];
-      return answer?.type === "range" && holds(answer.kvs, answer.count);
-    });
-  } catch (error) {
-    if (error instanceof FutureRevisionError) return false;
-    throw error;
-  }
+  return questions;
+}
+
+function allHold(questions: readonly Question[], responses: readonly OpResult[]): boolean {
+  return questions.every(({ holds }, index) => {
+    const answer = responses[index];
+    return answer?.type === "range" && holds(answer.kvs, answer.count);
+  });
 }

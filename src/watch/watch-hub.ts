@@ -10,7 +10,7 @@ import type { Timer } from "../internal/clock.ts";
 import { type Deferred, deferred } from "../internal/deferred.ts";
 import { log } from "../internal/log.ts";
 import type { Runtime } from "../internal/runtime.ts";
-import { historyHolds } from "./history-proof.ts";
+import { HistoryProofs } from "./history-proof.ts";
 import { OpenStream } from "./open-stream.ts";
 import { type FeedSpec, WatchFeed } from "./watch-feed.ts";
 
@@ -38,6 +38,7 @@ export class WatchHub {
   readonly #protocol: Protocol;
   readonly #runtime: Runtime;
   readonly #dialLimitMs: number;
+  readonly #proofs: HistoryProofs;
   readonly #feeds = new Set<WatchFeed>();
   readonly #backoff: Backoff;
   #running: AbortController | undefined;
@@ -51,6 +52,7 @@ export class WatchHub {
     this.#protocol = protocol;
     this.#dialLimitMs = dialLimitMs;
     this.#runtime = runtime;
+    this.#proofs = new HistoryProofs(protocol, runtime.clock);
     // A stream on which the server has spoken came all the way: when it breaks, the next attempt is soon again. One that
     // falls over before, as on a member without a leader, backs off (HARDSHIPS 13).
     this.#backoff = new Backoff(runtime, { initialMs: 100, stableMs: 0 });
@@ -171,7 +173,7 @@ export class WatchHub {
       try {
         const evidence = feed.spec.provenOn === stream ? undefined : feed.spec.evidence();
         if (evidence) {
-          const holds = await historyHolds(this.#protocol, feed.spec.range, evidence, { signal });
+          const holds = await this.#proofs.hold(feed.spec.range, evidence, { signal });
           if (!holds)
             throw new HistoryLostError(`etcd's history is not the one that was followed up to ${feed.revision}`);
           // One that is known already: servers before 3.5.18 lose a delete at the very revision of a compaction.

@@ -1,7 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { PermissionDeniedError, RequestRefusedError, UnavailableError } from "../../../src/index.ts";
+import {
+  CompactedError,
+  FutureRevisionError,
+  PermissionDeniedError,
+  RequestRefusedError,
+  UnavailableError,
+} from "../../../src/index.ts";
 import { type Deferred, deferred } from "../../../src/internal/index.ts";
-import { type Carrier, Coalescer } from "../../../src/kv/coalescer.ts";
+import type { Carrier } from "../../../src/kv/carrier.ts";
+import { Coalescer } from "../../../src/kv/coalescer.ts";
 import { LoneKeys } from "../../../src/kv/lone-keys.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { outcomeOf } from "../../support/outcome.ts";
@@ -20,6 +27,7 @@ interface LabOptions {
   readonly writes?: boolean;
   readonly bytes?: (request: string) => number;
   readonly large?: (request: string) => boolean;
+  readonly operations?: (request: string) => number;
 }
 
 /** A request is `key` or `key=value`; each is answered with itself when the test says so. */
@@ -28,7 +36,12 @@ class Lab {
   readonly sent: Sent[] = [];
   readonly calls: Coalescer<string, string>;
 
-  constructor({ writes = false, bytes = (request) => request.length, large = () => false }: LabOptions = {}) {
+  constructor({
+    writes = false,
+    bytes = (request) => request.length,
+    large = () => false,
+    operations,
+  }: LabOptions = {}) {
     const key = (request: string) => request.split("=")[0] as string;
     const carrier: Carrier<string, string> = {
       name: "test",
@@ -37,6 +50,7 @@ class Lab {
       ...(writes && { writtenKey: key }),
       key,
       bytes,
+      operations,
       one: async (request, { timeoutMs, signal }) =>
         (await this.#send({ requests: [request], together: false, timeoutMs, signal }))[0] as string,
       many: async (requests, { timeoutMs, signal }) => ({
@@ -140,6 +154,16 @@ describe("what leaves when", () => {
     await lab.clock.pass(1);
     expect(lab.sent.at(-1)?.requests).toHaveLength(46);
     expect(lab.sent.slice(1).flatMap(({ requests }) => requests)).toEqual(names(300));
+  });
+
+  test("or 127 operations, where a call takes several", async () => {
+    const lab = new Lab({ operations: (request) => Number(request[0]) || 1 });
+    await lab.busy();
+    for (const key of [...names(50, "3k"), ...names(10, "1k")]) void lab.add(key);
+    await lab.turn();
+    expect(lab.sent.map(({ requests }) => requests.length)).toEqual([1, 42]);
+    await lab.clock.pass(1);
+    expect(lab.sent.map(({ requests }) => requests.length)).toEqual([1, 42, 18]);
   });
 
   test("or 1 MiB, which a batch never exceeds, but for one call that does so alone", async () => {
@@ -263,7 +287,13 @@ describe("errors", () => {
 
   test("batches stay as long as they were when the one to blame was aborted meanwhile, or lacked a permission for a moment", async () => {
     const lab = new Lab();
-    for (const error of [new RequestRefusedError("one of you"), new PermissionDeniedError("one of you")]) {
+    const refusals = [
+      new RequestRefusedError("one of you"),
+      new PermissionDeniedError("one of you"),
+      new CompactedError("one of you"),
+      new FutureRevisionError("one of you"),
+    ];
+    for (const error of refusals) {
       const abort = new AbortController();
       const first = lab.sent.length;
       for (const key of names(99)) void lab.add(key);

@@ -1,0 +1,102 @@
+import type { EtcdError } from "../errors/etcd-error.ts";
+import { EtcdTimeoutError } from "../errors/timeout-error.ts";
+import { onAbort } from "../internal/abort.ts";
+import type { Timer } from "../internal/clock.ts";
+import type { CallOptions } from "../model/call-options.ts";
+import type { Carrier } from "./carrier.ts";
+
+interface CallParts<Request, Answer> {
+  readonly request: Request;
+  readonly options: CallOptions;
+  readonly writtenKey: string | undefined;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A call, until it is settled: by its answer, or by its caller's signal or time. */
+export class PendingCall<Request, Answer> {
+  readonly request: Request;
+  readonly options: CallOptions;
+  readonly writtenKey: string | undefined;
+  readonly bytes: number;
+  readonly operations: number;
+  readonly #carrier: Carrier<Request, Answer>;
+  readonly #parts: CallParts<Request, Answer>;
+  readonly #timeoutMs: number;
+  readonly #deadlineMs: number;
+  #timer: Timer | undefined;
+  #release: (() => void) | undefined;
+  #settled = false;
+  #departed = false;
+
+  constructor(carrier: Carrier<Request, Answer>, parts: CallParts<Request, Answer>) {
+    this.request = parts.request;
+    this.options = parts.options;
+    this.writtenKey = parts.writtenKey;
+    this.bytes = carrier.bytes(parts.request);
+    this.operations = carrier.operations?.(parts.request) ?? 1;
+    this.#carrier = carrier;
+    this.#parts = parts;
+    this.#timeoutMs = parts.options.timeoutMs ?? carrier.requestTimeoutMs;
+    this.#deadlineMs = carrier.clock.monotonicMs() + this.#timeoutMs;
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  /** At least 1. */
+  get remainingMs(): number {
+    return Math.max(1, this.#deadlineMs - this.#carrier.clock.monotonicMs());
+  }
+
+  /** From here on its time and its signal end it; before, whoever has it sees to that. */
+  watch(): void {
+    if (this.#timer || this.#settled) return;
+    this.#timer = this.#carrier.clock.timer(this.remainingMs, () => this.reject(this.#outOfTime()));
+    const { signal } = this.options;
+    if (signal) this.#release = onAbort(signal, () => this.reject(signal.reason));
+  }
+
+  /** Whoever gets this sees to its time and its signal from here on. */
+  takeWatch(): CallOptions {
+    if (!this.#timer) return this.options;
+    this.#stopWatching();
+    return { signal: this.options.signal, timeoutMs: this.remainingMs };
+  }
+
+  /** It is sent from here on; false when nobody waits for it any more. */
+  depart(): boolean {
+    this.#departed = true;
+    return !this.#settled;
+  }
+
+  resolve(answer: Answer): void {
+    if (this.#settle()) this.#parts.resolve(answer);
+  }
+
+  reject(error: unknown): void {
+    if (this.#settle()) this.#parts.reject(error);
+  }
+
+  #settle(): boolean {
+    if (this.#settled) return false;
+    this.#settled = true;
+    this.#stopWatching();
+    return true;
+  }
+
+  #stopWatching(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#release?.();
+    this.#release = undefined;
+  }
+
+  #outOfTime(): EtcdError {
+    return new EtcdTimeoutError(`${this.#carrier.name}: no answer within ${this.#timeoutMs} ms`, {
+      retryable: true,
+      outcomeUnknown: this.#departed && this.writtenKey !== undefined,
+    });
+  }
+}
