@@ -1,5 +1,9 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { collectGarbage } from "./heap.ts";
 import { median, type Sample } from "./measure.ts";
+
+/** So long V8 goes on sweeping in other threads, which would be counted. */
+const sweepMs = 200;
 
 export interface Contestant<Name extends string> {
   readonly peer: string;
@@ -39,6 +43,7 @@ export async function inTurn<Name extends string>(
     const first = Math.max(round, 0) % all.length;
     for (const { contestant, taken } of [...all.slice(first), ...all.slice(0, first)]) {
       collectGarbage();
+      await sleep(sweepMs);
       const sample = await contestant.measure();
       if (round >= 0) taken.samples.push(sample);
     }

@@ -2,7 +2,7 @@ import type { Protocol } from "../connection/index.ts";
 import { ProtocolError } from "../errors/protocol-error.ts";
 import type { Clock } from "../internal/clock.ts";
 import type { CallOptions } from "../model/call-options.ts";
-import type { KeyRange } from "../model/key-range.ts";
+import { type KeyRange, rangeName } from "../model/key-range.ts";
 import { Coalescer } from "./coalescer.ts";
 
 /** How many keys a range had, and when. */
@@ -20,7 +20,7 @@ export class RangeCounts {
       name: "KV.range",
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,
-      key: ({ start, end = new Uint8Array() }) => `${start.length} ${Buffer.concat([start, end]).toString("latin1")}`,
+      key: rangeName,
       bytes: ({ start, end }) => start.length + (end?.length ?? 0),
       one: async (range, options) => {
         const { count, revision } = await protocol.range({ range, countOnly: true }, options);

@@ -43,10 +43,20 @@ export function allKeys(): KeyRange {
   return { start: new Uint8Array([0]), end: toTheLastKey };
 }
 
+function isRange(input: KeyRange | null): input is KeyRange {
+  if (typeof input !== "object" || input === null || !(input.start instanceof Uint8Array)) return false;
+  return input.end === undefined || input.end instanceof Uint8Array;
+}
+
+/** A text for each range: no two share one. */
+export function rangeName({ start, end = new Uint8Array() }: KeyRange): string {
+  return `${start.length} ${Buffer.concat([start, end]).toString("latin1")}`;
+}
+
 /** @throws InvalidOptionError for an empty key */
 export function toKeyRange(what: string, input: KeyOrRange): KeyRange {
   if (typeof input === "string" || input instanceof Uint8Array) return { start: toKey(what, input) };
-  if (typeof input === "object" && input !== null && input.start instanceof Uint8Array) return input;
+  if (isRange(input)) return input;
   throw new InvalidOptionError(
     what,
     "key",

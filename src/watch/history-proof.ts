@@ -3,7 +3,7 @@ import { FutureRevisionError } from "../errors/future-revision-error.ts";
 import type { Clock } from "../internal/clock.ts";
 import { Coalescer } from "../kv/index.ts";
 import type { CallOptions } from "../model/call-options.ts";
-import type { KeyRange } from "../model/key-range.ts";
+import { type KeyRange, rangeName } from "../model/key-range.ts";
 import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
 import { type Op, type OpResult, rangeOp } from "../model/op.ts";
 
@@ -42,8 +42,7 @@ export class HistoryProofs {
       name: "KV.txn",
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,
-      key: ({ range: { start, end = new Uint8Array() } }) =>
-        `${start.length} ${Buffer.concat([start, end]).toString("latin1")}`,
+      key: ({ range }) => rangeName(range),
       bytes: ({ range, questions }) => questions.length * (range.start.length + (range.end?.length ?? 0)),
       operations: ({ questions }) => questions.length,
       one: async ({ questions }, options) => {

@@ -37,6 +37,8 @@ test("an empty key, prefix or range is refused by name", () => {
   expect(() => keyRange("b", "b")).toThrow(refused("end"));
   expect(() => keyRange("b", "a")).toThrow(refused("end"));
   expect(() => toKeyRange("watch", "")).toThrow(refused("key"));
-  expect(() => toKeyRange("watch", 7 as unknown as string)).toThrow(refused("key"));
+  for (const wrong of [7, null, {}, { start: "a" }, { start: Uint8Array.of(1), end: "b" }]) {
+    expect(() => toKeyRange("watch", wrong as unknown as string)).toThrow(refused("key"));
+  }
   expect(allKeys()).toEqual({ start: Uint8Array.of(0), end: Uint8Array.of(0) });
 });
