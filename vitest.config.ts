@@ -6,8 +6,18 @@ const heavy = ["test/examples/**/*.test.ts", "test/src/lease/crowds.test.ts"];
 /** What is said of the project itself: these files need no etcd. */
 const house = ["test/house/**/*.test.ts"];
 
-/** Once more, with every etcd under mutual TLS and authentication on: what faults do to watches and leases. */
-const secure = ["test/src/watch/members.test.ts", "test/src/lease/kept-alive.test.ts"];
+/** Once more, as in production, under mutual TLS, with a user and with autoBatch: what faults do to watches, leases and calls. */
+const secure = [
+  "test/src/{watch,lease}/**/*.test.ts",
+  "test/src/connection/{frozen-server,leaderless,shared-connection,unreachable,written-once}.test.ts",
+  "test/src/kv/paged-range.test.ts",
+];
+
+/** Those in the same folders that need no etcd: nothing is said of them twice. */
+const withoutEtcd = [
+  "test/src/lease/lease-*.test.ts",
+  "test/src/watch/{event-evidence,mirror-backoff,mirror-batch,watch-history,watch-hub}.test.ts",
+];
 
 export default defineConfig({
   test: {
@@ -21,7 +31,13 @@ export default defineConfig({
     projects: [
       project("house", { include: house, maxWorkers: 4, order: 0 }),
       project("library", { include: ["test/**/*.test.ts"], exclude: [...heavy, ...house], maxWorkers: 4, order: 0 }),
-      project("secure", { include: secure, setupFiles: ["test/support/secure-etcd.ts"], maxWorkers: 4, order: 2 }),
+      project("secure", {
+        include: secure,
+        exclude: [...heavy, ...withoutEtcd],
+        setupFiles: ["test/support/secure-etcd.ts"],
+        maxWorkers: 4,
+        order: 2,
+      }),
       project("heavy", { include: heavy, maxWorkers: 2, order: 1 }),
     ],
   },

@@ -1,6 +1,8 @@
 /** A token, or that there is none because authentication is not enabled. Its identity tells one from the next. */
 export interface Token {
   readonly value: string | undefined;
+  /** When it was given (monotonic). */
+  readonly madeMs: number;
 }
 
 /**

@@ -53,6 +53,7 @@ export class EndpointChannel {
   readonly grpc: Channel;
   readonly #parts: EndpointChannelParts;
   #dial: { readonly connected: Promise<void>; readonly sockets: AbortController } | undefined;
+  #connection = { sinceMs: Number.NEGATIVE_INFINITY };
   #closed = false;
 
   constructor(parts: EndpointChannelParts) {
@@ -71,6 +72,11 @@ export class EndpointChannel {
   /** What its next connection would be secured with. */
   get credentials(): ChannelCredentials {
     return this.#parts.credentials;
+  }
+
+  /** The connection that was made last, by its identity, and since when it is there (monotonic). */
+  get connection(): { readonly sinceMs: number } {
+    return this.#connection;
   }
 
   /** Neither connected nor about to be. */
@@ -112,7 +118,10 @@ export class EndpointChannel {
       if (this.#dial !== dial) return;
       this.#dial = undefined;
       timer.cancel();
-      if (!error) return outcome.resolve();
+      if (!error) {
+        this.#connection = { sinceMs: clock.monotonicMs() };
+        return outcome.resolve();
+      }
       dial.sockets.abort();
       this.close();
       outcome.reject(error);

@@ -6,7 +6,7 @@ import {
   Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
-import { AuthClient, type ICallable } from "etcd3/lib/rpc.js";
+import { AuthClient, type ICallable, type IStatusResponse } from "etcd3/lib/rpc.js";
 import { ClientClosedError } from "../errors/client-closed-error.ts";
 import { EtcdError } from "../errors/etcd-error.ts";
 import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
@@ -29,6 +29,7 @@ import { type Failure, translateFailure } from "./error-translation.ts";
 import { type ServiceName, serviceDefinition } from "./service-definitions.ts";
 import { TlsCredentials } from "./tls-credentials.ts";
 import { TlsError } from "./tls-error.ts";
+import { TokenProbe } from "./token-probe.ts";
 
 const debug = log("connection");
 
@@ -36,6 +37,12 @@ const debug = log("connection");
 const ATTEMPT_LIMIT_MS = 2_000;
 /** A fresh token is refused when users or roles were changed since it was made: not for ever, but more than once. */
 const MOST_RENEWALS = 3;
+/**
+ * The request for a token gets this many times the time of an attempt at most, after it ran out of it again and again. A
+ * password costs etcd some 100 ms of CPU, also when nobody waits any more: asked anew too early, again and again, a crowd
+ * of clients never gets a token (HARDSHIPS 13).
+ */
+const MOST_PATIENCE = 16;
 /** What is unanswered for less says nothing about the connection, only about the caller's patience. */
 const SILENCE_MS = 500;
 
@@ -55,6 +62,8 @@ export interface RpcOptions extends GrpcCallOptions {
   /** Without a token: the call that asks for one, and what etcd answers to everybody. */
   readonly anonymous?: boolean | undefined;
 }
+
+const AUTHENTICATE = "Auth.authenticate";
 
 /** A call as it goes over the wire: how it is named, and how its answer is read. */
 export interface WireCall<Response> {
@@ -80,30 +89,32 @@ export class Connection implements ICallable<Endpoint> {
   readonly callOptionsFactory = undefined;
   readonly endpoints: EndpointSet;
   readonly #runtime: Runtime;
+  readonly #requestTimeoutMs: number;
   readonly #open = new Set<CallScope>();
   readonly #clients = new WeakMap<EndpointChannel, Client>();
   readonly #authenticator: Authenticator | undefined;
+  readonly #probe = new TokenProbe((endpoint, channel) => this.#askRaftIndex(endpoint, channel));
   /** What the request for a token last failed with: it says why a call that waits for one runs out of time. */
   #tokenFailure: Failure | undefined;
+  /** Doubles with each request for a token that is not answered in time. */
+  #tokenPatience = 1;
   #closed = false;
 
   constructor({ endpoints, dialTimeoutMs, requestTimeoutMs, tls, auth, runtime }: ConnectionOptions) {
     this.#runtime = runtime;
+    this.#requestTimeoutMs = requestTimeoutMs;
     const secure = endpoints.some((endpoint) => endpoint.secure) ? new TlsCredentials(tls ?? {}) : undefined;
     this.endpoints = new EndpointSet(
       endpoints.map((url) => new Endpoint({ url, tls: url.secure ? secure : undefined, dialTimeoutMs, runtime })),
       runtime,
     );
-    if (auth) this.#authenticator = this.#authenticatorFor(auth.username, auth.password, requestTimeoutMs);
+    if (auth) this.#authenticator = this.#authenticatorFor(auth.username, auth.password);
   }
 
   /** For etcd3's stubs. */
   async exec<T>(service: ServiceName, method: string, payload: object, options?: GrpcCallOptions): Promise<T> {
-    const definition = serviceDefinition(service)[method];
-    if (!definition) throw new TypeError(`etcd has no ${service}.${method}`);
-    const { path, requestSerialize, responseDeserialize } = definition;
-    const call = { path, name: `${service}.${method}`, decode: (bytes: Buffer) => responseDeserialize(bytes) as T };
-    return this.call(call, requestSerialize(payload), options as RpcOptions);
+    const { call, encode } = stubCall<T>(service, method);
+    return this.call(call, encode(payload), options as RpcOptions);
   }
 
   async call<Response>(call: WireCall<Response>, request: Buffer, rpc: RpcOptions): Promise<Response> {
@@ -131,6 +142,7 @@ export class Connection implements ICallable<Endpoint> {
     });
     if (this.#closed) throw new ClientClosedError("the client is closed");
     const duplex = this.#client(channel).makeBidiStreamRequest(path, asBytes, asBytes, metadataOf(path, token));
+    if (token) void this.#endUnlessFit(duplex, token, endpoint, channel);
     return { duplex, refused: () => token && this.#authenticator?.forget(token) };
   }
 
@@ -155,7 +167,7 @@ export class Connection implements ICallable<Endpoint> {
     const { clock } = this.#runtime;
     const { name } = call;
     const deadline = clock.monotonicMs() + rpc.timeoutMs;
-    const attemptLimitMs = Math.min(ATTEMPT_LIMIT_MS, rpc.timeoutMs / 3);
+    const asksForToken = name === AUTHENTICATE;
     const backoff = new Backoff(this.#runtime, { initialMs: 20, maxMs: 500 });
     let last: Failure | undefined;
     let maybeExecuted = false;
@@ -167,9 +179,16 @@ export class Connection implements ICallable<Endpoint> {
       for (const endpoint of rpc.only ? [rpc.only] : this.endpoints.inOrder("calls")) {
         const remainingMs = deadline - clock.monotonicMs();
         if (remainingMs <= 0) throw outOfTime(name, rpc, last, maybeExecuted);
+        const attemptLimitMs = asksForToken ? this.#tokenLimitMs() : Math.min(ATTEMPT_LIMIT_MS, rpc.timeoutMs / 3);
         try {
           const waitMs = Math.min(attemptLimitMs, remainingMs);
           const channel = await scope.waitFor(() => endpoint.connect("calls", waitMs));
+          const fits = token && renewals < MOST_RENEWALS && this.#probe.fits(token, endpoint, channel);
+          if (fits && !(await scope.waitFor(() => within(clock, fits, waitMs, () => saysNothing(endpoint))))) {
+            this.#authenticator?.forget(token);
+            refused = true;
+            break;
+          }
           // A write that left cannot go anywhere else, so it gets all the time there is.
           const limitMs =
             rpc.kind === "write"
@@ -181,12 +200,12 @@ export class Connection implements ICallable<Endpoint> {
         } catch (error) {
           scope.throwIfEnded();
           last = translateFailure(error, rpc.kind !== "read", maybeExecuted);
-          if (name === "Auth.authenticate") this.#tokenFailure = last;
+          if (asksForToken) this.#tokenNotGiven(last);
           if (rpc.kind !== "read" && !last.neverExecuted) maybeExecuted = true;
           debug("%s on %s failed: %s", name, endpoint.url, last.error.message);
           if (last.endpointAtFault) endpoint.failed();
           if (token && renewals < MOST_RENEWALS && isRefused(token, last)) {
-            // Etcd did nothing, and may do it for another token.
+            // Etcd did nothing this time, and may do it for another token. What must not be executed twice had no attempt before.
             this.#authenticator?.forget(token);
             refused = true;
             break;
@@ -213,7 +232,7 @@ export class Connection implements ICallable<Endpoint> {
     scope: CallScope,
     endpoint: Endpoint,
     channel: EndpointChannel,
-    { path, decode }: WireCall<Response>,
+    { path, name, decode }: WireCall<Response>,
     request: Buffer,
     kind: CallKind,
     limitMs: number,
@@ -233,7 +252,9 @@ export class Connection implements ICallable<Endpoint> {
         }
         const failure = translateFailure(error, kind !== "read");
         // An unanswered call may mean a frozen server or a dead link: the next call gets a new connection.
-        if (failure.error instanceof EtcdTimeoutError && limitMs >= SILENCE_MS) endpoint.drop("calls", channel);
+        // A password takes its time, and of a dead link its pings tell.
+        const silent = failure.error instanceof EtcdTimeoutError && limitMs >= SILENCE_MS && name !== AUTHENTICATE;
+        if (silent) endpoint.drop("calls", channel);
         reject(error);
       };
       const sent = this.#client(channel).makeUnaryRequest(
@@ -247,6 +268,36 @@ export class Connection implements ICallable<Endpoint> {
       );
       return () => sent.cancel();
     });
+  }
+
+  /** A stream need not wait for that: it is ended if it was opened in vain. */
+  async #endUnlessFit(
+    duplex: ClientDuplexStream<Buffer, Buffer>,
+    token: Token,
+    endpoint: Endpoint,
+    channel: EndpointChannel,
+  ): Promise<void> {
+    // Of a member that does not answer the stream hears by itself.
+    const fits = await this.#probe.fits(token, endpoint, channel)?.catch(() => true);
+    if (fits !== false) return;
+    this.#authenticator?.forget(token);
+    duplex.emit("error", new UnavailableError(`${endpoint.url}: its history is not the token's`, { retryable: true }));
+  }
+
+  /** How far a member is. Etcd says it to everybody; one that keeps it to itself is taken to be far enough. */
+  async #askRaftIndex(endpoint: Endpoint, channel: EndpointChannel): Promise<number> {
+    const scope = new CallScope(undefined, this.#open);
+    const { call, encode } = stubCall<IStatusResponse>("Maintenance", "status");
+    try {
+      const answer = this.#attempt(scope, endpoint, channel, call, encode({}), "read", ATTEMPT_LIMIT_MS, undefined);
+      return Number((await answer).raftIndex);
+    } catch (cause) {
+      const { error } = translateFailure(cause, false);
+      if (error instanceof UnavailableError || error instanceof EtcdTimeoutError) throw error;
+      return Number.POSITIVE_INFINITY;
+    } finally {
+      scope.release();
+    }
   }
 
   /** The token at hand. A call that has to wait for one waits within its own time, and ends with its own signal. */
@@ -274,21 +325,34 @@ export class Connection implements ICallable<Endpoint> {
     return authenticator.token ?? within(this.#runtime.clock, authenticator.current(), limitMs, outOfTime);
   }
 
-  #authenticatorFor(username: string, password: string, timeoutMs: number): Authenticator {
+  #authenticatorFor(username: string, password: string): Authenticator {
     const auth = new AuthClient(this);
     return new Authenticator(async () => {
       // A moment less than a call has: this error says why, the call's own time-out cannot.
-      const rpc: RpcOptions = { kind: "read", timeoutMs: timeoutMs * 0.9, signal: undefined, anonymous: true };
+      const limitMs = Math.max(this.#requestTimeoutMs * 0.9, this.#tokenLimitMs());
+      const rpc: RpcOptions = { kind: "read", timeoutMs: limitMs, signal: undefined, anonymous: true };
       try {
         const { token } = await auth.authenticate({ name: username, password }, rpc);
         this.#tokenFailure = undefined;
-        return { value: token };
+        this.#tokenPatience = 1;
+        return { value: token, madeMs: this.#runtime.clock.monotonicMs() };
       } catch (error) {
         // Authentication is not enabled, which it may be later on.
-        if (error instanceof RequestRefusedError) return { value: undefined };
+        if (error instanceof RequestRefusedError) return { value: undefined, madeMs: Number.POSITIVE_INFINITY };
         throw error;
       }
     });
+  }
+
+  /** How long one attempt to get a token may take. */
+  #tokenLimitMs(): number {
+    return Math.min(ATTEMPT_LIMIT_MS, this.#requestTimeoutMs / 3) * this.#tokenPatience;
+  }
+
+  #tokenNotGiven(failure: Failure): void {
+    this.#tokenFailure = failure;
+    // It was sent, and etcd may be at it still.
+    if (!failure.neverExecuted) this.#tokenPatience = Math.min(MOST_PATIENCE, this.#tokenPatience * 2);
   }
 
   #client(channel: EndpointChannel): Client {
@@ -301,6 +365,16 @@ export class Connection implements ICallable<Endpoint> {
   }
 }
 
+/** A call by etcd's own `.proto` files. */
+function stubCall<Response>(service: ServiceName, method: string) {
+  const definition = serviceDefinition(service)[method];
+  if (!definition) throw new TypeError(`etcd has no ${service}.${method}`);
+  const { path, requestSerialize, responseDeserialize } = definition;
+  const decode = (bytes: Buffer) => responseDeserialize(bytes) as Response;
+  const call: WireCall<Response> = { path, name: `${service}.${method}`, decode };
+  return { call, encode: (payload: object) => requestSerialize(payload) };
+}
+
 /** With `hasleader` a leaderless member answers at once instead of after 7 s; only questions about the member itself go without. */
 function metadataOf(path: string, token: Token | undefined): Metadata {
   const metadata = new Metadata();
@@ -310,9 +384,12 @@ function metadataOf(path: string, token: Token | undefined): Metadata {
 }
 
 /** Whether another token may do better. Without any, etcd may take the client's certificate for its user, who may do less. */
-function isRefused(token: Token, { error, neverExecuted }: Failure): boolean {
-  if (!neverExecuted) return false;
+function isRefused(token: Token, { error }: Failure): boolean {
   return error instanceof UnauthenticatedError || (error instanceof PermissionDeniedError && token.value === undefined);
+}
+
+function saysNothing({ url }: Endpoint): Error {
+  return new UnavailableError(`${url}: it does not say how far it is`, { retryable: true });
 }
 
 function outOfTime(name: string, rpc: RpcOptions, last: Failure | undefined, outcomeUnknown: boolean): Error {

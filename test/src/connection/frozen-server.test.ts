@@ -55,7 +55,8 @@ test.each(["frozen link", "silent listener"])("calls move on from a %s to a heal
   await using silent = await startSilentServer();
   await using proxy = await FaultProxy.start(member.endpoint);
   proxy.blackHole();
-  const dead = kind === "silent listener" ? silent.endpoint : proxy.endpoint;
+  const silentEndpoint = member.endpoint.replace(/\d+$/, new URL(silent.endpoint).port);
+  const dead = kind === "silent listener" ? silentEndpoint : proxy.endpoint;
   // Whichever endpoint a client begins with: several clients.
   for (let i = 0; i < 4; i++) {
     await using etcd = new EtcdClient({ endpoints: [dead, member.endpoint], requestTimeoutMs });

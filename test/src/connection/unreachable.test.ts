@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => cluster.close());
 
 async function nobody(): Promise<string> {
-  return `http://127.0.0.1:${await takePort()}`;
+  return cluster.member(0).endpoint.replace(/\d+$/, String(await takePort()));
 }
 
 test("a get with nothing listening fails with ETCD_UNAVAILABLE within its time and says why", async () => {
@@ -52,8 +52,10 @@ test.each(["localhost", "LOCALHOST", "127.1"])("the host name %s reaches a serve
   expect((await etcd.status()).version).toBe(cluster.version);
 });
 
-test("a name that does not resolve, and an https endpoint on a plain server, are errors and no hang", async () => {
-  for (const endpoint of ["http://no-such-host.invalid:2379", cluster.endpoints[0]?.replace("http:", "https:")]) {
+test("a name that does not resolve, and an endpoint of the other scheme, are errors and no hang", async () => {
+  const { protocol, host } = new URL(cluster.member(0).endpoint);
+  const other = protocol === "http:" ? "https:" : "http:";
+  for (const endpoint of [`${protocol}//no-such-host.invalid:2379`, `${other}//${host}`]) {
     await using etcd = new EtcdClient({ endpoints: endpoint });
     expect(await etcdErrorOf(etcd.get("k", { timeoutMs: 400 }))).toMatchObject({ code: "ETCD_UNAVAILABLE" });
   }

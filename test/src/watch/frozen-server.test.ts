@@ -81,7 +81,8 @@ describe.concurrent("a server that keeps its connections and says nothing", () =
     await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
     const { port } = silent.address() as AddressInfo;
     try {
-      const endpoints = [`http://127.0.0.1:${port}`, cluster.member(0).endpoint];
+      const { endpoint } = cluster.member(0);
+      const endpoints = [endpoint.replace(/\d+$/, String(port)), endpoint];
       // A client begins with whichever it draws.
       while (sockets.size === 0) {
         await using reader = new EtcdClient({ endpoints, dialTimeoutMs: 500 });
