@@ -103,7 +103,10 @@ export class EtcdCluster {
       { peerPorts: setup.members > 1 ? peerPorts : [] },
       cleanEnvironment(process.env),
       (index, reason) => members[index]?.noteExit(reason),
-    );
+    ).catch((error: unknown) => {
+      releasePorts(ports);
+      throw error;
+    });
     try {
       const tls = setup.tls && (await ClusterTls.create(join(keeper.folder, "tls"), setup.tls));
       const tokenFlags =

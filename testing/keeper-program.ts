@@ -101,11 +101,15 @@ export function runKeeper({ childProcess, fs, http, os, path }: KeeperModules): 
     const log = fs.openSync(logFile, "a");
     const link = linkPorts[member];
     const proxy = link === undefined ? {} : { HTTP_PROXY: `http://127.0.0.1:${link}` };
-    const child = childProcess.spawn(binary, flags, {
-      env: { ...process.env, ...env, ...proxy },
-      stdio: ["ignore", log, log],
-    });
-    fs.closeSync(log);
+    let child: ChildProcess;
+    try {
+      child = childProcess.spawn(binary, flags, {
+        env: { ...process.env, ...env, ...proxy },
+        stdio: ["ignore", log, log],
+      });
+    } finally {
+      fs.closeSync(log);
+    }
     return new Promise((resolve, reject) => {
       child.on("error", reject);
       child.on("spawn", () => {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { EtcdStartError } from "./etcd-start-error.ts";
 import { runKeeper } from "./keeper-program.ts";
 import type { KeeperCommand, KeeperConfig, KeeperMessage, KeeperReply } from "./keeper-protocol.ts";
 
@@ -41,35 +42,52 @@ export class Keeper {
 
   /**
    * @param onExit told of every member process that ends, wanted or not, before the command that ended it is answered
+   * @throws EtcdStartError when there can be no such process
    */
   static async start(
     config: KeeperConfig,
     env: NodeJS.ProcessEnv,
     onExit: (member: number, reason: string) => void,
   ): Promise<Keeper> {
-    const child = spawn(process.execPath, ["-e", program, JSON.stringify(config)], {
-      env,
-      // A process group of its own: Ctrl-C in a terminal must not end etcd before its clients have deregistered.
-      detached: true,
-      stdio: ["ignore", "ignore", "inherit", "ipc"],
-    });
-    const ready = once(child, "message");
-    const failed = once(child, "exit").then(() => {
-      throw new Error("the keeper process of the etcd cluster ended before it was ready");
-    });
-    const [message] = (await Promise.race([ready, failed])) as [KeeperMessage];
-    if (message.type !== "ready") throw new Error(`the keeper process began with ${message.type}`);
-    return new Keeper(child, message.folder, onExit);
+    try {
+      const child = spawn(process.execPath, ["-e", program, JSON.stringify(config)], {
+        env,
+        // A process group of its own: Ctrl-C in a terminal must not end etcd before its clients have deregistered.
+        detached: true,
+        stdio: ["ignore", "ignore", "inherit", "ipc"],
+      });
+      const ready = once(child, "message");
+      const failed = once(child, "exit").then(() => {
+        throw new Error("it ended before it was ready");
+      });
+      const [message] = (await Promise.race([ready, failed])) as [KeeperMessage];
+      if (message.type !== "ready") throw new Error(`it began with ${message.type}`);
+      return new Keeper(child, message.folder, onExit);
+    } catch (cause) {
+      const told = cause instanceof Error ? cause.message : String(cause);
+      throw new EtcdStartError(`the keeper process of the etcd cluster cannot be started: ${told}`, "", { cause });
+    }
   }
 
   /** Rejects when the keeper refuses the command or is gone. */
   async send(command: KeeperCommand): Promise<KeeperReply> {
     if (this.#end !== undefined) throw new Error(this.#end);
     const id = ++this.#lastId;
-    const reply = new Promise<KeeperReply>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
-    this.#hold();
-    this.#process.send({ ...command, id });
-    return reply;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#hold();
+      // Nobody would answer it, and who waits for nothing must not be told later that the keeper is gone.
+      const refuse = (error: unknown) => {
+        this.#waiting.delete(id);
+        this.#hold();
+        reject(error);
+      };
+      try {
+        this.#process.send({ ...command, id }, (error) => error && refuse(error));
+      } catch (error) {
+        refuse(error);
+      }
+    });
   }
 
   /** Ends every member and removes the folder. Resolves when that is done; at once when the keeper is gone. */

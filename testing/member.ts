@@ -119,6 +119,7 @@ export class Member implements EtcdMember {
    * Starts the process and does not wait until it serves.
    *
    * @param state ignored by etcd where there is data
+   * @throws EtcdStartError when there can be no such process
    */
   async launch(state: "new" | "existing"): Promise<void> {
     const { keeper, binary, env } = this.#surroundings;
@@ -131,7 +132,8 @@ export class Member implements EtcdMember {
       if (this.#state === "running") this.#pid = started.pid;
     } catch (error) {
       this.#state = "stopped";
-      throw error;
+      const told = error instanceof Error ? error.message : String(error);
+      throw new EtcdStartError(`etcd ${this.name} cannot be started: ${told}`, await this.#logTail(), { cause: error });
     }
   }
 

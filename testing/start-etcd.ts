@@ -59,7 +59,8 @@ const attempts = 5;
  * removed. They do not keep this process from ending.
  *
  * @throws EtcdNotFoundError when there is no etcd binary
- * @throws EtcdStartError with the end of the member's log
+ * @throws EtcdStartError with the end of the member's log; also when the system refuses such a process, as for an environment
+ * that is too large
  * @throws OpensslNotFoundError when `tls` is asked for and there is no openssl
  * @throws TypeError for a NUL in a text, which no process can be given
  * @throws RangeError for a number of members that is not 1 to 9, and for options of `tls` and `auth` that cannot be

@@ -5,9 +5,7 @@ import { EtcdNotFoundError, EtcdStartError, FaultProxy, startEtcd } from "../../
 import { seeded } from "../support/seeded.ts";
 import { type FuzzedCall, fuzz, isOwnReason, isReadable, isRevokedProxy } from "./hostile-options.ts";
 
-/** What the system says has its code in it: a hundred thousand variables are more than a process can be given. */
 function isTyped(error: unknown): boolean {
-  if (error instanceof Error && error.message.startsWith("spawn E")) return true;
   return (
     [TypeError, RangeError, EtcdNotFoundError, EtcdStartError].some((type) => error instanceof type) ||
     isOwnReason(error)
