@@ -51,9 +51,15 @@ const milliseconds = (fallback: number) =>
     .default(fallback);
 
 const pem = z
-  .union([z.string().min(1), z.instanceof(Uint8Array)], "must be PEM text or bytes, or be left out")
+  .union(
+    [z.string().refine((pem) => pem !== ""), z.instanceof(Uint8Array)],
+    "must be PEM text or bytes, or be left out",
+  )
   .optional();
-const file = z.string("must be the path of a file").min(1, "must be the path of a file").optional();
+const file = z
+  .string("must be the path of a file")
+  .refine((path) => path !== "", "must be the path of a file")
+  .optional();
 
 const tlsSchema = z
   .strictObject(

@@ -9,7 +9,8 @@ const unfitForAddress = /[\s\p{C}\ufffd]/u;
 /** Go's `endpoints.Update`: unknown fields are somebody else's business. */
 const endpointSchema = z.object({
   Op: z.literal(0).optional(),
-  Addr: z.string().min(1),
+  // Not min(1): zod compares the "length" of what is no string as well, and an object's can be one that throws.
+  Addr: z.string().refine((address) => address !== ""),
   Metadata: z.unknown().optional(),
 });
 

@@ -91,6 +91,15 @@ test("what has an Addr is Go's endpoint, whatever else is in it", () => {
   expect(decodeRegistration(text)).toMatchObject({ address: "10.0.0.1:8080" });
 });
 
+for (const [what, address] of [
+  ["an empty text", '""'],
+  ["an object with a length that is no number", '{"length":{"toString":{},"valueOf":{}}}'],
+] as const) {
+  test(`an Addr that is ${what} is refused as a value`, () => {
+    expect(() => decodeRegistration(`{"Op":0,"Addr":${address}}`)).toThrow(InvalidValueError);
+  });
+}
+
 // go-zero, core/discov: publisher.go puts the value as it is under makeEtcdKey (clients.go): `<key>/<lease id in decimal>`.
 test("an instance of go-zero is the bare address", () => {
   expect(decodeRegistration("192.168.1.10:8081")).toEqual({
