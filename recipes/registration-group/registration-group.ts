@@ -61,7 +61,8 @@ export interface RegistrationGroupEvents extends CommonEvents {
  * Guaranteed for each instance what a ServiceRegister guarantees: it comes back by itself after an outage of any length, a
  * revoked lease, a key deleted by hand, a wiped etcd; closed, it never comes back; no write of it lands over somebody else's
  * newer one, and who was replaced waits. One instance that etcd refuses, because its value is too large or its key is not
- * permitted, fails alone. No listener, and no promise that nobody awaits, can end the process.
+ * permitted, fails alone; etcd before 3.4.42, 3.5.28 and 3.6.9 checks no permission in nested txns, and so refuses no key here.
+ * No listener, and no promise that nobody awaits, can end the process.
  *
  * Not guaranteed: that instances which were registered together appear at once: each request is one revision of at most 127
  * of them. Nor that the keys are gone at the TTL when the process dies: that is a minimum. They are lost together, and there
