@@ -25,6 +25,8 @@ interface Proof {
 
 interface Question {
   readonly op: Op;
+  /** Of the question and of its answer: an entry comes back with its value. */
+  readonly bytes: number;
   holds(kvs: readonly KeyValue[], total: number): boolean;
 }
 
@@ -43,7 +45,7 @@ export class HistoryProofs {
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,
       key: ({ range }) => rangeName(range),
-      bytes: ({ range, questions }) => questions.length * (range.start.length + (range.end?.length ?? 0)),
+      bytes: ({ questions }) => questions.reduce((sum, { bytes }) => sum + bytes, 0),
       operations: ({ questions }) => questions.length,
       one: async ({ questions }, options) => {
         try {
@@ -84,15 +86,27 @@ export class HistoryProofs {
 }
 
 function questionsOf(range: KeyRange, { revision, entry, missing, count }: HistoryEvidence): Question[] {
+  const rangeBytes = range.start.length + (range.end?.length ?? 0);
   const questions: Question[] = [
-    { op: rangeOp(range, { revision, countOnly: true }), holds: (_, total) => count === undefined || total === count },
+    {
+      op: rangeOp(range, { revision, countOnly: true }),
+      bytes: rangeBytes,
+      holds: (_, total) => count === undefined || total === count,
+    },
   ];
   if (entry) {
-    const holds = ([kv]: readonly KeyValue[]) => kv !== undefined && sameKeyValue(kv, entry);
-    questions.push({ op: rangeOp(entry.keyBytes, { revision }), holds });
+    questions.push({
+      op: rangeOp(entry.keyBytes, { revision }),
+      bytes: 2 * entry.keyBytes.length + entry.value.length,
+      holds: ([kv]) => kv !== undefined && sameKeyValue(kv, entry),
+    });
   }
   if (missing) {
-    questions.push({ op: rangeOp(missing, { revision, countOnly: true }), holds: (_, total) => total === 0 });
+    questions.push({
+      op: rangeOp(missing, { revision, countOnly: true }),
+      bytes: missing.length,
+      holds: (_, total) => total === 0,
+    });
   }
   return questions;
 }
