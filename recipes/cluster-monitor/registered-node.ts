@@ -34,7 +34,7 @@ export class RegisteredNode<Info> implements Membership<Info> {
     this.#register = new ServiceRegister(`${parts.prefix}${name}`, this.#address, parts.ttlSeconds, {
       client: parts.etcd,
       format: "endpoint",
-      metadata: { ...this.#metadata() },
+      metadata: { ...this.#metadata(this.#upSince) },
       // A node that restarts within its TTL takes its own key over: changed, and never down.
       onConflict: "replace",
     });
@@ -89,7 +89,7 @@ export class RegisteredNode<Info> implements Membership<Info> {
     return typeof address === "string" ? address : this.name;
   }
 
-  #metadata(): NodeMetadata<Info> {
-    return { info: this.#info, upSince: this.#upSince, changedAt: this.#parts.clock.wallMs() };
+  #metadata(changedAt = this.#parts.clock.wallMs()): NodeMetadata<Info> {
+    return { info: this.#info, upSince: this.#upSince, changedAt };
   }
 }

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { ClientClosedError, type ClusterNode, InvalidOptionError, SubscribeService } from "../../../recipes/index.ts";
 import { EtcdClient } from "../../../src/index.ts";
@@ -30,7 +30,11 @@ test("nodes that join are up, with their info and since when, in the order of th
   expect(watcher.nodes()).toEqual([]);
   const began = Date.now();
   const cluster = monitorOf<{ zone: string }>(lab, prefix);
+  // No two looks at the clock are in the same millisecond.
+  let looks = 0;
+  const now = vi.spyOn(Date, "now").mockImplementation(() => began + ++looks);
   for (const name of ["b", "a"]) await cluster.join(name, { zone: name.toUpperCase() }).ready;
+  now.mockRestore();
   await until(() => watcher.nodes().length === 2);
   const [a, b] = watcher.nodes();
   expect([a?.name, b?.name]).toEqual(["a", "b"]);
