@@ -2,7 +2,9 @@ import {
   Channel,
   type ChannelCredentials,
   type ChannelOptions,
+  Client,
   connectivityState,
+  credentials as grpcCredentials,
   Metadata,
   type StatusObject,
 } from "@grpc/grpc-js";
@@ -50,7 +52,9 @@ export interface EndpointChannelParts {
 
 /** One connection to one endpoint, with a connect time-out of our own: grpc-js waits for ever on a server that accepts and stays silent. */
 export class EndpointChannel {
-  readonly grpc: Channel;
+  /** Makes calls and streams on it. */
+  readonly client: Client;
+  readonly #grpc: Channel;
   readonly #parts: EndpointChannelParts;
   #dial: { readonly connected: Promise<void>; readonly sockets: AbortController } | undefined;
   #connection = { sinceMs: Number.NEGATIVE_INFINITY };
@@ -61,7 +65,9 @@ export class EndpointChannel {
     const { target, options } = dialTarget(parts.url.target, () => this.#socketSignal());
     const { credentials, serverName } = parts;
     const names = serverName === undefined ? {} : { "grpc.ssl_target_name_override": serverName };
-    this.grpc = new Channel(target, credentials, { ...channelOptions, ...options, ...names });
+    this.#grpc = new Channel(target, credentials, { ...channelOptions, ...options, ...names });
+    // The credentials that count are the channel's.
+    this.client = new Client("", grpcCredentials.createInsecure(), { channelOverride: this.#grpc });
   }
 
   /** Closed by us, or because it could not connect: it is of no use any more. */
@@ -81,7 +87,7 @@ export class EndpointChannel {
 
   /** Neither connected nor about to be. */
   get isIdle(): boolean {
-    return !this.#dial && this.grpc.getConnectivityState(false) !== connectivityState.READY;
+    return !this.#dial && this.#grpc.getConnectivityState(false) !== connectivityState.READY;
   }
 
   /**
@@ -100,12 +106,12 @@ export class EndpointChannel {
     if (this.#closed) return;
     this.#closed = true;
     // Ends a dial, too, for that watches the state. Calls under way on a connection that was made may still finish.
-    this.grpc.close();
+    this.#grpc.close();
   }
 
   /** Whether a call would leave at once. Starts to connect if it would not. */
   #isReady(): boolean {
-    return !this.#closed && this.grpc.getConnectivityState(true) === connectivityState.READY;
+    return !this.#closed && this.#grpc.getConnectivityState(true) === connectivityState.READY;
   }
 
   #startDial(): { connected: Promise<void> } {
@@ -129,13 +135,13 @@ export class EndpointChannel {
     const look = () => {
       if (this.#dial !== dial) return;
       if (this.#closed) return end(this.#unavailable("the connection was closed"));
-      const state = this.grpc.getConnectivityState(true);
+      const state = this.#grpc.getConnectivityState(true);
       if (state === connectivityState.READY) return end();
       if (state === connectivityState.TRANSIENT_FAILURE) {
         void this.#whyNot(dial.sockets.signal).then(end);
         return;
       }
-      this.grpc.watchConnectivityState(state, Number.POSITIVE_INFINITY, look);
+      this.#grpc.watchConnectivityState(state, Number.POSITIVE_INFINITY, look);
     };
     look();
     return dial;
@@ -160,7 +166,7 @@ export class EndpointChannel {
   /** grpc-js tells nobody but calls why there is no connection; one that finds none ends at once. */
   #askWhy(): Promise<StatusObject> {
     return new Promise((resolve) => {
-      const call = this.grpc.createCall("/", Date.now() + WHY_LIMIT_MS, null, null, null);
+      const call = this.#grpc.createCall("/", Date.now() + WHY_LIMIT_MS, null, null, null);
       call.start(new Metadata(), { onReceiveMetadata() {}, onReceiveMessage() {}, onReceiveStatus: resolve });
     });
   }

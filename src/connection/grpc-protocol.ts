@@ -5,7 +5,7 @@ import { type CallOptions, checkCallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseIdFromDecimal, leaseIdToDecimal } from "../model/lease-id.ts";
 import { cancelStream } from "./cancel-stream.ts";
 import { Codec, type Method } from "./codec.ts";
-import { type CallKind, Connection, type RpcOptions } from "./connection.ts";
+import { Connection } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type {
   DeleteRangeRequest,
@@ -24,6 +24,7 @@ import type {
 } from "./messages.ts";
 import type { KeepAliveStream, Protocol, ProtocolOptions, WatchStream } from "./protocol.ts";
 import { ProtocolStream } from "./protocol-stream.ts";
+import type { CallKind, RpcOptions } from "./rpc-options.ts";
 import type { StreamHandlers } from "./stream-handlers.ts";
 
 /** The protocol over our own connection: what carries keys by our codec, the rest by way of etcd3's stubs. */

@@ -1,0 +1,43 @@
+import type { ServiceError } from "@grpc/grpc-js";
+import { ProtocolError } from "../errors/protocol-error.ts";
+import type { Token } from "./authenticator.ts";
+import { callMetadata } from "./call-metadata.ts";
+import type { CallScope } from "./call-scope.ts";
+import type { EndpointChannel } from "./channel.ts";
+import type { CallKind } from "./rpc-options.ts";
+import { asBytes, type WireCall } from "./wire-call.ts";
+
+export interface Attempt {
+  readonly channel: EndpointChannel;
+  readonly kind: CallKind;
+  readonly limitMs: number;
+  readonly token: Token | undefined;
+}
+
+/** Sends a call over one connection, once. Rejects with gRPC's own error, or with a ProtocolError for an answer that cannot be read. */
+export function attempt<Response>(
+  scope: CallScope,
+  { path, decode }: WireCall<Response>,
+  request: Buffer,
+  { channel, kind, limitMs, token }: Attempt,
+): Promise<Response> {
+  return scope.wait<Response>((resolve, reject) => {
+    const onAnswer = (error: ServiceError | null, answer?: Buffer) => {
+      if (error) {
+        reject(error);
+        return;
+      }
+      try {
+        resolve(decode(answer as Buffer));
+      } catch (cause) {
+        const problem = cause instanceof Error ? cause.message : String(cause);
+        const outcomeUnknown = kind !== "read";
+        reject(new ProtocolError(`the answer could not be read: ${problem}`, { cause, outcomeUnknown }));
+      }
+    };
+    const deadline = Date.now() + limitMs;
+    const metadata = callMetadata(path, token);
+    const sent = channel.client.makeUnaryRequest(path, asBytes, asBytes, request, metadata, { deadline }, onAnswer);
+    return () => sent.cancel();
+  });
+}

@@ -1,0 +1,20 @@
+import { EtcdTimeoutError } from "../errors/timeout-error.ts";
+import { UnavailableError } from "../errors/unavailable-error.ts";
+import type { Failure } from "./error-translation.ts";
+
+/** A call that has used up its time, with what its last attempt failed with. */
+export function outOfTime(
+  name: string,
+  timeoutMs: number,
+  last: Failure | undefined,
+  outcomeUnknown: boolean,
+): EtcdTimeoutError | UnavailableError {
+  const cause = last?.error;
+  const details = { cause, retryable: true, outcomeUnknown };
+  return cause === undefined || cause instanceof EtcdTimeoutError
+    ? new EtcdTimeoutError(`${name}: no answer within ${timeoutMs} ms`, details)
+    : new UnavailableError(
+        `${name}: no endpoint could serve it within ${timeoutMs} ms; last: ${cause.message}`,
+        details,
+      );
+}

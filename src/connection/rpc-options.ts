@@ -1,0 +1,28 @@
+import type { CallOptions as GrpcCallOptions } from "@grpc/grpc-js";
+import type { Endpoint } from "./endpoint.ts";
+import type { Failure } from "./error-translation.ts";
+
+/**
+ * What a failed attempt allows: a `read` and an `idempotent` write go on to the next endpoint; a `write` only if it
+ * provably was not executed.
+ */
+export type CallKind = "read" | "write" | "idempotent";
+
+/** How our calls travel through etcd3's stubs, which hand their options on as they are. */
+export interface RpcOptions extends GrpcCallOptions {
+  readonly kind: CallKind;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+  /** Only this endpoint, for questions about one member. */
+  readonly only?: Endpoint | undefined;
+  /** Without a token: the call that asks for one, and what etcd answers to everybody. */
+  readonly anonymous?: boolean | undefined;
+  /** For a call whose answer takes its time: that it is late says nothing about the connection. */
+  readonly patience?: Patience | undefined;
+}
+
+/** How long one attempt may take, in place of the usual time, and who is told of each that failed. */
+export interface Patience {
+  readonly attemptLimitMs: number;
+  attemptFailed(failure: Failure): void;
+}
