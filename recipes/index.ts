@@ -85,6 +85,7 @@ export {
   type WatchEvent,
   type WatchOptions,
   WatchOverflowError,
+  type WatchStatus,
 } from "../src/index.ts";
 export {
   type Balancer,

@@ -2,6 +2,7 @@ import { type EtcdClientOptions, resolveClientOptions } from "./client-options.t
 import { type MemberStatus, openProtocol, type Protocol } from "./connection/index.ts";
 import { ClientClosedError } from "./errors/client-closed-error.ts";
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
+import { checkFunction } from "./internal/check-function.ts";
 import { checkNames } from "./internal/check-names.ts";
 import { systemRuntime } from "./internal/runtime.ts";
 import {
@@ -176,7 +177,8 @@ export class EtcdClient implements AsyncDisposable {
    * @throws InvalidOptionError; ClientClosedError
    */
   watch(range: KeyOrRange, options: WatchOptions = {}): Watch {
-    checkNames("watch", options, ["startRevision", "previous", "maxBufferedEvents", "signal"]);
+    checkNames("watch", options, ["startRevision", "previous", "maxBufferedEvents", "onStatus", "signal"]);
+    checkFunction("watch", "onStatus", options.onStatus);
     checkCallOptions({ signal: options.signal });
     this.#checkOpen();
     return new HubWatch(this.#watchParts, toKeyRange("watch", range), options);
@@ -189,6 +191,7 @@ export class EtcdClient implements AsyncDisposable {
    */
   mirror(range: KeyOrRange, options: MirrorOptions = {}): Mirror {
     checkNames("mirror", options, ["maxBufferedChanges", "onStatus", "signal"]);
+    checkFunction("mirror", "onStatus", options.onStatus);
     checkCallOptions({ signal: options.signal });
     this.#checkOpen();
     return new HubMirror(this.#watchParts, toKeyRange("mirror", range), options);

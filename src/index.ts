@@ -79,4 +79,12 @@ export {
   type WatchEvent,
 } from "./model/index.ts";
 export type { TlsOptions } from "./tls-options.ts";
-export type { Mirror, MirrorBatch, MirrorOptions, MirrorStatus, Watch, WatchOptions } from "./watch/index.ts";
+export type {
+  Mirror,
+  MirrorBatch,
+  MirrorOptions,
+  MirrorStatus,
+  Watch,
+  WatchOptions,
+  WatchStatus,
+} from "./watch/index.ts";

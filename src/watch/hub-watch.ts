@@ -6,13 +6,16 @@ import { onAbort } from "../internal/abort.ts";
 import { AsyncQueue } from "../internal/async-queue.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { quietDeferred } from "../internal/deferred.ts";
+import { log } from "../internal/log.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import { checkRevision } from "../model/revision.ts";
 import type { WatchBatch } from "../model/watch-event.ts";
 import { EventEvidence } from "./event-evidence.ts";
 import type { FollowParts } from "./follow-parts.ts";
-import type { Watch, WatchOptions } from "./watch.ts";
+import type { Watch, WatchOptions, WatchStatus } from "./watch.ts";
 import type { WatchFeed } from "./watch-feed.ts";
+
+const debug = log("watch");
 
 /** How long a watch that ends waits to be told how far etcd is compacted. */
 const COMPACTION_LIMIT_MS = 5_000;
@@ -29,6 +32,7 @@ export class HubWatch implements Watch {
   readonly #evidence = new EventEvidence();
   readonly #closing = new AbortController();
   #feed: WatchFeed | undefined;
+  #status: WatchStatus = "connecting";
   #hasReader = false;
 
   constructor(parts: FollowParts, range: KeyRange, options: WatchOptions) {
@@ -93,8 +97,11 @@ export class HubWatch implements Watch {
       afterRevision,
       provenOn,
       evidence: () => this.#evidence.evidence(),
-      onLive: () => this.#ready.resolve(afterRevision),
-      onStale: () => {},
+      onLive: () => {
+        this.#ready.resolve(afterRevision);
+        this.#tell("live");
+      },
+      onStale: (error) => this.#tell(this.#status === "connecting" ? "connecting" : "stale", error),
       onBatch: (batch) => this.#receive(batch),
       onEnd: (error) => {
         const untold = error instanceof CompactedError && error.compactRevision === undefined;
@@ -139,6 +146,7 @@ export class HubWatch implements Watch {
         return revision;
       } catch (error) {
         if (!(error instanceof EtcdError) || !error.retryable) throw error;
+        this.#tell("connecting", error);
       }
       await backoff.wait(signal);
     }
@@ -149,6 +157,15 @@ export class HubWatch implements Watch {
     this.#queue.push(batch);
     if (this.#queue.weight <= this.#maxBuffered) return;
     this.#end({ error: new WatchOverflowError(`more than ${this.#maxBuffered} events wait for the reader`) });
+  }
+
+  #tell(status: WatchStatus, error?: EtcdError): void {
+    this.#status = status;
+    try {
+      this.#options.onStatus?.(status, error);
+    } catch (thrown) {
+      debug("onStatus threw: %s", thrown);
+    }
   }
 
   #end(end: { error?: unknown; discard?: boolean }): void {

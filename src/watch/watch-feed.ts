@@ -1,4 +1,4 @@
-import type { WatchResponse } from "../connection/index.ts";
+import { TlsError, type WatchResponse } from "../connection/index.ts";
 import type { EtcdError } from "../errors/etcd-error.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import type { WatchBatch, WatchEvent } from "../model/watch-event.ts";
@@ -15,7 +15,7 @@ export interface FeedSpec {
   evidence(): HistoryEvidence | undefined;
   /** The server follows the range from now on; called again after each resumption. */
   onLive(): void;
-  /** The stream broke; the feed resumes by itself. */
+  /** The stream broke, or none comes up; the feed resumes by itself. */
   onStale(error: EtcdError): void;
   onBatch(batch: WatchBatch): void;
   /** The feed is over: compacted, another history, not permitted, the client closed. Nothing follows. */
@@ -31,6 +31,8 @@ export class WatchFeed {
   #revision: number;
   #fragments: WatchEvent[] = [];
   #wasLive = false;
+  /** Why there is no stream, as far as it was told since the feed was live. */
+  readonly #told = new Set<string>();
   /** How often etcd has refused it since it was live. */
   refusals = 0;
   readonly #over = new AbortController();
@@ -85,7 +87,18 @@ export class WatchFeed {
     if (this.over) return;
     this.#wasLive = true;
     this.refusals = 0;
+    this.#told.clear();
     this.spec.onLive();
+  }
+
+  /**
+   * No stream comes up; each reason is told once. Who was live knows already that something broke, but not that somebody
+   * has to see to a certificate.
+   */
+  unreachable(error: EtcdError): void {
+    if (this.over || this.#told.has(error.message) || (this.#wasLive && !(error instanceof TlsError))) return;
+    this.#told.add(error.message);
+    this.spec.onStale(error);
   }
 
   /** What came of an unfinished revision is forgotten: the whole of it comes again. */

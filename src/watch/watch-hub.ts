@@ -1,4 +1,4 @@
-import { type Protocol, type StreamEndpoint, TlsError, type WatchStream } from "../connection/index.ts";
+import type { Protocol, StreamEndpoint, WatchStream } from "../connection/index.ts";
 import { ClientClosedError } from "../errors/client-closed-error.ts";
 import { EtcdError } from "../errors/etcd-error.ts";
 import { HistoryLostError } from "../errors/history-lost-error.ts";
@@ -103,8 +103,6 @@ export class WatchHub {
   /** Keeps a stream open as long as there are feeds. */
   async #run(signal: AbortSignal): Promise<void> {
     let last: StreamEndpoint | undefined;
-    /** Why there is no stream, as far as it was told. */
-    const told = new Set<string>();
     while (!signal.aborted) {
       const endpoint = this.#protocol.streamEndpoints(last)[0] as StreamEndpoint;
       last = endpoint;
@@ -116,7 +114,6 @@ export class WatchHub {
           return;
         }
         debug("following on %s", endpoint.url);
-        told.clear();
         this.#stream = stream;
         this.#streamEnded = ended;
         for (const feed of [...this.#feeds]) void this.#attach(feed, stream);
@@ -135,11 +132,7 @@ export class WatchHub {
           for (const feed of [...this.#feeds]) this.#end(feed, error);
           return;
         }
-        // Somebody has to see to a certificate, and would not learn of it from a connection that broke before.
-        if (error instanceof TlsError && !told.has(error.message)) {
-          told.add(error.message);
-          for (const feed of [...this.#feeds]) feed.stale(error);
-        }
+        if (error instanceof EtcdError) for (const feed of [...this.#feeds]) feed.unreachable(error);
       }
       await this.#backoff.wait(signal).catch(() => {});
     }

@@ -1,4 +1,11 @@
+import type { EtcdError } from "../errors/etcd-error.ts";
 import type { WatchBatch } from "../model/watch-event.ts";
+
+/**
+ * `connecting`: etcd does not follow the range yet. `live`: it tells of every event. `stale`: it is out of reach, the events
+ * come later. How a watch ends is told by its iteration.
+ */
+export type WatchStatus = "connecting" | "live" | "stale";
 
 export interface WatchOptions {
   /** The first revision whose events are wanted. @default the one after the newest at the time of the call */
@@ -10,6 +17,11 @@ export interface WatchOptions {
    * @default 100000
    */
   maxBufferedEvents?: number | undefined;
+  /**
+   * Told of each new status, and why while it is `connecting` or `stale`: for instance that no server can be trusted, which
+   * is waited out like all that can mend. What it throws is only logged.
+   */
+  onStatus?: ((status: WatchStatus, error?: EtcdError) => void) | undefined;
   /** Closes the watch: the iteration rejects with `signal.reason`. */
   signal?: AbortSignal | undefined;
 }

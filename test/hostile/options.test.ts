@@ -68,7 +68,7 @@ const calls: (() => FuzzedCall)[] = [
   () => method(lab.etcd, "txn", [{ success: [door.getOp("/k")] }], call),
   () => method(lab.etcd, "grantLease", [60], [...call, "keepAlive", "renewEverySeconds", "id"]),
   () => method(lab.etcd, "leaseTimeToLive", [lease], [...call, "keys"]),
-  () => method(lab.etcd, "watch", ["/k"], ["startRevision", "previous", "maxBufferedEvents", "signal"]),
+  () => method(lab.etcd, "watch", ["/k"], ["startRevision", "previous", "maxBufferedEvents", "onStatus", "signal"]),
   () => method(lab.etcd, "mirror", ["/k"], ["maxBufferedChanges", "onStatus", "signal"]),
   () => method(lab.etcd, "status", [], [...call, "endpoint"]),
   () => plain("leaseId", ["5"]),

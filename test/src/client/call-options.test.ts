@@ -13,6 +13,8 @@ test.each<[call: () => unknown, message: string]>([
     () => etcd.mirror(prefix("k"), { onstatus() {} } as object),
     'mirror: onstatus is not an option; did you mean "onStatus"?',
   ],
+  [() => etcd.watch("k", { onStatus: "log" as never }), "watch: onStatus must be a function, not string"],
+  [() => etcd.mirror(prefix("k"), { onStatus: null as never }), "mirror: onStatus must be a function, not null"],
   [() => etcd.mirror(prefix("k"), { signal: 1 as unknown as AbortSignal }), "call: signal must be an AbortSignal"],
 ])("a mistake in the options of %s is refused before any I/O", (call, message) => {
   expect(call).toThrow(InvalidOptionError);

@@ -197,6 +197,8 @@ test("files that are replaced are used for the next connection, of calls and of 
     const told: string[] = [];
     const mirror = etcd.mirror(prefix("rotated/"), { onStatus: (_, error) => error && told.push(error.message) });
     await mirror.ready;
+    const untrusted: string[] = [];
+    const onStatus = (_: unknown, error?: Error) => void (error && untrusted.push(error.message));
 
     await writeFile(certFile, (await tls().issue({ ca: "other" })).cert);
     await writeFile(keyFile, "");
@@ -213,8 +215,12 @@ test("files that are replaced are used for the next connection, of calls and of 
     proxy.cut();
     await until(async () => (await outcomeOf(etcd.get("k"))).error !== undefined);
     expect(reasons()).toHaveLength(1);
+    // One that comes meanwhile, and reads nothing, learns of it as well.
+    const watch = etcd.watch(prefix("rotated/"), { startRevision: 1, onStatus });
+    await until(() => untrusted.some((message) => message.includes("tls.keyFile")));
 
     await restore();
+    await watch.ready;
     await until(async () => (await etcd.get("rotated/meanwhile")) !== undefined);
     await until(() => mirror.status === "live" && mirror.get("rotated/meanwhile") !== undefined);
   } finally {

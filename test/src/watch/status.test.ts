@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { EtcdClient, type EtcdError, prefix, type WatchOptions, type WatchStatus } from "../../../src/index.ts";
+import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
+import { until } from "../../support/until.ts";
+
+let cluster: EtcdCluster;
+let proxy: FaultProxy;
+let reader: EtcdClient;
+
+beforeAll(async () => {
+  cluster = await startEtcd();
+  proxy = await FaultProxy.start(cluster.member(0).endpoint);
+  reader = new EtcdClient({ endpoints: proxy.endpoint });
+});
+afterAll(async () => {
+  await reader?.close();
+  await proxy?.close();
+  await cluster?.close();
+});
+
+function watched(options: WatchOptions = {}) {
+  const told: { status: WatchStatus; error: EtcdError | undefined }[] = [];
+  const onStatus = (status: WatchStatus, error?: EtcdError) => void told.push({ status, error });
+  const watch = reader.watch(prefix("status/"), { ...options, onStatus });
+  const refusals = () => told.filter(({ error }) => error?.message.includes("ECONNREFUSED"));
+  return { watch, told, statuses: () => told.map(({ status }) => status), refusals };
+}
+
+describe("what a watch says of itself", () => {
+  test("it is live, stale with the reason while its link is broken, and live again", async () => {
+    const { watch, told, statuses } = watched();
+    await watch.ready;
+    proxy.cut();
+    await until(() => told.length === 3);
+    expect(statuses()).toEqual(["live", "stale", "live"]);
+    expect(told.map(({ error }) => error?.code)).toEqual([undefined, "ETCD_UNAVAILABLE", undefined]);
+    await watch.close();
+    proxy.cut();
+    await reader.get("status/a");
+    expect(statuses()).toEqual(["live", "stale", "live"]);
+  });
+
+  test.each<[string, WatchOptions]>([
+    ["that reads where it begins", {}],
+    ["with a start of its own", { startRevision: 1 }],
+  ])("one %s says why it is not followed, and is live when it is", async (_, options) => {
+    await proxy.down();
+    const { watch, statuses, refusals } = watched(options);
+    await using _watch = watch;
+    await until(() => refusals().length > 0);
+    expect(new Set(statuses())).toEqual(new Set(["connecting"]));
+    await proxy.heal();
+    await watch.ready;
+    expect(new Set(statuses())).toEqual(new Set(["connecting", "live"]));
+    expect(statuses().at(-1)).toBe("live");
+  });
+
+  test("a reason that stays the same is told once, and to each watch that comes", async () => {
+    await proxy.down();
+    const first = watched({ startRevision: 1 });
+    await using _first = first.watch;
+    await until(() => first.refusals().length > 0);
+    const later = watched({ startRevision: 1 });
+    await using _later = later.watch;
+    await until(() => later.refusals().length > 0);
+    expect(first.refusals()).toHaveLength(1);
+    await proxy.heal();
+    await Promise.all([first.watch.ready, later.watch.ready]);
+  });
+
+  test("what the listener throws harms nobody", async () => {
+    const onStatus = () => {
+      throw new Error("a listener's own");
+    };
+    await using watch = reader.watch(prefix("status/"), { onStatus });
+    await watch.ready;
+    const { revision } = await reader.put("status/b", "");
+    expect((await watch[Symbol.asyncIterator]().next()).value).toMatchObject({ revision });
+  });
+});
