@@ -9,6 +9,7 @@ import {
   type DeleteOptions,
   Kv,
   type PagedRange,
+  PointReads,
   type PutOptions,
   RangeCounts,
   type RangeOptions,
@@ -78,11 +79,12 @@ export class EtcdClient implements AsyncDisposable {
     const resolved = resolveClientOptions(options);
     const runtime = systemRuntime;
     this.#protocol = openProtocol({ ...resolved, runtime });
-    this.#kv = new Kv(this.#protocol, runtime.clock, resolved.autoBatch);
+    const reads = new PointReads(this.#protocol, runtime.clock);
+    this.#kv = new Kv(this.#protocol, reads, runtime.clock, resolved.autoBatch);
     this.#leases = new Leases(this.#protocol, resolved.dialTimeoutMs, runtime);
     this.#hub = new WatchHub(this.#protocol, resolved.dialTimeoutMs, runtime);
     const counts = new RangeCounts(this.#protocol, runtime.clock);
-    this.#watchParts = { hub: this.#hub, protocol: this.#protocol, counts, runtime };
+    this.#watchParts = { hub: this.#hub, protocol: this.#protocol, reads, counts, runtime };
   }
 
   /**

@@ -10,4 +10,5 @@ export {
 } from "./kv.ts";
 export { PageSize } from "./page-size.ts";
 export { type PagedRange, pagedRange } from "./paged-range.ts";
+export { PointReads } from "./point-reads.ts";
 export { type RangeCount, RangeCounts } from "./range-counts.ts";

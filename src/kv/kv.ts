@@ -10,7 +10,7 @@ import type { Op, OpResult } from "../model/op.ts";
 import { checkRevision } from "../model/revision.ts";
 import { PageSizes } from "./page-sizes.ts";
 import { type PagedRange, pagedRange } from "./paged-range.ts";
-import { PointReads } from "./point-reads.ts";
+import type { PointReads } from "./point-reads.ts";
 import { PointWrites } from "./point-writes.ts";
 
 export interface ReadOptions extends CallOptions {
@@ -74,10 +74,10 @@ export class Kv {
   readonly #writes: PointWrites;
   readonly #pageSizes = new PageSizes();
 
-  constructor(protocol: Protocol, clock: Clock, autoBatch: boolean) {
+  constructor(protocol: Protocol, reads: PointReads, clock: Clock, autoBatch: boolean) {
     this.#protocol = protocol;
     this.#autoBatch = autoBatch;
-    this.#reads = new PointReads(protocol, clock);
+    this.#reads = reads;
     this.#writes = new PointWrites(protocol, clock);
   }
 
@@ -85,7 +85,7 @@ export class Kv {
     checkRevision("get", "revision", options.revision);
     const { revision, serializable } = options;
     const start = toKey("get", key);
-    if (revision === undefined) return this.#reads.get(start, serializable, options);
+    if (revision === undefined) return (await this.#reads.get(start, serializable, options)).kv;
     const { kvs } = await this.#protocol.range({ range: { start }, revision, serializable }, options);
     return kvs[0];
   }

@@ -131,15 +131,15 @@ export class HubMirror implements Mirror {
 
   /** Reads the list, publishes what changed and follows from there. A list that fails is read again, for ever. */
   async #resync(): Promise<void> {
-    const { protocol, hub } = this.#parts;
+    const { hub } = this.#parts;
     const { signal } = this.#closing;
     while (!signal.aborted) {
       const provenOn = hub.openStream;
       try {
-        const list = await pagedRange(protocol, this.#range, { signal, pageSize: this.#pageSize });
+        const { kvs, revision } = await this.#list(signal);
         if (signal.aborted) return;
-        StoredKeyValue.settle(list.kvs);
-        this.#relisted(new Map(list.kvs.map((kv) => [entryName(kv), kv])), list.revision);
+        StoredKeyValue.settle(kvs);
+        this.#relisted(new Map(kvs.map((kv) => [entryName(kv), kv])), revision);
         this.#follow(provenOn);
         return;
       } catch (error) {
@@ -153,6 +153,15 @@ export class HubMirror implements Mirror {
       }
       await this.#backoff.wait(signal).catch(() => {});
     }
+  }
+
+  /** Mirrors of single keys that list at the same time do so by one request. */
+  async #list(signal: AbortSignal): Promise<{ readonly kvs: readonly KeyValue[]; readonly revision: number }> {
+    const { protocol, reads } = this.#parts;
+    const { start, end } = this.#range;
+    if (end !== undefined) return pagedRange(protocol, this.#range, { signal, pageSize: this.#pageSize });
+    const { kv, revision } = await reads.get(start, false, { signal });
+    return { kvs: kv ? [kv] : [], revision };
   }
 
   #relisted(after: Entries, revision: number): void {

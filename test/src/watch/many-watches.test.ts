@@ -61,6 +61,23 @@ test("watches that open at once, and all that go on after a cut, ask in few requ
   }
 });
 
+test("mirrors of single keys that begin at once list and prove in few requests, each with its own key", async () => {
+  await Promise.all(names.map((name) => writer.put(`alone/${name}`, `value of ${name}`, { batch: true })));
+  await using reader = new EtcdClient({ endpoints: proxy.endpoint });
+  // Every second one has nothing yet.
+  const keys = names.flatMap((name) => [`alone/${name}`, `alone/${name}/missing`]);
+  const mirrors = keys.map((key) => reader.mirror(key));
+  const listing = await readsDuring(async () => {
+    await Promise.all(mirrors.map(({ ready }) => ready));
+  });
+  // At most 127 in a request: five lists, and five or ten proofs.
+  expect(listing).toBeLessThan(30);
+  const seen = mirrors.map(({ entries }) => [...entries.values()].map(({ key, text }) => [key, text]));
+  expect(seen).toEqual(names.flatMap((name) => [[[`alone/${name}`, `value of ${name}`]], []]));
+  const { revision } = await writer.put("alone/000/missing", "there");
+  await until(() => mirrors[1]?.get("alone/000/missing")?.modRevision === revision);
+});
+
 test("of many that come back together those that were compacted away are told so, and the others go on", async () => {
   await using reader = new EtcdClient({ endpoints: proxy.endpoint });
   const some = names.slice(0, 100);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { RangeCounts } from "../../../src/kv/index.ts";
+import { PointReads, RangeCounts } from "../../../src/kv/index.ts";
 import { HubMirror } from "../../../src/watch/index.ts";
 import { WatchHub } from "../../../src/watch/watch-hub.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
@@ -11,8 +11,9 @@ test("an etcd that is compacted again and again under a mirror is not listed in 
   const runtime = { clock, random: () => 0.5 };
   const { protocol } = scripted;
   const hub = new WatchHub(protocol, 2_000, runtime);
+  const reads = new PointReads(protocol, clock);
   const counts = new RangeCounts(protocol, clock);
-  const mirror = new HubMirror({ hub, protocol, counts, runtime }, { start: Buffer.from("a") }, {});
+  const mirror = new HubMirror({ hub, protocol, reads, counts, runtime }, { start: Buffer.from("a") }, {});
   let answered = 0;
   for (let passed = 0; passed < 60_000; passed += 10) {
     await clock.pass(10);
