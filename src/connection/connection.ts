@@ -66,7 +66,8 @@ export class Connection implements ICallable<Endpoint> {
       this.#authenticator = new Authenticator({
         runtime,
         requestTimeoutMs,
-        attemptLimitMs: attemptLimitMs(requestTimeoutMs),
+        // Where there is nobody else to ask, asking again would only be more work for the same etcd.
+        attemptLimitMs: attemptLimitMs(requestTimeoutMs) * (endpoints.length > 1 ? 1 : 3),
         ask: async (rpc) => (await stubs.authenticate({ name: auth.username, password: auth.password }, rpc)).token,
       });
     }
