@@ -83,7 +83,7 @@ test.each(seeds)(
     for (let count = 0; count < 2; count++) startScheduler(lab);
     const tasks = submissions(random);
 
-    await until(() => lab.programs.every(isUp), { timeoutMs: 20_000, message: told });
+    await until(() => lab.programs.every(isUp), { timeoutMs: 60_000, message: told });
 
     const submitting = submitSlowly(lab, tasks, random);
     const failing = inRandomOrder({ ...faults, ...(withRedis && { "Redis is killed": redisIsKilled }) }, random).map(
