@@ -7,7 +7,10 @@ export interface AuthUserSetup {
   readonly permissions?: readonly AuthPermission[];
 }
 
-/** How a cluster has authentication. */
+/**
+ * How a cluster has authentication. Passwords are hashed at the least cost, which is for tests only;
+ * `flags: ["--bcrypt-cost=10"]` is what etcd does by itself.
+ */
 export interface AuthSetup {
   /**
    * "simple": random tokens in the memory of the members; a member that restarts knows none, and each use makes them last
