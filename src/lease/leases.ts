@@ -5,6 +5,7 @@ import { EtcdError } from "../errors/etcd-error.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { onAbort, within } from "../internal/abort.ts";
+import type { Timer } from "../internal/clock.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import { type CallOptions, checkCallOptions, shown } from "../model/call-options.ts";
 import { type LeaseId, leaseId, randomLeaseId } from "../model/lease-id.ts";
@@ -149,10 +150,12 @@ export class Leases {
   /** What nobody renews ends by the clock alone. Its timer never keeps the process alive. */
   #endAtDeadline(lease: HeldLease): void {
     const { clock } = this.#runtime;
+    let timer: Timer | undefined;
     const look = () => {
-      if (!lease.signal.aborted) clock.timer(lease.deadline.atMs - clock.monotonicMs(), look).unref();
+      if (!lease.signal.aborted) timer = clock.timer(lease.deadline.atMs - clock.monotonicMs(), look).unref();
     };
     look();
+    onAbort(lease.signal, () => timer?.cancel());
   }
 }
 

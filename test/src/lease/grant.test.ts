@@ -135,7 +135,7 @@ function grantedBefore(tookMs: number, grantedSeconds: number | undefined) {
       revoked.push(id);
     },
   } as unknown as Protocol;
-  return { leases: new Leases(protocol, 1_000, { clock, random: Math.random }), timeouts, revoked };
+  return { leases: new Leases(protocol, 1_000, { clock, random: Math.random }), clock, timeouts, revoked };
 }
 
 test("what a grant has left of its time is all that asking for its TTL may take", async () => {
@@ -153,6 +153,14 @@ test("a lease of ours that exists is granted, also when the member that is asked
     expect(await leases.grant(30, { keepAlive: false })).toMatchObject({ ttlSeconds: 30 });
     await expect(leases.grant(30, { id: leaseId("abc") })).rejects.toMatchObject({ code: "ETCD_CONFLICT" });
   }
+});
+
+test("a lease that nobody renews leaves nothing behind once it is revoked", async () => {
+  const { leases, clock } = grantedBefore(0, 604_800);
+  const lease = await leases.grant(604_800, { keepAlive: false });
+  expect(clock.pendingTimers).toBe(1);
+  await lease.revoke();
+  expect(clock.pendingTimers).toBe(0);
 });
 
 test("a grant that took longer than the TTL fails and is revoked: nobody gets a lease that is over", async () => {
