@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { EtcdClient, prefix } from "../../../src/index.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
 import { historyOf } from "../../support/etcd-view.ts";
+import { type Program, runProgramFile } from "../../support/run-program.ts";
 import { type Seeded, seeded } from "../../support/seeded.ts";
-import { type SpawnedProgram, spawnProgram } from "../../support/spawn-program.ts";
 import { until } from "../../support/until.ts";
 import { type Belief, checkBeliefs, checkWrites, type GuardedWrite } from "./contention.ts";
 import { canFakeWallClock, FakedWallClock } from "./faked-wall-clock.ts";
@@ -51,8 +51,8 @@ class Deletions implements AsyncDisposable {
 
 /** The contenders, each a process. One that was killed is followed by another. */
 class Crowd implements AsyncDisposable {
-  readonly #all: SpawnedProgram[] = [];
-  readonly #running: SpawnedProgram[] = [];
+  readonly #all: Program[] = [];
+  readonly #running: Program[] = [];
   readonly #records: Told[] = [];
   /** How many lines of each have been read. */
   readonly #read: number[] = [];
@@ -80,7 +80,7 @@ class Crowd implements AsyncDisposable {
       suspends: number % 3 === 1,
       seed: this.#random.between(1, 2 ** 31 - 2),
     };
-    const program = spawnProgram(
+    const program = runProgramFile(
       "contender.mjs",
       [JSON.stringify(options)],
       number % 3 === 2 && canFakeWallClock ? this.#clock.env : {},
@@ -108,7 +108,7 @@ class Crowd implements AsyncDisposable {
   }
 
   /** Those that hold something, by what they said last. */
-  get #holders(): SpawnedProgram[] {
+  get #holders(): Program[] {
     const holding = new Map<string, string>();
     for (const told of this.records) {
       if (told.type === "belief") holding.set(`${told.name} ${told.token}`, told.id);
@@ -122,14 +122,14 @@ class Crowd implements AsyncDisposable {
   async stopOne(): Promise<void> {
     const holders = await until(() => (this.#holders.length > 0 ? this.#holders : undefined), { timeoutMs: 20_000 });
     const program = this.#random.pick(holders);
-    program.signal("SIGSTOP");
+    program.kill("SIGSTOP");
     await sleepMs(2 * ttlSeconds * 1_000 + 500);
-    program.signal("SIGCONT");
+    program.kill("SIGCONT");
   }
 
   killOne(): void {
     const place = this.#random.between(0, contenders - 1);
-    this.#running[place]?.signal("SIGKILL");
+    this.#running[place]?.kill("SIGKILL");
     this.#start(place);
   }
 
@@ -137,12 +137,12 @@ class Crowd implements AsyncDisposable {
   async end(): Promise<void> {
     // One that was started just now does not listen yet.
     await until(() => this.#running.every(({ lines }) => lines.length > 0));
-    for (const program of this.#running) program.signal("SIGTERM");
-    await until(() => this.#running.every(({ exitCode }) => exitCode !== undefined), {
+    for (const program of this.#running) program.kill("SIGTERM");
+    await until(() => this.#running.every(({ end }) => end !== undefined), {
       timeoutMs: 20_000,
-      message: () => this.#running.map(({ lines, exitCode }) => `${exitCode}: ${lines.at(-1)}`).join("\n"),
+      message: () => this.#running.map(({ lines, end }) => `${end}: ${lines.at(-1)}`).join("\n"),
     });
-    for (const { exitCode, complaints } of this.#running) expect([exitCode, complaints]).toEqual([0, ""]);
+    for (const { end, errors } of this.#running) expect([end, errors]).toEqual([0, []]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
