@@ -6,23 +6,23 @@ import {
   type EtcdClient,
   type EtcdError,
   EtcdTimeoutError,
-  type KeyValue,
   type Mirror,
   type MirrorBatch,
   type MirrorStatus,
   prefix as prefixRange,
 } from "../../src/index.ts";
-import { abortable, Backoff, log, quietDeferred, type Runtime, sleep, within } from "../../src/internal/index.ts";
-import { asError, type Hold, ListenerFailedError, timed } from "../common/index.ts";
+import { abortable, log, quietDeferred, type Runtime, within } from "../../src/internal/index.ts";
+import { asError, type Hold, timed } from "../common/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
 import { BucketLeases } from "./bucket-leases.ts";
 import { Buckets } from "./buckets.ts";
 import { Cleaner } from "./cleaner.ts";
 import { HeldBack } from "./held-back.ts";
-import { checkCacheId, type ExpireReason, type ResolvedExpirer } from "./options.ts";
+import { askForKnown } from "./known-ids.ts";
+import type { ExpireReason, ResolvedExpirer } from "./options.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Touches } from "./touches.ts";
-import { stateOf, TrackedKeys } from "./tracked-keys.ts";
+import { TrackedKeys } from "./tracked-keys.ts";
 
 const debug = log("cache");
 
@@ -115,11 +115,14 @@ export class CacheTracker {
   async track(id: string, call: CallOptions): Promise<void> {
     if (this.#closing.signal.aborted) return this.#over();
     if (this.#touches.isTouched(id) && !this.#cleaner.isBusyWith(id) && !this.#heldBack.has(id)) return;
+    const { clock } = this.#runtime;
+    const endMs = call.timeoutMs === undefined ? undefined : clock.monotonicMs() + call.timeoutMs;
     // Also when nothing is to be cleaned yet: it could come while the key is on its way.
     const hold = await this.#hold(id, call);
     let dropped = hold.dropped;
     try {
-      await this.#touches.move(id, true, call);
+      const left = endMs === undefined ? call : { ...call, timeoutMs: Math.max(1, endMs - clock.monotonicMs()) };
+      await this.#touches.move(id, true, left);
       this.#heldBack.release(id);
       dropped = [];
     } finally {
@@ -156,7 +159,10 @@ export class CacheTracker {
     await null;
     const { signal } = this.#closing;
     try {
-      await this.#askForKnown();
+      const { known } = this.#options;
+      const parts = { runtime: this.#runtime, warn: (error: Error) => this.#warn(error) };
+      // Before the list is read: what is tracked while the answer is made stands in the list, and what was not is missing.
+      if (known) this.#known = await askForKnown({ known, ...parts }, signal);
       if (signal.aborted) return;
       const mirror = this.#etcd.mirror(prefixRange(this.#options.prefix), {
         onStatus: (status, error) => this.#mirrorStatus(status, error),
@@ -173,36 +179,6 @@ export class CacheTracker {
     }
   }
 
-  /** Before the list is read: what is tracked while the answer is made stands in the list, and what was not is missing. */
-  async #askForKnown(): Promise<void> {
-    const { known } = this.#options;
-    if (!known) return;
-    const { signal } = this.#closing;
-    const backoff = new Backoff(this.#runtime, { initialMs: 200, maxMs: 30_000 });
-    while (!signal.aborted) {
-      try {
-        this.#known = [...(await abortable((async () => known())(), signal))].filter((id) => this.#isId(id));
-        return;
-      } catch (cause) {
-        if (signal.aborted) return;
-        const againInMs = backoff.nextMs();
-        const again = `it is called again in ${Math.round(againInMs)} ms`;
-        this.#warn(new ListenerFailedError(`known() failed: ${asError(cause).message}; ${again}`, { cause }));
-        await sleep(this.#runtime.clock, againInMs, signal).catch(() => {});
-      }
-    }
-  }
-
-  #isId(id: unknown): boolean {
-    try {
-      checkCacheId("known()", id);
-      return true;
-    } catch (error) {
-      this.#warn(asError(error));
-      return false;
-    }
-  }
-
   #apply(batch: MirrorBatch, mirror: Mirror): void {
     const { prefix } = this.#options;
     for (const kv of batch.puts) {
@@ -211,33 +187,25 @@ export class CacheTracker {
     const historyLost = this.#historyLost && batch.type === "resynced";
     if (historyLost) this.#historyLost = false;
     const before = this.#keys.size;
-    this.#keys.apply(batch, historyLost, (id) => mirror.get(prefix + id));
+    const went = this.#keys.apply(batch, historyLost, (id) => mirror.get(prefix + id));
     for (const kv of batch.puts) this.#heldBack.release(this.#keys.idOf(kv));
     if (batch.type === "snapshot") {
-      const missing = this.#known.filter((id) => !this.#keys.get(id));
+      const missing = this.#known.filter((id) => !this.#keys.get(id) && !went.has(id));
       this.#known = [];
       this.#dropped(new Map(missing.map((id) => [id, undefined])), "missing", this.#keys.size + missing.length);
-      return;
     }
     const early = new Map<string, number | undefined>();
-    for (const kv of this.#gone(batch)) {
-      const id = this.#keys.idOf(kv);
-      const reason = this.#reasonOf(kv);
+    for (const [id, expiresAt] of went) {
+      const reason = this.#reasonOf(expiresAt);
       // Between two lists a mass of keys that went before their time is more likely lost than evicted.
-      if (batch.type === "resynced" && (historyLost || reason === "evicted")) early.set(id, stateOf(kv).expiresAt);
+      if (batch.type !== "changes" && (historyLost || reason === "evicted")) early.set(id, expiresAt);
       else this.#cleaner.clean(id, reason);
     }
-    this.#dropped(early, historyLost ? "missing" : "evicted", before);
-  }
-
-  /** What was deleted and is not there again. */
-  #gone({ deletes }: MirrorBatch): KeyValue[] {
-    return deletes.filter((kv) => this.#keys.isOfId(kv) && !this.#keys.get(this.#keys.idOf(kv)));
+    this.#dropped(early, historyLost ? "missing" : "evicted", Math.max(before, early.size));
   }
 
   /** A watch does not say why a key went. No lease ends before its time, so what went earlier was deleted by somebody. */
-  #reasonOf(last: KeyValue): ExpireReason {
-    const { expiresAt } = stateOf(last);
+  #reasonOf(expiresAt: number | undefined): ExpireReason {
     if (expiresAt === undefined) return "evicted";
     // The clock of whoever wrote it may differ from ours by a bucket.
     return this.#runtime.clock.wallMs() >= expiresAt - this.#buckets.bucketMs ? "expired" : "evicted";

@@ -11,6 +11,13 @@ export interface Tracked {
   readonly asOf: number;
 }
 
+/** What an answer said is gone, as of which revision. */
+interface Gone {
+  readonly asOf: number;
+  /** As it was known before that, if it was and no list was read since. */
+  last: Tracked | undefined;
+}
+
 /**
  * The keys as this process knows them, and which of them end when: what the mirror said, and on top of it what etcd answered
  * to this process and the mirror has not come to yet.
@@ -21,8 +28,8 @@ export class TrackedKeys {
   readonly #byEnd = new Map<number, Set<string>>();
   /** The ids of those that have an `asOf`. */
   readonly #answered = new Set<string>();
-  /** Those that an answer said are gone, as of which revision: the mirror may have to come to their puts yet. */
-  readonly #gone = new Map<string, number>();
+  /** By id: the mirror may have to come to their puts yet. */
+  readonly #gone = new Map<string, Gone>();
   /** What the mirror has come to. */
   #revision = 0;
 
@@ -53,19 +60,31 @@ export class TrackedKeys {
       this.#set(id, { ...state, asOf });
       return;
     }
+    const last = this.#tracked.get(id) ?? this.#gone.get(id)?.last;
     this.#delete(id);
-    this.#gone.set(id, asOf);
+    this.#gone.set(id, { asOf, last });
   }
 
-  /** @param historyLost whether revisions before this batch say nothing any more */
-  apply(batch: MirrorBatch, historyLost: boolean, now: (id: string) => KeyValue | undefined): void {
+  /**
+   * @param historyLost whether revisions before this batch say nothing any more
+   * @returns what went and is not there again, each id with the time at which it would have ended, as far as that is known
+   */
+  apply(
+    batch: MirrorBatch,
+    historyLost: boolean,
+    now: (id: string) => KeyValue | undefined,
+  ): Map<string, number | undefined> {
+    const went = new Map<string, number | undefined>();
     this.#revision = batch.revision;
-    for (const [id, asOf] of this.#gone) if (historyLost || asOf <= batch.revision) this.#gone.delete(id);
+    for (const kv of batch.deletes) if (this.isOfId(kv)) went.set(this.idOf(kv), stateOf(kv).expiresAt);
+    if (batch.type !== "changes") this.#addUnseen(went, now);
+    for (const [id, { asOf }] of this.#gone) if (historyLost || asOf <= batch.revision) this.#gone.delete(id);
     if (historyLost) for (const id of [...this.#answered]) this.#say(id, now(id));
     for (const kv of batch.deletes) this.#show(this.idOf(kv), undefined);
     for (const kv of batch.puts) if (this.isOfId(kv)) this.#show(this.idOf(kv), kv);
-    // A difference does not tell of what came and went between two lists.
-    if (batch.type === "resynced") for (const id of [...this.#answered]) this.#show(id, now(id));
+    if (batch.type !== "changes") for (const id of [...this.#answered]) this.#show(id, now(id));
+    for (const id of went.keys()) if (this.#tracked.has(id)) went.delete(id);
+    return went;
   }
 
   /**
@@ -79,6 +98,16 @@ export class TrackedKeys {
 
   idOf(kv: KeyValue): string {
     return kv.key.slice(this.#prefix.length);
+  }
+
+  /** A list does not tell of what came and went before it: that is known by answers alone. */
+  #addUnseen(went: Map<string, number | undefined>, now: (id: string) => KeyValue | undefined): void {
+    for (const id of this.#answered) if (!went.has(id)) went.set(id, this.#tracked.get(id)?.expiresAt);
+    for (const [id, gone] of this.#gone) {
+      if (gone.last && !now(id) && !went.has(id)) went.set(id, gone.last.expiresAt);
+      // From here on the mirror tells.
+      gone.last = undefined;
+    }
   }
 
   /** What the mirror says, unless an answer is newer. */
@@ -96,7 +125,7 @@ export class TrackedKeys {
   }
 
   #asOf(id: string): number {
-    return this.#tracked.get(id)?.asOf ?? this.#gone.get(id) ?? 0;
+    return this.#tracked.get(id)?.asOf ?? this.#gone.get(id)?.asOf ?? 0;
   }
 
   #set(id: string, tracked: Tracked): void {

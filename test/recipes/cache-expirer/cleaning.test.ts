@@ -3,6 +3,8 @@ import { encodeTracking } from "../../../recipes/cache-expirer/buckets.ts";
 import { CacheExpirer, type CacheExpirerOptions } from "../../../recipes/index.ts";
 import { type Deferred, deferred } from "../../../src/internal/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
+import { trackerOn } from "../../support/cache-lab.ts";
+import { FakeClock, settled } from "../../support/fake-clock.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
 
@@ -150,6 +152,39 @@ test("track waits for an onExpire of its id that runs, and for no other", async 
   expect(await lab.etcd.get(`${prefix}proj`)).toBeDefined();
 });
 
+test("the time of a track is one for all of it: for the onExpire that it waits for, and for its key", async () => {
+  await using proxy = await FaultProxy.start(lab.endpoint);
+  const clock = new FakeClock();
+  const begun = deferred<void>();
+  const done = deferred<void>();
+  const onExpire = () => {
+    begun.resolve();
+    return done.promise;
+  };
+  const { tracker } = trackerOn(lab, clock, lab.newPrefix(), { ttlSeconds: 3_600, onExpire }, [proxy.endpoint]);
+  await tracker.ready;
+  await tracker.track("proj", {});
+  await tracker.evict("proj", {});
+  await begun.promise;
+  proxy.blackHole();
+  let outcome: unknown;
+  const tracking = tracker.track("proj", { timeoutMs: 1_000 }).catch((error) => {
+    outcome = error;
+  });
+  await settled();
+  clock.advance(600);
+  done.resolve();
+  await settled();
+  clock.advance(399);
+  await settled();
+  expect(outcome).toBeUndefined();
+  clock.advance(1);
+  await settled();
+  expect(outcome).toMatchObject({ code: "ETCD_TIMEOUT" });
+  await proxy.heal();
+  await tracking;
+});
+
 test("when a track fails, what it took back is cleaned after all", async () => {
   await using proxy = await FaultProxy.start(lab.endpoint);
   const prefix = lab.newPrefix();
@@ -187,6 +222,25 @@ test("what is known at the start and has no key is missing; what is tracked mean
     "known(): id must not be empty",
     "known(): id must not begin with a slash: the prefix ends with one",
   ]);
+});
+
+test("what is tracked before the list is read, and gone when it is, is cleaned", async () => {
+  const prefix = lab.newPrefix();
+  const asked = deferred<string[]>();
+  const { caches, expired } = expirer(prefix, { known: () => asked.promise });
+  await Promise.all(["stays", "by-hand", "told", "own"].map((id) => caches.track(id)));
+  await lab.etcd.delete(`${prefix}by-hand`);
+  await lab.etcd.delete(`${prefix}told`);
+  await caches.evict("own");
+  expect(await caches.touch("never")).toBe(false);
+  asked.resolve(["by-hand"]);
+  await caches.ready;
+  expect(await caches.touch("by-hand")).toBe(false);
+  expect(caches.size).toBe(1);
+  await until(() => expired.length === 3);
+  await caches.evict("stays");
+  await until(() => expired.includes("stays evicted"));
+  expect(expired.toSorted()).toEqual(["by-hand evicted", "own evicted", "stays evicted", "told evicted"]);
 });
 
 test("a known() that fails is asked again, and told", async () => {

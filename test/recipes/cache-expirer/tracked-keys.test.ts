@@ -42,3 +42,33 @@ test("what was gone in a history that is lost says nothing of the next one", () 
   keys.apply(batch(2, { type: "resynced", puts: [put(2)] }), true, () => put(2));
   expect(keys.get("a")).toMatchObject({ modRevision: 2 });
 });
+
+test("what answers alone said was there, and a list does not have, went; what the mirror will tell of did not yet", () => {
+  const keys = new TrackedKeys("cache/");
+  for (const id of ["a", "b", "seen", "later"]) keys.learn(id, { modRevision: 10, expiresAt }, 10);
+  keys.learn("b", undefined, 30);
+  keys.learn("seen", undefined, 30);
+  keys.learn("later", { modRevision: 25, expiresAt }, 25);
+  keys.learn("never", undefined, 11);
+  const listed = { ...put(10), key: "cache/seen" };
+  const now = (id: string) => (id === "seen" ? listed : undefined);
+  const went = keys.apply(batch(20, { type: "snapshot", puts: [listed] }), false, now);
+  expect([...went]).toEqual([
+    ["a", expiresAt],
+    ["b", expiresAt],
+  ]);
+  expect(keys.get("later")).toBeDefined();
+  expect([...keys.apply(batch(30, { deletes: [listed] }), false, nothing).keys()]).toEqual(["seen"]);
+  expect([...keys.apply(batch(31, { type: "resynced" }), false, nothing).keys()]).toEqual(["later"]);
+  expect(keys.size).toBe(0);
+});
+
+test("what was there in a history that is lost went, also what no list had shown", () => {
+  const keys = new TrackedKeys("cache/");
+  keys.apply(batch(5, { type: "snapshot" }), false, nothing);
+  keys.learn("a", { modRevision: 10, expiresAt }, 10);
+  keys.learn("b", { modRevision: 11, expiresAt }, 11);
+  keys.learn("b", undefined, 12);
+  const went = keys.apply(batch(2, { type: "resynced" }), true, nothing);
+  expect([...went.keys()].toSorted()).toEqual(["a", "b"]);
+});
