@@ -5,19 +5,20 @@ import {
   type Lease,
   LeaseNotFoundError,
   type Mirror,
-  RequestRefusedError,
 } from "../../src/index.ts";
 import { type Deferred, log, onAbort, quietDeferred, type Runtime, type Timer } from "../../src/internal/index.ts";
 import { asError, isMendable } from "../common/index.ts";
 import { type Choice, chooseJob } from "./choose-job.ts";
-import { type DeadLetter, toLetter } from "./dead-letters.ts";
+import { ClaimsUnderWay } from "./claims-under-way.ts";
+import type { DeadLetter } from "./dead-letters.ts";
 import type { Job } from "./job.ts";
-import { buryJob, claimJob, leavePlace, undoClaim } from "./job-claim.ts";
+import type { JobClaim } from "./job-claim.ts";
 import { JobsInHand } from "./jobs-in-hand.ts";
 import type { PersistentTxnOptions } from "./persistent-txn.ts";
 import type { QueueKeys } from "./queue-keys.ts";
-import { QueueView } from "./queue-view.ts";
+import { MIRROR_LAG_MS, QueueView } from "./queue-view.ts";
 import type { QueuedJob } from "./queued-job.ts";
+import { Strays } from "./strays.ts";
 import { TxnBatch } from "./txn-batch.ts";
 import { WaitingPlace } from "./waiting-place.ts";
 import { WorkerLease } from "./worker-lease.ts";
@@ -26,8 +27,6 @@ const debug = log("queue");
 
 /** How long the one whose turn it is may take before others try; half as much again is drawn, so that they do not all try at once. */
 const GRACE_MS = 250;
-/** How long the mirror may take to tell what came of a claim. */
-const MIRROR_LAG_MS = 1_000;
 
 export interface ConsumerParts {
   readonly etcd: EtcdClient;
@@ -57,15 +56,13 @@ export class Consumer {
   readonly #batch: TxnBatch;
   readonly #place: WaitingPlace;
   readonly #lease: WorkerLease;
+  readonly #claiming: ClaimsUnderWay;
   readonly #inHand: JobsInHand;
+  readonly #strays: Strays;
   readonly #ending = new AbortController();
   readonly #waiters = new Set<Waiter>();
-  /** Jobs that are being claimed, or buried, for somebody who waits. */
-  readonly #claiming = new Set<string>();
   #mirror: Mirror | undefined;
-  #leaving = false;
   #timer: Timer | undefined;
-  #sweep: Timer | undefined;
   #graceMs = 0;
   #ownRevision = 0;
   #ownRevisionUntilMs = 0;
@@ -101,6 +98,31 @@ export class Consumer {
       onReleased: (revision) => this.#lookPast(revision),
       onError: (error, lease) => this.#stumbled(error, lease),
     });
+    this.#claiming = new ClaimsUnderWay({
+      ...parts,
+      clock: parts.runtime.clock,
+      place: this.#place,
+      batch: this.#batch,
+      writes: (lease) => this.#writes(lease),
+      handOut: (claim, lease) => this.#handOut(claim, lease),
+      onRefused: (error) => this.#warn(error),
+      onError: (error, lease) => this.#stumbled(error, lease),
+      onOver: () => {
+        this.#drawGrace();
+        this.#look();
+      },
+    });
+    this.#strays = new Strays({
+      keys: parts.keys,
+      view: this.#view,
+      clock: parts.runtime.clock,
+      signal: this.#ending.signal,
+      lease: () => this.#lease.current,
+      isKnown: (id, claim) => this.#isKnown(id) || this.#inHand.isSettling(id, claim.createRevision),
+      isWaiting: () => this.#waiters.size > 0,
+      writes: (lease) => this.#writes(lease),
+      onError: (error, lease) => this.#stumbled(error, lease),
+    });
     this.#drawGrace();
   }
 
@@ -122,7 +144,7 @@ export class Consumer {
     const { clock } = this.#parts.runtime;
     this.#end(new ClientClosedError(`the queue ${this.#parts.keys.name} was closed`));
     const endMs = clock.monotonicMs() + limitMs;
-    await this.#inHand.settled(limitMs / 2);
+    await Promise.all([this.#claiming.settled(limitMs / 2), this.#inHand.settled(limitMs / 2)]);
     this.#inHand.lose(() => true, "the queue was closed");
     try {
       await this.#lease.current?.revoke({ timeoutMs: Math.max(1, endMs - clock.monotonicMs()) });
@@ -136,7 +158,7 @@ export class Consumer {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort(reason);
     this.#timer?.cancel();
-    this.#sweep?.cancel();
+    this.#strays.stop();
     for (const waiter of this.#waiters) {
       waiter.off();
       waiter.job.reject(reason);
@@ -164,7 +186,7 @@ export class Consumer {
       this.#place.leave();
       // One that was taken late: it would get its turn, and let it pass.
       const own = this.#lease.current?.id;
-      if (own && !this.#place.isTaken && this.#view.waiting.includes(own)) this.#sweepSoon();
+      if (own && !this.#place.isTaken && this.#view.waiting.includes(own)) this.#strays.sweepSoon();
       return;
     }
     this.#follow();
@@ -175,7 +197,7 @@ export class Consumer {
       const choice = this.#choose(lease);
       lookAgainMs = choice.lookAgainMs;
       if (!choice.job) break;
-      void this.#take(choice.job, lease);
+      this.#claiming.take(choice.job, lease);
     }
     if (this.#claiming.size >= this.#waiters.size || this.#ending.signal.aborted) return;
     this.#place.take(lease);
@@ -186,8 +208,10 @@ export class Consumer {
 
   /** What this worker gave back stands where it stood: it must see that before it takes what comes after. */
   #lookPast(revision: number): void {
-    this.#ownRevision = revision;
-    this.#ownRevisionUntilMs = this.#parts.runtime.clock.monotonicMs() + MIRROR_LAG_MS;
+    const nowMs = this.#parts.runtime.clock.monotonicMs();
+    // One answer can overtake the other. What is older than that may be of a history that is lost.
+    this.#ownRevision = nowMs < this.#ownRevisionUntilMs ? Math.max(this.#ownRevision, revision) : revision;
+    this.#ownRevisionUntilMs = nowMs + MIRROR_LAG_MS;
   }
 
   #isBehind(): boolean {
@@ -202,58 +226,22 @@ export class Consumer {
     const nowMs = clock.monotonicMs();
     const wallMs = clock.wallMs();
     this.#view.release(wallMs, nowMs);
-    const isTaken = ({ id }: QueuedJob) => this.#claiming.has(id) || this.#inHand.has(id);
+    const isTaken = ({ id }: QueuedJob) => this.#isKnown(id);
     return chooseJob({ view: this.#view, own: lease.id, isTaken, nowMs, wallMs, graceMs: this.#graceMs, random });
   }
 
-  /** Claims a job for the first who waits, or makes a dead letter of it. */
-  async #take(job: QueuedJob, lease: Lease): Promise<void> {
-    this.#claiming.add(job.id);
-    let avoidMs = MIRROR_LAG_MS;
-    try {
-      if (job.content.attempt >= this.#parts.maxAttempts) await this.#bury(job, lease);
-      else await this.#claim(job, lease);
-    } catch (error) {
-      if (error instanceof RequestRefusedError) {
-        // As large as etcd takes, and with a claim larger: no worker can have it, and those behind it must not wait.
-        avoidMs = Number.POSITIVE_INFINITY;
-        this.#warn(error);
-      } else this.#stumbled(error, lease);
-    } finally {
-      job.avoidUntilMs = this.#parts.runtime.clock.monotonicMs() + avoidMs;
-      this.#claiming.delete(job.id);
-      this.#drawGrace();
-      this.#look();
-    }
+  /** Whether this worker has the job in hand, or is about to. */
+  #isKnown(id: string): boolean {
+    return this.#claiming.has(id) || this.#inHand.has(id);
   }
 
-  async #bury(job: QueuedJob, lease: Lease): Promise<void> {
-    const { value, attempt } = job.content;
-    const letter = { value, attempts: attempt, diedAtMs: this.#parts.runtime.clock.wallMs() };
-    if (await buryJob(this.#parts.keys, job, letter, this.#writes(lease))) {
-      this.#parts.onDead(toLetter(job.id, letter));
-    }
-  }
-
-  async #claim(job: QueuedJob, lease: Lease): Promise<void> {
-    // One of several claims at a time takes the place away.
-    const leaves = this.#place.isTaken && !this.#leaving;
-    if (leaves) this.#leaving = true;
-    const options = { ...this.#writes(lease), etcd: this.#batch };
-    const claim = await claimJob(this.#parts.keys, job, lease, leaves, options).finally(() => {
-      if (leaves) this.#leaving = false;
-    });
-    if (!claim || lease.signal.aborted || this.#ending.signal.aborted) return;
-    if (leaves) this.#place.leftAt(claim.revision);
+  #handOut(claim: JobClaim, lease: Lease): boolean {
     const [waiter] = this.#waiters;
-    if (!waiter) {
-      // Whoever asked has gone meanwhile.
-      await undoClaim(this.#parts.keys, job.id, claim.revision, claim.content, this.#writes(lease));
-      return;
-    }
+    if (!waiter) return false;
     this.#waiters.delete(waiter);
     waiter.off();
     waiter.job.resolve(this.#inHand.hold(claim, lease, waiter.visibilityMs));
+    return true;
   }
 
   #leaseLost(lease: Lease): void {
@@ -291,33 +279,9 @@ export class Consumer {
   }
 
   #sawClaim(id: string, claim: KeyValue): void {
-    if (claim.lease !== this.#lease.current?.id || this.#inHand.has(id) || this.#claiming.has(id)) return;
+    if (claim.lease !== this.#lease.current?.id || this.#isKnown(id)) return;
     // A claim that nobody here knows of: one that was given up, and landed late. Or one whose end the mirror tells soon.
-    this.#sweepSoon();
-  }
-
-  #sweepSoon(): void {
-    this.#sweep ??= this.#parts.runtime.clock.timer(MIRROR_LAG_MS, () => void this.#sweepUp());
-  }
-
-  /** Without this a job whose claim landed late would be held by nobody, as long as this worker lives. */
-  async #sweepUp(): Promise<void> {
-    this.#sweep = undefined;
-    const lease = this.#lease.current;
-    if (!lease || this.#ending.signal.aborted) return;
-    try {
-      for (const [id, claim] of this.#view.claimsOf(lease.id)) {
-        if (this.#inHand.has(id) || this.#claiming.has(id)) continue;
-        const job = this.#view.job(id);
-        const content = job?.kv.modRevision === claim.createRevision ? job.content : undefined;
-        await undoClaim(this.#parts.keys, id, claim.createRevision, content, this.#writes(lease));
-      }
-      if (this.#waiters.size === 0 && this.#view.waiting.includes(lease.id)) {
-        await leavePlace(this.#parts.keys, lease.id, this.#writes(lease));
-      }
-    } catch (error) {
-      this.#stumbled(error, lease);
-    }
+    this.#strays.sweepSoon();
   }
 
   /** Of writes on this lease: they make no sense when it is over. */

@@ -24,7 +24,7 @@ export interface JobsInHandParts {
 export class JobsInHand {
   readonly #parts: JobsInHandParts;
   readonly #held = new Map<string, HeldJob>();
-  readonly #settling = new Set<Promise<void>>();
+  readonly #settling = new Map<JobClaim, Promise<void>>();
 
   constructor(parts: JobsInHandParts) {
     this.#parts = parts;
@@ -32,6 +32,12 @@ export class JobsInHand {
 
   has(id: string): boolean {
     return this.#held.has(id);
+  }
+
+  /** Whether this claim is about to end, in etcd: also that of a job whose time is over. */
+  isSettling(id: string, revision: number): boolean {
+    for (const claim of this.#settling.keys()) if (claim.id === id && claim.revision === revision) return true;
+    return false;
   }
 
   hold(claim: JobClaim, lease: Lease, visibilityMs: number | undefined): HeldJob {
@@ -67,7 +73,7 @@ export class JobsInHand {
   /** Waits for what is on its way to etcd, for `limitMs` at most. */
   async settled(limitMs: number): Promise<void> {
     if (this.#settling.size === 0) return;
-    await within(this.#parts.clock, Promise.all(this.#settling), limitMs, () => undefined).catch(() => {});
+    await within(this.#parts.clock, Promise.all(this.#settling.values()), limitMs, () => undefined).catch(() => {});
   }
 
   async #settle(claim: JobClaim, lease: Lease, ending: Ending): Promise<boolean> {
@@ -76,7 +82,7 @@ export class JobsInHand {
       () => {},
       () => {},
     );
-    this.#settling.add(done);
+    this.#settling.set(claim, done);
     try {
       return (await settling) !== undefined;
     } catch (error) {
@@ -84,7 +90,7 @@ export class JobsInHand {
       if (error instanceof LeaseNotFoundError) lease.abandon(error);
       throw error;
     } finally {
-      this.#settling.delete(done);
+      this.#settling.delete(claim);
     }
   }
 

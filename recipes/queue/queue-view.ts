@@ -5,6 +5,9 @@ import type { QueueKeys } from "./queue-keys.ts";
 import { byDue, byOrder, QueuedJob } from "./queued-job.ts";
 import { SortedQueue } from "./sorted-queue.ts";
 
+/** How long the mirror may take to tell what came of a claim. */
+export const MIRROR_LAG_MS = 1_000;
+
 export interface QueueViewListener {
   claimed(id: string, claim: KeyValue): void;
   /** `claim` is as it was last. */

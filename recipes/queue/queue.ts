@@ -183,8 +183,9 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
 
   /**
    * Ends the worker's side: whoever waits gets a `ClientClosedError`, acknowledgements under way are waited for, jobs in hand
-   * are lost to this process and go back at once. When etcd is out of reach this takes 5 s or the TTL at most, whichever is
-   * shorter, and they go back when the lease ends. What goes wrong is a `warning`. Calling it again is harmless.
+   * are lost to this process and go back at once; what was being claimed for somebody who waited goes back as if it had not
+   * been. When etcd is out of reach this takes 5 s or the TTL at most, whichever is shorter, and they go back when the lease
+   * ends. What goes wrong is a `warning`. Calling it again is harmless.
    */
   close(): Promise<void> {
     this.#closed ??= this.#close();

@@ -59,6 +59,21 @@ test("closed at once after dequeue(), while it waits, while it claims: the call 
   }
 });
 
+test("closed while it claims: a job that was handed to nobody has lost no attempt", async () => {
+  await using proxy = await FaultProxy.start(lab.lab.endpoint);
+  const queue = lab.queue({ client: lab.lab.client({ endpoints: proxy.endpoint }) });
+  const call = etcdErrorOf(queue.dequeue());
+  await until(async () => (await lab.keys("waiting")).length === 1);
+  proxy.delay(100);
+  await lab.queue().enqueue("v");
+  await until(async () => (await lab.keys("claims")).length === 1);
+  const closing = queue.close();
+  expect(await call).toMatchObject(closed);
+  await closing;
+  expect(await lab.keys("claims")).toEqual([]);
+  expect(await lab.queue().dequeue()).toMatchObject({ value: "v", attempt: 1 });
+});
+
 test("jobs in hand go back at once, and are lost to whoever had them", async () => {
   const queue = lab.queue({ ttlSeconds: 60 });
   await queue.enqueueMany(["a", "b"]);

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { JobLostError, prefix } from "../../../recipes/index.ts";
+import { JobLostError, type MirrorBatch, prefix } from "../../../recipes/index.ts";
+import { deferred } from "../../../src/internal/index.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 import { QueueLab, takeAll } from "./queue-lab.ts";
@@ -123,6 +124,31 @@ test("a claim that landed although nobody waits for it any more is given back", 
   expect(await lab.queue().dequeue()).toMatchObject({ value: "late", attempt: 1 });
 });
 
+test("a job whose time is over loses its attempt, also when late claims are looked for before it is given back", async () => {
+  const etcd = lab.lab.client();
+  const send = etcd.txn.bind(etcd);
+  const swept = deferred<void>();
+  let isOver = false;
+  etcd.txn = async (request, options) => {
+    // The first one that depends on a claim: it gives the job back.
+    if (!isOver && request.compare?.some(({ target, operand }) => target === "createRevision" && operand !== 0)) {
+      isOver = true;
+      await swept.promise;
+    }
+    return send(request, options);
+  };
+  const queue = lab.queue({ client: etcd });
+  for (const id of ["mine", "late"]) await queue.enqueue("v", { id });
+  expect(await queue.dequeue({ visibilitySeconds: 0.1 })).toMatchObject({ id: "mine" });
+  const claim = await lab.etcd.get(`${lab.name}/claims/mine`);
+  await until(() => isOver);
+  await lab.etcd.put(`${lab.name}/claims/late`, "", { lease: claim?.lease });
+  await until(async () => (await lab.etcd.get(`${lab.name}/claims/late`)) === undefined);
+  swept.resolve();
+  await until(async () => (await lab.keys("claims")).length === 0);
+  expect(await lab.queue().dequeue()).toMatchObject({ id: "mine", attempt: 2 });
+});
+
 test("a place among those who wait that landed although nobody waits is taken away", async () => {
   const queue = lab.queue();
   await queue.enqueue("v");
@@ -132,6 +158,56 @@ test("a place among those who wait that landed although nobody waits is taken aw
   await lab.etcd.put(`${lab.name}/waiting/${claim.lease}`, "", { lease: claim.lease });
   await until(async () => (await lab.keys("waiting")).length === 0);
   expect(job.signal.aborted).toBe(false);
+});
+
+test("of two jobs given back the first one comes first, also when its answer overtakes the other's", async () => {
+  const etcd = lab.lab.client();
+  const send = etcd.txn.bind(etcd);
+  const follow = etcd.mirror.bind(etcd);
+  const late = deferred<void>();
+  let releases = 0;
+  /** What the mirror has come to; while there is `news`, it goes on by one batch when told to. */
+  let revision = 0;
+  let news: (() => void)[] | undefined;
+  etcd.txn = async (request, options) => {
+    const isRelease = request.compare?.some(({ target, operand }) => target === "createRevision" && operand !== 0);
+    const first = isRelease && ++releases === 1;
+    const answer = await send(request, options);
+    if (first) await late.promise;
+    return answer;
+  };
+  etcd.mirror = (keys, options) => {
+    const mirror = follow(keys, options);
+    const read = mirror[Symbol.asyncIterator].bind(mirror);
+    mirror[Symbol.asyncIterator] = async function* (): AsyncGenerator<MirrorBatch, undefined> {
+      for await (const batch of { [Symbol.asyncIterator]: read }) {
+        if (news) await new Promise<void>((resolve) => news?.push(resolve));
+        revision = batch.revision;
+        yield batch;
+      }
+      return undefined;
+    };
+    Object.defineProperty(mirror, "revision", { get: () => revision });
+    return mirror;
+  };
+  const queue = lab.queue({ client: etcd });
+  for (const id of ["a", "b"]) await queue.enqueue("v", { id });
+  const [a, b] = [await queue.dequeue(), await queue.dequeue()];
+  await until(async () => revision >= ((await lab.etcd.get(`${lab.name}/jobs/b`))?.modRevision ?? Infinity));
+  news = [];
+  const releasing = b.release();
+  await until(async () => (await lab.keys("claims")).length === 1);
+  await a.release();
+  late.resolve();
+  await releasing;
+  const next = queue.dequeue();
+  // The mirror tells of b first.
+  await until(() => news?.length === 1);
+  news[0]?.();
+  await until(() => news?.length === 2);
+  news[1]?.();
+  expect(await next).toMatchObject({ id: "a" });
+  news = undefined;
 });
 
 test("size() counts what is ready, delayed or in hand", async () => {
