@@ -82,6 +82,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   #mirror: Mirror | undefined;
   /** Undefined until the first check has answered. */
   #healthy: boolean | undefined;
+  #withdrawing = false;
   /** Takes off what listens to the lease: a shared one goes on without this registration. */
   #unwatchLease = () => {};
   /** After a failure: resolves when nothing is left. */
@@ -237,16 +238,21 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     if (this.#closing.signal.aborted || kv?.modRevision === placedRevision) return;
     // The mirror has not come to our own write yet. Revisions compare within one history only.
     if (batch.type !== "resynced" && batch.revision < placedRevision) return;
-    // Unhealthy: it may be our own delete, seen before its answer.
-    if (!kv && this.#healthy) this.#life.vanished();
+    // Unhealthy, or so a moment ago: it may be our own delete, seen before its answer.
+    if (!kv && this.#healthy && !this.#withdrawing) this.#life.vanished();
     this.#wake.set();
   }
 
   async #reconcile(signal: AbortSignal): Promise<void> {
     if (this.#healthy === undefined) return;
     if (!this.#healthy) {
-      await this.#owned.withdraw(signal);
-      this.#life.stepAside();
+      this.#withdrawing = true;
+      try {
+        await this.#owned.withdraw(signal);
+        this.#life.stepAside();
+      } finally {
+        this.#withdrawing = false;
+      }
       return;
     }
     const { version, text } = this.#desired;

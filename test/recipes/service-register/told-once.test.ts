@@ -1,5 +1,12 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { EtcdClient, type KeyOrRange, type KeyValue, type Mirror, type MirrorBatch } from "../../../src/index.ts";
+import {
+  EtcdClient,
+  type KeyOrRange,
+  type KeyValue,
+  type Mirror,
+  type MirrorBatch,
+  type TxnAnswer,
+} from "../../../src/index.ts";
 import { Recorder, registerEvents } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
@@ -32,6 +39,7 @@ class Gate {
 class LateClient extends EtcdClient {
   readonly reads = new Gate();
   readonly news = new Gate();
+  readonly txns = new Gate();
   held = 0;
 
   override async get(...args: Parameters<EtcdClient["get"]>): Promise<KeyValue | undefined> {
@@ -39,6 +47,12 @@ class LateClient extends EtcdClient {
     this.held++;
     await this.reads.pass();
     this.held--;
+    return answer;
+  }
+
+  override async txn(...args: Parameters<EtcdClient["txn"]>): Promise<TxnAnswer> {
+    const answer = await super.txn(...args);
+    await this.txns.pass();
     return answer;
   }
 
@@ -100,4 +114,32 @@ test("a read from before the loss does not count as being back", async () => {
   await until(() => register.status === "registered");
   await register.update({ address: "10.0.0.4:80" });
   expect(recorder.names).toEqual(oneLoss);
+});
+
+test("what health took out is no loss, also when health is back before the mirror tells, and before etcd has answered", async () => {
+  const client = new LateClient({ endpoints: lab.cluster.endpoints });
+  lab.also(() => client.close());
+  const key = `${lab.newPrefix()}m1`;
+  let healthy = true;
+  let yes = 0;
+  const health = () => {
+    if (healthy) yes++;
+    return healthy;
+  };
+  const register = lab.register(key, "10.0.0.1:80", 60, { client, health, healthEverySeconds: 0.1 });
+  await register.ready;
+  const recorder = new Recorder(register, registerEvents);
+  client.news.close();
+  client.txns.close();
+  healthy = false;
+  await until(async () => (await lab.etcd.get(key)) === undefined);
+  healthy = true;
+  yes = 0;
+  // When it is asked once more, its first yes has been heard.
+  await until(() => yes === 2);
+  client.news.open();
+  client.txns.open();
+  await until(async () => (await lab.etcd.get(key)) !== undefined);
+  await until(() => register.status === "registered");
+  expect(recorder.of("lost")).toEqual([]);
 });
