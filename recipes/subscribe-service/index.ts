@@ -12,7 +12,8 @@ export type {
 export type { Ejection, OutlierDetectionOptions } from "./outlier-detector.ts";
 export type { ServiceCall } from "./service-call.ts";
 export type { ServiceInstance } from "./service-instance.ts";
-export { ServiceList, type SubscribeServiceEvents, type SubscribeStatus } from "./service-list.ts";
+export { ServiceList } from "./service-list.ts";
 export type { ServiceView } from "./service-view.ts";
 export type { MetadataSchema, SchemaResult } from "./standard-schema.ts";
+export type { SubscribeServiceEvents, SubscribeStatus } from "./subscribe-events.ts";
 export { SubscribeService } from "./subscribe-service.ts";

@@ -1,10 +1,11 @@
-import { EtcdTimeoutError, InvalidOptionError, type MirrorStatus } from "../../src/index.ts";
-import { onAbort, quietDeferred, systemRuntime } from "../../src/internal/index.ts";
+import { EtcdTimeoutError, InvalidOptionError } from "../../src/index.ts";
+import { systemRuntime } from "../../src/internal/index.ts";
 import type { Balancer, PickRequest } from "../balancer/index.ts";
-import { asError, type CommonEvents, Notifier } from "../common/index.ts";
+import { asError, Notifier } from "../common/index.ts";
 import { ChangeDebounce, type ServiceChanges } from "./change-debounce.ts";
 import { InstanceTable } from "./instance-table.ts";
 import type { ListStep } from "./list-change.ts";
+import { ListWaits } from "./list-waits.ts";
 import { NoServersError } from "./no-servers-error.ts";
 import {
   type ReportOptions,
@@ -15,34 +16,9 @@ import {
   type ServiceCallOptions,
   type UntilOptions,
 } from "./options.ts";
-import type { Ejection } from "./outlier-detector.ts";
 import { callServers, type ServiceCall, type ServiceCallParts } from "./service-call.ts";
 import type { ServiceInstance } from "./service-instance.ts";
-
-/**
- * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach, the list is the last good
- * one, see `staleForMs`. `failed`, `closed`: the end.
- */
-export type SubscribeStatus = MirrorStatus;
-
-export interface SubscribeServiceEvents<Metadata = unknown> extends CommonEvents {
-  /** An instance came, or changed: then `previous` is what it was. */
-  put: [instance: ServiceInstance<Metadata>, previous?: ServiceInstance<Metadata>];
-  /** An instance is gone; this is what it was last. */
-  delete: [last: ServiceInstance<Metadata>];
-  /**
-   * Once for each batch, after its puts and deletes, or later with `changeDelayMs`; the list is frozen. Also once for the
-   * first list, however long.
-   */
-  change: [list: readonly ServiceInstance<Metadata>[], changes: ServiceChanges<Metadata>];
-  /** Calls to a server failed, so it is not chosen for a while. */
-  ejected: [instance: ServiceInstance<Metadata>, ejection: Ejection];
-  /** It may be chosen again; if its next call fails it goes again. */
-  readmitted: [instance: ServiceInstance<Metadata>];
-  /** A key under the prefix cannot be read as an instance, so it is kept out of the list. Not told by a view. */
-  invalid: [key: string, error: Error];
-  status: [status: SubscribeStatus];
-}
+import type { SubscribeServiceEvents, SubscribeStatus } from "./subscribe-events.ts";
 
 /**
  * A list of instances that is kept true, and how one is chosen from it: what a SubscribeService and its views have in
@@ -62,7 +38,7 @@ export abstract class ServiceList<Metadata = unknown>
   readonly #balancer: Balancer<ServiceInstance<Metadata>>;
   readonly #table = new InstanceTable<Metadata>();
   readonly #change: ChangeDebounce<Metadata>;
-  readonly #waiting = new Set<() => void>();
+  readonly #waits: ListWaits;
   #listed = false;
 
   /** @internal */
@@ -74,6 +50,11 @@ export abstract class ServiceList<Metadata = unknown>
       maxDelayMs: changeMaxDelayMs,
       clock: systemRuntime.clock,
       tell: (changes) => this.#tellChange(changes),
+    });
+    this.#waits = new ListWaits({
+      clock: systemRuntime.clock,
+      isListed: () => this.#listed,
+      ended: () => this.ended,
     });
   }
 
@@ -180,7 +161,7 @@ export abstract class ServiceList<Metadata = unknown>
     };
     const outOfTime = () =>
       new EtcdTimeoutError(`the list under ${this.prefix} did not become as wanted within ${timeoutMs} ms`);
-    return this.#wait(look, { timeoutMs, signal }, outOfTime);
+    return this.#waits.until(look, { timeoutMs, signal }, outOfTime);
   }
 
   /** The end of it, and why, when it has come. @internal */
@@ -227,14 +208,14 @@ export abstract class ServiceList<Metadata = unknown>
       }
       if (this.ended.aborted || !touched) return;
       if (gather) this.#change.settle(wasEmpty);
-      this.#lookAll();
+      this.#waits.lookAll();
     };
   }
 
   /** Nothing is told any more, and nobody waits any longer. @internal */
   protected finish(): void {
     this.#change.drop();
-    this.#lookAll();
+    this.#waits.lookAll();
   }
 
   /**
@@ -330,7 +311,7 @@ export abstract class ServiceList<Metadata = unknown>
 
   async #someServer(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     const look = () => this.#table.pickable().length > 0 || undefined;
-    await this.#wait(look, { timeoutMs, signal }, () => this.#noServers());
+    await this.#waits.until(look, { timeoutMs, signal }, () => this.#noServers());
   }
 
   #noServers(): NoServersError {
@@ -338,40 +319,5 @@ export abstract class ServiceList<Metadata = unknown>
     return new NoServersError(
       size === 0 ? `no service under ${this.prefix}` : `all ${size} services under ${this.prefix} are draining`,
     );
-  }
-
-  /** Waits until `look` finds something: at once, if there is a list, or after one of the next batches. */
-  async #wait<Found>(
-    look: () => Found | undefined,
-    { timeoutMs, signal }: UntilOptions,
-    outOfTime: () => Error,
-  ): Promise<Found> {
-    const found = quietDeferred<Found>();
-    const lookAgain = () => {
-      try {
-        this.ended.throwIfAborted();
-        const result = this.#listed ? look() : undefined;
-        if (result !== undefined) found.resolve(result);
-      } catch (error) {
-        found.reject(error);
-      }
-    };
-    const timer =
-      timeoutMs === undefined ? undefined : systemRuntime.clock.timer(timeoutMs, () => found.reject(outOfTime()));
-    const release = onAbort(signal, () => found.reject(signal?.reason));
-    this.#waiting.add(lookAgain);
-    try {
-      lookAgain();
-      return await found.promise;
-    } finally {
-      this.#waiting.delete(lookAgain);
-      timer?.cancel();
-      release();
-    }
-  }
-
-  /** All who wait for a list that is as they want it. */
-  #lookAll(): void {
-    for (const look of [...this.#waiting]) look();
   }
 }

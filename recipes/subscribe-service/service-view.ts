@@ -4,7 +4,8 @@ import { asError } from "../common/index.ts";
 import type { ListChange, ListStep } from "./list-change.ts";
 import type { ResolvedPick } from "./options.ts";
 import type { ServiceInstance } from "./service-instance.ts";
-import { ServiceList, type SubscribeStatus } from "./service-list.ts";
+import { ServiceList } from "./service-list.ts";
+import type { SubscribeStatus } from "./subscribe-events.ts";
 
 /** The list that a view is a part of, and which part. */
 export interface ServiceViewParts<Metadata> {

@@ -14,9 +14,10 @@ import {
 import { OutlierDetector } from "./outlier-detector.ts";
 import { RemovalGuard } from "./removal-guard.ts";
 import { isSameRegistration, type ServiceInstance, toInstance, withEjected } from "./service-instance.ts";
-import { ServiceList, type SubscribeStatus } from "./service-list.ts";
+import { ServiceList } from "./service-list.ts";
 import { ServiceView } from "./service-view.ts";
 import { validateMetadata } from "./standard-schema.ts";
+import type { SubscribeStatus } from "./subscribe-events.ts";
 
 const debug = log("subscribe");
 

@@ -1,0 +1,30 @@
+import type { MirrorStatus } from "../../src/index.ts";
+import type { CommonEvents } from "../common/index.ts";
+import type { ServiceChanges } from "./change-debounce.ts";
+import type { Ejection } from "./outlier-detector.ts";
+import type { ServiceInstance } from "./service-instance.ts";
+
+/**
+ * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach, the list is the last good
+ * one, see `staleForMs`. `failed`, `closed`: the end.
+ */
+export type SubscribeStatus = MirrorStatus;
+
+export interface SubscribeServiceEvents<Metadata = unknown> extends CommonEvents {
+  /** An instance came, or changed: then `previous` is what it was. */
+  put: [instance: ServiceInstance<Metadata>, previous?: ServiceInstance<Metadata>];
+  /** An instance is gone; this is what it was last. */
+  delete: [last: ServiceInstance<Metadata>];
+  /**
+   * Once for each batch, after its puts and deletes, or later with `changeDelayMs`; the list is frozen. Also once for the
+   * first list, however long.
+   */
+  change: [list: readonly ServiceInstance<Metadata>[], changes: ServiceChanges<Metadata>];
+  /** Calls to a server failed, so it is not chosen for a while. */
+  ejected: [instance: ServiceInstance<Metadata>, ejection: Ejection];
+  /** It may be chosen again; if its next call fails it goes again. */
+  readmitted: [instance: ServiceInstance<Metadata>];
+  /** A key under the prefix cannot be read as an instance, so it is kept out of the list. Not told by a view. */
+  invalid: [key: string, error: Error];
+  status: [status: SubscribeStatus];
+}
