@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { EtcdClient, Queue } from "../../../recipes/index.ts";
+import { deferred } from "../../../src/internal/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
 import { leasesOf } from "../../support/etcd-view.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
@@ -60,15 +61,25 @@ test("closed at once after dequeue(), while it waits, while it claims: the call 
 });
 
 test("closed while it claims: a job that was handed to nobody has lost no attempt", async () => {
-  await using proxy = await FaultProxy.start(lab.lab.endpoint);
-  const queue = lab.queue({ client: lab.lab.client({ endpoints: proxy.endpoint }) });
+  const etcd = lab.lab.client();
+  const send = etcd.txn.bind(etcd);
+  const claimed = deferred<void>();
+  const answered = deferred<void>();
+  etcd.txn = async (request, options) => {
+    const answer = await send(request, options);
+    if ((await lab.keys("claims")).length === 1) {
+      claimed.resolve();
+      await answered.promise;
+    }
+    return answer;
+  };
+  const queue = lab.queue({ client: etcd });
   const call = etcdErrorOf(queue.dequeue());
-  await until(async () => (await lab.keys("waiting")).length === 1);
-  proxy.delay(100);
   await lab.queue().enqueue("v");
-  await until(async () => (await lab.keys("claims")).length === 1);
+  await claimed.promise;
   const closing = queue.close();
   expect(await call).toMatchObject(closed);
+  answered.resolve();
   await closing;
   expect(await lab.keys("claims")).toEqual([]);
   expect(await lab.queue().dequeue()).toMatchObject({ value: "v", attempt: 1 });
