@@ -142,13 +142,18 @@ test("a claim that was won for a dequeue that was aborted meanwhile is undone, a
   const controller = new AbortController();
   const waiting = queue.dequeue({ signal: controller.signal });
   await until(async () => (await lab.keys("waiting")).length === 1);
-  proxy.delay(150);
+  const send = etcd.txn.bind(etcd);
+  etcd.txn = (request, options) => {
+    proxy.blackHole("toClient");
+    return send(request, options);
+  };
   await lab.queue().enqueue("v", { id: "a" });
   await until(async () => (await lab.keys("claims")).length === 1);
   controller.abort();
   await expect(waiting).rejects.toBe(controller.signal.reason);
+  etcd.txn = send;
+  await proxy.heal();
   await until(async () => (await lab.keys("claims")).length === 0);
-  proxy.delay(0);
   const view = await lab.view();
   expect(Object.keys(view)).toEqual(["jobs/a"]);
   expect(JSON.parse(view["jobs/a"] ?? "")).toMatchObject({ value: "v", attempt: 0 });

@@ -104,12 +104,14 @@ test("closed while the grant of its lease is on the way: no lease is left, and n
   const client = lab.client({ endpoints: proxy.endpoint });
   await client.get("warm");
   const start = await revisionOf(lab.etcd);
-  proxy.delay(100);
+  proxy.blackHole("toClient");
   const register = lab.register(`${prefix}m1`, "10.0.0.1:80", 60, { client });
   // It has left and is granted; the answer has not come.
   await until(async () => (await newLeases()).length === 1);
   expect(register.status).toBe("registering");
-  await register.close();
+  const closing = register.close();
+  await proxy.heal();
+  await closing;
   await until(async () => (await newLeases()).length === 0, { message: "the lease is gone" });
   expect(await historyOf(lab.etcd, prefix, start + 1)).toEqual([]);
 });
@@ -119,11 +121,18 @@ test("closed while its first put is on the way: no key is left", async () => {
   const proxy = await proxied();
   const client = lab.client({ endpoints: proxy.endpoint });
   await client.get("warm");
-  proxy.delay(60);
   const register = lab.register(`${prefix}m1`, "10.0.0.1:80", 60, { client });
+  // The grant's answer comes, the put's does not.
+  const put = client.txn.bind(client);
+  client.txn = (request, options) => {
+    proxy.blackHole("toClient");
+    return put(request, options);
+  };
   await until(async () => (await lab.etcd.get(`${prefix}m1`)) !== undefined);
   expect(register.status).toBe("registering");
-  await register.close();
+  const closing = register.close();
+  await proxy.heal();
+  await closing;
   expect(await viewOf(lab.etcd, prefix)).toEqual({});
   await until(async () => (await newLeases()).length === 0, { message: "the lease is gone" });
 });
