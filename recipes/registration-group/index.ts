@@ -1,3 +1,4 @@
+export type { RegistrationGroupEvents } from "./group-events.ts";
 export type { GroupMember, GroupMemberEvents } from "./group-member.ts";
 export type { GroupMemberOptions, RegistrationGroupOptions } from "./options.ts";
-export { RegistrationGroup, type RegistrationGroupEvents } from "./registration-group.ts";
+export { RegistrationGroup } from "./registration-group.ts";

@@ -1,24 +1,11 @@
-import {
-  ClientClosedError,
-  InvalidOptionError,
-  type Lease,
-  LeaseNotFoundError,
-  type MirrorBatch,
-} from "../../src/index.ts";
+import { ClientClosedError, InvalidOptionError, type Lease, LeaseNotFoundError } from "../../src/index.ts";
 import { log, onAbort, quietDeferred, sleep, systemRuntime } from "../../src/internal/index.ts";
-import {
-  asError,
-  type CommonEvents,
-  Notifier,
-  PrefixFollower,
-  type RecipeClient,
-  recipeClient,
-} from "../common/index.ts";
+import { asError, Notifier, PrefixFollower, type RecipeClient, recipeClient } from "../common/index.ts";
 import { type CloseOptions, closeLimitMs, type RegisterConflict, resolveClose } from "../service-register/index.ts";
 import { LeaseLine } from "../shared-leases/index.ts";
 import { BulkWriter } from "./bulk-writer.ts";
+import type { RegistrationGroupEvents } from "./group-events.ts";
 import type { GroupMember } from "./group-member.ts";
-import { LeftoverKey } from "./leftover-key.ts";
 import {
   type GroupMemberOptions,
   type RegistrationGroupOptions,
@@ -27,23 +14,12 @@ import {
   resolveMember,
 } from "./options.ts";
 import { type MemberSurroundings, RegisteredMember } from "./registered-member.ts";
+import { Roster } from "./roster.ts";
 
 const debug = log("register");
 
 /** How often etcd is asked which keys are on the lease, even if nothing is heard: old servers can lose a watch's event. */
 const LOOK_AGAIN_MS = 30_000;
-
-export interface RegistrationGroupEvents extends CommonEvents {
-  /** The key of an instance is in etcd. Again after each loss. */
-  registered: [member: GroupMember, revision: number];
-  /** The key of an instance is gone, or can no longer be proved to be there. */
-  lost: [member: GroupMember, error: Error];
-  /** Somebody else has the key of an instance, which waits until it is free. Once for each owner. */
-  conflict: [member: GroupMember, conflict: RegisterConflict];
-  /** An instance is out of the group by what a retry cannot mend; the others go on. */
-  memberFailed: [member: GroupMember, error: Error];
-  closed: [];
-}
 
 /**
  * Keeps many services in the list that one process answers for, such as the jobs or tenants that it hosts: thousands of keys
@@ -82,9 +58,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   readonly #client: RecipeClient;
   readonly #leases: LeaseLine;
   readonly #writer: BulkWriter;
-  /** The newest of each key, until it has left. */
-  readonly #members = new Map<string, RegisteredMember>();
-  readonly #leftovers = new Map<string, LeftoverKey>();
+  readonly #roster: Roster;
   readonly #ended = new AbortController();
   readonly #around: MemberSurroundings;
   readonly #follower: PrefixFollower;
@@ -119,6 +93,10 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
       },
       onFatal: (error) => this.#fail(error),
     });
+    this.#roster = new Roster({
+      isOwn: (lease) => this.#leases.has(lease),
+      enqueue: (item) => this.#writer.add(item),
+    });
     this.#around = this.#surroundings();
     const { etcd } = this.#client;
     this.#follower = new PrefixFollower({
@@ -126,7 +104,10 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
       prefix: this.prefix,
       // Not released with the prefix: the lease is revoked after that.
       client: { etcd, release: async () => {} },
-      onBatch: (batch) => (batch.type === "changes" ? this.#changed(batch) : this.#listed(batch)),
+      onBatch: (batch) => {
+        if (batch.type === "changes") this.#roster.changed(batch);
+        else this.#roster.listed(batch, (key) => this.#follower.get(key));
+      },
       onStatus: () => {},
       onWarning: (error) => this.#warn(error),
       onFailed: (error) => this.#fail(error),
@@ -161,12 +142,12 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
 
   /** All instances in the order of their registration, closed and failed ones not counted. */
   get members(): readonly GroupMember[] {
-    return Object.freeze([...this.#members.values()].filter(({ isLeaving }) => !isLeaving));
+    return Object.freeze(this.#roster.members.filter(({ isLeaving }) => !isLeaving));
   }
 
   /** The instance with this id; undefined if there is none, or it was closed. */
   get(id: string): GroupMember | undefined {
-    const member = typeof id === "string" ? this.#members.get(this.prefix + id) : undefined;
+    const member = typeof id === "string" ? this.#roster.get(this.prefix + id) : undefined;
     return member?.isLeaving ? undefined : member;
   }
 
@@ -183,7 +164,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
     const resolved = resolveMember(this.#options, id, address, options);
     if (this.#failure) throw this.#failure;
     if (this.#closed) throw this.#closedError();
-    const before = this.#members.get(resolved.key);
+    const before = this.#roster.get(resolved.key);
     if (before && !before.isLeaving) {
       throw new InvalidOptionError(
         "RegistrationGroup.register",
@@ -191,14 +172,8 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
         `must be a new one: ${id} is registered in this group already; close that one first`,
       );
     }
-    const leftover = this.#leftovers.get(resolved.key);
     const member = new RegisteredMember(resolved, this.#around);
-    if (leftover) member.takesOver();
-    leftover?.cancel();
-    // Anew, so that the order is that of registration.
-    this.#members.delete(resolved.key);
-    this.#members.set(resolved.key, member);
-    member.startAfter(before?.whenLeft);
+    this.#roster.add(member);
     return member;
   }
 
@@ -230,8 +205,8 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
       ended: this.#ended.signal,
       lease: () => this.#leases.current,
       isOwn: (lease) => this.#leases.has(lease),
-      enqueue: (member) => this.#writer.add(member),
-      left: (member, gone) => this.#left(member, gone),
+      enqueue: (item) => this.#writer.add(item),
+      left: (member, gone) => this.#roster.left(member, gone),
       tell: (member, name, ...args) => {
         const [about] = args as unknown[];
         if (name === "registered") this.notify("registered", member, (about as { revision: number }).revision);
@@ -240,54 +215,6 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
         else if (name === "failed" && !this.#failure) this.notify("memberFailed", member, about as Error);
       },
     };
-  }
-
-  #changed({ puts, deletes, revision }: MirrorBatch): void {
-    // A batch can have several revisions: of a key that was deleted and made again only the end counts.
-    const there = deletes.length > 0 ? new Set(puts.map(({ key }) => key)) : undefined;
-    for (const { key } of deletes) {
-      if (!there?.has(key)) this.#members.get(key)?.seen(undefined, revision, false);
-    }
-    for (const kv of puts) {
-      const member = this.#members.get(kv.key);
-      if (member) member.seen(kv, revision, false);
-      else if (this.#leases.has(kv.lease)) this.#addLeftover(kv.key);
-    }
-  }
-
-  /** A whole list, maybe of another history: everybody compares. */
-  #listed({ type, puts, revision }: MirrorBatch): void {
-    const resynced = type === "resynced";
-    for (const member of [...this.#members.values()]) {
-      member.seen(this.#follower.get(member.key), revision, resynced);
-    }
-    for (const { key, lease } of puts) {
-      if (this.#leases.has(lease) && !this.#members.has(key)) this.#addLeftover(key);
-    }
-  }
-
-  #addLeftover(key: string): void {
-    const known = this.#leftovers.get(key);
-    known?.seen();
-    const leftover =
-      known ??
-      new LeftoverKey(
-        key,
-        (lease) => this.#leases.has(lease),
-        () => this.#leftovers.delete(key),
-      );
-    this.#leftovers.set(key, leftover);
-    this.#writer.add(leftover);
-  }
-
-  #left(member: RegisteredMember, gone: boolean): void {
-    const owner = this.#members.get(member.key);
-    if (owner !== member) {
-      if (!gone) owner?.takesOver();
-      return;
-    }
-    this.#members.delete(member.key);
-    if (!gone && !this.#ended.signal.aborted) this.#addLeftover(member.key);
   }
 
   #watchLease(lease: Lease): void {
@@ -300,11 +227,11 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
       if (this.#ended.signal.aborted) return;
       const error = asError(lease.signal.reason);
       debug("%s: %s", this.prefix, error.message);
-      for (const member of [...this.#members.values()]) member.leaseLost(error);
+      for (const member of this.#roster.members) member.item.leaseLost(error);
     });
   }
 
-  /** One request for all: which keys are on the lease. What is missing among them, or too many, is looked at. */
+  /** One request for all: which keys are on the lease. */
   async #lookAgain(): Promise<void> {
     const { signal } = this.#ended;
     for (;;) {
@@ -313,11 +240,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
       const lease = this.#leases.current;
       if (!lease) continue;
       try {
-        const there = new Set((await lease.timeToLive({ signal })).keys);
-        for (const member of this.#members.values()) {
-          if (member.status === "registered" && !there.has(member.key)) member.look();
-        }
-        for (const key of there) if (!this.#members.has(key)) this.#addLeftover(key);
+        this.#roster.compare(new Set((await lease.timeToLive({ signal })).keys));
       } catch (error) {
         if (!signal.aborted) debug("%s: %s", this.prefix, asError(error).message);
         if (error instanceof LeaseNotFoundError) this.#leases.gone(lease, error);
@@ -338,7 +261,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
     this.#failure = error;
     this.#stop(error);
     this.#gone = this.#letGo(error);
-    for (const member of [...this.#members.values()]) member.fail(error, true);
+    for (const member of this.#roster.members) member.fail(error, true);
     this.notify("failed", error);
   }
 
@@ -360,7 +283,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
 
   async #leave(drainMs: number): Promise<void> {
     const { clock } = systemRuntime;
-    const members = [...this.#members.values()];
+    const members = this.#roster.members;
     const wasListed = members.some(({ isListed }) => isListed);
     const staying = members.filter(({ isLeaving }) => !isLeaving);
     for (const member of staying) member.closeWith(this.#closed as Promise<void>);
@@ -368,14 +291,14 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
     const drains = drainMs > 0 && staying.some(({ canDrain }) => canDrain);
     if (drains) {
       limitMs /= 2;
-      await Promise.all(staying.map((member) => member.reach(member.canDrain ? "draining" : "gone", limitMs)));
+      await Promise.all(staying.map((member) => member.item.reach(member.canDrain ? "draining" : "gone", limitMs)));
       await sleep(clock, drainMs, this.#ended.signal).catch(() => {});
     }
     this.#stop(this.#closedError());
     await this.#leases.revokeAll({ timeoutMs: limitMs }).catch((error) => this.notify("warning", asError(error)));
     if (!drains && drainMs > 0 && wasListed) await sleep(clock, drainMs);
     await this.#client.release();
-    for (const member of [...this.#members.values()]) member.end();
+    for (const member of this.#roster.members) member.end();
   }
 
   #stop(error: Error): void {

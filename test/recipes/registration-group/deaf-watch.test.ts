@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import type { EtcdClient, KeyValue, Mirror, MirrorBatch } from "../../../src/index.ts";
+import { deferred } from "../../../src/internal/index.ts";
 import { viewOf } from "../../support/etcd-view.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
-import { groupOf, registerMany, viewFor } from "./group-lab.ts";
+import { addressOf, groupOf, registerMany, viewFor } from "./group-lab.ts";
 
 type ToldMirror = Pick<Mirror, "get" | "close" | typeof Symbol.asyncIterator>;
 
@@ -56,17 +57,59 @@ test("a key that was deleted and made again within one batch was not lost, if it
   expect([lost, member.status]).toEqual([[], "registered"]);
 });
 
+test("put back and deleted again, told in one batch before the answer to the put: it is put back once more", async () => {
+  await using lab = await RegistryLab.start();
+  const key = `${lab.newPrefix()}m0`;
+  const ready = deferred<void>();
+  const landed = deferred<void>();
+  const told = deferred<void>();
+  let holding = false;
+  async function* batches(): AsyncGenerator<MirrorBatch> {
+    await ready.promise;
+    const kv = (await lab.etcd.get(key)) as KeyValue;
+    holding = true;
+    yield { type: "changes", revision: (await lab.etcd.delete(key)).revision, puts: [], deletes: [kv] };
+    await landed.promise;
+    yield { type: "changes", revision: (await lab.etcd.delete(key)).revision, puts: [], deletes: [kv] };
+    told.resolve();
+  }
+  const client = Object.create(clientWith(lab.etcd, toldMirror(batches())), {
+    txn: {
+      value: async (...args: Parameters<EtcdClient["txn"]>) => {
+        const answer = await lab.etcd.txn(...args);
+        if (holding) {
+          landed.resolve();
+          await told.promise;
+        }
+        return answer;
+      },
+    },
+  }) as EtcdClient;
+  const group = groupOf(lab, key.slice(0, -2), 5, { client });
+  const member = group.register("m0", "10.0.0.1:80");
+  await member.ready;
+  ready.resolve();
+  await told.promise;
+  await until(async () => (await lab.etcd.get(key)) !== undefined, { timeoutMs: 10_000 });
+  await until(() => member.status === "registered");
+});
+
 test("what the watch does not tell is found by asking etcd which keys are on the lease", async () => {
   await using lab = await RegistryLab.start();
   const prefix = lab.newPrefix();
   const nothing: AsyncIterable<MirrorBatch> = { [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) };
   const client = clientWith(lab.etcd, toldMirror(nothing));
   const group = groupOf(lab, prefix, 5, { client });
+  await lab.etcd.put(`${prefix}m50`, "10.6.6.6:80");
   const members = registerMany(group, 50);
-  await group.ready;
+  const waiting = group.register("m50", addressOf(50), { onConflict: "wait" });
+  await Promise.all(members.map(({ ready }) => ready));
+  await until(() => waiting.status === "passive");
+  await lab.etcd.delete(`${prefix}m50`);
   await lab.etcd.delete(`${prefix}m7`);
   await lab.etcd.put(`${prefix}m8`, "10.6.6.6:80");
   await until(() => group.get("m8")?.status === "passive", { timeoutMs: 40_000 });
   await until(async () => (await lab.etcd.get(`${prefix}m7`)) !== undefined, { timeoutMs: 40_000 });
-  expect(await viewOf(lab.etcd, prefix)).toEqual({ ...viewFor(members), m8: "10.6.6.6:80" });
+  await until(() => waiting.status === "registered", { timeoutMs: 40_000 });
+  expect(await viewOf(lab.etcd, prefix)).toEqual({ ...viewFor([...members, waiting]), m8: "10.6.6.6:80" });
 });

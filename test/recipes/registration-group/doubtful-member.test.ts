@@ -27,6 +27,7 @@ function memberOf(format: "plain" | "endpoint" = "plain") {
   member.startAfter(undefined);
   return {
     member,
+    item: member.item,
     left,
     due: () => {
       const was = enqueued > 0;
@@ -41,74 +42,74 @@ function state(text: string, modRevision: number, lease?: LeaseId): KeyValue {
 }
 
 test("an update whose put had no answer, taken back by the next one: the key is looked at, and both resolve", async () => {
-  const { member } = memberOf();
-  member.next(own);
-  member.done(10);
+  const { member, item } = memberOf();
+  item.next(own);
+  item.done(10);
   const there = member.update({ address: "b:1" });
-  expect(member.next(own)).toMatchObject({ over: 10, text: "b:1" });
-  member.failed(new Error("no answer"));
+  expect(item.next(own)).toMatchObject({ over: 10, text: "b:1" });
+  item.failed(new Error("no answer"));
   const back = member.update({ address: "a:1" });
-  expect(member.next(own)).toEqual({ type: "look" });
-  member.found(state("a:1", 10, own), 11);
+  expect(item.next(own)).toEqual({ type: "look" });
+  item.found(state("a:1", 10, own), 11);
   await Promise.all([there, back]);
 });
 
 test("an update to what stands there after a put without an answer resolves", async () => {
-  const { member, due } = memberOf();
-  member.next(own);
-  member.done(10);
+  const { member, item, due } = memberOf();
+  item.next(own);
+  item.done(10);
   void member.update({ address: "b:1" });
-  member.next(own);
+  item.next(own);
   // It landed, the mirror tells, the answer is lost.
-  member.seen(state("b:1", 20, own), 20, false);
-  member.failed(new Error("no answer"));
-  member.next(own);
+  item.seen(state("b:1", 20, own), 20, false);
+  item.failed(new Error("no answer"));
+  item.next(own);
   due();
   const again = member.update({ address: "b:1" });
   expect(due()).toBe(true);
-  expect(member.next(own)).toEqual({ type: "look" });
-  member.found(state("b:1", 20, own), 21);
+  expect(item.next(own)).toEqual({ type: "look" });
+  item.found(state("b:1", 20, own), 21);
   await again;
 });
 
 test("closed while a put of a missing key is on its way: it waits for that, and deletes what it made", async () => {
-  const { member, left } = memberOf();
-  member.next(own);
-  member.done(10);
-  member.seen(undefined, 11, false);
-  expect(member.next(own)).toMatchObject({ type: "put", over: 0 });
+  const { member, item, left } = memberOf();
+  item.next(own);
+  item.done(10);
+  item.seen(undefined, 11, false);
+  expect(item.next(own)).toMatchObject({ type: "put", over: 0 });
   const closing = member.close();
   await settled();
   expect(left).toEqual([]);
-  member.done(12);
-  expect(member.next(own)).toEqual({ type: "delete", over: 12 });
-  member.done(13);
+  item.done(12);
+  expect(item.next(own)).toEqual({ type: "delete", over: 12 });
+  item.done(13);
   await closing;
 });
 
 test("etcd was wiped, and answers with revisions below those known when it was asked: no answer is thrown away", () => {
-  const { member } = memberOf();
-  member.next(own);
-  member.done(1_000);
+  const { member, item } = memberOf();
+  item.next(own);
+  item.done(1_000);
   void member.update({ address: "b:1" });
   let asked = 0;
   for (; asked < 50; asked++) {
-    const step = member.next(own);
+    const step = item.next(own);
     if (step?.type !== "put" || step.over === 0) break;
-    member.found(undefined, 5);
+    item.found(undefined, 5);
   }
   expect(asked).toBeLessThan(3);
 });
 
 test("replaced before its own first answer came: it waits, and does not take the key back", () => {
-  const { member } = memberOf();
-  member.next(own);
+  const { member, item } = memberOf();
+  item.next(own);
   // Ours landed at 20, theirs at 30; the mirror tells of both in one batch, before the answer of ours.
-  member.seen(state("theirs", 30, "f" as LeaseId), 30, false);
-  member.done(20);
+  item.seen(state("theirs", 30, "f" as LeaseId), 30, false);
+  item.done(20);
   // What it does next may be a look, and nothing but that.
-  expect(member.next(own)?.type ?? "look").toBe("look");
-  member.found(state("theirs", 30, "f" as LeaseId), 31);
-  expect(member.next(own)).toBeUndefined();
+  expect(item.next(own)?.type ?? "look").toBe("look");
+  item.found(state("theirs", 30, "f" as LeaseId), 31);
+  expect(item.next(own)).toBeUndefined();
   expect(member.status).toBe("passive");
 });

@@ -1,12 +1,14 @@
 import { expect, test } from "vitest";
+import type { MemberKey } from "../../../recipes/registration-group/member-key.ts";
 import { type MemberSurroundings, RegisteredMember } from "../../../recipes/registration-group/registered-member.ts";
 import type { KeyValue, Lease, LeaseId } from "../../../src/index.ts";
 import { systemRuntime } from "../../../src/internal/index.ts";
+import { settled } from "../../support/fake-clock.ts";
 
 const own = "a" as LeaseId;
 const later = "b" as LeaseId;
 
-function memberOf(): { member: RegisteredMember; due: () => boolean; nextLease: () => void } {
+function memberOf(): { member: RegisteredMember; item: MemberKey; due: () => boolean; nextLease: () => void } {
   let enqueued = 0;
   let current = own;
   const around: MemberSurroundings = {
@@ -33,7 +35,7 @@ function memberOf(): { member: RegisteredMember; due: () => boolean; nextLease: 
   const nextLease = () => {
     current = later;
   };
-  return { member, due, nextLease };
+  return { member, item: member.item, due, nextLease };
 }
 
 function state(text: string, modRevision: number, lease?: LeaseId): KeyValue {
@@ -41,46 +43,73 @@ function state(text: string, modRevision: number, lease?: LeaseId): KeyValue {
 }
 
 test("the first step needs no look: put if it is missing", () => {
-  const { member } = memberOf();
-  expect(member.next(own)).toEqual({ type: "put", over: 0, text: "a:1", lease: own });
-  expect(member.next(undefined)).toBeUndefined();
-  member.done(10);
+  const { member, item } = memberOf();
+  expect(item.next(own)).toEqual({ type: "put", over: 0, text: "a:1", lease: own });
+  expect(item.next(undefined)).toBeUndefined();
+  item.done(10);
   expect(member.status).toBe("registered");
-  expect(member.next(own)).toBeUndefined();
+  expect(item.next(own)).toBeUndefined();
 });
 
 test("an answer that the mirror has overtaken does not hide who came after it", () => {
-  const { member } = memberOf();
-  member.next(own);
+  const { member, item } = memberOf();
+  item.next(own);
   // Ours landed at 20, somebody else's at 30, and both are told before the answer of ours.
-  member.seen(state("a:1", 20, own), 20, false);
-  member.seen(state("theirs", 30), 30, false);
-  member.done(20);
+  item.seen(state("a:1", 20, own), 20, false);
+  item.seen(state("theirs", 30), 30, false);
+  item.done(20);
   expect(member.status).toBe("passive");
-  member.seen(undefined, 40, false);
-  expect(member.next(own)).toEqual({ type: "put", over: 0, text: "a:1", lease: own });
+  item.seen(undefined, 40, false);
+  expect(item.next(own)).toEqual({ type: "put", over: 0, text: "a:1", lease: own });
 });
 
 test("what the mirror tells late, of before the own write, is not taken for a loss", () => {
-  const { member, due } = memberOf();
-  member.next(own);
-  member.done(20);
+  const { member, item, due } = memberOf();
+  item.next(own);
+  item.done(20);
   due();
-  member.seen(undefined, 15, false);
+  item.seen(undefined, 15, false);
   expect(member.status).toBe("registered");
   expect(due()).toBe(false);
 });
 
-test("a list of a history that is behind the own write is not believed, and not ignored: the key is looked at", () => {
-  const { member } = memberOf();
-  member.next(own);
-  member.done(20);
-  member.seen(undefined, 5, true);
-  expect(member.status).toBe("registered");
-  expect(member.next(own)).toEqual({ type: "look" });
-  member.found(undefined, 6);
+test("made and deleted within one batch, told before the answer to its put: it is not taken for registered", () => {
+  const { member, item, due } = memberOf();
+  item.next(own);
+  item.done(10);
+  item.seen(undefined, 15, false);
+  expect(item.next(own)).toMatchObject({ type: "put", over: 0 });
+  due();
+  // Put back at 20 and deleted at 30: the batch tells only that it is missing, which is known.
+  item.seen(undefined, 30, false);
+  item.done(20);
   expect(member.status).toBe("recovering");
-  expect(member.next(own)).toEqual({ type: "put", over: 0, text: "a:1", lease: own });
+  expect(due()).toBe(true);
+  expect(item.next(own)).toEqual({ type: "put", over: 0, text: "a:1", lease: own });
+});
+
+test("somebody who came and went before a late answer tells of him is not waited for", () => {
+  const { member, item } = memberOf();
+  item.next(own);
+  item.done(10);
+  item.seen(undefined, 15, false);
+  item.next(own);
+  item.seen(undefined, 30, true);
+  item.found(state("theirs", 20, "f" as LeaseId), 25);
+  expect(member.status).toBe("recovering");
+  expect(item.next(own)).toMatchObject({ type: "put", over: 0 });
+});
+
+test("a list of a history that is behind the own write is not believed, and not ignored: the key is looked at", () => {
+  const { member, item } = memberOf();
+  item.next(own);
+  item.done(20);
+  item.seen(undefined, 5, true);
+  expect(member.status).toBe("registered");
+  expect(item.next(own)).toEqual({ type: "look" });
+  item.found(undefined, 6);
+  expect(member.status).toBe("recovering");
+  expect(item.next(own)).toEqual({ type: "put", over: 0, text: "a:1", lease: own });
 });
 
 test("what the mirror tells while the key is looked at counts only if it is newer than what the look shows", () => {
@@ -88,57 +117,68 @@ test("what the mirror tells while the key is looked at counts only if it is newe
     [15, "registered"],
     [30, "recovering"],
   ] as const) {
-    const { member } = memberOf();
-    member.next(own);
-    member.done(20);
-    member.seen(undefined, 5, true);
-    expect(member.next(own)).toEqual({ type: "look" });
-    member.seen(undefined, revision, false);
-    member.found(state("a:1", 20, own), 25);
+    const { member, item } = memberOf();
+    item.next(own);
+    item.done(20);
+    item.seen(undefined, 5, true);
+    expect(item.next(own)).toEqual({ type: "look" });
+    item.seen(undefined, revision, false);
+    item.found(state("a:1", 20, own), 25);
     expect(member.status).toBe(status);
   }
 });
 
 test("after a put without an answer the next one is guarded by the same revision, and finds the first if it landed", () => {
-  const { member } = memberOf();
-  member.next(own);
-  member.failed(new Error("no answer"));
-  expect(member.next(own)).toMatchObject({ over: 0 });
-  member.found(state("a:1", 10, own), 12);
+  const { member, item } = memberOf();
+  item.next(own);
+  item.failed(new Error("no answer"));
+  expect(item.next(own)).toMatchObject({ over: 0 });
+  item.found(state("a:1", 10, own), 12);
   expect(member.status).toBe("registered");
-  expect(member.next(own)).toBeUndefined();
+  expect(item.next(own)).toBeUndefined();
 });
 
 test("a value on an earlier lease, or an older value of its own, is put over at its revision", async () => {
-  const { member } = memberOf();
-  member.next(own);
-  member.found(state("a:0", 10, own), 12);
-  expect(member.next(own)).toEqual({ type: "put", over: 10, text: "a:1", lease: own });
+  const { item } = memberOf();
+  item.next(own);
+  item.found(state("a:0", 10, own), 12);
+  expect(item.next(own)).toEqual({ type: "put", over: 10, text: "a:1", lease: own });
 });
 
 test("a put on a lease that was lost before its answer came does not count: it is put again on the next one", () => {
-  const { member, nextLease } = memberOf();
-  member.next(own);
+  const { member, item, nextLease } = memberOf();
+  item.next(own);
   nextLease();
-  member.leaseLost(new Error("lost"));
-  member.done(10);
+  item.leaseLost(new Error("lost"));
+  item.done(10);
   expect(member.status).toBe("registering");
-  expect(member.next(later)).toEqual({ type: "put", over: 10, text: "a:1", lease: later });
-  member.done(11);
+  expect(item.next(later)).toEqual({ type: "put", over: 10, text: "a:1", lease: later });
+  item.done(11);
   expect(member.status).toBe("registered");
 });
 
 test("closing without an answer to the last put looks first, and deletes only its own", async () => {
-  const { member } = memberOf();
-  member.next(own);
-  member.failed(new Error("no answer"));
+  const { member, item } = memberOf();
+  item.next(own);
+  item.failed(new Error("no answer"));
   const closing = member.close();
   await Promise.resolve();
-  expect(member.next(own)).toEqual({ type: "look" });
-  member.found(state("a:1", 10, own), 12);
-  expect(member.next(own)).toEqual({ type: "delete", over: 10 });
-  member.found(state("theirs", 13), 14);
-  expect(member.next(own)).toBeUndefined();
+  expect(item.next(own)).toEqual({ type: "look" });
+  item.found(state("a:1", 10, own), 12);
+  expect(item.next(own)).toEqual({ type: "delete", over: 10 });
+  item.found(state("theirs", 13), 14);
+  expect(item.next(own)).toBeUndefined();
   await closing;
   expect(member.status).toBe("closed");
+});
+
+test("registered by what a former owner had put late, without a put of its own: closing deletes it", async () => {
+  const { member, item } = memberOf();
+  item.seen(state("a:1", 10, own), 10, false);
+  expect(member.status).toBe("registered");
+  const closing = member.close();
+  await settled();
+  expect(item.next(own)).toEqual({ type: "delete", over: 10 });
+  item.done(11);
+  await closing;
 });

@@ -1,0 +1,15 @@
+import type { CommonEvents } from "../common/index.ts";
+import type { RegisterConflict } from "../service-register/index.ts";
+import type { GroupMember } from "./group-member.ts";
+
+export interface RegistrationGroupEvents extends CommonEvents {
+  /** The key of an instance is in etcd. Again after each loss. */
+  registered: [member: GroupMember, revision: number];
+  /** The key of an instance is gone, or can no longer be proved to be there. */
+  lost: [member: GroupMember, error: Error];
+  /** Somebody else has the key of an instance, which waits until it is free. Once for each owner. */
+  conflict: [member: GroupMember, conflict: RegisterConflict];
+  /** An instance is out of the group by what a retry cannot mend; the others go on. */
+  memberFailed: [member: GroupMember, error: Error];
+  closed: [];
+}

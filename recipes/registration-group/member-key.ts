@@ -1,0 +1,288 @@
+import { EtcdTimeoutError, type KeyValue, type Lease, type LeaseId } from "../../src/index.ts";
+import { abortable, type Clock, type Deferred, quietDeferred, within } from "../../src/internal/index.ts";
+import { type DesiredRegistration, type KeyState, nextStep, type RegistrationLife } from "../service-register/index.ts";
+import type { BulkItem, BulkStep } from "./bulk-writer.ts";
+import { KnownKey } from "./known-key.ts";
+
+/** What a key needs of its group. */
+export interface KeySurroundings {
+  readonly clock: Clock;
+  /** Aborts when nothing is written any more, for no key. */
+  readonly ended: AbortSignal;
+  /** The lease as long as it lives. */
+  lease(): Lease | undefined;
+  isOwn(lease: LeaseId | undefined): boolean;
+  /** Asks for the next step of a key. */
+  enqueue(item: BulkItem): void;
+}
+
+/** Whose key it is. */
+export interface KeyOwner {
+  /** The end, by what a retry cannot mend. `gone`: the key is known not to be there on a lease of the group. */
+  fail(error: Error, gone: boolean): void;
+  warn(error: Error): void;
+}
+
+export interface MemberKeyParts {
+  readonly key: string;
+  readonly desired: DesiredRegistration;
+  readonly life: RegistrationLife;
+  readonly owner: KeyOwner;
+  readonly around: KeySurroundings;
+}
+
+/**
+ * `waiting`: the one before still leaves. `there`: in the list. `draining`: marked as such if it is in the list, never
+ * brought back. `gone`: deleted. `over`: nothing any more.
+ */
+type Wanted = "waiting" | "there" | "draining" | "gone" | "over";
+
+/** The key of one instance: what should stand there, what is known to stand there, and the next step from one to the other. */
+export class MemberKey implements BulkItem {
+  readonly key: string;
+  readonly #desired: DesiredRegistration;
+  readonly #life: RegistrationLife;
+  readonly #owner: KeyOwner;
+  readonly #around: KeySurroundings;
+  readonly #known = new KnownKey();
+  #wanted: Wanted = "waiting";
+  /** Whether something stale may still delete what stands there: then it is written anew, not taken as found. */
+  #rewrites = false;
+  #everPut = false;
+  #sent: { readonly text: string; readonly lease: LeaseId; readonly version: number } | undefined;
+  /** Whoever waits for `draining` or `gone` to be reached. */
+  #reached: Deferred<void> | undefined;
+
+  constructor({ key, desired, life, owner, around }: MemberKeyParts) {
+    this.key = key;
+    this.#desired = desired;
+    this.#life = life;
+    this.#owner = owner;
+    this.#around = around;
+  }
+
+  get isWaiting(): boolean {
+    return this.#wanted === "waiting";
+  }
+
+  get isOver(): boolean {
+    return this.#wanted === "over";
+  }
+
+  /** What was never written can only stand there if a write of a former member landed late. */
+  get mayStand(): boolean {
+    return this.#everPut || this.#ownState !== undefined;
+  }
+
+  /** It is free, and wanted from now on. */
+  start(): void {
+    if (this.#wanted !== "waiting") return;
+    this.#wanted = "there";
+    this.#around.enqueue(this);
+  }
+
+  /** Whoever had the key before could not delete it, or its delete may still land. */
+  takesOver(): void {
+    this.#everPut = true;
+    this.#rewrites = true;
+  }
+
+  /** What should stand there is another value now. */
+  changed(): void {
+    this.#advance(undefined);
+  }
+
+  /** What the group's mirror says. `resynced`: of a history that may be another one. */
+  seen(kv: KeyValue | undefined, revision: number, resynced: boolean): void {
+    if (this.#wanted === "waiting" || this.#wanted === "over") return;
+    const told = this.#known.told(kv, revision, resynced);
+    if (told === "doubt") this.#around.enqueue(this);
+    if (told !== "news") return;
+    if (!kv && this.#wanted === "there") this.#life.vanished();
+    this.#advance(kv);
+  }
+
+  /** Something makes the group doubt that the key is as it is known. */
+  look(): void {
+    this.#known.look();
+    this.#around.enqueue(this);
+  }
+
+  leaseLost(error: Error): void {
+    if (this.#wanted === "waiting" || this.#wanted === "over") return;
+    const { state } = this.#known;
+    if (state && !this.#around.isOwn(state.lease)) {
+      this.#known.unsure();
+      return;
+    }
+    this.#known.forget();
+    if (this.#wanted === "there") this.#life.lost(error);
+    this.#around.enqueue(this);
+  }
+
+  get needsLease(): boolean {
+    return this.#wanted === "there" && !this.#known.mustLook;
+  }
+
+  next(lease: LeaseId | undefined): BulkStep | undefined {
+    const step = this.#next(lease);
+    // What was put before, and refused with its lease, is not on its way any more.
+    if (step && step.type !== "put") this.#sent = undefined;
+    return step;
+  }
+
+  done(revision: number): void {
+    const sent = this.#sent;
+    this.#sent = undefined;
+    const made = this.#known.state === undefined;
+    const state = sent && { modRevision: revision, lease: sent.lease, text: sent.text };
+    if (!this.#known.answered(state, revision)) {
+      this.#advance(undefined);
+      if (sent && this.#wanted === "there" && this.#life.mayTake) {
+        this.#life.wasWritten();
+        this.look();
+      }
+      return;
+    }
+    if (sent) this.#rewrites = false;
+    if (sent && this.#wanted === "there") {
+      if (this.#around.lease()?.id !== sent.lease) {
+        // A lease that was lost meanwhile is being revoked, and takes the key with it.
+        this.#known.unsure();
+      } else {
+        // Gone and put back before the mirror could tell.
+        if (made) this.#life.vanished();
+        this.#life.placed(revision, sent.version);
+      }
+    }
+    this.#advance(undefined);
+  }
+
+  found(kv: KeyValue | undefined, revision: number): void {
+    this.#sent = undefined;
+    const later = this.#known.looked();
+    if (!this.#known.answered(kv, revision)) {
+      this.#advance(undefined);
+      return;
+    }
+    if (!kv && this.#wanted === "there") this.#life.vanished();
+    this.#advance(kv);
+    if (later && later.revision > revision) this.seen(later.kv, later.revision, false);
+  }
+
+  failed(error: Error): void {
+    this.#sent = undefined;
+    this.#known.unsure();
+    if (this.#wanted === "there") this.#life.stumbled(error);
+  }
+
+  refused(error: Error): void {
+    this.#sent = undefined;
+    if (this.#wanted === "there") {
+      this.#owner.fail(error, false);
+      return;
+    }
+    this.#reached?.reject(error);
+  }
+
+  /** Resolves when it is as wanted, or after `withinMs`; what went wrong is a warning. @returns whether it is as wanted */
+  async reach(wanted: "draining" | "gone", withinMs: number): Promise<boolean> {
+    const { clock, ended } = this.#around;
+    if (this.#wanted === "over") return true;
+    this.#wanted = wanted;
+    if (wanted === "draining") this.#desired.update({ draining: true });
+    if (!this.mayStand) return true;
+    const reached = quietDeferred<void>();
+    this.#reached = reached;
+    this.#advance(undefined);
+    const outOfTime = () =>
+      new EtcdTimeoutError(`${this.key}: etcd did not answer within ${withinMs} ms while closing`);
+    try {
+      await within(clock, abortable(reached.promise, ended), withinMs, outOfTime);
+      return true;
+    } catch (error) {
+      if (!ended.aborted) this.#owner.warn(error as Error);
+      return false;
+    } finally {
+      this.#reached = undefined;
+    }
+  }
+
+  /** Nothing is done with it any more. */
+  end(): void {
+    this.#wanted = "over";
+  }
+
+  #next(lease: LeaseId | undefined): BulkStep | undefined {
+    if (this.#wanted === "waiting" || this.#wanted === "over") return undefined;
+    this.#known.asked();
+    if (this.#known.mustLook) return { type: "look" };
+    if (this.#wanted === "there") return this.#nextPut(lease);
+    if (!this.#known.isSure) return { type: "look" };
+    const own = this.#ownState;
+    if (own && this.#wanted === "gone") return { type: "delete", over: own.modRevision };
+    if (own && lease !== undefined && !this.#isDrained(own)) return this.#put(own, lease);
+    this.#reached?.resolve();
+    return undefined;
+  }
+
+  #nextPut(lease: LeaseId | undefined): BulkStep | undefined {
+    if (lease === undefined) return undefined;
+    const step = this.#step(lease);
+    if (step.type === "found" && !this.#known.isSure) return { type: "look" };
+    return step.type === "put" ? this.#put(step.over, lease) : undefined;
+  }
+
+  #put(over: KeyState | undefined, lease: LeaseId): BulkStep {
+    const { text, version } = this.#desired;
+    this.#everPut = true;
+    this.#sent = { text, lease, version };
+    return { type: "put", over: over?.modRevision ?? 0, text, lease };
+  }
+
+  #step(lease: LeaseId | undefined) {
+    const { state: known } = this.#known;
+    const step = nextStep(known, {
+      text: this.#desired.text,
+      lease,
+      isOwn: (state) => this.#around.isOwn(state.lease),
+      mayTake: () => this.#life.mayTake,
+    });
+    return this.#rewrites && step.type === "found" ? ({ type: "put", over: known } as const) : step;
+  }
+
+  get #ownState(): KeyState | undefined {
+    const { state } = this.#known;
+    return state && this.#around.isOwn(state.lease) ? state : undefined;
+  }
+
+  /** What stands on an earlier lease goes with it. */
+  #isDrained({ text, lease }: KeyState): boolean {
+    return text === this.#desired.text || lease !== this.#around.lease()?.id;
+  }
+
+  /** @param seen the key as etcd has just told it, if it has */
+  #advance(seen: KeyValue | undefined): void {
+    if (this.#wanted === "waiting" || this.#wanted === "over") return;
+    if (this.#wanted !== "there") {
+      this.#advanceOut();
+      return;
+    }
+    const step = this.#step(this.#around.lease()?.id);
+    if (step.type === "put" || (step.type === "found" && !this.#known.isSure)) this.#around.enqueue(this);
+    else if (step.type === "found") this.#life.placed(step.revision, this.#desired.version);
+    else if (step.type === "taken" && seen) this.#taken(seen);
+  }
+
+  #advanceOut(): void {
+    const own = this.#ownState;
+    const due = own !== undefined && (this.#wanted === "gone" || !this.#isDrained(own));
+    if (!this.#known.isSure || this.#sent || due) this.#around.enqueue(this);
+    else this.#reached?.resolve();
+  }
+
+  #taken(by: KeyValue): void {
+    const end = this.#life.conflict(by);
+    if (end) this.#owner.fail(end, true);
+  }
+}
