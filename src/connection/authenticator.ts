@@ -63,10 +63,9 @@ export class Authenticator implements Patience {
     const { runtime } = this.#parts;
     const { clock } = runtime;
     const backoff = new Backoff(runtime, { initialMs: 20, maxMs: 500 });
-    const late = () => outOfTime(this.#lastFailure);
     for (;;) {
       try {
-        return await scope.waitFor(() => this.tokenWithin(deadlineMs - clock.monotonicMs(), late));
+        return await scope.waitFor(() => this.tokenWithin(deadlineMs - clock.monotonicMs(), outOfTime));
       } catch (error) {
         scope.throwIfEnded();
         const pauseMs = backoff.nextMs();
@@ -78,8 +77,9 @@ export class Authenticator implements Patience {
   }
 
   /** The token at hand, or the next one. Rejects as the request for it does; the next call asks again. */
-  async tokenWithin(limitMs: number, outOfTime: () => Error): Promise<Token> {
-    return this.#token ?? within(this.#parts.runtime.clock, this.#next(), limitMs, outOfTime);
+  async tokenWithin(limitMs: number, outOfTime: (last: Failure | undefined) => Error): Promise<Token> {
+    const late = () => outOfTime(this.#lastFailure);
+    return this.#token ?? within(this.#parts.runtime.clock, this.#next(), limitMs, late);
   }
 
   /** How long one attempt to get a token may take. */

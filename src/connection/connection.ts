@@ -97,7 +97,6 @@ export class Connection implements ICallable<Endpoint> {
   /** @throws UnavailableError when there is no connection within `limitMs`; UnauthenticatedError for a bad password */
   async openStream(path: string, endpoint: Endpoint, limitMs: number): Promise<OpenedStream> {
     if (this.#closed) throw new ClientClosedError("the client is closed");
-    const noToken = () => new UnavailableError("no token yet", { retryable: true });
     const token = await this.#authenticator?.tokenWithin(limitMs, noToken);
     const channel = await endpoint.connect("streams", limitMs).catch((error: unknown) => {
       endpoint.failed();
@@ -240,6 +239,11 @@ function attemptLimitMs(timeoutMs: number): number {
 /** Whether another token may do better. Without any, etcd may take the client's certificate for its user, who may do less. */
 function isRefused(token: Token, { error }: Failure): boolean {
   return error instanceof UnauthenticatedError || (error instanceof PermissionDeniedError && token.value === undefined);
+}
+
+function noToken(last: Failure | undefined): Error {
+  const why = last ? `; last: ${last.error.message}` : "";
+  return new UnavailableError(`no token yet${why}`, { cause: last?.error, retryable: true });
 }
 
 function saysNothing({ url }: Endpoint): Error {

@@ -218,3 +218,16 @@ test("a stream that waits for a token is given up in time, and opened when there
   };
   await watch.ready;
 });
+
+test("a stream that waits for a token says what the request for it failed with", async () => {
+  const server = await ScriptedEtcd.start((call) => {
+    if (call.method === "Authenticate") call.refuse([14, "try another time"]);
+    else call.answer(createdAnswer, { open: true });
+  });
+  const etcd = client(server, { dialTimeoutMs: 200 });
+  const told: string[] = [];
+  const onStatus = (_: unknown, error?: Error) => void (error && told.push(error.message));
+  await using _watch = etcd.watch("k", { startRevision: 5, onStatus });
+  await until(() => told.length > 0);
+  expect(told[0]).toMatch(/^no token yet; last: .*try another time/);
+});
