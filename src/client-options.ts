@@ -50,6 +50,9 @@ const milliseconds = (fallback: number) =>
     .max(2 ** 31 - 1, "must be below 2^31 ms")
     .default(fallback);
 
+/** Not min(1): zod compares the "length" of what is no string as well, and an object's can be one that throws. */
+const text = (problem: string) => z.string(problem).refine((given) => given !== "", "must not be empty");
+
 const pem = z
   .union(
     [z.string().refine((pem) => pem !== ""), z.instanceof(Uint8Array)],
@@ -70,7 +73,7 @@ const tlsSchema = z
       certFile: file,
       key: pem,
       keyFile: file,
-      serverName: z.string("must be a name").min(1, "must not be empty").optional(),
+      serverName: text("must be a name").optional(),
     },
     "must be an object such as { caFile, certFile, keyFile }",
   )
@@ -79,8 +82,8 @@ const tlsSchema = z
 const authSchema = z
   .strictObject(
     {
-      username: z.string("must be a string").min(1, "must not be empty"),
-      password: z.string("must be a string").min(1, "must not be empty"),
+      username: text("must be a string"),
+      password: text("must be a string"),
     },
     "must be an object { username, password }",
   )

@@ -9,14 +9,10 @@ import type { TlsSource } from "./tls-source.ts";
  * @throws InvalidOptionError for what is no PEM, or a key that is not the certificate's
  */
 export function checkTlsSource(what: string, source: TlsSource): void {
-  const given = parts.filter((part) => source[part] && "pem" in source[part]);
   const material: Material = {};
-  for (const part of given) {
-    const pem = source[part];
-    // A certificate without its key, which is in a file, is looked at with it.
-    if (pem && "pem" in pem && (part === "ca" || given.includes(part === "key" ? "cert" : "key"))) {
-      material[part] = Buffer.from(pem.pem);
-    }
+  for (const part of parts) {
+    const given = source[part];
+    if (given && "pem" in given) material[part] = Buffer.from(given.pem);
   }
   try {
     credentialsOf(material, (part) => `tls.${part}`);

@@ -11,8 +11,8 @@ const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0
  * fails does not tell: the server just hangs up, as one does that is being stopped.
  */
 export function speaksOtherScheme({ url, secure }: EndpointUrl, signal: AbortSignal): Promise<boolean> {
-  const { hostname, port } = new URL(url);
-  const where = { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port) };
+  // URL drops a port that is its scheme's own, 80 or 443, so look at the text.
+  const where = { host: new URL(url).hostname.replace(/^\[|\]$/g, ""), port: Number(/\d+$/.exec(url)?.[0]) };
   return new Promise((resolve) => {
     // Nothing is sent over it, so it need not be trusted.
     const socket: Socket = secure ? connectPlain(where) : connectTls({ ...where, rejectUnauthorized: false });

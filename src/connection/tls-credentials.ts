@@ -92,11 +92,19 @@ export function credentialsOf({ ca, cert, key }: Material, nameOf: (part: Part) 
 
 /** OpenSSL passes over what it cannot read: nobody would be trusted, and the server would be blamed. */
 function checkCa(ca: Buffer, name: string): void {
+  if (isPemCertificate(ca)) return;
+  const problem = "has no PEM certificate";
+  throw new TlsError(`${name} ${problem}`, { part: "ca", problem });
+}
+
+/** X509Certificate reads DER as well. */
+function isPemCertificate(bytes: Buffer): boolean {
+  if (!bytes.includes("-----BEGIN ")) return false;
   try {
-    new X509Certificate(ca);
+    new X509Certificate(bytes);
+    return true;
   } catch {
-    const problem = "has no PEM certificate";
-    throw new TlsError(`${name} ${problem}`, { part: "ca", problem });
+    return false;
   }
 }
 
