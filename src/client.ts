@@ -8,6 +8,7 @@ import { systemRuntime } from "./internal/runtime.ts";
 import {
   type DeleteOptions,
   Kv,
+  ownRange,
   type PagedRange,
   PointReads,
   type PutOptions,
@@ -183,7 +184,7 @@ export class EtcdClient implements AsyncDisposable {
     checkFunction("watch", "onStatus", options.onStatus);
     checkCallOptions({ signal: options.signal });
     this.#checkOpen();
-    return new HubWatch(this.#watchParts, toKeyRange("watch", range), options);
+    return new HubWatch(this.#watchParts, ownRange(toKeyRange("watch", range)), options);
   }
 
   /**
@@ -196,7 +197,7 @@ export class EtcdClient implements AsyncDisposable {
     checkFunction("mirror", "onStatus", options.onStatus);
     checkCallOptions({ signal: options.signal });
     this.#checkOpen();
-    return new HubMirror(this.#watchParts, toKeyRange("mirror", range), options);
+    return new HubMirror(this.#watchParts, ownRange(toKeyRange("mirror", range)), options);
   }
 
   /** What a member says of itself. A member without a leader answers too. */
@@ -227,7 +228,8 @@ export class EtcdClient implements AsyncDisposable {
    * harmless.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    // In a moment: it is closed before any listener is told, for that may close it, too.
+    this.#closing ??= Promise.resolve().then(() => this.#close());
     return this.#closing;
   }
 

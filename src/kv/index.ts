@@ -8,6 +8,7 @@ export {
   type TxnAnswer,
   type TxnOptions,
 } from "./kv.ts";
+export { ownRange } from "./own-range.ts";
 export { PageSize } from "./page-size.ts";
 export { type PagedRange, pagedRange } from "./paged-range.ts";
 export { PointReads } from "./point-reads.ts";

@@ -8,6 +8,7 @@ import type { KeyValue } from "../model/key-value.ts";
 import { type LeaseRef, toLeaseId } from "../model/lease-id.ts";
 import type { Op, OpResult } from "../model/op.ts";
 import { checkRevision } from "../model/revision.ts";
+import { ownRange } from "./own-range.ts";
 import { PageSizes } from "./page-sizes.ts";
 import { type PagedRange, pagedRange } from "./paged-range.ts";
 import type { PointReads } from "./point-reads.ts";
@@ -84,7 +85,7 @@ export class Kv {
   async get(key: BytesLike, options: ReadOptions = {}): Promise<KeyValue | undefined> {
     checkRevision("get", "revision", options.revision);
     const { revision, serializable } = options;
-    const start = toKey("get", key);
+    const start = new Uint8Array(toKey("get", key));
     if (revision === undefined) return (await this.#reads.get(start, serializable, options)).kv;
     const { kvs } = await this.#protocol.range({ range: { start }, revision, serializable }, options);
     return kvs[0];
@@ -93,7 +94,7 @@ export class Kv {
   async range(key: KeyOrRange, options: RangeOptions = {}): Promise<PagedRange> {
     checkRevision("range", "revision", options.revision);
     checkRevision("range", "limit", options.limit);
-    const range = toKeyRange("range", key);
+    const range = ownRange(toKeyRange("range", key));
     const { revision, serializable, keysOnly } = options;
     if (!options.countOnly) {
       return pagedRange(this.#protocol, range, { ...options, pageSize: this.#pageSizes.of(range, keysOnly) });

@@ -1,9 +1,8 @@
 import type { Protocol } from "../connection/index.ts";
 import { LeaseLostError } from "../errors/lease-lost-error.ts";
-import { LeaseNotFoundError } from "../errors/lease-not-found-error.ts";
 import type { Clock } from "../internal/clock.ts";
 import { deadlineSignal } from "../internal/deadline-signal.ts";
-import type { CallOptions } from "../model/call-options.ts";
+import { type CallOptions, checkCallOptions } from "../model/call-options.ts";
 import type { LeaseId } from "../model/lease-id.ts";
 import type { Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease.ts";
 import { LeaseDeadline } from "./lease-deadline.ts";
@@ -23,6 +22,8 @@ export interface HeldLeaseParts {
   forget(id: LeaseId): void;
   /** Asks for a renewal now. */
   renewSoon(id: LeaseId): void;
+  /** Asks etcd to end it, and goes on in the background if that fails. */
+  revoke(id: LeaseId, options: CallOptions | undefined): Promise<void>;
   revokeInBackground(id: LeaseId): void;
 }
 
@@ -37,7 +38,7 @@ export class HeldLease implements Lease {
   readonly #controller = new AbortController();
   #renewed: boolean;
   #over = false;
-  #gone: Promise<void> | undefined;
+  #gone = false;
 
   constructor(parts: HeldLeaseParts) {
     this.id = parts.id;
@@ -58,12 +59,13 @@ export class HeldLease implements Lease {
     return timeToLive(this.#parts.protocol, this.id, options);
   }
 
-  revoke(options?: CallOptions): Promise<void> {
-    this.#gone ??= this.#revoke(options).catch((error: unknown) => {
-      this.#gone = undefined;
-      throw error;
-    });
-    return this.#gone;
+  async revoke(options?: CallOptions): Promise<void> {
+    checkCallOptions(options);
+    if (!this.#over) this.#end(new LeaseLostError(`lease ${this.id} was revoked by its owner`));
+    if (this.#gone) return;
+    // Each with its own signal and time: etcd does not mind being asked twice.
+    await this.#parts.revoke(this.id, options);
+    this.#gone = true;
   }
 
   lapse(): void {
@@ -92,17 +94,6 @@ export class HeldLease implements Lease {
     this.#over = true;
     this.#parts.forget(this.id);
     this.#controller.abort(error);
-  }
-
-  async #revoke(options: CallOptions | undefined): Promise<void> {
-    if (!this.#over) this.#end(new LeaseLostError(`lease ${this.id} was revoked by its owner`));
-    try {
-      await this.#parts.protocol.leaseRevoke(this.id, options);
-    } catch (error) {
-      if (error instanceof LeaseNotFoundError) return;
-      this.#parts.revokeInBackground(this.id);
-      throw error;
-    }
   }
 
   /** The clock decides, not the timers: they may be late. Past the deadline it ends the lease; in mere doubt it returns the doubt. */

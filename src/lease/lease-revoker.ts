@@ -3,6 +3,7 @@ import { LeaseNotFoundError } from "../errors/lease-not-found-error.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { log } from "../internal/log.ts";
 import type { Runtime } from "../internal/runtime.ts";
+import type { CallOptions } from "../model/call-options.ts";
 import type { LeaseId } from "../model/lease-id.ts";
 
 const debug = log("lease");
@@ -35,8 +36,22 @@ export class LeaseRevoker {
     if (this.#workers < AT_ONCE) void this.#work();
   }
 
-  close(): void {
+  /** Resolves when etcd has confirmed that the lease is gone; after a failure it goes on in the background. */
+  async revoke(id: LeaseId, options: CallOptions | undefined): Promise<void> {
+    try {
+      await this.#protocol.leaseRevoke(id, options);
+    } catch (error) {
+      if (error instanceof LeaseNotFoundError) return;
+      this.revokeInBackground(id);
+      throw error;
+    }
+  }
+
+  /** Repeats nothing any more: what is not confirmed yet is tried one last time, within `limitMs`. */
+  async close(limitMs: number): Promise<void> {
+    const left = [...this.#waiting, ...this.#trying];
     this.#closing.abort();
+    await Promise.allSettled(left.map((id) => this.#protocol.leaseRevoke(id, { timeoutMs: limitMs })));
   }
 
   async #work(): Promise<void> {

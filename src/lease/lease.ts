@@ -39,8 +39,8 @@ export interface Lease extends AsyncDisposable {
   timeToLive(options?: TimeToLiveOptions): Promise<LeaseTimeToLive>;
   /**
    * Ends the lease, and with it its keys. Renewal stops at once. When etcd does not answer in time this rejects, and the
-   * revocation is repeated in the background until etcd confirms it or the client is closed. Calling it again is harmless:
-   * after such a failure it asks etcd once more.
+   * revocation is repeated in the background until etcd confirms it or the client is closed, which tries a last time.
+   * Calling it again is harmless: as long as etcd has not confirmed it, each call asks within its own time.
    */
   revoke(options?: CallOptions): Promise<void>;
   /**

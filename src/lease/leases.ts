@@ -1,4 +1,4 @@
-import type { Protocol } from "../connection/index.ts";
+import type { LeaseTimeToLiveResponse, Protocol } from "../connection/index.ts";
 import { ClientClosedError } from "../errors/client-closed-error.ts";
 import { ConflictError } from "../errors/conflict-error.ts";
 import { EtcdError } from "../errors/etcd-error.ts";
@@ -43,7 +43,8 @@ export class Leases {
   readonly #runtime: Runtime;
   readonly #keeper: LeaseKeeper;
   readonly #revoker: LeaseRevoker;
-  readonly #granting = new Set<Promise<Lease>>();
+  /** Grants and revocations that close() waits for. */
+  readonly #underWay = new Set<Promise<unknown>>();
   /** Those whose renewal has ended and that are not over. */
   readonly #lapsing = new Set<HeldLease>();
   #closing: { limitMs: number } | undefined;
@@ -56,24 +57,27 @@ export class Leases {
   }
 
   grant(ttlSeconds: number, options: GrantLeaseOptions = {}): Promise<Lease> {
-    const granting = this.#grantLease(ttlSeconds, options);
-    this.#granting.add(granting);
-    return granting.finally(() => this.#granting.delete(granting));
+    return this.#follow(this.#grantLease(ttlSeconds, options));
   }
 
   timeToLive(id: LeaseId, options?: TimeToLiveOptions): Promise<LeaseTimeToLive> {
     return timeToLive(this.#protocol, id, options);
   }
 
-  /** Revokes every kept-alive lease, also those that are being granted, giving etcd `limitMs` for it. */
+  /** Revokes every kept-alive lease, also those that are being granted or given up, giving etcd `limitMs` for it. */
   async close(limitMs: number): Promise<void> {
     this.#closing = { limitMs };
     const held = [...this.#keeper.leases, ...this.#lapsing];
     this.#keeper.close();
-    this.#revoker.close();
+    const givenUp = this.#revoker.close(limitMs);
     const revoking = held.map((lease) => lease.revoke({ timeoutMs: limitMs }));
-    const all = Promise.allSettled([...revoking, ...this.#granting]);
+    const all = Promise.allSettled([...revoking, givenUp, ...this.#underWay]);
     await within(this.#runtime.clock, all, limitMs, () => undefined).catch(() => {});
+  }
+
+  #follow<T>(call: Promise<T>): Promise<T> {
+    this.#underWay.add(call);
+    return call.finally(() => this.#underWay.delete(call));
   }
 
   async #grantLease(ttlSeconds: number, options: GrantLeaseOptions): Promise<Lease> {
@@ -92,6 +96,7 @@ export class Leases {
       clock: this.#runtime.clock,
       forget: (lost) => this.#keeper.forget(lost),
       renewSoon: (doubtful) => this.#keeper.renewSoon(doubtful),
+      revoke: (ended, how) => this.#follow(this.#revoker.revoke(ended, how)),
       revokeInBackground: (lost) => this.#revoker.revokeInBackground(lost),
       detached: !keepAlive,
       endAtDeadline: (lapsing) => this.#lapse(lapsing),
@@ -114,7 +119,8 @@ export class Leases {
   async #askFor(id: LeaseId, ttlSeconds: number, options: GrantLeaseOptions): Promise<number> {
     const { clock } = this.#runtime;
     const { signal, timeoutMs = this.#protocol.requestTimeoutMs } = options;
-    const endMs = clock.monotonicMs() + timeoutMs;
+    const startMs = clock.monotonicMs();
+    const endMs = startMs + timeoutMs;
     signal?.throwIfAborted();
     let maybeGranted = false;
     try {
@@ -123,16 +129,19 @@ export class Leases {
       } catch (error) {
         // The reason of an abort can be an EtcdError too, and says nothing about the grant.
         maybeGranted = signal?.aborted === true || !(error instanceof EtcdError) || error.outcomeUnknown;
-        // Ours: the id is random, or an earlier attempt of this very call went through.
+        // Perhaps ours: the id is random, or an earlier attempt of this very call may have gone through.
         if (!(error instanceof ConflictError && (options.id === undefined || maybeGranted))) throw error;
         maybeGranted = true;
+        const chosen = options.id !== undefined;
         const leftMs = Math.max(1, endMs - clock.monotonicMs());
-        const asked = this.#protocol.leaseTimeToLive(id, false, { signal, timeoutMs: leftMs });
+        const asked = this.#protocol.leaseTimeToLive(id, chosen, { signal, timeoutMs: leftMs });
         const granted = await asked.catch(() => undefined);
         signal?.throwIfAborted();
-        if (granted && granted.grantedSeconds > 0) return granted.grantedSeconds;
+        const known = granted !== undefined && granted.grantedSeconds > 0;
+        // The lease that was there may be somebody else's: then it has run for longer, or has keys already.
+        if (known && (!chosen || isFresh(granted, clock.monotonicMs() - startMs))) return granted.grantedSeconds;
         // No answer, or from a member that is behind. At least what was asked for is granted, if the lease is ours for sure.
-        if (options.id === undefined) return ttlSeconds;
+        if (!chosen) return ttlSeconds;
         throw error;
       }
     } catch (error) {
@@ -157,6 +166,11 @@ export class Leases {
     look();
     onAbort(lease.signal, () => timer?.cancel());
   }
+}
+
+/** Whether the lease can have been granted within the last `sinceMs`, as far as etcd tells. It counts in whole seconds. */
+function isFresh({ grantedSeconds, remainingSeconds, keys }: LeaseTimeToLiveResponse, sinceMs: number): boolean {
+  return keys.length === 0 && remainingSeconds + 1 + sinceMs / 1_000 >= grantedSeconds;
 }
 
 function checkTtl(ttlSeconds: number): void {

@@ -80,6 +80,8 @@ export class RenewalStream {
       if (!signal.aborted) this.#owner.ended(this, error as EtcdError);
       return;
     }
+    // It may have been given up just when it came up.
+    if (signal.aborted) this.#stream.close();
     this.#sendWaiting();
   }
 

@@ -60,8 +60,8 @@ test.skipIf(!canFakeWallClock)(
       `import { Mutex } from "etcd-recipes";
      const mutex = new Mutex(${JSON.stringify(name)}, { ttlSeconds: 10 });
      const lock = await mutex.acquire();
-     console.log("holds");
      const started = Date.now() - performance.now();
+     console.log("holds");
      const jumped = () => Date.now() - performance.now() - started > 5_000;
      // Without a pause: no renewal comes between the jump and the look.
      while (!jumped()) {

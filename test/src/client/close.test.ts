@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { defaultClient, EtcdClient, prefix, setDefaultClient } from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
+import { leaseRemaining } from "../../support/gateway-lease.ts";
 import { outcomeOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 
@@ -68,6 +69,21 @@ test("close() may be called again, also at the same time and on a client that wa
   await Promise.all(closing);
   await etcd.close();
   await etcd[Symbol.asyncDispose]();
+});
+
+test("a listener that is told of the end may close the client, too: its leases are revoked all the same", async () => {
+  const etcd = new EtcdClient({ endpoints: endpoint });
+  const closedWhenTold: boolean[] = [];
+  const onStatus = (status: string) => {
+    if (status !== "failed") return;
+    closedWhenTold.push(etcd.closed);
+    void etcd.close();
+  };
+  await etcd.mirror(prefix("k"), { onStatus }).ready;
+  const lease = await etcd.grantLease(300);
+  await etcd.close();
+  expect(await leaseRemaining(endpoint, lease.id)).toBe(-1);
+  expect(closedWhenTold).toEqual([true]);
 });
 
 test("close() leaves no connection behind", async () => {

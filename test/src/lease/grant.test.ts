@@ -6,6 +6,7 @@ import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.
 import { FakeClock } from "../../support/fake-clock.ts";
 import { leaseRemaining } from "../../support/gateway-lease.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
+import { requestsServed } from "../../support/requests-served.ts";
 import { until } from "../../support/until.ts";
 
 let cluster: EtcdCluster;
@@ -62,6 +63,24 @@ test("a grant whose answer is lost is asked for again and is the same lease", as
   expect((await lease.timeToLive()).keys).toEqual(["granted"]);
 });
 
+test("a lease of somebody else's is not taken for the one whose grant had no answer", async () => {
+  await using proxy = await FaultProxy.start(endpoint);
+  await using etcd = new EtcdClient({ endpoints: proxy.endpoint, requestTimeoutMs: 6_000 });
+  await using other = new EtcdClient({ endpoints: endpoint });
+  const { id } = await other.grantLease(30);
+  await other.put("of another", "v", { lease: id });
+  await etcd.get("k");
+  const { LeaseGrant: before = 0 } = await requestsServed(endpoint);
+  proxy.blackHole("toClient");
+  const granting = etcdErrorOf(etcd.grantLease(30, { id }));
+  await until(async () => ((await requestsServed(endpoint)).LeaseGrant ?? 0) > before);
+  proxy.cut();
+  await proxy.heal();
+  expect(await granting).toMatchObject({ code: "ETCD_CONFLICT" });
+  await etcd.close();
+  expect(await other.get("of another")).toBeDefined();
+});
+
 test("a grant that is never answered fails within its time, with an unknown outcome", async () => {
   await using proxy = await FaultProxy.start(endpoint);
   await using etcd = new EtcdClient({ endpoints: proxy.endpoint });
@@ -116,7 +135,7 @@ test.each([
 });
 
 /** Leases on an etcd that answers a grant, after `tookMs`, by "already exists", and then `grantedSeconds` as its TTL. */
-function grantedBefore(tookMs: number, grantedSeconds: number | undefined) {
+function grantedBefore(tookMs: number, grantedSeconds: number | undefined, remainingSeconds = grantedSeconds) {
   const clock = new FakeClock();
   const timeouts: unknown[] = [];
   const revoked: LeaseId[] = [];
@@ -129,7 +148,7 @@ function grantedBefore(tookMs: number, grantedSeconds: number | undefined) {
     async leaseTimeToLive(_id: LeaseId, _keys: boolean, { timeoutMs }: { timeoutMs: number }) {
       timeouts.push(timeoutMs);
       if (grantedSeconds === undefined) throw new EtcdTimeoutError("no answer");
-      return { grantedSeconds };
+      return { grantedSeconds, remainingSeconds, keys: [] };
     },
     async leaseRevoke(id: LeaseId) {
       revoked.push(id);
@@ -153,6 +172,12 @@ test("a lease of ours that exists is granted, also when the member that is asked
     expect(await leases.grant(30, { keepAlive: false })).toMatchObject({ ttlSeconds: 30 });
     await expect(leases.grant(30, { id: leaseId("abc") })).rejects.toMatchObject({ code: "ETCD_CONFLICT" });
   }
+});
+
+test("a lease that has run for longer than it was asked for is of somebody else", async () => {
+  const id = leaseId("abc");
+  expect(await grantedBefore(2_000, 60, 57).leases.grant(60, { id, keepAlive: false })).toMatchObject({ id });
+  await expect(grantedBefore(2_000, 60, 56).leases.grant(60, { id })).rejects.toMatchObject({ code: "ETCD_CONFLICT" });
 });
 
 test("a lease that nobody renews leaves nothing behind once it is revoked", async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { EtcdClient, type Lease } from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { leaseRemaining, revokeLease } from "../../support/gateway-lease.ts";
-import { etcdErrorOf } from "../../support/outcome.ts";
+import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 
 let cluster: EtcdCluster;
@@ -127,6 +127,33 @@ test("close() revokes the leases that are kept alive and leaves a detached one a
   }
   expect(await leaseRemaining(endpoint, detached.id)).toBeGreaterThan(290);
   expect(await granting).toMatchObject({ code: "ETCD_CLOSED" });
+});
+
+test("close() sees to what is being revoked: by its owner, and in the background", async () => {
+  const etcd = new EtcdClient({ endpoints: endpoint });
+  const [revoked, abandoned] = await Promise.all([etcd.grantLease(300), etcd.grantLease(300)]);
+  const revoking = revoked.revoke();
+  abandoned.abandon();
+  await etcd.close();
+  await revoking;
+  expect(await leaseRemaining(endpoint, revoked.id)).toBe(-1);
+  expect(await leaseRemaining(endpoint, abandoned.id)).toBe(-1);
+});
+
+test("of two who revoke a lease, each waits as long as it wants", async () => {
+  await using proxy = await FaultProxy.start(endpoint);
+  await using etcd = new EtcdClient({ endpoints: proxy.endpoint });
+  const lease = await etcd.grantLease(300);
+  proxy.blackHole();
+  const controller = new AbortController();
+  const first = outcomeOf(lease.revoke({ signal: controller.signal }));
+  const hasty = await outcomeOf(lease.revoke({ timeoutMs: 300 }));
+  expect(hasty.tookMs).toBeLessThan(1_000);
+  const patient = outcomeOf(lease.revoke());
+  controller.abort(new Error("the first has no time"));
+  expect((await first).error).toBe(controller.signal.reason);
+  await proxy.heal();
+  expect((await patient).error).toBeUndefined();
 });
 
 test("a detached lease is never renewed, and its signal tells when its time is over", async () => {

@@ -10,7 +10,7 @@ import { HeldLease } from "../../../src/lease/held-lease.ts";
 import { sendTime } from "../../../src/lease/lease-deadline.ts";
 import { LeaseKeeper } from "../../../src/lease/lease-keeper.ts";
 import { type LeaseId, leaseId } from "../../../src/model/lease-id.ts";
-import { FakeClock } from "../../support/fake-clock.ts";
+import { FakeClock, settled } from "../../support/fake-clock.ts";
 
 // The rules about time, without waiting: a clock of the test's own, and streams that answer when the test says so. What
 // real etcds do to the same rules stands in the files beside this one.
@@ -70,6 +70,7 @@ function setup(leaseCount: number) {
       endAtDeadline: () => {},
       forget: (id) => keeper.forget(id),
       renewSoon: (id) => keeper.renewSoon(id),
+      revoke: async () => {},
       revokeInBackground: (id) => revoked.push(id),
     });
     lease.deadline.acknowledged(sendTime(clock), ttlSeconds);
@@ -184,6 +185,15 @@ test("a renewal answered with a TTL of 0 is the end of that lease and of no othe
   await pass(2_100);
   streams[0]?.answer(1, 0);
   expect(leases.map(({ signal }) => signal.aborted)).toEqual([true, false]);
+});
+
+test("a stream that comes up at the moment when the last lease is given up is closed", async () => {
+  const { clock, leases, streams } = setup(1);
+  clock.advance(2_000);
+  expect(streams).toHaveLength(1);
+  leases[0]?.abandon();
+  await settled();
+  expect(streams[0]?.closed).toBe(true);
 });
 
 test("a suspended machine doubts its leases until a renewal that was sent after it proves them alive", async () => {
