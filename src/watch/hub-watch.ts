@@ -160,6 +160,7 @@ export class HubWatch implements Watch {
   }
 
   #tell(status: WatchStatus, error?: EtcdError): void {
+    if (this.#closing.signal.aborted) return;
     this.#status = status;
     try {
       this.#options.onStatus?.(status, error);

@@ -127,12 +127,13 @@ export class WatchHub {
       } catch (error) {
         debug("no stream on %s: %s", endpoint.url, (error as Error).message);
         if (signal.aborted) return;
-        // Such as a password that is wrong by now: waiting does not help.
-        if (error instanceof EtcdError && !error.retryable) {
-          for (const feed of [...this.#feeds]) this.#end(feed, error);
-          return;
+        if (error instanceof EtcdError) {
+          for (const feed of [...this.#feeds]) {
+            if (error.retryable) feed.unreachable(error);
+            // Such as a password that is wrong by now: waiting does not help. Whoever comes meanwhile has a try of its own.
+            else this.#end(feed, error);
+          }
         }
-        if (error instanceof EtcdError) for (const feed of [...this.#feeds]) feed.unreachable(error);
       }
       await this.#backoff.wait(signal).catch(() => {});
     }
@@ -184,7 +185,8 @@ export class WatchHub {
       }
       if (!current()) return;
       stream.create(feed, startRevision);
-      this.#awaitCreated(stream);
+      // What it owed before is not put off by what it owes now.
+      if (!this.#createTimer) this.#awaitCreated(stream);
       return;
     }
   }
@@ -217,8 +219,10 @@ export class WatchHub {
       await this.#protocol.range({ range: feed.spec.range, countOnly: true }, { signal: feed.signal });
     } catch (problem) {
       if (feed.over) return;
-      if (problem instanceof EtcdError && problem.retryable) this.#attachSoon(feed);
-      else this.#end(feed, problem instanceof EtcdError ? problem : error);
+      if (!(problem instanceof EtcdError)) this.#end(feed, error);
+      else if (!problem.retryable) this.#end(feed, problem);
+      // A stream that came meanwhile has the feed already.
+      else if (stream === this.#stream) this.#attachSoon(feed);
       return;
     }
     if (feed.over || !stream || stream !== this.#stream) return;

@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { EtcdClient, type EtcdError, prefix, type WatchOptions, type WatchStatus } from "../../../src/index.ts";
+import {
+  EtcdClient,
+  type EtcdError,
+  prefix,
+  type Watch,
+  type WatchOptions,
+  type WatchStatus,
+} from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { until } from "../../support/until.ts";
 
@@ -66,6 +73,23 @@ describe("what a watch says of itself", () => {
     expect(first.refusals()).toHaveLength(1);
     await proxy.heal();
     await Promise.all([first.watch.ready, later.watch.ready]);
+  });
+
+  test("once it is closed it says no more, also when a listener of another closes it", async () => {
+    await proxy.down();
+    const told: string[] = [];
+    const watches: Watch[] = ["first", "second"].map((name) =>
+      reader.watch(prefix("status/"), {
+        onStatus() {
+          told.push(name);
+          for (const watch of watches) void watch.close();
+        },
+      }),
+    );
+    await until(() => told.length > 0);
+    await proxy.heal();
+    await until(() => reader.get("status/a").then(() => true));
+    expect(told).toEqual(["first"]);
   });
 
   test("what the listener throws harms nobody", async () => {

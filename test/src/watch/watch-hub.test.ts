@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { CompactedError, type EtcdError, PermissionDeniedError, type WatchBatch } from "../../../src/index.ts";
+import {
+  CompactedError,
+  type EtcdError,
+  PermissionDeniedError,
+  UnauthenticatedError,
+  UnavailableError,
+  type WatchBatch,
+} from "../../../src/index.ts";
+import { quietDeferred } from "../../../src/internal/index.ts";
 import type { FeedSpec } from "../../../src/watch/watch-feed.ts";
 import { WatchHub } from "../../../src/watch/watch-hub.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
@@ -99,6 +107,16 @@ describe("created answers", () => {
     await clock.pass(10_000);
     expect(scripted.streams.length).toBeGreaterThan(1);
   });
+});
+
+test("a server that confirms nothing is left after 5 s, however many watches are opened on it meanwhile", async () => {
+  const { clock, scripted, hub } = setUp();
+  for (let opened = 0; opened < 3; opened++) {
+    follow(hub);
+    await clock.pass(2_000);
+  }
+  expect(scripted.streams[0]?.closed).toBe(true);
+  expect(scripted.failures).toContain("silent");
 });
 
 test("an idle stream whose creates are all answered has no timer that could end it", async () => {
@@ -276,6 +294,35 @@ describe("a watch that the server ends for a reason that passes", () => {
     await clock.pass(60_000);
     expect(scripted.stream.created).toHaveLength(1);
   });
+});
+
+test("a refused watch whose range could not be read is asked for once on the stream that came meanwhile", async () => {
+  const { clock, scripted, hub } = setUp();
+  const { feed, told } = follow(hub);
+  const reading = quietDeferred<never>();
+  scripted.range = () => reading.promise;
+  await settled();
+  scripted.stream.answer({ created: true, canceled: true, watchId: "-1", cancelReason: "permission denied" });
+  scripted.stream.breaks();
+  await clock.pass(1_000);
+  expect(scripted.streams).toHaveLength(2);
+  reading.reject(new UnavailableError("etcd was away", { retryable: true }));
+  await clock.pass(2_000);
+  expect(scripted.stream.created).toHaveLength(1);
+  scripted.stream.answer({ created: true, watchId: "0" });
+  hub.unfollow(feed);
+  expect(told).toMatchObject({ lives: 1, ends: [] });
+});
+
+test("a watch that is opened when others end for ever is tried, too", async () => {
+  const { clock, scripted, hub } = setUp();
+  scripted.openWatch = () => Promise.reject(new UnauthenticatedError("the password is wrong"));
+  const later: ReturnType<typeof follow>[] = [];
+  follow(hub, { onEnd: () => later.push(follow(hub)) });
+  follow(hub);
+  await clock.pass(10_000);
+  expect(later[0]?.told.ends[0]?.code).toBe("ETCD_UNAUTHENTICATED");
+  expect(clock.pendingTimers).toBe(0);
 });
 
 describe("the last feed", () => {
