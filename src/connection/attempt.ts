@@ -1,5 +1,6 @@
 import type { ServiceError } from "@grpc/grpc-js";
 import { ProtocolError } from "../errors/protocol-error.ts";
+import { UnavailableError } from "../errors/unavailable-error.ts";
 import type { Token } from "./authenticator.ts";
 import { callMetadata } from "./call-metadata.ts";
 import type { CallScope } from "./call-scope.ts";
@@ -14,7 +15,7 @@ export interface Attempt {
   readonly token: Token | undefined;
 }
 
-/** Sends a call over one connection, once. Rejects with gRPC's own error, or with a ProtocolError for an answer that cannot be read. */
+/** Sends a call over one connection, once. Rejects with gRPC's own error, or with an EtcdError where there is none. */
 export function attempt<Response>(
   scope: CallScope,
   { path, decode }: WireCall<Response>,
@@ -22,6 +23,11 @@ export function attempt<Response>(
   { channel, kind, limitMs, token }: Attempt,
 ): Promise<Response> {
   return scope.wait<Response>((resolve, reject) => {
+    // Since it was connected others may have given it up: nothing leaves on it any more.
+    if (channel.closed) {
+      reject(new UnavailableError("the connection was closed before the call was sent", { retryable: true }));
+      return undefined;
+    }
     const onAnswer = (error: ServiceError | null, answer?: Buffer) => {
       if (error) {
         reject(error);

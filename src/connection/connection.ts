@@ -141,7 +141,7 @@ export class Connection implements ICallable<Endpoint> {
         : await this.#authenticator?.tokenFor({
             scope,
             deadlineMs,
-            outOfTime: (failure) => outOfTime(name, timeoutMs, failure, false),
+            outOfTime: (failure) => outOfTime(name, timeoutMs, failure, maybeExecuted),
           });
       let refused = false;
       let insecure = true;

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { EtcdClient } from "../../../src/index.ts";
+import { etcdErrorOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 import { ScriptedEtcd, tokenAnswer } from "../secure/scripted-etcd.ts";
 
@@ -18,4 +19,19 @@ test("an etcd that takes long for a password is given more time with each reques
   await until(() => etcd.range("k").then(() => true), { timeoutMs: 20_000 });
   expect(server.tokens("Authenticate").length).toBeLessThan(5);
   expect(server.tokens("Range")).toEqual(["t"]);
+});
+
+test("a grant that may have been executed says so, also when its time ends in the wait for a token", async () => {
+  let passwords = 0;
+  let grants = 0;
+  await using server = await ScriptedEtcd.start((call) => {
+    if (call.method === "Authenticate") {
+      if (++passwords === 1) call.answer(tokenAnswer("t"));
+    } else if (++grants === 1) call.cut();
+    else call.refuse([16, "invalid auth token"]);
+  });
+  await using etcd = new EtcdClient({ endpoints: server.endpoint, auth });
+  const error = await etcdErrorOf(etcd.grantLease(30, { timeoutMs: 1_500 }));
+  expect([passwords, grants]).toEqual([2, 2]);
+  expect(error).toMatchObject({ code: "ETCD_TIMEOUT", outcomeUnknown: true });
 });

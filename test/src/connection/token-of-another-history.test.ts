@@ -57,6 +57,19 @@ test("a watch that makes no calls is followed again, with a new token", async ()
   await until(async () => (await watcherCounts(endpoint)).watchers === 1);
 });
 
+test("calls that were about to leave on a connection that others give up leave on the next one", async () => {
+  await proxy.down();
+  await outcomeOf(etcd.get("history", { timeoutMs: 200 }));
+  proxy.delay(400);
+  await proxy.up();
+  // Its attempts may take 600 ms, a round trip takes 800.
+  const hasty = outcomeOf(etcd.status({ timeoutMs: 1_800 }));
+  const [read, write] = await Promise.all([etcd.get("history"), etcd.put("history", "v")].map(outcomeOf<unknown>));
+  proxy.delay(0);
+  expect([read?.error, write?.error]).toEqual([undefined, undefined]);
+  expect((await hasty).error).toMatchObject({ retryable: true });
+});
+
 test("neither a connection made anew nor a member that does not answer is a reason for a new token", async () => {
   const tokens = async () => (await requestsServed(endpoint)).Authenticate ?? 0;
   const before = await tokens();
