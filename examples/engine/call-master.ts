@@ -31,7 +31,10 @@ async function whileListed<T>(
   const over = new AbortController();
   const gone = new AbortController();
   const isGone = (list: readonly ServiceInstance[]) =>
-    !list.some(({ key, createRevision }) => key === master.key && createRevision === master.createRevision);
+    // A successor under its key may have put over it.
+    !list.some(({ key, address, createRevision }) => {
+      return key === master.key && createRevision === master.createRevision && address === master.address;
+    });
   services.until(isGone, { signal: over.signal }).then(
     () => gone.abort(new Error(`${master.id} is no longer listed`)),
     () => {},

@@ -40,7 +40,12 @@ export function withEjected<Metadata>(
   return Object.freeze(ejected ? { ...instance, ejected } : instance);
 }
 
-/** Whether both are of one registration: a key that was deleted and made again is another one. */
+/**
+ * Whether both are of one registration: a key that was deleted and made again is another one, and so is one that somebody
+ * else has put over it, at another address and on another lease. A service that recovers changes its lease, one that moves
+ * its address.
+ */
 export function isSameRegistration(a: ServiceInstance, b: ServiceInstance): boolean {
-  return a.key === b.key && a.createRevision === b.createRevision;
+  const isSameService = a.address === b.address || a.lease === b.lease;
+  return a.key === b.key && a.createRevision === b.createRevision && isSameService;
 }

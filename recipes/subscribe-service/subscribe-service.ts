@@ -185,7 +185,9 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
       if (change.type === "delete") this.#outliers?.forget(change.key);
     }
     const isTelling = this.#untold.length > 0;
-    this.#untold.push(this.take(step), ...Array.from(this.#views, (view) => view.follow(step)));
+    // A view that a user's balancer asks for while this is taken begins with it.
+    const views = [...this.#views];
+    this.#untold.push(this.take(step), ...views.map((view) => view.follow(step)));
     if (isTelling) return;
     try {
       for (const tell of this.#untold) tell();

@@ -178,6 +178,27 @@ test("a server that fails is ejected, shown as such, comes back, and goes again 
   expect(services.list()[1]?.ejected).toBeUndefined();
 });
 
+test("a successor that has put over the key of one that was ejected begins anew; one that recovers does not", async () => {
+  const prefix = lab.newPrefix();
+  await lab.etcd.put(`${prefix}a`, "10.0.0.1:80");
+  const leases = await Promise.all([1, 2, 3].map(() => lab.etcd.grantLease(60)));
+  const put = (address: string, lease: number) => lab.etcd.put(`${prefix}b`, address, { lease: leases[lease] });
+  await put("10.0.0.2:80", 0);
+  const services = lab.subscribe(prefix, { outlierDetection: { consecutiveFailures: 1, maxEjectedRatio: 0.5 } });
+  await services.ready;
+  const [, failing] = services.list() as [ServiceInstance, ServiceInstance];
+  services.report(failing, new Error("refused"));
+  const seen = async ({ revision }: { revision: number }) => {
+    const [, b] = await services.until((list) => list[1]?.modRevision === revision);
+    return b?.ejected;
+  };
+  expect(await seen(await put("10.0.0.2:80", 1))).toBe(true);
+  expect(await seen(await put("10.0.0.3:80", 1))).toBe(true);
+  expect(await seen(await put("10.0.0.4:80", 2))).toBeUndefined();
+  services.report(failing, new Error("late"));
+  expect(services.list()[1]?.ejected).toBeUndefined();
+});
+
 test("one that was ejected and has left makes room for another", async () => {
   const prefix = lab.newPrefix();
   for (const id of ["a", "b", "c", "d"]) await lab.etcd.put(prefix + id, `10.0.0.1:${id.charCodeAt(0)}`);

@@ -51,6 +51,25 @@ test("a filter lets through what holds for everything that it says", async () =>
   for (const [filter, ids] of filters) expect(idsOf(services.view(filter).list()), JSON.stringify(filter)).toBe(ids);
 });
 
+test("one that a balancer asks for while a change is taken is told of that change once", async () => {
+  let ask = () => {};
+  const balancer = {
+    pick: <Server>(servers: readonly Server[]) => servers[0] as Server,
+    changed: () => ask(),
+  };
+  const { prefix, services } = await fleet({ balancer });
+  const told: string[] = [];
+  ask = () => {
+    ask = () => {};
+    services.view({ zone: "c" }).on("put", ({ id }, previous) => told.push(`${id} ${previous?.id}`));
+  };
+  await put(`${prefix}c1`, { zone: "c", version: "1.0.0" });
+  await until(() => told.length > 0);
+  await put(`${prefix}c2`, { zone: "c", version: "1.0.0" });
+  await until(() => told.includes("c2 undefined"));
+  expect(told).toEqual(["c1 undefined", "c2 undefined"]);
+});
+
 test("it has what is listed at once, tells it like a first list, and follows from there", async () => {
   const { prefix, services } = await fleet();
   const view = services.view({ zone: "a" });
