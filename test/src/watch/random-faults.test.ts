@@ -195,13 +195,21 @@ test("etcd's own watch assertions hold across random faults, and a mirror is tru
   await Promise.all([write(), inject()]);
   await Promise.all([...proxies.map((proxy) => proxy.heal()), cluster.leader()]);
 
+  const howFar = () => {
+    const ofWatches = watches.map(({ under, revision }) => `${under} ${revision}`);
+    const ofMirrors = mirrors.map(
+      ({ mirror, shown, faults }) =>
+        `mirror ${mirror.revision} (${mirror.status}), its reader ${shown.at(-1)?.revision} ${faults.join()}`,
+    );
+    return [...ofWatches, ...ofMirrors].join(", ");
+  };
   const context = `TEST_SEED=${random.seed}, faults: ${injected.join(", ")}`;
   last = (await until(() => writer.execute([]))) as number;
   await until(
     () =>
       watches.every((watch) => watch.faults.length > 0 || watch.under !== space || watch.revision >= last) &&
       mirrors.every(({ mirror, shown }) => mirror.revision >= last && (shown.at(-1)?.revision ?? 0) >= last),
-    { timeoutMs: 30_000, message: () => `all come to ${last}; ${context}` },
+    { timeoutMs: 30_000, message: () => `all come to ${last}: ${howFar()}; ${context}` },
   );
   // A key under low/, so that those that see nothing else can be waited for.
   const end = (await until(() => writer.execute([{ type: "put", key: `${space}low/0`, value: "end" }]))) as number;
