@@ -104,8 +104,12 @@ export class HubWatch implements Watch {
       onStale: (error) => this.#tell(this.#status === "connecting" ? "connecting" : "stale", error),
       onBatch: (batch) => this.#receive(batch),
       onEnd: (error) => {
-        const untold = error instanceof CompactedError && error.compactRevision === undefined;
-        if (untold && this.#feed) this.#askCompaction(this.#feed.revision, error);
+        const compacted = error instanceof CompactedError;
+        const revision = this.#feed?.revision ?? afterRevision;
+        // "Now" cannot be compacted, but etcd may have been before the watch was there.
+        if (compacted && startRevision === undefined && this.#status === "connecting" && revision === afterRevision) {
+          void this.#start();
+        } else if (compacted && error.compactRevision === undefined) this.#askCompaction(revision, error);
         else this.#end({ error });
       },
     });

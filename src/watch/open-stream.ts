@@ -2,7 +2,19 @@ import type { StreamEndpoint, WatchResponse, WatchStream } from "../connection/i
 import { translateWatchCancel } from "../connection/index.ts";
 import { CompactedError } from "../errors/compacted-error.ts";
 import type { EtcdError } from "../errors/etcd-error.ts";
+import type { Clock, Timer } from "../internal/clock.ts";
 import type { WatchFeed } from "./watch-feed.ts";
+
+/** Tells what the server answers to a create request, then or later. */
+export interface OpenStreamListener {
+  /** The feed is followed from `startRevision` on, and the server itself was at `serverRevision`. */
+  onCreated(feed: WatchFeed, startRevision: number, serverRevision: number): void;
+  onCancelled(feed: WatchFeed, error: EtcdError): void;
+  /** The server owes an answer to a create request and has said nothing at all for 5 s. */
+  onMute(): void;
+}
+
+const CREATE_LIMIT_MS = 5_000;
 
 /**
  * The feeds on one open stream, by the server's numbers. "Created" answers are matched by the order of the requests: a
@@ -10,27 +22,28 @@ import type { WatchFeed } from "./watch-feed.ts";
  */
 export class OpenStream {
   readonly #stream: WatchStream;
-  readonly #onCancelled: (feed: WatchFeed, error: EtcdError) => void;
-  readonly #creating: WatchFeed[] = [];
+  readonly #clock: Clock;
+  readonly #listener: OpenStreamListener;
+  readonly #creating: { readonly feed: WatchFeed; readonly startRevision: number }[] = [];
   readonly #created = new Map<string, WatchFeed>();
+  #createTimer: Timer | undefined;
+  #closed = false;
 
-  constructor(stream: WatchStream, onCancelled: (feed: WatchFeed, error: EtcdError) => void) {
+  constructor(stream: WatchStream, clock: Clock, listener: OpenStreamListener) {
     this.#stream = stream;
-    this.#onCancelled = onCancelled;
+    this.#clock = clock;
+    this.#listener = listener;
   }
 
   get endpoint(): StreamEndpoint {
     return this.#stream.endpoint;
   }
 
-  /** Whether the server owes an answer to a create request. */
-  get waits(): boolean {
-    return this.#creating.length > 0;
-  }
-
   create(feed: WatchFeed, startRevision: number): void {
-    this.#creating.push(feed);
+    this.#creating.push({ feed, startRevision });
     this.#stream.create({ range: feed.spec.range, startRevision, previous: feed.spec.previous });
+    // What it owed before is not put off by what it owes now.
+    if (!this.#createTimer && !this.#closed) this.#awaitCreated();
   }
 
   /** Tells the server that nobody listens any more; a feed that it has not confirmed yet is cancelled when it is. */
@@ -44,14 +57,36 @@ export class OpenStream {
   }
 
   receive(response: WatchResponse): void {
+    this.#dispatch(response);
+    // A message is a sign of life: what the server owes may take its time again from here on.
+    if (!this.#closed) this.#awaitCreated();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#createTimer?.cancel();
+    this.#stream.close();
+  }
+
+  #awaitCreated(): void {
+    this.#createTimer?.cancel();
+    this.#createTimer = this.#waits ? this.#clock.timer(CREATE_LIMIT_MS, () => this.#listener.onMute()) : undefined;
+  }
+
+  get #waits(): boolean {
+    return this.#creating.length > 0;
+  }
+
+  #dispatch(response: WatchResponse): void {
     if (response.created) {
-      const feed = this.#creating.shift();
-      if (!feed) return;
+      const asked = this.#creating.shift();
+      if (!asked) return;
+      const { feed, startRevision } = asked;
       if (response.canceled) this.#cancelled(feed, response);
       else if (feed.over) this.#stream.cancel(response.watchId);
       else {
         this.#created.set(response.watchId, feed);
-        feed.live();
+        this.#listener.onCreated(feed, startRevision, response.headerRevision);
       }
       return;
     }
@@ -65,10 +100,6 @@ export class OpenStream {
     }
   }
 
-  close(): void {
-    this.#stream.close();
-  }
-
   #cancelled(feed: WatchFeed, { compactRevision, cancelReason }: WatchResponse): void {
     const error =
       compactRevision > 0
@@ -77,6 +108,6 @@ export class OpenStream {
             { compactRevision },
           )
         : translateWatchCancel(cancelReason);
-    this.#onCancelled(feed, error);
+    this.#listener.onCancelled(feed, error);
   }
 }

@@ -30,6 +30,7 @@ export class WatchFeed {
   readonly spec: FeedSpec;
   #revision: number;
   #fragments: WatchEvent[] = [];
+  #wasCreated = false;
   #wasLive = false;
   /** Why there is no stream, as far as it was told since the feed was live. */
   readonly #told = new Set<string>();
@@ -47,9 +48,9 @@ export class WatchFeed {
     return this.#revision;
   }
 
-  /** Whether the server has followed the range before, on whatever stream. */
-  get wasLive(): boolean {
-    return this.#wasLive;
+  /** Whether a server has followed the range before, on whatever stream. */
+  get wasCreated(): boolean {
+    return this.#wasCreated;
   }
 
   get over(): boolean {
@@ -81,6 +82,10 @@ export class WatchFeed {
   #fresh(events: readonly WatchEvent[]): readonly WatchEvent[] {
     const isFresh = ({ kv }: WatchEvent) => kv.modRevision > this.#revision;
     return events.every(isFresh) ? events : events.filter(isFresh);
+  }
+
+  created(): void {
+    this.#wasCreated = true;
   }
 
   live(): void {

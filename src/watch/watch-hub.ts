@@ -6,7 +6,6 @@ import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
 import { Backoff } from "../internal/backoff.ts";
-import type { Timer } from "../internal/clock.ts";
 import { type Deferred, deferred } from "../internal/deferred.ts";
 import { log } from "../internal/log.ts";
 import type { Runtime } from "../internal/runtime.ts";
@@ -16,8 +15,6 @@ import { type FeedSpec, WatchFeed } from "./watch-feed.ts";
 
 const debug = log("watch");
 
-/** A stream on which the server owes a "created" and says nothing at all for so long is given up. */
-const CREATE_LIMIT_MS = 5_000;
 /** A watch that is refused so often in a row, while its range can be read, is not refused for the token of its stream. */
 const MOST_REFUSALS = 2;
 
@@ -44,7 +41,6 @@ export class WatchHub {
   #running: AbortController | undefined;
   #stream: OpenStream | undefined;
   #streamEnded: Deferred<EtcdError> | undefined;
-  #createTimer: Timer | undefined;
   readonly #closers = new Set<(error: ClientClosedError) => void>();
   #closed: ClientClosedError | undefined;
 
@@ -119,7 +115,7 @@ export class WatchHub {
         for (const feed of [...this.#feeds]) void this.#attach(feed, stream);
         const error = await ended.promise;
         if (signal.aborted) return;
-        this.#stopCreateTimer();
+        stream.close();
         this.#stream = undefined;
         debug("the stream on %s ended: %s", endpoint.url, error.message);
         if (error.retryable) this.#protocol.streamFailed(endpoint, "broken");
@@ -153,8 +149,13 @@ export class WatchHub {
       },
       signal,
     );
-    open = new OpenStream(stream, (feed, error) => this.#cancelled(feed, error));
-    return open;
+    const opened: OpenStream = new OpenStream(stream, this.#runtime.clock, {
+      onCreated: (feed, start, serverRevision) => this.#created(feed, start, serverRevision, opened),
+      onCancelled: (feed, error) => this.#cancelled(feed, error),
+      onMute: () => this.#mute(opened),
+    });
+    open = opened;
+    return opened;
   }
 
   /** Puts a feed on the stream, after etcd's history has proved to be the one that the feed knows. */
@@ -163,15 +164,12 @@ export class WatchHub {
     const backoff = new Backoff(this.#runtime);
     const current = () => !feed.over && this.#stream === stream;
     while (current()) {
-      let startRevision = feed.revision + 1;
+      const evidence = feed.spec.evidence();
       try {
-        const evidence = feed.spec.provenOn === stream ? undefined : feed.spec.evidence();
-        if (evidence) {
+        if (evidence && feed.spec.provenOn !== stream) {
           const holds = await this.#proofs.hold(feed.spec.range, evidence, { signal });
           if (!holds)
             throw new HistoryLostError(`etcd's history is not the one that was followed up to ${feed.revision}`);
-          // One that is known already: servers before 3.5.18 lose a delete at the very revision of a compaction.
-          if (feed.wasLive) startRevision = feed.revision;
         }
       } catch (error) {
         // An answer that comes late tells of a stream that is gone: by now the feed may be far ahead.
@@ -184,11 +182,23 @@ export class WatchHub {
         continue;
       }
       if (!current()) return;
-      stream.create(feed, startRevision);
-      // What it owed before is not put off by what it owes now.
-      if (!this.#createTimer) this.#awaitCreated(stream);
+      // One that goes on begins with what is known already: see #created.
+      stream.create(feed, evidence && feed.wasCreated ? feed.revision : feed.revision + 1);
       return;
     }
+  }
+
+  /**
+   * The server follows the range. What happened before that, it reads from its store up to 100 ms later; one before 3.5.18
+   * finds no deletion there when that was compacted at the very revision that the watch begins with. So one that does not begin
+   * with what is new to the server begins again with what is known. Always to begin so would keep the first events 100 ms.
+   */
+  #created(feed: WatchFeed, startRevision: number, serverRevision: number, stream: OpenStream): void {
+    feed.created();
+    if (startRevision <= serverRevision && startRevision > feed.revision && feed.spec.evidence()) {
+      stream.cancel(feed);
+      stream.create(feed, feed.revision);
+    } else feed.live();
   }
 
   /** The server ended one feed; the others go on. */
@@ -254,34 +264,22 @@ export class WatchHub {
     if (this.#feeds.size > 0) return;
     this.#running?.abort();
     this.#running = undefined;
-    this.#stopCreateTimer();
     this.#stream?.close();
     this.#stream = undefined;
     this.#streamEnded?.resolve(new ClientClosedError("nobody follows any more"));
   }
 
-  /** A message is a sign of life: what the server owes may take its time again from here on. */
+  /** A message is a sign of life. */
   #heard(stream: OpenStream): void {
     this.#backoff.succeeded();
     this.#protocol.streamWorked(stream.endpoint);
-    this.#awaitCreated(stream);
   }
 
-  #awaitCreated(stream: OpenStream): void {
-    this.#stopCreateTimer();
-    if (!stream.waits) return;
-    this.#createTimer = this.#runtime.clock.timer(CREATE_LIMIT_MS, () => {
-      if (stream !== this.#stream) return;
-      this.#protocol.streamFailed(stream.endpoint, "silent");
-      stream.close();
-      this.#streamEnded?.resolve(
-        new UnavailableError(`${stream.endpoint.url} did not confirm a watch`, { retryable: true }),
-      );
-    });
-  }
-
-  #stopCreateTimer(): void {
-    this.#createTimer?.cancel();
-    this.#createTimer = undefined;
+  #mute(stream: OpenStream): void {
+    if (stream !== this.#stream) return;
+    this.#protocol.streamFailed(stream.endpoint, "silent");
+    stream.close();
+    const { url } = stream.endpoint;
+    this.#streamEnded?.resolve(new UnavailableError(`${url} did not confirm a watch`, { retryable: true }));
   }
 }

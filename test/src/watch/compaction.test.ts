@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { GrpcProtocol } from "../../../src/connection/grpc-protocol.ts";
 import { EtcdClient, type MirrorStatus, prefix } from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { record } from "../../support/record.ts";
@@ -187,5 +188,94 @@ describe("a compaction while the link is down", () => {
     if (recorded.end) expect(recorded.end.error, `seed ${random.seed}`).toMatchObject({ code: "ETCD_COMPACTED" });
     await mirror.close();
     await replicated;
+  });
+});
+
+describe("a deletion, and a compaction right there, after something was read and before it is followed", () => {
+  /** Does that after the next list, count or read of a client that is not the writer's. */
+  function afterTheNextRead(work: () => Promise<unknown>): void {
+    const { range, txn } = GrpcProtocol.prototype;
+    const once = async <T>(answer: Promise<T>): Promise<T> => {
+      const read = await answer;
+      vi.restoreAllMocks();
+      await work();
+      return read;
+    };
+    vi.spyOn(GrpcProtocol.prototype, "range").mockImplementation(function (this: GrpcProtocol, ...asked) {
+      return once(range.apply(this, asked));
+    });
+    vi.spyOn(GrpcProtocol.prototype, "txn").mockImplementation(function (this: GrpcProtocol, ...asked) {
+      return once(txn.apply(this, asked));
+    });
+  }
+
+  let cluster: EtcdCluster;
+  let writer: EtcdClient;
+  let reader: EtcdClient;
+
+  beforeAll(async () => {
+    cluster = await startEtcd();
+    writer = new EtcdClient({ endpoints: cluster.endpoints });
+    reader = new EtcdClient({ endpoints: cluster.endpoints });
+  });
+  afterAll(async () => {
+    vi.restoreAllMocks();
+    await Promise.all([writer.close(), reader.close()]);
+    await cluster.close();
+  });
+
+  async function goneRightThere(): Promise<number> {
+    const { revision } = await writer.delete("there/a");
+    await cluster.compact(revision);
+    return revision;
+  }
+
+  // With a stream that is there before, and with one that is opened for it.
+  test.each([
+    [true, "prefix"],
+    [true, "key"],
+    [false, "prefix"],
+    [false, "key"],
+  ])("is seen by a mirror; with an open stream %s, of a %s", async (open, of) => {
+    await using stream = open ? reader.watch("another") : undefined;
+    await stream?.ready;
+    await writer.put("there/a", "v");
+    let gone = 0;
+    afterTheNextRead(async () => {
+      gone = await goneRightThere();
+    });
+    await using mirror = reader.mirror(of === "key" ? "there/a" : prefix("there/"));
+    await mirror.ready;
+    await until(() => gone > 0 && mirror.revision === gone && mirror.entries.size === 0);
+    const { revision } = await writer.put("there/a", "again");
+    await until(() => mirror.revision === revision && mirror.status === "live");
+  });
+
+  test("ends a watch that is there", async () => {
+    await using stream = reader.watch("another");
+    await stream.ready;
+    await writer.put("there/a", "v");
+    let gone = 0;
+    afterTheNextRead(async () => {
+      gone = await goneRightThere();
+    });
+    await using watch = reader.watch(prefix("there/"));
+    expect(await watch.ready).toBeLessThan(gone);
+    await expect(watch[Symbol.asyncIterator]().next()).rejects.toMatchObject({ compactRevision: gone });
+  });
+
+  test("is not what a watch begins with that cannot begin yet: it begins behind it, without a word", async () => {
+    await writer.put("there/a", "v");
+    let gone = 0;
+    afterTheNextRead(async () => {
+      gone = await goneRightThere();
+    });
+    const statuses: string[] = [];
+    await using watch = reader.watch(prefix("there/"), { onStatus: (status) => statuses.push(status) });
+    expect(await watch.ready).toBe(gone);
+    const { revision } = await writer.put("there/a", "again");
+    const { value } = await watch[Symbol.asyncIterator]().next();
+    expect(value?.revision).toBe(revision);
+    expect(statuses).toEqual(["live"]);
   });
 });

@@ -176,6 +176,45 @@ describe("the next attempt", () => {
   });
 });
 
+describe("a watch whose past was read, when the server is further by then", () => {
+  const known: Partial<FeedSpec> = { evidence: () => ({ revision: 9, count: 1 }) };
+
+  async function created(spec: Partial<FeedSpec>, serverRevision: number) {
+    const { scripted, hub } = setUp();
+    const { told } = follow(hub, spec);
+    await settled();
+    if (spec.evidence) scripted.prove(1);
+    await settled();
+    scripted.stream.answer({ created: true, headerRevision: serverRevision });
+    return { scripted, told, starts: () => scripted.stream.created.map(({ startRevision }) => startRevision) };
+  }
+
+  test("begins again with what is known, is live then, and tells each event once", async () => {
+    const { scripted, told, starts } = await created(known, 10);
+    expect(starts()).toEqual([10, 9]);
+    expect(scripted.stream.cancelled).toEqual(["0"]);
+    expect(told.lives).toBe(0);
+    scripted.stream.answer({ events: put(11) });
+    scripted.stream.answer({ created: true, watchId: "1", headerRevision: 12 });
+    expect(told.lives).toBe(1);
+    scripted.stream.answer({ watchId: "1", events: [...put(9), ...put(10), ...put(11)] });
+    expect(told.batches.flatMap(({ events }) => events.map(({ kv }) => kv.modRevision))).toEqual([10, 11]);
+    expect(starts()).toEqual([10, 9]);
+  });
+
+  test("goes on at once when the server is not, or lags", async () => {
+    for (const serverRevision of [9, 7]) {
+      const { told, starts } = await created(known, serverRevision);
+      expect([starts(), told.lives]).toEqual([[10], 1]);
+    }
+  });
+
+  test("goes on at once when nothing is known: what it begins with is the caller's", async () => {
+    const { told, starts } = await created({}, 12);
+    expect([starts(), told.lives]).toEqual([[10], 1]);
+  });
+});
+
 describe("a history that cannot be proved because it is compacted", () => {
   test("ends the feed, which was never called live", async () => {
     const { scripted, hub } = setUp();
