@@ -57,6 +57,8 @@ export class Contest {
       for (;;) {
         try {
           candidacy ??= await this.#enter(value, signal);
+          // Ended in the moment in which nobody could tell it.
+          signal.throwIfAborted();
           await candidacy.untilFirst();
           signal.throwIfAborted();
           this.#lastWarning = undefined;
@@ -88,6 +90,7 @@ export class Contest {
   async attempt(value: string, signal: AbortSignal): Promise<Candidacy | undefined> {
     if (await this.first({ signal })) return undefined;
     const candidacy = await this.#enter(value, signal);
+    // At once if it is aborted by now.
     const release = onAbort(signal, () => candidacy.end(signal.reason));
     let isFirst = false;
     try {
@@ -115,10 +118,7 @@ export class Contest {
   async #enter(value: string, signal: AbortSignal): Promise<Candidacy> {
     const { etcd, name, ttlSeconds, renewEverySeconds } = this.#parts;
     const lease = await etcd.grantLease(ttlSeconds, { renewEverySeconds, signal });
-    const candidacy = new Candidacy(etcd, name, value, lease);
-    if (!signal.aborted) return candidacy;
-    void this.leave(candidacy);
-    throw signal.reason;
+    return new Candidacy(etcd, name, value, lease);
   }
 
   #stumbled(error: Error): void {

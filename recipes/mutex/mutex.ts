@@ -1,5 +1,5 @@
 import { ClientClosedError, EtcdTimeoutError } from "../../src/index.ts";
-import { onAbort, systemRuntime, within } from "../../src/internal/index.ts";
+import { onAbort, quietDeferred, systemRuntime, within } from "../../src/internal/index.ts";
 import { type Candidacy, Contest } from "../candidacy/index.ts";
 import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
 import { HeldLock } from "./held-lock.ts";
@@ -125,7 +125,12 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
    * moment more for etcd, 5 s at most. Calling it again is harmless.
    */
   async close(): Promise<void> {
-    this.#closed ??= this.#close();
+    if (!this.#closed) {
+      const closed = quietDeferred<void>();
+      // Known before it begins: a listener of a lock that it ends may call it again.
+      this.#closed = closed.promise;
+      this.#close().then(closed.resolve, closed.reject);
+    }
     return this.#closed;
   }
 
