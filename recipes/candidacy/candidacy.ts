@@ -17,8 +17,8 @@ import {
   type TxnOptions,
   txnOp,
 } from "../../src/index.ts";
-import { deadlineSignal, log, onAbort, sleep, systemRuntime } from "../../src/internal/index.ts";
-import { asError, isMendable } from "../common/index.ts";
+import { abortable, deadlineSignal, log, onAbort, sleep, systemRuntime } from "../../src/internal/index.ts";
+import { asError, isMendable, timed } from "../common/index.ts";
 import { FencedOutError } from "./fenced-out-error.ts";
 import { untilGone } from "./until-gone.ts";
 
@@ -130,11 +130,17 @@ export class Candidacy {
   /**
    * Puts another value under the own key. One after the other: an earlier one that timed out never lands over a later one.
    *
+   * @param options hold for all of it, the wait for earlier ones included
    * @throws FencedOutError when the key is not held any more; EtcdError when etcd cannot be asked
    */
-  proclaim(value: string, options?: CallOptions): Promise<void> {
-    const proclaiming = this.#proclaimed.then(() => this.#put(value, options));
-    this.#proclaimed = proclaiming.catch(() => {});
+  proclaim(value: string, options: CallOptions = {}): Promise<void> {
+    const earlier = this.#proclaimed;
+    const proclaiming = timed(`the proclamation of ${this.key}`, options, async (limit) => {
+      await abortable(earlier, limit.signal);
+      await this.#put(value, limit);
+    });
+    // Of one that did not wait to the end, the next one waits for what that waited for.
+    this.#proclaimed = Promise.allSettled([earlier, proclaiming]).then(() => {});
     return proclaiming;
   }
 
@@ -226,7 +232,7 @@ export class Candidacy {
     }
   }
 
-  async #put(value: string, options: CallOptions | undefined): Promise<void> {
+  async #put(value: string, options: CallOptions): Promise<void> {
     for (;;) {
       this.#checkHeld();
       const { succeeded, revision, responses } = await this.#etcd.txn(

@@ -46,7 +46,8 @@ export class LeadRun<T> {
 
   constructor(parts: LeadParts<T>) {
     this.#parts = parts;
-    this.result = this.#run();
+    // A moment later: whoever is asked for his health may end it already.
+    this.result = Promise.resolve().then(() => this.#run());
     this.#settled = this.result.catch(() => {});
   }
 

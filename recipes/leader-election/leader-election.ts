@@ -112,7 +112,8 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
    */
   lead<T>(work: (term: Term) => Promise<T> | T, options: LeadOptions = {}): Promise<T> {
     const leading = this.#lead(work, options);
-    this.#leading ??= leading;
+    // One that was refused began nothing.
+    if (this.#run) this.#leading ??= leading;
     return leading;
   }
 
@@ -200,7 +201,8 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
   }
 
   /**
-   * Ends the term or the campaign, as `resign()` does; `lead()` rejects with a ClientClosedError once its work has settled.
+   * Ends the term or the campaign, as `resign()` does; `lead()` rejects with a ClientClosedError once its work has settled, or
+   * settles as the work does if the term had been resigned before.
    * Takes as long as the work, at most what is left of the lease, and a moment for etcd, 5 s at most. Calling it again is
    * harmless.
    */

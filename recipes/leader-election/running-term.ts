@@ -1,6 +1,7 @@
 import type { CallOptions, Op, TxnAnswer, TxnOptions } from "../../src/index.ts";
 import { quietDeferred } from "../../src/internal/index.ts";
 import { type Candidacy, FencedOutError } from "../candidacy/index.ts";
+import { resolveCall } from "../option-fields/index.ts";
 import { checkCandidate } from "./options.ts";
 import type { Term } from "./term.ts";
 
@@ -56,7 +57,7 @@ export class RunningTerm implements Term {
 
   async proclaim(value: string, options?: CallOptions): Promise<void> {
     checkCandidate("proclaim", "value", value);
-    await this.#candidacy.proclaim(value, options);
+    await this.#candidacy.proclaim(value, resolveCall("proclaim", options));
   }
 
   resign(): void {

@@ -88,6 +88,33 @@ test("a proclamation that timed out does not land over a later one", async () =>
   console.log(`${landed} late proclamations reached etcd`);
 });
 
+test("a proclamation waits for an earlier one no longer than its own time, or until its signal aborts", async () => {
+  const name = lab.newName();
+  const { proxy, client } = await proxied();
+  const election = lab.election(name, "a", { client, ttlSeconds: 60 });
+  void election.lead(aborted).catch(() => {});
+  const term = await until(() => election.term);
+  const one = new AbortController();
+  const other = new AbortController();
+  proxy.blackHole();
+  const first = outcomeOf(term.proclaim("first", { signal: one.signal, timeoutMs: 60_000 }));
+  const short = outcomeOf(term.proclaim("short", { timeoutMs: 300 }));
+  const given = outcomeOf(term.proclaim("given up", { signal: other.signal, timeoutMs: 60_000 }));
+  const last = outcomeOf(term.proclaim("last", { timeoutMs: 60_000 }));
+  expect((await short).error).toMatchObject({ code: "ETCD_TIMEOUT" });
+  const reason = new Error("given up");
+  other.abort(reason);
+  expect((await given).error).toBe(reason);
+  await proxy.heal();
+  one.abort(new Error("enough"));
+  await first;
+  expect((await last).error).toBeUndefined();
+  expect((await lab.etcd.get(term.key))?.text).toBe("last");
+  for (const timeoutMs of [0, Number.NaN, "1"]) {
+    await expect(term.proclaim("no", { timeoutMs: timeoutMs as number })).rejects.toThrow(/timeoutMs/);
+  }
+});
+
 test("a guarded write whose answer is lost says that its outcome is unknown", async () => {
   const name = lab.newName();
   const { proxy, client } = await proxied();

@@ -96,3 +96,17 @@ test("a health check that throws or hangs counts as no, and is told once", async
   expect((await led2).error).toMatchObject({ code: "ETCD_CLOSED" });
   expect(recorder.names).toEqual(["warning"]);
 });
+
+test.each(["close", "resign"] as const)("a health check that calls %s() at once is heard", async (end) => {
+  const name = lab.newName();
+  const endings: Promise<void>[] = [];
+  const health = () => {
+    if (endings.length === 0) endings.push(election[end]());
+    return true;
+  };
+  const election = lab.election(name, "a", { health, ...often });
+  const { error } = await outcomeOf(election.lead(aborted));
+  expect(error).toMatchObject({ code: end === "close" ? "ETCD_CLOSED" : "ETCD_FENCED_OUT" });
+  await Promise.all(endings);
+  expect(await lab.line(name)).toEqual([]);
+});

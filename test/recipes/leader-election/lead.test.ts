@@ -343,6 +343,8 @@ test("a lead() that nobody awaits does not end the process when it is resigned o
     void first.lead((term) => new Promise((resolve) => term.signal.addEventListener("abort", resolve)));
     await elected;
     const waiting = lab.election(name, "waiting");
+    // One that is refused at once begins nothing.
+    await expect(waiting.lead(() => {}, { signal: AbortSignal.abort(new Error("before")) })).rejects.toThrow("before");
     void waiting.lead(() => {});
     await until(async () => (await lab.line(name)).length === 2);
     await waiting.resign();
