@@ -3,6 +3,7 @@ import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
 import { asError, checkId, checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
 import { clientField } from "../option-fields/index.ts";
+import { checkAddress } from "../service-register/index.ts";
 import type { MetadataSchema } from "../subscribe-service/index.ts";
 import { validateInfo } from "./node-metadata.ts";
 
@@ -54,13 +55,21 @@ export function checkNodeName(name: unknown): asserts name is string {
 
 /**
  * @returns a copy as readers will get it
- * @throws InvalidOptionError for an info that JSON cannot write, or that the schema rejects
+ * @throws InvalidOptionError for an info that JSON cannot write, that the schema rejects, or whose address is none
  */
 export function checkInfo<Info>(what: string, schema: MetadataSchema<Info> | undefined, info: Info): Info {
   const written = asJson(what, info);
   const issue = schema && validateInfo(schema, written).issues?.[0];
   if (issue) throw new InvalidOptionError(what, "info", `is rejected by the schema: ${issue.message}`);
+  const address = addressIn(written);
+  if (address !== undefined) checkAddress(what, address);
   return written as Info;
+}
+
+/** The address under which a node is listed is its own info's, if that has one. */
+export function addressIn(info: unknown): string | undefined {
+  const { address } = (info ?? {}) as { address?: unknown };
+  return typeof address === "string" ? address : undefined;
 }
 
 function asJson(what: string, info: unknown): unknown {

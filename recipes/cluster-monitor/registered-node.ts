@@ -1,10 +1,10 @@
-import { ConflictError, type EtcdClient, InvalidOptionError } from "../../src/index.ts";
+import { ConflictError, type EtcdClient } from "../../src/index.ts";
 import type { Clock } from "../../src/internal/index.ts";
 import { type CloseOptions, type RegisterStatus, ServiceRegister } from "../service-register/index.ts";
 import type { MetadataSchema } from "../subscribe-service/index.ts";
 import type { Membership } from "./membership.ts";
 import type { NodeMetadata } from "./node-metadata.ts";
-import { checkInfo } from "./options.ts";
+import { addressIn, checkInfo } from "./options.ts";
 
 export interface RegisteredNodeParts<Info> {
   readonly etcd: EtcdClient;
@@ -57,16 +57,9 @@ export class RegisteredNode<Info> implements Membership<Info> {
   }
 
   async #update(info: Info): Promise<void> {
-    const before = this.#info;
-    const checked = checkInfo("Membership.update", this.#parts.schema, info);
-    this.#info = checked;
-    try {
-      await this.#register.update({ address: this.#address, metadata: { ...this.#metadata() } });
-    } catch (error) {
-      // What was refused must not come with what is said next.
-      if (error instanceof InvalidOptionError && this.#info === checked) this.#info = before;
-      throw error;
-    }
+    // What is refused is refused here: nothing of it comes with what is said next.
+    this.#info = checkInfo("Membership.update", this.#parts.schema, info);
+    await this.#register.update({ address: this.#address, metadata: { ...this.#metadata() } });
   }
 
   async leave(options: CloseOptions = {}): Promise<void> {
@@ -85,8 +78,7 @@ export class RegisteredNode<Info> implements Membership<Info> {
   }
 
   get #address(): string {
-    const { address } = (this.#info ?? {}) as { address?: unknown };
-    return typeof address === "string" ? address : this.name;
+    return addressIn(this.#info) ?? this.name;
   }
 
   #metadata(changedAt = this.#parts.clock.wallMs()): NodeMetadata<Info> {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { ClientClosedError, type ClusterNode, InvalidOptionError, SubscribeService } from "../../../recipes/index.ts";
 import { EtcdClient } from "../../../src/index.ts";
 import { viewOf } from "../../support/etcd-view.ts";
+import { outcomeOf } from "../../support/outcome.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
@@ -216,7 +217,10 @@ test("an info that was refused is not told by what comes after it", async () => 
   await expect(membership.update({ address: "a b" })).rejects.toBeInstanceOf(InvalidOptionError);
   const infos: unknown[] = [];
   monitor.on("changed", ({ info }) => infos.push(info));
+  // In one turn of the event loop, too.
+  const refused = [outcomeOf(membership.update({ address: "a b" })), outcomeOf(membership.update({ address: "" }))];
   await membership.leave({ drainMs: 500 });
+  for (const { error } of await Promise.all(refused)) expect(error).toBeInstanceOf(InvalidOptionError);
   await until(() => monitor.nodes().length === 0);
   expect(new Set(infos.map((info) => JSON.stringify(info)))).toEqual(new Set(['{"address":"10.0.0.1:80"}']));
 });
