@@ -60,6 +60,7 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
   readonly #outliers: OutlierDetector | undefined;
   readonly #guard: RemovalGuard | undefined;
   /** While it is being told: what is, and what comes after it. */
+  readonly #untaken: ListStep<Metadata>[] = [];
   readonly #untold: (() => void)[] = [];
   #revision = 0;
 
@@ -179,21 +180,34 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
     this.#guard?.look();
   }
 
-  /** Brings this list and its views up to date, then tells of it: after what is being told, if a listener caused it. */
+  /**
+   * Brings this list and its views up to date, then tells of it: after what is being told, if a listener caused it. One that
+   * a user's balancer or predicate causes while another is taken is taken after that.
+   */
   #step(step: ListStep<Metadata>): void {
-    for (const change of step.changes) {
-      if (change.type === "delete") this.#outliers?.forget(change.key);
-    }
+    this.#untaken.push(step);
+    if (this.#untaken.length > 1) return;
     const isTelling = this.#untold.length > 0;
-    // A view that a user's balancer asks for while this is taken begins with it.
-    const views = [...this.#views];
-    this.#untold.push(this.take(step), ...views.map((view) => view.follow(step)));
+    try {
+      for (const next of this.#untaken) this.#take(next);
+    } finally {
+      this.#untaken.length = 0;
+    }
     if (isTelling) return;
     try {
       for (const tell of this.#untold) tell();
     } finally {
       this.#untold.length = 0;
     }
+  }
+
+  #take(step: ListStep<Metadata>): void {
+    for (const change of step.changes) {
+      if (change.type === "delete") this.#outliers?.forget(change.key);
+    }
+    // A view that a user's balancer asks for while this is taken begins with it.
+    const views = [...this.#views];
+    this.#untold.push(this.take(step), ...views.map((view) => view.follow(step)));
   }
 
   #asStep(): ListStep<Metadata> {
@@ -276,7 +290,8 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
       size: () => this.table.size,
       isListed: (key) => this.table.get(key) !== undefined,
       onChanges: (changes) => this.#step({ changes }),
-      onHeld: (error) => this.notify("warning", error),
+      // A balancer of the user's own, or who waits for a list, may have closed it.
+      onHeld: (error) => !this.ended.aborted && this.notify("warning", error),
     });
   }
 

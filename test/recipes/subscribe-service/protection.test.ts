@@ -296,3 +296,23 @@ test("a listener of change hears nothing of what was gathered for another one th
   await until(() => told.length > 0);
   expect(told).toEqual([["c"]]);
 });
+
+test("a list that is closed by its balancer, while removals are held back, tells no more", async () => {
+  const prefix = lab.newPrefix();
+  const leases = await onLeases(prefix, 10);
+  let closing: Promise<void> | undefined;
+  const balancer = {
+    pick: <Server>(servers: readonly Server[]) => servers[0] as Server,
+    changed: () => {
+      if (services.heldBack > 0) closing ??= services.close();
+    },
+  };
+  const services = lab.subscribe(prefix, { maxDropRatio: 0.5, balancer });
+  await services.until(({ length }) => length === 10);
+  const recorder = new Recorder(services, subscribeEvents);
+  await Promise.all(leases.map((lease) => lease.revoke()));
+  await until(() => closing !== undefined);
+  await closing;
+  expect(recorder.of("status")).toContain("closed");
+  expect(recorder.names).not.toContain("warning");
+});

@@ -70,6 +70,30 @@ test("one that a balancer asks for while a change is taken is told of that chang
   expect(told).toEqual(["c1 undefined", "c2 undefined"]);
 });
 
+test("what a balancer reports while a change is taken comes after that change, in the list and in its views", async () => {
+  let report = () => {};
+  const balancer = {
+    pick: <Server>(servers: readonly Server[]) => servers[0] as Server,
+    changed: () => report(),
+  };
+  const { prefix, services } = await fleet({ balancer, outlierDetection: { consecutiveFailures: 1 } });
+  const view = services.view({ zone: "a" });
+  await view.ready;
+  const events = [...subscribeEvents, "ejected"] as const;
+  const recorders = [new Recorder(services, events), new Recorder(view, events)];
+  report = () => {
+    report = () => {};
+    services.report(services.list()[0] as ServiceInstance<Metadata>, new Error("no answer"));
+  };
+  await put(`${prefix}a1`, { zone: "a", version: "1.0.1" });
+  await until(() => recorders.every(({ names }) => names.includes("change")));
+  for (const { names } of recorders) expect(names).toEqual(["put", "change", "ejected"]);
+  for (const list of [services, view]) {
+    expect(list.list()[0]).toMatchObject({ id: "a1", ejected: true, metadata: { version: "1.0.1" } });
+    expect(list.pick().id).not.toBe("a1");
+  }
+});
+
 test("it has what is listed at once, tells it like a first list, and follows from there", async () => {
   const { prefix, services } = await fleet();
   const view = services.view({ zone: "a" });
