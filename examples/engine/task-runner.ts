@@ -47,7 +47,7 @@ export class TaskRunner {
 
   async run(task: Task, caller: AbortSignal): Promise<TaskResult> {
     const running = this.#running.get(task.id);
-    const run = running && !running.isAbandoned ? running : this.#start(task);
+    const run = running && !running.isAbandoned ? running : this.#start(task, running);
     this.#callers++;
     try {
       return await run.join(caller);
@@ -61,8 +61,12 @@ export class TaskRunner {
     if (this.#running.size > 0) await new Promise<void>((resolve) => this.#idle.add(resolve));
   }
 
-  #start(task: Task): SharedRun<TaskResult> {
-    const run = new SharedRun((abandoned) => this.#do(task, abandoned));
+  /** @param before one that nobody waits for any more: it may have come so far that it is done after all */
+  #start(task: Task, before: SharedRun<TaskResult> | undefined): SharedRun<TaskResult> {
+    const run = new SharedRun(async (abandoned) => {
+      await before?.result.catch(() => {});
+      return this.#do(task, abandoned);
+    });
     this.#running.set(task.id, run);
     const over = () => {
       if (this.#running.get(task.id) === run) this.#running.delete(task.id);
