@@ -145,7 +145,7 @@ export class Coalescer<Request, Answer> {
     for (const call of calls) call.watch();
     const mostMs = Math.max(...calls.map((call) => call.remainingMs));
     // A moment less than the calls have: what comes of the batch says why, their own time-outs cannot.
-    const timeoutMs = Math.ceil(mostMs - Math.min(50, mostMs / 10));
+    const timeoutMs = Math.ceil(mostMs - Math.min(100, mostMs / 10));
     try {
       const { answers, large } = await this.#carrier.many(
         calls.map(({ request }) => request),

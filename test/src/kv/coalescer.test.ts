@@ -216,7 +216,7 @@ describe("whose call is whose", () => {
     await lab.clock.pass(1);
     const behind = lab.add("a=2", { timeoutMs: 20 });
     expect(lab.shapes).toEqual(["busy", "a b"]);
-    expect(lab.sent.at(-1)?.timeoutMs).toBe(4_949);
+    expect(lab.sent.at(-1)?.timeoutMs).toBe(4_899);
     await lab.clock.pass(60);
     expect(await behind).toMatchObject({ error: { code: "ETCD_TIMEOUT", outcomeUnknown: false } });
     expect(await sent).toMatchObject({ error: { code: "ETCD_TIMEOUT", outcomeUnknown: true } });
