@@ -7,7 +7,9 @@ import type { Balancer, PickFunction, PickRequest } from "./balancer.ts";
  */
 export class PickedByFunction<Server> implements Balancer<Server> {
   readonly #pick: PickFunction<Server>;
-  readonly #copies = new ArrayCache<Server, readonly Server[]>((servers) => Object.freeze(servers.slice()));
+  readonly #copies = new ArrayCache<Server, readonly Server[]>((servers) => this.#copyOf(servers));
+  /** Also of a list that retries have driven out of `#copies`. */
+  #made = new WeakMap<readonly Server[], readonly Server[]>();
 
   constructor(pick: PickFunction<Server>) {
     this.#pick = pick;
@@ -20,5 +22,14 @@ export class PickedByFunction<Server> implements Balancer<Server> {
 
   changed(): void {
     this.#copies.changed();
+    this.#made = new WeakMap();
+  }
+
+  #copyOf(servers: readonly Server[]): readonly Server[] {
+    const made = this.#made.get(servers);
+    if (made?.length === servers.length) return made;
+    const copy = Object.freeze(servers.slice());
+    this.#made.set(servers, copy);
+    return copy;
   }
 }

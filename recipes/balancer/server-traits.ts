@@ -60,7 +60,11 @@ export function checkedWeight(what: string, weight: number, server: unknown): nu
     const name = inspect(defaultId(server), { depth: 0 });
     throw new InvalidOptionError(what, "weight", `of ${name} must be a number of at least 0, not ${inspect(weight)}`);
   }
-  if (weight === 0) return 0;
+  return weight === 0 ? 0 : countedWeight(weight);
+}
+
+/** As much as a weight above 0 counts. */
+export function countedWeight(weight: number): number {
   return Math.min(Math.max(weight, SMALLEST_WEIGHT), LARGEST_WEIGHT);
 }
 

@@ -5,7 +5,14 @@ import { ArrayCache } from "./array-cache.ts";
 import type { Balancer, Outcome, PickRequest } from "./balancer.ts";
 import { fraction } from "./key-hash.ts";
 import { type Member, Members, type Met } from "./members.ts";
-import { checkFunctions, defaultId, defaultIncarnation, defaultWeight, type ServerTraits } from "./server-traits.ts";
+import {
+  checkFunctions,
+  countedWeight,
+  defaultId,
+  defaultIncarnation,
+  defaultWeight,
+  type ServerTraits,
+} from "./server-traits.ts";
 
 export interface SlowStartOptions<Server> extends ServerTraits<Server> {
   /** How long a new server takes to its full share, in milliseconds: 0 or above. */
@@ -57,6 +64,8 @@ export class SlowStart<Server> implements Balancer<Server> {
   readonly #random: () => number;
   readonly #nowMs: () => number;
   readonly #prepared = new ArrayCache<Server, Prepared<Server>>((servers, before) => this.#prepare(servers, before));
+  /** Who stood in each array last; of a list that retries have driven out of `#prepared`, too. */
+  readonly #stood = new WeakMap<readonly Server[], Met<Server>>();
   #begun = false;
   #changedMs: number | undefined;
   #picks = 0;
@@ -131,7 +140,9 @@ export class SlowStart<Server> implements Balancer<Server> {
     this.#begun = true;
     this.#changedMs = undefined;
     const met = this.#members.meet(servers, cameMs, (before ?? this.#prepared.kept()[0])?.met);
-    if (before !== undefined) this.#members.forgetGone(before.met, met);
+    const stood = this.#stood.get(servers);
+    if (stood !== undefined) this.#members.forgetGone(stood, met);
+    this.#stood.set(servers, met);
     this.#members.sweep(() => [met, ...this.#prepared.kept().map((kept) => kept.met)]);
     const { members } = met;
 
@@ -154,6 +165,6 @@ export class SlowStart<Server> implements Balancer<Server> {
   /** Whether a weight is a good one is for the balancer to say, which may not look at it. */
   #lenientWeight(server: Server): number {
     const weight = this.#weightOf(server);
-    return weight > 0 && weight <= Number.MAX_SAFE_INTEGER ? weight : 0;
+    return weight > 0 ? countedWeight(weight) : 0;
   }
 }

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { createBalancer } from "../../../recipes/balancer/index.ts";
 import { RandomChoice, RoundRobin } from "../../../recipes/index.ts";
 import { seeded } from "../../support/seeded.ts";
 
@@ -90,4 +91,26 @@ test("however many retries there are in between, everybody has his turn of the l
     return balancer.pick(servers);
   });
   expect([...picked].sort()).toEqual(servers);
+});
+
+test("a function sees the same array of a list that has not changed, however many retries there were meanwhile", () => {
+  const seen: (readonly string[])[] = [];
+  const balancer = createBalancer<string>("test", (servers) => {
+    seen.push(servers);
+    return servers[0] as string;
+  });
+  const list = ["a", "b", "c", "d", "e"];
+  balancer.pick(list, {});
+  for (const tried of list) {
+    balancer.pick(
+      list.filter((server) => server !== tried),
+      {},
+    );
+  }
+  balancer.pick(list, {});
+  expect(seen.at(-1)).toBe(seen[0]);
+  list[0] = "f";
+  balancer.changed?.();
+  balancer.pick(list, {});
+  expect(seen.at(-1)).toEqual(["f", "b", "c", "d", "e"]);
 });

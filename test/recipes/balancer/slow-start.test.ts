@@ -93,6 +93,44 @@ test("another object of the same registration is not new; one that was away is",
   expect(countsOf(picked(balancer, list, 500)).get(gone.key)).toBeLessThan(40);
 });
 
+test("one that was away is new, also after so many retries that all that was kept is of these", () => {
+  const { balancer } = slowly();
+  const list = servers(5);
+  picked(balancer, list, 1);
+  for (const tried of list) {
+    picked(
+      balancer,
+      list.filter((one) => one !== tried),
+      1,
+    );
+  }
+  const [gone] = list.splice(3, 1) as [TestServer];
+  balancer.changed();
+  picked(balancer, list, 1);
+  list.push(gone);
+  balancer.changed();
+  expect(countsOf(picked(balancer, list, 500)).get(gone.key)).toBeLessThan(40);
+});
+
+test("the share of a new server counts a weight that is too large for as much as the strategy does", () => {
+  const chosen = { pick: (list: readonly TestServer[]) => list.at(-1) as TestServer };
+  const shareOf = (weight: number) => {
+    const clock = { ms: 0 };
+    const balancer = new SlowStart(chosen, { slowStartMs: 1_000, random: () => 0, nowMs: () => clock.ms });
+    const list = servers(10);
+    picked(balancer, list, 1);
+    list.splice(9, 1, server("new", { weight }));
+    balancer.changed();
+    picked(balancer, list, 1);
+    clock.ms = 400;
+    return countsOf(picked(balancer, list, 100)).get("new");
+  };
+  expect(shareOf(Number.MAX_SAFE_INTEGER)).toBeGreaterThan(70);
+  for (const weight of [1e300, Number.POSITIVE_INFINITY]) {
+    expect(shareOf(weight), `${weight}`).toBe(shareOf(Number.MAX_SAFE_INTEGER));
+  }
+});
+
 test("a key moves to the new server once, and not back", () => {
   const { balancer, clock } = slowly(new ConsistentHash<TestServer>() as never);
   const list = servers(10);

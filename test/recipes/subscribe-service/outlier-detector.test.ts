@@ -109,6 +109,12 @@ test("no more than a share is ejected; when one is back there is room for anothe
   expect(all.ejections).toHaveLength(2);
 });
 
+test("the part that may be ejected is exact: 29 of a hundred, although 0.29 times 100 is less", () => {
+  const { report, ejections } = detector({ population: 100, maxEjectedRatio: 0.29 });
+  for (let server = 0; server < 100; server++) report(`s${server}`, "xxx");
+  expect(ejections).toHaveLength(29);
+});
+
 test("each comes back in its own time, with one timer for all, and none after the end", () => {
   const { report, readmitted, clock, outliers } = detector();
   report("a", "xxx");
