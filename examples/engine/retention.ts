@@ -13,16 +13,18 @@ export class Retention {
 
   /** Writes on that lease; on another one if etcd knows it no more, after its data was lost for instance. */
   async use<T>(write: (lease: Lease) => Promise<T>): Promise<T> {
+    const lease = this.#current();
     try {
-      return await write(await this.#current());
+      return await write(await lease);
     } catch (error) {
       if (!(error instanceof LeaseNotFoundError)) throw error;
-      this.#lease = undefined;
+      // Unless another write that was refused has asked for the next one already.
+      if (this.#lease === lease) this.#lease = undefined;
       return write(await this.#current());
     }
   }
 
-  async #current(): Promise<Lease> {
+  #current(): Promise<Lease> {
     if (!this.#lease || performance.now() >= this.#untilMs) {
       const granting = defaultClient().grantLease(retainSeconds, { keepAlive: false });
       // Who asks next tries again.

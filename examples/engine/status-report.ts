@@ -13,20 +13,29 @@ export class StatusReport implements AsyncDisposable {
   readonly #status: () => object;
   readonly #tell: Tell;
   readonly #timer: NodeJS.Timeout;
+  /** One at a time: of two that are on their way, the older one could land last. */
+  #writing: Promise<void> | undefined;
   #isOver = false;
 
   constructor(term: Term, status: () => object, tell: Tell) {
     this.#term = term;
     this.#status = status;
     this.#tell = tell;
-    this.#timer = setInterval(() => void this.#report(), everyMs);
-    void this.#report();
+    this.#timer = setInterval(() => this.#tick(), everyMs);
+    this.#tick();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
+    await this.#writing;
     this.#isOver = true;
     await this.#report();
+  }
+
+  #tick(): void {
+    this.#writing ??= this.#report().finally(() => {
+      this.#writing = undefined;
+    });
   }
 
   async #report(): Promise<void> {

@@ -5,8 +5,10 @@ import type { Retention } from "./retention.ts";
 
 export const finalStates = ["done", "cancelled", "dead"] as const;
 
+const states = ["confirming", "running", "retrying", ...finalStates] as const;
+
 /** `confirming`: somebody must approve it first. `running`: a master has it. `retrying`: after a while another one gets it. */
-export type TaskState = "confirming" | "running" | "retrying" | (typeof finalStates)[number];
+export type TaskState = (typeof states)[number];
 
 /** What stands in etcd of a task. */
 export interface Progress {
@@ -42,7 +44,7 @@ export class TaskProgress {
   async read(): Promise<Progress | undefined> {
     const kv = await insist(() => defaultClient().get(this.#key), { signal: this.#term.signal });
     this.#revision = kv?.modRevision ?? 0;
-    return kv && JSON.parse(kv.text);
+    return kv && parsed(kv.text);
   }
 
   /**
@@ -61,7 +63,7 @@ export class TaskProgress {
       }
       const [there] = responses;
       const kv = there?.type === "range" ? there.kvs[0] : undefined;
-      const found: Progress | undefined = kv && JSON.parse(kv.text);
+      const found = kv && parsed(kv.text);
       if (found && isFinal(found)) return found;
       this.#revision = kv?.modRevision ?? 0;
     }
@@ -75,6 +77,17 @@ export class TaskProgress {
         failure: [getOp(this.#key)],
       }),
     );
+  }
+}
+
+/** What cannot be read counts as no record, or it would end one leader after the other. */
+function parsed(text: string): Progress | undefined {
+  try {
+    const record: Progress = JSON.parse(text);
+    if (!states.includes(record.state)) return undefined;
+    return { ...record, failures: Number.isSafeInteger(record.failures) ? Math.max(0, record.failures) : 0 };
+  } catch {
+    return undefined;
   }
 }
 

@@ -101,13 +101,18 @@ export class TaskWork {
     return slot.lendDuring(signal, () => confirmation.request(task.id, { timeoutSeconds, signal }));
   }
 
-  /** That no master could do it is a failure like others: a task that ends every master must not go on for ever. */
+  /**
+   * That no master could do it is a failure like others: a task that ends every master must not go on for ever.
+   *
+   * @throws what ended the list of masters, a missing permission for instance: that says nothing about the task
+   */
   async #call(signal: AbortSignal): Promise<TaskResult> {
     const { services, task, attempts, taskTimeoutMs } = this.#parts;
     try {
       return await callMaster(services, task, { attempts, timeoutMs: taskTimeoutMs, signal });
     } catch (error) {
       signal.throwIfAborted();
+      if (services.status === "failed") throw error;
       return { state: "failed", reason: (error as Error).message };
     }
   }

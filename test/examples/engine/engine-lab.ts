@@ -32,6 +32,9 @@ export interface EngineLabOptions {
 
 type RedisClient = ReturnType<typeof createClient>;
 
+/** Several programs that start beside other tests share two cores. */
+export const startLimitMs = 60_000;
+
 const finalStates = ["done", "cancelled", "dead"];
 
 /** An etcd, perhaps a Redis, and the programs of the engine on them, as users run them; what is in etcd and on the disk. */

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { prefix } from "../../../recipes/index.ts";
 import { until } from "../../support/until.ts";
 import { runExample } from "../run-example.ts";
-import { EngineLab } from "./engine-lab.ts";
+import { EngineLab, startLimitMs } from "./engine-lab.ts";
 
 const quick = { pipelineId: "p", project: "proj", durationMs: 20 };
 
@@ -10,7 +10,7 @@ test("a leader that was paused for longer than its lease comes back, and its gua
   await using lab = await EngineLab.start();
   const master = lab.master("m1");
   const first = lab.scheduler("s1");
-  await until(() => first.told("elected").length);
+  await until(() => first.told("elected").length, { timeoutMs: startLimitMs });
   const second = lab.scheduler("s2");
   await lab.submit({ ...quick, id: "a", durationMs: 1_000 });
   await until(() => master.told("task-started", "a").length, { message: () => lab.story });
@@ -28,7 +28,7 @@ test("a leader that was paused for longer than its lease comes back, and its gua
   const [refused] = first.told("refused");
   expect(refused).toMatchObject({ token: before?.token });
   // It stands in line again, and nothing that it did since then is in etcd.
-  await until(async () => (await lab.etcd.range(prefix("/leader/"))).count === 2);
+  await until(async () => (await lab.etcd.range(prefix("/leader/"))).count === 2, { timeoutMs: startLimitMs });
   expect((await lab.etcd.get("/publictest/progress/a"))?.modRevision).toBe(written?.modRevision);
   expect(JSON.parse((await lab.etcd.get("/publictest/scheduler"))?.text ?? "")).toMatchObject({ token: after?.token });
   expect(first.told("task-done", "a")).toEqual([]);
@@ -39,7 +39,7 @@ test("SIGTERM: a leader finishes what is with masters, resigns and exits with 0;
   await using lab = await EngineLab.start();
   const master = lab.master("m1");
   const first = lab.scheduler("s1", "--concurrency", "1");
-  await until(() => first.told("elected").length);
+  await until(() => first.told("elected").length, { timeoutMs: startLimitMs });
   const second = lab.scheduler("s2");
   await lab.submit({ ...quick, id: "a", durationMs: 1_000 }, { ...quick, id: "b" });
   await until(() => master.told("task-started", "a").length, { message: () => lab.story });
@@ -57,9 +57,9 @@ test("SIGTERM: a leader finishes what is with masters, resigns and exits with 0;
 test("SIGTERM: a follower leaves the line at once", async () => {
   await using lab = await EngineLab.start();
   const first = lab.scheduler("s1");
-  await until(() => first.told("elected").length);
+  await until(() => first.told("elected").length, { timeoutMs: startLimitMs });
   const second = lab.scheduler("s2", "--drain", "600");
-  await until(async () => (await lab.etcd.range(prefix("/leader/"))).count === 2);
+  await until(async () => (await lab.etcd.range(prefix("/leader/"))).count === 2, { timeoutMs: startLimitMs });
 
   second.signal("SIGTERM");
 

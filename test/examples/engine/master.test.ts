@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { Cancellation, ServiceRegister, SubscribeService } from "../../../recipes/index.ts";
 import { until } from "../../support/until.ts";
-import { EngineLab } from "./engine-lab.ts";
+import { EngineLab, startLimitMs } from "./engine-lab.ts";
 
 const quick = { pipelineId: "p", project: "proj", durationMs: 20 };
 
@@ -17,7 +17,7 @@ afterAll(() => lab[Symbol.asyncDispose]());
 
 async function addressOf(id: string): Promise<string> {
   const master = lab.programs.find((program) => program.id === id);
-  return until(() => master?.told("registered")[0]?.address as string | undefined);
+  return until(() => master?.told("registered")[0]?.address as string | undefined, { timeoutMs: startLimitMs });
 }
 
 function run(address: string, task: object, signal?: AbortSignal): Promise<Response> {

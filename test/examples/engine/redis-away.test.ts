@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { canStartRedis } from "../../support/redis.ts";
 import { until } from "../../support/until.ts";
-import { EngineLab } from "./engine-lab.ts";
+import { EngineLab, startLimitMs } from "./engine-lab.ts";
 
 const quick = { pipelineId: "p", project: "proj", durationMs: 20 };
 
@@ -10,7 +10,7 @@ describe.runIf(canStartRedis)("Redis", () => {
     await using lab = await EngineLab.start({ redis: "stopped" });
     lab.master("m1");
     const scheduler = lab.scheduler("s1");
-    await until(() => scheduler.told("redis-away").length, { message: () => lab.story });
+    await until(() => scheduler.told("redis-away").length, { timeoutMs: startLimitMs, message: () => lab.story });
 
     await lab.redis.start();
     await lab.submit({ ...quick, id: "a" });
@@ -27,7 +27,7 @@ describe.runIf(canStartRedis)("Redis", () => {
     const ids = Array.from({ length: 6 }, (_, index) => `p/${index}`);
     await lab.submit(...ids.map((id) => ({ ...quick, durationMs: 1_000, id })));
     // All are taken, so it waits for more.
-    await until(async () => (await lab.progress()).size === 6, { message: () => lab.story });
+    await until(async () => (await lab.progress()).size === 6, { timeoutMs: startLimitMs, message: () => lab.story });
 
     await lab.redis.kill();
     await until(() => scheduler.told("redis-away").length, { message: () => lab.story });
@@ -48,7 +48,7 @@ describe.runIf(canStartRedis)("Redis", () => {
     lab.master("m1");
     const scheduler = lab.scheduler("s1");
     await lab.submit({ ...quick, id: "before" });
-    await lab.settled(["before"]);
+    await lab.settled(["before"], startLimitMs);
 
     lab.redis.pause();
     await until(() => scheduler.told("redis-away").length, { timeoutMs: 20_000, message: () => lab.story });
@@ -64,7 +64,10 @@ describe.runIf(canStartRedis)("Redis", () => {
     lab.master("m1");
     const scheduler = lab.scheduler("s1", "--drain", "1");
     await lab.submit({ ...quick, id: "a", durationMs: 1_000 });
-    await until(async () => (await lab.stateOf("a")) === "running", { message: () => lab.story });
+    await until(async () => (await lab.stateOf("a")) === "running", {
+      timeoutMs: startLimitMs,
+      message: () => lab.story,
+    });
     await lab.redis.kill();
     // Done, and not acknowledged.
     await until(async () => (await lab.stateOf("a")) === "done", { message: () => lab.story });

@@ -1,4 +1,4 @@
-import { LeaderElection, setDefaultClient, type Term } from "etcd-recipes";
+import { defaultClient, LeaderElection, setDefaultClient, type Term } from "etcd-recipes";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Retention } from "../../../examples/engine/retention.ts";
 import { TaskProgress } from "../../../examples/engine/task-progress.ts";
@@ -66,4 +66,37 @@ test("a final state stays: who comes later is told what it is", async () => {
     expect(await first.write({ ...running, state: "cancelled" })).toMatchObject(done);
     expect(await stored("b")).toEqual({ ...done, token: term.token });
   });
+});
+
+test("a record that cannot be read counts as none: it ends no leader, and is put over", async () => {
+  await leading(async (term) => {
+    for (const bad of ["no JSON", "null", "7", '{"state":"asleep","failures":0}']) {
+      const id = `bad ${bad}`;
+      await etcd.put(`/publictest/progress/${id}`, bad);
+      const progress = new TaskProgress(id, term, new Retention());
+      expect(await progress.read()).toBeUndefined();
+      await progress.write(running);
+      await etcd.put(`/publictest/progress/${id}`, bad);
+      await progress.write(done);
+      expect(await stored(id)).toEqual({ ...done, token: term.token });
+    }
+    for (const failures of ['"many"', "-1", "1e300"]) {
+      await etcd.put("/publictest/progress/c", `{"state":"running","pipelineId":"p","failures":${failures}}`);
+      expect(await new TaskProgress("c", term, new Retention()).read()).toMatchObject(running);
+    }
+  });
+});
+
+test("all who notice that etcd has lost the lease of their records share the next one", async () => {
+  const retention = new Retention();
+  await retention.use((lease) => lease.revoke());
+  const used = await Promise.all(
+    Array.from({ length: 5 }, (_, index) =>
+      retention.use(async (lease) => {
+        await defaultClient().put(`record-${index}`, "", { lease });
+        return lease.id;
+      }),
+    ),
+  );
+  expect(new Set(used).size).toBe(1);
 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Cancellation, Confirmation } from "../../../recipes/index.ts";
 import { canStartRedis } from "../../support/redis.ts";
 import { until } from "../../support/until.ts";
-import { EngineLab } from "./engine-lab.ts";
+import { EngineLab, startLimitMs } from "./engine-lab.ts";
 import type { EngineProgram } from "./engine-program.ts";
 
 const quick = { pipelineId: "p", project: "proj", durationMs: 20 };
@@ -20,7 +20,7 @@ describe.each(sources)("with tasks from %s", (source) => {
     lab.master("m1");
     lab.master("m2");
     scheduler = lab.scheduler("s1", "--concurrency", "1", "--max-failures", "3");
-    await until(() => scheduler.told("elected").length);
+    await until(() => scheduler.told("elected").length, { timeoutMs: startLimitMs });
   });
   afterAll(() => lab[Symbol.asyncDispose]());
 
