@@ -18,7 +18,8 @@ export async function timed<T>(
   const timer = systemRuntime.clock.timer(timeoutMs, () => limit.abort(outOfTime));
   const release = onAbort(signal, () => limit.abort(signal?.reason));
   try {
-    return await calls({ signal: limit.signal });
+    // Each may take all of it, also where that is more than the client gives a call.
+    return await calls({ signal: limit.signal, timeoutMs });
   } finally {
     timer.cancel();
     release();

@@ -1,7 +1,7 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { Candidacy } from "../../../recipes/candidacy/index.ts";
-import { putOp, type Term } from "../../../recipes/index.ts";
-import { onAbort } from "../../../src/internal/index.ts";
+import { type EtcdClient, putOp, type Term } from "../../../recipes/index.ts";
+import { deferred, onAbort } from "../../../src/internal/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
 import { leasesOf } from "../../support/etcd-view.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
@@ -15,7 +15,10 @@ let lab: ElectionLab;
 beforeAll(async () => {
   lab = await ElectionLab.start();
 });
-afterEach(() => lab.clear());
+afterEach(() => {
+  vi.restoreAllMocks();
+  return lab.clear();
+});
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
 async function proxied() {
@@ -25,6 +28,13 @@ async function proxied() {
 }
 
 const aborted = ({ signal }: Term) => new Promise<void>((resolve) => void onAbort(signal, resolve));
+
+/** A term of an election of its own. */
+async function ledBy(client: EtcdClient): Promise<Term> {
+  const election = lab.election(lab.newName(), "a", { client, ttlSeconds: 60 });
+  void election.lead(aborted).catch(() => {});
+  return until(() => election.term);
+}
 
 test("a key whose put was not answered is found again: the place in line is kept, and nobody waits for himself", async () => {
   const name = lab.newName();
@@ -89,30 +99,60 @@ test("a proclamation that timed out does not land over a later one", async () =>
 });
 
 test("a proclamation waits for an earlier one no longer than its own time, or until its signal aborts", async () => {
-  const name = lab.newName();
-  const { proxy, client } = await proxied();
-  const election = lab.election(name, "a", { client, ttlSeconds: 60 });
-  void election.lead(aborted).catch(() => {});
-  const term = await until(() => election.term);
-  const one = new AbortController();
-  const other = new AbortController();
-  proxy.blackHole();
-  const first = outcomeOf(term.proclaim("first", { signal: one.signal, timeoutMs: 60_000 }));
-  const short = outcomeOf(term.proclaim("short", { timeoutMs: 300 }));
-  const given = outcomeOf(term.proclaim("given up", { signal: other.signal, timeoutMs: 60_000 }));
-  const last = outcomeOf(term.proclaim("last", { timeoutMs: 60_000 }));
-  expect((await short).error).toMatchObject({ code: "ETCD_TIMEOUT" });
+  const term = await ledBy(lab.etcd);
+  const arrives = deferred<void>();
+  const spy = vi.spyOn(lab.etcd, "txn").mockImplementationOnce(async (...args) => {
+    await arrives.promise;
+    return lab.etcd.txn(...args);
+  });
+  const end = new AbortController();
+  const first = outcomeOf(term.proclaim("first"));
+  let short: unknown;
+  term.proclaim("short", { timeoutMs: 300 }).catch((error) => {
+    short = error;
+  });
+  const given = outcomeOf(term.proclaim("given up", { signal: end.signal }));
+  expect(await until(() => short)).toMatchObject({ code: "ETCD_TIMEOUT" });
   const reason = new Error("given up");
-  other.abort(reason);
+  end.abort(reason);
   expect((await given).error).toBe(reason);
-  await proxy.heal();
-  one.abort(new Error("enough"));
-  await first;
-  expect((await last).error).toBeUndefined();
-  expect((await lab.etcd.get(term.key))?.text).toBe("last");
   for (const timeoutMs of [0, Number.NaN, "1"]) {
     await expect(term.proclaim("no", { timeoutMs: timeoutMs as number })).rejects.toThrow(/timeoutMs/);
   }
+  // It still comes after the first one, although those between them did not wait for that.
+  const last = outcomeOf(term.proclaim("last"));
+  for (let calls = 0; calls < 3; calls++) await lab.etcd.get(term.key);
+  expect(spy).toHaveBeenCalledTimes(1);
+  arrives.resolve();
+  for (const { error } of await Promise.all([first, last])) expect(error).toBeUndefined();
+  expect((await lab.etcd.get(term.key))?.text).toBe("last");
+});
+
+test("a proclamation that somebody overtakes again and again ends at its time", async () => {
+  const term = await ledBy(lab.etcd);
+  const { txn } = lab.etcd;
+  vi.spyOn(lab.etcd, "txn").mockImplementation(async (...args) => {
+    await lab.etcd.put(term.key, "by somebody else");
+    return txn.apply(lab.etcd, args);
+  });
+  let error: unknown;
+  term.proclaim("mine", { timeoutMs: 300 }).catch((thrown) => {
+    error = thrown;
+  });
+  expect(await until(() => error)).toMatchObject({ code: "ETCD_TIMEOUT" });
+});
+
+test("the time of a proclamation is its own, also where it is longer than that of the client's calls", async () => {
+  const { proxy, client } = await proxied();
+  const term = await ledBy(client);
+  proxy.blackHole();
+  const end = new AbortController();
+  const proclaimed = outcomeOf(term.proclaim("patient", { signal: end.signal, timeoutMs: 60_000 }));
+  expect(await etcdErrorOf(client.get(term.key))).toMatchObject({ code: "ETCD_TIMEOUT" });
+  const reason = new Error("given up");
+  end.abort(reason);
+  expect((await proclaimed).error).toBe(reason);
+  await proxy.heal();
 });
 
 test("a guarded write whose answer is lost says that its outcome is unknown", async () => {

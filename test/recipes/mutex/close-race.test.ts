@@ -3,7 +3,6 @@ import { Contest } from "../../../recipes/candidacy/index.ts";
 import { EtcdClient, Mutex } from "../../../recipes/index.ts";
 import { deferred, onAbort } from "../../../src/internal/index.ts";
 import { leasesOf } from "../../support/etcd-view.ts";
-import { etcdErrorOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 import { ElectionLab } from "../candidacy/election-lab.ts";
 
@@ -11,7 +10,10 @@ let lab: ElectionLab;
 beforeAll(async () => {
   lab = await ElectionLab.start();
 });
-afterEach(() => lab.clear());
+afterEach(() => {
+  vi.restoreAllMocks();
+  return lab.clear();
+});
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
 test.each([0, 1, 2, 3, 4, 5, 6, 7])(
@@ -61,7 +63,11 @@ test.each([0, 1, 2, 3, 4, 5, 6, 7])(
       return lease;
     });
     try {
-      expect(await etcdErrorOf(mutex.acquire())).toMatchObject({ code: "ETCD_CLOSED" });
+      let error: unknown;
+      mutex.acquire().catch((thrown) => {
+        error = thrown;
+      });
+      expect(await until(() => error)).toMatchObject({ code: "ETCD_CLOSED" });
       await closing;
       expect(await lab.line(name)).toEqual([`${name}/${(await leasesOf(lab.endpoint))[0]}`]);
       expect(await leasesOf(lab.endpoint)).toHaveLength(1);

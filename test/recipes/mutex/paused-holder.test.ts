@@ -37,7 +37,7 @@ test("a holder that is stopped for twice its TTL knows at its first step, and it
      await mutex.close();`,
     { ETCD_ENDPOINTS: lab.endpoint },
   );
-  await until(() => holder.lines.length === 1);
+  await until(() => holder.lines.length === 1, { timeoutMs: 30_000, message: () => holder.errors.join("\n") });
   const waiting = lab.mutex(name, { ttlSeconds: 2 }).acquire();
   await until(async () => (await lab.line(name)).length === 2);
   holder.kill("SIGSTOP");

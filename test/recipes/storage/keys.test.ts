@@ -3,6 +3,7 @@ import { Storage } from "../../../recipes/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
 import { leasesOf } from "../../support/etcd-view.ts";
 import { revokeLease } from "../../support/gateway-lease.ts";
+import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
 
@@ -138,6 +139,31 @@ test("a lease that was revoked by hand is replaced by the next put", async () =>
   await storage.put(`${prefix}b`, "2", { ttlSeconds: 700 });
   expect(await storage.get(`${prefix}b`)).toBe("2");
 });
+
+test.each(["put", "touch", "delete"] as const)(
+  "the time of a %s is its own, also where it is longer than that of the client's calls",
+  async (how) => {
+    await using proxy = await FaultProxy.start(lab.endpoint);
+    const client = lab.client({ endpoints: proxy.endpoint, requestTimeoutMs: 300 });
+    const storage = new Storage({ client });
+    const key = `${lab.newPrefix()}a`;
+    await storage.put(key, "0");
+    proxy.blackHole();
+    const end = new AbortController();
+    const call = { timeoutMs: 60_000, signal: end.signal };
+    const calls = {
+      put: () => storage.put(key, "1", call),
+      touch: () => storage.touch(key, { ttlSeconds: 100, ...call }),
+      delete: () => storage.delete(key, call),
+    };
+    const outcome = outcomeOf(calls[how]() as Promise<unknown>);
+    expect(await etcdErrorOf(client.get(key))).toMatchObject({ code: "ETCD_TIMEOUT" });
+    const reason = new Error("given up");
+    end.abort(reason);
+    expect((await outcome).error).toBe(reason);
+    await proxy.heal();
+  },
+);
 
 test("a put that timed out never lands over a newer one", async () => {
   await using proxy = await FaultProxy.start(lab.endpoint);
