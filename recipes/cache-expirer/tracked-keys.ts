@@ -77,12 +77,13 @@ export class TrackedKeys {
     const went = new Map<string, number | undefined>();
     this.#revision = batch.revision;
     for (const kv of batch.deletes) if (this.isOfId(kv)) went.set(this.idOf(kv), stateOf(kv).expiresAt);
-    if (batch.type !== "changes") this.#addUnseen(went, now);
+    if (batch.type === "changes") this.#addPassed(went);
+    else this.#addUnseen(went, now);
     for (const [id, { asOf }] of this.#gone) if (historyLost || asOf <= batch.revision) this.#gone.delete(id);
     if (historyLost) for (const id of [...this.#answered]) this.#say(id, now(id));
     for (const kv of batch.deletes) this.#show(this.idOf(kv), undefined);
     for (const kv of batch.puts) if (this.isOfId(kv)) this.#show(this.idOf(kv), kv);
-    if (batch.type !== "changes") for (const id of [...this.#answered]) this.#show(id, now(id));
+    for (const id of [...this.#answered]) this.#show(id, batch.type === "changes" ? undefined : now(id));
     for (const id of went.keys()) if (this.#tracked.has(id)) went.delete(id);
     return went;
   }
@@ -98,6 +99,16 @@ export class TrackedKeys {
 
   idOf(kv: KeyValue): string {
     return kv.key.slice(this.#prefix.length);
+  }
+
+  /** What came and went within the batch does not show in it: that is known by answers alone. */
+  #addPassed(went: Map<string, number | undefined>): void {
+    for (const id of this.#answered) {
+      if (!went.has(id) && !this.#isAhead(id)) went.set(id, this.#tracked.get(id)?.expiresAt);
+    }
+    for (const [id, { last, asOf }] of this.#gone) {
+      if (last && asOf <= this.#revision && !went.has(id)) went.set(id, last.expiresAt);
+    }
   }
 
   /** A list does not tell of what came and went before it: that is known by answers alone. */

@@ -26,6 +26,30 @@ test("a key that etcd said is gone is not there again because the mirror comes t
   expect(keys.get("a")).toMatchObject({ modRevision: 12 });
 });
 
+test("what came and went within one batch, which shows nothing of it, went; what is there is no ghost", () => {
+  const keys = new TrackedKeys("cache/");
+  keys.apply(batch(5, { type: "snapshot" }), false, nothing);
+  const there = { ...put(11), key: "cache/there" };
+  keys.learn("evicted here", { modRevision: 10, expiresAt }, 10);
+  keys.learn("evicted here", undefined, 12);
+  keys.learn("elsewhere", { modRevision: 10, expiresAt }, 10);
+  keys.learn("there", { modRevision: 11, expiresAt }, 11);
+  keys.learn("made again", { modRevision: 10, expiresAt }, 10);
+  keys.learn("made again", undefined, 11);
+  keys.learn("later", { modRevision: 21, expiresAt }, 21);
+  const again = { ...put(13), key: "cache/made again" };
+  const went = keys.apply(batch(13, { puts: [there, again] }), false, nothing);
+  expect([...went]).toEqual([
+    ["elsewhere", expiresAt],
+    ["evicted here", expiresAt],
+  ]);
+  expect(keys.get("there")).toMatchObject({ asOf: 0 });
+  expect(keys.get("made again")).toMatchObject({ modRevision: 13 });
+  expect(keys.get("later")).toMatchObject({ asOf: 21 });
+  expect(keys.size).toBe(3);
+  expect(keys.apply(batch(14, {}), false, nothing).size).toBe(0);
+});
+
 test("of two answers the newer one counts, whichever comes first", () => {
   const keys = new TrackedKeys("cache/");
   keys.learn("a", undefined, 11);
@@ -48,7 +72,7 @@ test("what answers alone said was there, and a list does not have, went; what th
   for (const id of ["a", "b", "seen", "later"]) keys.learn(id, { modRevision: 10, expiresAt }, 10);
   keys.learn("b", undefined, 30);
   keys.learn("seen", undefined, 30);
-  keys.learn("later", { modRevision: 25, expiresAt }, 25);
+  keys.learn("later", { modRevision: 35, expiresAt }, 35);
   keys.learn("never", undefined, 11);
   const listed = { ...put(10), key: "cache/seen" };
   const now = (id: string) => (id === "seen" ? listed : undefined);
@@ -59,7 +83,7 @@ test("what answers alone said was there, and a list does not have, went; what th
   ]);
   expect(keys.get("later")).toBeDefined();
   expect([...keys.apply(batch(30, { deletes: [listed] }), false, nothing).keys()]).toEqual(["seen"]);
-  expect([...keys.apply(batch(31, { type: "resynced" }), false, nothing).keys()]).toEqual(["later"]);
+  expect([...keys.apply(batch(36, { type: "resynced" }), false, nothing).keys()]).toEqual(["later"]);
   expect(keys.size).toBe(0);
 });
 
