@@ -1,5 +1,5 @@
 /**
- * Build caches that expire two seconds after their last use: one is used now and then, the other is forgotten.
+ * Build caches that expire four seconds after their last use: one is used now and then, the other is forgotten.
  *
  *     ETCD_ENDPOINTS=http://127.0.0.1:2379 node build/examples/expire.js
  */
@@ -12,7 +12,7 @@ import { CacheExpirer } from "etcd-recipes";
 const dir = await mkdtemp(join(tmpdir(), "caches-"));
 
 const caches = new CacheExpirer("builds/", {
-  ttlSeconds: 2, // seven days in production
+  ttlSeconds: 4, // seven days in production
   onExpire: async (id, reason) => {
     if (!/^[\w-]+$/.test(id)) return; // a key is whatever somebody wrote: "../.." is no cache of ours
     await rm(join(dir, id), { recursive: true, force: true });
@@ -25,7 +25,7 @@ for (const id of ["used", "forgotten"]) {
   await caches.track(id); // before the files are written
   await mkdir(join(dir, id));
 }
-for (let hit = 0; hit < 8; hit++) {
+for (let hit = 0; hit < 14; hit++) {
   await sleep(400);
   if (!(await caches.touch("used"))) console.log("gone: it would be built again");
 }

@@ -17,7 +17,7 @@ import type { EndpointChannel } from "./channel.ts";
 import type { ConnectionOptions } from "./connection-options.ts";
 import { Endpoint } from "./endpoint.ts";
 import { EndpointSet } from "./endpoint-set.ts";
-import { type Failure, translateFailure } from "./error-translation.ts";
+import { type Failure, isOfOldRevision, translateFailure } from "./error-translation.ts";
 import { outOfTime } from "./out-of-time.ts";
 import type { RpcOptions } from "./rpc-options.ts";
 import type { ServiceName } from "./service-definitions.ts";
@@ -30,7 +30,7 @@ const debug = log("connection");
 
 /** No attempt that can be repeated elsewhere waits longer for one endpoint. */
 const ATTEMPT_LIMIT_MS = 2_000;
-/** A fresh token is refused when users or roles were changed since it was made: not for ever, but more than once. */
+/** A fresh token may be refused, by a member that has not heard of it yet for instance: not for ever, but more than once. */
 const MOST_RENEWALS = 3;
 /** What is unanswered for less says nothing about the connection, only about the caller's patience. */
 const SILENCE_MS = 500;
@@ -175,7 +175,7 @@ export class Connection implements ICallable<Endpoint> {
           // It may be frozen, or the link dead: the next call gets a new connection. Where patience is asked for, pings tell.
           const silent = last.error instanceof EtcdTimeoutError && limitMs >= SILENCE_MS && !patience;
           if (silent && channel) endpoint.drop("calls", channel);
-          if (token && renewals < MOST_RENEWALS && isRefused(token, last)) {
+          if (token && isRefused(token, last) && (renewals < MOST_RENEWALS || isOfOldRevision(last))) {
             // Etcd did nothing this time, and may do it for another token. What must not be executed twice had no attempt before.
             this.#authenticator?.forget(token);
             refused = true;
@@ -185,12 +185,10 @@ export class Connection implements ICallable<Endpoint> {
           if (!last.worthRetrying || (kind === "write" && !last.neverExecuted)) throw last.error;
         }
       }
-      if (refused) {
-        renewals++;
-        continue;
-      }
+      // Also a fresh token may be of a member that lags: from the second on it is given time.
+      if (refused && ++renewals === 1) continue;
       // No endpoint can be trusted, or none trusts us: to wait for that to change is up to the caller.
-      if (insecure && last) throw last.error;
+      if (!refused && insecure && last) throw last.error;
       const pauseMs = backoff.nextMs();
       const restMs = leftMs();
       await scope.pause(clock, Math.min(pauseMs, restMs));

@@ -143,6 +143,11 @@ export function translateFailure(cause: unknown, write: boolean, earlierUnknown 
   }
 }
 
+/** Users or roles were changed since the token was made, by whatever member: one that lags goes on making old ones for a while. */
+export function isOfOldRevision({ error }: Failure): boolean {
+  return error instanceof UnauthenticatedError && error.message.includes(sentences.oldAuthRevision);
+}
+
 /** Why the server ended one watch of a stream, from the words of its cancel answer. */
 export function translateWatchCancel(reason: string): EtcdError {
   if (reason.includes("permission denied")) return new PermissionDeniedError(reason);

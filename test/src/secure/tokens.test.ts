@@ -66,6 +66,24 @@ test("a call whose tokens are all refused fails at once, after four", async () =
   expect(tookMs).toBeLessThan(10_000);
 });
 
+test("as long as users change, or a member lags, a call asks for tokens again, within its time", async () => {
+  const { server, etcd } = await setUp(takes("t8", refusals.oldRevision));
+  await etcd.put("k", "v");
+  expect(server.tokens("Put")).toHaveLength(8);
+  server.script = (call) => {
+    if (call.method === "Authenticate") call.answer(tokenAnswer("old"));
+    else call.refuse(refusals.oldRevision);
+  };
+  expect(await etcdErrorOf(etcd.put("k", "v", { timeoutMs: 1_000 }))).toMatchObject({
+    code: "ETCD_UNAVAILABLE",
+    retryable: true,
+    outcomeUnknown: false,
+    message: expect.stringContaining("revision of auth store is old"),
+  });
+  // Not in a loop: with the longest pauses drawn it would be four, with the shortest a few dozen.
+  expect(server.tokens("Put").length).toBeLessThan(100);
+});
+
 test("many calls whose token is refused renew it once, whenever each of them hears of it", async () => {
   const held: ScriptedCall[] = [];
   const { server, etcd } = await setUp((call) => (call.token === "t1" ? held.push(call) : call.answer()));
