@@ -45,7 +45,10 @@ export class ConfirmationView {
     for (const { key } of deletes) {
       const place = readKey(this.#parts.prefix, key);
       if (!place) continue;
-      this.#entries.get(place.id)?.kvs.delete(place.part);
+      const entry = this.#entries.get(place.id);
+      entry?.kvs.delete(place.part);
+      // What the same batch may put is another confirmation, and news.
+      if (entry?.kvs.size === 0) this.#entries.delete(place.id);
       touched.add(place.id);
     }
     for (const kv of puts) {
@@ -68,7 +71,6 @@ export class ConfirmationView {
       const phase = phaseOf(entry);
       const news = phase !== undefined && phase !== entry.told;
       entry.told = phase ?? entry.told;
-      if (entry.kvs.size === 0) this.#entries.delete(id);
       if (news) this.#tell(id, entry);
     }
     this.#parts.onTouched(id);

@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import { ConfirmationView } from "../../../recipes/confirmation/confirmation-view.ts";
+import type { KeyValue, MirrorBatch } from "../../../src/index.ts";
+
+const prefix = "/confirm/";
+const kv = (part: string, value: object | "" = "") =>
+  ({ key: `${prefix}run/${part}`, text: value === "" ? "" : JSON.stringify(value) }) as KeyValue;
+const request = (requestedAt: number) => kv("request", { requestedAt, deadline: requestedAt + 1_000 });
+const decision = (by: string) => kv("decision", { decision: "approved", by });
+
+function view() {
+  const told: string[] = [];
+  const seen = new ConfirmationView({
+    prefix,
+    onRequested: ({ requestedAt }) => told.push(`requested at ${requestedAt}`),
+    onDecided: (_, { by }) => told.push(`decided by ${by}`),
+    onWarning: ({ message }) => told.push(message),
+    onTouched: () => {},
+  });
+  const apply = (puts: KeyValue[], deletes: KeyValue[] = []) =>
+    seen.apply({ type: "changes", revision: 1, puts, deletes } as MirrorBatch);
+  return { told, apply, seen };
+}
+
+test("what expired and was made again within one batch is told as another one", () => {
+  const { told, apply } = view();
+  apply([request(1), kv("pending")]);
+  apply([request(2), kv("pending")], [request(1), kv("pending")]);
+  apply([decision("alice")], [kv("pending")]);
+  apply([request(3), decision("bob")], [request(2), decision("alice")]);
+  expect(told).toEqual(["requested at 1", "requested at 2", "decided by alice", "decided by bob"]);
+});
+
+test("one whose keys go one by one is told of once, and then forgotten", () => {
+  const { told, apply, seen } = view();
+  apply([request(1), kv("pending")]);
+  expect(seen.isRunning("run")).toBe(true);
+  apply([], [kv("pending")]);
+  expect(seen.isRunning("run")).toBe(false);
+  apply([decision("alice"), request(1)]);
+  apply([], [request(1), decision("alice")]);
+  apply([decision("alice")]);
+  expect(told).toEqual(["requested at 1", "decided by alice", "decided by alice"]);
+});
