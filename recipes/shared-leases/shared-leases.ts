@@ -24,7 +24,7 @@ export class SharedLeases {
   readonly #leftovers: Leftovers;
   /** All who have not begun to leave. */
   readonly #present = new Set<SharedLeaseMember>();
-  /** The newest of each key, until it has left. */
+  /** The newest of each key, until it and those before it have left. */
   readonly #owners = new Map<string, SharedLeaseMember>();
 
   private constructor(etcd: EtcdClient, ttlSeconds: number) {
@@ -60,7 +60,7 @@ export class SharedLeases {
         `must be a new one on a shared lease: this client has registered ${key} on it already; close that one first`,
       );
     }
-    const free = Promise.all([before?.left, this.#leftovers.deleting(key)]);
+    const free = Promise.all([before?.freed, this.#leftovers.deleting(key)]);
     const member = new SharedLeaseMember(this.#line, free, (withdraw, options) =>
       this.#leave(key, member, withdraw, options),
     );
@@ -83,7 +83,9 @@ export class SharedLeases {
       if (last) await allSettled([withdraw(), this.#line.revokeAll(options)]);
       else await withdraw();
     } finally {
-      if (this.#owners.get(key) === member) this.#owners.delete(key);
+      void member.freed.then(() => {
+        if (this.#owners.get(key) === member) this.#owners.delete(key);
+      });
       const lease = this.#line.current;
       if (this.#present.size === 0) this.#leftovers.stop();
       else if (lease) this.#leftovers.watch(lease);
@@ -95,6 +97,8 @@ class SharedLeaseMember implements KeyLeases {
   readonly #line: LeaseLine;
   readonly #leave: (withdraw: (() => Promise<void>) | undefined, options: CallOptions) => Promise<void>;
   readonly #left = quietDeferred<void>();
+  /** Resolves when it and those that had the key before it have left, or given up leaving. */
+  readonly freed: Promise<unknown>;
   /** Until the key is free; undefined from then on. */
   #free: Promise<unknown> | undefined;
   #ending = false;
@@ -106,16 +110,12 @@ class SharedLeaseMember implements KeyLeases {
   ) {
     this.#line = line;
     this.#free = free;
+    this.freed = Promise.all([free, this.#left.promise]);
     this.#leave = leave;
   }
 
   get isEnding(): boolean {
     return this.#ending;
-  }
-
-  /** Resolves when it has left, or given up leaving. */
-  get left(): Promise<void> {
-    return this.#left.promise;
   }
 
   has(id: LeaseId | undefined): boolean {

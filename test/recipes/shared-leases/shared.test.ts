@@ -146,6 +146,32 @@ test("who waits for a key that is being left neither cuts the draining short nor
   expect(recorder.names).toEqual(["status", "registered"]);
 });
 
+test("who waits for a key waits for all that leave it, also when one that waited with it has given up", async () => {
+  const prefix = lab.newPrefix();
+  const client = lab.client();
+  const [kept] = registerShared(client, prefix, 1);
+  await kept?.ready;
+  const key = `${prefix}again`;
+  const register = (address: string) => lab.register(key, address, 5, { client, lease: "shared", onConflict: "error" });
+  const first = lab.register(key, "10.0.1.0:80", 5, { client, lease: "shared", weight: 2 });
+  await first.ready;
+  const start = await revisionOf(lab.etcd);
+  const closing = first.close({ drainMs: 300 });
+  await register("10.0.1.1:80").close();
+  const third = register("10.0.1.2:80");
+  const recorder = new Recorder(third, registerEvents);
+  await Promise.all([closing, third.ready]);
+  const history = await historyOf(lab.etcd, key, start + 1);
+  expect(history.map(({ type, kv }) => (type === "put" ? kv.text.replace(/.*draining.*/, "draining") : type))).toEqual([
+    "draining",
+    "delete",
+    "10.0.1.2:80",
+  ]);
+  expect(recorder.names).toEqual(["status", "registered"]);
+  await third.close();
+  await register("10.0.1.3:80").ready;
+});
+
 test("a shared lease revoked by hand: all come back on one new lease", async () => {
   const prefix = lab.newPrefix();
   const registers = registerShared(lab.client(), prefix, 20);
