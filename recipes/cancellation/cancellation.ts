@@ -5,6 +5,7 @@ import {
   getOp,
   type KeyValue,
   keyMissing,
+  type LeaseId,
   type MirrorBatch,
   type MirrorStatus,
   putOp,
@@ -153,8 +154,9 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
     checkText(what, reason, "reason");
     const call = resolveCall(what, options);
     this.#follower.ended.throwIfAborted();
-    const done = await insist(`cancelling ${runId}`, call, (callOptions, doubtful) =>
-      this.#put(runId, reason, callOptions, doubtful),
+    const tried = new Set<LeaseId>();
+    const done = await insist(`cancelling ${runId}`, call, (callOptions) =>
+      this.#put(runId, reason, callOptions, tried),
     );
     this.#acknowledged.set(runId, done);
     this.#abort(runId, done.reason);
@@ -183,18 +185,20 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
     await this.close();
   }
 
-  #put(runId: string, reason: string, options: CallOptions, doubtful: boolean): Promise<Cancelling> {
+  /** @param tried on which leases earlier attempts of the call may have put it; this one's is added when it fails */
+  #put(runId: string, reason: string, options: CallOptions, tried: Set<LeaseId>): Promise<Cancelling> {
     const key = this.prefix + runId;
     return this.#leases.use(this.#ttlSeconds, options, async (lease) => {
-      const { succeeded, revision, responses } = await this.#etcd.txn(
-        { compare: [keyMissing(key)], success: [putOp(key, reason, { lease })], failure: [getOp(key)] },
-        options,
-      );
+      const putOnce = { compare: [keyMissing(key)], success: [putOp(key, reason, { lease })], failure: [getOp(key)] };
+      const { succeeded, revision, responses } = await this.#etcd.txn(putOnce, options).catch((error: unknown) => {
+        tried.add(lease.id);
+        throw error;
+      });
       if (succeeded) return { first: true, reason, revision };
       const [there] = responses;
       const kv = there?.type === "range" ? there.kvs[0] : undefined;
       // An attempt of this call whose answer was lost.
-      const own = doubtful && kv?.lease === lease.id && kv.text === reason;
+      const own = kv?.lease !== undefined && tried.has(kv.lease) && kv.text === reason;
       return { first: own, reason: kv?.text ?? "", revision };
     });
   }
@@ -217,7 +221,7 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
       return;
     }
     this.#abort(runId, text);
-    if (this.#told.has(runId)) return;
+    if (this.#told.has(runId) || this.#follower.ended.aborted) return;
     this.#told.add(runId);
     this.notify("cancelled", runId, text);
   }

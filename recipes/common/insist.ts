@@ -10,19 +10,18 @@ const DEFAULT_TIMEOUT_MS = 5_000;
  * Makes a call again, within its time, while it is unknown whether it was executed. Only for one that tells its own earlier
  * write from somebody else's.
  *
- * @param call `doubtful`: an earlier attempt may have been executed, or be executed yet
  * @throws what `call` throws; EtcdTimeoutError; `signal.reason`
  */
 export async function insist<T>(
   what: string,
   { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: CallOptions,
-  call: (options: CallOptions, doubtful: boolean) => Promise<T>,
+  call: (options: CallOptions) => Promise<T>,
 ): Promise<T> {
   return timed(what, { signal, timeoutMs }, async (options) => {
     const backoff = new Backoff(systemRuntime);
     for (let doubtful = false; ; ) {
       try {
-        return await call(options, doubtful);
+        return await call(options);
       } catch (error) {
         if (options.signal?.aborted || !(error instanceof EtcdError) || !isMendable(error)) throw error;
         doubtful ||= error.outcomeUnknown;

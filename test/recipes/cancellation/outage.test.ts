@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { CancellationOptions } from "../../../recipes/index.ts";
 import { EtcdClient } from "../../../src/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
 import { Recorder } from "../../support/recorder.ts";
@@ -15,11 +16,11 @@ afterEach(() => lab.clear());
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
 /** A follower behind a link that can be broken, and one beside it. */
-async function behindLink() {
+async function behindLink(options: CancellationOptions = {}) {
   const prefix = lab.newPrefix();
   const proxy = await FaultProxy.start(lab.endpoint);
   lab.also(() => proxy.close());
-  const runner = cancellationOf(lab, prefix, { client: lab.client({ endpoints: proxy.endpoint }) });
+  const runner = cancellationOf(lab, prefix, { ...options, client: lab.client({ endpoints: proxy.endpoint }) });
   const signals = ["a", "b", "c"].map((id) => runner.signal(id));
   await runner.ready;
   const recorder = new Recorder(runner, cancellationEvents);
@@ -61,6 +62,23 @@ test("a cancel whose answer is lost is known again: true, and only one was writt
   await proxy.heal();
   expect(await cancelled).toBe(true);
   expect((await lab.etcd.get(`${prefix}b`))?.version).toBe(1);
+});
+
+test("a cancel whose answer is lost is known again also when it is made again on another lease", async () => {
+  // A key that is to live for 30 s has a lease of 31 s, which is used for its first second alone.
+  const { prefix, proxy, runner } = await behindLink({ ttlSeconds: 30 });
+  await runner.cancel("a");
+  proxy.blackHole("toClient");
+  const cancelled = runner.cancel("b", "once", { timeoutMs: 20_000 });
+  const written = await until(() => lab.etcd.get(`${prefix}b`), { timeoutMs: 20_000 });
+  const later = performance.now() + 1_500;
+  await until(() => performance.now() > later);
+  proxy.cut();
+  await proxy.heal();
+  expect(await cancelled).toBe(true);
+  expect(await lab.etcd.get(`${prefix}b`)).toEqual(written);
+  await runner.cancel("c");
+  expect((await lab.etcd.get(`${prefix}c`))?.lease).not.toBe(written.lease);
 });
 
 test("with etcd away a cancel fails within its time and is not taken for done", async () => {
