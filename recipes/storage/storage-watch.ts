@@ -124,6 +124,8 @@ export class FollowedPrefix implements StorageWatch {
   }
 
   #add(kv: KeyValue, change: Change): void {
+    // A listener of a warning may have closed it.
+    if (this.#closed) return;
     const id = kv.key.slice(this.#prefix.length);
     // Two keys that are not UTF-8 can read the same, and a text that is not the key finds nothing in etcd.
     if (id === "" || kv.key.includes("\ufffd")) {

@@ -212,6 +212,19 @@ test("after close() nothing aborts, nothing is told, and calls say that it is cl
   cancellation.release("run-1");
 });
 
+test("one that a listener of a signal closes tells nothing of the run", async () => {
+  const prefix = lab.newPrefix();
+  const cancellation = cancellationOf(lab, prefix);
+  const recorder = new Recorder(cancellation, cancellationEvents);
+  const closed = new Promise<void>((resolve) => {
+    cancellation.signal("run-1").addEventListener("abort", () => resolve(cancellation.close()));
+  });
+  await cancellation.ready;
+  await lab.etcd.put(`${prefix}run-1`, "stop");
+  await closed;
+  expect(recorder.of("cancelled")).toEqual([]);
+});
+
 test("when its client is closed it fails, once, and says so", async () => {
   const client = new EtcdClient({ endpoints: lab.cluster.endpoints });
   const cancellation = cancellationOf(lab, lab.newPrefix(), { client });

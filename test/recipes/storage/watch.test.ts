@@ -250,6 +250,17 @@ test("a client that is closed ends its watches by `failed`", async () => {
   expect(watching.status).toBe("failed");
 });
 
+test("one that a listener of a warning closes warns no more", async () => {
+  const { prefix, storage, warnings, watch } = await follow();
+  const watching = watch();
+  const closed = new Promise<void>((resolve) => storage.on("warning", () => resolve(watching.close())));
+  await watching.ready;
+  const odd = (last: number) => putOp(Buffer.concat([Buffer.from(prefix), Buffer.of(last)]), "");
+  await lab.etcd.txn({ success: [odd(0xfe), odd(0xff)] });
+  await closed;
+  expect(warnings).toHaveLength(1);
+});
+
 test("a key whose name is the prefix itself is left out and reported", async () => {
   const { prefix, told, warnings, watch } = await follow();
   await watch().ready;
