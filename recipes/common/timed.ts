@@ -12,7 +12,7 @@ export async function timed<T>(
   calls: (options: CallOptions) => Promise<T>,
 ): Promise<T> {
   signal?.throwIfAborted();
-  if (timeoutMs === undefined) return calls({ signal });
+  if (timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY) return calls({ signal, timeoutMs });
   const limit = new AbortController();
   const outOfTime = new EtcdTimeoutError(`${what} took longer than ${timeoutMs} ms`, { outcomeUnknown: true });
   const timer = systemRuntime.clock.timer(timeoutMs, () => limit.abort(outOfTime));

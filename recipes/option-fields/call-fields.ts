@@ -5,7 +5,15 @@ import { parseOptions } from "../../src/internal/index.ts";
 /** What every call takes, as fields of a schema. */
 export const callFields = {
   signal: z.instanceof(AbortSignal, { error: "must be an AbortSignal" }).optional(),
-  timeoutMs: z.number("must be a number of milliseconds").positive("must be above 0").optional(),
+  /** zod's numbers are finite ones. */
+  timeoutMs: z
+    .custom<number>((ms) => typeof ms === "number" && !Number.isNaN(ms), {
+      error: "must be a number of milliseconds",
+      abort: true,
+    })
+    .refine((ms) => ms > 0, "must be above 0")
+    .refine((ms) => ms < 2 ** 31 || ms === Number.POSITIVE_INFINITY, "must be below 2^31 ms, or Infinity")
+    .optional(),
 };
 
 const schema = z.strictObject(callFields, "must be an object");

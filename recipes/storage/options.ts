@@ -1,7 +1,13 @@
 import { z } from "zod";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
-import { checkText, checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
+import {
+  checkFoundId,
+  checkText,
+  checkTtlSeconds,
+  delimitedPrefix,
+  type RecipeClientOptions,
+} from "../common/index.ts";
 import { callFields, clientField, resolveCall } from "../option-fields/index.ts";
 
 /** Told of a key that was put. `id` is the key without the prefix: whatever somebody wrote, also `../..`. */
@@ -94,8 +100,7 @@ export function resolveKeyCall(what: string, key: unknown, options: unknown): Ca
 }
 
 function checkStorageKey(what: string, key: unknown): asserts key is string {
-  checkText(what, key, "key");
-  if (key === "") throw new InvalidOptionError(what, "key", "must not be empty");
+  checkFoundId(what, key, "key");
   if (key.endsWith("/")) {
     throw new InvalidOptionError(what, "key", "must not end with a slash: behind the prefix comes an id, not nothing");
   }

@@ -220,14 +220,27 @@ test.each([
 test.each([
   ["an empty key", ["", "v"], "key must not be empty"],
   ["a key that ends with a slash", ["a/", "v"], "key must not end with a slash"],
+  ["a key that another one reads like", ["a\ud800", "v"], "key must be well-formed text without U+FFFD"],
   ["a value that is no text", ["a", 5], "value must be a string, not number"],
   ["a TTL below a second", ["a", "v", { ttlSeconds: 0.5 }], "ttlSeconds must be a whole number of seconds from 1"],
   ["no TTL at all", ["a", "v", { ttlSeconds: 0 }], "ttlSeconds must be a whole number of seconds from 1"],
   ["an unknown option", ["a", "v", { ttl: 5 }], "ttl is not an option"],
   ["no time", ["a", "v", { timeoutMs: 0 }], "timeoutMs must be above 0"],
+  ["a time that is no number", ["a", "v", { timeoutMs: Number.NaN }], "timeoutMs must be a number of milliseconds"],
+  ["a time that no timer takes", ["a", "v", { timeoutMs: 2 ** 31 }], "timeoutMs must be below 2^31 ms, or Infinity"],
 ])("put() refuses %s", async (_, args, message) => {
   const storage = newStorage();
   await expect(storage.put(...(args as Parameters<Storage["put"]>))).rejects.toThrow(message);
+});
+
+test("a call takes all the time there is, as those of the client do", async () => {
+  const storage = newStorage();
+  const forever = { timeoutMs: Number.POSITIVE_INFINITY };
+  const key = `${lab.newPrefix()}a`;
+  await storage.put(key, "v", { ...forever, ttlSeconds: 60 });
+  expect(await storage.touch(key, forever)).toBe(true);
+  expect(await storage.get(key, forever)).toBe("v");
+  expect(await storage.delete(key, forever)).toBe(true);
 });
 
 test("every call rejects with the reason of its signal, and after close() with ETCD_CLOSED", async () => {
