@@ -59,8 +59,9 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
   readonly #views = new Set<ServiceView<Metadata>>();
   readonly #outliers: OutlierDetector | undefined;
   readonly #guard: RemovalGuard | undefined;
-  /** While it is being told: what is, and what comes after it. */
+  /** While one is taken: that one, and those that it causes. */
   readonly #untaken: ListStep<Metadata>[] = [];
+  /** While it is being told: what is, and what comes after it. */
   readonly #untold: (() => void)[] = [];
   #revision = 0;
 

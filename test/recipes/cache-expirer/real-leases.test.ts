@@ -58,7 +58,7 @@ test("a 20 s lease under repeated leader moves is cleaned one bucket late at mos
 
 test("ids that expired while the process was killed are cleaned at the next start, each exactly once", async () => {
   const prefix = lab.newPrefix();
-  const program = runProgram(
+  await using program = runProgram(
     `import { CacheExpirer } from "etcd-recipes";
      const caches = new CacheExpirer(${JSON.stringify(prefix)}, {
        client: { endpoints: ${JSON.stringify(lab.cluster.endpoints)} },

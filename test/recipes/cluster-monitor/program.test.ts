@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
 test("with clients of their own, Cancellation, Confirmation and ClusterMonitor let the program end when they are closed", async () => {
-  const program = runProgram(
+  await using program = runProgram(
     `
     import { Cancellation, ClusterMonitor, Confirmation } from "etcd-recipes";
     const client = { endpoints: process.env.ENDPOINT };
@@ -33,7 +33,7 @@ test("with clients of their own, Cancellation, Confirmation and ClusterMonitor l
 });
 
 test("nothing at all happens to a program that never looks at ready, although they fail", async () => {
-  const program = runProgram(
+  await using program = runProgram(
     `
     import { Cancellation, ClusterMonitor, Confirmation, EtcdClient } from "etcd-recipes";
     const client = new EtcdClient();

@@ -20,7 +20,7 @@ async function deadlineOf({ prefix }: Confirmation, id: string): Promise<number>
 
 /** A requester in a process of its own that is killed as soon as its request stands in etcd. */
 async function crashedRequester(prefix: string, id: string, timeoutSeconds: number): Promise<void> {
-  const program = runProgram(
+  await using program = runProgram(
     `
     import { Confirmation } from "etcd-recipes";
     const confirmation = new Confirmation(${JSON.stringify(prefix)});

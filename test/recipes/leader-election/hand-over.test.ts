@@ -51,7 +51,7 @@ test("after resign() the next one leads: how long that takes is printed", async 
 test("after kill -9 of the leader the next one leads, and not before its lease is gone", async () => {
   const name = lab.newName();
   const ttlSeconds = 3;
-  const leader = runProgram(
+  await using leader = runProgram(
     `import { LeaderElection } from "etcd-recipes";
      const election = new LeaderElection(${JSON.stringify(name)}, "dies", { ttlSeconds: ${ttlSeconds} });
      await election.lead(() => { console.log("leads"); return new Promise(() => {}); });`,

@@ -14,7 +14,7 @@ afterAll(() => lab?.[Symbol.asyncDispose]());
 
 test("a holder that is stopped for twice its TTL knows at its first step, and its guarded write is refused", async () => {
   const name = lab.newName();
-  const holder = runProgram(
+  await using holder = runProgram(
     `import { setImmediate as nextTurn } from "node:timers/promises";
      import { Mutex, putOp } from "etcd-recipes";
      const mutex = new Mutex(${JSON.stringify(name)}, { ttlSeconds: 2 });
@@ -56,7 +56,7 @@ test.skipIf(!canFakeWallClock)(
   async () => {
     const name = lab.newName();
     await using clock = await FakedWallClock.create();
-    const holder = runProgram(
+    await using holder = runProgram(
       `import { Mutex } from "etcd-recipes";
      const mutex = new Mutex(${JSON.stringify(name)}, { ttlSeconds: 10 });
      const lock = await mutex.acquire();
