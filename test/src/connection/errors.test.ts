@@ -106,6 +106,16 @@ test.each([
   });
 });
 
+test("the trace of an error leads to who made the call", async () => {
+  const { stackTraceLimit } = Error;
+  const whoMadeIt = async () => {
+    await etcd.put("k", secret, { lease: nobody });
+  };
+  const { stack } = await etcdErrorOf(whoMadeIt());
+  expect(stack).toContain("whoMadeIt");
+  expect(Error.stackTraceLimit).toBe(stackTraceLimit);
+});
+
 test("an empty prefix is refused where it is made", () => {
   expect(() => prefix("")).toThrow(/allKeys\(\)/);
   expect(() => keyMissing("")).toThrow(/must not be empty/);

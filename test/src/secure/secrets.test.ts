@@ -162,7 +162,7 @@ test.each([
 });
 
 test("the logs of a process that asks for all of them show none", async () => {
-  const program = runProgram(
+  await using program = runProgram(
     `
     import { EtcdClient, LeaderElection, ServiceRegister, SubscribeService, prefix } from "etcd-recipes";
     const options = JSON.parse(process.env.OPTIONS);
