@@ -30,6 +30,8 @@ const debug = log("connection");
 
 /** No attempt that can be repeated elsewhere waits longer for one endpoint. */
 const ATTEMPT_LIMIT_MS = 2_000;
+/** What may write is not sent once more when less is left, or less than a tenth of the call's time. */
+const LEAST_ATTEMPT_MS = 100;
 /** A fresh token may be refused, by a member that has not heard of it yet for instance: not for ever, but more than once. */
 const MOST_RENEWALS = 3;
 /** What is unanswered for less says nothing about the connection, only about the caller's patience. */
@@ -131,6 +133,7 @@ export class Connection implements ICallable<Endpoint> {
     const { kind, patience, timeoutMs } = rpc;
     const deadlineMs = clock.monotonicMs() + timeoutMs;
     const leftMs = () => deadlineMs - clock.monotonicMs();
+    const leastMs = kind === "read" ? 0 : Math.min(LEAST_ATTEMPT_MS, timeoutMs / 10);
     const backoff = new Backoff(this.#runtime, { initialMs: 20, maxMs: 500 });
     let last: Failure | undefined;
     let maybeExecuted = false;
@@ -147,7 +150,8 @@ export class Connection implements ICallable<Endpoint> {
       let insecure = true;
       for (const endpoint of rpc.only ? [rpc.only] : this.endpoints.inOrder("calls")) {
         const remainingMs = leftMs();
-        if (remainingMs <= 0) throw outOfTime(name, timeoutMs, last, maybeExecuted);
+        // One more attempt with hardly any time would hide why the one before it failed, and leave open what became of a write.
+        if (remainingMs <= (last ? leastMs : 0)) throw outOfTime(name, timeoutMs, last, maybeExecuted);
         const mostMs = patience?.attemptLimitMs ?? attemptLimitMs(timeoutMs);
         const waitMs = Math.min(mostMs, remainingMs);
         let channel: EndpointChannel | undefined;
@@ -192,7 +196,6 @@ export class Connection implements ICallable<Endpoint> {
       const pauseMs = backoff.nextMs();
       const restMs = leftMs();
       await scope.pause(clock, Math.min(pauseMs, restMs));
-      // A last attempt without time would only hide why the ones before it failed.
       if (pauseMs >= restMs) throw outOfTime(name, timeoutMs, last, maybeExecuted);
     }
   }

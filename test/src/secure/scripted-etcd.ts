@@ -7,6 +7,8 @@ export interface ScriptedCall {
   /** Such as "Range". */
   readonly method: string;
   readonly token: string | undefined;
+  /** How long the client waits, as it said when it sent the call; undefined for ever. */
+  readonly timeoutMs: number | undefined;
   /** Sends a message and, unless it is a stream, ends the call. */
   answer(message?: Buffer, more?: { open: boolean }): void;
   /** Ends it with a gRPC code and a sentence of etcd's. */
@@ -66,6 +68,7 @@ function callOn(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Script
   return {
     method: String(headers[":path"]).split("/").at(-1) ?? "",
     token: Array.isArray(token) ? token[0] : token,
+    timeoutMs: timeoutOf(String(headers["grpc-timeout"] ?? "")),
     answer(message = header, { open } = { open: false }) {
       if (stream.destroyed) return;
       if (!stream.headersSent) {
@@ -84,6 +87,13 @@ function callOn(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Script
     },
     cut: () => stream.session?.destroy(),
   };
+}
+
+function timeoutOf(header: string): number | undefined {
+  if (header === "") return undefined;
+  const amount = /^(\d+)m$/.exec(header)?.[1];
+  if (amount === undefined) throw new TypeError(`a time-out in other units than milliseconds: ${header}`);
+  return Number(amount);
 }
 
 /** Field 1 of every answer: etcd is at revision 5. */
