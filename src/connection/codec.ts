@@ -18,7 +18,7 @@ import type {
 } from "./messages.ts";
 import { RequestEncoder } from "./request-encoder.ts";
 import { ResponseDecoder } from "./response-decoder.ts";
-import { finish, newWriter, writeLeaseId } from "./wire.ts";
+import { WireWriter, writeLeaseId } from "./wire-writer.ts";
 
 /** One call of the protocol, with our messages. */
 export interface Method<Request, Response> {
@@ -117,7 +117,7 @@ function method<Request, Response>(
 }
 
 function encodeRenewal(id: LeaseId): Buffer {
-  const writer = newWriter();
+  const writer = new WireWriter();
   writeLeaseId(writer, 1, id);
-  return finish(writer);
+  return writer.finish();
 }

@@ -20,7 +20,7 @@ import { EndpointSet } from "./endpoint-set.ts";
 import { type Failure, isOfOldRevision, translateFailure } from "./error-translation.ts";
 import { outOfTime } from "./out-of-time.ts";
 import type { RpcOptions } from "./rpc-options.ts";
-import type { ServiceName } from "./service-definitions.ts";
+import type { ServiceName } from "./stub-messages.ts";
 import { TlsCredentials } from "./tls-credentials.ts";
 import { TlsError } from "./tls-error.ts";
 import { TokenProbe } from "./token-probe.ts";

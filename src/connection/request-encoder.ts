@@ -1,9 +1,8 @@
-import type { Writer } from "protobufjs/minimal.js";
 import type { Compare } from "../model/compare.ts";
 import { endOfPrefix, type KeyRange, toTheLastKey } from "../model/key-range.ts";
 import type { Op } from "../model/op.ts";
 import type { DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest, WatchCreateRequest } from "./messages.ts";
-import { bytesTag, finish, newWriter, varintTag, writeLeaseId } from "./wire.ts";
+import { bytesTag, varintTag, WireWriter, writeLeaseId } from "./wire-writer.ts";
 
 /** The numbers of etcd's `.proto` files. etcd3's enums are not those: its SortTarget, for one, is a string. */
 const compareResults = { equal: 0, greater: 1, less: 2, notEqual: 3 } as const;
@@ -23,31 +22,31 @@ export class RequestEncoder {
   }
 
   range(request: RangeRequest): Buffer {
-    const writer = newWriter();
+    const writer = new WireWriter();
     this.#range(writer, request);
-    return finish(writer);
+    return writer.finish();
   }
 
   put(request: PutRequest): Buffer {
-    const writer = newWriter();
+    const writer = new WireWriter();
     this.#put(writer, request);
-    return finish(writer);
+    return writer.finish();
   }
 
   deleteRange(request: DeleteRangeRequest): Buffer {
-    const writer = newWriter();
+    const writer = new WireWriter();
     this.#deleteRange(writer, request);
-    return finish(writer);
+    return writer.finish();
   }
 
   txn(request: TxnRequest): Buffer {
-    const writer = newWriter();
+    const writer = new WireWriter();
     this.#txn(writer, request);
-    return finish(writer);
+    return writer.finish();
   }
 
   watchCreate(request: WatchCreateRequest): Buffer {
-    const writer = newWriter();
+    const writer = new WireWriter();
     writer.uint32(bytesTag(1)).fork();
     this.#keys(writer, request.range);
     writer.uint32(varintTag(3)).int64(request.startRevision);
@@ -56,18 +55,18 @@ export class RequestEncoder {
     if (request.previous) writer.uint32(varintTag(6)).bool(true);
     writer.uint32(varintTag(8)).bool(true);
     writer.ldelim();
-    return finish(writer);
+    return writer.finish();
   }
 
   watchCancel(watchId: string): Buffer {
-    const writer = newWriter();
+    const writer = new WireWriter();
     writer.uint32(bytesTag(2)).fork();
     writer.uint32(varintTag(1)).int64(Number(watchId));
     writer.ldelim();
-    return finish(writer);
+    return writer.finish();
   }
 
-  #range(writer: Writer, request: RangeRequest): void {
+  #range(writer: WireWriter, request: RangeRequest): void {
     const { limit, revision, sort, serializable, keysOnly, countOnly, maxCreateRevision } = request;
     this.#keys(writer, request.range);
     if (limit !== undefined) writer.uint32(varintTag(3)).int64(limit);
@@ -82,19 +81,19 @@ export class RequestEncoder {
     if (maxCreateRevision !== undefined) writer.uint32(varintTag(13)).int64(maxCreateRevision);
   }
 
-  #put(writer: Writer, { key, value, lease, previous }: PutRequest): void {
+  #put(writer: WireWriter, { key, value, lease, previous }: PutRequest): void {
     writer.uint32(bytesTag(1)).bytes(this.#key(key));
     writer.uint32(bytesTag(2)).bytes(value);
     if (lease) writeLeaseId(writer, 3, lease);
     if (previous) writer.uint32(varintTag(4)).bool(true);
   }
 
-  #deleteRange(writer: Writer, { range, previous }: DeleteRangeRequest): void {
+  #deleteRange(writer: WireWriter, { range, previous }: DeleteRangeRequest): void {
     this.#keys(writer, range);
     if (previous) writer.uint32(varintTag(3)).bool(true);
   }
 
-  #txn(writer: Writer, { compare, success, failure }: TxnRequest): void {
+  #txn(writer: WireWriter, { compare, success, failure }: TxnRequest): void {
     for (const each of compare) {
       writer.uint32(bytesTag(1)).fork();
       this.#compare(writer, each);
@@ -104,7 +103,7 @@ export class RequestEncoder {
     for (const op of failure) this.#op(writer, 3, op);
   }
 
-  #op(writer: Writer, field: number, op: Op): void {
+  #op(writer: WireWriter, field: number, op: Op): void {
     writer.uint32(bytesTag(field)).fork();
     if (op.type === "range") {
       writer.uint32(bytesTag(1)).fork();
@@ -122,7 +121,7 @@ export class RequestEncoder {
     writer.ldelim().ldelim();
   }
 
-  #compare(writer: Writer, compare: Compare): void {
+  #compare(writer: WireWriter, compare: Compare): void {
     writer.uint32(varintTag(1)).uint32(compareResults[compare.result]);
     writer.uint32(varintTag(2)).uint32(compareTargets[compare.target]);
     writer.uint32(bytesTag(3)).bytes(this.#key(compare.range.start));
@@ -135,7 +134,7 @@ export class RequestEncoder {
     if (end) writer.uint32(bytesTag(64)).bytes(end);
   }
 
-  #keys(writer: Writer, range: KeyRange): void {
+  #keys(writer: WireWriter, range: KeyRange): void {
     writer.uint32(bytesTag(1)).bytes(this.#key(range.start));
     const end = this.#end(range);
     if (end) writer.uint32(bytesTag(2)).bytes(end);

@@ -1,4 +1,3 @@
-import type { Reader } from "protobufjs/minimal.js";
 import { ProtocolError } from "../errors/protocol-error.ts";
 import { type KeyValue, type StoredFields, StoredKeyValue } from "../model/key-value.ts";
 import type { LeaseId } from "../model/lease-id.ts";
@@ -12,7 +11,8 @@ import type {
   TxnResponse,
   WatchResponse,
 } from "./messages.ts";
-import { atEnd, bytesTag, endOfMessage, readerOf, readInt64, readLeaseId, varintTag } from "./wire.ts";
+import { atEnd, endOfMessage, readInt64, readLeaseId, WireReader } from "./wire-reader.ts";
+import { bytesTag, varintTag } from "./wire-writer.ts";
 
 const tag = {
   varint1: varintTag(1),
@@ -63,23 +63,23 @@ export class ResponseDecoder {
   }
 
   range(bytes: Buffer): RangeResponse {
-    return this.#range(readerOf(bytes), bytes.length);
+    return this.#range(new WireReader(bytes), bytes.length);
   }
 
   put(bytes: Buffer): PutResponse {
-    return this.#put(readerOf(bytes), bytes.length);
+    return this.#put(new WireReader(bytes), bytes.length);
   }
 
   deleteRange(bytes: Buffer): DeleteRangeResponse {
-    return this.#deleteRange(readerOf(bytes), bytes.length);
+    return this.#deleteRange(new WireReader(bytes), bytes.length);
   }
 
   txn(bytes: Buffer): TxnResponse {
-    return this.#txn(readerOf(bytes), bytes.length);
+    return this.#txn(new WireReader(bytes), bytes.length);
   }
 
   watch(bytes: Buffer): WatchResponse {
-    const reader = readerOf(bytes);
+    const reader = new WireReader(bytes);
     let headerRevision = 0;
     let watchId = 0;
     let created = false;
@@ -98,7 +98,7 @@ export class ResponseDecoder {
       else if (field === tag.varint5) compactRevision = readInt64(reader);
       else if (field === tag.bytes6) cancelReason = reader.string();
       else if (field === tag.varint7) fragment = reader.bool();
-      else reader.skipType(field & 7);
+      else reader.skip(field);
     }
     return {
       watchId: String(watchId),
@@ -113,20 +113,20 @@ export class ResponseDecoder {
   }
 
   leaseKeepAlive(bytes: Buffer): LeaseKeepAliveResponse {
-    const reader = readerOf(bytes);
+    const reader = new WireReader(bytes);
     let id: LeaseId | undefined;
     let ttlSeconds = 0;
     while (!atEnd(reader, bytes.length)) {
       const field = reader.uint32();
       if (field === tag.varint2) id = readLeaseId(reader);
       else if (field === tag.varint3) ttlSeconds = readInt64(reader);
-      else reader.skipType(field & 7);
+      else reader.skip(field);
     }
     if (!id) throw new ProtocolError("etcd acknowledged the renewal of a lease without id");
     return { id, ttlSeconds };
   }
 
-  #range(reader: Reader, end: number): RangeResponse {
+  #range(reader: WireReader, end: number): RangeResponse {
     const result: RangeFields = { revision: 0, kvs: [], count: 0, more: false, bytes: end - reader.pos };
     while (!atEnd(reader, end)) {
       const field = reader.uint32();
@@ -134,48 +134,48 @@ export class ResponseDecoder {
       else if (field === tag.bytes1) result.revision = readHeader(reader);
       else if (field === tag.varint3) result.more = reader.bool();
       else if (field === tag.varint4) result.count = readInt64(reader);
-      else reader.skipType(field & 7);
+      else reader.skip(field);
     }
     return result;
   }
 
-  #put(reader: Reader, end: number): PutResponse {
+  #put(reader: WireReader, end: number): PutResponse {
     let revision = 0;
     let previous: KeyValue | undefined;
     while (!atEnd(reader, end)) {
       const field = reader.uint32();
       if (field === tag.bytes1) revision = readHeader(reader);
       else if (field === tag.bytes2) previous = this.#keyValue(reader);
-      else reader.skipType(field & 7);
+      else reader.skip(field);
     }
     return previous ? { revision, previous } : { revision };
   }
 
-  #deleteRange(reader: Reader, end: number): DeleteRangeResponse {
+  #deleteRange(reader: WireReader, end: number): DeleteRangeResponse {
     const result: DeleteFields = { revision: 0, deleted: 0, previous: [] };
     while (!atEnd(reader, end)) {
       const field = reader.uint32();
       if (field === tag.bytes1) result.revision = readHeader(reader);
       else if (field === tag.varint2) result.deleted = readInt64(reader);
       else if (field === tag.bytes3) result.previous.push(this.#keyValue(reader));
-      else reader.skipType(field & 7);
+      else reader.skip(field);
     }
     return result;
   }
 
-  #txn(reader: Reader, end: number): TxnResponse {
+  #txn(reader: WireReader, end: number): TxnResponse {
     const result: TxnFields = { revision: 0, succeeded: false, responses: [] };
     while (!atEnd(reader, end)) {
       const field = reader.uint32();
       if (field === tag.bytes3) result.responses.push(this.#op(reader));
       else if (field === tag.bytes1) result.revision = readHeader(reader);
       else if (field === tag.varint2) result.succeeded = reader.bool();
-      else reader.skipType(field & 7);
+      else reader.skip(field);
     }
     return result;
   }
 
-  #op(reader: Reader): OpResult {
+  #op(reader: WireReader): OpResult {
     let result: OpResult | undefined;
     const end = endOfMessage(reader);
     while (!atEnd(reader, end)) {
@@ -184,34 +184,34 @@ export class ResponseDecoder {
       else if (field === tag.bytes2) result = this.#putResult(reader);
       else if (field === tag.bytes3) result = this.#deleteResult(reader);
       else if (field === tag.bytes4) result = this.#nestedTxn(reader);
-      else reader.skipType(field & 7);
+      else reader.skip(field);
     }
     if (!result) throw new ProtocolError("etcd answered a txn with an operation of no known kind");
     return result;
   }
 
   // The parts of a txn have headers without a revision.
-  #rangeResult(reader: Reader): OpResult {
+  #rangeResult(reader: WireReader): OpResult {
     const { kvs, count, more } = this.#range(reader, endOfMessage(reader));
     return { type: "range", kvs, count, more };
   }
 
-  #putResult(reader: Reader): OpResult {
+  #putResult(reader: WireReader): OpResult {
     const { previous } = this.#put(reader, endOfMessage(reader));
     return previous ? { type: "put", previous } : { type: "put" };
   }
 
-  #deleteResult(reader: Reader): OpResult {
+  #deleteResult(reader: WireReader): OpResult {
     const { deleted, previous } = this.#deleteRange(reader, endOfMessage(reader));
     return { type: "delete", deleted, previous };
   }
 
-  #nestedTxn(reader: Reader): NestedTxnResult {
+  #nestedTxn(reader: WireReader): NestedTxnResult {
     const { succeeded, responses } = this.#txn(reader, endOfMessage(reader));
     return { type: "txn", succeeded, responses };
   }
 
-  #event(reader: Reader): WatchEvent {
+  #event(reader: WireReader): WatchEvent {
     let type: WatchEvent["type"] = "put";
     let kv: KeyValue | undefined;
     let previous: KeyValue | undefined;
@@ -221,15 +221,15 @@ export class ResponseDecoder {
       if (field === tag.varint1) type = reader.uint32() === 1 ? "delete" : "put";
       else if (field === tag.bytes2) kv = this.#keyValue(reader);
       else if (field === tag.bytes3) previous = this.#keyValue(reader);
-      else reader.skipType(field & 7);
+      else reader.skip(field);
     }
     if (!kv) throw new ProtocolError("etcd sent an event without a key");
     return previous ? { type, kv, previous } : { type, kv };
   }
 
-  #keyValue(reader: Reader): KeyValue {
+  #keyValue(reader: WireReader): KeyValue {
     let keyLength = 0;
-    fields.message = reader.buf as Buffer;
+    fields.message = reader.buf;
     fields.keyStart = fields.keyEnd = fields.valueStart = fields.valueEnd = 0;
     fields.createRevision = fields.modRevision = fields.version = 0;
     fields.lease = undefined;
@@ -249,7 +249,7 @@ export class ResponseDecoder {
         fields.valueStart = reader.pos;
         reader.pos = fields.valueEnd;
       } else if (field === tag.varint6) fields.lease = readLeaseId(reader);
-      else reader.skipType(field & 7);
+      else reader.skip(field);
     }
     if (keyLength > 0) fields.keyStart += this.#namespaceLength;
     const kv = new StoredKeyValue(fields);
@@ -273,13 +273,13 @@ const fields: { -readonly [Name in keyof StoredFields]: StoredFields[Name] } = {
   lease: undefined,
 };
 
-function readHeader(reader: Reader): number {
+function readHeader(reader: WireReader): number {
   let revision = 0;
   const end = endOfMessage(reader);
   while (!atEnd(reader, end)) {
     const field = reader.uint32();
     if (field === tag.varint3) revision = readInt64(reader);
-    else reader.skipType(field & 7);
+    else reader.skip(field);
   }
   return revision;
 }

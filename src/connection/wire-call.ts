@@ -1,4 +1,5 @@
-import { type ServiceName, serviceDefinition } from "./service-definitions.ts";
+import { decodeMessage, encodeMessage, type Message } from "./message-table.ts";
+import { type ServiceName, stubMethods } from "./stub-messages.ts";
 
 /** A call as it goes over the wire: how it is named, and how its answer is read. */
 export interface WireCall<Response> {
@@ -7,15 +8,17 @@ export interface WireCall<Response> {
   decode(bytes: Buffer): Response;
 }
 
-/** Messages pass gRPC as bytes: what cannot be encoded or decoded is told as what it is, and not as a broken connection. */
+/** Messages pass gRPC as bytes, so that one that cannot be read is reported as that, and not as a broken connection. */
 export const asBytes = (bytes: Buffer) => bytes;
 
-/** A call by etcd's own `.proto` files. */
+/** A call of etcd3's typed stubs, which are for calls that are seldom made. */
 export function stubCall<Response>(service: ServiceName, method: string) {
-  const definition = serviceDefinition(service)[method];
-  if (!definition) throw new TypeError(`etcd has no ${service}.${method}`);
-  const { path, requestSerialize, responseDeserialize } = definition;
-  const decode = (bytes: Buffer) => responseDeserialize(bytes) as Response;
-  const call: WireCall<Response> = { path, name: `${service}.${method}`, decode };
-  return { call, encode: (payload: object) => requestSerialize(payload) };
+  const messages = stubMethods[service]?.[method];
+  if (!messages) throw new TypeError(`${service}.${method} is not among the calls that this client makes`);
+  const call: WireCall<Response> = {
+    path: `/etcdserverpb.${service}/${method.charAt(0).toUpperCase()}${method.slice(1)}`,
+    name: `${service}.${method}`,
+    decode: (bytes) => decodeMessage(messages.response, bytes) as Response,
+  };
+  return { call, encode: (payload: object) => encodeMessage(messages.request, payload as Message) };
 }

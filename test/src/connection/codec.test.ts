@@ -1,10 +1,20 @@
 import { describe, expect, test } from "vitest";
 import { Codec } from "../../../src/connection/codec.ts";
-import { type ServiceName, serviceDefinition } from "../../../src/connection/service-definitions.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  enumOf,
+  type FieldType,
+  type MessageTable,
+  repeated,
+} from "../../../src/connection/message-table.ts";
+import { type ServiceName, type StubMethod, stubMethods } from "../../../src/connection/stub-messages.ts";
+import { stubCall } from "../../../src/connection/wire-call.ts";
 import type { KeyValue } from "../../../src/index.ts";
 import type { LeaseId } from "../../../src/model/lease-id.ts";
+import { serviceDefinition } from "../../support/proto-loader.ts";
 import { RandomMessages } from "../../support/random-messages.ts";
-import { seeded } from "../../support/seeded.ts";
+import { type Seeded, seeded } from "../../support/seeded.ts";
 
 // Our codec beside proto-loader's, which is made from etcd's own .proto files: what one writes, the other reads.
 
@@ -134,6 +144,59 @@ test("an answer that is cut short, or has bytes changed, is read or refused, and
     }
   }
 });
+
+// The calls of etcd3's stubs: the tables beside etcd3's own .proto files.
+const stubs = Object.entries(stubMethods).flatMap(([service, methods]) =>
+  Object.keys(methods).map((method) => [service as ServiceName, method] as const),
+);
+
+test.each(stubs)("%s.%s: what the tables write and read is what proto-loader would", (service, method) => {
+  const random = seeded(`stub ${service}.${method}`);
+  const { encode, call } = stubCall<Json>(service, method);
+  const { encodeRequest, decodeRequest, encodeResponse, decodeResponse } = theirs(service, method);
+  const { request, response } = (stubMethods[service] as Record<string, StubMethod>)[method] as StubMethod;
+  for (let round = 0; round < rounds; round++) {
+    const asked = randomMessage(random, request);
+    const seed = `seed ${random.seed}, round ${round}`;
+    expect(decodeRequest(encode(asked)), seed).toEqual(decodeRequest(encodeRequest(asked)));
+    const answer = encodeResponse(randomMessage(random, response));
+    expect(call.decode(answer), seed).toEqual(decodeResponse(answer));
+    const more = Buffer.concat([unknownFields, answer, unknownFields]);
+    expect(call.decode(more), seed).toEqual(decodeResponse(answer));
+  }
+  expect(call.decode(Buffer.alloc(0))).toEqual(decodeResponse(Buffer.alloc(0)));
+});
+
+test("enums go by name, unknown ones by number; groups are skipped; what is cut short is refused", () => {
+  const table = { kind: [1, enumOf({ NONE: 0, NOSPACE: 1 })], list: [2, repeated({ id: [1, "uint64"] })] } as const;
+  const bytes = encodeMessage(table, { kind: "NOSPACE", list: [{ id: "18446744073709551615" }, {}] });
+  expect(decodeMessage(table, bytes)).toEqual({ kind: "NOSPACE", list: [{ id: "18446744073709551615" }, { id: "0" }] });
+  expect(decodeMessage(table, encodeMessage(table, { kind: 7 }))).toEqual({ kind: 7, list: [] });
+  expect(() => encodeMessage(table, { kind: "OTHER" })).toThrow(/has no OTHER here/);
+  const group = Buffer.from([0x83, 0x01, 0x08, 0x05, 0x8b, 0x01, 0x8c, 0x01, 0x84, 0x01]);
+  expect(decodeMessage(table, Buffer.concat([group, bytes]))).toEqual(decodeMessage(table, bytes));
+  for (const broken of [group.subarray(0, 4), Buffer.from([0x0c]), Buffer.from([0x12, 5, 1]), Buffer.from([0x0e])]) {
+    expect(() => decodeMessage(table, broken)).toThrow(RangeError);
+  }
+});
+
+function randomMessage(random: Seeded, table: MessageTable): Json {
+  const values: Record<string, () => unknown> = {
+    string: () => random.pick(["", "ü\n", "x".repeat(200)]),
+    bytes: () => Buffer.alloc(random.between(0, 300), 7),
+    bool: () => random.chance(0.5),
+    int64: () => random.pick(["0", "127", "128", "-1", "4294967296", "-9223372036854775808", "9223372036854775807"]),
+    uint64: () => random.pick(["0", "300", "4294967295", "9223372036854775808", "18446744073709551615"]),
+  };
+  const drawn = (type: FieldType): unknown => {
+    if (typeof type === "string") return values[type]?.();
+    return "of" in type
+      ? Array.from({ length: random.between(0, 4) }, () => drawn((type as { of: FieldType }).of))
+      : randomMessage(random, type as MessageTable);
+  };
+  const present = Object.entries(table).filter(() => random.chance(0.7));
+  return Object.fromEntries(present.map(([name, [, type]]) => [name, drawn(type)]));
+}
 
 /** With the values that a KeyValue makes when it is asked for. */
 function plain(message: unknown): unknown {

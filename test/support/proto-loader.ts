@@ -1,16 +1,14 @@
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+// biome-ignore lint/style/noRestrictedImports: the oracle of the codec, which reads etcd's own .proto files
 import type { ServiceDefinition } from "@grpc/grpc-js";
+// biome-ignore lint/style/noRestrictedImports: as above
 import { loadSync } from "@grpc/proto-loader";
-
-export type ServiceName = "KV" | "Watch" | "Lease" | "Maintenance" | "Cluster" | "Auth";
+import type { ServiceName } from "../../src/connection/stub-messages.ts";
 
 let definitions: Record<ServiceName, ServiceDefinition> | undefined;
 
-/**
- * The services of etcd's own `.proto` files, for calls that are seldom made: what is on the way of every key and event is
- * encoded and decoded by Codec. Loaded when first needed.
- */
+/** What proto-loader makes of the `.proto` files that etcd3 ships: the codec is compared with it. */
 export function serviceDefinition(service: ServiceName): ServiceDefinition {
   definitions ??= loadDefinitions();
   return definitions[service];
