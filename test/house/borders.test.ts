@@ -37,10 +37,24 @@ const rooms = [
     bad: ["../model/index.ts", "../connection/index.ts", "@grpc/grpc-js", "etcd3"],
   },
   {
+    file: "src/grpc/probe.ts",
+    message: "Border: src/grpc",
+    good: ["./connect.ts", "../internal/clock.ts", "node:net", "node:tls"],
+    bad: ["../errors/etcd-error.ts", "../model/op.ts", "../connection/index.ts", "@grpc/grpc-js", "etcd3", "zod"],
+  },
+  {
     file: "src/connection/probe.ts",
     message: "Border: src/connection",
-    good: ["./codec.ts", "../model/op.ts", "../internal/log.ts", "etcd3/lib/rpc.js", "@grpc/grpc-js", "node:path"],
-    bad: ["etcd3", "etcd3/lib/lease.js", "../kv/index.ts", "../client.ts", "zod"],
+    good: [
+      "./codec.ts",
+      "../grpc/index.ts",
+      "../model/op.ts",
+      "../internal/log.ts",
+      "etcd3/lib/rpc.js",
+      "@grpc/grpc-js",
+      "node:path",
+    ],
+    bad: ["etcd3", "etcd3/lib/lease.js", "../grpc/connect.ts", "../kv/index.ts", "../client.ts", "zod"],
   },
   {
     file: "src/kv/probe.ts",
