@@ -1,16 +1,16 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { findEtcd } from "../../testing/index.ts";
+import { pathOf } from "../support/path-of.ts";
 
 const run = promisify(execFile);
 const installer = fileURLToPath(new URL("../../scripts/etcd-recipes-etcd.mjs", import.meta.url));
@@ -72,11 +72,8 @@ const downloadTools = ["curl", "tar", "gzip"];
 
 /** Runs the installer with a PATH on which there is nothing but what is named, so no package manager either. */
 async function install(args: string[] = [], { program = installer, tools = downloadTools } = {}): Promise<Outcome> {
-  const bin = join(folder, "bin");
-  await mkdir(bin, { recursive: true });
-  for (const tool of tools) await symlink(which(tool), join(bin, tool)).catch(() => {});
   const env = {
-    PATH: bin,
+    PATH: await pathOf(join(folder, "bin"), tools),
     XDG_CACHE_HOME: join(folder, "cache"),
     ETCD_DOWNLOAD_URL: mirror,
   };
@@ -85,13 +82,6 @@ async function install(args: string[] = [], { program = installer, tools = downl
   } catch (error) {
     return error as Outcome & Error;
   }
-}
-
-function which(tool: string): string {
-  const candidates = (process.env.PATH ?? "").split(delimiter).map((entry) => join(entry, tool));
-  const found = candidates.find((candidate) => existsSync(candidate));
-  if (found === undefined) throw new Error(`this test needs ${tool}`);
-  return found;
 }
 
 function cached(): Promise<string[]> {

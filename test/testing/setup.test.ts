@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { pathOf } from "../support/path-of.ts";
 
 const run = promisify(execFile);
 
@@ -15,7 +16,7 @@ beforeEach(async () => {
   clone = await mkdtemp(join(tmpdir(), "setup-"));
   await cp(fileURLToPath(new URL("../../scripts", import.meta.url)), join(clone, "scripts"), { recursive: true });
   await writeFile(join(clone, "package-lock.json"), "{}");
-  await mkdir(join(clone, "bin"));
+  await pathOf(join(clone, "bin"), ["mkdir"]);
   await pretend("npm", `echo "$@" >> npm-calls; mkdir -p node_modules; echo {} > node_modules/.package-lock.json`);
   await pretend("etcd", "echo 'etcd Version: 3.5.16'");
   await pretend("redis-server", "echo 'Redis server v=7.2.4 sha=00000000:0 malloc=libc bits=64'");
@@ -34,8 +35,9 @@ interface Outcome {
   readonly stderr: string;
 }
 
+/** What is pretended is all that there is on PATH: the machine may have an etcd or a redis-server, or not. */
 async function setup(extra: Record<string, string> = {}, args: readonly string[] = []): Promise<Outcome> {
-  const env = { PATH: `${join(clone, "bin")}:/bin:/usr/bin`, XDG_CACHE_HOME: join(clone, "cache"), ...extra };
+  const env = { PATH: join(clone, "bin"), XDG_CACHE_HOME: join(clone, "cache"), ...extra };
   try {
     return { code: 0, ...(await run(process.execPath, [join(clone, "scripts/setup.mjs"), ...args], { env })) };
   } catch (error) {
