@@ -115,7 +115,7 @@ async function fetchEtcd(folder, version, log, env) {
     log(error.message);
   }
   try {
-    return await fetchPackage(folder, version, log, env);
+    return await fetchPackage(folder, { version, log, env, distribution: await readDistribution(env) });
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error;
     throw new InstallError(`etcd could not be installed: ${error.message}. What you can do: ${whatToDo}`);
@@ -174,20 +174,26 @@ async function verify(file, archive, sums) {
 
 // ---- The package of Debian or Ubuntu ----
 
-// The suites that may have an etcd from 3.5 on, in the order in which they are tried.
+// The suites that may have an etcd, in the order in which they are tried.
 const distributions = {
-  debian: { name: "Debian", path: "/debian", suites: ["stable", "testing", "sid"], component: "main" },
+  debian: { name: "Debian", path: "/debian", suites: ["stable", "testing", "sid", "oldstable"], component: "main" },
   ubuntu: { name: "Ubuntu", path: "/ubuntu", suites: ["plucky", "questing", "devel"], component: "universe" },
 };
 
-async function fetchPackage(folder, version, log, env) {
-  const distribution = await readDistribution(env);
+/**
+ * Puts etcd and etcdctl out of a distribution's packages into `folder`; resolves with the version.
+ *
+ * @throws {UnavailableError} when no suite has what is wanted; it says what each of them has
+ */
+export async function fetchPackage(folder, { version, log, env, distribution }) {
   log(`looking for etcd among the packages of ${distribution.name}, with lists of its own`);
+  // An old release of this machine has the version that nothing newer has any more.
+  const suites = new Set(version === undefined ? distribution.suites : [distribution.ownSuite, ...distribution.suites]);
   return withTemporaryFolder(join(tmpdir(), "etcd-recipes-apt-"), async (temporary) => {
     const environment = { ...env, LC_ALL: "C", APT_CONFIG: await writeAptConfig(temporary, env) };
     const seen = [];
     for (const mirror of await listMirrors(distribution, env)) {
-      for (const suite of distribution.suites) {
+      for (const suite of suites) {
         try {
           return await fetchFromSuite({ temporary, folder, mirror, suite, distribution, version, environment, log });
         } catch (error) {
@@ -205,7 +211,7 @@ async function fetchFromSuite({ temporary, folder, mirror, suite, distribution, 
   await writeFile(join(temporary, "sources.list"), source);
   const options = { cwd: temporary, env: environment, maxBuffer: 64 * 1024 * 1024 };
   log(`reading the package list of ${mirror} ${suite}`);
-  await run("apt-get", ["update"], options);
+  await readPackageList(options, { acceptExpired: version !== undefined, log });
   const { stdout } = await run("apt-cache", ["show", "--no-all-versions", "etcd-server"], options);
   const offered = /^Version: (?:\d+:)?(\d+\.\d+\.\d+)/m.exec(stdout)?.[1];
   if (offered === undefined || (version === undefined ? !isNewEnough(offered) : offered !== version)) {
@@ -214,6 +220,29 @@ async function fetchFromSuite({ temporary, folder, mirror, suite, distribution, 
   log(`downloading and unpacking etcd-server and etcd-client ${offered}`);
   const unpacked = await unpackPackages(["etcd-server", "etcd-client"], join(temporary, `unpacked-${suite}`), options);
   return adopt(join(unpacked, "usr/bin"), folder, offered);
+}
+
+/**
+ * A list says until when it is valid, so that a mirror cannot hide newer packages behind an old list. That matters to a
+ * caller who takes whatever is newest, and such a caller gets no expired list. It does not matter to one who names an exact
+ * version: an old list can at worst offer an older build of it. apt checks the signature of an expired list all the same.
+ * A mirror that is a snapshot has only expired lists.
+ */
+async function readPackageList(options, { acceptExpired, log }) {
+  try {
+    await run("apt-get", ["update"], options);
+  } catch (error) {
+    if (!acceptExpired || !isOnlyExpired(error.stderr)) throw error;
+    log(`apt says: ${lastLine(error.stderr)}`);
+    log("reading it all the same, for this exact version only; apt still checks its signature");
+    await run("apt-get", ["update", "--option", "Acquire::Check-Valid-Until=false"], options);
+  }
+}
+
+/** Whether nothing else is wrong with a package list. */
+function isOnlyExpired(stderr) {
+  const errors = (stderr ?? "").split("\n").filter((line) => /^[EW]:/.test(line));
+  return errors.length > 0 && errors.every((line) => /^E: Release file for .* is expired \(invalid since/.test(line));
 }
 
 /** Downloads packages into the folder of `options`, and unpacks them below `target`. */
@@ -229,12 +258,13 @@ export async function unpackPackages(packages, target, options) {
 export async function readDistribution(env) {
   const release = await readFile("/etc/os-release", "utf8").catch(() => "");
   const id = /^ID="?([a-z]+)"?$/m.exec(release)?.[1] ?? "";
+  const ownSuite = /^VERSION_CODENAME="?([a-z]+)"?$/m.exec(release)?.[1] ?? "stable";
   const keyring = `/usr/share/keyrings/${id}-archive-keyring.gpg`;
   const tools = await Promise.all([canRun("apt-get", env), canRun("dpkg", env)]);
   if (distributions[id] === undefined || tools.includes(false) || !isReadable(keyring)) {
     throw new UnavailableError("this machine is no Debian or Ubuntu whose packages could be used instead");
   }
-  return { keyring, ...distributions[id] };
+  return { keyring, ownSuite, ...distributions[id] };
 }
 
 /** The mirrors that this machine takes the distribution from. */
@@ -250,10 +280,15 @@ export async function listMirrors({ path }, env) {
   return [...new Set(mirrors)].sort((a, b) => Number(looksRight(b)) - Number(looksRight(a))).slice(0, 2);
 }
 
-/** An apt configuration that reads and writes only in `folder`, with how the machine reaches its mirrors kept. */
+/**
+ * An apt configuration that reads and writes only in `folder`. It keeps how the machine reaches its mirrors, and how old
+ * it lets their lists be.
+ */
 export async function writeAptConfig(folder, env) {
   const { stdout } = await run("apt-config", ["dump"], { env });
-  const kept = stdout.split("\n").filter((line) => /^Acquire::(https?|ftp|ForceIPv[46]|Retries)(::| )/i.test(line));
+  const keptNames =
+    /^Acquire::(https?|ftp|ForceIPv[46]|Retries|Check-Valid-Until|Check-Date|M(ax|in)-ValidTime)(::| )/i;
+  const kept = stdout.split("\n").filter((line) => keptNames.test(line));
   // Not the system's own files: their hooks would run after our update.
   const own = {
     "Dir::Etc::main": "/dev/null",

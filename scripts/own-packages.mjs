@@ -1,7 +1,7 @@
 // Packages of this machine's own Debian or Ubuntu release that tests need, unpacked into the cache and not installed: apt
 // works with lists of its own, without root. The installer of etcd knows how.
 import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -25,7 +25,6 @@ const run = promisify(execFile);
  */
 export async function unpackOwnPackages(packages, place, log, env = process.env) {
   const distribution = await readDistribution(env);
-  const suite = /^VERSION_CODENAME="?([a-z]+)"?$/m.exec(await readFile("/etc/os-release", "utf8"))?.[1];
   const components = distribution.component === "main" ? "main" : `main ${distribution.component}`;
   await withTemporaryFolder(join(tmpdir(), "etcd-recipes-apt-"), async (temporary) => {
     const environment = { ...env, LC_ALL: "C", APT_CONFIG: await writeAptConfig(temporary, env) };
@@ -33,11 +32,11 @@ export async function unpackOwnPackages(packages, place, log, env = process.env)
     const seen = [];
     for (const mirror of await listMirrors(distribution, env)) {
       try {
-        const source = `deb [signed-by=${distribution.keyring}] ${mirror} ${suite} ${components}\n`;
+        const source = `deb [signed-by=${distribution.keyring}] ${mirror} ${distribution.ownSuite} ${components}\n`;
         await writeFile(join(temporary, "sources.list"), source);
         await run("apt-get", ["update"], options);
         const all = [...packages, ...(await missingLibraries(packages, options))];
-        log(`downloading and unpacking ${all.join(", ")} of ${distribution.name} ${suite}`);
+        log(`downloading and unpacking ${all.join(", ")} of ${distribution.name} ${distribution.ownSuite}`);
         const unpacked = await unpackPackages(all, join(temporary, "unpacked"), options);
         await moveInto(place, unpacked);
         return;
