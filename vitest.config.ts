@@ -22,6 +22,7 @@ const withoutEtcd = [
 export default defineConfig({
   test: {
     globalSetup: ["test/support/global-setup.ts"],
+    setupFiles: ["test/support/tell-seed.ts"],
     // Each file in a process of its own: it starts its own etcd, and what it leaks is its own.
     pool: "forks",
     testTimeout: 60_000,

@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { findEtcd } from "../../testing/index.ts";
 
 const keptVariables = ["ETCD_BIN", "ETCD_TEST_ENDPOINTS"];
@@ -8,7 +9,7 @@ export default async function setup(): Promise<void> {
   for (const name of Object.keys(process.env)) {
     if (/^ETCD_/i.test(name) && !keptVariables.includes(name)) delete process.env[name];
   }
-  process.env.TEST_SEED ??= String(Math.floor(Math.random() * 2 ** 31));
+  process.env.TEST_SEED ??= String(randomInt(2 ** 31));
   const { path, version } = await findEtcd();
   console.log(`etcd ${version} (${path}), TEST_SEED=${process.env.TEST_SEED}`);
 }

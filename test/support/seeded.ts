@@ -1,6 +1,6 @@
 /** Random numbers that come again with the same TEST_SEED. */
 export interface Seeded {
-  /** To be said with every failure. */
+  /** Printed with every failure, see tell-seed.ts. */
   readonly seed: number;
   /** In [0, 1). */
   next(): number;
@@ -10,9 +10,17 @@ export interface Seeded {
   chance(probability: number): boolean;
 }
 
+let lastSeed: number | undefined;
+
+/** The seed of the random numbers that this test file has drawn; undefined when it has drawn none. */
+export function drawnSeed(): number | undefined {
+  return lastSeed;
+}
+
 /** @param name so that two tests of one run do not draw the same numbers */
 export function seeded(name: string): Seeded {
   const seed = Number(process.env.TEST_SEED ?? 1);
+  lastSeed = seed;
   const next = mulberry32(seed ^ hash(name));
   const between = (least: number, most: number) => least + Math.floor(next() * (most - least + 1));
   return {

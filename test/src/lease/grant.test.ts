@@ -7,6 +7,7 @@ import { FakeClock } from "../../support/fake-clock.ts";
 import { leaseRemaining } from "../../support/gateway-lease.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { requestsServed } from "../../support/requests-served.ts";
+import { seeded } from "../../support/seeded.ts";
 import { until } from "../../support/until.ts";
 
 let cluster: EtcdCluster;
@@ -154,7 +155,7 @@ function grantedBefore(tookMs: number, grantedSeconds: number | undefined, remai
       revoked.push(id);
     },
   } as unknown as Protocol;
-  return { leases: new Leases(protocol, 1_000, { clock, random: Math.random }), clock, timeouts, revoked };
+  return { leases: new Leases(protocol, 1_000, { clock, random: seeded("grant").next }), clock, timeouts, revoked };
 }
 
 test("what a grant has left of its time is all that asking for its TTL may take", async () => {
