@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { clearTimeout, monotonicMs, setTimeout } from "./real-time.ts";
 
 /** What a pipe does with the bytes that it carries. */
 export interface PipeFaults {
@@ -52,7 +53,7 @@ export class FaultyPipe {
 
   #take(chunk: Buffer | undefined): void {
     if (this.#finished) return;
-    this.#queue.push({ dueAt: performance.now() + this.#faults.delayMs, chunk });
+    this.#queue.push({ dueAt: monotonicMs() + this.#faults.delayMs, chunk });
     this.#queuedBytes += chunk?.length ?? 0;
     this.#flush();
   }
@@ -61,7 +62,7 @@ export class FaultyPipe {
     clearTimeout(this.#timer);
     for (let head = this.#queue[0]; head !== undefined && !this.#finished; head = this.#queue[0]) {
       if (this.#faults.held || this.#sinkIsFull) break;
-      const waitMs = head.dueAt - performance.now();
+      const waitMs = head.dueAt - monotonicMs();
       if (waitMs > 0) {
         this.#timer = setTimeout(() => this.#flush(), waitMs).unref();
         break;

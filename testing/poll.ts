@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { ClusterTimeoutError } from "./cluster-timeout-error.ts";
+import { monotonicMs, sleep } from "./real-time.ts";
 
 const intervalMs = 25;
 
@@ -11,7 +11,7 @@ const intervalMs = 25;
  * @throws ClusterTimeoutError after `timeoutMs`
  */
 export async function poll<T>(probe: () => Promise<T | undefined>, awaited: string, timeoutMs: number): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
+  const deadline = monotonicMs() + timeoutMs;
   let cause: unknown;
   for (;;) {
     try {
@@ -21,7 +21,7 @@ export async function poll<T>(probe: () => Promise<T | undefined>, awaited: stri
     } catch (error) {
       cause = error;
     }
-    if (performance.now() >= deadline) throw new ClusterTimeoutError(awaited, timeoutMs, { cause });
+    if (monotonicMs() >= deadline) throw new ClusterTimeoutError(awaited, timeoutMs, { cause });
     await sleep(intervalMs);
   }
 }

@@ -14,7 +14,7 @@ import {
   type RangeResult,
   txnOp,
 } from "../../src/index.ts";
-import { abortable, type Clock, quietDeferred, within } from "../../src/internal/index.ts";
+import { abortable, type Clock, queueMicrotask, quietDeferred, within } from "../../src/internal/index.ts";
 import type { BucketLeases } from "./bucket-leases.ts";
 import { type Buckets, encodeTracking, type Tracking } from "./buckets.ts";
 import { stateOf, type Tracked, type TrackedKeys } from "./tracked-keys.ts";

@@ -7,7 +7,7 @@ import {
   type TxnOptions,
   txnOp,
 } from "../../src/index.ts";
-import { abortable, type Deferred, quietDeferred } from "../../src/internal/index.ts";
+import { abortable, type Deferred, quietDeferred, setImmediate } from "../../src/internal/index.ts";
 
 /** etcd takes 128 operations: so many nested txns, with at most three operations in each. */
 const MOST_IN_A_BATCH = 120;

@@ -15,7 +15,7 @@ import {
   RequestRefusedError,
   txnOp,
 } from "../../src/index.ts";
-import { Backoff, type Runtime, type Timer } from "../../src/internal/index.ts";
+import { Backoff, queueMicrotask, type Runtime, type Timer } from "../../src/internal/index.ts";
 import { asError, isMendable } from "../common/index.ts";
 import type { LeaseLine } from "../shared-leases/index.ts";
 

@@ -1,4 +1,5 @@
 import type { ClientDuplexStream } from "@grpc/grpc-js";
+import { setImmediate } from "../internal/real-time.ts";
 
 /**
  * Ends a stream from our side; nothing that still comes of it matters. Not in this turn of the event loop: a call of grpc-js

@@ -7,11 +7,13 @@ import {
   credentials as grpcCredentials,
   Metadata,
   type StatusObject,
+  status,
 } from "@grpc/grpc-js";
 import { UnavailableError } from "../errors/unavailable-error.ts";
 import { within } from "../internal/abort.ts";
 import type { Clock } from "../internal/clock.ts";
 import { quietDeferred } from "../internal/deferred.ts";
+import { clearTimeout, setTimeout } from "../internal/real-time.ts";
 import { dialTarget } from "./dial-resolver.ts";
 import type { EndpointUrl } from "./endpoint-url.ts";
 import { whyNotConnected } from "./error-translation.ts";
@@ -166,8 +168,18 @@ export class EndpointChannel {
   /** grpc-js tells nobody but calls why there is no connection; one that finds none ends at once. */
   #askWhy(): Promise<StatusObject> {
     return new Promise((resolve) => {
+      // biome-ignore lint/style/noRestrictedGlobals: grpc-js compares it with the same clock, faked or not.
       const call = this.#grpc.createCall("/", Date.now() + WHY_LIMIT_MS, null, null, null);
-      call.start(new Metadata(), { onReceiveMetadata() {}, onReceiveMessage() {}, onReceiveStatus: resolve });
+      // grpc-js waits for its deadline with timers that a test may have replaced by fake ones.
+      const limit = setTimeout(
+        () => call.cancelWithStatus(status.DEADLINE_EXCEEDED, "Deadline exceeded"),
+        WHY_LIMIT_MS,
+      );
+      const onReceiveStatus = (why: StatusObject) => {
+        clearTimeout(limit);
+        resolve(why);
+      };
+      call.start(new Metadata(), { onReceiveMetadata() {}, onReceiveMessage() {}, onReceiveStatus });
     });
   }
 

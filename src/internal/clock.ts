@@ -1,4 +1,4 @@
-import { performance } from "node:perf_hooks";
+import { clearTimeout, monotonicMs, setTimeout, wallMs } from "./real-time.ts";
 
 /** A pending timer; `cancel()` is idempotent. */
 export interface Timer {
@@ -21,8 +21,8 @@ export interface Clock {
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
-  monotonicMs: () => performance.now(),
-  wallMs: () => Date.now(),
+  monotonicMs,
+  wallMs,
   timer(delayMs, callback) {
     const handle = setTimeout(callback, Math.min(Math.max(0, delayMs), MAX_DELAY_MS));
     const timer: Timer = {

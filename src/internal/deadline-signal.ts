@@ -1,3 +1,5 @@
+import { queueMicrotask } from "./real-time.ts";
+
 const nativeAborted = nativeGetter("aborted");
 const nativeReason = nativeGetter("reason");
 

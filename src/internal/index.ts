@@ -6,4 +6,5 @@ export { deadlineSignal } from "./deadline-signal.ts";
 export { type Deferred, deferred, quietDeferred } from "./deferred.ts";
 export { log } from "./log.ts";
 export { parseOptions } from "./parse-options.ts";
+export { queueMicrotask, setImmediate } from "./real-time.ts";
 export { type Runtime, systemRuntime } from "./runtime.ts";

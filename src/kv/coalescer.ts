@@ -4,6 +4,7 @@ import { LeaseNotFoundError } from "../errors/lease-not-found-error.ts";
 import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { RequestRefusedError } from "../errors/request-refused-error.ts";
 import type { Timer } from "../internal/clock.ts";
+import { nextTick } from "../internal/real-time.ts";
 import { type CallOptions, checkCallOptions } from "../model/call-options.ts";
 import type { Carrier } from "./carrier.ts";
 import { LoneKeys } from "./lone-keys.ts";
@@ -79,7 +80,7 @@ export class Coalescer<Request, Answer> {
       this.#next();
     } else if (!this.#beginning) {
       this.#beginning = true;
-      process.nextTick(() => {
+      nextTick(() => {
         this.#beginning = false;
         this.#next();
       });

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { ClientClosedError, type ClusterNode, InvalidOptionError, SubscribeService } from "../../../recipes/index.ts";
 import { EtcdClient } from "../../../src/index.ts";
+import { systemClock } from "../../../src/internal/index.ts";
 import { viewOf } from "../../support/etcd-view.ts";
 import { outcomeOf } from "../../support/outcome.ts";
 import { Recorder } from "../../support/recorder.ts";
@@ -33,7 +34,7 @@ test("nodes that join are up, with their info and since when, in the order of th
   const cluster = monitorOf<{ zone: string }>(lab, prefix);
   // No two looks at the clock are in the same millisecond.
   let looks = 0;
-  const now = vi.spyOn(Date, "now").mockImplementation(() => began + ++looks);
+  const now = vi.spyOn(systemClock, "wallMs").mockImplementation(() => Date.now() + ++looks);
   for (const name of ["b", "a"]) await cluster.join(name, { zone: name.toUpperCase() }).ready;
   now.mockRestore();
   await until(() => watcher.nodes().length === 2);

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { systemClock } from "../../../src/internal/index.ts";
 import { until } from "../../support/until.ts";
 import { QueueLab } from "./queue-lab.ts";
 
@@ -34,8 +35,7 @@ test("a job that was told lost when the machine seemed to have slept stays lost 
   await queue.enqueue("v", { id: "a" });
   const job = await queue.dequeue();
   const other = lab.queue();
-  const wall = Date.now;
-  const jumped = vi.spyOn(Date, "now").mockImplementation(() => wall() + 3_000);
+  const jumped = vi.spyOn(systemClock, "wallMs").mockImplementation(() => Date.now() + 3_000);
   try {
     await expect(job.ack()).rejects.toMatchObject({ code: "ETCD_JOB_LOST" });
     expect(job.signal.aborted).toBe(true);
