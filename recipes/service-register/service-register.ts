@@ -36,7 +36,7 @@ const LOOK_AGAIN_MS = 30_000;
  * ```ts
  * const server = new ServiceRegister("/publictest/pipeline/m1", "10.0.0.1:8080", 5);
  * await server.ready;
- * process.once("SIGTERM", () => server.close());
+ * process.once("SIGTERM", () => server.close().finally(() => process.exit()));
  * ```
  *
  * ```

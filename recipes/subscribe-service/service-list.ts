@@ -100,7 +100,11 @@ export abstract class ServiceList<Metadata = unknown>
    * server it waits for the first.
    *
    * ```ts
-   * const send = (server, signal) => fetch(`http://${server.address}/run`, { method: "POST", body, signal });
+   * const send = async (server, signal) => {
+   *   const response = await fetch(`http://${server.address}/run`, { method: "POST", body, signal });
+   *   if (response.status >= 500) throw new Error(`answered ${response.status}`); // else it counts as success
+   *   return response;
+   * };
    * const answer = await services.call(send, { attempts: 3, timeoutMs: 5_000 });
    * ```
    *

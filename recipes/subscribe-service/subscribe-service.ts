@@ -31,8 +31,15 @@ const withoutSchema = {};
  * const services = new SubscribeService("/publictest/pipeline/", { balancer: "p2c" });
  * await services.ready;
  * services.on("change", (list) => console.log(list.map(({ address }) => address)));
- * const { address } = services.pick();
- * await services.call((server, signal) => fetch(`http://${server.address}/run`, { signal }), { attempts: 3 });
+ * const { address } = services.pick(); // throws NoServersError when there is none
+ * await services.call(
+ *   async (server, signal) => {
+ *     const response = await fetch(`http://${server.address}/run`, { signal });
+ *     if (response.status >= 500) throw new Error(`${server.address} answered ${response.status}`);
+ *     return response;
+ *   },
+ *   { attempts: 3 },
+ * );
  * ```
  *
  * Guaranteed: after the first, the list is one that etcd had, but for what `maxDropRatio` holds back; no change is missed,

@@ -32,7 +32,8 @@ export function runProgramFile(name: string, args: readonly string[], env: NodeJ
   return runNode([fileURLToPath(new URL(`../programs/${name}`, import.meta.url)), ...args], env);
 }
 
-function runNode(args: readonly string[], env: NodeJS.ProcessEnv): Program {
+/** Runs Node with these arguments. */
+export function runNode(args: readonly string[], env: NodeJS.ProcessEnv = {}): Program {
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
