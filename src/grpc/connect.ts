@@ -1,5 +1,6 @@
+import { isIPv6 } from "node:net";
 import type { ConnectOptions, Target } from "./connect-options.ts";
-import { ConnectionError } from "./connection-error.ts";
+import { Dial } from "./dial.ts";
 import type { GrpcConnection } from "./grpc-connection.ts";
 
 /**
@@ -7,6 +8,13 @@ import type { GrpcConnection } from "./grpc-connection.ts";
  *
  * @throws ConnectionError which says in words why there is no connection
  */
-export function connect(_target: Target, _options: ConnectOptions = {}): Promise<GrpcConnection> {
-  return Promise.reject(new ConnectionError("refused", "not implemented yet"));
+export function connect(target: Target, options: ConnectOptions = {}): Promise<GrpcConnection> {
+  return new Promise((resolve, reject) => {
+    new Dial(target, options, options.authority ?? authorityOf(target), resolve, reject);
+  });
+}
+
+function authorityOf(target: Target): string {
+  if ("path" in target) return "localhost";
+  return `${isIPv6(target.host) ? `[${target.host}]` : target.host}:${target.port}`;
 }

@@ -10,6 +10,9 @@ export interface CallOptions {
   readonly metadata?: Metadata | undefined;
   /** The time for the whole call: it then fails with DEADLINE_EXCEEDED. The server is told too (`grpc-timeout`). @default none */
   readonly timeoutMs?: number | undefined;
+}
+
+export interface StreamOptions extends CallOptions {
   /**
    * `copy`: a message is the receiver's to keep. `view`: it is a view of the socket's buffer where that is possible, and
    * its bytes are overwritten as soon as the callback returns. @default "copy"
@@ -105,12 +108,12 @@ export interface GrpcConnection {
   unary(path: string, message: Uint8Array, options: CallOptions, onAnswer: OnAnswer): GrpcCall;
 
   /** Opens a stream. What holds for `unary()` holds here. */
-  stream(path: string, options: CallOptions, handlers: StreamHandlers): GrpcStream;
+  stream(path: string, options: StreamOptions, handlers: StreamHandlers): GrpcStream;
 
   /**
-   * Asks for a sign of life. Resolves with the round trip in milliseconds; rejects with the ConnectionError when the
-   * connection ends first, as it does (`silent`) when nothing is heard. Calls at the same time share one PING, and one
-   * that would come too soon after the last waits for its time.
+   * Asks for a sign of life at once. Resolves with the round trip in milliseconds; rejects with the ConnectionError when
+   * the connection ends first, as it does (`silent`) when nothing is heard. Calls at the same time share one question. It
+   * is a PING where one is due, else an empty SETTINGS, which must be acknowledged likewise.
    */
   ping(): Promise<number>;
 

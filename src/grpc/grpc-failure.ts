@@ -1,3 +1,4 @@
+import { withoutStackTrace } from "../internal/without-stack-trace.ts";
 import type { ConnectionError } from "./connection-error.ts";
 import type { Metadata } from "./metadata.ts";
 
@@ -32,4 +33,9 @@ export class GrpcFailure extends Error {
     this.httpStatus = httpStatus;
     this.metadata = metadata;
   }
+}
+
+/** Makes one. It comes from the loop that reads the socket, and where that stands tells no caller anything. */
+export function grpcFailure(code: number, message: string, details?: GrpcFailureDetails): GrpcFailure {
+  return withoutStackTrace(() => new GrpcFailure(code, message, details));
 }

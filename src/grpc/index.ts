@@ -10,6 +10,7 @@ export type {
   GrpcStream,
   OnAnswer,
   StreamHandlers,
+  StreamOptions,
 } from "./grpc-connection.ts";
 export { GrpcFailure } from "./grpc-failure.ts";
 export type { Metadata } from "./metadata.ts";

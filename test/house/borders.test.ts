@@ -39,8 +39,20 @@ const rooms = [
   {
     file: "src/grpc/probe.ts",
     message: "Border: src/grpc",
-    good: ["./connect.ts", "../internal/clock.ts", "node:net", "node:tls"],
+    good: ["./connect.ts", "./hpack/huffman.ts", "./http2/protocol.ts", "../internal/clock.ts", "node:net", "node:tls"],
     bad: ["../errors/etcd-error.ts", "../model/op.ts", "../connection/index.ts", "@grpc/grpc-js", "etcd3", "zod"],
+  },
+  {
+    file: "src/grpc/hpack/probe.ts",
+    message: "Border: src/grpc/hpack",
+    good: ["./huffman.ts"],
+    bad: ["../connect.ts", "../http2/protocol.ts", "../../internal/clock.ts", "node:net", "zod"],
+  },
+  {
+    file: "src/grpc/http2/probe.ts",
+    message: "Border: src/grpc/http2",
+    good: ["./protocol.ts"],
+    bad: ["../connect.ts", "../hpack/huffman.ts", "../../internal/clock.ts", "node:net", "zod"],
   },
   {
     file: "src/connection/probe.ts",

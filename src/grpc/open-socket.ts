@@ -1,0 +1,54 @@
+import { connect as connectPlain, isIP, type Socket } from "node:net";
+import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from "node:tls";
+import type { Target, TlsOptions } from "./connect-options.ts";
+
+/** Read at once: larger reads save little, and each connection keeps this much. */
+const READ_BYTES = 64 * 1024;
+
+/** Begins to connect. `onRead` gets what comes, in one buffer that is overwritten by the next read. */
+export function openSocket(
+  target: Target,
+  tls: TlsOptions | undefined,
+  onRead: (bytes: Buffer, length: number) => void,
+): Socket {
+  const onread = {
+    buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+    callback: (length: number, bytes: Uint8Array) => {
+      onRead(bytes as Buffer, length);
+      return true;
+    },
+  };
+  const where =
+    "path" in target ? { path: target.path } : { host: target.host, port: target.port, autoSelectFamily: true };
+  const options = { ...where, onread };
+  const socket = tls === undefined ? connectPlain(options) : connectTls({ ...options, ...secured(target, tls) });
+  // What is written together leaves together already, and must not wait for an acknowledgement of what left before.
+  socket.setNoDelay(true);
+  return socket;
+}
+
+/** The name that is looked for in the certificate. */
+function nameOf(target: Target, { servername }: TlsOptions): string {
+  return servername ?? ("host" in target ? target.host : "localhost");
+}
+
+function secured(target: Target, tls: TlsOptions): ConnectionOptions {
+  const { secureContext, ca, cert, key, session } = tls;
+  const name = nameOf(target, tls);
+  return {
+    ALPNProtocols: ["h2"],
+    minVersion: "TLSv1.2",
+    ...(secureContext !== undefined && { secureContext }),
+    ...(secureContext === undefined && ca !== undefined && { ca: pem(ca) }),
+    ...(secureContext === undefined && cert !== undefined && { cert: pem(cert) }),
+    ...(secureContext === undefined && key !== undefined && { key: pem(key) }),
+    // An address must not be asked for as a name (RFC 6066, section 3). It is looked for in the certificate all the same.
+    ...(isIP(name) === 0 && { servername: name }),
+    checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
+    ...(session?.ticket && { session: session.ticket }),
+  };
+}
+
+function pem(text: string | Uint8Array): string | Buffer {
+  return typeof text === "string" ? text : Buffer.from(text);
+}

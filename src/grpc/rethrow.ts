@@ -1,0 +1,6 @@
+/** What a caller's callback throws is its own bug: it is an uncaught exception, and does no harm to other calls. */
+export function rethrow(error: unknown): void {
+  process.nextTick(() => {
+    throw error;
+  });
+}
