@@ -1,10 +1,9 @@
 import { EtcdError } from "../errors/etcd-error.ts";
-import { RequestRefusedError } from "../errors/request-refused-error.ts";
 import { within } from "../internal/abort.ts";
 import { Backoff } from "../internal/backoff.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import type { CallScope } from "./call-scope.ts";
-import type { Failure } from "./error-translation.ts";
+import { type Failure, isAuthNotEnabled } from "./error-translation.ts";
 import type { Patience, RpcOptions } from "./rpc-options.ts";
 import { TlsError } from "./tls-error.ts";
 
@@ -113,7 +112,7 @@ export class Authenticator implements Patience {
       this.#token = { value, madeMs: runtime.clock.monotonicMs() };
     } catch (error) {
       // Authentication is not enabled, which it may be later on.
-      if (!(error instanceof RequestRefusedError)) throw error;
+      if (!isAuthNotEnabled(error)) throw error;
       this.#token = { value: undefined, madeMs: Number.POSITIVE_INFINITY };
     } finally {
       this.#asking = undefined;

@@ -16,9 +16,9 @@ import { quietDeferred } from "../internal/deferred.ts";
 import { clearTimeout, setTimeout } from "../internal/real-time.ts";
 import { dialTarget } from "./dial-resolver.ts";
 import type { EndpointUrl } from "./endpoint-url.ts";
-import { whyNotConnected } from "./error-translation.ts";
 import { speaksOtherScheme } from "./other-scheme.ts";
 import { TlsError } from "./tls-error.ts";
+import { whyNotConnected } from "./why-not-connected.ts";
 
 /**
  * Pings find half-open connections. etcd ends connections that ping more often than every 5 s, or without a call under

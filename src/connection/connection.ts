@@ -171,7 +171,11 @@ export class Connection implements ICallable<Endpoint> {
           return answer;
         } catch (error) {
           scope.throwIfEnded();
-          last = translateFailure(error, kind !== "read", maybeExecuted);
+          last = translateFailure(error, {
+            write: kind !== "read",
+            earlierUnknown: maybeExecuted,
+            requestBytes: request.length,
+          });
           patience?.attemptFailed(last);
           if (kind !== "read" && !last.neverExecuted) maybeExecuted = true;
           debug("%s on %s failed: %s", name, endpoint.url, last.error.message);
@@ -222,7 +226,7 @@ export class Connection implements ICallable<Endpoint> {
       const how: Attempt = { channel, kind: "read", limitMs: ATTEMPT_LIMIT_MS, token: undefined };
       return Number((await attempt(scope, call, encode({}), how)).raftIndex);
     } catch (cause) {
-      const { error } = translateFailure(cause, false);
+      const { error } = translateFailure(cause, { write: false });
       if (error instanceof EtcdTimeoutError) endpoint.drop("calls", channel);
       if (error instanceof UnavailableError || error instanceof EtcdTimeoutError) throw error;
       return Number.POSITIVE_INFINITY;

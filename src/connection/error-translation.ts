@@ -1,4 +1,3 @@
-import { status } from "@grpc/grpc-js";
 import { CompactedError } from "../errors/compacted-error.ts";
 import { ConflictError } from "../errors/conflict-error.ts";
 import { EtcdError, type EtcdErrorDetails } from "../errors/etcd-error.ts";
@@ -11,8 +10,9 @@ import { RequestRefusedError } from "../errors/request-refused-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
-import type { EndpointUrl } from "./endpoint-url.ts";
-import { TlsError } from "./tls-error.ts";
+import { type Meaning, meaningOf, saysMethodIsUnknown, saysRequestIsTooLarge } from "./etcd-sentences.ts";
+import { type GrpcAnswer, grpcAnswer } from "./grpc-answer.ts";
+import { codeName, grpcCodes } from "./grpc-codes.ts";
 
 /** What a failed attempt means for the call that made it. */
 export interface Failure {
@@ -25,180 +25,127 @@ export interface Failure {
   readonly endpointAtFault: boolean;
 }
 
-interface GrpcError {
-  readonly code: number;
-  readonly details: string;
+/** What was attempted. */
+export interface Attempted {
+  /** It may have changed something: its failure says so in `outcomeUnknown` unless the server provably did nothing. */
+  readonly write: boolean;
+  /** An earlier attempt of the same call may have been executed, so a refusal now does not mean that nothing was done. */
+  readonly earlierUnknown?: boolean;
+  /** How long the request was, for a call that sends one. */
+  readonly requestBytes?: number;
 }
 
-/** etcd's own sentences (api/v3rpc/rpctypes/error.go in etcd) and grpc-js's. This file alone reads messages. */
-const sentences = {
-  compacted: "required revision has been compacted",
-  futureRevision: "required revision is a future revision",
-  noLeader: "no leader",
-  tooManyRequests: "too many requests",
-  messageTooLarge: "message larger than max",
-  leaseExists: "lease already exists",
-  leaseTtlTooLarge: "too large lease TTL",
-  oldAuthRevision: "revision of auth store is old",
-  noUserName: "user name is empty",
-  badPassword: "authentication failed",
-  notForLearners: "not supported for learner",
-  notConnected: "No connection established",
-  notResolved: "Name resolution failed",
-  closedBeforeStart: "Channel closed before call started",
-} as const;
+type Make = (message: string, details: EtcdErrorDetails) => EtcdError;
+
+/** The errors for what etcd refuses: nothing was executed, and to ask again changes nothing. */
+const refusals: Readonly<Partial<Record<Meaning, Make>>> = {
+  compacted: (message, details) => new CompactedError(message, details),
+  futureRevision: (message, details) => new FutureRevisionError(message, details),
+  leaseNotFound: (message, details) => new LeaseNotFoundError(message, details),
+  leaseExists: (message, details) => new ConflictError(message, details),
+  permissionDenied: (message, details) => new PermissionDeniedError(message, details),
+  unauthenticated: (message, details) => new UnauthenticatedError(message, details),
+  oldAuthRevision: (message, details) => new UnauthenticatedError(message, details),
+  authNotEnabled: (message, details) => new RequestRefusedError(message, details),
+  noSpace: (message, details) => new ExhaustedError(message, details),
+  refused: (message, details) => new RequestRefusedError(message, details),
+};
+
+/** By gRPC's code, for sentences that etcd has got since. */
+const refusalsByCode = new Map<number, Make>([
+  [grpcCodes.INVALID_ARGUMENT, (message, details) => new RequestRefusedError(message, details)],
+  [grpcCodes.FAILED_PRECONDITION, (message, details) => new RequestRefusedError(message, details)],
+  [grpcCodes.NOT_FOUND, (message, details) => new RequestRefusedError(message, details)],
+  [grpcCodes.OUT_OF_RANGE, (message, details) => new RequestRefusedError(message, details)],
+  [grpcCodes.ALREADY_EXISTS, (message, details) => new ConflictError(message, details)],
+  [grpcCodes.PERMISSION_DENIED, (message, details) => new PermissionDeniedError(message, details)],
+  [grpcCodes.UNAUTHENTICATED, (message, details) => new UnauthenticatedError(message, details)],
+]);
+
+/** Codes that a broken connection or an overloaded server comes with. Others would name a refusal, and etcd has made none. */
+const brokenCodes = new Set<number>([
+  grpcCodes.UNAVAILABLE,
+  grpcCodes.CANCELLED,
+  grpcCodes.ABORTED,
+  grpcCodes.INTERNAL,
+  grpcCodes.UNKNOWN,
+]);
 
 /**
- * Translates what grpc-js reports of a unary call or a stream.
- *
- * @param write the attempt may have changed something: its failure says so in `outcomeUnknown` unless the server provably did nothing
- * @param earlierUnknown an earlier attempt of the same call may have been executed, so a refusal now does not mean that nothing was done
+ * Translates what a unary call or a stream ended with. etcd's own sentence counts first, whatever its code. What is not
+ * etcd's sentence is a broken path: a proxy's refusal, an HTTP status, a code that the transport made up. It says nothing
+ * about what etcd did or will do, so a write may have been applied, and another endpoint or moment may do better.
  */
-export function translateFailure(cause: unknown, write: boolean, earlierUnknown = false): Failure {
+export function translateFailure(cause: unknown, attempted: Attempted): Failure {
   if (cause instanceof EtcdError) {
     return { error: cause, neverExecuted: true, worthRetrying: cause.retryable, endpointAtFault: true };
   }
-  if (!isGrpcError(cause)) {
-    const error = new ProtocolError(`the answer could not be read: ${String(cause)}`, { cause, outcomeUnknown: write });
+  const answer = grpcAnswer(cause);
+  if (answer) return translateAnswer(answer, cause, attempted);
+  const details = { cause, outcomeUnknown: attempted.write };
+  const error = new ProtocolError(`the answer could not be read: ${String(cause)}`, details);
+  return { error, neverExecuted: false, worthRetrying: false, endpointAtFault: false };
+}
+
+function translateAnswer(answer: GrpcAnswer, cause: unknown, attempted: Attempted): Failure {
+  const { code, message, neverLeft } = answer;
+  const { write, earlierUnknown = false } = attempted;
+  const meaning = meaningOf(message);
+  const refusal = refusalFor(answer, meaning, attempted);
+  if (refusal) {
+    const error = refusal(message, { cause, outcomeUnknown: earlierUnknown });
+    return { error, neverExecuted: !earlierUnknown, worthRetrying: false, endpointAtFault: false };
+  }
+  const retryable: EtcdErrorDetails = { cause, retryable: true };
+  if (neverLeft || meaning === "cannotServe") {
+    const error = new UnavailableError(message, retryable);
+    return { error, neverExecuted: true, worthRetrying: true, endpointAtFault: true };
+  }
+  if (meaning === "busy") {
+    const error = new ExhaustedError(message, retryable);
+    return { error, neverExecuted: true, worthRetrying: true, endpointAtFault: false };
+  }
+  const unknown: EtcdErrorDetails = { ...retryable, outcomeUnknown: write };
+  if (meaning === "corrupt") {
+    const error = new ProtocolError(message, unknown);
     return { error, neverExecuted: false, worthRetrying: false, endpointAtFault: false };
   }
-  const details = cause.details;
-  const known: EtcdErrorDetails = { cause, outcomeUnknown: earlierUnknown };
-  const has = (sentence: keyof typeof sentences) => details.includes(sentences[sentence]);
+  const error =
+    code === grpcCodes.DEADLINE_EXCEEDED
+      ? new EtcdTimeoutError("no answer within the time of the attempt", unknown)
+      : new UnavailableError(meaning || brokenCodes.has(code) ? message : notFromEtcd(answer), unknown);
+  return { error, neverExecuted: false, worthRetrying: true, endpointAtFault: true };
+}
 
-  /** The server looked at the request and said no: nothing was changed, asking again changes nothing. */
-  const refused = (error: EtcdError): Failure => ({
-    error,
-    neverExecuted: !earlierUnknown,
-    worthRetrying: false,
-    endpointAtFault: false,
-  });
-  /** Nothing was executed, and another endpoint or moment may do better. */
-  const elsewhere = (make: (more: EtcdErrorDetails) => EtcdError, endpointAtFault = true): Failure => ({
-    error: make({ cause, retryable: true }),
-    neverExecuted: true,
-    worthRetrying: true,
-    endpointAtFault,
-  });
-  /** It broke on the way: a write may have been applied. */
-  const broken = (make: (more: EtcdErrorDetails) => EtcdError): Failure => ({
-    error: make({ cause, retryable: true, outcomeUnknown: write }),
-    neverExecuted: false,
-    worthRetrying: true,
-    endpointAtFault: true,
-  });
+function refusalFor(
+  { code, message }: GrpcAnswer,
+  meaning: Meaning | undefined,
+  { requestBytes }: Attempted,
+): Make | undefined {
+  if (meaning) return meaning === "unknown" ? refusalsByCode.get(code) : refusals[meaning];
+  return saysRequestIsTooLarge(message, requestBytes) || saysMethodIsUnknown(message) ? refusals.refused : undefined;
+}
 
-  switch (cause.code) {
-    case status.OUT_OF_RANGE:
-      if (has("compacted")) return refused(new CompactedError(details, known));
-      if (has("futureRevision")) return refused(new FutureRevisionError(details, known));
-      return refused(new RequestRefusedError(details, known));
-    case status.NOT_FOUND:
-      return refused(new LeaseNotFoundError(details, known));
-    case status.PERMISSION_DENIED:
-      return refused(new PermissionDeniedError(details, known));
-    case status.UNAUTHENTICATED:
-      return refused(new UnauthenticatedError(details, known));
-    case status.INVALID_ARGUMENT:
-      if (has("oldAuthRevision") || has("noUserName") || has("badPassword")) {
-        return refused(new UnauthenticatedError(details, known));
-      }
-      return refused(new RequestRefusedError(details, known));
-    case status.FAILED_PRECONDITION:
-      if (has("leaseExists")) return refused(new ConflictError(details, known));
-      if (has("notForLearners")) return elsewhere((more) => new UnavailableError(details, more));
-      return refused(new RequestRefusedError(details, known));
-    case status.ALREADY_EXISTS:
-      return refused(new ConflictError(details, known));
-    case status.RESOURCE_EXHAUSTED:
-      if (has("messageTooLarge")) return refused(new RequestRefusedError(details, known));
-      if (has("tooManyRequests")) return elsewhere((more) => new ExhaustedError(details, more), false);
-      return refused(new ExhaustedError(details, known));
-    case status.UNAVAILABLE:
-      if (
-        has("noLeader") ||
-        has("notConnected") ||
-        has("notResolved") ||
-        has("closedBeforeStart") ||
-        has("notForLearners")
-      ) {
-        return elsewhere((more) => new UnavailableError(details, more));
-      }
-      return broken((more) => new UnavailableError(details, more));
-    case status.DEADLINE_EXCEEDED:
-      return broken((more) => new EtcdTimeoutError("no answer within the time of the attempt", more));
-    case status.CANCELLED:
-    case status.ABORTED:
-    case status.INTERNAL:
-    case status.UNKNOWN:
-      return broken((more) => new UnavailableError(details, more));
-    // Such as a proxy's "404" while etcd is away, or a corrupt member: this call is over, the next may find a server.
-    default:
-      return {
-        error: new ProtocolError(details, { cause, retryable: true, outcomeUnknown: write }),
-        neverExecuted: false,
-        worthRetrying: false,
-        endpointAtFault: false,
-      };
-  }
+function notFromEtcd({ code, message }: GrpcAnswer): string {
+  return `not etcd's own answer (${codeName(code)}): ${message}`;
 }
 
 /** Users or roles were changed since the token was made, by whatever member: one that lags goes on making old ones for a while. */
 export function isOfOldRevision({ error }: Failure): boolean {
-  return error instanceof UnauthenticatedError && error.message.includes(sentences.oldAuthRevision);
+  return error instanceof UnauthenticatedError && meaningOf(error.message) === "oldAuthRevision";
+}
+
+/** Whether etcd knows no users, so that it gives no token. */
+export function isAuthNotEnabled(error: unknown): boolean {
+  return error instanceof RequestRefusedError && meaningOf(error.message) === "authNotEnabled";
 }
 
 /** Why the server ended one watch of a stream, from the words of its cancel answer. */
 export function translateWatchCancel(reason: string): EtcdError {
-  if (reason.includes("permission denied")) return new PermissionDeniedError(reason);
-  if (reason.includes("invalid auth token") || reason.includes(sentences.oldAuthRevision))
-    return new UnauthenticatedError(reason);
-  if (reason.includes(sentences.noLeader)) return new UnavailableError(reason, { retryable: true });
+  const meaning = meaningOf(reason);
+  const refusal = meaning && refusals[meaning];
+  if (refusal) return refusal(reason, {});
   return new UnavailableError(reason === "" ? "etcd cancelled the watch without a reason" : reason, {
     retryable: true,
   });
-}
-
-/** Why there is no connection, from the status of a call that found none. */
-export function whyNotConnected({ url, secure }: EndpointUrl, { code, details }: GrpcError): UnavailableError {
-  if (code !== status.UNAVAILABLE) {
-    return new UnavailableError(`${url}: the connection was refused or failed`, { retryable: true });
-  }
-  const reason = details
-    .replace(`${sentences.notConnected}. Last error: `, "")
-    .replace(/^Error: /, "")
-    .replace(/\.? Resolution note: .*$/, "")
-    .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/, "");
-  const explained = secure && whyNotSecured(reason);
-  return explained
-    ? new TlsError(`${url}: ${explained}`)
-    : new UnavailableError(`${url}: ${reason}`, { retryable: true });
-}
-
-/** What Node and OpenSSL say of a handshake that failed, in words that say what to look at. */
-function whyNotSecured(reason: string): string | undefined {
-  if (/self.signed certificate|unable to (verify|get).*(certificate|issuer)|unable to verify/i.test(reason)) {
-    return `its certificate is not of a CA that is trusted here: look at tls.ca, tls.caFile or ETCD_CACERT (${reason})`;
-  }
-  if (/certificate has expired/i.test(reason)) return "its certificate has expired";
-  if (/certificate purpose/i.test(reason)) return `its certificate is not one for servers (${reason})`;
-  if (/certificate is not yet valid/i.test(reason)) return "its certificate is not valid yet";
-  if (/altnames|ERR_TLS_CERT_ALTNAME_INVALID/i.test(reason)) {
-    return `its certificate is for other names: look at the endpoint's host or tls.serverName (${reason})`;
-  }
-  const refused = /alert ([a-z ]*(?:certificate|unknown ca)[a-z ]*)/i.exec(reason)?.[1];
-  if (refused !== undefined) {
-    return `it refused the client's certificate (${refused}): look at tls.cert and tls.key, tls.certFile and tls.keyFile, or ETCD_CERT and ETCD_KEY`;
-  }
-  return undefined;
-}
-
-function isGrpcError(cause: unknown): cause is GrpcError {
-  return (
-    cause instanceof Error &&
-    "code" in cause &&
-    typeof cause.code === "number" &&
-    "details" in cause &&
-    typeof cause.details === "string"
-  );
 }

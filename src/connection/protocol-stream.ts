@@ -26,7 +26,7 @@ export class ProtocolStream<Request, Response> {
       if (this.#over) return;
       this.#over = true;
       cancelStream(duplex);
-      onEnd(translateFailure(cause, false).error);
+      onEnd(translateFailure(cause, { write: false }).error);
     };
     duplex.on("data", (bytes: Buffer) => {
       if (this.#over) return;

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { EtcdClient } from "../../../src/index.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
-import { ScriptedEtcd, tokenAnswer } from "../secure/scripted-etcd.ts";
+import { refusals, ScriptedEtcd, tokenAnswer } from "../secure/scripted-etcd.ts";
 
 // HARDSHIPS 13: a password costs etcd some 100 ms of CPU, also when nobody waits for the answer any more. Where a crowd of
 // clients comes at once, an answer takes seconds, and would take for ever if each of them asked anew before it comes.
@@ -28,7 +28,7 @@ test("a grant that may have been executed says so, also when its time ends in th
     if (call.method === "Authenticate") {
       if (++passwords === 1) call.answer(tokenAnswer("t"));
     } else if (++grants === 1) call.cut();
-    else call.refuse([16, "invalid auth token"]);
+    else call.refuse(refusals.invalidToken);
   });
   await using etcd = new EtcdClient({ endpoints: server.endpoint, auth });
   const error = await etcdErrorOf(etcd.grantLease(30, { timeoutMs: 1_500 }));

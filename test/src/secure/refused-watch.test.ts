@@ -49,8 +49,8 @@ async function followTwo() {
 
 test.each([
   "etcdserver: permission denied",
-  "rpc error: etcdserver: invalid auth token",
-  "revision of auth store is old",
+  "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token",
+  "rpc error: code = InvalidArgument desc = etcdserver: revision of auth store is old",
 ])(
   "a watch that is refused (%s) while its range can be read goes on on a new stream, and the others with it",
   async (cancelReason) => {

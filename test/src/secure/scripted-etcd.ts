@@ -51,6 +51,11 @@ export class ScriptedEtcd implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
+  /** How many connections were made to it. */
+  get connections(): number {
+    return this.#sessions.size;
+  }
+
   /** The tokens of all calls of a method, in order. */
   tokens(method: string): (string | undefined)[] {
     return this.calls.filter((call) => call.method === method).map(({ token }) => token);
@@ -120,4 +125,5 @@ export const refusals = {
   wrongPassword: [3, "etcdserver: authentication failed, invalid user ID or password"],
   notEnabled: [9, "etcdserver: authentication is not enabled"],
   noLeader: [14, "etcdserver: no leader"],
+  tooManyRequests: [2, "etcdserver: too many requests"],
 } as const;

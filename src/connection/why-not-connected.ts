@@ -1,0 +1,42 @@
+import { type StatusObject, status } from "@grpc/grpc-js";
+import { UnavailableError } from "../errors/unavailable-error.ts";
+import type { EndpointUrl } from "./endpoint-url.ts";
+import { notConnected } from "./grpc-answer.ts";
+import { TlsError } from "./tls-error.ts";
+
+/** Why there is no connection, from the status of a call that found none. */
+export function whyNotConnected(
+  { url, secure }: EndpointUrl,
+  cause: Pick<StatusObject, "code" | "details">,
+): UnavailableError {
+  if (cause.code !== status.UNAVAILABLE) {
+    return new UnavailableError(`${url}: the connection was refused or failed`, { retryable: true });
+  }
+  const reason = cause.details
+    .replace(`${notConnected}. Last error: `, "")
+    .replace(/^Error: /, "")
+    .replace(/\.? Resolution note: .*$/, "")
+    .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/, "");
+  const explained = secure && whyNotSecured(reason);
+  return explained
+    ? new TlsError(`${url}: ${explained}`)
+    : new UnavailableError(`${url}: ${reason}`, { retryable: true });
+}
+
+/** What Node and OpenSSL say of a handshake that failed, in words that say what to look at. */
+function whyNotSecured(reason: string): string | undefined {
+  if (/self.signed certificate|unable to (verify|get).*(certificate|issuer)|unable to verify/i.test(reason)) {
+    return `its certificate is not of a CA that is trusted here: look at tls.ca, tls.caFile or ETCD_CACERT (${reason})`;
+  }
+  if (/certificate has expired/i.test(reason)) return "its certificate has expired";
+  if (/certificate purpose/i.test(reason)) return `its certificate is not one for servers (${reason})`;
+  if (/certificate is not yet valid/i.test(reason)) return "its certificate is not valid yet";
+  if (/altnames|ERR_TLS_CERT_ALTNAME_INVALID/i.test(reason)) {
+    return `its certificate is for other names: look at the endpoint's host or tls.serverName (${reason})`;
+  }
+  const refused = /alert ([a-z ]*(?:certificate|unknown ca)[a-z ]*)/i.exec(reason)?.[1];
+  if (refused !== undefined) {
+    return `it refused the client's certificate (${refused}): look at tls.cert and tls.key, tls.certFile and tls.keyFile, or ETCD_CERT and ETCD_KEY`;
+  }
+  return undefined;
+}
