@@ -16,7 +16,7 @@ const secure = [
 /** Those in the same folders that need no etcd: nothing is said of them twice. */
 const withoutEtcd = [
   "test/src/lease/lease-*.test.ts",
-  "test/src/watch/{event-evidence,history-proof,mirror-backoff,mirror-batch,watch-history,watch-hub}.test.ts",
+  "test/src/watch/{event-evidence,history-proof,kept-values,mirror-backoff,mirror-batch,watch-history,watch-hub}.test.ts",
 ];
 
 export default defineConfig({

@@ -6,7 +6,11 @@ export interface KeyValue {
   /** The key as text; bytes that are not UTF-8 show as U+FFFD, then `keyBytes` is the truth. */
   readonly key: string;
   readonly keyBytes: Uint8Array;
-  /** A view into the answer that brought it, and keeps that alive: copy what is to be kept for long out of a large answer. */
+  /**
+   * The value alone, out of a large answer: it is copied when it is read first. An entry keeps at most 16 KiB alive besides its
+   * value, or as much again as the value has; one of a list that `range()` gave keeps its page alive, some 2 MiB, until its
+   * `value` is read.
+   */
   readonly value: Uint8Array;
   /** The value as UTF-8 text, decoded each time it is read: it is not kept beside the bytes. */
   readonly text: string;
@@ -33,10 +37,18 @@ export interface StoredFields {
   readonly lease: LeaseId | undefined;
 }
 
+/** A value in memory above this is copied when it is read, so that it can be kept without all of it. */
+const LARGE_BYTES = 16 * 1024;
+/** Values that are settled stand together in buffers of about this size, so that what is replaced later can be let go of. */
+const SETTLED_BYTES = 256 * 1024;
+
 /** What `toString("utf8")` calls after a look at its arguments; protobufjs reads text with it, too. */
 interface Utf8Buffer extends Buffer {
   utf8Slice(start: number, end: number): string;
 }
+
+/** Where values lie that are settled: who has them keeps most of it. */
+const settledMemory = new WeakSet<ArrayBufferLike>();
 
 /** The bytes of keys that their text does not tell. A place for them in each entry would cost as much as they are rare. */
 const untoldKeys = new WeakMap<KeyValue, Uint8Array>();
@@ -66,19 +78,50 @@ export class StoredKeyValue implements KeyValue {
     this.#bytes = message;
     this.#valueStart = fields.valueStart;
     this.#valueEnd = fields.valueEnd;
-    if (this.key.includes("\ufffd")) untoldKeys.set(this, message.subarray(keyStart, keyEnd));
+    // A copy: a view would keep the message alive.
+    if (this.key.includes("\ufffd")) untoldKeys.set(this, new Uint8Array(message.subarray(keyStart, keyEnd)));
   }
 
   /**
-   * Moves the values into one buffer of their own, so that who keeps them for long does not keep the answers that brought
-   * them: these hold the keys once more, and whatever else came with them.
+   * Moves the values into buffers that hold nothing else, so that keeping them for long does not keep the answers that
+   * brought them: these hold the keys once more, and whatever else came with them.
    */
   static settle(kvs: readonly KeyValue[]): void {
-    const stored = kvs.filter((kv): kv is StoredKeyValue => kv instanceof StoredKeyValue);
-    const length = stored.reduce((sum, kv) => sum + kv.#valueEnd - kv.#valueStart, 0);
-    const values = Buffer.allocUnsafeSlow(length);
+    let group: StoredKeyValue[] = [];
+    let bytes = 0;
+    for (const kv of kvs) {
+      if (!(kv instanceof StoredKeyValue)) continue;
+      group.push(kv);
+      bytes += kv.#valueEnd - kv.#valueStart;
+      if (bytes < SETTLED_BYTES) continue;
+      StoredKeyValue.#settleTogether(group, bytes);
+      group = [];
+      bytes = 0;
+    }
+    StoredKeyValue.#settleTogether(group, bytes);
+  }
+
+  /** What the value keeps alive; undefined for one without bytes. */
+  static memoryOf(kv: KeyValue): ArrayBufferLike | undefined {
+    return kv instanceof StoredKeyValue && kv.#valueEnd > kv.#valueStart ? kv.#bytes.buffer : undefined;
+  }
+
+  /** How long the value is, without making a view of it. */
+  static lengthOf(kv: KeyValue): number {
+    return kv instanceof StoredKeyValue ? kv.#valueEnd - kv.#valueStart : kv.value.length;
+  }
+
+  /** Whether two values are the same, without making views of them. */
+  static sameValue(a: KeyValue, b: KeyValue): boolean {
+    if (!(a instanceof StoredKeyValue) || !(b instanceof StoredKeyValue)) return bytesEqual(a.value, b.value);
+    return a.#bytes.compare(b.#bytes, b.#valueStart, b.#valueEnd, a.#valueStart, a.#valueEnd) === 0;
+  }
+
+  static #settleTogether(kvs: readonly StoredKeyValue[], bytes: number): void {
+    const values = Buffer.allocUnsafeSlow(bytes);
+    settledMemory.add(values.buffer);
     let start = 0;
-    for (const kv of stored) {
+    for (const kv of kvs) {
       const end = start + kv.#bytes.copy(values, start, kv.#valueStart, kv.#valueEnd);
       kv.#bytes = values;
       kv.#valueStart = start;
@@ -92,10 +135,13 @@ export class StoredKeyValue implements KeyValue {
   }
 
   get value(): Uint8Array {
-    if (this.#valueStart !== 0 || this.#valueEnd !== this.#bytes.length) {
-      this.#bytes = this.#bytes.subarray(this.#valueStart, this.#valueEnd);
+    const start = this.#valueStart;
+    const end = this.#valueEnd;
+    if (start !== 0 || end !== this.#bytes.length) {
+      const view = this.#bytes.subarray(start, end);
+      this.#bytes = keepsTooMuch(view) ? Buffer.from(view) : view;
       this.#valueStart = 0;
-      this.#valueEnd = this.#bytes.length;
+      this.#valueEnd = end - start;
     }
     return this.#bytes;
   }
@@ -111,6 +157,10 @@ export class StoredKeyValue implements KeyValue {
   }
 }
 
+function keepsTooMuch({ buffer, length }: Buffer): boolean {
+  return buffer.byteLength > LARGE_BYTES && length * 2 < buffer.byteLength && !settledMemory.has(buffer);
+}
+
 /** Two keys that are not UTF-8 can have one text. */
 export function sameKey(a: KeyValue, b: KeyValue): boolean {
   return a.key === b.key && (!a.key.includes("\ufffd") || bytesEqual(a.keyBytes, b.keyBytes));
@@ -124,6 +174,6 @@ export function sameKeyValue(a: KeyValue, b: KeyValue): boolean {
     a.version === b.version &&
     a.lease === b.lease &&
     sameKey(a, b) &&
-    bytesEqual(a.value, b.value)
+    StoredKeyValue.sameValue(a, b)
   );
 }

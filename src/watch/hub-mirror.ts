@@ -9,11 +9,12 @@ import { quietDeferred } from "../internal/deferred.ts";
 import { log } from "../internal/log.ts";
 import { PageSize, pagedRange } from "../kv/index.ts";
 import type { KeyRange } from "../model/key-range.ts";
-import { type KeyValue, StoredKeyValue, sameKeyValue } from "../model/key-value.ts";
+import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
 import { checkRevision } from "../model/revision.ts";
 import type { WatchBatch } from "../model/watch-event.ts";
 import type { FollowParts } from "./follow-parts.ts";
 import type { HistoryEvidence } from "./history-proof.ts";
+import { KeptValues } from "./kept-values.ts";
 import type { Mirror, MirrorOptions, MirrorStatus } from "./mirror.ts";
 import {
   applyEvents,
@@ -41,6 +42,7 @@ export class HubMirror implements Mirror {
   readonly #closing = new AbortController();
   readonly #backoff: Backoff;
   readonly #pageSize = new PageSize();
+  readonly #kept = new KeptValues();
   #entries: Entries = new Map();
   #snapshot: ReadonlyMap<string, KeyValue> | undefined;
   #revision = 0;
@@ -138,7 +140,7 @@ export class HubMirror implements Mirror {
       try {
         const { kvs, revision } = await this.#list(signal);
         if (signal.aborted) return;
-        StoredKeyValue.settle(kvs);
+        this.#kept.listed(kvs);
         this.#relisted(new Map(kvs.map((kv) => [entryName(kv), kv])), revision);
         this.#follow(provenOn);
         return;
@@ -213,6 +215,7 @@ export class HubMirror implements Mirror {
     this.#revision = batch.revision;
     if (batch.events.length === 0) return;
     const changes = applyEvents(this.#entries, batch.events);
+    this.#kept.changed(this.#entries, batch.events, changes.droppedBytes);
     this.#snapshot = undefined;
     this.#publish(toStep("changes", batch.revision, changes));
   }

@@ -1,4 +1,4 @@
-import type { KeyValue } from "../model/key-value.ts";
+import { type KeyValue, StoredKeyValue } from "../model/key-value.ts";
 import type { WatchEvent } from "../model/watch-event.ts";
 
 /**
@@ -40,25 +40,33 @@ export function entryName(kv: KeyValue): string {
   return kv.key.includes("\ufffd") ? `\ufffd${Buffer.from(kv.keyBytes).toString("hex")}` : kv.key;
 }
 
+/** What came of events that were applied. */
+export interface AppliedEvents extends Changes {
+  /** How long the values were that are no longer there. */
+  readonly droppedBytes: number;
+}
+
 /** Applies events in place and returns what they came to: each key that was deleted, and the new state of each that is there. */
-export function applyEvents(entries: Entries, events: readonly WatchEvent[]): Changes {
+export function applyEvents(entries: Entries, events: readonly WatchEvent[]): AppliedEvents {
   const puts = new Map<string, KeyValue>();
   const deletes = new Map<string, KeyValue>();
   const fresh = new Set<string>();
+  let droppedBytes = 0;
   for (const { type, kv } of events) {
     const name = entryName(kv);
+    const last = entries.get(name);
+    if (last) droppedBytes += StoredKeyValue.lengthOf(last);
     if (type === "put") {
-      if (!entries.has(name) && !deletes.has(name)) fresh.add(name);
+      if (!last && !deletes.has(name)) fresh.add(name);
       entries.set(name, kv);
       puts.set(name, kv);
       continue;
     }
-    const last = entries.get(name);
     entries.delete(name);
     puts.delete(name);
     if (last && !deletes.has(name)) deletes.set(name, last);
   }
-  return { puts: [...puts.values()], deletes: [...deletes.values()], fresh };
+  return { puts: [...puts.values()], deletes: [...deletes.values()], fresh, droppedBytes };
 }
 
 /** The exact difference between two states. Not only keys and values count: a key that was made anew is another one. */

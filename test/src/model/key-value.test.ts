@@ -36,3 +36,28 @@ test("a key that is no text keeps its bytes, and inspect shows what is made when
   expect(new Uint8Array(stored("a\ufffd", "v").keyBytes)).toEqual(new Uint8Array(Buffer.from("a\ufffd")));
   expect(inspect(kv)).toMatch(/text: 'v'/);
 });
+
+test("a key that is no text does not keep its message alive, and a value that is read leaves a large one", () => {
+  const message = Buffer.allocUnsafeSlow(100_000).fill("v");
+  message[0] = 0xff;
+  const fields = { createRevision: 2, modRevision: 3, version: 1, lease: undefined };
+  const kv = new StoredKeyValue({ ...fields, message, keyStart: 0, keyEnd: 1, valueStart: 10, valueEnd: 20 });
+  expect(kv.keyBytes.buffer.byteLength).toBe(1);
+  expect(kv.value.buffer).not.toBe(message.buffer);
+  expect([kv.text, kv.value.length]).toEqual(["vvvvvvvvvv", 10]);
+  const most = new StoredKeyValue({ ...fields, message, keyStart: 0, keyEnd: 1, valueStart: 10, valueEnd: 90_000 });
+  expect(most.value.buffer).toBe(message.buffer);
+});
+
+test("settled values stay where they are when they are read, and are compared without being read", () => {
+  const kvs = Array.from({ length: 600 }, (_, index) => stored(`${index}`, `${index}`.padEnd(1_000)));
+  StoredKeyValue.settle(kvs);
+  const memory = new Set(kvs.map((kv) => StoredKeyValue.memoryOf(kv)));
+  expect(Array.from(memory, (buffer) => buffer?.byteLength)).toEqual([263_000, 263_000, 74_000]);
+  for (const [index, kv] of kvs.entries()) {
+    expect(StoredKeyValue.sameValue(kv, stored("other", `${index}`.padEnd(1_000)))).toBe(true);
+    expect(StoredKeyValue.sameValue(kv, stored("other", `${index}`.padEnd(999)))).toBe(false);
+    expect(kv.value.buffer).toBe(StoredKeyValue.memoryOf(kv));
+    expect(StoredKeyValue.lengthOf(kv)).toBe(1_000);
+  }
+});
