@@ -142,7 +142,9 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
       [settingId.INITIAL_WINDOW_SIZE, streamWindowBytes],
       [settingId.MAX_HEADER_LIST_SIZE, MOST_HEADER_BYTES],
     ]);
-    this.#writer.windowUpdate(0, connectionWindowBytes - DEFAULT_WINDOW_BYTES);
+    // A window of the connection cannot be made smaller.
+    const more = connectionWindowBytes - DEFAULT_WINDOW_BYTES;
+    if (more > 0) this.#writer.windowUpdate(0, more);
     this.#writer.flush();
   }
 

@@ -68,7 +68,7 @@ export interface ConnectOptions {
    * (a window each round trip). @default 4 MiB
    */
   readonly streamWindowBytes?: number | undefined;
-  /** Likewise for all streams together. @default 16 MiB */
+  /** Likewise for all streams together. HTTP/2 allows no less than 65 535. @default 16 MiB */
   readonly connectionWindowBytes?: number | undefined;
   /** The largest message that is accepted. Memory is taken as it arrives, not as it is announced. @default 2^31 - 1 */
   readonly maxMessageBytes?: number | undefined;

@@ -9,6 +9,7 @@ import { ExchangeTable } from "./exchange-table.ts";
 import { explainSocketError, type Phase } from "./explain-socket-error.ts";
 import type { GrpcConnection } from "./grpc-connection.ts";
 import { Greeting } from "./http2/greeting.ts";
+import { DEFAULT_WINDOW_BYTES } from "./http2/protocol.ts";
 import { openSocket } from "./open-socket.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -102,7 +103,7 @@ export class Dial {
       authority: this.#authority,
       userAgent,
       streamWindowBytes,
-      connectionWindowBytes,
+      connectionWindowBytes: Math.max(connectionWindowBytes, DEFAULT_WINDOW_BYTES),
       maxMessageBytes,
       liveness: { ...liveness, ...this.#options.liveness },
       clock: this.#clock,

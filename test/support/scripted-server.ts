@@ -1,0 +1,123 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { type Frame, flag, settings, type } from "./http2-frames.ts";
+import { until } from "./until.ts";
+
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/** One connection of a client, as a server sees it that sends what the script says, and nothing by itself. */
+export class ScriptedPeer {
+  readonly socket: Socket;
+  /** Frames that no one has asked for yet. */
+  readonly #frames: Frame[] = [];
+  #bytes = Buffer.alloc(0);
+  #begun = false;
+  #owed = 0;
+  #greeted = false;
+  ended = false;
+  /** Acknowledges settings, as every server does. */
+  polite = true;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+    socket.on("error", () => {});
+    socket.on("end", () => {
+      this.ended = true;
+    });
+    socket.on("close", () => {
+      this.ended = true;
+    });
+    socket.on("data", (bytes: Buffer) => this.#take(bytes));
+  }
+
+  send(...frames: Buffer[]): void {
+    this.socket.write(Buffer.concat(frames));
+    this.#greeted = true;
+    for (; this.#owed > 0; this.#owed--) this.socket.write(settingsAck);
+  }
+
+  /** The next frame of this type; those before it are passed over. */
+  async next(frameType: number, timeoutMs?: number): Promise<Frame> {
+    const message = () => `a frame of type ${frameType}; there are ${JSON.stringify(this.#frames)}`;
+    return until(() => this.take(frameType), { message, ...(timeoutMs !== undefined && { timeoutMs }) });
+  }
+
+  /** The oldest frame of this type, if there is one. */
+  take(frameType: number): Frame | undefined {
+    const index = this.#frames.findIndex((it) => it.type === frameType);
+    return index < 0 ? undefined : this.#frames.splice(index, 1)[0];
+  }
+
+  count(frameType: number): number {
+    return this.#frames.filter((it) => it.type === frameType).length;
+  }
+
+  #take(bytes: Buffer): void {
+    this.#bytes = Buffer.concat([this.#bytes, bytes]);
+    if (!this.#begun) {
+      if (this.#bytes.length < preface.length) return;
+      if (this.#bytes.toString("latin1", 0, preface.length) !== preface) throw new Error("no preface");
+      this.#bytes = this.#bytes.subarray(preface.length);
+      this.#begun = true;
+    }
+    for (;;) {
+      if (this.#bytes.length < 9) return;
+      const length = this.#bytes.readUIntBE(0, 3);
+      if (this.#bytes.length < 9 + length) return;
+      const [frameType, flags] = [this.#bytes[3] as number, this.#bytes[4] as number];
+      const payload = Buffer.from(this.#bytes.subarray(9, 9 + length));
+      const id = this.#bytes.readUInt32BE(5);
+      this.#bytes = this.#bytes.subarray(9 + length);
+      this.#frames.push({ type: frameType, flags, id, payload });
+      if (this.polite && frameType === type.SETTINGS && flags === 0) {
+        // Its own settings come first.
+        this.#owed++;
+        if (this.#greeted) this.send();
+      }
+    }
+  }
+}
+
+const settingsAck = Buffer.from([0, 0, 0, type.SETTINGS, flag.ACK, 0, 0, 0, 0]);
+
+/** Listens, and leaves what is said on each connection to the test. */
+export class ScriptedServer implements AsyncDisposable {
+  readonly peers: ScriptedPeer[] = [];
+  readonly #server: Server;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  static async start(): Promise<ScriptedServer> {
+    const server = createServer();
+    const scripted = new ScriptedServer(server);
+    server.on("connection", (socket) => scripted.peers.push(new ScriptedPeer(socket)));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return scripted;
+  }
+
+  get target(): { readonly host: string; readonly port: number } {
+    return { host: "127.0.0.1", port: (this.#server.address() as AddressInfo).port };
+  }
+
+  /** The connection that was made last. */
+  async accept(count = 1): Promise<ScriptedPeer> {
+    await until(() => this.peers.length >= count, { message: `connection ${count}` });
+    return this.peers[count - 1] as ScriptedPeer;
+  }
+
+  /** The same, with the settings exchanged. */
+  async greet(...pairs: readonly (readonly [id: number, value: number])[]): Promise<ScriptedPeer> {
+    const peer = await this.accept();
+    peer.send(settings(...pairs));
+    return peer;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { socket } of this.peers) socket.destroy();
+    this.#server.close();
+    await once(this.#server, "close");
+  }
+}
