@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../internal/clock.ts";
+import { nextTick, setImmediate } from "../internal/real-time.ts";
 import type { ConnectionError } from "./connection-error.ts";
 import { ConnectionFrames } from "./connection-frames.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -241,7 +242,7 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
     const exchange = new Exchange(head, now + limitMs, unary, receiver);
     const refusal = this.#refusal(head, limitMs);
     if (refusal !== undefined) {
-      process.nextTick(() => this.#end(exchange, refusal, undefined));
+      nextTick(() => this.#end(exchange, refusal, undefined));
       return exchange;
     }
     if (this.#idleSinceMs !== undefined) {

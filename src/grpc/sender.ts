@@ -1,3 +1,4 @@
+import { queueMicrotask } from "../internal/real-time.ts";
 import type { Exchange, Unsent } from "./exchange.ts";
 import { type FrameBudget, reasons } from "./http2/frame-budget.ts";
 import type { FrameWriter } from "./http2/frame-writer.ts";

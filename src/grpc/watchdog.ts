@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "../internal/clock.ts";
+import { setImmediate } from "../internal/real-time.ts";
 import type { FrameWriter } from "./http2/frame-writer.ts";
 import { Liveness, type LivenessTimes } from "./http2/liveness.ts";
 import { Pings } from "./pings.ts";

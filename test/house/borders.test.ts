@@ -51,8 +51,8 @@ const rooms = [
   {
     file: "src/grpc/http2/probe.ts",
     message: "Border: src/grpc/http2",
-    good: ["./protocol.ts"],
-    bad: ["../connect.ts", "../hpack/huffman.ts", "../../internal/clock.ts", "node:net", "zod"],
+    good: ["./protocol.ts", "../../internal/real-time.ts"],
+    bad: ["../connect.ts", "../hpack/huffman.ts", "../../model/op.ts", "node:net", "zod"],
   },
   {
     file: "src/connection/probe.ts",

@@ -1,3 +1,4 @@
+import { nextTick, queueMicrotask } from "../../internal/real-time.ts";
 import { PeerError } from "./peer-error.ts";
 import { errorCode, FRAME_HEADER_BYTES, frameFlag, frameType, preface } from "./protocol.ts";
 
@@ -178,11 +179,11 @@ export class FrameWriter {
   /** Ticks come after the promises that are already due: what they still ask for leaves in the same write. */
   #schedule(): void {
     this.#scheduled = true;
-    process.nextTick(this.#flushNow);
+    nextTick(this.#flushNow);
   }
 
   readonly #flushNow = () => this.flush();
-  readonly #soon = () => process.nextTick(this.#flushNow);
+  readonly #soon = () => nextTick(this.#flushNow);
 
   #nextSlab(atLeast: number): void {
     const scheduled = this.#scheduled;
