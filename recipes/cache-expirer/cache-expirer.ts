@@ -31,7 +31,7 @@ export interface CacheExpirerEvents extends CommonEvents {
  *
  * Each id has a key under the prefix. What is touched within a 64th of the TTL shares a lease, a *bucket*: ten thousand ids
  * have 66 leases at most. A touch costs nothing when the key is in the bucket of now already; else it is a guarded move, in a
- * batch with others, and only ever to a later bucket.
+ * batch with others, and only ever to a later bucket. A track always asks etcd.
  *
  * Guaranteed: an id lives `ttlSeconds` at least after its last successful `track()` or `touch()`, whichever process did it.
  * While one tracker of the prefix runs and reaches etcd, what is not touched is gone two buckets later at most, also when
@@ -98,7 +98,8 @@ export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncD
   }
 
   /**
-   * Begins to track an id, or touches it when it is tracked already. To be called, and awaited, before its files are
+   * Begins to track an id, or touches it when it is tracked already. Etcd is asked each time: when it resolves, the key was
+   * there after the call, whatever other processes evicted before it. To be called, and awaited, before its files are
    * written: what is on the disk and not tracked is cleaned at the next start. Takes back what was to be cleaned of this id,
    * and waits for an `onExpire` of it that runs; do not await it in there.
    *

@@ -42,7 +42,7 @@ export interface CacheTrackerEvents {
  *
  * ```
  *   track, touch ──▶ Touches ──batches──▶ etcd ──Mirror──▶ TrackedKeys ──due──▶ Sweeper ──guarded deletes──▶ etcd
- *        ▲ free while TrackedKeys shows the bucket of now       │ key gone
+ *        ▲ a touch is free while TrackedKeys shows its bucket   │ key gone
  *        └── track holds ──────────────────────────────── Cleaner ──no key in etcd──▶ onExpire
  * ```
  */
@@ -81,7 +81,9 @@ export class CacheTracker {
     const leases = new BucketLeases(etcd, buckets, clock);
     this.#buckets = buckets;
     this.#keys = keys;
-    this.#touches = new Touches({ etcd, prefix, buckets, clock, keys, leases, isLive });
+    // The cleaner asks etcd before it believes that.
+    const onGone = (id: string) => this.#cleaner.clean(id, "evicted");
+    this.#touches = new Touches({ etcd, prefix, buckets, clock, keys, leases, isLive, onGone });
     this.#cleaner = new Cleaner({ etcd, prefix, runtime, concurrency, onExpire, warn, cleaned: tell.cleaned });
     this.#heldBack = new HeldBack(buckets, maxDropRatio);
     this.#sweeper = new Sweeper({
@@ -114,7 +116,6 @@ export class CacheTracker {
 
   async track(id: string, call: CallOptions): Promise<void> {
     if (this.#closing.signal.aborted) return this.#over();
-    if (this.#touches.isTouched(id) && !this.#cleaner.isBusyWith(id) && !this.#heldBack.has(id)) return;
     const { clock } = this.#runtime;
     const endMs = call.timeoutMs === undefined ? undefined : clock.monotonicMs() + call.timeoutMs;
     // Also when nothing is to be cleaned yet: it could come while the key is on its way.
@@ -144,7 +145,7 @@ export class CacheTracker {
         );
         if (!succeeded) continue;
         // A touch right after it must not take what the mirror still shows for true.
-        this.#keys.learn(id, undefined, revision);
+        this.#keys.missing(id, revision);
         return true;
       }
     });
@@ -171,7 +172,7 @@ export class CacheTracker {
       void this.#sweeper.run(signal);
       for await (const batch of mirror) {
         if (signal.aborted) return;
-        this.#apply(batch, mirror);
+        this.#apply(batch);
         if (batch.type === "snapshot") void mirror.ready.then(() => this.#ready.resolve()).catch(() => {});
       }
     } catch (error) {
@@ -179,15 +180,14 @@ export class CacheTracker {
     }
   }
 
-  #apply(batch: MirrorBatch, mirror: Mirror): void {
-    const { prefix } = this.#options;
+  #apply(batch: MirrorBatch): void {
     for (const kv of batch.puts) {
       if (!this.#keys.isOfId(kv)) this.#warn(new InvalidValueError(`${kv.key} is left out: it is the key of no id`));
     }
     const historyLost = this.#historyLost && batch.type === "resynced";
     if (historyLost) this.#historyLost = false;
     const before = this.#keys.size;
-    const went = this.#keys.apply(batch, historyLost, (id) => mirror.get(prefix + id));
+    const went = this.#keys.apply(batch, historyLost);
     for (const kv of batch.puts) this.#heldBack.release(this.#keys.idOf(kv));
     if (batch.type === "snapshot") {
       const missing = this.#known.filter((id) => !this.#keys.get(id) && !went.has(id));

@@ -34,10 +34,6 @@ export class Cleaner {
     this.#lanes.add(id, reason);
   }
 
-  isBusyWith(id: string): boolean {
-    return this.#lanes.has(id);
-  }
-
   /** Takes back what is to be cleaned, waits for what is being cleaned, and lets nothing begin before the release. */
   hold(id: string): Promise<Hold<ExpireReason>> {
     return this.#lanes.hold(id);

@@ -27,10 +27,6 @@ export class HeldBack {
     );
   }
 
-  has(id: string): boolean {
-    return this.#until.has(id);
-  }
-
   /** @returns whether it was held back */
   release(id: string): boolean {
     return this.#until.delete(id);

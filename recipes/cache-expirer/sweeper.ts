@@ -73,7 +73,7 @@ export class Sweeper {
       if (batch.length === 0) continue;
       const { responses, revision } = await etcd.txn({ success: batch.map(({ op }) => op) }, { signal });
       for (const [i, { id }] of batch.entries()) {
-        if (succeeded(responses[i])) keys.learn(id, undefined, revision);
+        if (succeeded(responses[i])) keys.missing(id, revision);
       }
     }
   }

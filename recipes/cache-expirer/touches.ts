@@ -35,6 +35,8 @@ export interface TouchesParts {
   readonly leases: BucketLeases;
   /** Whether `keys` follows etcd at this moment. */
   readonly isLive: () => boolean;
+  /** Told of an id whose key etcd answered for, and which is gone by now. */
+  readonly onGone: (id: string) => void;
 }
 
 interface Wish {
@@ -43,7 +45,9 @@ interface Wish {
   /** Make the key if it is not there. */
   readonly create: boolean;
   /** What etcd answered instead of what was known. */
-  seen?: { readonly state: Omit<Tracked, "asOf"> | undefined };
+  seen?: { readonly state: Tracked | undefined };
+  /** Whether its request has left: what it comes to may be older than a call that is made now. */
+  sent: boolean;
   readonly promise: Promise<boolean>;
   resolve(there: boolean): void;
   reject(error: unknown): void;
@@ -68,23 +72,24 @@ export class Touches {
     this.#parts = parts;
   }
 
-  /** Whether the key is known to be in the bucket of now, or a later one. */
-  isTouched(id: string): boolean {
-    const { buckets, clock, keys } = this.#parts;
-    const known = keys.get(id);
-    if (known?.expiresAt === undefined || known.expiresAt < buckets.at(clock.wallMs()).expiresAt) return false;
-    return known.asOf > 0 || this.#parts.isLive();
-  }
-
   /**
-   * @param create whether to make a key that is not there
-   * @returns whether the key is there, in the bucket of now or a later one. Without a request when that is known already
+   * @param create whether to make a key that is not there: then etcd is asked in any case, for what is known here may be
+   *   older than a deletion that another process was told of
+   * @returns whether the key is there, in the bucket of now or a later one. A touch sends no request when that is known
    */
   move(id: string, create: boolean, call: CallOptions): Promise<boolean> {
-    if (this.isTouched(id)) return touched;
+    if (!create && this.#isTouched(id)) return touched;
     const { buckets, clock } = this.#parts;
     const wish = this.#wish(id, buckets.at(clock.wallMs()).expiresAt, create);
     return call.signal === undefined && call.timeoutMs === undefined ? wish.promise : this.#waitFor(wish, call);
+  }
+
+  /** Whether the key is known to be in the bucket of now, or a later one. */
+  #isTouched(id: string): boolean {
+    const { buckets, clock, keys } = this.#parts;
+    const known = keys.get(id);
+    if (known?.expiresAt === undefined || known.expiresAt < buckets.at(clock.wallMs()).expiresAt) return false;
+    return keys.isAnswered(id) || this.#parts.isLive();
   }
 
   async #waitFor({ id, promise }: Wish, { signal, timeoutMs }: CallOptions): Promise<boolean> {
@@ -96,11 +101,11 @@ export class Touches {
     return within(this.#parts.clock, waiting, timeoutMs, outOfTime);
   }
 
-  /** One for all who want the same: what is on its way already will do for a touch, but not for who wants the key made. */
+  /** One for all calls that want the same and come before its request leaves. */
   #wish(id: string, expiresAt: number, create: boolean): Wish {
     const known = this.#wishes.get(id);
-    if (known && known.expiresAt >= expiresAt && (known.create || !create)) return known;
-    const wish: Wish = { id, expiresAt, create, ...quietDeferred<boolean>() };
+    if (known && !known.sent && known.expiresAt >= expiresAt && (known.create || !create)) return known;
+    const wish: Wish = { id, expiresAt, create, sent: false, ...quietDeferred<boolean>() };
     this.#wishes.set(id, wish);
     this.#enqueue(wish);
     return wish;
@@ -129,6 +134,7 @@ export class Touches {
       else if (room.take(this.#parts.prefix + wish.id)) batch.set(wish.id, wish);
       else break;
     }
+    for (const wish of batch.values()) wish.sent = true;
     this.#queue.push(...later);
     if (this.#next >= this.#queue.length / 2) {
       this.#queue = this.#queue.slice(this.#next);
@@ -181,11 +187,10 @@ export class Touches {
   }
 
   #answered(wish: Wish, answer: OpResult, target: Tracking, revision: number): void {
-    const { keys } = this.#parts;
     const { id } = wish;
     const inner = answer.type === "txn" ? answer.responses[0] : answer;
     if (inner?.type === "put") {
-      keys.learn(id, { modRevision: revision, expiresAt: target.expiresAt }, revision);
+      this.#found(id, { modRevision: revision, expiresAt: target.expiresAt });
       this.#settle(wish, () => wish.resolve(true));
       return;
     }
@@ -196,12 +201,20 @@ export class Touches {
   #read(wish: Wish, kv: KeyValue | undefined, revision: number): void {
     const { keys, buckets, clock } = this.#parts;
     const state = kv && stateOf(kv);
-    keys.learn(wish.id, state, revision);
+    if (state) this.#found(wish.id, state);
+    else keys.missing(wish.id, revision);
     wish.seen = { state };
     const end = state?.expiresAt;
     if (end !== undefined && end >= buckets.at(clock.wallMs()).expiresAt) this.#settle(wish, () => wish.resolve(true));
     else if (!kv && !wish.create) this.#settle(wish, () => wish.resolve(false));
-    else this.#queue.push(wish);
+    else {
+      wish.sent = false;
+      this.#queue.push(wish);
+    }
+  }
+
+  #found(id: string, state: Tracked): void {
+    if (!this.#parts.keys.found(id, state)) this.#parts.onGone(id);
   }
 
   #settle(wish: Wish, settle: () => void): void {

@@ -7,42 +7,50 @@ export interface Tracked {
   readonly modRevision: number;
   /** Undefined: its value says nothing that we understand, so it is never swept. */
   readonly expiresAt: number | undefined;
-  /** Above 0: as an answer of etcd at this revision said, which the mirror has not come to yet. */
-  readonly asOf: number;
 }
 
-/** What an answer said is gone, as of which revision. */
-interface Gone {
+/** What an answer of etcd said and the mirror has not come to. */
+interface Answer {
+  /** Undefined: there is no key. */
+  readonly state: Tracked | undefined;
+  /** From this revision on the mirror knows better. */
   readonly asOf: number;
-  /** As it was known before that, if it was and no list was read since. */
-  last: Tracked | undefined;
+  /** The newest state that an answer told of, until the mirror has come to it. */
+  unseen: Tracked | undefined;
 }
 
 /**
- * The keys as this process knows them, and which of them end when: what the mirror said, and on top of it what etcd answered
- * to this process and the mirror has not come to yet.
+ * The keys as this process knows them, and which of them end when: what the mirror shows, and on top of it what etcd answered
+ * to this process and the mirror has not come to.
+ *
+ * Both are ordered by the revisions of what they tell of, never by the revision in an answer's header: the header says how
+ * far etcd was when it answered, and a key that it found may be much older, so the mirror may have shown it long before.
  */
 export class TrackedKeys {
   readonly #prefix: string;
-  readonly #tracked = new Map<string, Tracked>();
+  /** As the mirror has it at `#revision`. */
+  readonly #shown = new Map<string, Tracked>();
+  readonly #answers = new Map<string, Answer>();
   readonly #byEnd = new Map<number, Set<string>>();
-  /** The ids of those that have an `asOf`. */
-  readonly #answered = new Set<string>();
-  /** By id: the mirror may have to come to their puts yet. */
-  readonly #gone = new Map<string, Gone>();
-  /** What the mirror has come to. */
   #revision = 0;
+  #size = 0;
 
   constructor(prefix: string) {
     this.#prefix = prefix;
   }
 
   get size(): number {
-    return this.#tracked.size;
+    return this.#size;
   }
 
   get(id: string): Tracked | undefined {
-    return this.#tracked.get(id);
+    const answer = this.#answers.get(id);
+    return answer ? answer.state : this.#shown.get(id);
+  }
+
+  /** Whether an answer of etcd said that the key is there, at a revision that the mirror has not come to. */
+  isAnswered(id: string): boolean {
+    return this.#answers.get(id)?.state !== undefined;
   }
 
   /** Those that end at `atMs` or before. */
@@ -52,39 +60,61 @@ export class TrackedKeys {
     return ended;
   }
 
-  /** What etcd answered at a revision. */
-  learn(id: string, state: Omit<Tracked, "asOf"> | undefined, asOf: number): void {
-    // What the mirror said is newer, or what another answer said.
-    if (asOf <= this.#revision || asOf < this.#asOf(id)) return;
-    if (state) {
-      this.#set(id, { ...state, asOf });
-      return;
-    }
-    const last = this.#tracked.get(id) ?? this.#gone.get(id)?.last;
-    this.#delete(id);
-    this.#gone.set(id, { asOf, last });
+  /**
+   * Etcd answered that the key was there, in this state since its modRevision.
+   *
+   * @returns false when the mirror is past that and shows no key: it went, and maybe no step of the mirror tells of it
+   */
+  found(id: string, state: Tracked): boolean {
+    if (state.modRevision <= this.#revision) return this.#shown.has(id) || this.isAnswered(id);
+    const known = this.#answers.get(id);
+    if (!known || known.asOf < state.modRevision) {
+      this.#change(id, () => this.#answers.set(id, { state, asOf: state.modRevision, unseen: state }));
+    } else if ((known.unseen?.modRevision ?? 0) < state.modRevision) known.unseen = state;
+    return true;
+  }
+
+  /** Etcd answered that there was no key at this revision. */
+  missing(id: string, revision: number): void {
+    const known = this.#answers.get(id);
+    if (revision <= this.#revision || (known && revision <= known.asOf)) return;
+    this.#change(id, () => this.#answers.set(id, { state: undefined, asOf: revision, unseen: known?.unseen }));
   }
 
   /**
    * @param historyLost whether revisions before this batch say nothing any more
    * @returns what went and is not there again, each id with the time at which it would have ended, as far as that is known
    */
-  apply(
-    batch: MirrorBatch,
-    historyLost: boolean,
-    now: (id: string) => KeyValue | undefined,
-  ): Map<string, number | undefined> {
-    const went = new Map<string, number | undefined>();
+  apply(batch: MirrorBatch, historyLost: boolean): Map<string, number | undefined> {
+    const forget = historyLost || batch.revision < this.#revision;
     this.#revision = batch.revision;
-    for (const kv of batch.deletes) if (this.isOfId(kv)) went.set(this.idOf(kv), stateOf(kv).expiresAt);
-    if (batch.type === "changes") this.#addPassed(went);
-    else this.#addUnseen(went, now);
-    for (const [id, { asOf }] of this.#gone) if (historyLost || asOf <= batch.revision) this.#gone.delete(id);
-    if (historyLost) for (const id of [...this.#answered]) this.#say(id, now(id));
-    for (const kv of batch.deletes) this.#show(this.idOf(kv), undefined);
-    for (const kv of batch.puts) if (this.isOfId(kv)) this.#show(this.idOf(kv), kv);
-    for (const id of [...this.#answered]) this.#show(id, batch.type === "changes" ? undefined : now(id));
-    for (const id of went.keys()) if (this.#tracked.has(id)) went.delete(id);
+    const went = new Map<string, number | undefined>();
+    for (const kv of batch.deletes) {
+      if (!this.isOfId(kv)) continue;
+      const id = this.idOf(kv);
+      went.set(id, stateOf(kv).expiresAt);
+      this.#change(id, () => this.#shown.delete(id));
+    }
+    for (const kv of batch.puts) {
+      if (!this.isOfId(kv)) continue;
+      const id = this.idOf(kv);
+      this.#change(id, () => this.#shown.set(id, stateOf(kv)));
+    }
+    for (const [id, answer] of this.#answers) {
+      const { unseen, asOf } = answer;
+      if (unseen && (forget || unseen.modRevision <= batch.revision)) {
+        // It came and went between two steps of the mirror, which shows nothing of it.
+        if (!this.#shown.has(id)) went.set(id, unseen.expiresAt);
+        answer.unseen = undefined;
+      }
+      if (forget || asOf <= batch.revision) this.#change(id, () => this.#answers.delete(id));
+    }
+    for (const id of went.keys()) {
+      const answer = this.#answers.get(id);
+      if (this.get(id)) went.delete(id);
+      // What was there before that answer is told of by now.
+      else if (answer) answer.unseen = undefined;
+    }
     return went;
   }
 
@@ -101,72 +131,32 @@ export class TrackedKeys {
     return kv.key.slice(this.#prefix.length);
   }
 
-  /** What came and went within the batch does not show in it: that is known by answers alone. */
-  #addPassed(went: Map<string, number | undefined>): void {
-    for (const id of this.#answered) {
-      if (!went.has(id) && !this.#isAhead(id)) went.set(id, this.#tracked.get(id)?.expiresAt);
-    }
-    for (const [id, { last, asOf }] of this.#gone) {
-      if (last && asOf <= this.#revision && !went.has(id)) went.set(id, last.expiresAt);
-    }
+  /** Does something to what is known of an id, and lists it anew by what comes of that. */
+  #change(id: string, change: () => void): void {
+    const before = this.get(id);
+    change();
+    const after = this.get(id);
+    this.#size += (after ? 1 : 0) - (before ? 1 : 0);
+    if (before?.expiresAt === after?.expiresAt) return;
+    this.#unlist(id, before?.expiresAt);
+    this.#list(id, after?.expiresAt);
   }
 
-  /** A list does not tell of what came and went before it: that is known by answers alone. */
-  #addUnseen(went: Map<string, number | undefined>, now: (id: string) => KeyValue | undefined): void {
-    for (const id of this.#answered) if (!went.has(id)) went.set(id, this.#tracked.get(id)?.expiresAt);
-    for (const [id, gone] of this.#gone) {
-      if (gone.last && !now(id) && !went.has(id)) went.set(id, gone.last.expiresAt);
-      // From here on the mirror tells.
-      gone.last = undefined;
-    }
-  }
-
-  /** What the mirror says, unless an answer is newer. */
-  #show(id: string, kv: KeyValue | undefined): void {
-    if (!this.#isAhead(id)) this.#say(id, kv);
-  }
-
-  #say(id: string, kv: KeyValue | undefined): void {
-    if (kv) this.#set(id, { ...stateOf(kv), asOf: 0 });
-    else this.#delete(id);
-  }
-
-  #isAhead(id: string): boolean {
-    return this.#asOf(id) > this.#revision;
-  }
-
-  #asOf(id: string): number {
-    return this.#tracked.get(id)?.asOf ?? this.#gone.get(id)?.asOf ?? 0;
-  }
-
-  #set(id: string, tracked: Tracked): void {
-    const before = this.#tracked.get(id);
-    this.#tracked.set(id, tracked);
-    this.#gone.delete(id);
-    if (tracked.asOf > 0) this.#answered.add(id);
-    else this.#answered.delete(id);
-    if (before?.expiresAt === tracked.expiresAt) return;
-    this.#unlist(id, before);
-    if (tracked.expiresAt === undefined) return;
-    const listed = this.#byEnd.get(tracked.expiresAt);
+  #list(id: string, end: number | undefined): void {
+    if (end === undefined) return;
+    const listed = this.#byEnd.get(end);
     if (listed) listed.add(id);
-    else this.#byEnd.set(tracked.expiresAt, new Set([id]));
+    else this.#byEnd.set(end, new Set([id]));
   }
 
-  #delete(id: string): void {
-    this.#unlist(id, this.#tracked.get(id));
-    this.#tracked.delete(id);
-    this.#answered.delete(id);
-  }
-
-  #unlist(id: string, tracked: Tracked | undefined): void {
-    if (tracked?.expiresAt === undefined) return;
-    const listed = this.#byEnd.get(tracked.expiresAt);
+  #unlist(id: string, end: number | undefined): void {
+    if (end === undefined) return;
+    const listed = this.#byEnd.get(end);
     listed?.delete(id);
-    if (listed?.size === 0) this.#byEnd.delete(tracked.expiresAt);
+    if (listed?.size === 0) this.#byEnd.delete(end);
   }
 }
 
-export function stateOf(kv: KeyValue): Omit<Tracked, "asOf"> {
+export function stateOf(kv: KeyValue): Tracked {
   return { modRevision: kv.modRevision, expiresAt: decodeTracking(kv.text)?.expiresAt };
 }
