@@ -5,8 +5,9 @@ import {
   type MirrorBatch,
   type MirrorStatus,
 } from "../../src/index.ts";
-import { log, quietDeferred, systemClock } from "../../src/internal/index.ts";
+import { log, quietDeferred, systemClock, systemRuntime } from "../../src/internal/index.ts";
 import { asError } from "./mendable.ts";
+import { ReadPosition } from "./read-position.ts";
 import type { RecipeClient } from "./recipe-client.ts";
 import { SharedMirror } from "./shared-mirror.ts";
 
@@ -29,18 +30,22 @@ export interface PrefixFollowerParts {
 /**
  * A prefix that is followed in the background of a recipe: started after the caller had a chance to listen, ended by
  * `close()` or by what a retry cannot mend, and then silent but for the status. Its Mirror is shared with all others that
- * follow the prefix through the same client.
+ * follow the prefix through the same client. One that joins a mirror gets what that has at once, of whatever age, and is
+ * live only when that is as new as a linearizable read which was made since.
  */
 export class PrefixFollower {
-  /** Resolves when the first list was handed on and is followed. */
+  /** Resolves when what was handed on is all that etcd had when this was made, or more, and is followed. */
   readonly ready: Promise<void>;
   readonly #parts: PrefixFollowerParts;
   readonly #ready = quietDeferred<void>();
   readonly #ending = new AbortController();
   readonly #onStatus = (status: MirrorStatus, error?: EtcdError) => this.#mirrorStatus(status, error);
+  readonly #position = new ReadPosition();
   #shared: SharedMirror | undefined;
   #reader: AsyncIterator<MirrorBatch, undefined> | undefined;
   #listed = false;
+  /** Whether what was handed on is as new as this follower. */
+  #isNew: boolean;
   #end: { readonly atMs: number; readonly staleForMs: number } | undefined;
   #status: MirrorStatus = "connecting";
   #closed: Promise<void> | undefined;
@@ -48,6 +53,8 @@ export class PrefixFollower {
   constructor(parts: PrefixFollowerParts) {
     this.#parts = parts;
     this.ready = this.#ready.promise;
+    // The list of a mirror that is made later is read later, too.
+    this.#isNew = !SharedMirror.exists(parts.client.etcd, parts.prefix);
     void this.#run();
   }
 
@@ -76,6 +83,16 @@ export class PrefixFollower {
     return this.#shared?.mirror.get(key);
   }
 
+  /**
+   * Resolves when it is ready and all that etcd had at the call was handed on, or more, however long that takes.
+   *
+   * @throws the reason of the end; what a retry cannot mend
+   */
+  async caughtUp(): Promise<void> {
+    await this.ready;
+    if (this.#shared) await this.#catchUp(this.#shared);
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -89,12 +106,14 @@ export class PrefixFollower {
     try {
       const shared = SharedMirror.use(client.etcd, prefix, this.#onStatus);
       this.#shared = shared;
+      if (!this.#isNew) void this.#join(shared);
       const reader = shared.mirror[Symbol.asyncIterator]();
       this.#reader = reader;
       for await (const batch of { [Symbol.asyncIterator]: () => reader }) {
         // What was still on its way when it was closed is not told any more.
         if (this.ended.aborted) return;
         this.#parts.onBatch(batch);
+        this.#position.handled(batch);
         if (this.#listed || this.ended.aborted) continue;
         this.#listed = true;
         // One that others follow already may be live, or stale, for long.
@@ -105,6 +124,22 @@ export class PrefixFollower {
     }
   }
 
+  async #join(shared: SharedMirror): Promise<void> {
+    try {
+      await this.#catchUp(shared);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    this.#isNew = true;
+    this.#mirrorStatus(shared.mirror.status);
+  }
+
+  #catchUp(shared: SharedMirror): Promise<void> {
+    const onWarning = (error: Error) => this.#parts.onWarning(error);
+    return this.#position.catchUp({ shared, runtime: systemRuntime, signal: this.ended, onWarning });
+  }
+
   #mirrorStatus(status: MirrorStatus, error?: EtcdError): void {
     // The end is told by the iteration, after what came before it.
     if (status === "failed" || status === "closed" || this.ended.aborted) return;
@@ -112,8 +147,9 @@ export class PrefixFollower {
       debug("%s: %s", this.#parts.prefix, error.message);
       this.#parts.onWarning(error);
     }
+    if (status === "live") this.#position.revived();
     // The first list is told before it is said to be followed.
-    if (status === "live" && !this.#listed) return;
+    if (status === "live" && !(this.#listed && this.#isNew)) return;
     this.#setStatus(status);
     if (status === "live") this.#ready.resolve();
   }

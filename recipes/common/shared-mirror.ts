@@ -6,6 +6,7 @@ import {
   type MirrorStatus,
   prefix as prefixRange,
 } from "../../src/index.ts";
+import { type RangeMark, readMark } from "./range-mark.ts";
 
 export type MirrorStatusListener = (status: MirrorStatus, error?: EtcdError) => void;
 
@@ -18,16 +19,27 @@ const followed = new WeakMap<EtcdClient, Map<string, SharedMirror>>();
  */
 export class SharedMirror {
   readonly mirror: Mirror;
+  readonly #etcd: EtcdClient;
+  readonly #prefix: string;
+  readonly #ending = new AbortController();
   readonly #users = new Set<MirrorStatusListener>();
   readonly #made = new WeakMap<object, WeakMap<KeyValue, unknown>>();
+  #marking: Promise<RangeMark | undefined> | undefined;
 
   private constructor(etcd: EtcdClient, prefix: string, mirrors: Map<string, SharedMirror>) {
+    this.#etcd = etcd;
+    this.#prefix = prefix;
     this.mirror = etcd.mirror(prefixRange(prefix), {
       onStatus: (status, error) => {
         if ((status === "failed" || status === "closed") && mirrors.get(prefix) === this) mirrors.delete(prefix);
         for (const tell of [...this.#users]) tell(status, error);
       },
     });
+  }
+
+  /** Whether the prefix is followed through this client already: by a mirror whose state is older than this call. */
+  static exists(etcd: EtcdClient, prefix: string): boolean {
+    return followed.get(etcd)?.has(prefix) ?? false;
   }
 
   /** @param onStatus told of what happens from now on; it must not throw, and is what `release()` takes */
@@ -54,8 +66,27 @@ export class SharedMirror {
     return made;
   }
 
+  /**
+   * What etcd has under the prefix, read after the call: one read for all who ask in the same turn.
+   *
+   * @returns undefined when etcd is behind the mirror, which then is of another history and does not know it yet
+   */
+  mark(): Promise<RangeMark | undefined> {
+    this.#marking ??= this.#mark();
+    return this.#marking;
+  }
+
   release(onStatus: MirrorStatusListener): void {
     if (!this.#users.delete(onStatus) || this.#users.size > 0) return;
+    this.#ending.abort();
     void this.mirror.close();
+  }
+
+  async #mark(): Promise<RangeMark | undefined> {
+    await null;
+    this.#marking = undefined;
+    const { revision } = this.mirror;
+    const mark = await readMark(this.#etcd, this.#prefix, { signal: this.#ending.signal });
+    return mark.revision < revision ? undefined : mark;
   }
 }

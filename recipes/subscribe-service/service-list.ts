@@ -31,8 +31,8 @@ export abstract class ServiceList<Metadata = unknown>
   /** What is followed, always with a slash at its end. */
   abstract readonly prefix: string;
   /**
-   * Resolves when the first list was told and is followed, however long that takes; rejects when it never will be: not
-   * permitted, closed. It may be left unused.
+   * Resolves when a list was told that has all that etcd had when this was made, or more, and is followed, however long that
+   * takes: what was acknowledged before is in it. Rejects when it never will be: not permitted, closed. It may be left unused.
    */
   abstract readonly ready: Promise<void>;
   readonly #balancer: Balancer<ServiceInstance<Metadata>>;
@@ -63,7 +63,7 @@ export abstract class ServiceList<Metadata = unknown>
   /** Milliseconds since the list was last known to be followed; 0 while live. Before the first list: since the start. */
   abstract get staleForMs(): number;
 
-  /** Everything that etcd did up to this revision is in the list; 0 before the first. It moves when something changes. */
+  /** Everything that etcd did up to this revision is in the list; 0 before the first. It moves when something changes, and now and then. */
   abstract get revision(): number;
 
   /** Stops following; the list stays as it is, and nothing is told any more but `status`. Calling it again is harmless. */

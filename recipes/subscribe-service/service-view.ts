@@ -10,11 +10,12 @@ import type { SubscribeStatus } from "./subscribe-events.ts";
 /** The list that a view is a part of, and which part. */
 export interface ServiceViewParts<Metadata> {
   readonly prefix: string;
-  readonly ready: Promise<void>;
   readonly status: SubscribeStatus;
   readonly staleForMs: number;
   readonly revision: number;
   readonly ended: AbortSignal;
+  /** Resolves when it is ready, and as new as etcd was at the call. */
+  caughtUp(): Promise<void>;
   /** What is in it now, as a first step; undefined before its first list. */
   asStep(): ListStep<Metadata> | undefined;
   /** Which instances are in the view. */
@@ -33,13 +34,13 @@ export interface ServiceViewParts<Metadata> {
  */
 export class ServiceView<Metadata = unknown> extends ServiceList<Metadata> {
   readonly prefix: string;
-  readonly ready: Promise<void>;
   readonly #whole: ServiceViewParts<Metadata>;
   readonly #ending = new AbortController();
   readonly #ready = quietDeferred<void>();
   /** Takes the view off the end of the whole, which may live for long. */
   readonly #release: () => void;
   #status: SubscribeStatus;
+  #asked = false;
   /** What is told first, if it was not yet. */
   #beginning: (() => void) | undefined;
 
@@ -49,11 +50,19 @@ export class ServiceView<Metadata = unknown> extends ServiceList<Metadata> {
     this.#whole = whole;
     this.#status = whole.status;
     this.prefix = whole.prefix;
-    this.ready = this.#ready.promise;
     const step = whole.asStep();
     if (step) this.#beginning = this.#takePart(step);
     void this.#begin();
     this.#release = onAbort(whole.ended, () => this.#end(whole.ended.reason));
+  }
+
+  /** As that of a list that is made when this is first asked for: etcd is asked how far the list must be. */
+  get ready(): Promise<void> {
+    if (!this.#asked) {
+      this.#asked = true;
+      this.#whole.caughtUp().then(this.#ready.resolve, this.#ready.reject);
+    }
+    return this.#ready.promise;
   }
 
   get status(): SubscribeStatus {
@@ -110,7 +119,6 @@ export class ServiceView<Metadata = unknown> extends ServiceList<Metadata> {
     // Nothing may be told before the caller had a chance to listen.
     await null;
     this.#tellBeginning();
-    this.#whole.ready.then(this.#ready.resolve, this.#ready.reject);
   }
 
   #tellBeginning(): void {

@@ -52,7 +52,8 @@ const withoutSchema = {};
  * Not guaranteed: that a listed service answers. A dead one stays until its lease ends: use `call()`, or `report()`. Nor that
  * every state in between is told: after an outage, and to a process that is too slow, only what differs.
  *
- * Several of one prefix and client in a process share one watch and one copy of what stands in etcd.
+ * Several of one prefix and client in a process share one watch and one copy of what stands in etcd. One that joins others has
+ * their list at once, of whatever age, and is `ready` and `live` when it has what etcd had when it was made.
  *
  * Errors that end it, by `failed` and by rejecting `ready`: `PermissionDeniedError`, `UnauthenticatedError`,
  * `ClientClosedError`, `InvalidOptionError` for a metadata schema that turns out to be asynchronous. An etcd that is out of
@@ -138,7 +139,7 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
     const view: ServiceView<Metadata> = new ServiceView(
       {
         prefix: this.prefix,
-        ready: this.ready,
+        caughtUp: () => this.#follower.caughtUp(),
         ended: this.ended,
         get status() {
           return service.status;

@@ -213,10 +213,10 @@ export class HubMirror implements Mirror {
 
   #apply(batch: WatchBatch): void {
     this.#revision = batch.revision;
-    if (batch.events.length === 0) return;
     const changes = applyEvents(this.#entries, batch.events);
     this.#kept.changed(this.#entries, batch.events, changes.droppedBytes);
-    this.#snapshot = undefined;
+    if (batch.events.length > 0) this.#snapshot = undefined;
+    // Progress too: a reader that has had it knows that nothing happened up to its revision.
     this.#publish(toStep("changes", batch.revision, changes));
   }
 

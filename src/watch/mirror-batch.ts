@@ -7,8 +7,9 @@ import type { WatchEvent } from "../model/watch-event.ts";
  */
 export interface MirrorBatch {
   /**
-   * `snapshot`: the first of an iteration, all entries as puts. `changes`: what happened since. `resynced`: the
-   * difference between what this reader last saw and the state now, after a list read anew or a reader that lagged.
+   * `snapshot`: the first of an iteration, all entries as puts. `changes`: what happened since, or nothing, when etcd said
+   * that nothing did up to this revision. `resynced`: the difference between what this reader last saw and the state now,
+   * after a list read anew or a reader that lagged.
    */
   readonly type: "snapshot" | "changes" | "resynced";
   /** The entries are as etcd had them at this revision. */

@@ -1,0 +1,87 @@
+import type { MirrorBatch } from "../../src/index.ts";
+import { abortable, Backoff, type Runtime } from "../../src/internal/index.ts";
+import { asError, isMendable } from "./mendable.ts";
+import { isAsNew, type RangeMark } from "./range-mark.ts";
+import type { SharedMirror } from "./shared-mirror.ts";
+import { Wake } from "./wake.ts";
+
+/** etcd is asked again this often, even if nothing is heard: old servers can lose a watch's event. */
+const LOOK_AGAIN_MS = 30_000;
+
+export interface CatchUpParts {
+  readonly shared: SharedMirror;
+  readonly runtime: Runtime;
+  readonly signal: AbortSignal;
+  /** Told of what is tried again. */
+  onWarning(error: Error): void;
+}
+
+/** How far one reader of a shared mirror is. */
+export class ReadPosition {
+  #revision: number | undefined;
+  /** Goes up with each list after the first: it may be of another history. */
+  #lists = 0;
+  readonly #moved = new Set<Wake>();
+  readonly #live = new Set<Wake>();
+
+  /** The reader has handled this batch. */
+  handled({ type, revision }: MirrorBatch): void {
+    this.#revision = revision;
+    if (type === "resynced") this.#lists++;
+    for (const wake of this.#moved) wake.set();
+  }
+
+  /** The mirror follows etcd again. */
+  revived(): void {
+    for (const wake of this.#live) wake.set();
+  }
+
+  /**
+   * Resolves when the reader has handled all that etcd had at the call, or more, however long that takes.
+   *
+   * @throws `signal.reason`; what a retry cannot mend
+   */
+  async catchUp(parts: CatchUpParts): Promise<void> {
+    const { shared, runtime, signal } = parts;
+    const [moved, live] = [new Wake(), new Wake()];
+    const backoff = new Backoff(runtime, { initialMs: 100 });
+    let told = "";
+    this.#moved.add(moved);
+    this.#live.add(live);
+    try {
+      for (;;) {
+        const lists = this.#lists;
+        try {
+          const mark = await abortable(shared.mark(), signal);
+          // A mirror of another history finds that out, and lists anew.
+          if (mark && (await this.#reaches(mark, lists, moved, parts))) return;
+        } catch (error) {
+          signal.throwIfAborted();
+          if (!isMendable(error)) throw error;
+          const { message } = asError(error);
+          if (message !== told) parts.onWarning(asError(error));
+          told = message;
+        }
+        await live.wait(runtime.clock, backoff.nextMs(), signal);
+        signal.throwIfAborted();
+      }
+    } finally {
+      this.#moved.delete(moved);
+      this.#live.delete(live);
+    }
+  }
+
+  /** @returns false when the mark may say nothing any more */
+  async #reaches(mark: RangeMark, lists: number, moved: Wake, { shared, runtime, signal }: CatchUpParts) {
+    const { clock } = runtime;
+    const endMs = clock.monotonicMs() + LOOK_AGAIN_MS;
+    while (this.#lists === lists && clock.monotonicMs() < endMs) {
+      // Then the mirror has nothing that this reader has not handled.
+      const isLevel = this.#revision === shared.mirror.revision;
+      if (isLevel && isAsNew(shared.mirror, mark)) return true;
+      await moved.wait(clock, Math.max(1, endMs - clock.monotonicMs()), signal);
+      signal.throwIfAborted();
+    }
+    return false;
+  }
+}
