@@ -9,7 +9,8 @@ import { resolveTls, type TlsOptions } from "./tls-options.ts";
 /** Options of an EtcdClient. All may be left out. */
 export interface EtcdClientOptions {
   /**
-   * The members of the cluster: `http://host:port` or `https://host:port`, not mixed; the port is 2379 when left out.
+   * The members of the cluster: `http://host:port` or `https://host:port`, not mixed; the port is 2379 when left out. One may
+   * also stand for several members: a name with several addresses, a Service, a TCP balancer.
    *
    * @default the environment's ETCD_ENDPOINTS, separated by commas, then http://127.0.0.1:2379
    */

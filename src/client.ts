@@ -49,7 +49,11 @@ export interface EtcdStatus extends MemberStatus {
 }
 
 export interface StatusOptions extends CallOptions {
-  /** One of the client's endpoints. @default the one that calls go to at the moment */
+  /**
+   * One of the client's endpoints. Of several members behind it, the one that it is connected to.
+   *
+   * @default the one that calls go to at the moment
+   */
   endpoint?: string | undefined;
 }
 

@@ -42,6 +42,7 @@ export function attempt<Response>(
         reject(error);
         return;
       }
+      channel.heard();
       try {
         resolve(decode(answer as Buffer));
       } catch (cause) {

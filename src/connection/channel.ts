@@ -46,6 +46,8 @@ export interface EndpointChannelParts {
   readonly credentials: ChannelCredentials;
   /** The name that the server's certificate must have, instead of its host. */
   readonly serverName: string | undefined;
+  /** Of the addresses of its name it dials this one first, then the others in turn. */
+  readonly turn: number;
   readonly dialTimeoutMs: number;
   readonly clock: Clock;
   /** Whether there ever was a connection to this endpoint. */
@@ -60,11 +62,12 @@ export class EndpointChannel {
   readonly #parts: EndpointChannelParts;
   #dial: { readonly connected: Promise<void>; readonly sockets: AbortController } | undefined;
   #connection = { sinceMs: Number.NEGATIVE_INFINITY };
+  #heard = { monotonicMs: Number.NEGATIVE_INFINITY, wallMs: Number.NEGATIVE_INFINITY };
   #closed = false;
 
   constructor(parts: EndpointChannelParts) {
     this.#parts = parts;
-    const { target, options } = dialTarget(parts.url.target, () => this.#socketSignal());
+    const { target, options } = dialTarget(parts.url.target, parts.turn, () => this.#socketSignal());
     const { credentials, serverName } = parts;
     const names = serverName === undefined ? {} : { "grpc.ssl_target_name_override": serverName };
     this.#grpc = new Channel(target, credentials, { ...channelOptions, ...options, ...names });
@@ -85,6 +88,21 @@ export class EndpointChannel {
   /** The connection that was made last, by its identity, and since when it is there (monotonic). */
   get connection(): { readonly sinceMs: number } {
     return this.#connection;
+  }
+
+  /**
+   * For how long nothing has come from the server, as far as calls know. By the clock that runs faster: the monotonic one
+   * stands still while the machine is suspended.
+   */
+  get quietMs(): number {
+    const { clock } = this.#parts;
+    return Math.max(clock.monotonicMs() - this.#heard.monotonicMs, clock.wallMs() - this.#heard.wallMs);
+  }
+
+  /** The server has answered. */
+  heard(): void {
+    const { clock } = this.#parts;
+    this.#heard = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
   }
 
   /** Neither connected nor about to be. */
@@ -128,6 +146,7 @@ export class EndpointChannel {
       timer.cancel();
       if (!error) {
         this.#connection = { sinceMs: clock.monotonicMs() };
+        this.heard();
         return outcome.resolve();
       }
       dial.sockets.abort();

@@ -9,7 +9,7 @@ import { within } from "../internal/abort.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { log } from "../internal/log.ts";
 import type { Runtime } from "../internal/runtime.ts";
-import { type Attempt, attempt } from "./attempt.ts";
+import { attempt } from "./attempt.ts";
 import { Authenticator, type Token } from "./authenticator.ts";
 import { callMetadata } from "./call-metadata.ts";
 import { CallScope } from "./call-scope.ts";
@@ -18,6 +18,7 @@ import type { ConnectionOptions } from "./connection-options.ts";
 import { Endpoint } from "./endpoint.ts";
 import { EndpointSet } from "./endpoint-set.ts";
 import { type Failure, isOfOldRevision, translateFailure } from "./error-translation.ts";
+import { IdleProof } from "./idle-proof.ts";
 import { outOfTime } from "./out-of-time.ts";
 import type { RpcOptions } from "./rpc-options.ts";
 import type { ServiceName } from "./stub-messages.ts";
@@ -37,10 +38,10 @@ const MOST_RENEWALS = 3;
 /** What is unanswered for less says nothing about the connection, only about the caller's patience. */
 const SILENCE_MS = 500;
 
-/** A stream, and whom to tell that its token was not taken: the next one gets another. */
 export interface OpenedStream {
   readonly duplex: ClientDuplexStream<Buffer, Buffer>;
-  refused(): void;
+  /** What it ended with. A token that was refused is not used again, and a member that does not serve is left. */
+  ended(failure: Failure): void;
 }
 
 /**
@@ -54,6 +55,7 @@ export class Connection implements ICallable<Endpoint> {
   readonly #open = new Set<CallScope>();
   readonly #authenticator: Authenticator | undefined;
   readonly #probe = new TokenProbe((endpoint, channel) => this.#askRaftIndex(endpoint, channel));
+  readonly #idleProof = new IdleProof((channel, limitMs) => this.#askStatus(channel, limitMs));
   #closed = false;
 
   constructor({ endpoints, dialTimeoutMs, requestTimeoutMs, tls, auth, runtime }: ConnectionOptions) {
@@ -107,7 +109,11 @@ export class Connection implements ICallable<Endpoint> {
     if (this.#closed) throw new ClientClosedError("the client is closed");
     const duplex = channel.client.makeBidiStreamRequest(path, asBytes, asBytes, callMetadata(path, token));
     if (token) void this.#endUnlessFit(duplex, token, endpoint, channel);
-    return { duplex, refused: () => token && this.#authenticator?.forget(token) };
+    const ended = ({ error, endpointAtFault }: Failure) => {
+      if (token && error instanceof UnauthenticatedError) this.#authenticator?.forget(token);
+      if (endpointAtFault) endpoint.memberFailed("streams", channel);
+    };
+    return { duplex, ended };
   }
 
   /** The stubs call this for every stream that ends, also for one that we ended ourselves: whoever owns the stream judges. */
@@ -164,6 +170,8 @@ export class Connection implements ICallable<Endpoint> {
             refused = true;
             break;
           }
+          const proof = kind === "write" ? this.#idleProof.of(endpoint, channel) : undefined;
+          if (proof) await scope.waitFor(() => within(clock, proof, waitMs, () => saysNothing(endpoint)));
           // A write that left cannot go anywhere else, so it gets all the time there is.
           limitMs = kind === "write" ? leftMs() : Math.min(mostMs, leftMs());
           const answer = await attempt(scope, call, request, { channel, kind, limitMs, token });
@@ -179,7 +187,10 @@ export class Connection implements ICallable<Endpoint> {
           patience?.attemptFailed(last);
           if (kind !== "read" && !last.neverExecuted) maybeExecuted = true;
           debug("%s on %s failed: %s", name, endpoint.url, last.error.message);
-          if (last.endpointAtFault) endpoint.failed();
+          if (last.endpointAtFault) {
+            endpoint.failed();
+            if (channel && !(last.error instanceof EtcdTimeoutError)) endpoint.memberFailed("calls", channel);
+          }
           // It may be frozen, or the link dead: the next call gets a new connection. Where patience is asked for, pings tell.
           const silent = last.error instanceof EtcdTimeoutError && limitMs >= SILENCE_MS && !patience;
           if (silent && channel) endpoint.drop("calls", channel);
@@ -220,16 +231,22 @@ export class Connection implements ICallable<Endpoint> {
 
   /** How far a member is. Etcd says it to everybody; one that keeps it to itself is taken to be far enough. */
   async #askRaftIndex(endpoint: Endpoint, channel: EndpointChannel): Promise<number> {
-    const scope = new CallScope(undefined, this.#open);
-    const { call, encode } = stubCall<IStatusResponse>("Maintenance", "status");
     try {
-      const how: Attempt = { channel, kind: "read", limitMs: ATTEMPT_LIMIT_MS, token: undefined };
-      return Number((await attempt(scope, call, encode({}), how)).raftIndex);
+      return Number((await this.#askStatus(channel, ATTEMPT_LIMIT_MS)).raftIndex);
     } catch (cause) {
       const { error } = translateFailure(cause, { write: false });
       if (error instanceof EtcdTimeoutError) endpoint.drop("calls", channel);
       if (error instanceof UnavailableError || error instanceof EtcdTimeoutError) throw error;
       return Number.POSITIVE_INFINITY;
+    }
+  }
+
+  /** What the member at the other end says of itself, which costs it little. */
+  async #askStatus(channel: EndpointChannel, limitMs: number): Promise<IStatusResponse> {
+    const scope = new CallScope(undefined, this.#open);
+    const { call, encode } = stubCall<IStatusResponse>("Maintenance", "status");
+    try {
+      return await attempt(scope, call, encode({}), { channel, kind: "read", limitMs, token: undefined });
     } finally {
       scope.release();
     }
@@ -252,5 +269,5 @@ function noToken(last: Failure | undefined): Error {
 }
 
 function saysNothing({ url }: Endpoint): Error {
-  return new UnavailableError(`${url}: it does not say how far it is`, { retryable: true });
+  return new UnavailableError(`${url}: it does not answer`, { retryable: true });
 }

@@ -2,11 +2,12 @@ import { experimental } from "@grpc/grpc-js";
 
 const scheme = "etcd-recipes";
 const signalOption = "etcd-recipes.dial-signal";
+const turnOption = "etcd-recipes.dial-turn";
 
 /** What to give a Channel so that its dials can be ended. */
 export interface DialTarget {
   readonly target: string;
-  readonly options: { readonly [signalOption]: () => AbortSignal | undefined };
+  readonly options: { readonly [signalOption]: () => AbortSignal | undefined; readonly [turnOption]: number };
 }
 
 let registered = false;
@@ -18,17 +19,19 @@ let registered = false;
  * resolver to net.connect as they are, so these carry a signal that ends the socket.
  *
  * @param target what grpc-js dials without this: `dns:host:port`, `ipv4:…` or `ipv6:…`
+ * @param turn which of the addresses of a name is dialled first: grpc-js begins with the first one each time, and would
+ * come to the same member again
  * @param signal asked for each socket as it is made; when it throws, none is made
  */
-export function dialTarget(target: string, signal: () => AbortSignal | undefined): DialTarget {
+export function dialTarget(target: string, turn: number, signal: () => AbortSignal | undefined): DialTarget {
   if (!registered) experimental.registerResolver(scheme, DialResolver);
   registered = true;
-  return { target: `${scheme}:${target}`, options: { [signalOption]: signal } };
+  return { target: `${scheme}:${target}`, options: { [signalOption]: signal, [turnOption]: turn } };
 }
 
 type ResolverParts = Parameters<typeof experimental.createResolver>;
 
-/** grpc-js's own resolver for the target inside of ours, with a signal on every address. */
+/** grpc-js's own resolver for the target inside of ours, with a signal on every address, beginning with the one whose turn it is. */
 class DialResolver implements experimental.Resolver {
   readonly #inner: experimental.Resolver;
 
@@ -39,7 +42,7 @@ class DialResolver implements experimental.Resolver {
       innerTarget(target),
       (answer, ...rest) => {
         if (!answer.ok) return listener(answer, ...rest);
-        const value = answer.value.map(({ addresses }) => ({
+        const value = inTurn(answer.value, options[turnOption]).map(({ addresses }) => ({
           addresses: addresses.map(withSignal) as typeof addresses,
         }));
         return listener({ ok: true, value }, ...rest);
@@ -59,6 +62,11 @@ class DialResolver implements experimental.Resolver {
   static getDefaultAuthority(target: ResolverParts[0]): string {
     return innerTarget(target).path;
   }
+}
+
+function inTurn<T>(items: readonly T[], turn: number): T[] {
+  const first = items.length === 0 ? 0 : turn % items.length;
+  return [...items.slice(first), ...items.slice(0, first)];
 }
 
 function innerTarget({ path }: ResolverParts[0]): ResolverParts[0] {

@@ -27,6 +27,6 @@ export class EndpointSet {
 
   worked(lane: Lane, endpoint: Endpoint): void {
     this.#current[lane] = this.all.indexOf(endpoint);
-    endpoint.succeeded();
+    endpoint.succeeded(lane);
   }
 }

@@ -1,12 +1,18 @@
 import { type ChannelCredentials, credentials as grpcCredentials } from "@grpc/grpc-js";
 import { Backoff } from "../internal/backoff.ts";
+import { log } from "../internal/log.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import { EndpointChannel } from "./channel.ts";
 import type { EndpointUrl } from "./endpoint-url.ts";
+import { MemberDoubt } from "./member-doubt.ts";
 import type { TlsCredentials } from "./tls-credentials.ts";
+
+const debug = log("connection");
 
 /** Calls and streams have a connection each: a bulk read cannot starve a watch or a renewal (HARDSHIPS 20). */
 export type Lane = "calls" | "streams";
+
+const lanes: readonly Lane[] = ["calls", "streams"];
 
 /** A dial gets this many times its time-out at most, after it ran out of it again and again. */
 const MOST_PATIENCE = 8;
@@ -21,7 +27,10 @@ export interface EndpointParts {
   readonly runtime: Runtime;
 }
 
-/** One etcd server as this client sees it: a channel for each lane, and how it has behaved lately. */
+/**
+ * One endpoint as this client sees it: a channel for each lane, and how it has behaved lately. It need not be one etcd
+ * server: behind a name or a balancer there may be several, and each connection leads to one of them.
+ */
 export class Endpoint {
   readonly url: string;
   readonly #runtime: Runtime;
@@ -30,6 +39,10 @@ export class Endpoint {
   readonly #backoff: Backoff;
   readonly #pace: Backoff;
   readonly #channels = new Map<Lane, EndpointChannel>();
+  readonly #doubts: Record<Lane, MemberDoubt>;
+  readonly #workedMs: Record<Lane, number> = { calls: 0, streams: 0 };
+  /** Of the addresses of a name the next dial begins with another one. */
+  #turn = 0;
   #avoidUntilMs = 0;
   #unreachable: { readonly error: unknown; readonly untilMs: number } | undefined;
   /** Doubles with each dial that fails: one that is begun anew too early, again and again, never comes up under load. */
@@ -46,12 +59,14 @@ export class Endpoint {
         url,
         credentials,
         serverName: tls?.serverName,
+        turn: this.#turn,
         dialTimeoutMs: dialTimeoutMs * this.#patience,
         clock: runtime.clock,
         wasConnected: () => this.#wasConnected,
       });
     this.#backoff = new Backoff(runtime, { initialMs: 250, maxMs: 5_000 });
     this.#pace = new Backoff(runtime, { maxMs: 1_000 });
+    this.#doubts = { calls: new MemberDoubt(runtime), streams: new MemberDoubt(runtime) };
   }
 
   /** Until then (monotonic) others are tried before this one. It is still tried when they fail: nothing is ever refused here. */
@@ -80,6 +95,7 @@ export class Endpoint {
       // The first of those who waited for the dial takes note of its failure.
       if (channel.closed && this.#channels.get(lane) === channel) {
         this.#channels.delete(lane);
+        this.#turn++;
         this.#patience = Math.min(MOST_PATIENCE, this.#patience * 2);
         this.#pause(lane, error);
       }
@@ -122,8 +138,23 @@ export class Endpoint {
   /** The lane's next call or stream gets a new connection. What is under way on the old one may still finish. */
   drop(lane: Lane, channel = this.#channels.get(lane)): void {
     if (!channel) return;
-    if (this.#channels.get(lane) === channel) this.#channels.delete(lane);
+    if (this.#channels.get(lane) === channel) {
+      this.#channels.delete(lane);
+      this.#turn++;
+    }
     channel.close();
+  }
+
+  /**
+   * The member at the other end of this connection answered, and did not serve. If it goes on like that, the next call or
+   * stream gets a new connection, which may lead to another member; so does the other lane, unless it has worked meanwhile.
+   */
+  memberFailed(lane: Lane, channel: EndpointChannel): void {
+    if (this.#channels.get(lane) !== channel) return;
+    const sinceMs = this.#doubts[lane].failed();
+    if (sinceMs === undefined) return;
+    debug("leaving the member behind %s: it does not serve", this.url);
+    for (const each of lanes) if (each === lane || this.#workedMs[each] < sinceMs) this.drop(each);
   }
 
   /** Many calls that fail together count once. */
@@ -133,7 +164,9 @@ export class Endpoint {
     this.#avoidUntilMs = now + 250 + this.#backoff.nextMs();
   }
 
-  succeeded(): void {
+  succeeded(lane: Lane): void {
+    this.#workedMs[lane] = this.#runtime.clock.monotonicMs();
+    this.#doubts[lane].worked();
     this.#avoidUntilMs = 0;
     this.#unreachable = undefined;
     this.#patience = 1;

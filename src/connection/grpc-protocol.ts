@@ -144,16 +144,16 @@ export class GrpcProtocol implements Protocol {
     handlers: StreamHandlers<Response>,
     signal: AbortSignal | undefined,
   ): Promise<ProtocolStream<Request, Response>> {
-    const { duplex, refused } = await this.#connection.openStream(method.path, endpoint, limitMs);
+    const { duplex, ended } = await this.#connection.openStream(method.path, endpoint, limitMs);
     if (signal?.aborted) {
       cancelStream(duplex);
       throw signal.reason;
     }
     return new ProtocolStream(method, endpoint, duplex, {
       onMessage: (message) => handlers.onMessage(message),
-      onEnd: (error) => {
-        if (error instanceof UnauthenticatedError) refused();
-        handlers.onEnd(error);
+      onEnd: (failure) => {
+        ended(failure);
+        handlers.onEnd(failure.error);
       },
     });
   }

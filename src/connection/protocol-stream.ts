@@ -3,8 +3,13 @@ import { UnavailableError } from "../errors/unavailable-error.ts";
 import { cancelStream } from "./cancel-stream.ts";
 import type { Method } from "./codec.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { translateFailure } from "./error-translation.ts";
-import type { StreamHandlers } from "./stream-handlers.ts";
+import { type Failure, translateFailure } from "./error-translation.ts";
+
+export interface ProtocolStreamHandlers<Response> {
+  onMessage(message: Response): void;
+  /** Called once when the stream is over for any reason but our own `close()`. Nothing follows it. */
+  onEnd(failure: Failure): void;
+}
 
 /** A bidirectional stream on one endpoint. A message that cannot be decoded ends it. */
 export class ProtocolStream<Request, Response> {
@@ -17,7 +22,7 @@ export class ProtocolStream<Request, Response> {
     method: Method<Request, Response>,
     endpoint: Endpoint,
     duplex: ClientDuplexStream<Buffer, Buffer>,
-    { onMessage, onEnd }: StreamHandlers<Response>,
+    { onMessage, onEnd }: ProtocolStreamHandlers<Response>,
   ) {
     this.endpoint = endpoint;
     this.#method = method;
@@ -26,7 +31,7 @@ export class ProtocolStream<Request, Response> {
       if (this.#over) return;
       this.#over = true;
       cancelStream(duplex);
-      onEnd(translateFailure(cause, { write: false }).error);
+      onEnd(translateFailure(cause, { write: false }));
     };
     duplex.on("data", (bytes: Buffer) => {
       if (this.#over) return;

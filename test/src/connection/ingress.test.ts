@@ -54,10 +54,11 @@ test.each(Object.entries(refusals))(
   "a put that etcd has executed, and that is answered with %s, may have been executed",
   async (_, refusal) => {
     const key = `put/${randomUUID()}`;
-    await etcd.get("warm");
+    const slowly = { timeoutMs: 20_000 };
+    await etcd.get("warm", slowly);
     ingress.refusal = refusal;
     ingress.afterwards = "/Put";
-    const error = await etcdErrorOf(etcd.put(key, "v"));
+    const error = await etcdErrorOf(etcd.put(key, "v", slowly));
     expect(error).toMatchObject({ code: "ETCD_UNAVAILABLE", retryable: true, outcomeUnknown: true });
     expect((await direct.get(key))?.version).toBe(1);
   },

@@ -1,0 +1,63 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { cleanEnvironment } from "../../testing/clean-environment.ts";
+import { releasePorts, takePorts } from "../../testing/free-ports.ts";
+import { type EtcdCluster, findEtcd } from "../../testing/index.ts";
+import { until } from "./until.ts";
+
+interface MemberList {
+  readonly members: readonly { readonly name?: string; readonly peerURLs: readonly string[] }[];
+}
+
+/** Adds a learner to a cluster of one: it follows, and serves neither writes, nor linearizable reads, nor streams. */
+export async function startLearner(cluster: EtcdCluster): Promise<{ readonly endpoint: string } & AsyncDisposable> {
+  const { path } = await findEtcd();
+  const folder = await mkdtemp(join(tmpdir(), "etcd-recipes-learner-"));
+  const [clientPort, peerPort] = (await takePorts(2)) as [number, number];
+  const endpoint = `http://127.0.0.1:${clientPort}`;
+  const peerUrl = `http://127.0.0.1:${peerPort}`;
+  const added = await fetch(`${cluster.endpoints[0]}/v3/cluster/member/add`, {
+    method: "POST",
+    body: JSON.stringify({ peerURLs: [peerUrl], isLearner: true }),
+  });
+  const { members } = (await added.json()) as MemberList;
+  const peers = members.flatMap(({ name, peerURLs }) => peerURLs.map((url) => `${name || "learner"}=${url}`));
+  const args = [
+    ...["--name=learner", `--data-dir=${folder}`, "--initial-cluster-state=existing", "--unsafe-no-fsync"],
+    ...[
+      `--initial-cluster=${peers.join()}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--listen-peer-urls=${peerUrl}`,
+    ],
+    ...[`--listen-client-urls=${endpoint}`, `--advertise-client-urls=${endpoint}`],
+  ];
+  // The shell kills it when its own input ends: when this process closes it, or dies, however.
+  const keeper = spawn("sh", ["-c", '"$@" & cat >/dev/null; kill -9 $!', "sh", path, ...args], {
+    env: cleanEnvironment(process.env),
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  const closed = once(keeper, "close");
+  const learner = {
+    endpoint,
+    async [Symbol.asyncDispose]() {
+      keeper.stdin.end();
+      await closed;
+      releasePorts([clientPort, peerPort]);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  try {
+    const status = () => fetch(`${endpoint}/v3/maintenance/status`, { method: "POST", body: "{}" });
+    await until(async () => ((await (await status()).json()) as { isLearner?: boolean }).isLearner, {
+      message: "the learner follows",
+      timeoutMs: 20_000,
+    });
+  } catch (error) {
+    await learner[Symbol.asyncDispose]();
+    throw error;
+  }
+  return learner;
+}
