@@ -199,7 +199,8 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
       const kv = there?.type === "range" ? there.kvs[0] : undefined;
       // An attempt of this call whose answer was lost.
       const own = kv?.lease !== undefined && tried.has(kv.lease) && kv.text === reason;
-      return { first: own, reason: kv?.text ?? "", revision };
+      // The entry may be much older than the answer.
+      return { first: own, reason: kv?.text ?? "", revision: kv?.modRevision ?? revision };
     });
   }
 

@@ -122,6 +122,7 @@ export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvent
       ttlSeconds: this.#options.ttlSeconds,
       schema: this.#options.info,
       clock: systemClock,
+      caughtUp: () => this.#services.caughtUp(),
       onWarning: (error) => this.notify("warning", error),
       onLeft: () => {
         // Unless the name has joined again meanwhile.

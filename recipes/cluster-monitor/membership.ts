@@ -6,7 +6,10 @@ import type { CloseOptions, RegisterStatus } from "../service-register/index.ts"
  */
 export interface Membership<Info = unknown> extends AsyncDisposable {
   readonly name: string;
-  /** Resolves when the node is in the list; rejects when it never will be. It may be left unused. */
+  /**
+   * Resolves when the node is registered and in the list of the monitor that it joined; rejects when it never will be. It may
+   * be left unused.
+   */
   readonly ready: Promise<void>;
   /** As of a ServiceRegister: `passive` while another process has the name. */
   readonly status: RegisterStatus;

@@ -12,6 +12,8 @@ export interface RegisteredNodeParts<Info> {
   readonly ttlSeconds: number;
   readonly schema: MetadataSchema<Info> | undefined;
   readonly clock: Clock;
+  /** Resolves when the list has what etcd had at the call. */
+  caughtUp(): Promise<void>;
   onWarning(error: Error): void;
   onLeft(): void;
 }
@@ -38,7 +40,9 @@ export class RegisteredNode<Info> implements Membership<Info> {
       // A node that restarts within its TTL takes its own key over: changed, and never down.
       onConflict: "replace",
     });
-    this.ready = this.#register.ready;
+    // A list that has ended comes to nothing any more; the node is there all the same.
+    this.ready = this.#register.ready.then(() => parts.caughtUp().catch(() => {}));
+    this.ready.catch(() => {});
     for (const event of ["warning", "failed"] as const) this.#register.on(event, parts.onWarning);
     // A conflict is told once, whether or not the node was in the list.
     this.#register.on("lost", (error) => !(error instanceof ConflictError) && parts.onWarning(error));

@@ -89,7 +89,9 @@ export class MemberKey implements BulkItem {
 
   /** What should stand there is another value now. */
   changed(): void {
-    this.#advance(undefined);
+    // That it stands there already may have been true before the change was asked for.
+    if (this.#comesTo("found")) this.look();
+    else this.#advance(undefined);
   }
 
   /** What the group's mirror says. `resynced`: of a history that may be another one. */
@@ -99,7 +101,9 @@ export class MemberKey implements BulkItem {
     if (told === "doubt") this.#around.enqueue(this);
     if (told !== "news") return;
     if (!kv && this.#wanted === "there") this.#life.vanished();
-    this.#advance(kv);
+    // What the mirror shows may be older than the registration. Of what ends it for good etcd is asked.
+    if (this.#life.endsByConflict && this.#comesTo("taken")) this.look();
+    else this.#advance(kv);
   }
 
   /** Something makes the group doubt that the key is as it is known. */
@@ -249,6 +253,11 @@ export class MemberKey implements BulkItem {
       mayTake: () => this.#life.mayTake,
     });
     return this.#rewrites && step.type === "found" ? ({ type: "put", over: known } as const) : step;
+  }
+
+  /** Whether what is known, but need not be so any more, leaves nothing to do. */
+  #comesTo(end: "found" | "taken"): boolean {
+    return this.#wanted === "there" && this.#step(this.#around.lease()?.id).type === end;
   }
 
   get #ownState(): KeyState | undefined {

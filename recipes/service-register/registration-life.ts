@@ -63,6 +63,11 @@ export class RegistrationLife {
     return this.#parts.onConflict === "replace" && !this.#registeredOnce;
   }
 
+  /** Whether somebody else's key is the end. */
+  get endsByConflict(): boolean {
+    return this.#parts.onConflict === "error" && !this.#registeredOnce;
+  }
+
   /** It stood there, if only for a moment: from now on nobody is replaced. */
   wasWritten(): void {
     this.#registeredOnce = true;
@@ -98,10 +103,10 @@ export class RegistrationLife {
 
   /** Somebody else has the key. @returns the error if that is the end */
   conflict(by: KeyValue): ConflictError | undefined {
-    const { key, onConflict } = this.#parts;
+    const { key } = this.#parts;
     const known = this.#rival?.createRevision === by.createRevision && this.#rival.lease === by.lease;
     const error = new ConflictError(`${key} belongs to somebody else${by.lease ? `, on lease ${by.lease}` : ""}`);
-    if (onConflict === "error" && !this.#registeredOnce) return error;
+    if (this.endsByConflict) return error;
     this.#rival = by;
     this.lost(error, "passive");
     if (!known) this.#parts.tell("conflict", { key, owner: by });

@@ -139,7 +139,7 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
     const view: ServiceView<Metadata> = new ServiceView(
       {
         prefix: this.prefix,
-        caughtUp: () => this.#follower.caughtUp(),
+        caughtUp: () => this.caughtUp(),
         ended: this.ended,
         get status() {
           return service.status;
@@ -163,6 +163,11 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
 
   async close(): Promise<void> {
     await this.#follower.close();
+  }
+
+  /** Resolves when it is ready and has all that etcd had at the call, or more. @throws why it ended @internal */
+  caughtUp(): Promise<void> {
+    return this.#follower.caughtUp();
   }
 
   /** @internal */

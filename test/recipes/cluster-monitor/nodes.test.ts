@@ -53,6 +53,18 @@ test("nodes that join are up, with their info and since when, in the order of th
   expect(told(recorder)).toEqual(["up b", "up a"]);
 });
 
+test("a node that is ready is in the list of the monitor that it joined", async () => {
+  const monitor = monitorOf(lab, lab.newPrefix());
+  await monitor.ready;
+  const missing: string[] = [];
+  for (let number = 0; number < 50; number++) {
+    const { name, ready } = monitor.join(`node-${number}`, {});
+    await ready;
+    if (!namesOf(monitor).includes(name)) missing.push(name);
+  }
+  expect(missing).toEqual([]);
+});
+
 test("it is the list that other readers of endpoints see: the address from the info, else the name", async () => {
   const prefix = lab.newPrefix();
   const monitor = monitorOf(lab, prefix);

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { FaultProxy } from "../../../testing/index.ts";
 import { viewOf } from "../../support/etcd-view.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
@@ -80,4 +81,23 @@ test("a restart under the same ids takes the keys of the dead process over, in a
   await group.ready;
   await untilThere(lab, group, viewFor(members));
   expect((await dead.timeToLive()).keys).toEqual([]);
+});
+
+test("a key that was free before the registration is no conflict, though the list that the group shares still shows it", async () => {
+  const proxy = await FaultProxy.start(lab.endpoint);
+  lab.also(() => proxy.close());
+  const client = lab.client({ endpoints: proxy.endpoint });
+  const prefix = lab.newPrefix();
+  await lab.etcd.put(`${prefix}m1`, "10.6.6.6:80");
+  const services = lab.subscribe(prefix, { client });
+  await services.ready;
+  // What happens is told here a moment after it was acknowledged there.
+  proxy.delay(30);
+  await lab.etcd.delete(`${prefix}m1`);
+  const group = groupOf(lab, prefix, 5, { client, onConflict: "error" });
+  const member = group.register("m1", "10.0.0.1:80");
+  await member.ready;
+  expect(await viewOf(lab.etcd, prefix)).toEqual({ m1: "10.0.0.1:80" });
+  await lab.etcd.put(`${prefix}m2`, "10.6.6.6:80");
+  await expect(group.register("m2", "10.0.0.2:80").ready).rejects.toMatchObject({ code: "ETCD_CONFLICT" });
 });

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type GroupMember, RegistrationGroup } from "../../../recipes/registration-group/index.ts";
+import { FaultProxy } from "../../../testing/index.ts";
 import { historyOf, revisionOf, viewOf } from "../../support/etcd-view.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
@@ -185,4 +186,19 @@ test("ready waits for what is registered so far, and not for what is closed mean
   await waiting.close();
   await ready;
   expect(await viewOf(lab.etcd, prefix)).toEqual({ m1: "10.0.0.1:80", taken: "10.0.0.9:80" });
+});
+
+test("an update that changes nothing says that the key stands there, and puts it if it does not", async () => {
+  const proxy = await FaultProxy.start(lab.endpoint);
+  lab.also(() => proxy.close());
+  const prefix = lab.newPrefix();
+  const group = groupOf(lab, prefix, 60, { client: lab.client({ endpoints: proxy.endpoint }) });
+  const member = group.register("m1", "10.0.0.1:80");
+  await member.ready;
+  await member.update({ address: "10.0.0.1:80" });
+  // The deletion is told here a moment after it was acknowledged there.
+  proxy.delay(30);
+  await lab.etcd.delete(`${prefix}m1`);
+  await member.update({ address: "10.0.0.1:80" });
+  expect(await viewOf(lab.etcd, prefix)).toEqual({ m1: "10.0.0.1:80" });
 });
