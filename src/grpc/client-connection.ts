@@ -137,7 +137,7 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
   greet(): void {
     const { streamWindowBytes, connectionWindowBytes } = this.#parts;
     this.#writer.preface();
-    this.#watchdog.settingsSent();
+    this.#watchdog.greeted();
     this.#writer.settings([
       [settingId.ENABLE_PUSH, 0],
       [settingId.INITIAL_WINDOW_SIZE, streamWindowBytes],

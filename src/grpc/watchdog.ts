@@ -39,12 +39,13 @@ export class Watchdog {
     return this.#pings.wanted;
   }
 
-  settingsSent(): void {
-    this.#pings.settingsSent(this.#parts.clock.monotonicMs());
+  /** The settings of the beginning were sent. */
+  greeted(): void {
+    this.#pings.greeted(this.#parts.clock.monotonicMs());
   }
 
   heard(nowMs: number): void {
-    this.#liveness.heard(nowMs);
+    if (this.#liveness.heard(nowMs)) this.watch();
   }
 
   /** The first call or stream was opened. */
@@ -54,6 +55,7 @@ export class Watchdog {
 
   /** Looks in time. To be called after each call that was opened: it costs nothing when a look is due anyway. */
   watch(): void {
+    if (this.#parts.openCount() === 0 && !this.#pings.wanted) return;
     const lookAtMs = this.#liveness.nextLookMs(this.#parts.unaryCount() > 0);
     if (lookAtMs >= this.#lookAtMs) return;
     this.#timer?.cancel();

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, createServer, type ListenOptions, type Server, type Socket } from "node:net";
 import { type Frame, flag, settings, type } from "./http2-frames.ts";
 import { until } from "./until.ts";
 
@@ -9,7 +9,8 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 export class ScriptedPeer {
   readonly socket: Socket;
   /** Frames that no one has asked for yet. */
-  readonly #frames: Frame[] = [];
+  #frames: Frame[] = [];
+  readonly #watchers = new Set<() => void>();
   #bytes = Buffer.alloc(0);
   #begun = false;
   #owed = 0;
@@ -37,15 +38,47 @@ export class ScriptedPeer {
   }
 
   /** The next frame of this type; those before it are passed over. */
-  async next(frameType: number, timeoutMs?: number): Promise<Frame> {
-    const message = () => `a frame of type ${frameType}; there are ${JSON.stringify(this.#frames)}`;
-    return until(() => this.take(frameType), { message, ...(timeoutMs !== undefined && { timeoutMs }) });
+  next(frameType: number): Promise<Frame> {
+    return this.when(() => this.take(frameType), `a frame of type ${frameType}`);
+  }
+
+  /** Waits until a condition holds, looking at it with each frame that comes. */
+  async when<T>(condition: () => T | undefined | false, message = "the condition holds"): Promise<T> {
+    const found = condition();
+    if (found) return found;
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const value = condition();
+        if (value) settle(() => resolve(value));
+      };
+      const settle = (how: () => void) => {
+        clearTimeout(timer);
+        this.#watchers.delete(look);
+        how();
+      };
+      const frames = () =>
+        this.#frames
+          .slice(-20)
+          .map(({ type: frameType, id }) => `${frameType} of ${id}`)
+          .join(", ");
+      const fail = () =>
+        settle(() => reject(new Error(`not within ${LIMIT_MS} ms: ${message}; there are ${frames()}`)));
+      const timer = setTimeout(fail, LIMIT_MS);
+      this.#watchers.add(look);
+    });
   }
 
   /** The oldest frame of this type, if there is one. */
   take(frameType: number): Frame | undefined {
     const index = this.#frames.findIndex((it) => it.type === frameType);
     return index < 0 ? undefined : this.#frames.splice(index, 1)[0];
+  }
+
+  /** All frames of this type. */
+  takeAll(frameType: number): Frame[] {
+    const taken = this.#frames.filter((it) => it.type === frameType);
+    this.#frames = this.#frames.filter((it) => it.type !== frameType);
+    return taken;
   }
 
   count(frameType: number): number {
@@ -56,14 +89,15 @@ export class ScriptedPeer {
     this.#bytes = Buffer.concat([this.#bytes, bytes]);
     if (!this.#begun) {
       if (this.#bytes.length < preface.length) return;
-      if (this.#bytes.toString("latin1", 0, preface.length) !== preface) throw new Error("no preface");
+      // Such as the handshake of TLS: there are no frames to come.
+      if (this.#bytes.toString("latin1", 0, preface.length) !== preface) return;
       this.#bytes = this.#bytes.subarray(preface.length);
       this.#begun = true;
     }
     for (;;) {
-      if (this.#bytes.length < 9) return;
+      if (this.#bytes.length < 9) break;
       const length = this.#bytes.readUIntBE(0, 3);
-      if (this.#bytes.length < 9 + length) return;
+      if (this.#bytes.length < 9 + length) break;
       const [frameType, flags] = [this.#bytes[3] as number, this.#bytes[4] as number];
       const payload = Buffer.from(this.#bytes.subarray(9, 9 + length));
       const id = this.#bytes.readUInt32BE(5);
@@ -75,9 +109,12 @@ export class ScriptedPeer {
         if (this.#greeted) this.send();
       }
     }
+    for (const look of [...this.#watchers]) look();
   }
 }
 
+/** How long a frame is waited for. */
+const LIMIT_MS = 10_000;
 const settingsAck = Buffer.from([0, 0, 0, type.SETTINGS, flag.ACK, 0, 0, 0, 0]);
 
 /** Listens, and leaves what is said on each connection to the test. */
@@ -89,17 +126,19 @@ export class ScriptedServer implements AsyncDisposable {
     this.#server = server;
   }
 
-  static async start(): Promise<ScriptedServer> {
+  /** @param where a path for a unix socket */
+  static async start(where: string | ListenOptions = { port: 0, host: "127.0.0.1" }): Promise<ScriptedServer> {
     const server = createServer();
     const scripted = new ScriptedServer(server);
     server.on("connection", (socket) => scripted.peers.push(new ScriptedPeer(socket)));
-    server.listen(0, "127.0.0.1");
+    server.listen(where);
     await once(server, "listening");
     return scripted;
   }
 
   get target(): { readonly host: string; readonly port: number } {
-    return { host: "127.0.0.1", port: (this.#server.address() as AddressInfo).port };
+    const { address: host, port } = this.#server.address() as AddressInfo;
+    return { host, port };
   }
 
   /** The connection that was made last. */

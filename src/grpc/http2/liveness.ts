@@ -56,10 +56,16 @@ export class Liveness {
     this.#heardMs = nowMs;
   }
 
-  /** Something was read. */
-  heard(nowMs: number): void {
+  /**
+   * Something was read.
+   *
+   * @returns whether it had been asked for a sign of life: the next look is due sooner than it was
+   */
+  heard(nowMs: number): boolean {
     this.#heardMs = nowMs;
+    if (this.#askedMs === undefined) return false;
     this.#askedMs = undefined;
+    return true;
   }
 
   /** The first call or stream was opened: its silence counts from now. */
