@@ -46,9 +46,10 @@ export class Contest {
    * Gets in line and waits until nobody is ahead. A lost lease ends a candidacy for good, and another one begins, at the
    * end of the line. What can be mended is retried for ever, and told.
    *
+   * @param leftMs how long the caller still waits: the pauses between attempts leave time for more of them
    * @throws `signal.reason`; what cannot be mended
    */
-  async campaign(value: string, signal: AbortSignal): Promise<Candidacy> {
+  async campaign(value: string, signal: AbortSignal, leftMs?: () => number): Promise<Candidacy> {
     const maxMs = Math.min(LONGEST_DELAY_MS, this.#parts.ttlSeconds * 500);
     const backoff = new Backoff(systemRuntime, { initialMs: 50, maxMs });
     let candidacy: Candidacy | undefined;
@@ -70,11 +71,11 @@ export class Contest {
           if (!isMendable(error)) throw error;
           this.#stumbled(asError(error));
         }
-        if (candidacy?.over) {
+        if (candidacy?.signal.aborted) {
           void this.leave(candidacy);
           candidacy = undefined;
         }
-        await backoff.wait(signal);
+        await backoff.wait(signal, leftMs?.());
       }
     } finally {
       release();

@@ -18,6 +18,8 @@ export async function insist<T>(
   call: (options: CallOptions) => Promise<T>,
 ): Promise<T> {
   return timed(what, { signal, timeoutMs }, async (options) => {
+    const { clock } = systemRuntime;
+    const endMs = clock.monotonicMs() + timeoutMs;
     const backoff = new Backoff(systemRuntime);
     for (let doubtful = false; ; ) {
       try {
@@ -27,7 +29,7 @@ export async function insist<T>(
         doubtful ||= error.outcomeUnknown;
         if (!doubtful) throw error;
       }
-      await backoff.wait(options.signal);
+      await backoff.wait(options.signal, endMs - clock.monotonicMs());
     }
   });
 }

@@ -139,7 +139,10 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   }
 
   async #acquire(options: AcquireOptions): Promise<HeldLock> {
-    return this.#within(options, (signal) => this.#contest.campaign(NO_VALUE, signal));
+    const { clock } = systemRuntime;
+    const endMs = clock.monotonicMs() + (options.timeoutMs ?? Number.POSITIVE_INFINITY);
+    const leftMs = () => endMs - clock.monotonicMs();
+    return this.#within(options, (signal) => this.#contest.campaign(NO_VALUE, signal, leftMs));
   }
 
   /** Runs `wait` with one signal for all that can end it. */

@@ -43,7 +43,8 @@ export async function callServers<Metadata, Result>(
     try {
       // A server that is alone is given a moment.
       if (failed && !parts.hasOther(tried)) {
-        await sleep(clock, Math.min(backoff.nextMs(), untilMs - clock.monotonicMs()), signal);
+        const leftMs = untilMs - clock.monotonicMs();
+        await sleep(clock, Math.min(backoff.nextMs(leftMs), leftMs), signal);
       }
       server = parts.choose(tried);
       while (!server) {

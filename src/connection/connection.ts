@@ -208,8 +208,8 @@ export class Connection implements ICallable<Endpoint> {
       if (refused && ++renewals === 1) continue;
       // No endpoint can be trusted, or none trusts us: to wait for that to change is up to the caller.
       if (!refused && insecure && last) throw last.error;
-      const pauseMs = backoff.nextMs();
       const restMs = leftMs();
+      const pauseMs = backoff.nextMs(restMs);
       await scope.pause(clock, Math.min(pauseMs, restMs));
       if (pauseMs >= restMs) throw outOfTime(name, timeoutMs, last, maybeExecuted);
     }

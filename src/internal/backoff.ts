@@ -14,6 +14,11 @@ export interface BackoffOptions {
   stableMs?: number;
 }
 
+/** A delay that a deadline shortens takes this part of the time left: some ten attempts still fit in. */
+const SHARE_OF_TIME_LEFT = 1 / 4;
+/** No deadline makes a delay shorter than this: many attempts in a row would only be more load. */
+const LEAST_MS = 20;
+
 /**
  * Exponential delays with full jitter: a crowd of clients that lost the same server comes back spread out.
  * Source: Marc Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
@@ -38,22 +43,31 @@ export class Backoff {
     });
   }
 
-  /** The next delay in milliseconds. */
-  nextMs(): number {
+  /**
+   * The next delay in milliseconds.
+   *
+   * @param leftMs until when it must have worked: the delay is at most a quarter of that. Without time left there is no hurry
+   */
+  nextMs(leftMs = Number.POSITIVE_INFINITY): number {
     const now = this.#runtime.clock.monotonicMs();
     if (this.#succeededAt !== undefined && now - this.#succeededAt >= this.#stableMs) this.#step = undefined;
     this.#succeededAt = undefined;
     this.#step = this.#step ? this.#step.next(undefined) : this.#factory.next();
-    return this.#step.duration;
+    return shortened(this.#step.duration, leftMs);
   }
 
-  /** Waits for the next delay; rejects with `signal.reason` when aborted. */
-  wait(signal?: AbortSignal): Promise<void> {
-    return sleep(this.#runtime.clock, this.nextMs(), signal);
+  /** Waits for the next delay, see `nextMs()`; rejects with `signal.reason` when aborted. */
+  wait(signal?: AbortSignal, leftMs?: number): Promise<void> {
+    return sleep(this.#runtime.clock, this.nextMs(leftMs), signal);
   }
 
   /** Says that it works now. The delays start small again once it has kept working for `stableMs`. */
   succeeded(): void {
     this.#succeededAt ??= this.#runtime.clock.monotonicMs();
   }
+}
+
+/** A delay that leaves time for more attempts before a deadline that is `leftMs` away. */
+export function shortened(delayMs: number, leftMs: number): number {
+  return leftMs > 0 ? Math.min(delayMs, Math.max(LEAST_MS, leftMs * SHARE_OF_TIME_LEFT)) : delayMs;
 }

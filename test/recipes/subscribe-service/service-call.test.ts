@@ -64,7 +64,7 @@ test("the moment before a further attempt is part of the time: nothing begins af
       triedAt.push(clock.monotonicMs());
       throw new Error("refused");
     },
-    { attempts: 10, timeoutMs: 1_000, signal: undefined },
+    { attempts: 100, timeoutMs: 1_000, signal: undefined },
   );
   let settledAt = 0;
   const noted = call.finally(() => {

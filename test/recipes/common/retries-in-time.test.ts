@@ -1,0 +1,142 @@
+import { beforeEach, expect, test, vi } from "vitest";
+import { Contest } from "../../../recipes/candidacy/index.ts";
+import { insist } from "../../../recipes/common/index.ts";
+import type { ConfirmationStore } from "../../../recipes/confirmation/confirmation-store.ts";
+import { RequestLoop } from "../../../recipes/confirmation/request-loop.ts";
+import type { ServiceInstance } from "../../../recipes/index.ts";
+import { persistentTxn } from "../../../recipes/queue/persistent-txn.ts";
+import { callServers } from "../../../recipes/subscribe-service/service-call.ts";
+import { type EtcdClient, UnavailableError } from "../../../src/index.ts";
+import { FakeClock, settled } from "../../support/fake-clock.ts";
+import { outcomeOf } from "../../support/outcome.ts";
+
+// A retry that knows until when it must have worked does not sleep through the rest of its time: what comes back shortly
+// before is found. The delays drawn here are the longest that there are.
+
+const surroundings = vi.hoisted(() => ({ systemRuntime: { clock: undefined as never, random: () => 0.999 } }));
+vi.mock("../../../src/internal/runtime.ts", () => surroundings);
+
+let clock: FakeClock;
+beforeEach(() => {
+  clock = new FakeClock();
+  surroundings.systemRuntime.clock = clock as never;
+});
+
+const runtime = () => ({ clock, random: () => 0.999 });
+const away = () => new UnavailableError("etcd is away", { retryable: true, outcomeUnknown: true });
+
+/** Answers from `backMs` on; until then every call fails. */
+function backAt(backMs: number): <T>(answer: T) => Promise<T> {
+  return async (answer) => {
+    if (clock.monotonicMs() < backMs) throw away();
+    return answer;
+  };
+}
+
+/** Lets all the time pass that the work has. */
+async function outcomeWithin<T>(work: Promise<T>, limitMs: number) {
+  const outcome = outcomeOf(work);
+  await clock.pass(limitMs);
+  return outcome;
+}
+
+const limitMs = 10_000;
+const notLongBefore = [1_000, 500, 250, 100].map((ms) => limitMs - ms);
+
+test.each(notLongBefore)("a txn of a queue that ends at 10 s succeeds when etcd is back at %d ms", async (backMs) => {
+  const answer = backAt(backMs);
+  const etcd = { txn: () => answer({ succeeded: true }) } as unknown as EtcdClient;
+  const leftMs = () => limitMs - clock.monotonicMs();
+  const { value } = await outcomeWithin(persistentTxn([] as never, { etcd, runtime: runtime(), leftMs }), limitMs);
+  expect(value).toMatchObject({ succeeded: true });
+});
+
+test.each(notLongBefore)(
+  "a write whose outcome is unknown is repeated in time when etcd is back at %d ms",
+  async (backMs) => {
+    const answer = backAt(backMs);
+    expect(
+      await outcomeWithin(
+        insist("it", { timeoutMs: limitMs }, () => answer("written")),
+        limitMs,
+      ),
+    ).toMatchObject({
+      value: "written",
+    });
+  },
+);
+
+test.each(notLongBefore)("who waits 10 s for a lock gets in line when etcd is back at %d ms", async (backMs) => {
+  const answer = backAt(backMs);
+  const granted: number[] = [];
+  const etcd = {
+    grantLease: async () => {
+      await answer(undefined);
+      granted.push(clock.monotonicMs());
+      throw new Error("in line is enough");
+    },
+  } as unknown as EtcdClient;
+  const contest = new Contest({ etcd, name: "/lock", ttlSeconds: 60, onWarning: () => {} });
+  const ending = new AbortController();
+  const campaign = contest.campaign("", ending.signal, () => limitMs - clock.monotonicMs());
+  const outcome = outcomeOf(campaign);
+  await clock.pass(limitMs);
+  ending.abort();
+  await outcome;
+  expect(granted[0]).toBeLessThan(limitMs);
+});
+
+test.each(notLongBefore)("a call of a server that is alone and back at %d ms is made again in time", async (backMs) => {
+  const answer = backAt(backMs);
+  const parts = {
+    runtime: runtime(),
+    choose: () => ({ key: "/svc/a" }) as ServiceInstance,
+    hasOther: () => false,
+    someServer: async () => {},
+    started: () => {},
+    ended: () => {},
+    report: () => {},
+  };
+  const limits = { attempts: 100, timeoutMs: limitMs, signal: undefined };
+  expect(
+    await outcomeWithin(
+      callServers(parts, () => answer("answer"), limits),
+      limitMs,
+    ),
+  ).toMatchObject({
+    value: "answer",
+  });
+});
+
+test.each(notLongBefore)(
+  "a request for confirmation is looked at before its deadline when etcd is back at %d ms",
+  async (backMs) => {
+    const answer = backAt(backMs);
+    const looks: number[] = [];
+    const requestedAt = clock.wallMs();
+    const store = {
+      open: async () => ({ requestedAt, deadline: requestedAt + limitMs }),
+      read: async () => {
+        await answer(undefined);
+        looks.push(clock.monotonicMs());
+        return { decision: undefined, request: undefined, pending: undefined };
+      },
+    } as unknown as ConfirmationStore;
+    const loop = new RequestLoop({
+      id: "a",
+      timeoutSeconds: limitMs / 1_000,
+      store,
+      runtime: runtime(),
+      seenRunning: () => false,
+      onWarning: () => {},
+    });
+    const ending = new AbortController();
+    const outcome = outcomeOf(loop.run(ending.signal));
+    await settled();
+    loop.wake();
+    await clock.pass(limitMs - 1);
+    ending.abort();
+    await outcome;
+    expect(looks[0]).toBeLessThan(limitMs);
+  },
+);
