@@ -26,8 +26,8 @@ const debug = log("candidacy");
 
 /** How long etcd may take when a candidacy is left, and never longer than the TTL: by then the key is gone anyway. */
 const LEAVE_LIMIT_MS = 5_000;
-/** How long it is waited before a lease in doubt is looked at again. */
-const DOUBT_MS = 100;
+/** How long it is waited before a key is followed again that could not be followed. */
+const FOLLOW_AGAIN_MS = 100;
 
 /**
  * One place in the line below a name: one lease, one key on it, `<name>/<lease id>`, as Go's `concurrency` writes it. The
@@ -48,7 +48,6 @@ export class Candidacy {
   readonly #value: string;
   readonly #lease: Lease;
   readonly #controller = new AbortController();
-  #over = false;
   #token = 0;
   #modRevision = 0;
   #proclaimed: Promise<void> = Promise.resolve();
@@ -61,14 +60,11 @@ export class Candidacy {
     this.#value = value;
     this.#lease = lease;
     this.key = `${name}/${lease.id}`;
-    this.signal = deadlineSignal(this.#controller, () => (lease.signal.aborted ? lease.signal.reason : undefined));
+    this.signal = deadlineSignal(this.#controller, () => {
+      if (lease.signal.aborted) this.#end(lease.signal.reason);
+    });
     // At once if it is lost already.
     onAbort(lease.signal, () => this.#end(lease.signal.reason));
-  }
-
-  /** Over for good. While the lease is merely in doubt, after the machine was suspended, `signal` reads aborted and this is false. */
-  get over(): boolean {
-    return this.#over;
   }
 
   /** The fencing token: the key's createRevision. 0 before it is in line. */
@@ -158,7 +154,6 @@ export class Candidacy {
   }
 
   #end(reason: unknown): void {
-    this.#over = true;
     this.#controller.abort(reason);
   }
 
@@ -219,14 +214,13 @@ export class Candidacy {
   /** A key that somebody deletes takes the place in line with it, although the lease lives. */
   async #followKey(): Promise<void> {
     const own = { keyBytes: new TextEncoder().encode(this.key), createRevision: this.#token };
-    while (!this.#over) {
+    while (!this.signal.aborted) {
       try {
         await untilGone(this.#etcd, own, this.signal);
         this.#fencedOut();
       } catch (error) {
-        if (this.#over) return;
-        // A lease in doubt is proved alive or lost in a moment.
-        if (isMendable(error)) await sleep(systemRuntime.clock, DOUBT_MS);
+        if (this.signal.aborted) return;
+        if (isMendable(error)) await sleep(systemRuntime.clock, FOLLOW_AGAIN_MS);
         else this.#lease.abandon(error);
       }
     }

@@ -68,7 +68,6 @@ export class RunningTerm implements Term {
   end(ending: Ending, reason: unknown): Ending {
     const { aborted, reason: lost } = this.signal;
     this.#ending ??= aborted ? "lost" : ending;
-    // In doubt it is lost for good now: what it was told counts.
     this.#candidacy.end(aborted ? lost : reason);
     return this.#ending;
   }

@@ -12,7 +12,10 @@ import type { CallOptions, Op, TxnAnswer, TxnOptions } from "../../src/index.ts"
  * seen.
  */
 export interface Lock extends AsyncDisposable {
-  /** Aborts when it is lost or released. Reading `aborted` compares the clock. */
+  /**
+   * Aborts when it is lost or released. Reading `aborted` compares the clock; once true it stays true. A signal that
+   * `AbortSignal.any()` makes of it does not compare: after a pause of the process it can read false for a moment more.
+   */
   readonly signal: AbortSignal;
   /**
    * The fencing token: the createRevision of the key. Each holder has a higher one than all before it, within one history of

@@ -50,7 +50,7 @@ export class HeldJob implements Job {
     this.lease = lease;
     this.revision = claim.revision;
     this.#parts = parts;
-    this.signal = deadlineSignal(this.#controller, () => this.#lostNow());
+    this.signal = deadlineSignal(this.#controller, () => this.#compareClocks());
     this.#endsAtMs = clock.monotonicMs() + (visibilityMs ?? Number.POSITIVE_INFINITY);
     if (visibilityMs !== undefined) this.#look();
   }
@@ -145,18 +145,12 @@ export class HeldJob implements Job {
   }
 
   /** The clock decides, not the timers. */
-  #lostNow(): Error | undefined {
-    if (this.#over) return undefined;
-    if (this.lease.signal.aborted) {
-      // Also when it is merely in doubt: what was told lost must not be held on, by nobody. It takes this job with it.
-      const { reason } = this.lease.signal;
-      this.lease.abandon(reason);
-      this.lose(this.#lostError("its lease is lost", { cause: reason }));
-      return undefined;
-    }
+  #compareClocks(): void {
+    if (this.#over) return;
+    const { signal } = this.lease;
+    if (signal.aborted) this.lose(this.#lostError("its lease is lost", { cause: signal.reason }));
     // What is being settled is held until etcd has answered.
-    if (!this.#settling && this.#parts.clock.monotonicMs() >= this.#endsAtMs) this.#timeIsOver();
-    return undefined;
+    else if (!this.#settling && this.#parts.clock.monotonicMs() >= this.#endsAtMs) this.#timeIsOver();
   }
 
   #lostError(why: string, details?: { cause?: unknown; outcomeUnknown?: boolean }): JobLostError {

@@ -34,8 +34,6 @@ export class WorkerLease {
     const lease = this.#lease;
     if (lease && !lease.signal.aborted) return lease;
     this.#lease = undefined;
-    // Also one that is merely in doubt: two leases of one worker must not both live on.
-    lease?.abandon(lease.signal.reason);
     void this.#grant();
     return undefined;
   }

@@ -41,8 +41,6 @@ export class LeaseLine {
     const { current } = this;
     if (current) return current;
     signal.throwIfAborted();
-    // Also one that is merely in doubt: two of them must not both live on.
-    if (this.#current) this.gone(this.#current, this.#current.signal.reason);
     if (!this.#granting) {
       const granting = this.#grant(this.#ending.signal);
       granting

@@ -11,7 +11,7 @@ const ofClients = new WeakMap<EtcdClient, Map<number, SharedLeases>>();
  *
  * ```
  *   nobody ──first needs it──▶ granting ──▶ living ──last leaves──▶ revoked, nobody
- *                                 ▲            │ lost, revoked by hand, in doubt
+ *                                 ▲            │ lost, revoked by hand
  *                                 └────────────┘ (one grant, for all who need it)
  * ```
  *

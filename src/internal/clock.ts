@@ -1,4 +1,6 @@
+import { uptime } from "node:os";
 import { clearTimeout, monotonicMs, setTimeout, wallMs } from "./real-time.ts";
+import { SuspendedTime } from "./suspended-time.ts";
 
 /** A pending timer; `cancel()` is idempotent. */
 export interface Timer {
@@ -9,8 +11,13 @@ export interface Timer {
 
 /** Time as the engines see it: injected, so that rules about time can be tested without waiting. */
 export interface Clock {
-  /** Milliseconds that never run backwards. On Linux they stand still while the machine is suspended. */
+  /** Milliseconds that never run backwards. On Linux they stand still while the machine is suspended, as timers do. */
   monotonicMs(): number;
+  /**
+   * Milliseconds that never run backwards and go on while the machine is suspended: for deadlines that a server counts,
+   * too. A wall clock that is set moves them by nothing.
+   */
+  elapsedMs(): number;
   /** Milliseconds since the epoch; can jump either way. */
   wallMs(): number;
   /** Runs `callback` once, `delayMs` from now. The timer keeps the process alive until it fired or was cancelled. */
@@ -20,8 +27,28 @@ export interface Clock {
 /** setTimeout fires at once for anything above 2^31-1 ms. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
+/** Elsewhere performance.now() counts the time of a suspension: libuv reads mach_continuous_time() on macOS. */
+const standsStill = process.platform === "linux" || process.platform === "android";
+
+const suspended = new SuspendedTime({
+  monotonicMs,
+  wallMs,
+  uptimeSeconds() {
+    try {
+      return uptime();
+    } catch {
+      // A sandbox without /proc and without CLOCK_BOOTTIME.
+      return undefined;
+    }
+  },
+});
+
 export const systemClock: Clock = {
   monotonicMs,
+  elapsedMs() {
+    const suspendedMs = standsStill ? suspended.totalMs() : 0;
+    return monotonicMs() + suspendedMs;
+  },
   wallMs,
   timer(delayMs, callback) {
     const handle = setTimeout(callback, Math.min(Math.max(0, delayMs), MAX_DELAY_MS));

@@ -1,43 +1,26 @@
-import { queueMicrotask } from "./real-time.ts";
-
 const nativeAborted = nativeGetter("aborted");
 const nativeReason = nativeGetter("reason");
 
 /**
- * The signal of `controller`, with `aborted`, `reason` and `throwIfAborted()` asking `lostNow` each time they are used.
- * A timer alone cannot do this: after SIGSTOP and SIGCONT many continuations run before the first timer does.
+ * The signal of `controller`, with `aborted`, `reason` and `throwIfAborted()` calling `look` each time they are used. `look`
+ * aborts `controller` when the clock says so. A timer alone cannot do this: after SIGSTOP and SIGCONT many continuations
+ * run before the first timer does.
  *
- * @param lostNow the reason why what the signal stands for is lost at this moment, or undefined
+ * It has no state of its own: what it reads is what the controller was told, so an `aborted` that was read true stays true,
+ * and the event has fired. A signal made of it by `AbortSignal.any()` does not look: Node keeps that signal's state itself.
  */
-export function deadlineSignal(controller: AbortController, lostNow: () => Error | undefined): AbortSignal {
+export function deadlineSignal(controller: AbortController, look: () => void): AbortSignal {
   const { signal } = controller;
-  // A doubt can come and go from one reading of the clock to the next: whoever reads `aborted` and then `reason` in one
-  // breath must not throw undefined.
-  let justSeen: Error | undefined;
-  const current = (): { reason: unknown } | undefined => {
-    const doubt = nativeAborted(signal) ? undefined : lostNow();
-    // Asking may have aborted the signal.
-    if (nativeAborted(signal)) return { reason: nativeReason(signal) };
-    if (doubt !== undefined && justSeen === undefined) {
-      queueMicrotask(() => {
-        justSeen = undefined;
-      });
-    }
-    justSeen = doubt;
-    return doubt === undefined ? undefined : { reason: doubt };
+  const isAborted = (): boolean => {
+    if (!nativeAborted(signal)) look();
+    return nativeAborted(signal) === true;
   };
   return Object.defineProperties(signal, {
-    aborted: { get: () => current() !== undefined },
-    reason: {
-      get: () => {
-        const before = justSeen;
-        return (current() ?? { reason: before }).reason;
-      },
-    },
+    aborted: { get: isAborted },
+    reason: { get: () => (isAborted() ? nativeReason(signal) : undefined) },
     throwIfAborted: {
       value: () => {
-        const lost = current();
-        if (lost) throw lost.reason;
+        if (isAborted()) throw nativeReason(signal);
       },
     },
   });

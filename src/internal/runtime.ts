@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "./clock.ts";
 /** What the engines need from their surroundings; given at the composition root, replaced in unit tests. */
 export interface Runtime {
   readonly clock: Clock;
-  /** A number in [0, 1). */
+  /** A number in [0, 1), for delays and choices. Ids that must be unique come from `node:crypto`. */
   readonly random: () => number;
 }
 

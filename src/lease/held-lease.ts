@@ -16,15 +16,16 @@ export interface HeldLeaseParts {
   readonly clock: Clock;
   /** Never renewed, and left to etcd when its time is over. */
   readonly detached: boolean;
-  /** Ends a lease that nobody renews when its time is over. */
-  endAtDeadline(lease: HeldLease): void;
-  /** Takes the lease out of renewal. */
-  forget(id: LeaseId): void;
-  /** Asks for a renewal now. */
-  renewSoon(id: LeaseId): void;
-  /** Asks etcd to end it, and goes on in the background if that fails. */
-  revoke(id: LeaseId, options: CallOptions | undefined): Promise<void>;
-  revokeInBackground(id: LeaseId): void;
+  /** The caller named the id, and may name it again. */
+  readonly idIsChosen: boolean;
+  /** Called when its renewal is to end and it lives on until its deadline. */
+  onLapse(lease: HeldLease): void;
+  /** Called once, when it is over, before the signal tells its owner. */
+  onOver(lease: HeldLease): void;
+  /** Asks etcd to end it. */
+  revoke(lease: HeldLease, options: CallOptions | undefined): Promise<void>;
+  /** Called when it was lost: etcd may still have it. */
+  onLost(lease: HeldLease): void;
 }
 
 /** A lease in the hands of its owner: held until it is lost, revoked or abandoned, and never held again after that. */
@@ -32,6 +33,7 @@ export class HeldLease implements Lease {
   readonly id: LeaseId;
   readonly ttlSeconds: number;
   readonly renewEveryMs: number;
+  readonly idIsChosen: boolean;
   readonly deadline: LeaseDeadline;
   readonly signal: AbortSignal;
   readonly #parts: HeldLeaseParts;
@@ -44,15 +46,16 @@ export class HeldLease implements Lease {
     this.id = parts.id;
     this.ttlSeconds = parts.ttlSeconds;
     this.renewEveryMs = parts.renewEveryMs;
+    this.idIsChosen = parts.idIsChosen;
     this.#parts = parts;
     this.#renewed = !parts.detached;
     this.deadline = new LeaseDeadline(parts.clock);
-    this.signal = deadlineSignal(this.#controller, () => this.#lostNow());
+    this.signal = deadlineSignal(this.#controller, () => this.#look());
   }
 
   remainingMs(): number {
-    if (this.#lostNow() || this.#over) return 0;
-    return this.#renewed ? this.deadline.remainingMs() : this.deadline.remainingByEitherClockMs();
+    this.#look();
+    return this.#over ? 0 : this.deadline.remainingMs();
   }
 
   timeToLive(options?: TimeToLiveOptions): Promise<LeaseTimeToLive> {
@@ -64,15 +67,14 @@ export class HeldLease implements Lease {
     if (!this.#over) this.#end(new LeaseLostError(`lease ${this.id} was revoked by its owner`));
     if (this.#gone) return;
     // Each with its own signal and time: etcd does not mind being asked twice.
-    await this.#parts.revoke(this.id, options);
+    await this.#parts.revoke(this, options);
     this.#gone = true;
   }
 
   lapse(): void {
     if (this.#over || !this.#renewed) return;
     this.#renewed = false;
-    this.#parts.forget(this.id);
-    this.#parts.endAtDeadline(this);
+    this.#parts.onLapse(this);
   }
 
   abandon(cause?: unknown): void {
@@ -83,7 +85,13 @@ export class HeldLease implements Lease {
   lose(error: LeaseLostError): void {
     if (this.#over) return;
     this.#end(error);
-    this.#parts.revokeInBackground(this.id);
+    this.#parts.onLost(this);
+  }
+
+  /** Its id was granted anew, so etcd did not have it any more: nothing that is done from here on may touch the new one. */
+  replaced(): void {
+    this.#gone = true;
+    if (!this.#over) this.#end(new LeaseLostError(`lease ${this.id} was gone, and its id was granted anew`));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -92,24 +100,15 @@ export class HeldLease implements Lease {
 
   #end(error: LeaseLostError): void {
     this.#over = true;
-    this.#parts.forget(this.id);
+    this.#parts.onOver(this);
     this.#controller.abort(error);
   }
 
-  /** The clock decides, not the timers: they may be late. Past the deadline it ends the lease; in mere doubt it returns the doubt. */
-  #lostNow(): LeaseLostError | undefined {
-    if (this.#over) return undefined;
-    if (!this.#renewed) {
-      if (this.deadline.remainingByEitherClockMs() > 0) return undefined;
-      this.#end(new LeaseLostError(`lease ${this.id} is past its ${this.ttlSeconds} s`));
-      return undefined;
-    }
-    if (this.deadline.hasPassed()) {
+  /** The clock decides, not the timers: they may be late. */
+  #look(): void {
+    if (this.#over || !this.deadline.hasPassed()) return;
+    if (this.#renewed)
       this.lose(new LeaseLostError(`lease ${this.id} was not renewed within its ${this.ttlSeconds} s`));
-      return undefined;
-    }
-    if (!this.deadline.suspended()) return undefined;
-    this.#parts.renewSoon(this.id);
-    return new LeaseLostError(`lease ${this.id} is in doubt: the machine seems to have been suspended`);
+    else this.#end(new LeaseLostError(`lease ${this.id} is past its ${this.ttlSeconds} s`));
   }
 }

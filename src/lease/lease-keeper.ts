@@ -1,13 +1,12 @@
 import type { LeaseKeepAliveResponse, Protocol, StreamEndpoint } from "../connection/index.ts";
 import type { EtcdError } from "../errors/etcd-error.ts";
 import { LeaseLostError } from "../errors/lease-lost-error.ts";
-import { Backoff } from "../internal/backoff.ts";
+import { Backoff, shortened } from "../internal/backoff.ts";
 import type { Timer } from "../internal/clock.ts";
 import { log } from "../internal/log.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import type { LeaseId } from "../model/lease-id.ts";
 import type { HeldLease } from "./held-lease.ts";
-import { type SendTime, sendTime } from "./lease-deadline.ts";
 import { RenewalStream } from "./renewal-stream.ts";
 
 const debug = log("lease");
@@ -18,6 +17,10 @@ const SMALLEST_STEP_MS = 20;
 const DANGER = 0.3;
 /** A timer that fires so much later than it should says that the event loop was blocked. */
 const LATE_MS = 250;
+/** How often it looks at the clocks: a suspended machine, and one that was moved, are found out this soon after they go on. */
+const LOOK_EVERY_MS = 1_000;
+/** A wall clock that runs ahead of the monotonic one by so much was set, or the machine stood still. */
+const RAN_AHEAD_MS = 1_000;
 /** Streams that were left behind and may still answer. */
 const MOST_RETIRED = 4;
 
@@ -50,10 +53,13 @@ export class LeaseKeeper {
   readonly #backoff: Backoff;
   #primary: RenewalStream | undefined;
   #lastEndpoint: StreamEndpoint | undefined;
-  #openAtMs = 0;
+  /** The pause after a stream that broke. */
+  #pause = { sinceMs: 0, forMs: 0 };
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #wasLate = false;
+  /** How far the wall clock was ahead of the monotonic one at the last look. */
+  #wallAheadMs = Number.NaN;
 
   constructor(protocol: Protocol, dialLimitMs: number, runtime: Runtime) {
     this.#protocol = protocol;
@@ -63,23 +69,17 @@ export class LeaseKeeper {
   }
 
   keep(lease: HeldLease, renewAtMs: number): void {
+    if (this.#kept.size === 0) this.#wallRanAhead();
     this.#kept.set(lease.id, { lease, renewAtMs });
-    this.#wakeAt(Math.min(renewAtMs, lease.deadline.atMs));
+    this.#wakeAt(Math.min(renewAtMs, lease.deadline.atMs, this.#runtime.clock.elapsedMs() + LOOK_EVERY_MS));
   }
 
   /** Takes the lease out of renewal. */
-  forget(id: LeaseId): void {
-    if (!this.#kept.delete(id)) return;
-    for (const stream of this.#streams()) stream.forget(id);
+  forget(lease: HeldLease): void {
+    if (this.#kept.get(lease.id)?.lease !== lease) return;
+    this.#kept.delete(lease.id);
+    for (const stream of this.#streams()) stream.forget(lease.id);
     if (this.#kept.size === 0) this.close();
-  }
-
-  /** Renews this lease now: something made its owner doubt. */
-  renewSoon(id: LeaseId): void {
-    const kept = this.#kept.get(id);
-    if (!kept) return;
-    kept.renewAtMs = Math.min(kept.renewAtMs, this.#runtime.clock.monotonicMs());
-    this.#wakeAt(kept.renewAtMs);
   }
 
   get leases(): HeldLease[] {
@@ -91,6 +91,7 @@ export class LeaseKeeper {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#timerAtMs = Number.POSITIVE_INFINITY;
+    this.#wallAheadMs = Number.NaN;
     for (const stream of this.#streams()) stream.close();
     this.#primary = undefined;
     this.#retired.clear();
@@ -98,7 +99,7 @@ export class LeaseKeeper {
 
   /** Looks at every lease once: ends what is past its deadline, renews what is due, leaves a stream that does not answer. */
   #look(): void {
-    const now = this.#runtime.clock.monotonicMs();
+    const now = this.#runtime.clock.elapsedMs();
     const lateMs = now - this.#timerAtMs;
     this.#timer = undefined;
     this.#timerAtMs = Number.POSITIVE_INFINITY;
@@ -112,16 +113,15 @@ export class LeaseKeeper {
     // After a block the answers may be here and unread: look at them first, but do not put it off again and again.
     if ((this.#wasLate || !late) && this.#primaryIsSilent(now)) this.#leavePrimary();
     this.#wasLate = late;
+    if (this.#wallRanAhead()) for (const kept of this.#kept.values()) kept.renewAtMs = Math.min(kept.renewAtMs, now);
     this.#renewDue(now);
     this.#schedule();
   }
 
   #renewDue(now: number): void {
-    const due = [...this.#kept.values()].filter(
-      ({ lease, renewAtMs }) => renewAtMs <= now || lease.deadline.suspended(),
-    );
+    const due = [...this.#kept.values()].filter(({ renewAtMs }) => renewAtMs <= now);
     if (due.length === 0) return;
-    if (!this.#primary && now < this.#openAtMs) return;
+    if (!this.#primary && now < this.#openAtMs()) return;
     due.sort((a, b) => a.lease.deadline.atMs - b.lease.deadline.atMs);
     const primary = this.#openPrimary();
     for (const { lease } of due) primary.renew(lease.id);
@@ -132,8 +132,8 @@ export class LeaseKeeper {
     const endpoint = this.#protocol.streamEndpoints(this.#lastEndpoint)[0] as StreamEndpoint;
     debug("renewing on %s", endpoint.url);
     this.#primary = new RenewalStream(this.#protocol, endpoint, this.#dialLimitMs, {
-      mark: () => sendTime(this.#runtime.clock),
-      answered: (stream, response, sent) => this.#answered(stream, response, sent),
+      nowMs: () => this.#runtime.clock.elapsedMs(),
+      answered: (stream, response, sentMs) => this.#answered(stream, response, sentMs),
       ended: (stream, error) => this.#ended(stream, error),
     });
     return this.#primary;
@@ -180,7 +180,7 @@ export class LeaseKeeper {
     if (oldest) this.#drop(oldest);
   }
 
-  #answered(stream: RenewalStream, response: LeaseKeepAliveResponse, sent: SendTime): void {
+  #answered(stream: RenewalStream, response: LeaseKeepAliveResponse, sentMs: number): void {
     if (stream === this.#primary) {
       this.#protocol.streamWorked(stream.endpoint);
       this.#lastEndpoint = undefined;
@@ -194,18 +194,15 @@ export class LeaseKeeper {
       kept.lease.lose(new LeaseLostError(`lease ${response.id} is not known to etcd any more`));
       return;
     }
-    kept.lease.deadline.acknowledged(sent, response.ttlSeconds);
-    // An answer to what was sent before the machine was suspended proves nothing about now.
-    kept.renewAtMs = kept.lease.deadline.suspended()
-      ? this.#runtime.clock.monotonicMs()
-      : sent.monotonicMs + kept.lease.renewEveryMs;
+    kept.lease.deadline.acknowledged(sentMs, response.ttlSeconds);
+    kept.renewAtMs = sentMs + kept.lease.renewEveryMs;
     this.#wakeAt(kept.renewAtMs);
   }
 
   #ended(stream: RenewalStream, error: EtcdError): void {
     debug("the stream on %s ended: %s", stream.endpoint.url, error.message);
     this.#protocol.streamFailed(stream.endpoint, "broken");
-    const now = this.#runtime.clock.monotonicMs();
+    const now = this.#runtime.clock.elapsedMs();
     for (const id of stream.unanswered.keys()) {
       const kept = this.#kept.get(id);
       if (kept) kept.renewAtMs = Math.min(kept.renewAtMs, now);
@@ -213,10 +210,18 @@ export class LeaseKeeper {
     if (stream === this.#primary) {
       this.#primary = undefined;
       this.#lastEndpoint = stream.endpoint;
-      this.#openAtMs = now + this.#backoff.nextMs();
+      this.#pause = { sinceMs: now, forMs: this.#backoff.nextMs() };
     }
     this.#retired.delete(stream);
     this.#schedule();
+  }
+
+  /** No pause takes more than a quarter of what the most urgent lease had left. */
+  #openAtMs(): number {
+    const { sinceMs, forMs } = this.#pause;
+    let firstMs = Number.POSITIVE_INFINITY;
+    for (const { lease } of this.#kept.values()) firstMs = Math.min(firstMs, lease.deadline.atMs);
+    return sinceMs + shortened(forMs, firstMs - sinceMs);
   }
 
   #drop(stream: RenewalStream): void {
@@ -225,25 +230,38 @@ export class LeaseKeeper {
   }
 
   #schedule(): void {
-    const now = this.#runtime.clock.monotonicMs();
+    const now = this.#runtime.clock.elapsedMs();
+    const openAtMs = this.#primary ? 0 : this.#openAtMs();
     for (const { lease, renewAtMs } of this.#kept.values()) {
       this.#wakeAt(lease.deadline.atMs);
       const asked = this.#primary?.unanswered.get(lease.id);
       if (asked) this.#wakeAt(Math.max(now + SMALLEST_STEP_MS, asked.askedMs + silenceLimitMs(lease)));
-      else this.#wakeAt(this.#primary ? renewAtMs : Math.max(renewAtMs, this.#openAtMs));
-      // A suspended machine shows only in the wall clock, so look at it often enough to renew in good time.
-      this.#wakeAt(now + lease.renewEveryMs);
+      else this.#wakeAt(Math.max(renewAtMs, openAtMs));
     }
+    // Timers stand still while the machine is suspended.
+    this.#wakeAt(now + LOOK_EVERY_MS);
   }
 
   #wakeAt(atMs: number): void {
     if (this.#kept.size === 0 || atMs >= this.#timerAtMs) return;
-    const now = this.#runtime.clock.monotonicMs();
+    const now = this.#runtime.clock.elapsedMs();
     const atLeast = Math.max(atMs, now + (this.#timer ? SMALLEST_STEP_MS : 0));
     if (atLeast >= this.#timerAtMs) return;
     this.#timer?.cancel();
     this.#timerAtMs = atLeast;
     this.#timer = this.#runtime.clock.timer(atLeast - now, () => this.#look());
+  }
+
+  /**
+   * The machine was suspended, a virtual one was moved, or the clock was set. What is left of a lease is known by other
+   * clocks; but a hypervisor can hide its pauses from all of them, and then only etcd can tell whether the lease is alive.
+   */
+  #wallRanAhead(): boolean {
+    const { clock } = this.#runtime;
+    const aheadMs = clock.wallMs() - clock.monotonicMs();
+    const ranAhead = aheadMs - this.#wallAheadMs > RAN_AHEAD_MS;
+    this.#wallAheadMs = aheadMs;
+    return ranAhead;
   }
 
   #streams(): RenewalStream[] {

@@ -19,9 +19,11 @@ const AT_ONCE = 16;
 export class LeaseRevoker {
   readonly #protocol: Protocol;
   readonly #runtime: Runtime;
-  /** In the order in which they are tried next. */
+  /** What is left to do in the background, in the order in which it is tried next. */
   readonly #waiting = new Set<LeaseId>();
   readonly #trying = new Set<LeaseId>();
+  /** Every request that is on its way to etcd. */
+  readonly #underWay = new Map<Promise<unknown>, LeaseId>();
   readonly #closing = new AbortController();
   #workers = 0;
 
@@ -36,22 +38,27 @@ export class LeaseRevoker {
     if (this.#workers < AT_ONCE) void this.#work();
   }
 
-  /** Resolves when etcd has confirmed that the lease is gone; after a failure it goes on in the background. */
+  /** Resolves when etcd has confirmed that the lease is gone. */
   async revoke(id: LeaseId, options: CallOptions | undefined): Promise<void> {
     try {
-      await this.#protocol.leaseRevoke(id, options);
+      await this.#ask(id, options);
     } catch (error) {
-      if (error instanceof LeaseNotFoundError) return;
-      this.revokeInBackground(id);
-      throw error;
+      if (!(error instanceof LeaseNotFoundError)) throw error;
     }
+  }
+
+  /** Takes an id back that is about to be granted anew. Resolves when no request is on its way that could end that lease. */
+  async callOff(id: LeaseId): Promise<void> {
+    this.#waiting.delete(id);
+    this.#trying.delete(id);
+    await Promise.allSettled([...this.#underWay].filter(([, revoked]) => revoked === id).map(([asking]) => asking));
   }
 
   /** Repeats nothing any more: what is not confirmed yet is tried one last time, within `limitMs`. */
   async close(limitMs: number): Promise<void> {
     const left = [...this.#waiting, ...this.#trying];
     this.#closing.abort();
-    await Promise.allSettled(left.map((id) => this.#protocol.leaseRevoke(id, { timeoutMs: limitMs })));
+    await Promise.allSettled(left.map((id) => this.#ask(id, { timeoutMs: limitMs })));
   }
 
   async #work(): Promise<void> {
@@ -61,7 +68,10 @@ export class LeaseRevoker {
     for (const id of this.#waiting) {
       if (signal.aborted) break;
       this.#waiting.delete(id);
-      if (await this.#revoke(id)) continue;
+      this.#trying.add(id);
+      const gone = await this.#isGone(id);
+      // Called off, or done.
+      if (!this.#trying.delete(id) || gone) continue;
       // Added again it comes last, and this loop comes to it.
       this.#waiting.add(id);
       await new Promise<void>((resolve) => {
@@ -72,17 +82,23 @@ export class LeaseRevoker {
   }
 
   /** @returns whether etcd has confirmed that it is gone */
-  async #revoke(id: LeaseId): Promise<boolean> {
-    this.#trying.add(id);
+  async #isGone(id: LeaseId): Promise<boolean> {
     try {
-      await this.#protocol.leaseRevoke(id, { signal: this.#closing.signal });
+      await this.revoke(id, { signal: this.#closing.signal });
       return true;
     } catch (error) {
-      if (error instanceof LeaseNotFoundError) return true;
       debug("revoking %s in the background failed: %s", id, (error as Error).message);
       return false;
+    }
+  }
+
+  async #ask(id: LeaseId, options: CallOptions | undefined): Promise<void> {
+    const asking = this.#protocol.leaseRevoke(id, options);
+    this.#underWay.set(asking, id);
+    try {
+      await asking;
     } finally {
-      this.#trying.delete(id);
+      this.#underWay.delete(asking);
     }
   }
 }

@@ -1,17 +1,15 @@
-import type { LeaseTimeToLiveResponse, Protocol } from "../connection/index.ts";
+import type { Protocol } from "../connection/index.ts";
 import { ClientClosedError } from "../errors/client-closed-error.ts";
-import { ConflictError } from "../errors/conflict-error.ts";
-import { EtcdError } from "../errors/etcd-error.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
-import { onAbort, within } from "../internal/abort.ts";
+import { abortable, onAbort, within } from "../internal/abort.ts";
 import type { Timer } from "../internal/clock.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import { type CallOptions, checkCallOptions, shown } from "../model/call-options.ts";
-import { type LeaseId, leaseId, randomLeaseId } from "../model/lease-id.ts";
+import { type LeaseId, leaseId } from "../model/lease-id.ts";
+import { askForLease, type GrantedLease } from "./ask-for-lease.ts";
 import { HeldLease } from "./held-lease.ts";
 import type { Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease.ts";
-import { sendTime } from "./lease-deadline.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import { LeaseRevoker } from "./lease-revoker.ts";
 import { timeToLive } from "./time-to-live.ts";
@@ -30,12 +28,19 @@ export interface GrantLeaseOptions extends CallOptions {
    * time to try a second endpoint: 0.6 of the granted TTL at the latest. @default a third of the granted TTL
    */
   renewEverySeconds?: number | undefined;
-  /** An id of the caller's choosing. @default random */
+  /**
+   * An id of the caller's choosing. One lease at a time may have it, in all processes: two holders of one id take each other's
+   * lease for their own, and the first that revokes it takes it from both. A lease with a chosen id is never revoked in the
+   * background: one that was lost in an outage stays in etcd for its TTL, and until then granting its id rejects with a
+   * `ConflictError`. Grant it anew only after all requests of the last holder have been answered. @default random
+   */
   id?: LeaseId | undefined;
 }
 
 /** Two silent endpoints, a sixth of the TTL each, still leave a third one time to answer before the deadline. */
 const LATEST_RENEWAL = 0.6;
+/** The event of a lease that nobody renews comes at most this late after a suspension of the machine. */
+const LOOK_EVERY_MS = 60_000;
 
 /** Grants leases and holds the kept-alive ones of a client. */
 export class Leases {
@@ -45,7 +50,9 @@ export class Leases {
   readonly #revoker: LeaseRevoker;
   /** Grants and revocations that close() waits for. */
   readonly #underWay = new Set<Promise<unknown>>();
-  /** Those whose renewal has ended and that are not over. */
+  /** The one that holds each id and is not over. */
+  readonly #living = new Map<LeaseId, HeldLease>();
+  /** Those of them whose renewal has ended. */
   readonly #lapsing = new Set<HeldLease>();
   #closing: { limitMs: number } | undefined;
 
@@ -85,92 +92,102 @@ export class Leases {
     checkCallOptions(options);
     const { keepAlive = true, renewEverySeconds } = options;
     checkRenewal(renewEverySeconds, ttlSeconds);
-    const id = options.id === undefined ? randomLeaseId(this.#runtime.random) : checkedId(options.id);
-    const sent = sendTime(this.#runtime.clock);
-    const granted = await this.#askFor(id, ttlSeconds, options);
+    const chosen = options.id === undefined ? undefined : checkedId(options.id);
+    const { id, ttlSeconds: granted, sentMs } = await this.#askFor(chosen, ttlSeconds, options);
     const lease = new HeldLease({
       id,
       ttlSeconds: granted,
       renewEveryMs: Math.min(renewEverySeconds ?? granted / 3, granted * LATEST_RENEWAL) * 1_000,
       protocol: this.#protocol,
       clock: this.#runtime.clock,
-      forget: (lost) => this.#keeper.forget(lost),
-      renewSoon: (doubtful) => this.#keeper.renewSoon(doubtful),
-      revoke: (ended, how) => this.#follow(this.#revoker.revoke(ended, how)),
-      revokeInBackground: (lost) => this.#revoker.revokeInBackground(lost),
       detached: !keepAlive,
-      endAtDeadline: (lapsing) => this.#lapse(lapsing),
+      idIsChosen: chosen !== undefined,
+      onLapse: (lapsing) => this.#lapse(lapsing),
+      onOver: (over) => this.#forget(over),
+      revoke: (ended, how) => this.#follow(this.#revoke(ended, how)),
+      onLost: (lost) => this.#giveUp(lost),
     });
-    lease.deadline.acknowledged(sent, granted);
+    lease.deadline.acknowledged(sentMs, granted);
     if (lease.remainingMs() === 0) {
-      this.#revoker.revokeInBackground(id);
+      this.#giveUp(lease);
       throw new EtcdTimeoutError(`the grant of a lease of ${granted} s took longer than that`, { retryable: true });
     }
     if (this.#closing && keepAlive) {
       await lease.revoke({ timeoutMs: this.#closing.limitMs });
       throw new ClientClosedError("the client was closed while the lease was granted");
     }
-    if (keepAlive) this.#keeper.keep(lease, sent.monotonicMs + lease.renewEveryMs);
+    this.#living.get(id)?.replaced();
+    this.#living.set(id, lease);
+    if (keepAlive) this.#keeper.keep(lease, sentMs + lease.renewEveryMs);
     else this.#endAtDeadline(lease);
     return lease;
   }
 
-  /** Returns the TTL as granted. A lease that may be there although this fails is not left behind. */
-  async #askFor(id: LeaseId, ttlSeconds: number, options: GrantLeaseOptions): Promise<number> {
+  async #askFor(id: LeaseId | undefined, ttlSeconds: number, options: GrantLeaseOptions): Promise<GrantedLease> {
     const { clock } = this.#runtime;
     const { signal, timeoutMs = this.#protocol.requestTimeoutMs } = options;
-    const startMs = clock.monotonicMs();
-    const endMs = startMs + timeoutMs;
+    const endMs = clock.elapsedMs() + timeoutMs;
     signal?.throwIfAborted();
-    let maybeGranted = false;
+    if (id !== undefined) {
+      const late = () =>
+        new EtcdTimeoutError(`a revocation of lease ${id} was still under way after ${timeoutMs} ms`, {
+          retryable: true,
+        });
+      await within(clock, abortable(this.#revoker.callOff(id), signal), timeoutMs, late);
+    }
+    const giveUp = (random: LeaseId) => this.#revoker.revokeInBackground(random);
+    return askForLease({ protocol: this.#protocol, clock, giveUp }, ttlSeconds, {
+      id,
+      signal,
+      timeoutMs: Math.max(1, endMs - clock.elapsedMs()),
+    });
+  }
+
+  /**
+   * Etcd may still have it. A random id stands for this lease alone; a chosen one can be granted again at any moment, by
+   * another process too, and a late revocation would end that lease.
+   */
+  #giveUp(lease: HeldLease): void {
+    if (!lease.idIsChosen) this.#revoker.revokeInBackground(lease.id);
+  }
+
+  async #revoke(lease: HeldLease, options: CallOptions | undefined): Promise<void> {
+    // Its id was granted anew here, so the lease itself is gone.
+    if (this.#living.has(lease.id)) return;
     try {
-      try {
-        return (await this.#protocol.leaseGrant(id, ttlSeconds, { signal, timeoutMs })).ttlSeconds;
-      } catch (error) {
-        // The reason of an abort can be an EtcdError too, and says nothing about the grant.
-        maybeGranted = signal?.aborted === true || !(error instanceof EtcdError) || error.outcomeUnknown;
-        // Perhaps ours: the id is random, or an earlier attempt of this very call may have gone through.
-        if (!(error instanceof ConflictError && (options.id === undefined || maybeGranted))) throw error;
-        maybeGranted = true;
-        const chosen = options.id !== undefined;
-        const leftMs = Math.max(1, endMs - clock.monotonicMs());
-        const asked = this.#protocol.leaseTimeToLive(id, chosen, { signal, timeoutMs: leftMs });
-        const granted = await asked.catch(() => undefined);
-        signal?.throwIfAborted();
-        const known = granted !== undefined && granted.grantedSeconds > 0;
-        // The lease that was there may be somebody else's: then it has run for longer, or has keys already.
-        if (known && (!chosen || isFresh(granted, clock.monotonicMs() - startMs))) return granted.grantedSeconds;
-        // No answer, or from a member that is behind. At least what was asked for is granted, if the lease is ours for sure.
-        if (!chosen) return ttlSeconds;
-        throw error;
-      }
+      await this.#revoker.revoke(lease.id, options);
     } catch (error) {
-      if (maybeGranted && options.id === undefined) this.#revoker.revokeInBackground(id);
+      this.#giveUp(lease);
       throw error;
     }
   }
 
+  #forget(lease: HeldLease): void {
+    this.#keeper.forget(lease);
+    this.#lapsing.delete(lease);
+    if (this.#living.get(lease.id) === lease) this.#living.delete(lease.id);
+  }
+
   #lapse(lease: HeldLease): void {
+    this.#keeper.forget(lease);
     this.#lapsing.add(lease);
-    onAbort(lease.signal, () => this.#lapsing.delete(lease));
     this.#endAtDeadline(lease);
   }
 
-  /** What nobody renews ends by the clock alone. Its timer never keeps the process alive. */
+  /**
+   * What nobody renews ends by the clock alone. Its timer never keeps the process alive. It stands still while the machine is
+   * suspended, so it looks in between, too.
+   */
   #endAtDeadline(lease: HeldLease): void {
     const { clock } = this.#runtime;
     let timer: Timer | undefined;
     const look = () => {
-      if (!lease.signal.aborted) timer = clock.timer(lease.deadline.atMs - clock.monotonicMs(), look).unref();
+      if (lease.signal.aborted) return;
+      timer = clock.timer(Math.min(lease.remainingMs(), LOOK_EVERY_MS), look).unref();
     };
     look();
     onAbort(lease.signal, () => timer?.cancel());
   }
-}
-
-/** Whether the lease can have been granted within the last `sinceMs`, as far as etcd tells. It counts in whole seconds. */
-function isFresh({ grantedSeconds, remainingSeconds, keys }: LeaseTimeToLiveResponse, sinceMs: number): boolean {
-  return keys.length === 0 && remainingSeconds + 1 + sinceMs / 1_000 >= grantedSeconds;
 }
 
 function checkTtl(ttlSeconds: number): void {

@@ -1,7 +1,6 @@
 import type { KeepAliveStream, LeaseKeepAliveResponse, Protocol, StreamEndpoint } from "../connection/index.ts";
 import type { EtcdError } from "../errors/etcd-error.ts";
 import type { LeaseId } from "../model/lease-id.ts";
-import type { SendTime } from "./lease-deadline.ts";
 
 /**
  * So many renewals are on their way at once. An answer counts from when its renewal was sent, so what waits for its turn
@@ -10,8 +9,9 @@ import type { SendTime } from "./lease-deadline.ts";
 const MOST_IN_FLIGHT = 128;
 
 export interface RenewalStreamOwner {
-  mark(): SendTime;
-  answered(stream: RenewalStream, response: LeaseKeepAliveResponse, sent: SendTime): void;
+  /** The time, by `elapsedMs()`. */
+  nowMs(): number;
+  answered(stream: RenewalStream, response: LeaseKeepAliveResponse, sentMs: number): void;
   ended(stream: RenewalStream, error: EtcdError): void;
 }
 
@@ -24,7 +24,7 @@ export class RenewalStream {
   readonly endpoint: StreamEndpoint;
   readonly #owner: RenewalStreamOwner;
   /** When each unanswered renewal was asked for, and when it left. */
-  readonly #unanswered = new Map<LeaseId, { askedMs: number; sent: SendTime | undefined }>();
+  readonly #unanswered = new Map<LeaseId, { askedMs: number; sentMs: number | undefined }>();
   /** Those of them that have not left yet. */
   readonly #waiting = new Set<LeaseId>();
   readonly #closing = new AbortController();
@@ -45,14 +45,14 @@ export class RenewalStream {
     return this.#unanswered;
   }
 
-  /** When the last answer came (monotonic). The server answers in order: as long as it does, the others are only waiting. */
+  /** When the last answer came. The server answers in order: as long as it does, the others are only waiting. */
   get heardMs(): number {
     return this.#heardMs;
   }
 
   renew(id: LeaseId): void {
     if (this.#unanswered.has(id)) return;
-    this.#unanswered.set(id, { askedMs: this.#owner.mark().monotonicMs, sent: undefined });
+    this.#unanswered.set(id, { askedMs: this.#owner.nowMs(), sentMs: undefined });
     this.#waiting.add(id);
     this.#sendWaiting();
   }
@@ -90,17 +90,17 @@ export class RenewalStream {
       const renewal = this.#unanswered.get(id);
       if (!this.#stream || !renewal || this.#unanswered.size - this.#waiting.size >= MOST_IN_FLIGHT) return;
       this.#waiting.delete(id);
-      renewal.sent = this.#owner.mark();
+      renewal.sentMs = this.#owner.nowMs();
       this.#stream.renew(id);
     }
   }
 
   #answered(response: LeaseKeepAliveResponse): void {
-    this.#heardMs = this.#owner.mark().monotonicMs;
-    const sent = this.#unanswered.get(response.id)?.sent;
-    if (sent) {
+    this.#heardMs = this.#owner.nowMs();
+    const sentMs = this.#unanswered.get(response.id)?.sentMs;
+    if (sentMs !== undefined) {
       this.#unanswered.delete(response.id);
-      this.#owner.answered(this, response, sent);
+      this.#owner.answered(this, response, sentMs);
     }
     this.#sendWaiting();
   }

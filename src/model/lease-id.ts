@@ -31,13 +31,6 @@ export function leaseId(hex: string): LeaseId {
   return value.toString(16) as LeaseId;
 }
 
-/** A random id in the positive 63-bit range. */
-export function randomLeaseId(random: () => number): LeaseId {
-  const part = (size: number) => BigInt(Math.floor(random() * size));
-  const value = (part(2 ** 31) << 32n) | part(2 ** 32);
-  return (value === 0n ? 1n : value).toString(16) as LeaseId;
-}
-
 /** As the protocol writes it: a decimal int64. */
 export function leaseIdToDecimal(id: LeaseId): string {
   return BigInt(`0x${id}`).toString();

@@ -9,10 +9,15 @@ interface Waiting {
 export class FakeClock implements Clock {
   #monotonicMs = 0;
   #wallMs = 1_700_000_000_000;
+  #suspendedMs = 0;
   readonly #timers = new Set<Waiting>();
 
   monotonicMs(): number {
     return this.#monotonicMs;
+  }
+
+  elapsedMs(): number {
+    return this.#monotonicMs + this.#suspendedMs;
   }
 
   wallMs(): number {
@@ -54,8 +59,14 @@ export class FakeClock implements Clock {
     this.#move(ms);
   }
 
-  /** The machine is suspended: only the wall clock goes on. Also a wall clock that is set. */
+  /** The machine is suspended: its monotonic clock and its timers stand still. */
   suspend(ms: number): void {
+    this.#wallMs += ms;
+    this.#suspendedMs += ms;
+  }
+
+  /** The wall clock is set: to so much later, or earlier. */
+  step(ms: number): void {
     this.#wallMs += ms;
   }
 

@@ -2,7 +2,6 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { runProgram } from "../../support/run-program.ts";
 import { until } from "../../support/until.ts";
 import { ElectionLab } from "../candidacy/election-lab.ts";
-import { canFakeWallClock, FakedWallClock } from "../candidacy/faked-wall-clock.ts";
 
 let lab: ElectionLab;
 
@@ -50,41 +49,3 @@ test("a holder that is stopped for twice its TTL knows at its first step, and it
   expect((await lab.etcd.get(`${name}-row`))?.text).toBe("fresh");
   await lock.release();
 });
-
-test.skipIf(!canFakeWallClock)(
-  "when the wall clock runs ahead of the monotonic one, the lock is in doubt at once, until a renewal proves it",
-  async () => {
-    const name = lab.newName();
-    await using clock = await FakedWallClock.create();
-    await using holder = runProgram(
-      `import { Mutex } from "etcd-recipes";
-     const mutex = new Mutex(${JSON.stringify(name)}, { ttlSeconds: 10 });
-     const lock = await mutex.acquire();
-     const started = Date.now() - performance.now();
-     console.log("holds");
-     const jumped = () => Date.now() - performance.now() - started > 5_000;
-     // Without a pause: no renewal comes between the jump and the look.
-     while (!jumped()) {
-       const end = performance.now() + 100;
-       while (!jumped() && performance.now() < end);
-       if (!jumped()) await new Promise(setImmediate);
-     }
-     console.log("aborted " + lock.signal.aborted);
-     const waiting = setInterval(() => {
-       if (lock.signal.aborted) return;
-       clearInterval(waiting);
-       console.log("proved");
-       void mutex.close();
-     }, 5);`,
-      {
-        ETCD_ENDPOINTS: lab.endpoint,
-        ...clock.env,
-      },
-    );
-    await until(() => holder.lines.includes("holds"), { message: () => holder.errors.join("\n") });
-    await clock.set(3_600);
-    expect(await holder.ended, holder.errors.join("\n")).toBe(0);
-    expect(holder.lines).toEqual(["holds", "aborted true", "proved"]);
-    expect(await lab.line(name)).toEqual([]);
-  },
-);

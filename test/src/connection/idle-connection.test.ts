@@ -31,6 +31,7 @@ beforeEach(async () => {
   const { clock, random } = systemRuntime;
   const ahead: Clock = {
     monotonicMs: () => clock.monotonicMs() + monotonicAheadMs,
+    elapsedMs: () => clock.elapsedMs() + monotonicAheadMs,
     wallMs: () => clock.wallMs() + wallAheadMs,
     timer: (delayMs, callback) => clock.timer(delayMs, callback),
   };

@@ -158,6 +158,42 @@ function grantedBefore(tookMs: number, grantedSeconds: number | undefined, remai
   return { leases: new Leases(protocol, 1_000, { clock, random: seeded("grant").next }), clock, timeouts, revoked };
 }
 
+/** Leases on an etcd on which the first id that is drawn is of somebody else's lease. */
+function firstIdTaken({ unsure, foreign }: { unsure: boolean; foreign: object }) {
+  const clock = new FakeClock();
+  const asked: LeaseId[] = [];
+  const revoked: LeaseId[] = [];
+  const protocol = {
+    requestTimeoutMs: 5_000,
+    async leaseGrant(id: LeaseId, ttlSeconds: number) {
+      asked.push(id);
+      if (asked.length === 1) throw new ConflictError("lease already exists", { outcomeUnknown: unsure });
+      return { id, ttlSeconds };
+    },
+    leaseTimeToLive: async () => foreign,
+    async leaseRevoke(id: LeaseId) {
+      revoked.push(id);
+    },
+  } as unknown as Protocol;
+  return { leases: new Leases(protocol, 1_000, { clock, random: () => 0.5 }), asked, revoked };
+}
+
+test.each([
+  ["in a grant that was sent once", false, {}],
+  ["and it has keys", true, { grantedSeconds: 30, remainingSeconds: 30, keys: [Buffer.from("k")] }],
+  ["and it has run for longer than this grant takes", true, { grantedSeconds: 30, remainingSeconds: 12, keys: [] }],
+])(
+  "a random id that exists %s is somebody else's lease: another id is drawn, and that lease is left alone",
+  async (_, unsure, foreign) => {
+    const { leases, asked, revoked } = firstIdTaken({ unsure, foreign });
+    const lease = await leases.grant(30, { keepAlive: false });
+    expect(asked).toHaveLength(2);
+    expect(lease.id).toBe(asked[1]);
+    expect(asked[1]).not.toBe(asked[0]);
+    expect(revoked).toEqual([]);
+  },
+);
+
 test("what a grant has left of its time is all that asking for its TTL may take", async () => {
   const { leases, timeouts } = grantedBefore(4_000, 60);
   const lease = await leases.grant(30, { keepAlive: false });

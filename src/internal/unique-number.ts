@@ -1,0 +1,11 @@
+import { randomBytes } from "node:crypto";
+
+/**
+ * From 1 to 2^63 - 1, and never drawn twice by anyone: for ids whose owner is whoever has the id. Math.random() is no source
+ * of such ids. Two processes can have the same sequence of it, from a seed that a program or a test sets, and would take
+ * each other's lease for their own.
+ */
+export function uniqueNumber(): bigint {
+  const number = randomBytes(8).readBigUInt64BE() >> 1n;
+  return number === 0n ? 1n : number;
+}
