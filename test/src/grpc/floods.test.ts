@@ -186,6 +186,9 @@ class Standing {
     this.nowMs += this.stepMs;
     return this.nowMs;
   }
+  elapsedMs() {
+    return this.nowMs;
+  }
   wallMs() {
     return this.nowMs;
   }
