@@ -1,7 +1,10 @@
 // `npm run check`: what can be said about the checkout without its tests, and the package as a stranger gets it. Runs every
 // step, also after one that failed; the exit code is not 0 when any did.
 //
-//   node scripts/check.mjs [--report FILE]     FILE gets { "passed": …, "failed": … }, for .ci/run
+//   node scripts/check.mjs [--report FILE] [--built]
+//
+//   --report FILE   FILE gets { "passed": …, "failed": … }, for .ci/run
+//   --built         the build is there and new, and something else uses it meanwhile: leave it
 import { spawnSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -9,12 +12,16 @@ import { checkout, npm, tool } from "./check/command.mjs";
 import { tryAsConsumer } from "./check/consumer.mjs";
 import { checkDoors, checkPublicTypes } from "./check/public-types.mjs";
 
+function build() {
+  // A file that no source makes any more must not be published.
+  rmSync(`${checkout}dist`, { recursive: true, force: true });
+  return npm(["run", "build"]);
+}
+
+const { values } = parseArgs({ options: { report: { type: "string" }, built: { type: "boolean", default: false } } });
+
 const steps = {
-  build: () => {
-    // A file that no source makes any more must not be published.
-    rmSync(`${checkout}dist`, { recursive: true, force: true });
-    return npm(["run", "build"]);
-  },
+  ...(!values.built && { build }),
   // After the build: the examples import the package by its name, which leads to dist.
   types: () => tool("tsc", ["--noEmit", "-p", "tsconfig.json"]),
   "format, lint and borders": () => tool("biome", ["ci", "--error-on-warnings", "--colors=off", "."]),
@@ -25,7 +32,6 @@ const steps = {
   "the packed tarball in a consumer": tryAsConsumer,
 };
 
-const { values } = parseArgs({ options: { report: { type: "string" } } });
 const setup = spawnSync(process.execPath, [`${checkout}scripts/setup.mjs`], { stdio: "inherit" });
 if (setup.status !== 0) process.exit(1);
 

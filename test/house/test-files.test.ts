@@ -1,0 +1,68 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { sortTestFiles } from "../support/test-files.ts";
+
+let checkout: string;
+
+beforeEach(async () => {
+  checkout = await mkdtemp(join(tmpdir(), "test-files-"));
+});
+afterEach(() => rm(checkout, { recursive: true }));
+
+async function write(files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(checkout, "test", path)), { recursive: true });
+    await writeFile(join(checkout, "test", path), `${text}\n`);
+  }
+}
+
+test("what reaches no server and no process, by itself or by what it imports, is logic", async () => {
+  await write({
+    "src/pure.test.ts": 'import { a } from "../support/pure.ts";\nimport { b } from "../../src/index.ts";',
+    "support/pure.ts": 'import {\n  c,\n} from "node:path";',
+    "src/etcd.test.ts": 'import {\n  startEtcd,\n} from "../../testing/index.ts";',
+    "src/lab.test.ts": 'import { a } from "../support/lab.ts";',
+    "support/lab.ts": 'export * from "./deeper.ts";',
+    "support/deeper.ts": 'import { lab } from "./lab.ts";\nimport { startEtcd } from "../../testing/index.ts";',
+    "src/program.test.ts": 'import { spawn } from "node:child_process";',
+  });
+  expect(sortTestFiles(checkout)).toEqual({
+    logic: ["test/src/pure.test.ts"],
+    shared: ["test/src/etcd.test.ts", "test/src/lab.test.ts", "test/src/program.test.ts"],
+    alone: [],
+  });
+});
+
+test.each([
+  'process.env.ETCD_BIN = "x";',
+  'process.env["ETCD_BIN"] ??= "x";',
+  "delete process.env.ETCD_BIN;",
+  "Object.assign(process.env, before);",
+  'process.on("unhandledRejection", listener);',
+  "globalThis.fetch = mine;",
+  'vi.mock("./a.ts");',
+  'vi.spyOn(console, "log");',
+  "vi.useFakeTimers();",
+  "setDefaultClient(client);",
+  "await collectGarbage();",
+])("what changes or measures its process runs alone: %s", async (line) => {
+  await write({ "src/odd.test.ts": line, "src/lab.test.ts": 'import { a } from "./lab.ts";', "src/lab.ts": line });
+  expect(sortTestFiles(checkout)).toMatchObject({ alone: ["test/src/lab.test.ts", "test/src/odd.test.ts"] });
+});
+
+test("what only reads its process does not", async () => {
+  await write({ "a.test.ts": 'if (process.env.CI === "true") process.exitCode = 1;' });
+  expect(sortTestFiles(checkout)).toMatchObject({ logic: ["test/a.test.ts"], alone: [] });
+});
+
+test("each test file of this checkout is in one list", () => {
+  const { logic, shared, alone } = sortTestFiles(fileURLToPath(new URL("../..", import.meta.url)));
+  const all = [...logic, ...shared, ...alone];
+  expect(new Set(all).size).toBe(all.length);
+  expect(logic).toContain("test/recipes/balancer/p2c.test.ts");
+  expect(shared).toContain("test/recipes/queue/jobs.test.ts");
+  expect(alone).toContain("test/src/client/options.test.ts");
+});

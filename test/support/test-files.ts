@@ -1,0 +1,69 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+
+/** Rooms and modules of Node that reach outside of the process. */
+const outside = /^(testing\/|node:(child_process|net|http|https|http2|tls|dgram|worker_threads)$)/;
+
+/** What would meet the next test file in the same process. */
+const changesProcess = [
+  /\bprocess\.env(\.\w+|\[[^\]]+\]) *(\?\?)?=[^=]/,
+  /delete process\.env|Object\.assign\(process\.env|stubEnv/,
+  /\bprocess\.(on|once|chdir|emitWarning)\b/,
+  /\bglobalThis\.\w+ *=[^=]/,
+  /\bvi\.(mock|doMock|stub\w+|spyOn|useFakeTimers|resetModules)\(/,
+  /\b(setDefaultClient|defaultClient)\(/,
+  // What others left would be counted, too.
+  /\b(collectGarbage|memoryUsage|heapUsed|getActiveResourcesInfo)\b/,
+  /\bcreateDebug\b/,
+];
+
+/** Test files, by their paths within the checkout. */
+export interface TestFiles {
+  /**
+   * They compute and nothing else: no etcd, no socket, no other process. What one etcd says of them every etcd says.
+   */
+  readonly logic: readonly string[];
+  /** They change or measure their process, and need one of their own. */
+  readonly alone: readonly string[];
+  /** The others. */
+  readonly shared: readonly string[];
+}
+
+/**
+ * Looks at what test files import and call.
+ *
+ * @param checkout the folder that has `test` in it
+ */
+export function sortTestFiles(checkout: string): TestFiles {
+  const files = readdirSync(join(checkout, "test"), { recursive: true, encoding: "utf8" });
+  const tests = files.filter((file) => file.endsWith(".test.ts")).map((file) => `test/${file}`);
+  const logic: string[] = [];
+  const alone: string[] = [];
+  const shared: string[] = [];
+  for (const path of tests.sort()) {
+    const sources = sourcesOf(checkout, path);
+    if (sources.texts.some((text) => changesProcess.some((pattern) => pattern.test(text)))) alone.push(path);
+    else if (sources.imported.some((name) => outside.test(name))) shared.push(path);
+    else logic.push(path);
+  }
+  return { logic, alone, shared };
+}
+
+/** The text of a test file and of what it imports of `test`, and the names of whatever else those import. */
+function sourcesOf(checkout: string, path: string, seen = new Set<string>()): { texts: string[]; imported: string[] } {
+  seen.add(path);
+  const text = readFileSync(join(checkout, path), "utf8");
+  const sources = { texts: [text], imported: [] as string[] };
+  const atLineStart = text.matchAll(/^(?:import|export|\}).*?"([^"\n]+)";$/gm);
+  for (const [, name = ""] of [...atLineStart, ...text.matchAll(/\bimport\(\s*"([^"\n]+)"/g)]) {
+    const target = name.startsWith(".") ? relative(checkout, resolve(checkout, dirname(path), name)) : name;
+    if (!target.startsWith("test/")) sources.imported.push(target);
+    // A program that a test writes may import what is not here.
+    else if (!seen.has(target) && existsSync(join(checkout, target))) {
+      const { texts, imported } = sourcesOf(checkout, target, seen);
+      sources.texts.push(...texts);
+      sources.imported.push(...imported);
+    }
+  }
+  return sources;
+}
