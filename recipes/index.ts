@@ -207,6 +207,7 @@ export {
   type MetadataFilter,
   type MetadataSchema,
   NoServersError,
+  type NoServersState,
   type OutlierDetectionOptions,
   type PickOptions,
   type ReportOptions,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type AuthOptions, resolveAuth } from "./auth-options.ts";
 import { type EndpointUrl, parseEndpoints, type TlsSource } from "./connection/index.ts";
-import { InvalidOptionError } from "./errors/invalid-option-error.ts";
+import { isPlainObject } from "./errors/plain-object.ts";
 import { parseOptions } from "./internal/parse-options.ts";
 import { toBytes } from "./model/bytes.ts";
 import { resolveTls, type TlsOptions } from "./tls-options.ts";
@@ -65,9 +65,14 @@ const file = z
   .refine((path) => path !== "", "must be the path of a file")
   .optional();
 
-const tlsSchema = z
-  .strictObject(
-    {
+/** zod takes any object for one without the names that it knows. */
+const plain = (problem: string) => z.custom<Record<string, unknown>>(isPlainObject, { error: problem, abort: true });
+const tlsProblem = "must be an object such as { caFile, certFile, keyFile }";
+const authProblem = "must be an object { username, password }";
+
+const tlsSchema = plain(tlsProblem)
+  .pipe(
+    z.strictObject({
       ca: pem,
       caFile: file,
       cert: pem,
@@ -75,18 +80,16 @@ const tlsSchema = z
       key: pem,
       keyFile: file,
       serverName: text("must be a name").optional(),
-    },
-    "must be an object such as { caFile, certFile, keyFile }",
+    }),
   )
   .optional();
 
-const authSchema = z
-  .strictObject(
-    {
+const authSchema = plain(authProblem)
+  .pipe(
+    z.strictObject({
       username: text("must be a string"),
       password: text("must be a string"),
-    },
-    "must be an object { username, password }",
+    }),
   )
   .optional();
 
@@ -111,10 +114,13 @@ export function resolveClientOptions(
   options: EtcdClientOptions,
   env: NodeJS.ProcessEnv = process.env,
 ): ResolvedClientOptions {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new InvalidOptionError("EtcdClient", "options", "must be an object");
-  }
-  const { endpoints: listed, tls, auth, namespace, ...rest } = parseOptions("EtcdClient", schema, options);
+  const {
+    endpoints: listed,
+    tls,
+    auth,
+    namespace,
+    ...rest
+  } = parseOptions("EtcdClient", schema, options, ["tls", "auth"]);
   const endpoints = readEndpoints(listed, env);
   const secure = endpoints.some((endpoint) => endpoint.secure);
   return {

@@ -1,9 +1,9 @@
+import { checkOf } from "./call-checks.ts";
 import { type EtcdClientOptions, resolveClientOptions } from "./client-options.ts";
 import { type MemberStatus, openProtocol, type Protocol } from "./connection/index.ts";
 import { ClientClosedError } from "./errors/client-closed-error.ts";
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
-import { checkFunction } from "./internal/check-function.ts";
-import { checkNames } from "./internal/check-names.ts";
+import { shown } from "./errors/shown.ts";
 import { systemRuntime } from "./internal/runtime.ts";
 import {
   type DeleteOptions,
@@ -26,7 +26,7 @@ import {
   type TimeToLiveOptions,
 } from "./lease/index.ts";
 import type { BytesLike } from "./model/bytes.ts";
-import { type CallOptions, checkCallOptions } from "./model/call-options.ts";
+import type { CallOptions } from "./model/call-options.ts";
 import { checkTxn } from "./model/check-txn.ts";
 import { type KeyOrRange, toKeyRange } from "./model/key-range.ts";
 import type { KeyValue } from "./model/key-value.ts";
@@ -99,7 +99,7 @@ export class EtcdClient implements AsyncDisposable {
    * @throws CompactedError, FutureRevisionError for a `revision` that etcd no longer or not yet has
    */
   async get(key: BytesLike, options?: ReadOptions): Promise<KeyValue | undefined> {
-    checkCallOptions(options);
+    checkOf.get(options);
     this.#checkOpen();
     return this.#kv.get(key, options);
   }
@@ -111,7 +111,7 @@ export class EtcdClient implements AsyncDisposable {
    * @throws CompactedError, FutureRevisionError for a `revision` that etcd no longer or not yet has
    */
   async range(range: KeyOrRange, options?: RangeOptions): Promise<PagedRange> {
-    checkCallOptions(options);
+    checkOf.range(options);
     this.#checkOpen();
     return this.#kv.range(range, options);
   }
@@ -126,7 +126,7 @@ export class EtcdClient implements AsyncDisposable {
     value: BytesLike,
     options?: PutOptions,
   ): Promise<{ revision: number; previous?: KeyValue }> {
-    checkCallOptions(options);
+    checkOf.put(options);
     this.#checkOpen();
     return this.#kv.put(key, value, options);
   }
@@ -136,7 +136,7 @@ export class EtcdClient implements AsyncDisposable {
     range: KeyOrRange,
     options?: DeleteOptions,
   ): Promise<{ deleted: number; revision: number; previous: readonly KeyValue[] }> {
-    checkCallOptions(options);
+    checkOf.delete(options);
     this.#checkOpen();
     return this.#kv.delete(range, options);
   }
@@ -150,6 +150,7 @@ export class EtcdClient implements AsyncDisposable {
    */
   async txn(request: TxnOptions, options?: CallOptions): Promise<TxnAnswer> {
     checkTxn("txn", request);
+    checkOf.txn(options);
     this.#checkOpen();
     return this.#kv.txn(request, options);
   }
@@ -162,7 +163,7 @@ export class EtcdClient implements AsyncDisposable {
    * @throws InvalidOptionError; ConflictError when a lease with the given `id` exists
    */
   async grantLease(ttlSeconds: number, options: GrantLeaseOptions = {}): Promise<Lease> {
-    checkNames("grantLease", options, ["keepAlive", "renewEverySeconds", "id", "signal", "timeoutMs"]);
+    checkOf.grantLease(options);
     this.#checkOpen();
     return this.#leases.grant(ttlSeconds, options);
   }
@@ -173,9 +174,9 @@ export class EtcdClient implements AsyncDisposable {
    * @throws LeaseNotFoundError when there is no such lease any more
    */
   async leaseTimeToLive(lease: LeaseRef, options?: TimeToLiveOptions): Promise<LeaseTimeToLive> {
-    checkCallOptions(options);
+    checkOf.leaseTimeToLive(options);
     this.#checkOpen();
-    return this.#leases.timeToLive(toLeaseId(lease), options);
+    return this.#leases.timeToLive(toLeaseId("leaseTimeToLive", lease), options);
   }
 
   /**
@@ -184,9 +185,7 @@ export class EtcdClient implements AsyncDisposable {
    * @throws InvalidOptionError; ClientClosedError
    */
   watch(range: KeyOrRange, options: WatchOptions = {}): Watch {
-    checkNames("watch", options, ["startRevision", "previous", "maxBufferedEvents", "onStatus", "signal"]);
-    checkFunction("watch", "onStatus", options.onStatus);
-    checkCallOptions({ signal: options.signal });
+    checkOf.watch(options);
     this.#checkOpen();
     return new HubWatch(this.#watchParts, ownRange(toKeyRange("watch", range)), options);
   }
@@ -197,22 +196,20 @@ export class EtcdClient implements AsyncDisposable {
    * @throws InvalidOptionError; ClientClosedError
    */
   mirror(range: KeyOrRange, options: MirrorOptions = {}): Mirror {
-    checkNames("mirror", options, ["maxBufferedChanges", "onStatus", "signal"]);
-    checkFunction("mirror", "onStatus", options.onStatus);
-    checkCallOptions({ signal: options.signal });
+    checkOf.mirror(options);
     this.#checkOpen();
     return new HubMirror(this.#watchParts, ownRange(toKeyRange("mirror", range)), options);
   }
 
   /** What a member says of itself. A member without a leader answers too. */
   async status(options: StatusOptions = {}): Promise<EtcdStatus> {
-    checkCallOptions(options);
+    checkOf.status(options);
     this.#checkOpen();
     const { endpoint } = options;
     const chosen = endpoint === undefined ? undefined : this.#protocol.endpoints.find(({ url }) => url === endpoint);
     if (endpoint !== undefined && !chosen) {
       const known = this.#protocol.endpoints.map(({ url }) => url).join(", ");
-      throw new InvalidOptionError("status", "endpoint", `is not one of this client's: ${known}`);
+      throw new InvalidOptionError("status", "endpoint", `must be one of ${known}, not ${shown(endpoint)}`);
     }
     return { endpoint, ...(await this.#protocol.memberStatus(chosen, options)) };
   }

@@ -1,9 +1,10 @@
 import { inspect } from "node:util";
 import { InvalidOptionError } from "../../src/index.ts";
+import { callback, optionsOf } from "../../src/internal/index.ts";
 import type { Balancer, PickRequest } from "./balancer.ts";
 import { hashKey, mix } from "./key-hash.ts";
 import { ServerSlots, type SlotView } from "./server-slots.ts";
-import { checkFunctions, type ServerTraits } from "./server-traits.ts";
+import type { ServerTraits } from "./server-traits.ts";
 
 export interface ConsistentHashOptions<Server> extends ServerTraits<Server> {
   /**
@@ -16,6 +17,13 @@ export interface ConsistentHashOptions<Server> extends ServerTraits<Server> {
 }
 
 const DEFAULT_LOAD_FACTOR = 1.25;
+
+const checkOptions = optionsOf("ConsistentHash", {
+  id: callback,
+  weight: callback,
+  random: callback,
+  loadFactor: { allowed: "a number above 1", holds: (factor) => typeof factor === "number" && factor > 1 },
+});
 
 /**
  * Requests with the same key go to the same server, in every process that has the same list, in whatever order and whatever
@@ -42,11 +50,8 @@ export class ConsistentHash<Server> implements Balancer<Server> {
 
   /** @throws InvalidOptionError */
   constructor(options: ConsistentHashOptions<Server> = {}) {
-    checkFunctions("ConsistentHash", options, ["id", "weight", "random"]);
+    checkOptions(options);
     const { loadFactor = DEFAULT_LOAD_FACTOR, random = Math.random } = options;
-    if (typeof loadFactor !== "number" || !(loadFactor > 1)) {
-      throw new InvalidOptionError("ConsistentHash", "loadFactor", `must be above 1, not ${inspect(loadFactor)}`);
-    }
     this.#loadFactor = loadFactor;
     this.#random = random;
     this.#slots = new ServerSlots("ConsistentHash", options, (slot, _, id) => this.#join(slot, id));

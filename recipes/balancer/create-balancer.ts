@@ -1,6 +1,5 @@
-import { inspect } from "node:util";
 import { InvalidOptionError } from "../../src/index.ts";
-import { closestName } from "../../src/internal/index.ts";
+import { closestName, shown } from "../../src/internal/index.ts";
 import type { Balancer, PickFunction } from "./balancer.ts";
 import { ConsistentHash } from "./consistent-hash.ts";
 import { LeastRequests } from "./least-requests.ts";
@@ -8,7 +7,6 @@ import { P2c } from "./p2c.ts";
 import { PickedByFunction } from "./picked-by-function.ts";
 import { RandomChoice } from "./random.ts";
 import { RoundRobin } from "./round-robin.ts";
-import { checkFunctions } from "./server-traits.ts";
 import { SlowStart } from "./slow-start.ts";
 import { WeightedRoundRobin } from "./weighted-round-robin.ts";
 import { ZonePreference } from "./zone-preference.ts";
@@ -51,7 +49,6 @@ export function createBalancer<Server>(
   option: BalancerOption<Server>,
   settings: BalancerSettings = {},
 ): Balancer<Server> {
-  checkFunctions(what, settings, ["random", "nowMs"]);
   const { zone, slowStartMs = 0, random = Math.random, nowMs } = settings;
   const named = strategy(what, option, random, nowMs);
   const zoned = zone === undefined ? undefined : new ZonePreference(named, { zone });
@@ -90,7 +87,7 @@ function strategy<Server>(
       throw new InvalidOptionError(
         what,
         "balancer",
-        `must be ${known}, a function or a Balancer, not ${inspect(option, { depth: 0 })}${hint}`,
+        `must be ${known}, a function or a Balancer, not ${shown(option)}${hint}`,
       );
     }
   }

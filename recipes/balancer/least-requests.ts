@@ -1,11 +1,14 @@
+import { callback, optionsOf } from "../../src/internal/index.ts";
 import type { Balancer } from "./balancer.ts";
 import { ServerSlots } from "./server-slots.ts";
-import { checkFunctions, type ServerTraits } from "./server-traits.ts";
+import type { ServerTraits } from "./server-traits.ts";
 
 export interface LeastRequestsOptions<Server> extends ServerTraits<Server> {
   /** A number in [0, 1). @default Math.random */
   random?: (() => number) | undefined;
 }
+
+const checkOptions = optionsOf("LeastRequests", { id: callback, weight: callback, random: callback });
 
 /**
  * The server with the fewest calls in flight for its weight; among equals by chance, in proportion to their weights, so that
@@ -24,7 +27,7 @@ export class LeastRequests<Server> implements Balancer<Server> {
 
   /** @throws InvalidOptionError */
   constructor(options: LeastRequestsOptions<Server> = {}) {
-    checkFunctions("LeastRequests", options, ["id", "weight", "random"]);
+    checkOptions(options);
     this.#slots = new ServerSlots("LeastRequests", options);
     this.#random = options.random ?? Math.random;
   }

@@ -1,9 +1,7 @@
-import { inspect } from "node:util";
-import { InvalidOptionError } from "../../src/index.ts";
-import { systemClock } from "../../src/internal/index.ts";
+import { callback, optionsOf, systemClock } from "../../src/internal/index.ts";
 import type { Balancer, Outcome } from "./balancer.ts";
 import { LatencyBook } from "./latency-book.ts";
-import { checkedWeight, checkFunctions, defaultId, defaultWeight, type ServerTraits } from "./server-traits.ts";
+import { checkedWeight, defaultId, defaultWeight, type ServerTraits } from "./server-traits.ts";
 
 export interface P2cOptions<Server> extends ServerTraits<Server> {
   /**
@@ -20,6 +18,17 @@ export interface P2cOptions<Server> extends ServerTraits<Server> {
 const DEFAULT_DECAY_MS = 10_000;
 /** Pairs that are drawn while both have weight 0, before one is looked for. */
 const DRAWS = 4;
+
+const checkOptions = optionsOf("P2c", {
+  id: callback,
+  weight: callback,
+  random: callback,
+  nowMs: callback,
+  decayMs: {
+    allowed: "a number of milliseconds above 0",
+    holds: (ms) => typeof ms === "number" && ms > 0 && ms < Number.POSITIVE_INFINITY,
+  },
+});
 
 /**
  * The power of two choices (Mitzenmacher 2001): of two servers drawn at random the one with the lower cost, which is
@@ -45,11 +54,8 @@ export class P2c<Server> implements Balancer<Server> {
 
   /** @throws InvalidOptionError */
   constructor(options: P2cOptions<Server> = {}) {
-    checkFunctions("P2c", options, ["id", "weight", "random", "nowMs"]);
+    checkOptions(options);
     const { decayMs = DEFAULT_DECAY_MS } = options;
-    if (typeof decayMs !== "number" || !(decayMs > 0 && decayMs < Number.POSITIVE_INFINITY)) {
-      throw new InvalidOptionError("P2c", "decayMs", `must be a number above 0, not ${inspect(decayMs)}`);
-    }
     this.#idOf = options.id ?? defaultId;
     this.#weightOf = options.weight ?? defaultWeight;
     this.#random = options.random ?? Math.random;

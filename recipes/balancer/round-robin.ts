@@ -1,5 +1,5 @@
+import { callback, optionsOf } from "../../src/internal/index.ts";
 import type { Balancer } from "./balancer.ts";
-import { checkFunctions } from "./server-traits.ts";
 
 export interface RoundRobinOptions {
   /**
@@ -8,6 +8,8 @@ export interface RoundRobinOptions {
    */
   random?: (() => number) | undefined;
 }
+
+const checkOptions = optionsOf("RoundRobin", { random: callback });
 
 /**
  * One after the other, in the order of the array; weights do not count. Each array has a turn of its own, that of a list which
@@ -23,7 +25,7 @@ export class RoundRobin<Server> implements Balancer<Server> {
 
   /** @throws InvalidOptionError */
   constructor(options: RoundRobinOptions = {}) {
-    checkFunctions("RoundRobin", options, ["random"]);
+    checkOptions(options);
     this.#random = options.random;
   }
 

@@ -1,5 +1,5 @@
-import { inspect } from "node:util";
 import { InvalidOptionError } from "../../src/index.ts";
+import { shown } from "../../src/internal/index.ts";
 
 /** How a strategy reads a server. What is left out has a default that fits a `ServiceInstance`, and plain strings. */
 export interface ServerTraits<Server> {
@@ -17,16 +17,10 @@ export interface ServerTraits<Server> {
   weight?: ((server: Server) => number) | undefined;
 }
 
-/** @throws InvalidOptionError for what are no options, and for one that should be a function and is none */
-export function checkFunctions(what: string, options: unknown, names: readonly string[]): void {
-  if (typeof options !== "object" || options === null) {
-    throw new InvalidOptionError(what, "options", "must be an object");
-  }
-  for (const name of names) {
-    const value = (options as Record<string, unknown>)[name];
-    if (value === undefined || typeof value === "function") continue;
-    throw new InvalidOptionError(what, name, `must be a function, not ${inspect(value, { depth: 0 })}`);
-  }
+/** @throws InvalidOptionError for what is no Balancer to go round */
+export function checkInner(what: string, inner: unknown): void {
+  if (typeof inner === "object" && inner !== null && typeof (inner as { pick?: unknown }).pick === "function") return;
+  throw new InvalidOptionError(what, "inner", `must be a Balancer, not ${shown(inner)}`);
 }
 
 const LARGEST_WEIGHT = Number.MAX_SAFE_INTEGER;
@@ -57,8 +51,8 @@ export function defaultIncarnation(server: unknown): unknown {
 /** @throws InvalidOptionError for what is no weight */
 export function checkedWeight(what: string, weight: number, server: unknown): number {
   if (typeof weight !== "number" || !(weight >= 0)) {
-    const name = inspect(defaultId(server), { depth: 0 });
-    throw new InvalidOptionError(what, "weight", `of ${name} must be a number of at least 0, not ${inspect(weight)}`);
+    const name = shown(defaultId(server));
+    throw new InvalidOptionError(what, "weight", `of ${name} must be a number of at least 0, not ${shown(weight)}`);
   }
   return weight === 0 ? 0 : countedWeight(weight);
 }

@@ -1,12 +1,11 @@
-import { inspect } from "node:util";
 import { InvalidOptionError } from "../../src/index.ts";
-import { systemClock } from "../../src/internal/index.ts";
+import { callback, optionsOf, systemClock } from "../../src/internal/index.ts";
 import { ArrayCache } from "./array-cache.ts";
 import type { Balancer, Outcome, PickRequest } from "./balancer.ts";
 import { fraction } from "./key-hash.ts";
 import { type Member, Members, type Met } from "./members.ts";
 import {
-  checkFunctions,
+  checkInner,
   countedWeight,
   defaultId,
   defaultIncarnation,
@@ -42,6 +41,23 @@ interface Prepared<Server> {
 
 const DEFAULT_INITIAL_SHARE = 0.1;
 
+const checkOptions = optionsOf("SlowStart", {
+  slowStartMs: {
+    allowed: "a number of milliseconds, 0 or above",
+    holds: (ms) => typeof ms === "number" && ms >= 0 && ms < Number.POSITIVE_INFINITY,
+  },
+  initialShare: {
+    allowed: "above 0 and at most 1",
+    holds: (share) => typeof share === "number" && share > 0 && share <= 1,
+  },
+  weight: callback,
+  id: callback,
+  incarnation: callback,
+  candidates: callback,
+  random: callback,
+  nowMs: callback,
+});
+
 /**
  * Gives a server that came later than the first list a small share in the beginning, which grows linearly to its full one
  * over `slowStartMs`, whatever the balancer under it: what that one chooses is accepted with the probability of the share, else
@@ -72,16 +88,10 @@ export class SlowStart<Server> implements Balancer<Server> {
 
   /** @throws InvalidOptionError */
   constructor(inner: Balancer<Server>, options: SlowStartOptions<Server>) {
-    checkFunctions("SlowStart", options, ["weight", "id", "incarnation", "candidates", "random", "nowMs"]);
-    const { slowStartMs, initialShare = DEFAULT_INITIAL_SHARE } = options;
-    if (typeof slowStartMs !== "number" || !(slowStartMs >= 0 && slowStartMs < Number.POSITIVE_INFINITY)) {
-      const problem = `must be a number of milliseconds, 0 or above, not ${inspect(slowStartMs)}`;
-      throw new InvalidOptionError("SlowStart", "slowStartMs", problem);
-    }
-    if (typeof initialShare !== "number" || !(initialShare > 0 && initialShare <= 1)) {
-      const problem = `must be above 0 and at most 1, not ${inspect(initialShare)}`;
-      throw new InvalidOptionError("SlowStart", "initialShare", problem);
-    }
+    checkOptions(options);
+    const { slowStartMs, initialShare = DEFAULT_INITIAL_SHARE } = options ?? {};
+    if (slowStartMs === undefined) throw new InvalidOptionError("SlowStart", "slowStartMs", "is missing");
+    checkInner("SlowStart", inner);
     this.#inner = inner;
     this.#slowStartMs = slowStartMs;
     this.#initialShare = initialShare;

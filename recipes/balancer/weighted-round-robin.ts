@@ -1,6 +1,7 @@
+import { callback, optionsOf } from "../../src/internal/index.ts";
 import type { Balancer } from "./balancer.ts";
 import { ServerSlots, type SlotView } from "./server-slots.ts";
-import { checkFunctions, type ServerTraits } from "./server-traits.ts";
+import type { ServerTraits } from "./server-traits.ts";
 
 export interface WeightedRoundRobinOptions<Server> extends ServerTraits<Server> {
   /**
@@ -9,6 +10,8 @@ export interface WeightedRoundRobinOptions<Server> extends ServerTraits<Server> 
    */
   random?: (() => number) | undefined;
 }
+
+const checkOptions = optionsOf("WeightedRoundRobin", { id: callback, weight: callback, random: callback });
 
 /**
  * One after the other, in proportion to the weights, and as evenly as possible: weights of 5, 1 and 1 give `a a b a c a a`
@@ -30,7 +33,7 @@ export class WeightedRoundRobin<Server> implements Balancer<Server> {
 
   /** @throws InvalidOptionError */
   constructor(options: WeightedRoundRobinOptions<Server> = {}) {
-    checkFunctions("WeightedRoundRobin", options, ["id", "weight", "random"]);
+    checkOptions(options);
     this.#random = options.random;
     this.#slots = new ServerSlots("WeightedRoundRobin", options, (slot) => this.#join(slot));
   }

@@ -1,8 +1,8 @@
-import { inspect } from "node:util";
 import { InvalidOptionError } from "../../src/index.ts";
+import { callback, optionsOf } from "../../src/internal/index.ts";
 import { ArrayCache } from "./array-cache.ts";
 import type { Balancer, Outcome, PickRequest } from "./balancer.ts";
-import { checkFunctions, defaultZone } from "./server-traits.ts";
+import { checkInner, defaultZone } from "./server-traits.ts";
 
 export interface ZonePreferenceOptions<Server> {
   /** The own zone: not empty. */
@@ -16,6 +16,11 @@ interface Preferred<Server> {
   readonly preferred: readonly Server[];
 }
 
+const checkOptions = optionsOf("ZonePreference", {
+  zone: { allowed: "a text that is not empty", holds: (zone) => typeof zone === "string" && zone !== "" },
+  zoneOf: callback,
+});
+
 /**
  * Lets another balancer choose among the servers of the own zone, as long as there is one; else among all. How busy they are
  * does not matter: one server that is left in a zone gets everything that comes from there.
@@ -28,11 +33,10 @@ export class ZonePreference<Server> implements Balancer<Server> {
 
   /** @throws InvalidOptionError */
   constructor(inner: Balancer<Server>, options: ZonePreferenceOptions<Server>) {
-    checkFunctions("ZonePreference", options, ["zoneOf"]);
-    const { zone, zoneOf = defaultZone } = options;
-    if (typeof zone !== "string" || zone === "") {
-      throw new InvalidOptionError("ZonePreference", "zone", `must be a text that is not empty, not ${inspect(zone)}`);
-    }
+    checkOptions(options);
+    const { zone, zoneOf = defaultZone } = options ?? {};
+    if (zone === undefined) throw new InvalidOptionError("ZonePreference", "zone", "is missing: the zone to prefer");
+    checkInner("ZonePreference", inner);
     this.#inner = inner;
     this.#ownOf = new ArrayCache((servers, before) => {
       // In place, as the list changes, so that a strategy goes on where it is.

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
-import { parseOptions } from "../../src/internal/index.ts";
+import { checkPlainObject, parseOptions } from "../../src/internal/index.ts";
 import { checkId, checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
 import { clientField, resolveCall } from "../option-fields/index.ts";
 import { staysBelow } from "./stays-below.ts";
@@ -68,6 +68,7 @@ export interface ResolvedExpirer {
 export function resolveExpirer(prefix: unknown, options: unknown): ResolvedExpirer {
   const what = "CacheExpirer";
   const delimited = delimitedPrefix(what, prefix);
+  checkPlainObject(what, "options", options, "an object with ttlSeconds and onExpire");
   const { ttlSeconds, known, maxDropRatio, client, ...given } = parseOptions(what, schema, options);
   if (ttlSeconds === undefined) throw new InvalidOptionError(what, "ttlSeconds", "must be given");
   checkTtlSeconds(what, ttlSeconds);

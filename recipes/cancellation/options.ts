@@ -29,7 +29,7 @@ export interface ResolvedCancellation {
 /** @throws InvalidOptionError that names the argument or option */
 export function resolveCancellation(prefix: unknown, options: unknown): ResolvedCancellation {
   const what = "Cancellation";
-  const { ttlSeconds = 86_400, client } = parseOptions(what, schema, options ?? {});
+  const { ttlSeconds = 86_400, client } = parseOptions(what, schema, options);
   checkTtlSeconds(what, ttlSeconds);
   return { prefix: delimitedPrefix(what, prefix), ttlSeconds, client };
 }

@@ -17,7 +17,16 @@ import {
   type TxnOptions,
   txnOp,
 } from "../../src/index.ts";
-import { abortable, deadlineSignal, log, onAbort, sleep, systemRuntime } from "../../src/internal/index.ts";
+import {
+  abortable,
+  deadlineSignal,
+  log,
+  type OptionCheck,
+  onAbort,
+  optionsOf,
+  sleep,
+  systemRuntime,
+} from "../../src/internal/index.ts";
 import { asError, isMendable, timed } from "../common/index.ts";
 import { FencedOutError } from "./fenced-out-error.ts";
 import { untilGone } from "./until-gone.ts";
@@ -110,6 +119,7 @@ export class Candidacy {
    *   `outcomeUnknown: true` it may have been
    */
   async txn(request: TxnOptions | readonly Op[], options?: CallOptions): Promise<TxnAnswer> {
+    if (!isOps(request)) checkRequest(request ?? null);
     const { compare = [], success = [], failure = [] } = isOps(request) ? { success: request } : request;
     this.#checkHeld();
     const nested = compare.length > 0;
@@ -261,6 +271,10 @@ export class Candidacy {
     return error;
   }
 }
+
+/** What is in the lists is looked at where the txn is made. */
+const list: OptionCheck = { allowed: "a list of compares or operations", holds: Array.isArray };
+const checkRequest = optionsOf("txn", { compare: list, success: list, failure: list });
 
 function isOps(request: TxnOptions | readonly Op[]): request is readonly Op[] {
   return Array.isArray(request);

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
-import { parseOptions } from "../../src/internal/index.ts";
+import { parseOptions, shown } from "../../src/internal/index.ts";
 import { asError, checkId, checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
 import { clientField } from "../option-fields/index.ts";
 import { checkAddress } from "../service-register/index.ts";
@@ -37,7 +37,7 @@ export interface ResolvedMonitor<Info> {
 /** @throws InvalidOptionError that names the argument or option */
 export function resolveMonitor<Info>(prefix: unknown, options: unknown): ResolvedMonitor<Info> {
   const what = "ClusterMonitor";
-  const { ttlSeconds = 30, info, client } = parseOptions(what, schema, options ?? {});
+  const { ttlSeconds = 30, info, client } = parseOptions(what, schema, options);
   checkTtlSeconds(what, ttlSeconds);
   if (info !== undefined) checkInfoSchema(what, info);
   return { prefix: delimitedPrefix(what, prefix), ttlSeconds, info: info as MetadataSchema<Info> | undefined, client };
@@ -73,6 +73,8 @@ export function addressIn(info: unknown): string | undefined {
 }
 
 function asJson(what: string, info: unknown): unknown {
+  if (info instanceof Promise)
+    throw new InvalidOptionError(what, "info", "must be JSON, not a Promise: await it first");
   try {
     const text = JSON.stringify(info);
     return text === undefined ? undefined : JSON.parse(text);
@@ -86,7 +88,8 @@ function asJson(what: string, info: unknown): unknown {
 function checkInfoSchema(what: string, schema: unknown): void {
   const standard = (schema as Partial<MetadataSchema> | null)?.["~standard"];
   if (typeof standard?.validate !== "function") {
-    throw new InvalidOptionError(what, "info", "must be a Standard Schema, such as one of zod, valibot or arktype");
+    const allowed = "a Standard Schema, such as one of zod, valibot or arktype";
+    throw new InvalidOptionError(what, "info", `must be ${allowed}, not ${shown(schema)}`);
   }
   try {
     validateInfo(schema as MetadataSchema, undefined);

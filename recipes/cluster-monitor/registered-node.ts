@@ -1,6 +1,6 @@
 import { ConflictError, type EtcdClient } from "../../src/index.ts";
 import type { Clock } from "../../src/internal/index.ts";
-import { type CloseOptions, type RegisterStatus, ServiceRegister } from "../service-register/index.ts";
+import { type CloseOptions, type RegisterStatus, resolveClose, ServiceRegister } from "../service-register/index.ts";
 import type { MetadataSchema } from "../subscribe-service/index.ts";
 import type { Membership } from "./membership.ts";
 import type { NodeMetadata } from "./node-metadata.ts";
@@ -67,8 +67,9 @@ export class RegisteredNode<Info> implements Membership<Info> {
   }
 
   async leave(options: CloseOptions = {}): Promise<void> {
+    const { drainMs } = resolveClose("Membership.leave", options);
     // That it drains is news, too. Closing writes it; what waits for it is given up.
-    if ((options?.drainMs ?? 0) > 0) this.#register.update({ metadata: { ...this.#metadata() } }).catch(() => {});
+    if (drainMs > 0) this.#register.update({ metadata: { ...this.#metadata() } }).catch(() => {});
     await this.#register.close(options);
     this.#parts.onLeft();
   }

@@ -1,12 +1,12 @@
-import { inspect } from "node:util";
 import { InvalidOptionError } from "../../src/index.ts";
+import { shown } from "../../src/internal/index.ts";
 
 /** etcd's own limit (lease/lessor.go). */
 const LARGEST_TTL_SECONDS = 9_000_000_000;
 
 /** @throws InvalidOptionError unless `key` is a non-empty string without a trailing slash */
 export function checkKey(what: string, key: unknown): asserts key is string {
-  if (typeof key !== "string") throw new InvalidOptionError(what, "key", `must be a string, not ${typeof key}`);
+  if (typeof key !== "string") throw new InvalidOptionError(what, "key", `must be a string, not ${shown(key)}`);
   if (key === "") throw new InvalidOptionError(what, "key", "must not be empty");
   if (key.endsWith("/")) {
     throw new InvalidOptionError(
@@ -28,7 +28,7 @@ export function checkTtlSeconds(
   throw new InvalidOptionError(
     what,
     option,
-    `must be a whole number of seconds from 1 to ${LARGEST_TTL_SECONDS}, not ${inspect(ttlSeconds)}`,
+    `must be a whole number of seconds from 1 to ${LARGEST_TTL_SECONDS}, not ${shown(ttlSeconds)}`,
   );
 }
 
@@ -39,7 +39,7 @@ export function checkTtlSeconds(
  */
 export function delimitedPrefix(what: string, prefix: unknown): string {
   if (typeof prefix !== "string")
-    throw new InvalidOptionError(what, "prefix", `must be a string, not ${typeof prefix}`);
+    throw new InvalidOptionError(what, "prefix", `must be a string, not ${shown(prefix)}`);
   if (prefix === "")
     throw new InvalidOptionError(what, "prefix", "must not be empty: that would be every key there is");
   return prefix.endsWith("/") ? prefix : `${prefix}/`;
@@ -51,7 +51,7 @@ export function delimitedPrefix(what: string, prefix: unknown): string {
  * @throws InvalidOptionError unless `name` is a non-empty string without a trailing slash
  */
 export function checkName(what: string, name: unknown): asserts name is string {
-  if (typeof name !== "string") throw new InvalidOptionError(what, "name", `must be a string, not ${typeof name}`);
+  if (typeof name !== "string") throw new InvalidOptionError(what, "name", `must be a string, not ${shown(name)}`);
   if (name === "") throw new InvalidOptionError(what, "name", "must not be empty");
   if (name.endsWith("/")) {
     throw new InvalidOptionError(
@@ -81,12 +81,18 @@ export function checkId(what: string, id: unknown, option = "id"): asserts id is
  * @throws InvalidOptionError unless `id` is a non-empty string and the text of one key
  */
 export function checkFoundId(what: string, id: unknown, option = "id"): asserts id is string {
-  if (typeof id !== "string") throw new InvalidOptionError(what, option, `must be a string, not ${typeof id}`);
+  if (typeof id !== "string") throw new InvalidOptionError(what, option, `must be a string, not ${shown(id)}`);
   if (id === "") throw new InvalidOptionError(what, option, "must not be empty");
   if (/[\p{Cs}\ufffd]/u.test(id)) throw new InvalidOptionError(what, option, "must be well-formed text without U+FFFD");
 }
 
+/** @throws InvalidOptionError unless it is a function */
+export function checkCallable(what: string, called: unknown, option: string): void {
+  if (typeof called === "function") return;
+  throw new InvalidOptionError(what, option, `must be a function, not ${shown(called)}`);
+}
+
 /** @throws InvalidOptionError unless it is a string */
 export function checkText(what: string, text: unknown, option: string): asserts text is string {
-  if (typeof text !== "string") throw new InvalidOptionError(what, option, `must be a string, not ${typeof text}`);
+  if (typeof text !== "string") throw new InvalidOptionError(what, option, `must be a string, not ${shown(text)}`);
 }

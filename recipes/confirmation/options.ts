@@ -46,7 +46,7 @@ export interface ResolvedConfirmation {
 /** @throws InvalidOptionError that names the argument or option */
 export function resolveConfirmation(prefix: unknown, options: unknown): ResolvedConfirmation {
   const what = "Confirmation";
-  const { retainSeconds = 86_400, client } = parseOptions(what, schema, options ?? {});
+  const { retainSeconds = 86_400, client } = parseOptions(what, schema, options);
   checkTtlSeconds(what, retainSeconds, "retainSeconds");
   return { prefix: delimitedPrefix(what, prefix), retainSeconds, client };
 }
@@ -55,7 +55,7 @@ export function resolveConfirmation(prefix: unknown, options: unknown): Resolved
 export function resolveRequest(id: unknown, options: unknown): ConfirmationRequestOptions {
   const what = "Confirmation.request";
   checkId(what, id);
-  const { timeoutSeconds, signal } = parseOptions(what, requestSchema, options ?? {});
+  const { timeoutSeconds, signal } = parseOptions(what, requestSchema, options);
   checkTtlSeconds(what, timeoutSeconds, "timeoutSeconds");
   return { timeoutSeconds, signal };
 }

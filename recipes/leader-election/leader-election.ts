@@ -3,6 +3,7 @@ import { type CallOptions, ClientClosedError, ConflictError } from "../../src/in
 import { onAbort, systemRuntime } from "../../src/internal/index.ts";
 import { Contest, FencedOutError } from "../candidacy/index.ts";
 import { asError, type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
+import { resolveCall } from "../option-fields/index.ts";
 import { Health } from "./health.ts";
 import { LeadRun } from "./lead-run.ts";
 import { type LeaderInfo, leaderInfo } from "./leader-info.ts";
@@ -172,6 +173,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
    */
   async proclaim(value: string, options?: CallOptions): Promise<void> {
     checkCandidate("proclaim", "value", value);
+    resolveCall("proclaim", options);
     const { term } = this;
     if (!term) throw new FencedOutError(`${this.candidate} does not lead ${this.name}`);
     await term.proclaim(value, options);

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
-import { parseOptions } from "../../src/internal/index.ts";
-import { checkName, checkTtlSeconds, type RecipeClientOptions } from "../common/index.ts";
+import { parseOptions, shown } from "../../src/internal/index.ts";
+import { checkCallable, checkName, checkTtlSeconds, type RecipeClientOptions } from "../common/index.ts";
 import { clientField, healthFields, resolveHealth } from "../option-fields/index.ts";
 
 /** Options of a LeaderElection. All may be left out. */
@@ -70,7 +70,7 @@ export function resolveElection(name: unknown, candidate: unknown, options: unkn
   const what = "LeaderElection";
   checkName(what, name);
   checkCandidate(what, "candidate", candidate);
-  const parsed = parseOptions(what, optionsSchema, options ?? {});
+  const parsed = parseOptions(what, optionsSchema, options);
   const ttlSeconds = parsed.ttlSeconds ?? DEFAULT_TTL_SECONDS;
   checkTtlSeconds(what, ttlSeconds);
   const { renewEverySeconds = ttlSeconds / 2, client } = parsed;
@@ -87,19 +87,19 @@ export function resolveElection(name: unknown, candidate: unknown, options: unkn
 /** @throws InvalidOptionError */
 export function resolveLead(work: unknown, options: unknown): LeadOptions {
   const what = "LeaderElection.lead";
-  if (typeof work !== "function") throw new InvalidOptionError(what, "work", `must be a function, not ${typeof work}`);
-  return parseOptions(what, signalSchema, options ?? {});
+  checkCallable(what, work, "work");
+  return parseOptions(what, signalSchema, options);
 }
 
 /** @throws InvalidOptionError */
 export function resolveObserve(options: unknown): ObserveOptions {
-  return parseOptions("LeaderElection.observe", signalSchema, options ?? {});
+  return parseOptions("LeaderElection.observe", signalSchema, options);
 }
 
 /** @throws InvalidOptionError unless it is a non-empty string */
 export function checkCandidate(what: string, argument: string, candidate: unknown): asserts candidate is string {
   if (typeof candidate !== "string") {
-    throw new InvalidOptionError(what, argument, `must be a string, not ${typeof candidate}`);
+    throw new InvalidOptionError(what, argument, `must be a string, not ${shown(candidate)}`);
   }
   if (candidate === "") throw new InvalidOptionError(what, argument, "must not be empty");
 }

@@ -1,7 +1,6 @@
 import { z } from "zod";
-import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
-import { checkName, checkTtlSeconds, type RecipeClientOptions } from "../common/index.ts";
+import { checkCallable, checkName, checkTtlSeconds, type RecipeClientOptions } from "../common/index.ts";
 import { clientField } from "../option-fields/index.ts";
 
 /** Options of a Mutex. All may be left out. */
@@ -53,24 +52,24 @@ const DEFAULT_TTL_SECONDS = 60;
 export function resolveMutex(name: unknown, options: unknown): ResolvedMutex {
   const what = "Mutex";
   checkName(what, name);
-  const { ttlSeconds = DEFAULT_TTL_SECONDS, client } = parseOptions(what, optionsSchema, options ?? {});
+  const { ttlSeconds = DEFAULT_TTL_SECONDS, client } = parseOptions(what, optionsSchema, options);
   checkTtlSeconds(what, ttlSeconds);
   return { name, ttlSeconds, client };
 }
 
 /** @throws InvalidOptionError */
 export function resolveAcquire(options: unknown): AcquireOptions {
-  return parseOptions("Mutex.acquire", acquireSchema, options ?? {});
+  return parseOptions("Mutex.acquire", acquireSchema, options);
 }
 
 /** @throws InvalidOptionError */
 export function resolveTry(options: unknown): TryAcquireOptions {
-  return parseOptions("Mutex.tryAcquire", trySchema, options ?? {});
+  return parseOptions("Mutex.tryAcquire", trySchema, options);
 }
 
 /** @throws InvalidOptionError */
 export function resolveRun(work: unknown, options: unknown): AcquireOptions {
   const what = "Mutex.run";
-  if (typeof work !== "function") throw new InvalidOptionError(what, "work", `must be a function, not ${typeof work}`);
-  return parseOptions(what, acquireSchema, options ?? {});
+  checkCallable(what, work, "work");
+  return parseOptions(what, acquireSchema, options);
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
-import { parseOptions } from "../../src/internal/index.ts";
+import { parseOptions, shown, unawaited } from "../../src/internal/index.ts";
 import { checkId, checkName, checkTtlSeconds, type RecipeClientOptions } from "../common/index.ts";
 import { callFields, clientField } from "../option-fields/index.ts";
 
@@ -105,7 +105,7 @@ export interface ResolvedEnqueue extends ResolvedCall {
 export function resolveQueue(name: unknown, options: unknown): ResolvedQueue {
   const what = "Queue";
   checkName(what, name);
-  const { client, ttlSeconds, maxAttempts, visibilitySeconds } = parseOptions(what, queueSchema, options ?? {});
+  const { client, ttlSeconds, maxAttempts, visibilitySeconds } = parseOptions(what, queueSchema, options);
   checkTtlSeconds(what, ttlSeconds);
   return { client, ttlSeconds, maxAttempts, visibilitySeconds };
 }
@@ -114,7 +114,7 @@ export function resolveQueue(name: unknown, options: unknown): ResolvedQueue {
 export function resolveEnqueue(value: unknown, options: unknown): ResolvedEnqueue {
   const what = "Queue.enqueue";
   checkJobValue(what, value);
-  const { id, ...resolved } = parseOptions(what, enqueueSchema, options ?? {});
+  const { id, ...resolved } = parseOptions(what, enqueueSchema, options);
   if (id !== undefined) checkId(what, id);
   return { ...resolved, id: id as string | undefined };
 }
@@ -122,33 +122,34 @@ export function resolveEnqueue(value: unknown, options: unknown): ResolvedEnqueu
 /** @throws InvalidOptionError */
 export function resolveEnqueueMany(values: unknown, options: unknown): Omit<ResolvedEnqueue, "id"> {
   const what = "Queue.enqueueMany";
-  if (!Array.isArray(values)) throw new InvalidOptionError(what, "values", "must be an array of strings");
+  if (!Array.isArray(values))
+    throw new InvalidOptionError(what, "values", `must be an array of strings, not ${shown(values)}`);
   for (const value of values) checkJobValue(what, value, "values");
-  return parseOptions(what, enqueueManySchema, options ?? {});
+  return parseOptions(what, enqueueManySchema, options);
 }
 
 /** @throws InvalidOptionError */
 export function resolveCall(what: string, options: unknown): ResolvedCall {
-  return parseOptions(what, callSchema, options ?? {});
+  return parseOptions(what, callSchema, options);
 }
 
 /** @throws InvalidOptionError */
 export function resolveDequeue(options: unknown): DequeueOptions {
-  return parseOptions("Queue.dequeue", dequeueSchema, options ?? {});
+  return parseOptions("Queue.dequeue", dequeueSchema, options);
 }
 
 /** @throws InvalidOptionError */
 export function resolveSettle(what: string, options: unknown): { signal?: AbortSignal | undefined } {
-  return parseOptions(what, settleSchema, options ?? {});
+  return parseOptions(what, settleSchema, options);
 }
 
 /** @throws InvalidOptionError */
 export function resolveRelease(options: unknown): { signal?: AbortSignal | undefined; delayMs: number } {
-  return parseOptions("Job.release", releaseSchema, options ?? {});
+  return parseOptions("Job.release", releaseSchema, options);
 }
 
 function checkJobValue(what: string, value: unknown, option = "value"): asserts value is string {
   if (typeof value === "string") return;
   const but = option === "value" ? "must be a string" : "must be strings";
-  throw new InvalidOptionError(what, option, `${but}, not ${value === null ? "null" : typeof value}`);
+  throw new InvalidOptionError(what, option, `${but}, not ${shown(value)}${unawaited(value)}`);
 }

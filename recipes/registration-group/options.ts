@@ -48,7 +48,7 @@ export function resolveGroup(prefix: unknown, ttlSeconds: unknown, options: unkn
   const what = "RegistrationGroup";
   const delimited = delimitedPrefix(what, prefix);
   checkTtlSeconds(what, ttlSeconds, "ttl");
-  const { onConflict, client } = parseOptions(what, groupSchema, options ?? {});
+  const { onConflict, client } = parseOptions(what, groupSchema, options);
   return { prefix: delimited, ttlSeconds, onConflict, client };
 }
 
@@ -64,7 +64,7 @@ export function resolveMember(group: ResolvedGroup, id: unknown, address: unknow
   const key = group.prefix + id;
   checkKey(what, key);
   checkAddress(what, address);
-  const given = parseOptions(what, memberSchema, options ?? {});
+  const given = parseOptions(what, memberSchema, options);
   return { ...resolveRegistration(what, address, { onConflict: group.onConflict, ...defined(given) }), id, key };
 }
 

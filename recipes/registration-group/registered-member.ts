@@ -125,7 +125,7 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
   }
 
   async close(options: CloseOptions = {}): Promise<void> {
-    const { drainMs } = resolveClose("GroupMember", options);
+    const { drainMs } = resolveClose("GroupMember.close", options);
     this.#closed ??= this.#close(drainMs);
     return this.#closed;
   }

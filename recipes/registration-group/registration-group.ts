@@ -1,6 +1,6 @@
 import { ClientClosedError, InvalidOptionError, type Lease, LeaseNotFoundError } from "../../src/index.ts";
 import { log, onAbort, quietDeferred, sleep, systemRuntime } from "../../src/internal/index.ts";
-import { asError, Notifier, PrefixFollower, type RecipeClient, recipeClient } from "../common/index.ts";
+import { asError, checkText, Notifier, PrefixFollower, type RecipeClient, recipeClient } from "../common/index.ts";
 import { type CloseOptions, closeLimitMs, type RegisterConflict, resolveClose } from "../service-register/index.ts";
 import { LeaseLine } from "../shared-leases/index.ts";
 import { BulkWriter } from "./bulk-writer.ts";
@@ -145,9 +145,14 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
     return Object.freeze(this.#roster.members.filter(({ isLeaving }) => !isLeaving));
   }
 
-  /** The instance with this id; undefined if there is none, or it was closed. */
+  /**
+   * The instance with this id; undefined if there is none, or it was closed.
+   *
+   * @throws InvalidOptionError
+   */
   get(id: string): GroupMember | undefined {
-    const member = typeof id === "string" ? this.#roster.get(this.prefix + id) : undefined;
+    checkText("RegistrationGroup.get", id, "id");
+    const member = this.#roster.get(this.prefix + id);
     return member?.isLeaving ? undefined : member;
   }
 
@@ -185,7 +190,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
    * @throws InvalidOptionError
    */
   async close(options: CloseOptions = {}): Promise<void> {
-    const { drainMs } = resolveClose("RegistrationGroup", options);
+    const { drainMs } = resolveClose("RegistrationGroup.close", options);
     if (!this.#closed) {
       const closing = quietDeferred<void>();
       this.#closed = closing.promise;

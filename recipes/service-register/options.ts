@@ -79,7 +79,7 @@ export function resolveRegister(
   checkKey(what, key);
   checkAddress(what, address);
   checkTtlSeconds(what, ttlSeconds, "ttl");
-  const { health, healthEverySeconds, client, lease, ...given } = parseOptions(what, optionsSchema, options ?? {});
+  const { health, healthEverySeconds, client, lease, ...given } = parseOptions(what, optionsSchema, options);
   if (lease === "shared" && client !== undefined && !(client instanceof EtcdClient)) {
     throw new InvalidOptionError(
       what,

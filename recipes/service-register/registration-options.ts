@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
-import { parseOptions } from "../../src/internal/index.ts";
+import { checkPlainObject, parseOptions, shown } from "../../src/internal/index.ts";
 import { asError } from "../common/index.ts";
 import { callFields, registrationFields } from "../option-fields/index.ts";
 import {
@@ -72,6 +72,7 @@ export function resolveRegistration(
 /** @throws InvalidOptionError that names the field, also for what the format cannot carry */
 export function resolveUpdate(owner: string, format: RegistrationFormat, update: unknown): ServiceUpdate {
   const what = `${owner}.update`;
+  checkPlainObject(what, "options", update);
   const parsed = parseOptions(what, updateSchema, update);
   if (parsed.address !== undefined) checkAddress(what, parsed.address);
   if (parsed.address !== undefined && format === "plain") checkPlain(what, parsed.address);
@@ -90,7 +91,7 @@ const waitSchema = z.strictObject({ signal: callFields.signal }, "must be an obj
 
 /** @throws InvalidOptionError that names the option of an update */
 export function resolveWait(owner: string, options: unknown): { signal?: AbortSignal | undefined } {
-  return parseOptions(`${owner}.update`, waitSchema, options ?? {});
+  return parseOptions(`${owner}.update`, waitSchema, options);
 }
 
 export interface CloseOptions {
@@ -111,13 +112,13 @@ const closeSchema = z.strictObject(
 
 /** @throws InvalidOptionError */
 export function resolveClose(what: string, options: unknown): { drainMs: number } {
-  return parseOptions(`${what}.close`, closeSchema, options ?? {});
+  return parseOptions(what, closeSchema, options);
 }
 
 /** @throws InvalidOptionError */
 export function checkAddress(what: string, address: unknown): asserts address is string {
   if (typeof address !== "string")
-    throw new InvalidOptionError(what, "address", `must be a string, not ${typeof address}`);
+    throw new InvalidOptionError(what, "address", `must be a string, not ${shown(address)}`);
   if (address.trim() === "") throw new InvalidOptionError(what, "address", "must not be empty");
   if (/[\s\p{C}]/u.test(address))
     throw new InvalidOptionError(what, "address", "must not have white space or control characters in it");

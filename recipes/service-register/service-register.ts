@@ -167,7 +167,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
    * @throws InvalidOptionError
    */
   async close(options: CloseOptions = {}): Promise<void> {
-    const { drainMs } = resolveClose("ServiceRegister", options);
+    const { drainMs } = resolveClose("ServiceRegister.close", options);
     this.#closed ??= this.#close(drainMs);
     return this.#closed;
   }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
 import {
+  checkCallable,
   checkFoundId,
   checkText,
   checkTtlSeconds,
@@ -61,16 +62,16 @@ export interface ResolvedWatch {
 
 /** @throws InvalidOptionError that names the option */
 export function resolveStorage(options: unknown): RecipeClientOptions {
-  return parseOptions("Storage", storageSchema, options ?? {});
+  return parseOptions("Storage", storageSchema, options);
 }
 
 /** @throws InvalidOptionError that names the argument or option */
 export function resolveWatch(prefix: unknown, onPut: unknown, onDelete: unknown, options: unknown): ResolvedWatch {
   const what = "Storage.watch";
   const delimited = delimitedPrefix(what, prefix);
-  if (typeof onPut !== "function") throw new InvalidOptionError(what, "onPut", "must be a function");
-  if (typeof onDelete !== "function") throw new InvalidOptionError(what, "onDelete", "must be a function");
-  const { initial, concurrency, signal } = parseOptions(what, watchSchema, options ?? {});
+  checkCallable(what, onPut, "onPut");
+  checkCallable(what, onDelete, "onDelete");
+  const { initial, concurrency, signal } = parseOptions(what, watchSchema, options);
   return { prefix: delimited, initial, concurrency, signal };
 }
 
@@ -88,7 +89,7 @@ export function resolveWrite(what: string, key: unknown, value: unknown, options
 /** @throws InvalidOptionError that names the argument or option */
 export function resolveTouch(what: string, key: unknown, options: unknown): ResolvedWrite {
   checkStorageKey(what, key);
-  const { ttlSeconds, ...call } = parseOptions(what, writeSchema, options ?? {});
+  const { ttlSeconds, ...call } = parseOptions(what, writeSchema, options);
   if (ttlSeconds !== undefined) checkTtlSeconds(what, ttlSeconds);
   return { ttlSeconds: ttlSeconds as number | undefined, ...call };
 }

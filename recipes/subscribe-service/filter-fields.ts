@@ -1,10 +1,10 @@
 import { z } from "zod";
+import { isPlainObject } from "../../src/internal/index.ts";
 
 type AnyFunction<Argument> = (argument: Argument) => boolean;
 
 const textOrTexts = "must be a string, or several";
 const isFunction = (value: unknown) => typeof value === "function";
-const isRecord = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
 const texts = z.union([z.string(), z.array(z.string()).min(1, textOrTexts)], textOrTexts);
 
 /** The fields of a filter, for a schema that has others, too. */
@@ -14,7 +14,7 @@ export const filterFields = {
   draining: z.boolean("must be true or false").optional(),
   metadata: z
     .union(
-      [z.custom<AnyFunction<unknown>>(isFunction), z.custom<Record<string, unknown>>(isRecord)],
+      [z.custom<AnyFunction<unknown>>(isFunction), z.custom<Record<string, unknown>>(isPlainObject)],
       "must be an object of fields and their values, or a function",
     )
     .optional(),

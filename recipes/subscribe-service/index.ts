@@ -1,6 +1,6 @@
 export type { ServiceChanges } from "./change-debounce.ts";
 export type { InstanceFilter, MetadataFilter } from "./instance-filter.ts";
-export { NoServersError } from "./no-servers-error.ts";
+export { NoServersError, type NoServersState } from "./no-servers-error.ts";
 export type {
   PickOptions,
   ReportOptions,

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
-import { parseOptions } from "../../src/internal/index.ts";
+import { checkPlainObject, isPlainObject, optionsOf, parseOptions, shown } from "../../src/internal/index.ts";
 import { type Balancer, type BalancerOption, createBalancer } from "../balancer/index.ts";
-import { delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
+import { checkCallable, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
 import { callFields, clientField } from "../option-fields/index.ts";
 import { filterFields } from "./filter-fields.ts";
 import type { InstanceFilter } from "./instance-filter.ts";
@@ -116,7 +116,7 @@ export function resolveSubscribe<Metadata>(prefix: unknown, options: unknown): R
   const { client, metadata, outlierDetection, maxDropRatio, dropHoldMs, ...given } = parseOptions(
     what,
     schema,
-    options ?? {},
+    options,
   );
   if (metadata !== undefined) checkMetadataSchema(what, metadata);
   if (dropHoldMs !== undefined && maxDropRatio === undefined) {
@@ -136,6 +136,10 @@ export function resolveSubscribe<Metadata>(prefix: unknown, options: unknown): R
 function resolveOutlierDetection(what: string, given: unknown): ResolvedOutlierDetection | undefined {
   if (given === false) return undefined;
   const option = `${what}: outlierDetection`;
+  if (given !== undefined && !isPlainObject(given)) {
+    const allowed = "an object such as { consecutiveFailures: 5 }, or false";
+    throw new InvalidOptionError(what, "outlierDetection", `must be ${allowed}, not ${shown(given)}`);
+  }
   const resolved = parseOptions(option, outlierSchema, given ?? {});
   if (resolved.maxEjectionMs < resolved.baseEjectionMs) {
     throw new InvalidOptionError(
@@ -183,11 +187,12 @@ export function resolveView<Metadata>(
   parent: ResolvedPick<Metadata>,
 ): { filter: InstanceFilter<Metadata>; pick: ResolvedPick<Metadata> } {
   const what = "SubscribeService.view";
+  checkPlainObject(what, "filter", filter, "an object such as { draining: false }");
   // A Balancer serves one list.
   const otherwise = typeof parent.strategy === "object" ? "round-robin" : parent.strategy;
   return {
     filter: parseOptions(what, filterSchema, filter) as InstanceFilter<Metadata>,
-    pick: resolvePick(what, parseOptions(what, viewSchema, options ?? {}), otherwise),
+    pick: resolvePick(what, parseOptions(what, viewSchema, options), otherwise),
   };
 }
 
@@ -203,7 +208,7 @@ const untilSchema = z.strictObject(callFields, "must be an object");
 /** @throws InvalidOptionError */
 export function resolveUntil(predicate: unknown, options: unknown): UntilOptions {
   const what = "SubscribeService.until";
-  if (typeof predicate !== "function") throw new InvalidOptionError(what, "predicate", "must be a function");
+  checkCallable(what, predicate, "predicate");
   return parseOptions(what, untilSchema, options);
 }
 
@@ -244,8 +249,8 @@ export interface ResolvedServiceCall {
 /** @throws InvalidOptionError */
 export function resolveServiceCall(call: unknown, options: unknown): ResolvedServiceCall {
   const what = "SubscribeService.call";
-  if (typeof call !== "function") throw new InvalidOptionError(what, "fn", "must be a function");
-  return parseOptions(what, callSchema, options ?? {});
+  checkCallable(what, call, "fn");
+  return parseOptions(what, callSchema, options);
 }
 
 export interface ReportOptions {
@@ -258,8 +263,13 @@ const reportSchema = z.strictObject({ latencyMs: atLeast0.optional() }, "must be
 /** @throws InvalidOptionError */
 export function resolveReport(instance: unknown, options: unknown): ReportOptions {
   const what = "SubscribeService.report";
-  if (typeof instance !== "object" || instance === null) {
-    throw new InvalidOptionError(what, "instance", "must be one of the list");
+  if (typeof (instance as { key?: unknown } | null | undefined)?.key !== "string") {
+    throw new InvalidOptionError(what, "instance", `must be one of the list, not ${shown(instance)}`);
   }
-  return parseOptions(what, reportSchema, options ?? {});
+  return parseOptions(what, reportSchema, options);
 }
+
+/** On the path of every request: no schema. */
+export const checkPick = optionsOf("SubscribeService.pick", {
+  key: { allowed: "a string", holds: (key) => typeof key === "string" },
+});

@@ -6,8 +6,9 @@ import { ChangeDebounce, type ServiceChanges } from "./change-debounce.ts";
 import { InstanceTable } from "./instance-table.ts";
 import type { ListStep } from "./list-change.ts";
 import { ListWaits } from "./list-waits.ts";
-import { NoServersError } from "./no-servers-error.ts";
+import { type NoServersError, noServers } from "./no-servers-error.ts";
 import {
+  checkPick,
   type ReportOptions,
   type ResolvedPick,
   resolveReport,
@@ -40,6 +41,7 @@ export abstract class ServiceList<Metadata = unknown>
   readonly #change: ChangeDebounce<Metadata>;
   readonly #waits: ListWaits;
   #listed = false;
+  #finished = false;
 
   /** @internal */
   protected constructor({ balancer, changeDelayMs, changeMaxDelayMs }: ResolvedPick<Metadata>) {
@@ -85,10 +87,13 @@ export abstract class ServiceList<Metadata = unknown>
    * One instance, by the strategy: none that is draining, and none that is ejected or gone unless there is nothing else.
    * Also from the last good list, in an outage.
    *
-   * @throws NoServersError when there is none, also before the first list; InvalidOptionError when a strategy of the user's own
-   *   returns none; what it throws
+   * @throws NoServersError when there is none, whose `state` says why, also before the first list; ClientClosedError after
+   *   `close()`; the failure after `failed`; InvalidOptionError, also when a strategy of the user's own returns none; what it
+   *   throws
    */
   pick(request: PickRequest = {}): ServiceInstance<Metadata> {
+    checkPick(request);
+    if (this.#finished) this.ended.throwIfAborted();
     const servers = this.#table.pickable();
     if (servers.length === 0) throw this.#noServers();
     return this.#pickOf(servers, request);
@@ -171,6 +176,11 @@ export abstract class ServiceList<Metadata = unknown>
   /** The end of it, and why, when it has come. @internal */
   protected abstract get ended(): AbortSignal;
 
+  /** How many services the list has that this is a part of. @internal */
+  protected get whole(): number {
+    return this.#table.size;
+  }
+
   /** What came of a call to one of its servers. @internal */
   protected abstract reported(instance: ServiceInstance<Metadata>, error: unknown): void;
 
@@ -218,6 +228,7 @@ export abstract class ServiceList<Metadata = unknown>
 
   /** Nothing is told any more, and nobody waits any longer. @internal */
   protected finish(): void {
+    this.#finished = true;
     this.#change.drop();
     this.#waits.lookAll();
   }
@@ -319,9 +330,12 @@ export abstract class ServiceList<Metadata = unknown>
   }
 
   #noServers(): NoServersError {
-    const { size } = this.#table;
-    return new NoServersError(
-      size === 0 ? `no service under ${this.prefix}` : `all ${size} services under ${this.prefix} are draining`,
-    );
+    return noServers({
+      prefix: this.prefix,
+      status: this.status,
+      listed: this.#listed,
+      size: this.#table.size,
+      whole: this.whole,
+    });
   }
 }

@@ -16,6 +16,8 @@ export interface ServiceViewParts<Metadata> {
   readonly ended: AbortSignal;
   /** Resolves when it is ready, and as new as etcd was at the call. */
   caughtUp(): Promise<void>;
+  /** How many services it has. */
+  readonly size: number;
   /** What is in it now, as a first step; undefined before its first list. */
   asStep(): ListStep<Metadata> | undefined;
   /** Which instances are in the view. */
@@ -108,6 +110,11 @@ export class ServiceView<Metadata = unknown> extends ServiceList<Metadata> {
   /** @internal */
   protected get ended(): AbortSignal {
     return this.#ending.signal;
+  }
+
+  /** @internal */
+  protected override get whole(): number {
+    return this.#whole.size;
   }
 
   /** @internal */

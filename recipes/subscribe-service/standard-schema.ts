@@ -1,4 +1,5 @@
 import { InvalidOptionError } from "../../src/index.ts";
+import { shown } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
 
 /**
@@ -22,7 +23,8 @@ export type SchemaResult<Output> =
 export function checkMetadataSchema(what: string, schema: unknown): asserts schema is MetadataSchema {
   const standard = (schema as Partial<MetadataSchema> | null)?.["~standard"];
   if (typeof standard?.validate !== "function") {
-    throw new InvalidOptionError(what, "metadata", "must be a Standard Schema, such as one of zod, valibot or arktype");
+    const allowed = "a Standard Schema, such as one of zod, valibot or arktype";
+    throw new InvalidOptionError(what, "metadata", `must be ${allowed}, not ${shown(schema)}`);
   }
   if (isPromise(tryOut(schema as MetadataSchema))) throw asynchronous(what);
 }

@@ -150,6 +150,9 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
         get revision() {
           return service.revision;
         },
+        get size() {
+          return service.table.size;
+        },
         asStep: () => (this.listed ? this.#asStep() : undefined),
         reported: (instance, error) => this.reported(instance, error),
         onClosed: () => this.#views.delete(view),

@@ -1,7 +1,7 @@
 import { LeaseClient, MaintenanceClient } from "etcd3/lib/rpc.js";
 import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
-import { type CallOptions, checkCallOptions } from "../model/call-options.ts";
+import type { CallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseIdFromDecimal, leaseIdToDecimal } from "../model/lease-id.ts";
 import { cancelStream } from "./cancel-stream.ts";
 import { Codec, type Method } from "./codec.ts";
@@ -169,7 +169,6 @@ export class GrpcProtocol implements Protocol {
   }
 
   #rpc(kind: CallKind, options: CallOptions | undefined): RpcOptions {
-    checkCallOptions(options);
     return { kind, timeoutMs: options?.timeoutMs ?? this.requestTimeoutMs, signal: options?.signal };
   }
 }

@@ -1,7 +1,17 @@
+export {
+  callback,
+  checkPlainObject,
+  closestName,
+  isPlainObject,
+  type OptionCheck,
+  optionsOf,
+  shown,
+  unawaited,
+  unknownOption,
+} from "../errors/index.ts";
 export { abortable, onAbort, sleep, within } from "./abort.ts";
 export { Backoff, type BackoffOptions } from "./backoff.ts";
 export { type Clock, systemClock, type Timer } from "./clock.ts";
-export { closestName } from "./closest-name.ts";
 export { deadlineSignal } from "./deadline-signal.ts";
 export { type Deferred, deferred, quietDeferred } from "./deferred.ts";
 export { log } from "./log.ts";

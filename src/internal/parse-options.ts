@@ -1,5 +1,7 @@
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
-import { closestName } from "./closest-name.ts";
+import { checkPlainObject, unawaited } from "../errors/plain-object.ts";
+import { kindOf, shown } from "../errors/shown.ts";
+import { unknownOption } from "../errors/unknown-option.ts";
 
 /** What we need of a zod schema, in words of our own: users of the published types may have another zod, or none. */
 export interface OptionsSchema<Resolved> {
@@ -17,28 +19,47 @@ interface OptionsIssue {
 }
 
 /**
- * Validates `input` with `schema` and returns the resolved options. No I/O.
+ * Validates `input` with `schema` and returns the resolved options; `undefined` is no options. No I/O.
  *
- * @throws InvalidOptionError that names the first bad option, and for an unknown one the nearest known name.
+ * @param secret the options whose values no message may show
+ * @throws InvalidOptionError that names the first bad option and what was given, and for an unknown one the nearest known name
  */
-export function parseOptions<Resolved>(what: string, schema: OptionsSchema<Resolved>, input: unknown): Resolved {
+export function parseOptions<Resolved>(
+  what: string,
+  schema: OptionsSchema<Resolved>,
+  input: unknown = {},
+  secret: readonly string[] = [],
+): Resolved {
+  checkPlainObject(what, "options", input);
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
+  const path = issue?.path ?? [];
   const unknownName = issue?.keys?.[0];
   if (issue?.code === "unrecognized_keys" && unknownName !== undefined) {
-    const option = [...issue.path.map(String), unknownName].join(".");
-    throw new InvalidOptionError(what, option, `is not an option${hint(unknownName, schema, issue.path)}`);
+    const option = [...path.map(String), unknownName].join(".");
+    throw unknownOption(what, option, unknownName, knownNames(schema, path));
   }
-  const option = issue?.path.map(String).join(".") ?? "";
-  throw new InvalidOptionError(what, option === "" ? "options" : option, issue?.message ?? "is invalid");
+  const option = path.length === 0 ? "options" : path.map(String).join(".");
+  const problem = issue?.message ?? "is invalid";
+  // "must not be empty" says what was given.
+  const given = problem.startsWith("must not")
+    ? ""
+    : notThis(valueAt(input, path), secret.includes(String(path[0])) ? kindOf : shown);
+  throw new InvalidOptionError(what, option, `${problem}${given}`);
 }
 
-function hint(unknownName: string, schema: unknown, path: readonly PropertyKey[]): string {
-  const known = knownNames(schema, path);
-  const nearest = closestName(unknownName, known);
-  if (nearest) return `; did you mean ${JSON.stringify(nearest)}?`;
-  return known.length > 0 ? `; known are ${known.join(", ")}` : "";
+function notThis(value: unknown, words: (value: unknown) => string): string {
+  return `, not ${words(value)}${unawaited(value)}`;
+}
+
+/** What cannot be read was refused for that. */
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  try {
+    return path.reduce<unknown>((value, name) => (value as Record<PropertyKey, unknown>)[name], input);
+  } catch {
+    return undefined;
+  }
 }
 
 function knownNames(schema: unknown, path: readonly PropertyKey[]): string[] {
@@ -47,14 +68,12 @@ function knownNames(schema: unknown, path: readonly PropertyKey[]): string[] {
   return shape ? Object.keys(shape) : [];
 }
 
-/** The fields of an object schema, looked for under wrappers such as `.optional()` and `.transform()`. */
+/** The fields of an object schema, looked for under wrappers such as `.optional()`, `.pipe()` and `.transform()`. */
 function shapeOf(schema: unknown): Record<string, unknown> | undefined {
-  let current = schema;
-  while (isRecord(current) && isRecord(current.def)) {
-    if (isRecord(current.shape)) return current.shape;
-    current = current.def.innerType ?? current.def.in;
-  }
-  return undefined;
+  if (!isRecord(schema) || !isRecord(schema.def)) return undefined;
+  if (isRecord(schema.shape)) return schema.shape;
+  const { innerType, in: before, out: after } = schema.def;
+  return shapeOf(innerType) ?? shapeOf(before) ?? shapeOf(after);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

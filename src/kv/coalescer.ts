@@ -5,7 +5,7 @@ import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { RequestRefusedError } from "../errors/request-refused-error.ts";
 import type { Timer } from "../internal/clock.ts";
 import { nextTick } from "../internal/real-time.ts";
-import { type CallOptions, checkCallOptions } from "../model/call-options.ts";
+import type { CallOptions } from "../model/call-options.ts";
 import type { Carrier } from "./carrier.ts";
 import { LoneKeys } from "./lone-keys.ts";
 import { PendingCall } from "./pending-call.ts";
@@ -53,7 +53,6 @@ export class Coalescer<Request, Answer> {
   }
 
   async add(request: Request, options: CallOptions): Promise<Answer> {
-    checkCallOptions(options);
     const carrier = this.#carrier;
     const writtenKey = carrier.writtenKey?.(request);
     const behind = writtenKey === undefined ? undefined : this.#written.get(writtenKey);

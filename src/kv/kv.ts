@@ -1,13 +1,15 @@
 import type { Protocol } from "../connection/index.ts";
+import { errorOfCall } from "../errors/of-call.ts";
 import type { Clock } from "../internal/clock.ts";
 import { type BytesLike, toValue } from "../model/bytes.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { Compare } from "../model/compare.ts";
+import { keyName } from "../model/key-name.ts";
 import { type KeyOrRange, toKey, toKeyRange } from "../model/key-range.ts";
 import type { KeyValue } from "../model/key-value.ts";
 import { type LeaseRef, toLeaseId } from "../model/lease-id.ts";
 import type { Op, OpResult } from "../model/op.ts";
-import { checkRevision } from "../model/revision.ts";
+import { txnName } from "../model/txn-name.ts";
 import { ownRange } from "./own-range.ts";
 import { PageSizes } from "./page-sizes.ts";
 import { type PagedRange, pagedRange } from "./paged-range.ts";
@@ -83,24 +85,30 @@ export class Kv {
   }
 
   async get(key: BytesLike, options: ReadOptions = {}): Promise<KeyValue | undefined> {
-    checkRevision("get", "revision", options.revision);
     const { revision, serializable } = options;
     const start = new Uint8Array(toKey("get", key));
-    if (revision === undefined) return (await this.#reads.get(start, serializable, options)).kv;
-    const { kvs } = await this.#protocol.range({ range: { start }, revision, serializable }, options);
-    return kvs[0];
+    try {
+      if (revision === undefined) return (await this.#reads.get(start, serializable, options)).kv;
+      const { kvs } = await this.#protocol.range({ range: { start }, revision, serializable }, options);
+      return kvs[0];
+    } catch (error) {
+      throw errorOfCall(() => `get ${keyName({ start })}`, error, options.signal);
+    }
   }
 
   async range(key: KeyOrRange, options: RangeOptions = {}): Promise<PagedRange> {
-    checkRevision("range", "revision", options.revision);
-    checkRevision("range", "limit", options.limit);
     const range = ownRange(toKeyRange("range", key));
     const { revision, serializable, keysOnly } = options;
-    if (!options.countOnly) {
-      return pagedRange(this.#protocol, range, { ...options, pageSize: this.#pageSizes.of(range, keysOnly) });
+    try {
+      if (!options.countOnly) {
+        const pageSize = this.#pageSizes.of(range, keysOnly);
+        return await pagedRange(this.#protocol, range, { ...options, pageSize });
+      }
+      const answer = await this.#protocol.range({ range, revision, serializable, countOnly: true }, options);
+      return { kvs: [], revision: revision ?? answer.revision, count: answer.count };
+    } catch (error) {
+      throw errorOfCall(() => `range ${keyName(range)}`, error, options.signal);
     }
-    const answer = await this.#protocol.range({ range, revision, serializable, countOnly: true }, options);
-    return { kvs: [], revision: revision ?? answer.revision, count: answer.count };
   }
 
   async put(
@@ -112,13 +120,17 @@ export class Kv {
     const put = {
       key: toKey("put", key),
       value: toValue("put", value),
-      lease: lease === undefined ? undefined : toLeaseId(lease),
+      lease: lease === undefined ? undefined : toLeaseId("put", lease),
       previous,
     };
-    if (!batch) return this.#protocol.put(put, options);
-    // It may leave a moment later, when the caller has other things in its buffers.
-    const own = { key: new Uint8Array(put.key), value: new Uint8Array(put.value) };
-    return this.#writes.put({ type: "put", ...put, ...own }, options);
+    try {
+      if (!batch) return await this.#protocol.put(put, options);
+      // It may leave a moment later, when the caller has other things in its buffers.
+      const own = { key: new Uint8Array(put.key), value: new Uint8Array(put.value) };
+      return await this.#writes.put({ type: "put", ...put, ...own }, options);
+    } catch (error) {
+      throw errorOfCall(() => `put ${keyName({ start: put.key })}`, error, options.signal);
+    }
   }
 
   async delete(
@@ -127,12 +139,20 @@ export class Kv {
   ): Promise<{ deleted: number; revision: number; previous: readonly KeyValue[] }> {
     const { previous, batch = this.#autoBatch } = options;
     const range = toKeyRange("delete", key);
-    if (batch && !range.end) return this.#writes.delete(new Uint8Array(range.start), previous, options);
-    return this.#protocol.deleteRange({ range, previous }, options);
+    try {
+      if (batch && !range.end) return await this.#writes.delete(new Uint8Array(range.start), previous, options);
+      return await this.#protocol.deleteRange({ range, previous }, options);
+    } catch (error) {
+      throw errorOfCall(() => `delete ${keyName(range)}`, error, options.signal);
+    }
   }
 
   async txn(request: TxnOptions, options: CallOptions = {}): Promise<TxnAnswer> {
     const { compare = [], success = [], failure = [] } = request;
-    return this.#protocol.txn({ compare, success, failure }, options);
+    try {
+      return await this.#protocol.txn({ compare, success, failure }, options);
+    } catch (error) {
+      throw errorOfCall(() => `txn ${txnName({ compare, success, failure })}`, error, options.signal);
+    }
   }
 }

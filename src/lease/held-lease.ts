@@ -1,8 +1,10 @@
 import type { Protocol } from "../connection/index.ts";
+import { flag, optionsOf } from "../errors/check-options.ts";
 import { LeaseLostError } from "../errors/lease-lost-error.ts";
+import { errorOfCall } from "../errors/of-call.ts";
 import type { Clock } from "../internal/clock.ts";
 import { deadlineSignal } from "../internal/deadline-signal.ts";
-import { type CallOptions, checkCallOptions } from "../model/call-options.ts";
+import { type CallOptions, callChecks, callOptionsOf } from "../model/call-options.ts";
 import type { LeaseId } from "../model/lease-id.ts";
 import type { Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease.ts";
 import { LeaseDeadline } from "./lease-deadline.ts";
@@ -27,6 +29,9 @@ export interface HeldLeaseParts {
   /** Called when it was lost: etcd may still have it. */
   onLost(lease: HeldLease): void;
 }
+
+const checkTimeToLive = optionsOf("Lease.timeToLive", { ...callChecks, keys: flag });
+const checkRevoke = callOptionsOf("Lease.revoke");
 
 /** A lease in the hands of its owner: held until it is lost, revoked or abandoned, and never held again after that. */
 export class HeldLease implements Lease {
@@ -58,16 +63,19 @@ export class HeldLease implements Lease {
     return this.#over ? 0 : this.deadline.remainingMs();
   }
 
-  timeToLive(options?: TimeToLiveOptions): Promise<LeaseTimeToLive> {
+  async timeToLive(options?: TimeToLiveOptions): Promise<LeaseTimeToLive> {
+    checkTimeToLive(options);
     return timeToLive(this.#parts.protocol, this.id, options);
   }
 
   async revoke(options?: CallOptions): Promise<void> {
-    checkCallOptions(options);
+    checkRevoke(options);
     if (!this.#over) this.#end(new LeaseLostError(`lease ${this.id} was revoked by its owner`));
     if (this.#gone) return;
     // Each with its own signal and time: etcd does not mind being asked twice.
-    await this.#parts.revoke(this, options);
+    await this.#parts.revoke(this, options).catch((error: unknown) => {
+      throw errorOfCall(() => `revoke ${this.id}`, error, options?.signal);
+    });
     this.#gone = true;
   }
 

@@ -1,11 +1,13 @@
 import type { Protocol } from "../connection/index.ts";
 import { ClientClosedError } from "../errors/client-closed-error.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
+import { errorOfCall } from "../errors/of-call.ts";
+import { shown } from "../errors/shown.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { abortable, onAbort, within } from "../internal/abort.ts";
 import type { Timer } from "../internal/clock.ts";
 import type { Runtime } from "../internal/runtime.ts";
-import { type CallOptions, checkCallOptions, shown } from "../model/call-options.ts";
+import type { CallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseId } from "../model/lease-id.ts";
 import { askForLease, type GrantedLease } from "./ask-for-lease.ts";
 import { HeldLease } from "./held-lease.ts";
@@ -89,11 +91,17 @@ export class Leases {
 
   async #grantLease(ttlSeconds: number, options: GrantLeaseOptions): Promise<Lease> {
     checkTtl(ttlSeconds);
-    checkCallOptions(options);
     const { keepAlive = true, renewEverySeconds } = options;
     checkRenewal(renewEverySeconds, ttlSeconds);
-    const chosen = options.id === undefined ? undefined : checkedId(options.id);
-    const { id, ttlSeconds: granted, sentMs } = await this.#askFor(chosen, ttlSeconds, options);
+    const chosen = options.id === undefined ? undefined : leaseId(options.id);
+    const asked = this.#askFor(chosen, ttlSeconds, options);
+    const {
+      id,
+      ttlSeconds: granted,
+      sentMs,
+    } = await asked.catch((error: unknown) => {
+      throw errorOfCall(() => `grantLease ${chosen ?? `of ${ttlSeconds} s`}`, error, options.signal);
+    });
     const lease = new HeldLease({
       id,
       ttlSeconds: granted,
@@ -199,23 +207,11 @@ function checkTtl(ttlSeconds: number): void {
   );
 }
 
-function checkedId(id: LeaseId): LeaseId {
-  try {
-    return leaseId(id);
-  } catch {
-    throw new InvalidOptionError("grantLease", "id", "must be a lease id: 1 to 16 hex digits, above 0 and below 2^63");
-  }
-}
-
 function checkRenewal(renewEverySeconds: number | undefined, ttlSeconds: number): void {
-  if (renewEverySeconds === undefined || isBetween(renewEverySeconds, ttlSeconds)) return;
+  if (renewEverySeconds === undefined || renewEverySeconds < ttlSeconds) return;
   throw new InvalidOptionError(
     "grantLease",
     "renewEverySeconds",
     `must be above 0 and below ttlSeconds (${ttlSeconds}), not ${shown(renewEverySeconds)}`,
   );
-}
-
-function isBetween(renewEverySeconds: unknown, ttlSeconds: number): boolean {
-  return typeof renewEverySeconds === "number" && renewEverySeconds > 0 && renewEverySeconds < ttlSeconds;
 }

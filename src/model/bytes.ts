@@ -1,4 +1,6 @@
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
+import { unawaited } from "../errors/plain-object.ts";
+import { shown } from "../errors/shown.ts";
 
 const encoder = new TextEncoder();
 
@@ -16,11 +18,11 @@ export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
 /** @throws InvalidOptionError unless `value` is text or bytes */
 export function toValue(what: string, value: BytesLike): Uint8Array {
   if (typeof value === "string" || value instanceof Uint8Array) return toBytes(value);
-  throw new InvalidOptionError(
-    what,
-    "value",
-    `must be a string or bytes, not ${value === null ? "null" : typeof value}`,
-  );
+  throw notBytes(what, "value", value);
+}
+
+export function notBytes(what: string, option: string, value: unknown): InvalidOptionError {
+  return new InvalidOptionError(what, option, `must be a string or bytes, not ${shown(value)}${unawaited(value)}`);
 }
 
 /** UTF-8 to text; bytes that are not UTF-8 become U+FFFD. */

@@ -1,4 +1,4 @@
-import { InvalidOptionError } from "../errors/invalid-option-error.ts";
+import { type OptionCheck, optionsOf } from "../errors/check-options.ts";
 
 /** What every call takes. */
 export interface CallOptions {
@@ -11,31 +11,22 @@ export interface CallOptions {
   timeoutMs?: number | undefined;
 }
 
-/** gRPC throws at a deadline that is too far away, where nobody can catch it. */
+/** No timer waits longer. */
 const LARGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** @throws InvalidOptionError */
-export function checkCallOptions(options: CallOptions | undefined): void {
-  if (options === undefined) return;
-  if (typeof options !== "object" || options === null) {
-    throw new InvalidOptionError("call", "options", "must be an object");
-  }
-  const { signal, timeoutMs } = options;
-  if (timeoutMs !== undefined && !isTimeout(timeoutMs)) {
-    throw new InvalidOptionError("call", "timeoutMs", `must be above 0 and below 2^31 ms, not ${shown(timeoutMs)}`);
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new InvalidOptionError("call", "signal", "must be an AbortSignal");
-  }
-}
+export const signalCheck: OptionCheck = {
+  allowed: "an AbortSignal",
+  holds: (value) => value instanceof AbortSignal,
+};
 
-/** A value that should have been another, for a message: not everything can be turned into text. */
-export function shown(value: unknown): string {
-  try {
-    return String(value);
-  } catch {
-    return `what is no text, but a ${typeof value}`;
-  }
+export const callChecks = {
+  signal: signalCheck,
+  timeoutMs: { allowed: "above 0 and below 2^31 ms, or Infinity", holds: isTimeout },
+} satisfies Record<keyof CallOptions, OptionCheck>;
+
+/** Of a call that takes nothing else. */
+export function callOptionsOf(what: string): (options: unknown) => void {
+  return optionsOf(what, callChecks);
 }
 
 function isTimeout(timeoutMs: unknown): boolean {

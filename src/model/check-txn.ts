@@ -1,56 +1,54 @@
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
-import type { Compare } from "./compare.ts";
-import type { KeyRange } from "./key-range.ts";
-import type { Op } from "./op.ts";
+import { checkPlainObject, isPlainObject, unawaited } from "../errors/plain-object.ts";
+import { shown } from "../errors/shown.ts";
+import { unknownOption } from "../errors/unknown-option.ts";
+import { isCompare } from "./compare.ts";
+import { isSimpleOp } from "./op.ts";
 
-interface Request {
-  readonly compare?: readonly Compare[] | undefined;
-  readonly success?: readonly Op[] | undefined;
-  readonly failure?: readonly Op[] | undefined;
-}
+const requestNames = ["compare", "success", "failure"] as const;
+const opMakers = "putOp(), getOp() and the like";
+const compareMakers = "keyMissing(), compareModRevision() and the like";
 
-/** @throws InvalidOptionError unless all compares and operations are as their functions make them */
-export function checkTxn(what: string, request: Request): void {
-  if (typeof request !== "object" || request === null) {
-    throw new InvalidOptionError(what, "request", "must be an object with success, and maybe compare and failure");
+/**
+ * What etcd would be sent if a part of a txn were not looked at is another txn: one without its compares writes unguarded.
+ *
+ * @param option where the request stands, as the caller wrote it
+ * @throws InvalidOptionError unless all compares and operations are as their functions make them
+ */
+export function checkTxn(what: string, request: unknown, option = "request"): void {
+  checkPlainObject(what, option, request, "an object with success, and maybe compare and failure");
+  const path = (name: string) => (option === "request" ? name : `${option}.${name}`);
+  for (const name in request) {
+    const known = (requestNames as readonly string[]).includes(name) || (name === "type" && option !== "request");
+    if (!known && Object.hasOwn(request, name)) throw unknownOption(what, path(name), name, requestNames);
   }
-  const { compare, success, failure } = request;
-  check(what, "compare", compare, isCompare, "keyMissing(), compareModRevision() and the like");
-  check(what, "success", success, isOp, "putOp(), getOp() and the like");
-  check(what, "failure", failure, isOp, "putOp(), getOp() and the like");
+  checkList(what, path("compare"), request.compare, compareMakers, isCompare);
+  for (const name of ["success", "failure"] as const) checkList(what, path(name), request[name], opMakers, isOp);
 }
 
-function check<Item>(
+function checkList(
   what: string,
   option: string,
-  items: readonly Item[] | undefined,
-  isItem: (what: string, item: Item | null | undefined) => boolean,
+  items: unknown,
   makers: string,
+  isItem: (item: unknown, what: string, option: string) => boolean,
 ): void {
   if (items === undefined) return;
-  if (Array.isArray(items) && items.every((item: Item) => isItem(what, item))) return;
-  throw new InvalidOptionError(what, option, `must be a list of what ${makers} make`);
-}
-
-function isCompare(_what: string, compare: Compare | null | undefined): boolean {
-  return isRange(compare?.range) && typeof compare?.target === "string";
-}
-
-function isOp(what: string, op: Op | null | undefined): boolean {
-  switch (op?.type) {
-    case "put":
-      return op.key instanceof Uint8Array && op.value instanceof Uint8Array;
-    case "range":
-    case "delete":
-      return isRange(op.range);
-    case "txn":
-      checkTxn(what, op);
-      return true;
-    default:
-      return false;
+  if (!Array.isArray(items)) {
+    const problem = `must be a list of what ${makers} make, not ${shown(items)}`;
+    throw new InvalidOptionError(what, option, `${problem}${unawaited(items)}`);
+  }
+  for (let index = 0; index < items.length; index++) {
+    const item: unknown = items[index];
+    if (isItem(item, what, option)) continue;
+    const problem = `must be what ${makers} make, not ${shown(item)}`;
+    throw new InvalidOptionError(what, `${option}[${index}]`, `${problem}${unawaited(item)}`);
   }
 }
 
-function isRange(range: KeyRange | null | undefined): boolean {
-  return range?.start instanceof Uint8Array;
+function isOp(op: unknown, what: string, option: string): boolean {
+  if (!isPlainObject(op)) return false;
+  if (op.type !== "txn") return isSimpleOp(op);
+  checkTxn(what, op, `${option}[]`);
+  return true;
 }

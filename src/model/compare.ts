@@ -1,8 +1,9 @@
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
-import { type BytesLike, toValue } from "./bytes.ts";
-import { shown } from "./call-options.ts";
-import { type KeyOrRange, type KeyRange, toKeyRange } from "./key-range.ts";
-import { type LeaseId, type LeaseRef, toLeaseId } from "./lease-id.ts";
+import { isPlainObject } from "../errors/plain-object.ts";
+import { shown } from "../errors/shown.ts";
+import { type BytesLike, notBytes, toBytes } from "./bytes.ts";
+import { isRange, type KeyOrRange, type KeyRange, toKeyRange } from "./key-range.ts";
+import { isLeaseId, type LeaseId, type LeaseRef, toLeaseId } from "./lease-id.ts";
 
 export type CompareResult = "equal" | "notEqual" | "greater" | "less";
 
@@ -15,61 +16,81 @@ export type Compare = { readonly range: KeyRange; readonly result: CompareResult
 
 /** The key does not exist. */
 export function keyMissing(key: KeyOrRange): Compare {
-  return compareCreateRevision(key, "equal", 0);
+  return { range: toKeyRange("keyMissing", key), target: "createRevision", result: "equal", operand: 0 };
 }
 
 /** The key exists. */
 export function keyExists(key: KeyOrRange): Compare {
-  return compareCreateRevision(key, "notEqual", 0);
+  return { range: toKeyRange("keyExists", key), target: "createRevision", result: "notEqual", operand: 0 };
 }
 
 export function compareVersion(key: KeyOrRange, result: CompareResult, operand: number): Compare {
-  return { range: toKeyRange("compareVersion", key), target: "version", ...checked("compareVersion", result, operand) };
+  return numberCompare("compareVersion", "version", key, result, operand);
 }
 
 export function compareCreateRevision(key: KeyOrRange, result: CompareResult, operand: number): Compare {
-  return {
-    range: toKeyRange("compareCreateRevision", key),
-    target: "createRevision",
-    ...checked("compareCreateRevision", result, operand),
-  };
+  return numberCompare("compareCreateRevision", "createRevision", key, result, operand);
 }
 
 /** `compareModRevision(key, "equal", 0)` holds for a missing key. */
 export function compareModRevision(key: KeyOrRange, result: CompareResult, operand: number): Compare {
-  return {
-    range: toKeyRange("compareModRevision", key),
-    target: "modRevision",
-    ...checked("compareModRevision", result, operand),
-  };
+  return numberCompare("compareModRevision", "modRevision", key, result, operand);
 }
 
 export function compareValue(key: KeyOrRange, result: CompareResult, operand: BytesLike): Compare {
-  checkResult("compareValue", result);
-  return { range: toKeyRange("compareValue", key), target: "value", result, operand: toValue("compareValue", operand) };
+  const what = "compareValue";
+  const range = toKeyRange(what, key);
+  checkResult(what, result, results);
+  if (typeof operand !== "string" && !(operand instanceof Uint8Array)) throw notBytes(what, "operand", operand);
+  return { range, target: "value", result, operand: toBytes(operand) };
 }
 
 /** Without a lease: the key is (not) on any lease. */
 export function compareLease(key: KeyOrRange, result: "equal" | "notEqual", lease?: LeaseRef): Compare {
-  checkResult("compareLease", result);
-  return {
-    range: toKeyRange("compareLease", key),
-    target: "lease",
-    result,
-    operand: lease === undefined ? undefined : toLeaseId(lease),
-  };
+  const what = "compareLease";
+  const range = toKeyRange(what, key);
+  // The ids of leases have no order.
+  checkResult(what, result, ["equal", "notEqual"]);
+  return { range, target: "lease", result, operand: lease === undefined ? undefined : toLeaseId(what, lease) };
 }
 
+/** Whether it is as the functions above make it: what is misspelt would be another condition. */
+export function isCompare(compare: unknown): boolean {
+  if (!isPlainObject(compare) || !isRange(compare.range) || !results.includes(compare.result)) return false;
+  for (const name in compare) if (!compareNames.has(name)) return false;
+  const { target, operand } = compare;
+  switch (target) {
+    case "version":
+    case "createRevision":
+    case "modRevision":
+      return Number.isSafeInteger(operand);
+    case "value":
+      return operand instanceof Uint8Array;
+    case "lease":
+      return operand === undefined || isLeaseId(operand);
+    default:
+      return false;
+  }
+}
+
+const compareNames: ReadonlySet<string> = new Set(["range", "target", "result", "operand"]);
 const results: readonly unknown[] = ["equal", "notEqual", "greater", "less"] satisfies CompareResult[];
 
-function checked(what: string, result: CompareResult, operand: number): { result: CompareResult; operand: number } {
-  checkResult(what, result);
-  if (Number.isSafeInteger(operand)) return { result, operand };
+function numberCompare(
+  what: string,
+  target: "version" | "createRevision" | "modRevision",
+  key: KeyOrRange,
+  result: CompareResult,
+  operand: number,
+): Compare {
+  const range = toKeyRange(what, key);
+  checkResult(what, result, results);
+  if (Number.isSafeInteger(operand)) return { range, target, result, operand };
   throw new InvalidOptionError(what, "operand", `must be a whole number, not ${shown(operand)}`);
 }
 
 /** What is misspelt would be written as "equal". */
-function checkResult(what: string, result: CompareResult): void {
-  if (results.includes(result)) return;
-  throw new InvalidOptionError(what, "result", `must be one of ${results.join(", ")}, not ${shown(result)}`);
+function checkResult(what: string, result: CompareResult, allowed: readonly unknown[]): void {
+  if (allowed.includes(result)) return;
+  throw new InvalidOptionError(what, "result", `must be one of ${allowed.join(", ")}, not ${shown(result)}`);
 }

@@ -14,22 +14,18 @@ export {
 export { allKeys, type KeyOrRange, type KeyRange, keyRange, prefix } from "./key-range.ts";
 export type { KeyValue } from "./key-value.ts";
 export { type LeaseId, type LeaseRef, leaseId } from "./lease-id.ts";
-export {
-  type DeleteOp,
-  type DeleteResult,
-  deleteOp,
-  getOp,
-  type NestedTxnResult,
-  type Op,
-  type OpResult,
-  type PutOp,
-  type PutResult,
-  putOp,
-  type RangeOp,
-  type RangeResult,
-  type RangeSort,
-  rangeOp,
-  type TxnOp,
-  txnOp,
+export { deleteOp, getOp, putOp, rangeOp, txnOp } from "./make-op.ts";
+export type {
+  DeleteOp,
+  DeleteResult,
+  NestedTxnResult,
+  Op,
+  OpResult,
+  PutOp,
+  PutResult,
+  RangeOp,
+  RangeResult,
+  RangeSort,
+  TxnOp,
 } from "./op.ts";
 export type { DeleteEvent, PutEvent, WatchBatch, WatchEvent } from "./watch-event.ts";

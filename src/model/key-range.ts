@@ -1,5 +1,7 @@
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
-import { type BytesLike, toBytes } from "./bytes.ts";
+import { isPlainObject, unawaited } from "../errors/plain-object.ts";
+import { shown } from "../errors/shown.ts";
+import { type BytesLike, notBytes, toBytes } from "./bytes.ts";
 
 /** All keys from `start` up to, but without, `end`; exactly `start` when there is no `end`; up to the last key when `end` is a single zero byte. */
 export interface KeyRange {
@@ -43,9 +45,11 @@ export function allKeys(): KeyRange {
   return { start: new Uint8Array([0]), end: toTheLastKey };
 }
 
-function isRange(input: KeyRange | null): input is KeyRange {
-  if (typeof input !== "object" || input === null || !(input.start instanceof Uint8Array)) return false;
-  return input.end === undefined || input.end instanceof Uint8Array;
+export function isRange(input: unknown): input is KeyRange {
+  if (!isPlainObject(input)) return false;
+  for (const name in input) if (name !== "start" && name !== "end") return false;
+  const { start, end } = input;
+  return start instanceof Uint8Array && start.length > 0 && (end === undefined || end instanceof Uint8Array);
 }
 
 /** A text for each range: no two share one. */
@@ -57,17 +61,13 @@ export function rangeName({ start, end = new Uint8Array() }: KeyRange): string {
 export function toKeyRange(what: string, input: KeyOrRange): KeyRange {
   if (typeof input === "string" || input instanceof Uint8Array) return { start: toKey(what, input) };
   if (isRange(input)) return input;
-  throw new InvalidOptionError(
-    what,
-    "key",
-    "must be a string, bytes, or a range made by prefix(), keyRange() or allKeys()",
-  );
+  const problem = `must be a string, bytes, or a range made by prefix(), keyRange() or allKeys(), not ${shown(input)}`;
+  throw new InvalidOptionError(what, "key", `${problem}${unawaited(input)}`);
 }
 
 /** @throws InvalidOptionError for an empty key */
 export function toKey(what: string, key: BytesLike): Uint8Array {
-  if (typeof key !== "string" && !(key instanceof Uint8Array))
-    throw new InvalidOptionError(what, "key", "must be a string or bytes");
+  if (typeof key !== "string" && !(key instanceof Uint8Array)) throw notBytes(what, "key", key);
   const bytes = toBytes(key);
   if (bytes.length === 0) throw new InvalidOptionError(what, "key", "must not be empty");
   return bytes;
@@ -75,7 +75,7 @@ export function toKey(what: string, key: BytesLike): Uint8Array {
 
 function textOrBytes(what: string, argument: string, value: BytesLike): Uint8Array {
   if (typeof value === "string" || value instanceof Uint8Array) return toBytes(value);
-  throw new InvalidOptionError(what, argument, "must be a string or bytes");
+  throw notBytes(what, argument, value);
 }
 
 /** The smallest key above all keys with this prefix. */

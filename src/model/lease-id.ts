@@ -1,4 +1,7 @@
+import type { OptionCheck } from "../errors/check-options.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
+import { unawaited } from "../errors/plain-object.ts";
+import { shown } from "../errors/shown.ts";
 
 declare const brand: unique symbol;
 
@@ -8,11 +11,29 @@ export type LeaseId = string & { readonly [brand]: "LeaseId" };
 /** A lease's id, or a handle that has one. */
 export type LeaseRef = LeaseId | { readonly id: LeaseId };
 
+export const leaseRefCheck: OptionCheck = {
+  allowed: "a lease, or its id in lower-case hex as leaseId() makes it",
+  holds: (lease) => isLeaseId(typeof lease === "string" ? lease : (lease as { id?: unknown } | null)?.id),
+};
+
+export const leaseIdCheck: OptionCheck = {
+  allowed: "a lease id: 1 to 16 hex digits, above 0 and below 2^63",
+  holds: (id) => typeof id === "string" && /^[0-9a-fA-F]{1,16}$/.test(id) && isPositive63Bit(id),
+};
+
+export function isLeaseId(id: unknown): id is LeaseId {
+  return typeof id === "string" && /^[0-9a-f]{1,16}$/.test(id);
+}
+
 /** @throws InvalidOptionError for what is neither */
-export function toLeaseId(lease: LeaseRef): LeaseId {
+export function toLeaseId(what: string, lease: LeaseRef): LeaseId {
   const id = typeof lease === "string" ? lease : lease?.id;
-  if (typeof id === "string" && /^[0-9a-f]{1,16}$/.test(id)) return id;
-  throw new InvalidOptionError("lease", "lease", "must be a lease, or its id in lower-case hex as leaseId() makes it");
+  if (isLeaseId(id)) return id;
+  throw new InvalidOptionError(
+    what,
+    "lease",
+    `must be ${leaseRefCheck.allowed}, not ${shown(lease)}${unawaited(lease)}`,
+  );
 }
 
 /**
@@ -22,13 +43,17 @@ export function toLeaseId(lease: LeaseRef): LeaseId {
  */
 export function leaseId(hex: string): LeaseId {
   if (typeof hex !== "string" || !/^[0-9a-fA-F]{1,16}$/.test(hex)) {
-    throw new InvalidOptionError("leaseId", "hex", "must be 1 to 16 hex digits");
+    throw new InvalidOptionError("leaseId", "hex", `must be 1 to 16 hex digits, not ${shown(hex)}`);
   }
+  if (!isPositive63Bit(hex)) {
+    throw new InvalidOptionError("leaseId", "hex", `must be above 0 and below 2^63, not ${shown(hex)}`);
+  }
+  return BigInt(`0x${hex}`).toString(16) as LeaseId;
+}
+
+function isPositive63Bit(hex: string): boolean {
   const value = BigInt(`0x${hex}`);
-  if (value === 0n || value >= 2n ** 63n) {
-    throw new InvalidOptionError("leaseId", "hex", "must be above 0 and below 2^63");
-  }
-  return value.toString(16) as LeaseId;
+  return value > 0n && value < 2n ** 63n;
 }
 
 /** As the protocol writes it: a decimal int64. */

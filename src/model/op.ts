@@ -1,10 +1,8 @@
-import { InvalidOptionError } from "../errors/invalid-option-error.ts";
-import { type BytesLike, toValue } from "./bytes.ts";
+import { isPlainObject } from "../errors/plain-object.ts";
 import type { Compare } from "./compare.ts";
-import { type KeyOrRange, type KeyRange, toKey, toKeyRange } from "./key-range.ts";
+import { isRange, type KeyRange } from "./key-range.ts";
 import type { KeyValue } from "./key-value.ts";
-import { type LeaseId, type LeaseRef, toLeaseId } from "./lease-id.ts";
-import { checkRevision } from "./revision.ts";
+import { isLeaseId, type LeaseId } from "./lease-id.ts";
 
 /** One operation of a txn. */
 export type Op = PutOp | RangeOp | DeleteOp | TxnOp;
@@ -80,74 +78,74 @@ export interface NestedTxnResult {
   readonly responses: readonly OpResult[];
 }
 
-/** `lease`: the key dies with it. `previous`: the answer has the state before. */
-export function putOp(
-  key: BytesLike,
-  value: BytesLike,
-  options: { lease?: LeaseRef | undefined; previous?: boolean } = {},
-): PutOp {
-  checkObject("putOp", options);
-  const { lease, previous } = options;
-  return {
-    type: "put",
-    key: toKey("putOp", key),
-    value: toValue("putOp", value),
-    lease: lease === undefined ? undefined : toLeaseId(lease),
-    previous,
-  };
+const putNames: ReadonlySet<string> = new Set(["type", "key", "value", "lease", "previous"]);
+const deleteNames: ReadonlySet<string> = new Set(["type", "range", "previous"]);
+const rangeNames: ReadonlySet<string> = new Set([
+  "type",
+  "range",
+  "revision",
+  "limit",
+  "keysOnly",
+  "countOnly",
+  "serializable",
+  "maxCreateRevision",
+  "sort",
+]);
+
+/** Whether it is a put, range or delete as `putOp()` and the like make it. */
+export function isSimpleOp(op: Record<string, unknown>): boolean {
+  switch (op.type) {
+    case "put":
+      return (
+        op.key instanceof Uint8Array &&
+        op.key.length > 0 &&
+        op.value instanceof Uint8Array &&
+        (op.lease === undefined || isLeaseId(op.lease)) &&
+        isFlag(op.previous) &&
+        hasOnly(op, putNames)
+      );
+    case "delete":
+      return isRange(op.range) && isFlag(op.previous) && hasOnly(op, deleteNames);
+    case "range":
+      return (
+        isRange(op.range) &&
+        isCount(op.revision) &&
+        isCount(op.limit) &&
+        isCount(op.maxCreateRevision) &&
+        isFlag(op.keysOnly) &&
+        isFlag(op.countOnly) &&
+        isFlag(op.serializable) &&
+        (op.sort === undefined || isSort(op.sort)) &&
+        hasOnly(op, rangeNames)
+      );
+    default:
+      return false;
+  }
 }
 
-/** Reads one key. */
-export function getOp(key: BytesLike, options: { revision?: number; serializable?: boolean } = {}): RangeOp {
-  checkRead("getOp", options);
-  return { type: "range", range: { start: toKey("getOp", key) }, ...options };
+export function isSort(sort: unknown): sort is RangeSort {
+  return isPlainObject(sort) && sortedBy.includes(sort.by) && orders.includes(sort.order);
 }
 
-/** Reads a range in one answer, without paging: what is long belongs into `EtcdClient.range()`. */
-export function rangeOp(key: KeyOrRange, options: Omit<RangeOp, "type" | "range"> = {}): RangeOp {
-  checkRead("rangeOp", options);
-  return { type: "range", range: toKeyRange("rangeOp", key), ...options };
-}
-
-export function deleteOp(key: KeyOrRange, options: { previous?: boolean } = {}): DeleteOp {
-  return { type: "delete", range: toKeyRange("deleteOp", key), ...options };
-}
-
-/** A txn within a txn. */
-export function txnOp(request: {
-  compare?: readonly Compare[];
-  success?: readonly Op[];
-  failure?: readonly Op[];
-}): TxnOp {
-  checkObject("txnOp", request);
-  return {
-    type: "txn",
-    compare: request.compare ?? [],
-    success: request.success ?? [],
-    failure: request.failure ?? [],
-  };
-}
-
-/** etcd reads 0 as left out. */
-function checkRead(what: string, options: Omit<RangeOp, "type" | "range">): void {
-  checkObject(what, options);
-  for (const name of ["revision", "limit", "maxCreateRevision"] as const) checkRevision(what, name, options[name], 0);
-  const { sort } = options;
-  if (sort === undefined || (sortedBy.includes(sort?.by) && orders.includes(sort?.order))) return;
-  const problem = `must be like { by: "modRevision", order: "descend" }; known are ${[...sortedBy, ...orders].join(", ")}`;
-  throw new InvalidOptionError(what, "sort", problem);
-}
-
-const sortedBy: readonly unknown[] = [
+/** What `by` may be, then what `order` may be. */
+export const sortedBy: readonly unknown[] = [
   "key",
   "version",
   "createRevision",
   "modRevision",
   "value",
 ] satisfies RangeSort["by"][];
-const orders: readonly unknown[] = ["ascend", "descend"] satisfies RangeSort["order"][];
+export const orders: readonly unknown[] = ["ascend", "descend"] satisfies RangeSort["order"][];
 
-function checkObject(what: string, options: object): void {
-  if (typeof options !== "object" || options === null)
-    throw new InvalidOptionError(what, "options", "must be an object");
+function hasOnly(op: object, names: ReadonlySet<string>): boolean {
+  for (const name in op) if (!names.has(name)) return false;
+  return true;
+}
+
+function isFlag(value: unknown): boolean {
+  return value === undefined || typeof value === "boolean";
+}
+
+function isCount(value: unknown): boolean {
+  return value === undefined || (Number.isSafeInteger(value) && (value as number) >= 0);
 }

@@ -5,7 +5,8 @@ import { Coalescer } from "../kv/index.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { type KeyRange, rangeName } from "../model/key-range.ts";
 import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
-import { type Op, type OpResult, rangeOp } from "../model/op.ts";
+import { rangeOp } from "../model/make-op.ts";
+import type { Op, OpResult } from "../model/op.ts";
 
 /** What must be true of etcd's history if it is still the one that was followed up to `revision`. */
 export interface HistoryEvidence {

@@ -3,6 +3,8 @@ import { CompactedError } from "../errors/compacted-error.ts";
 import { EtcdError } from "../errors/etcd-error.ts";
 import { FutureRevisionError } from "../errors/future-revision-error.ts";
 import { HistoryLostError } from "../errors/history-lost-error.ts";
+import { InvalidOptionError } from "../errors/invalid-option-error.ts";
+import { shown } from "../errors/shown.ts";
 import { onAbort } from "../internal/abort.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { quietDeferred } from "../internal/deferred.ts";
@@ -10,7 +12,6 @@ import { log } from "../internal/log.ts";
 import { PageSize, pagedRange } from "../kv/index.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
-import { checkRevision } from "../model/revision.ts";
 import type { WatchBatch } from "../model/watch-event.ts";
 import type { FollowParts } from "./follow-parts.ts";
 import type { HistoryEvidence } from "./history-proof.ts";
@@ -53,7 +54,6 @@ export class HubMirror implements Mirror {
   #failure: unknown;
 
   constructor(parts: FollowParts, range: KeyRange, options: MirrorOptions) {
-    checkRevision("mirror", "maxBufferedChanges", options.maxBufferedChanges);
     this.#parts = parts;
     this.#range = range;
     this.#options = options;
@@ -77,6 +77,9 @@ export class HubMirror implements Mirror {
   }
 
   get(key: string): KeyValue | undefined {
+    if (typeof key !== "string") {
+      throw new InvalidOptionError("Mirror.get", "key", `must be the text of a key, not ${shown(key)}`);
+    }
     return this.#entries.get(key);
   }
 

@@ -8,7 +8,6 @@ import { Backoff } from "../internal/backoff.ts";
 import { quietDeferred } from "../internal/deferred.ts";
 import { log } from "../internal/log.ts";
 import type { KeyRange } from "../model/key-range.ts";
-import { checkRevision } from "../model/revision.ts";
 import type { WatchBatch } from "../model/watch-event.ts";
 import { EventEvidence } from "./event-evidence.ts";
 import type { FollowParts } from "./follow-parts.ts";
@@ -36,8 +35,6 @@ export class HubWatch implements Watch {
   #hasReader = false;
 
   constructor(parts: FollowParts, range: KeyRange, options: WatchOptions) {
-    checkRevision("watch", "startRevision", options.startRevision);
-    checkRevision("watch", "maxBufferedEvents", options.maxBufferedEvents);
     this.#parts = parts;
     this.#range = range;
     // Read once and at once: what reading throws is the caller's.

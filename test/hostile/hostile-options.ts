@@ -3,6 +3,8 @@ export interface FuzzedCall {
   readonly what: string;
   readonly args: readonly unknown[];
   readonly names?: readonly string[];
+  /** The arguments, by place, and the options, by name, that may be anything. */
+  readonly free?: readonly (number | string)[];
   call(...args: unknown[]): unknown;
 }
 

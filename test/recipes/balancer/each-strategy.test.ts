@@ -182,7 +182,7 @@ describe("a weight that is none", () => {
       const list = [server("good"), server("bad", { weight })];
       const pick = () => createBalancer<TestServer>("test", name).pick(list, {});
       expect(pick).toThrow(InvalidOptionError);
-      expect(pick).toThrow(`weight of 'bad' must be a number of at least 0, not ${weight}`);
+      expect(pick).toThrow(`weight of "bad" must be a number of at least 0, not ${weight}`);
     }
   });
 

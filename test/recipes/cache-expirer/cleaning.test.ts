@@ -406,7 +406,7 @@ test("closed before it was ready, its ready rejects; a client that is closed end
 const good = { ttlSeconds: 5, onExpire: () => {} };
 test.each([
   ["an empty prefix", ["", good], "CacheExpirer: prefix must not be empty"],
-  ["no options", ["a/"], "CacheExpirer: options must be an object with ttlSeconds and onExpire"],
+  ["no options", ["a/"], "CacheExpirer: options must be an object with ttlSeconds and onExpire, not undefined"],
   ["no ttlSeconds", ["a/", { onExpire: good.onExpire }], "CacheExpirer: ttlSeconds must be given"],
   ["a TTL below a second", ["a/", { ...good, ttlSeconds: 0.9 }], "ttlSeconds must be a whole number of seconds from 1"],
   ["onExpire that is no function", ["a/", { ...good, onExpire: 5 }], "CacheExpirer: onExpire must be a function"],
@@ -422,7 +422,7 @@ test.each([
 test.each([
   ["an empty id", "", "id must not be empty"],
   ["an id with a leading slash", "/a", "id must not begin with a slash"],
-  ["an id that is no text", 5, "id must be a string, not number"],
+  ["an id that is no text", 5, "id must be a string, not 5"],
 ])("track, touch and evict refuse %s", async (_, id, message) => {
   const { caches } = expirer(lab.newPrefix());
   for (const call of [caches.track(id as string), caches.touch(id as string), caches.evict(id as string)]) {

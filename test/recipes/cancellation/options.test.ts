@@ -14,13 +14,13 @@ const make = (prefix: unknown, options?: unknown) => () => new Cancellation(pref
 
 const refused: [string, () => unknown, string][] = [
   ["an empty prefix", make(""), "Cancellation: prefix must not be empty: that would be every key there is"],
-  ["a prefix that is no text", make(7), "Cancellation: prefix must be a string, not number"],
+  ["a prefix that is no text", make(7), "Cancellation: prefix must be a string, not 7"],
   ["an unknown option", make("/c/", { ttl: 3 }), "Cancellation: ttl is not an option; known are client, ttlSeconds"],
-  ["options that are none", make("/c/", "day"), "Cancellation: options must be an object"],
+  ["options that are none", make("/c/", "day"), 'Cancellation: options must be a plain object, not "day"'],
   [
     "a client that is none",
     make("/c/", { client: 7 }),
-    "Cancellation: client must be an EtcdClient or options for one",
+    "Cancellation: client must be an EtcdClient of this package, or options for one",
   ],
   ...[0, 0.5, -1, Number.NaN, "5"].map((ttl): [string, () => unknown, string] => [
     `a ttl of ${ttl}`,
@@ -50,7 +50,7 @@ test.each(badIds)("%o is refused as the id of a run", async (runId, problem) => 
 
 test("a reason that is no text, and unknown options of a call, are refused", async () => {
   const cancel = cancellation.cancel.bind(cancellation) as (...args: unknown[]) => Promise<boolean>;
-  await expect(cancel("run-1", 7)).rejects.toThrow("Cancellation.cancel: reason must be a string, not number");
+  await expect(cancel("run-1", 7)).rejects.toThrow("Cancellation.cancel: reason must be a string, not 7");
   await expect(cancel("run-1", null)).rejects.toBeInstanceOf(InvalidOptionError);
   await expect(cancel("run-1", "", { timeout: 1 })).rejects.toThrow(
     'Cancellation.cancel: timeout is not an option; did you mean "timeoutMs"?',
@@ -62,7 +62,8 @@ test("a prefix without a slash at its end gets one", () => {
   expect(new Cancellation("/cancel", { client }).prefix).toBe("/cancel/");
 });
 
-test("null is no options", async () => {
-  const made = new Cancellation("/null/", null as never);
-  await made.close();
+test("null is refused: options are left out, or an object", () => {
+  expect(() => new Cancellation("/null/", null as never)).toThrow(
+    "Cancellation: options must be a plain object, not null",
+  );
 });

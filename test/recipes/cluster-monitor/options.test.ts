@@ -23,7 +23,7 @@ const refused: [string, () => unknown, string][] = [
     make("/n/", { ttl: 3 }),
     "ClusterMonitor: ttl is not an option; known are client, ttlSeconds, info",
   ],
-  ["options that are none", make("/n/", 7), "ClusterMonitor: options must be an object"],
+  ["options that are none", make("/n/", 7), "ClusterMonitor: options must be a plain object, not 7"],
   ["a ttl below a second", make("/n/", { ttlSeconds: 0.5 }), "ClusterMonitor: ttlSeconds must be a whole number"],
   ["a ttl of zero", make("/n/", { ttlSeconds: 0 }), "ClusterMonitor: ttlSeconds must be a whole number"],
   ["a schema that is none", make("/n/", { info: {} }), "ClusterMonitor: info must be a Standard Schema"],
@@ -32,7 +32,7 @@ const refused: [string, () => unknown, string][] = [
   ["a name with a leading slash", join("/a"), "ClusterMonitor.join: name must not begin with a slash"],
   ["a name with a slash at its end", join("a/"), "ClusterMonitor.join: name must not end with a slash"],
   ["a name with white space", join("a b"), "name must not have white space or control characters in it"],
-  ["a name that is no text", join(7), "ClusterMonitor.join: name must be a string, not number"],
+  ["a name that is no text", join(7), "ClusterMonitor.join: name must be a string, not 7"],
   ["an info that JSON cannot write", join("a", circular), "ClusterMonitor.join: info cannot be written as JSON"],
   ["an address that is none", join("a", { address: "" }), "address must not be empty"],
 ];
@@ -60,7 +60,8 @@ test("a prefix without a slash at its end gets one", () => {
   expect(monitor.prefix).toBe("/nodes/");
 });
 
-test("null is no options", async () => {
-  const made = new ClusterMonitor("/null/", null as never);
-  await made.close();
+test("null is refused: options are left out, or an object", () => {
+  expect(() => new ClusterMonitor("/null/", null as never)).toThrow(
+    "ClusterMonitor: options must be a plain object, not null",
+  );
 });

@@ -16,7 +16,7 @@ const make = (prefix: unknown, options?: unknown) => () => new Confirmation(pref
 const refused: [string, () => unknown, string][] = [
   ["an empty prefix", make(""), "Confirmation: prefix must not be empty: that would be every key there is"],
   ["an unknown option", make("/c/", { retain: 3 }), "Confirmation: retain is not an option; known are"],
-  ["options that are none", make("/c/", "day"), "Confirmation: options must be an object"],
+  ["options that are none", make("/c/", "day"), 'Confirmation: options must be a plain object, not "day"'],
   ["a retention of half a second", make("/c/", { retainSeconds: 0.5 }), `Confirmation: retainSeconds ${seconds} 0.5`],
 ];
 
@@ -33,7 +33,7 @@ const reject = confirmation.reject.bind(confirmation) as Call;
 const badCalls: [string, () => Promise<unknown>, string][] = [
   ["an empty id", () => request("", { timeoutSeconds: 1 }), "Confirmation.request: id must not be empty"],
   ["an id with a leading slash", () => request("/a", { timeoutSeconds: 1 }), "id must not begin with a slash"],
-  ["an id that is no text", () => request(7, { timeoutSeconds: 1 }), "id must be a string, not number"],
+  ["an id that is no text", () => request(7, { timeoutSeconds: 1 }), "id must be a string, not 7"],
   ["no timeout", () => request("a"), `Confirmation.request: timeoutSeconds ${seconds} undefined`],
   ...[0, 0.5, 1.5, -1, Number.NaN].map((timeout): [string, () => Promise<unknown>, string] => [
     `a timeout of ${timeout}`,
@@ -47,7 +47,7 @@ const badCalls: [string, () => Promise<unknown>, string][] = [
   ["an approval by no text", () => approve("a"), "Confirmation.approve: by must be a string, not undefined"],
   ["an unknown option of an approval", () => approve("a", "b", { reason: "" }), "reason is not an option"],
   ["a rejection by nobody", () => reject("a", "", "no"), "Confirmation.reject: by must not be empty"],
-  ["a reason that is no text", () => reject("a", "bob", 7), "Confirmation.reject: reason must be a string, not number"],
+  ["a reason that is no text", () => reject("a", "bob", 7), "Confirmation.reject: reason must be a string, not 7"],
   ["an id that is not well-formed", () => reject("\ud800", "bob"), "id must be well-formed text without U+FFFD"],
   [
     "an unknown option of pending",
@@ -65,7 +65,8 @@ test("a prefix without a slash at its end gets one", () => {
   expect(confirmation.prefix).toBe("/confirm/");
 });
 
-test("null is no options", async () => {
-  const made = new Confirmation("/null/", null as never);
-  await made.close();
+test("null is refused: options are left out, or an object", () => {
+  expect(() => new Confirmation("/null/", null as never)).toThrow(
+    "Confirmation: options must be a plain object, not null",
+  );
 });

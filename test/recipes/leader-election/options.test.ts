@@ -17,21 +17,21 @@ const refused: [string, readonly [unknown, unknown, unknown?], string][] = [
     "LeaderElection: name must not end with a slash: etcdctl and Go's client put one behind it, so /leader/ and /leader would be two different ones",
   ],
   ["an empty candidate", ["/leader", ""], "LeaderElection: candidate must not be empty"],
-  ["a candidate that is no text", ["/leader", 7], "LeaderElection: candidate must be a string, not number"],
+  ["a candidate that is no text", ["/leader", 7], "LeaderElection: candidate must be a string, not 7"],
   ["a renewal as rare as the TTL", ["/leader", "a", { ttlSeconds: 5, renewEverySeconds: 5 }], half(5, 5)],
   ["a renewal rarer than the TTL", ["/leader", "a", { ttlSeconds: 5, renewEverySeconds: 9 }], half(5, 9)],
   ["a renewal that leaves no time for another", ["/leader", "a", { renewEverySeconds: 31 }], half(60, 31)],
   [
     "a renewal without a pause",
     ["/leader", "a", { renewEverySeconds: 0 }],
-    "LeaderElection: renewEverySeconds must be above 0",
+    "LeaderElection: renewEverySeconds must be above 0, not 0",
   ],
   [
     "a ttl below a second",
     ["/leader", "a", { ttlSeconds: 0.5 }],
     "LeaderElection: ttlSeconds must be a whole number of seconds from 1 to 9000000000, not 0.5",
   ],
-  ["a health that is none", ["/leader", "a", { health: true }], "LeaderElection: health must be a function"],
+  ["a health that is none", ["/leader", "a", { health: true }], "LeaderElection: health must be a function, not true"],
   [
     "a pace without a health",
     ["/leader", "a", { healthEverySeconds: 1 }],
@@ -45,7 +45,7 @@ const refused: [string, readonly [unknown, unknown, unknown?], string][] = [
   [
     "a client that is none",
     ["/leader", "a", { client: "http://127.0.0.1:2379" }],
-    'LeaderElection: client must be an EtcdClient or options for one, such as { endpoints: "http://127.0.0.1:2379" }',
+    'LeaderElection: client must be an EtcdClient of this package, or options for one, such as { endpoints: "http://127.0.0.1:2379" }, not "http://127.0.0.1:2379"',
   ],
 ];
 
@@ -65,7 +65,7 @@ const calls: [string, (election: LeaderElection) => Promise<unknown>, string][] 
   [
     "a signal that is none",
     (e) => e.lead(() => {}, { signal: 5 as never }),
-    "LeaderElection.lead: signal must be an AbortSignal",
+    "LeaderElection.lead: signal must be an AbortSignal, not 5",
   ],
   ["an empty proclamation", (e) => e.proclaim(""), "proclaim: value must not be empty"],
   [

@@ -7,7 +7,7 @@ const client = new EtcdClient({ endpoints: "http://127.0.0.1:9" });
 
 const refused: [string, unknown, unknown, string][] = [
   ["an empty name", "", {}, "Mutex: name must not be empty"],
-  ["a name that is no text", 7, {}, "Mutex: name must be a string, not number"],
+  ["a name that is no text", 7, {}, "Mutex: name must be a string, not 7"],
   [
     "a trailing slash, and says why",
     "/locks/",
@@ -27,7 +27,7 @@ const refused: [string, unknown, unknown, string][] = [
     "Mutex: ttlSeconds must be a whole number of seconds from 1 to 9000000000, not 0.5",
   ],
   ["an unknown option", "/l", { ttlSecond: 5 }, 'Mutex: ttlSecond is not an option; did you mean "ttlSeconds"?'],
-  ["options that are none", "/l", 5, "Mutex: options must be an object"],
+  ["options that are none", "/l", 5, "Mutex: options must be a plain object, not 5"],
 ];
 
 test.each(refused)("the constructor refuses %s", (_, name, options, message) => {
@@ -37,16 +37,16 @@ test.each(refused)("the constructor refuses %s", (_, name, options, message) => 
 });
 
 const calls: [string, (mutex: Mutex) => Promise<unknown>, string][] = [
-  ["a negative timeout", (m) => m.acquire({ timeoutMs: -1 }), "Mutex.acquire: timeoutMs must be above 0"],
+  ["a negative timeout", (m) => m.acquire({ timeoutMs: -1 }), "Mutex.acquire: timeoutMs must be above 0, not -1"],
   [
     "a timeout of NaN",
     (m) => m.acquire({ timeoutMs: Number.NaN }),
-    "Mutex.acquire: timeoutMs must be a number of milliseconds",
+    "Mutex.acquire: timeoutMs must be a number of milliseconds, not NaN",
   ],
   [
     "a signal that is none",
     (m) => m.acquire({ signal: {} as AbortSignal }),
-    "Mutex.acquire: signal must be an AbortSignal",
+    "Mutex.acquire: signal must be an AbortSignal, not an object",
   ],
   [
     "a timeout where there is none",

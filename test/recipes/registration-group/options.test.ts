@@ -9,12 +9,17 @@ afterAll(() => group.close());
 
 const refusedGroups: [unknown, unknown, unknown, string][] = [
   ["", 5, {}, "RegistrationGroup: prefix must not be empty: that would be every key there is"],
-  [7, 5, {}, "RegistrationGroup: prefix must be a string, not number"],
+  [7, 5, {}, "RegistrationGroup: prefix must be a string, not 7"],
   ["/svc/", 0, {}, "RegistrationGroup: ttl must be a whole number of seconds from 1 to 9000000000, not 0"],
   ["/svc/", 1.5, {}, "RegistrationGroup: ttl must be a whole number of seconds from 1 to 9000000000, not 1.5"],
-  ["/svc/", 5, "x", "RegistrationGroup: options must be an object"],
+  ["/svc/", 5, "x", 'RegistrationGroup: options must be a plain object, not "x"'],
   ["/svc/", 5, { onConflicts: "wait" }, 'RegistrationGroup: onConflicts is not an option; did you mean "onConflict"?'],
-  ["/svc/", 5, { onConflict: "take" }, 'RegistrationGroup: onConflict must be "replace", "wait" or "error"'],
+  [
+    "/svc/",
+    5,
+    { onConflict: "take" },
+    'RegistrationGroup: onConflict must be "replace", "wait" or "error", not "take"',
+  ],
   ["/svc/", 5, { metadata: {} }, "RegistrationGroup: metadata is not an option"],
 ];
 
@@ -35,10 +40,10 @@ const refusedMembers: [unknown, unknown, unknown, string][] = [
   ["m1", "", {}, "RegistrationGroup.register: address must not be empty"],
   ["m1", "a b", {}, "RegistrationGroup.register: address must not have white space or control characters in it"],
   ["m1", "8080", {}, 'RegistrationGroup.register: address cannot be read back from the format "plain"'],
-  ["m1", "a:1", 7, "RegistrationGroup.register: options must be an object"],
+  ["m1", "a:1", 7, "RegistrationGroup.register: options must be a plain object, not 7"],
   ["m1", "a:1", { wieght: 3 }, 'RegistrationGroup.register: wieght is not an option; did you mean "weight"?'],
-  ["m1", "a:1", { weight: -1 }, "RegistrationGroup.register: weight must be at least 0"],
-  ["m1", "a:1", { weight: Number.NaN }, "RegistrationGroup.register: weight must be a number"],
+  ["m1", "a:1", { weight: -1 }, "RegistrationGroup.register: weight must be at least 0, not -1"],
+  ["m1", "a:1", { weight: Number.NaN }, "RegistrationGroup.register: weight must be a number, not NaN"],
   [
     "m1",
     "a:1",
@@ -51,7 +56,12 @@ const refusedMembers: [unknown, unknown, unknown, string][] = [
     { metadata: { "etcd-recipes/weight": 3 } },
     'RegistrationGroup.register: metadata must not have "etcd-recipes/weight" in it: that name is reserved',
   ],
-  ["m1", "a:1", { onConflict: "no" }, 'RegistrationGroup.register: onConflict must be "replace", "wait" or "error"'],
+  [
+    "m1",
+    "a:1",
+    { onConflict: "no" },
+    'RegistrationGroup.register: onConflict must be "replace", "wait" or "error", not "no"',
+  ],
   ["m1", "a:1", { client }, "RegistrationGroup.register: client is not an option"],
 ];
 
@@ -86,7 +96,7 @@ test("an update or a close is refused by name, and changes nothing", async () =>
   await expect(member.update({ adress: "a:2" } as object)).rejects.toThrow(
     'GroupMember.update: adress is not an option; did you mean "address"?',
   );
-  await expect(member.close({ drainMs: -1 })).rejects.toThrow("GroupMember.close: drainMs must be at least 0");
+  await expect(member.close({ drainMs: -1 })).rejects.toThrow("GroupMember.close: drainMs must be at least 0, not -1");
   await expect(group.close({ drain: 5 } as object)).rejects.toThrow(
     'RegistrationGroup.close: drain is not an option; did you mean "drainMs"?',
   );

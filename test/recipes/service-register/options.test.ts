@@ -11,7 +11,7 @@ type Arguments = readonly [unknown, unknown, unknown, unknown?];
 
 const refused: [string, Arguments, string][] = [
   ["an empty key", ["", "a:1", 5], "ServiceRegister: key must not be empty"],
-  ["a key that is no text", [7, "a:1", 5], "ServiceRegister: key must be a string, not number"],
+  ["a key that is no text", [7, "a:1", 5], "ServiceRegister: key must be a string, not 7"],
   [
     "a prefix for a key",
     ["/svc/", "a:1", 5],
@@ -43,20 +43,28 @@ const refused: [string, Arguments, string][] = [
   [
     "a ttl that is text",
     ["/svc/m1", "a:1", "5"],
-    "ServiceRegister: ttl must be a whole number of seconds from 1 to 9000000000, not '5'",
+    'ServiceRegister: ttl must be a whole number of seconds from 1 to 9000000000, not "5"',
   ],
   [
     "an unknown option",
     ["/svc/m1", "a:1", 5, { wieght: 3 }],
     'ServiceRegister: wieght is not an option; did you mean "weight"?',
   ],
-  ["options that are none", ["/svc/m1", "a:1", 5, "plain"], "ServiceRegister: options must be an object"],
-  ["a negative weight", ["/svc/m1", "a:1", 5, { weight: -1 }], "ServiceRegister: weight must be at least 0"],
-  ["a weight of NaN", ["/svc/m1", "a:1", 5, { weight: Number.NaN }], "ServiceRegister: weight must be a number"],
+  [
+    "options that are none",
+    ["/svc/m1", "a:1", 5, "plain"],
+    'ServiceRegister: options must be a plain object, not "plain"',
+  ],
+  ["a negative weight", ["/svc/m1", "a:1", 5, { weight: -1 }], "ServiceRegister: weight must be at least 0, not -1"],
+  [
+    "a weight of NaN",
+    ["/svc/m1", "a:1", 5, { weight: Number.NaN }],
+    "ServiceRegister: weight must be a number, not NaN",
+  ],
   [
     "an infinite weight",
     ["/svc/m1", "a:1", 5, { weight: Number.POSITIVE_INFINITY }],
-    "ServiceRegister: weight must be a number",
+    "ServiceRegister: weight must be a number, not Infinity",
   ],
   [
     "a weight in the plain format",
@@ -71,17 +79,17 @@ const refused: [string, Arguments, string][] = [
   [
     "an unknown format",
     ["/svc/m1", "a:1", 5, { format: "json" }],
-    'ServiceRegister: format must be "plain" or "endpoint"',
+    'ServiceRegister: format must be "plain" or "endpoint", not "json"',
   ],
   [
     "an unknown way with conflicts",
     ["/svc/m1", "a:1", 5, { onConflict: "take" }],
-    'ServiceRegister: onConflict must be "replace", "wait" or "error"',
+    'ServiceRegister: onConflict must be "replace", "wait" or "error", not "take"',
   ],
   [
     "metadata that is a list",
     ["/svc/m1", "a:1", 5, { metadata: [] }],
-    "ServiceRegister: metadata must be a plain object",
+    "ServiceRegister: metadata must be a plain object, not an array",
   ],
   [
     "metadata under a reserved name",
@@ -101,7 +109,7 @@ const refused: [string, Arguments, string][] = [
   [
     "a health that is no function",
     ["/svc/m1", "a:1", 5, { health: true }],
-    "ServiceRegister: health must be a function",
+    "ServiceRegister: health must be a function, not true",
   ],
   [
     "an interval of nothing",
@@ -111,12 +119,12 @@ const refused: [string, Arguments, string][] = [
   [
     "an interval that is too short",
     ["/svc/m1", "a:1", 5, { health: () => true, healthEverySeconds: 0 }],
-    "ServiceRegister: healthEverySeconds must be at least 0.1",
+    "ServiceRegister: healthEverySeconds must be at least 0.1, not 0",
   ],
   [
     "a URL for a client",
     ["/svc/m1", "a:1", 5, { client: "http://127.0.0.1:2379" }],
-    'ServiceRegister: client must be an EtcdClient or options for one, such as { endpoints: "http://127.0.0.1:2379" }',
+    'ServiceRegister: client must be an EtcdClient of this package, or options for one, such as { endpoints: "http://127.0.0.1:2379" }, not "http://127.0.0.1:2379"',
   ],
   [
     "an unknown option of its own client",
@@ -152,10 +160,10 @@ const refusedUpdates: ["plain" | "endpoint", unknown, string][] = [
   ],
   ["endpoint", { address: "" }, "ServiceRegister.update: address must not be empty"],
   ["endpoint", { adress: "a:1" }, 'ServiceRegister.update: adress is not an option; did you mean "address"?'],
-  ["endpoint", { draining: 1 }, "ServiceRegister.update: draining must be true or false"],
-  ["endpoint", { weight: -1 }, "ServiceRegister.update: weight must be at least 0"],
-  ["endpoint", undefined, "ServiceRegister.update: options must be an object"],
-  ["endpoint", "a:1", "ServiceRegister.update: options must be an object"],
+  ["endpoint", { draining: 1 }, "ServiceRegister.update: draining must be true or false, not 1"],
+  ["endpoint", { weight: -1 }, "ServiceRegister.update: weight must be at least 0, not -1"],
+  ["endpoint", undefined, "ServiceRegister.update: options must be a plain object, not undefined"],
+  ["endpoint", "a:1", 'ServiceRegister.update: options must be a plain object, not "a:1"'],
 ];
 
 for (const [format, update, message] of refusedUpdates) {
@@ -166,11 +174,11 @@ for (const [format, update, message] of refusedUpdates) {
 }
 
 const refusedCloses: [unknown, string][] = [
-  [{ drainMs: -1 }, "ServiceRegister.close: drainMs must be at least 0"],
-  [{ drainMs: "1s" }, "ServiceRegister.close: drainMs must be a number of milliseconds"],
-  [{ drainMs: 2 ** 31 }, "ServiceRegister.close: drainMs must be below 2^31 ms"],
+  [{ drainMs: -1 }, "ServiceRegister.close: drainMs must be at least 0, not -1"],
+  [{ drainMs: "1s" }, 'ServiceRegister.close: drainMs must be a number of milliseconds, not "1s"'],
+  [{ drainMs: 2 ** 31 }, "ServiceRegister.close: drainMs must be below 2^31 ms, not 2147483648"],
   [{ drain: 5 }, 'ServiceRegister.close: drain is not an option; did you mean "drainMs"?'],
-  [5, "ServiceRegister.close: options must be an object"],
+  [5, "ServiceRegister.close: options must be a plain object, not 5"],
 ];
 
 for (const [options, message] of refusedCloses) {

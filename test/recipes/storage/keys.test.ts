@@ -193,7 +193,7 @@ test.each([
   [
     "a client that is none",
     () => new Storage({ client: 5 } as never),
-    "client must be an EtcdClient or options for one",
+    "client must be an EtcdClient of this package, or options for one",
   ],
 ])("the constructor refuses %s", (_, make, message) => {
   expect(make).toThrow(message);
@@ -221,7 +221,7 @@ test.each([
   ["an empty key", ["", "v"], "key must not be empty"],
   ["a key that ends with a slash", ["a/", "v"], "key must not end with a slash"],
   ["a key that another one reads like", ["a\ud800", "v"], "key must be well-formed text without U+FFFD"],
-  ["a value that is no text", ["a", 5], "value must be a string, not number"],
+  ["a value that is no text", ["a", 5], "value must be a string, not 5"],
   ["a TTL below a second", ["a", "v", { ttlSeconds: 0.5 }], "ttlSeconds must be a whole number of seconds from 1"],
   ["no TTL at all", ["a", "v", { ttlSeconds: 0 }], "ttlSeconds must be a whole number of seconds from 1"],
   ["an unknown option", ["a", "v", { ttl: 5 }], "ttl is not an option"],

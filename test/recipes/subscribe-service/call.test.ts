@@ -91,7 +91,7 @@ test("it waits for a first server, and tells when none comes in time", async () 
   await services.until((list) => list.length === 0);
   await expect(services.call(never, { timeoutMs: 50 })).rejects.toMatchObject({
     code: "ETCD_NO_SERVERS",
-    message: `no service under ${prefix}`,
+    message: `no service is registered under ${prefix}`,
   });
 });
 
@@ -333,22 +333,22 @@ for (const balancer of balancerNames) {
 }
 
 const refused: [unknown, unknown, string][] = [
-  ["fetch", {}, "SubscribeService.call: fn must be a function"],
-  [() => 1, { attempts: 0 }, "SubscribeService.call: attempts must be at least 1"],
-  [() => 1, { attempts: 1.5 }, "SubscribeService.call: attempts must be a whole number"],
-  [() => 1, { timeoutMs: 0 }, "SubscribeService.call: timeoutMs must be above 0"],
+  ["fetch", {}, 'SubscribeService.call: fn must be a function, not "fetch"'],
+  [() => 1, { attempts: 0 }, "SubscribeService.call: attempts must be at least 1, not 0"],
+  [() => 1, { attempts: 1.5 }, "SubscribeService.call: attempts must be a whole number, not 1.5"],
+  [() => 1, { timeoutMs: 0 }, "SubscribeService.call: timeoutMs must be above 0, not 0"],
   [
     () => 1,
     { timeoutMs: Number.POSITIVE_INFINITY },
-    "SubscribeService.call: timeoutMs must be a number of milliseconds",
+    "SubscribeService.call: timeoutMs must be a number of milliseconds, not Infinity",
   ],
-  [() => 1, { key: 5 }, "SubscribeService.call: key must be a string"],
+  [() => 1, { key: 5 }, "SubscribeService.call: key must be a string, not 5"],
   [
     () => 1,
     { retries: 5 },
     "SubscribeService.call: retries is not an option; known are attempts, key, signal, timeoutMs",
   ],
-  [() => 1, 5, "SubscribeService.call: options must be an object"],
+  [() => 1, 5, "SubscribeService.call: options must be a plain object, not 5"],
 ];
 
 for (const [fn, options, message] of refused) {

@@ -20,13 +20,30 @@ async function withInstances(ids: string, options = {}) {
 }
 
 test("without a server there is an error that says why", async () => {
-  const { prefix, services } = await withInstances("");
-  expect(() => services.pick()).toThrow(
-    expect.objectContaining({ code: "ETCD_NO_SERVERS", message: `no service under ${prefix}` }),
-  );
+  const prefix = lab.newPrefix();
+  const services = lab.subscribe(prefix);
+  const why = () => {
+    try {
+      return services.pick();
+    } catch (error) {
+      return error;
+    }
+  };
+  const noServers = (state: string, message: string) => ({ code: "ETCD_NO_SERVERS", retryable: true, state, message });
+  const notReady = `the list under ${prefix} is not there yet (connecting): await ready`;
+  expect(why()).toMatchObject(noServers("not-ready", notReady));
+  await services.ready;
+  expect(why()).toMatchObject(noServers("empty", `no service is registered under ${prefix}`));
   await lab.etcd.put(`${prefix}m1`, '{"Op":0,"Addr":"a:1","Metadata":{"etcd-recipes/draining":true}}');
   await services.until(({ length }) => length === 1);
-  expect(() => services.pick()).toThrow(`all 1 services under ${prefix} are draining`);
+  expect(why()).toMatchObject(noServers("draining", `all 1 services under ${prefix} are draining`));
+  const filtered = `the filter of the view lets none of the 1 services under ${prefix} through`;
+  const view = services.view({ draining: false });
+  expect(() => view.pick()).toThrow(expect.objectContaining(noServers("filtered", filtered)));
+  await view.close();
+  expect(() => view.pick()).toThrow(expect.objectContaining({ code: "ETCD_CLOSED" }));
+  await services.close();
+  expect(why()).toMatchObject({ code: "ETCD_CLOSED" });
 });
 
 test("one after the other, and never one that drains", async () => {

@@ -87,20 +87,20 @@ const refused: [unknown, unknown, string][] = [
   [
     "/svc/",
     { balancer: "round-robbin" },
-    `SubscribeService: balancer must be "round-robin", "random", "weighted-round-robin", "p2c", "least-requests", "consistent-hash", a function or a Balancer, not 'round-robbin'; did you mean "round-robin"?`,
+    `SubscribeService: balancer must be "round-robin", "random", "weighted-round-robin", "p2c", "least-requests", "consistent-hash", a function or a Balancer, not "round-robbin"; did you mean "round-robin"?`,
   ],
   [
     "/svc/",
     { balancer: 5n },
     'SubscribeService: balancer must be "round-robin", "random", "weighted-round-robin", "p2c", "least-requests", "consistent-hash", a function or a Balancer, not 5n',
   ],
-  ["/svc/", { balancer: client }, /^SubscribeService: balancer must be .* a function or a Balancer, not EtcdClient/],
+  ["/svc/", { balancer: client }, /^SubscribeService: balancer must be .* a function or a Balancer, not an EtcdClient/],
   [
     "/svc/",
     { metadata: { zone: "string" } },
     "SubscribeService: metadata must be a Standard Schema, such as one of zod, valibot or arktype",
   ],
-  ["/svc/", "random", "SubscribeService: options must be an object"],
+  ["/svc/", "random", "SubscribeService: options must be a plain object"],
   ["/svc/", { maxDropRatio: 0 }, "SubscribeService: maxDropRatio must be above 0"],
   ["/svc/", { maxDropRatio: 1.1 }, "SubscribeService: maxDropRatio must be at most 1"],
   ["/svc/", { dropHoldMs: 5 }, "SubscribeService: dropHoldMs says how long maxDropRatio holds back; give that, too"],
@@ -112,7 +112,11 @@ const refused: [unknown, unknown, string][] = [
   ],
   ["/svc/", { zone: "" }, "SubscribeService: zone must not be empty"],
   ["/svc/", { slowStartMs: -1 }, "SubscribeService: slowStartMs must be at least 0"],
-  ["/svc/", { outlierDetection: true }, "SubscribeService: outlierDetection: options must be an object, or false"],
+  [
+    "/svc/",
+    { outlierDetection: true },
+    "SubscribeService: outlierDetection must be an object such as { consecutiveFailures: 5 }, or false, not true",
+  ],
   [
     "/svc/",
     { outlierDetection: { consecutiveFailures: 0 } },
@@ -131,7 +135,7 @@ const refused: [unknown, unknown, string][] = [
   [
     "/svc/",
     { client: 5 },
-    'SubscribeService: client must be an EtcdClient or options for one, such as { endpoints: "http://127.0.0.1:2379" }',
+    'SubscribeService: client must be an EtcdClient of this package, or options for one, such as { endpoints: "http://127.0.0.1:2379" }, not 5',
   ],
 ].map(([prefix, options, message]) => [prefix, options, message as string]);
 
@@ -145,12 +149,16 @@ for (const [prefix, options, message] of refused) {
 }
 
 const refusedUntils: [unknown, unknown, string][] = [
-  ["list", {}, "SubscribeService.until: predicate must be a function"],
-  [() => true, { timeoutMs: 0 }, "SubscribeService.until: timeoutMs must be above 0"],
-  [() => true, { timeoutMs: Number.NaN }, "SubscribeService.until: timeoutMs must be a number of milliseconds"],
+  ["list", {}, 'SubscribeService.until: predicate must be a function, not "list"'],
+  [() => true, { timeoutMs: 0 }, "SubscribeService.until: timeoutMs must be above 0, not 0"],
+  [
+    () => true,
+    { timeoutMs: Number.NaN },
+    "SubscribeService.until: timeoutMs must be a number of milliseconds, not NaN",
+  ],
   [() => true, { timeout: 5 }, 'SubscribeService.until: timeout is not an option; did you mean "timeoutMs"?'],
-  [() => true, 500, "SubscribeService.until: options must be an object"],
-  [() => true, { signal: {} }, "SubscribeService.until: signal must be an AbortSignal"],
+  [() => true, 500, "SubscribeService.until: options must be a plain object, not 500"],
+  [() => true, { signal: {} }, "SubscribeService.until: signal must be an AbortSignal, not an object"],
 ];
 
 for (const [predicate, options, message] of refusedUntils) {

@@ -250,7 +250,7 @@ test("views that were closed are let go while their list lives on", async () => 
 });
 
 const refused: [unknown, unknown, string][] = [
-  [undefined, {}, "SubscribeService.view: options must be an object"],
+  [undefined, {}, "SubscribeService.view: filter must be an object such as { draining: false }, not undefined"],
   [{ zone: 5 }, {}, "SubscribeService.view: zone must be a string, or several"],
   [{ zone: [] }, {}, "SubscribeService.view: zone must be a string, or several"],
   [{ version: 2 }, {}, "SubscribeService.view: version must be a string, or several, or a function"],

@@ -54,12 +54,12 @@ test.each<[options: unknown, option: string, message: string]>([
   [
     { endpoints: 2379 },
     "endpoints",
-    "EtcdClient: endpoints must be a URL such as http://127.0.0.1:2379, or a list of such",
+    "EtcdClient: endpoints must be a URL such as http://127.0.0.1:2379, or a list of such, not 2379",
   ],
   [
     { endpoints: [2379] },
     "endpoints",
-    "EtcdClient: endpoints must be a URL such as http://127.0.0.1:2379, or a list of such",
+    "EtcdClient: endpoints must be a URL such as http://127.0.0.1:2379, or a list of such, not an array",
   ],
   [{ endpoint: "http://a" }, "endpoint", 'EtcdClient: endpoint is not an option; did you mean "endpoints"?'],
   [
@@ -68,15 +68,27 @@ test.each<[options: unknown, option: string, message: string]>([
     "EtcdClient: hosts is not an option; known are endpoints, tls, auth, namespace, dialTimeoutMs, requestTimeoutMs, autoBatch",
   ],
   [{ dialTimeout: 5 }, "dialTimeout", 'EtcdClient: dialTimeout is not an option; did you mean "dialTimeoutMs"?'],
-  [{ dialTimeoutMs: Number.NaN }, "dialTimeoutMs", "EtcdClient: dialTimeoutMs must be a number of milliseconds"],
-  [{ dialTimeoutMs: -1 }, "dialTimeoutMs", "EtcdClient: dialTimeoutMs must be at least 1 ms"],
-  [{ requestTimeoutMs: 0 }, "requestTimeoutMs", "EtcdClient: requestTimeoutMs must be at least 1 ms"],
-  [{ requestTimeoutMs: 2 ** 31 }, "requestTimeoutMs", "EtcdClient: requestTimeoutMs must be below 2^31 ms"],
-  [{ requestTimeoutMs: "5000" }, "requestTimeoutMs", "EtcdClient: requestTimeoutMs must be a number of milliseconds"],
-  [{ namespace: 5 }, "namespace", "EtcdClient: namespace must be a string"],
-  ["http://127.0.0.1:2379", "options", "EtcdClient: options must be an object"],
-  [null, "options", "EtcdClient: options must be an object"],
-  [["http://127.0.0.1:2379"], "options", "EtcdClient: options must be an object"],
+  [
+    { dialTimeoutMs: Number.NaN },
+    "dialTimeoutMs",
+    "EtcdClient: dialTimeoutMs must be a number of milliseconds, not NaN",
+  ],
+  [{ dialTimeoutMs: -1 }, "dialTimeoutMs", "EtcdClient: dialTimeoutMs must be at least 1 ms, not -1"],
+  [{ requestTimeoutMs: 0 }, "requestTimeoutMs", "EtcdClient: requestTimeoutMs must be at least 1 ms, not 0"],
+  [
+    { requestTimeoutMs: 2 ** 31 },
+    "requestTimeoutMs",
+    "EtcdClient: requestTimeoutMs must be below 2^31 ms, not 2147483648",
+  ],
+  [
+    { requestTimeoutMs: "5000" },
+    "requestTimeoutMs",
+    'EtcdClient: requestTimeoutMs must be a number of milliseconds, not "5000"',
+  ],
+  [{ namespace: 5 }, "namespace", "EtcdClient: namespace must be a string, not 5"],
+  ["http://127.0.0.1:2379", "options", 'EtcdClient: options must be a plain object, not "http://127.0.0.1:2379"'],
+  [null, "options", "EtcdClient: options must be a plain object, not null"],
+  [["http://127.0.0.1:2379"], "options", "EtcdClient: options must be a plain object, not an array"],
 ])("%j is refused by name", (options, option, message) => {
   const error = errorOf(options);
   expect(error).toMatchObject({ code: "ETCD_INVALID_OPTION", option });

@@ -225,14 +225,6 @@ describe("whose call is whose", () => {
     await answerBusy();
     expect(lab.shapes).toEqual(["busy", "a b"]);
   });
-
-  test("a bad option is refused before anything is sent, and holds nothing up", async () => {
-    const lab = new Lab({ writes: true });
-    expect(await lab.add("a", { timeoutMs: -1 })).toMatchObject({ error: { code: "ETCD_INVALID_OPTION" } });
-    void lab.add("a");
-    await lab.turn();
-    expect(lab.shapes).toEqual(["a"]);
-  });
 });
 
 describe("errors", () => {

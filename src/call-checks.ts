@@ -1,0 +1,32 @@
+import { callback, flag, type OptionCheck, optionsOf, wholeNumber } from "./errors/check-options.ts";
+import { callChecks, callOptionsOf, signalCheck } from "./model/call-options.ts";
+import { leaseIdCheck, leaseRefCheck } from "./model/lease-id.ts";
+
+const readChecks = { ...callChecks, revision: wholeNumber(1), serializable: flag };
+
+/** Its bounds depend on the TTL, and are looked at with it. */
+const seconds: OptionCheck = {
+  allowed: "a number of seconds above 0",
+  holds: (value) => typeof value === "number" && value > 0,
+};
+const url: OptionCheck = { allowed: "one of this client's endpoints", holds: (value) => typeof value === "string" };
+
+/** What the options of each call of the client may be. */
+export const checkOf = {
+  get: optionsOf("get", readChecks),
+  range: optionsOf("range", { ...readChecks, limit: wholeNumber(1), keysOnly: flag, countOnly: flag }),
+  put: optionsOf("put", { ...callChecks, lease: leaseRefCheck, previous: flag, batch: flag }),
+  delete: optionsOf("delete", { ...callChecks, previous: flag, batch: flag }),
+  txn: callOptionsOf("txn"),
+  grantLease: optionsOf("grantLease", { ...callChecks, keepAlive: flag, renewEverySeconds: seconds, id: leaseIdCheck }),
+  leaseTimeToLive: optionsOf("leaseTimeToLive", { ...callChecks, keys: flag }),
+  watch: optionsOf("watch", {
+    signal: signalCheck,
+    startRevision: wholeNumber(1),
+    previous: flag,
+    maxBufferedEvents: wholeNumber(1),
+    onStatus: callback,
+  }),
+  mirror: optionsOf("mirror", { signal: signalCheck, maxBufferedChanges: wholeNumber(1), onStatus: callback }),
+  status: optionsOf("status", { ...callChecks, endpoint: url }),
+};

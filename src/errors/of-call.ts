@@ -1,0 +1,16 @@
+import { EtcdError, type EtcdErrorDetails } from "./etcd-error.ts";
+
+type Made = new (message: string, details: EtcdErrorDetails) => EtcdError;
+
+/**
+ * The error of a call as its caller gets it: of the same class, with the call in its message, and with a stack of its own.
+ * Many callers can share one request, and its error: that one stays as it is, and is the cause.
+ *
+ * @param call the call and its key, never a value: `get "/svc/a"`
+ */
+export function errorOfCall(call: () => string, error: unknown, signal: AbortSignal | undefined): unknown {
+  // The reason of an abort is the caller's own, also where it is an EtcdError.
+  if (!(error instanceof EtcdError) || (signal?.aborted && signal.reason === error)) return error;
+  const Same = error.constructor as Made;
+  return new Same(`${call()}: ${error.message}`, { ...error, cause: error });
+}

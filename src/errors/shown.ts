@@ -1,0 +1,42 @@
+const LONGEST_TEXT = 60;
+
+/**
+ * A value that should have been another, for a message: text in quotes, so that "5" is not taken for 5, and of an object no
+ * more than what it is, as it may hold what no log may.
+ */
+export function shown(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value.length > LONGEST_TEXT ? `${value.slice(0, LONGEST_TEXT)}...` : value);
+    case "bigint":
+      return `${value}n`;
+    case "symbol":
+      return "a symbol";
+    case "function":
+      return "a function";
+    case "object":
+      return value === null ? "null" : withArticle(className(value));
+    default:
+      return Object.is(value, -0) ? "-0" : String(value);
+  }
+}
+
+/** What kind of value it is, and nothing of the value: for what may be a secret. */
+export function kindOf(value: unknown): string {
+  const shows = value === undefined || (typeof value === "object" && !Array.isArray(value));
+  return shows ? shown(value) : withArticle(Array.isArray(value) ? "array" : typeof value);
+}
+
+/** What nobody can read, such as a revoked Proxy, is an object all the same. */
+function className(value: object): string {
+  try {
+    const name: unknown = Array.isArray(value) ? "array" : Object.getPrototypeOf(value)?.constructor?.name;
+    return typeof name === "string" && /^\w{1,40}$/.test(name) && name !== "Object" ? name : "object";
+  } catch {
+    return "object";
+  }
+}
+
+function withArticle(name: string): string {
+  return `${/^[aeiou]/i.test(name) ? "an" : "a"} ${name}`;
+}
