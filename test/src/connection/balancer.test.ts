@@ -163,7 +163,7 @@ describe("a name with several addresses", () => {
     await follower.pause();
     await etcd.put("k", "v");
     await own(etcd.watch("k")).ready;
-    await untilRenewed(await etcd.grantLease(6));
+    await untilRenewed(await etcd.grantLease(15));
   });
 });
 
@@ -181,7 +181,7 @@ describe("a balancer before a learner and a member", () => {
     const stop = repeat(() => etcd.get("k", { serializable: true }));
     const { revision } = await etcd.put("k", "v");
     await own(etcd.watch("k", { startRevision: revision })).ready;
-    await untilRenewed(await etcd.grantLease(6));
+    await untilRenewed(await etcd.grantLease(15));
     await stop();
   });
 });
