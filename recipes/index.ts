@@ -68,6 +68,7 @@ export {
   type RangeResult,
   type RangeSort,
   type ReadOptions,
+  type RequestLimit,
   RequestRefusedError,
   rangeOp,
   type StatusOptions,

@@ -21,6 +21,7 @@ export {
   LeaseNotFoundError,
   PermissionDeniedError,
   ProtocolError,
+  type RequestLimit,
   RequestRefusedError,
   UnauthenticatedError,
   UnavailableError,

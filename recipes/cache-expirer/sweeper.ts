@@ -1,10 +1,18 @@
 import type { EtcdClient, Op, OpResult } from "../../src/index.ts";
-import { Backoff, type Runtime } from "../../src/internal/index.ts";
+import {
+  Backoff,
+  isOfOne,
+  opSize,
+  type PartSize,
+  type Runtime,
+  ServerLimits,
+  sendInParts,
+  TxnRoom,
+} from "../../src/internal/index.ts";
 import { asError, Wake } from "../common/index.ts";
 import type { Buckets } from "./buckets.ts";
 import { deleteAsKnown } from "./touches.ts";
 import type { TrackedKeys } from "./tracked-keys.ts";
-import { TxnRoom } from "./txn-room.ts";
 
 /** Buckets of a short TTL are not worth a timer each. */
 const SHORTEST_PAUSE_MS = 50;
@@ -23,6 +31,11 @@ export interface SweeperParts {
   warn(error: Error): void;
 }
 
+interface Deletion {
+  readonly id: string;
+  readonly op: Op;
+}
+
 /**
  * Deletes keys one bucket past their time: a leader change in etcd gives every lease its whole TTL again, so leases alone
  * would be late by a TTL and more. Each deletion is "if the key is as known": what was touched meanwhile stays.
@@ -30,9 +43,11 @@ export interface SweeperParts {
 export class Sweeper {
   readonly #parts: SweeperParts;
   readonly #wake = new Wake();
+  readonly #limits: ServerLimits;
 
   constructor(parts: SweeperParts) {
     this.#parts = parts;
+    this.#limits = ServerLimits.of(parts.etcd);
   }
 
   /** Looks now: etcd is back, or there is something new. */
@@ -53,7 +68,7 @@ export class Sweeper {
       } catch (error) {
         if (signal.aborted) return;
         warn(asError(error));
-        pauseMs = Math.min(pauseMs, backoff.nextMs());
+        pauseMs = Math.min(pauseMs, backoff.nextMs({ cause: error }));
       }
       await this.#wake.wait(runtime.clock, pauseMs, signal);
     }
@@ -62,21 +77,39 @@ export class Sweeper {
   async #sweep(signal: AbortSignal): Promise<void> {
     const { etcd, prefix, buckets, runtime, keys } = this.#parts;
     const due = keys.endedBy(runtime.clock.wallMs() - buckets.bucketMs);
+    let refusal: { readonly error: unknown } | undefined;
     for (let next = 0; next < due.length; ) {
-      const batch: { readonly id: string; readonly op: Op }[] = [];
-      const room = new TxnRoom();
-      for (; next < due.length && room.take(prefix + due[next]); next++) {
+      const batch: Deletion[] = [];
+      const room = new TxnRoom(this.#limits);
+      for (; next < due.length; next++) {
         const id = due[next] as string;
         const known = keys.get(id);
-        if (known) batch.push({ id, op: deleteAsKnown(prefix + id, known.modRevision) });
+        if (!known) continue;
+        const deletion = { id, op: deleteAsKnown(prefix + id, known.modRevision) };
+        if (!room.take(sizeOf(deletion))) break;
+        batch.push(deletion);
       }
       if (batch.length === 0) continue;
-      const { responses, revision } = await etcd.txn({ success: batch.map(({ op }) => op) }, { signal });
-      for (const [i, { id }] of batch.entries()) {
-        if (succeeded(responses[i])) keys.missing(id, revision);
-      }
+      await sendInParts(batch, {
+        limits: this.#limits,
+        sizeOf,
+        send: async (part) => {
+          const { responses, revision } = await etcd.txn({ success: part.map(({ op }) => op) }, { signal });
+          for (const [i, { id }] of part.entries()) if (succeeded(responses[i])) keys.missing(id, revision);
+        },
+        failed: (part, error) => {
+          // One that is refused must not keep the others.
+          if (!isOfOne(error) || part.length > 1) throw error;
+          refusal ??= { error };
+        },
+      });
     }
+    if (refusal) throw refusal.error;
   }
+}
+
+function sizeOf({ op }: Deletion): PartSize {
+  return opSize(op);
 }
 
 function succeeded(answer: OpResult | undefined): boolean {

@@ -14,13 +14,25 @@ import {
   type RangeResult,
   txnOp,
 } from "../../src/index.ts";
-import { abortable, type Clock, queueMicrotask, quietDeferred, within } from "../../src/internal/index.ts";
+import {
+  abortable,
+  type Clock,
+  isOfOne,
+  type PartSize,
+  queueMicrotask,
+  quietDeferred,
+  ServerLimits,
+  sendInParts,
+  TxnRoom,
+  within,
+} from "../../src/internal/index.ts";
 import type { BucketLeases } from "./bucket-leases.ts";
 import { type Buckets, encodeTracking, type Tracking } from "./buckets.ts";
 import { stateOf, type Tracked, type TrackedKeys } from "./tracked-keys.ts";
-import { TxnRoom } from "./txn-room.ts";
 
 const BATCHES_AT_ONCE = 4;
+/** The value, the lease, tags and lengths of a move. */
+const AROUND_KEYS_BYTES = 256;
 /** A lease that is gone is replaced so often within one batch. */
 const LEASE_ATTEMPTS = 3;
 
@@ -60,6 +72,7 @@ interface Wish {
  */
 export class Touches {
   readonly #parts: TouchesParts;
+  readonly #limits: ServerLimits;
   /** What was asked for and is not answered yet. */
   readonly #wishes = new Map<string, Wish>();
   /** Those of them that were not sent, from `#next` on. */
@@ -70,6 +83,7 @@ export class Touches {
 
   constructor(parts: TouchesParts) {
     this.#parts = parts;
+    this.#limits = ServerLimits.of(parts.etcd);
   }
 
   /**
@@ -126,12 +140,12 @@ export class Touches {
   #takeBatch(): Wish[] {
     const batch = new Map<string, Wish>();
     const later: Wish[] = [];
-    const room = new TxnRoom();
+    const room = new TxnRoom(this.#limits);
     for (; this.#next < this.#queue.length; this.#next++) {
       const wish = this.#queue[this.#next] as Wish;
       // No key twice in one txn.
       if (batch.has(wish.id)) later.push(wish);
-      else if (room.take(this.#parts.prefix + wish.id)) batch.set(wish.id, wish);
+      else if (room.take(this.#sizeOf(wish))) batch.set(wish.id, wish);
       else break;
     }
     for (const wish of batch.values()) wish.sent = true;
@@ -145,15 +159,26 @@ export class Touches {
 
   async #sendBatch(batch: readonly Wish[]): Promise<void> {
     this.#batches++;
-    try {
-      const { answers, target, revision } = await this.#send(batch);
-      for (const [i, wish] of batch.entries()) this.#answered(wish, answers[i] as OpResult, target, revision);
-    } catch (error) {
-      for (const wish of batch) this.#settle(wish, () => wish.reject(error));
-    } finally {
-      this.#batches--;
-      if (this.#next < this.#queue.length) void this.#sendBatch(this.#takeBatch());
-    }
+    await sendInParts(batch, {
+      limits: this.#limits,
+      sizeOf: (wish) => this.#sizeOf(wish),
+      send: async (part) => {
+        const { answers, target, revision } = await this.#send(part);
+        for (const [i, wish] of part.entries()) this.#answered(wish, answers[i] as OpResult, target, revision);
+      },
+      failed: (part, error) => {
+        for (const wish of part) this.#settle(wish, () => wish.reject(error));
+      },
+      // The lease is that of all of them.
+      splits: (error) => isOfOne(error) && !(error instanceof LeaseNotFoundError),
+    });
+    this.#batches--;
+    if (this.#next < this.#queue.length) void this.#sendBatch(this.#takeBatch());
+  }
+
+  #sizeOf({ id }: Wish): PartSize {
+    // A key stands three times in a move.
+    return { nested: 1, bytes: AROUND_KEYS_BYTES + 3 * Buffer.byteLength(this.#parts.prefix + id) };
   }
 
   async #send(batch: readonly Wish[]): Promise<{ answers: readonly OpResult[]; target: Tracking; revision: number }> {

@@ -75,7 +75,7 @@ export class Contest {
           void this.leave(candidacy);
           candidacy = undefined;
         }
-        await backoff.wait(signal, leftMs?.());
+        await backoff.wait(signal, { leftMs: leftMs?.() });
       }
     } finally {
       release();

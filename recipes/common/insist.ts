@@ -29,7 +29,7 @@ export async function insist<T>(
         doubtful ||= error.outcomeUnknown;
         if (!doubtful) throw error;
       }
-      await backoff.wait(options.signal, endMs - clock.monotonicMs());
+      await backoff.wait(options.signal, { leftMs: endMs - clock.monotonicMs() });
     }
   });
 }

@@ -58,7 +58,7 @@ export class RequestLoop {
         const { message } = asError(error);
         if (message !== told) onWarning(asError(error));
         told = message;
-        await backoff.wait(signal, this.#record && this.#dueAtMs - runtime.clock.monotonicMs());
+        await backoff.wait(signal, { leftMs: this.#record && this.#dueAtMs - runtime.clock.monotonicMs() });
       }
     }
   }

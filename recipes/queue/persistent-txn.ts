@@ -56,6 +56,6 @@ export async function persistentTxn(
       onRetry?.(error as EtcdError);
     }
     backoff ??= new Backoff(runtime, { initialMs: 50, maxMs: 1_000 });
-    await backoff.wait(signal, leftMs());
+    await backoff.wait(signal, { leftMs: leftMs() });
   }
 }

@@ -1,17 +1,18 @@
 import { randomBytes } from "node:crypto";
 import { type EtcdClient, getOp, keyMissing, type OpResult, putOp, type TxnOp, txnOp } from "../../src/index.ts";
-import type { Runtime } from "../../src/internal/index.ts";
+import {
+  nestedSize,
+  type PartSize,
+  type Runtime,
+  ServerLimits,
+  sendInParts,
+  TxnRoom,
+} from "../../src/internal/index.ts";
 import { type JobContent, readJob, writeJob } from "./job-content.ts";
 import type { ResolvedCall, ResolvedEnqueue } from "./options.ts";
 import { type PersistentTxnOptions, persistentTxn } from "./persistent-txn.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 
-/** etcd takes 128 operations: so many nested txns, with two compares in each. */
-const MOST_IN_A_TXN = 125;
-/** etcd takes 1.5 MiB in one request. */
-const MOST_BYTES = 1_000_000;
-/** Around each job: keys, compares, lengths. */
-const BYTES_AROUND = 100;
 /** So that ids are in the order in which they were made. */
 const DIGITS = 12;
 
@@ -26,13 +27,14 @@ interface NewJob {
   readonly id: string;
   /** Told apart from somebody else's job with the same id. */
   readonly token: string | undefined;
-  readonly text: string;
+  readonly op: TxnOp;
 }
 
 /** Puts jobs into a queue. */
 export class Producer {
   readonly #etcd: EtcdClient;
   readonly #keys: QueueKeys;
+  readonly #limits: ServerLimits;
   readonly #runtime: Runtime;
   readonly #name = randomBytes(8).toString("hex");
   #made = 0;
@@ -40,6 +42,7 @@ export class Producer {
   constructor(etcd: EtcdClient, keys: QueueKeys, runtime: Runtime) {
     this.#etcd = etcd;
     this.#keys = keys;
+    this.#limits = ServerLimits.of(etcd);
     this.#runtime = runtime;
   }
 
@@ -47,38 +50,56 @@ export class Producer {
     const made = this.#newId();
     const token = id === undefined ? undefined : made;
     const text = writeJob({ ...this.#content(value, delayMs), token });
-    const [added] = await this.#put([{ id: id ?? made, token, text }], this.#options(call));
+    const added = await this.#put([this.#newJob({ id: id ?? made, token, text })], this.#options(call));
     // What stands under an id that was made for this call was put there by this call.
-    return { id: id ?? made, added: id === undefined || added === true };
+    return { id: id ?? made, added: id === undefined || added === 1 };
   }
 
   async addAll(
     values: readonly string[],
     { delayMs, ...call }: ResolvedCall & { readonly delayMs: number },
   ): Promise<readonly string[]> {
-    const jobs = values.map(
-      (value): NewJob => ({ id: this.#newId(), token: undefined, text: writeJob(this.#content(value, delayMs)) }),
+    const jobs = values.map((value) =>
+      this.#newJob({ id: this.#newId(), token: undefined, text: writeJob(this.#content(value, delayMs)) }),
     );
     const options = this.#options(call);
-    for (const batch of batchesOf(jobs, this.#keys.job("").length)) await this.#put(batch, options);
+    for (let next = 0; next < jobs.length; ) {
+      const room = new TxnRoom(this.#limits);
+      const first = next;
+      while (next < jobs.length && room.take(sizeOf(jobs[next] as NewJob))) next++;
+      await this.#put(jobs.slice(first, next), options);
+    }
     return jobs.map(({ id }) => id);
   }
 
-  /** @returns for each job whether it was added */
-  async #put(jobs: readonly NewJob[], options: PersistentTxnOptions): Promise<boolean[]> {
-    const { responses, unsure } = await persistentTxn({ success: jobs.map((job) => this.#addOp(job)) }, options);
-    return responses.map((response, index) => {
-      if (response.type !== "txn") return false;
-      return response.succeeded || (unsure && hasToken(response.responses, jobs[index]?.token));
+  /** One after the other: when one is refused, those before it are there, and those behind it are not. @returns how many were added */
+  async #put(jobs: readonly NewJob[], options: PersistentTxnOptions): Promise<number> {
+    let added = 0;
+    await sendInParts(jobs, {
+      limits: this.#limits,
+      sizeOf,
+      send: async (part) => {
+        const { responses, unsure } = await persistentTxn({ success: part.map(({ op }) => op) }, options);
+        for (const [index, response] of responses.entries()) {
+          if (response.type !== "txn") continue;
+          if (response.succeeded || (unsure && hasToken(response.responses, part[index]?.token))) added++;
+        }
+      },
+      failed: (_, error) => {
+        throw error;
+      },
+      inOrder: true,
     });
+    return added;
   }
 
-  #addOp({ id, token, text }: NewJob): TxnOp {
-    return txnOp({
+  #newJob({ id, token, text }: Omit<NewJob, "op"> & { readonly text: string }): NewJob {
+    const op = txnOp({
       compare: [keyMissing(this.#keys.job(id)), keyMissing(this.#keys.letter(id))],
       success: [putOp(this.#keys.job(id), text)],
       failure: token === undefined ? [] : [getOp(this.#keys.job(id))],
     });
+    return { id, token, op };
   }
 
   #newId(): string {
@@ -96,20 +117,8 @@ export class Producer {
   }
 }
 
-function* batchesOf(jobs: readonly NewJob[], keyLength: number): Generator<readonly NewJob[]> {
-  let batch: NewJob[] = [];
-  let bytes = 0;
-  for (const job of jobs) {
-    const size = Buffer.byteLength(job.text) + 3 * (keyLength + job.id.length) + BYTES_AROUND;
-    if (batch.length > 0 && (batch.length === MOST_IN_A_TXN || bytes + size > MOST_BYTES)) {
-      yield batch;
-      batch = [];
-      bytes = 0;
-    }
-    batch.push(job);
-    bytes += size;
-  }
-  if (batch.length > 0) yield batch;
+function sizeOf({ op }: NewJob): PartSize {
+  return nestedSize(op);
 }
 
 /** Whether the job that is there was put by this very call, in an attempt whose answer was lost. */

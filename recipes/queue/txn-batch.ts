@@ -1,18 +1,15 @@
+import { type CallOptions, type EtcdClient, type TxnAnswer, type TxnOptions, txnOp } from "../../src/index.ts";
 import {
-  type CallOptions,
-  type EtcdClient,
-  type Op,
-  RequestRefusedError,
-  type TxnAnswer,
-  type TxnOptions,
-  txnOp,
-} from "../../src/index.ts";
-import { abortable, type Deferred, quietDeferred, setImmediate } from "../../src/internal/index.ts";
-
-/** etcd takes 128 operations: so many nested txns, with at most three operations in each. */
-const MOST_IN_A_BATCH = 120;
-/** etcd takes 1.5 MiB in one request. */
-const MOST_BYTES = 1_000_000;
+  abortable,
+  type Deferred,
+  nestedSize,
+  type PartSize,
+  quietDeferred,
+  ServerLimits,
+  sendInParts,
+  setImmediate,
+  TxnRoom,
+} from "../../src/internal/index.ts";
 
 interface Waiting {
   readonly request: TxnOptions;
@@ -27,10 +24,12 @@ interface Waiting {
  */
 export class TxnBatch implements Pick<EtcdClient, "txn"> {
   readonly #etcd: Pick<EtcdClient, "txn">;
+  readonly #limits: ServerLimits;
   #waiting: Waiting[] = [];
 
   constructor(etcd: Pick<EtcdClient, "txn">) {
     this.#etcd = etcd;
+    this.#limits = ServerLimits.of(etcd);
   }
 
   txn(request: TxnOptions, { signal, timeoutMs }: CallOptions = {}): Promise<TxnAnswer> {
@@ -43,48 +42,45 @@ export class TxnBatch implements Pick<EtcdClient, "txn"> {
   #sendAll(): void {
     const all = this.#waiting;
     this.#waiting = [];
-    let batch: Waiting[] = [];
-    let bytes = 0;
-    for (const waiting of all) {
-      const size = sizeOf(waiting.request.success ?? []);
-      if (batch.length === MOST_IN_A_BATCH || (batch.length > 0 && bytes + size > MOST_BYTES)) {
-        void this.#send(batch);
-        batch = [];
-        bytes = 0;
-      }
-      batch.push(waiting);
-      bytes += size;
+    for (let next = 0; next < all.length; ) {
+      const room = new TxnRoom(this.#limits);
+      const first = next;
+      while (next < all.length && room.take(sizeOf(all[next] as Waiting))) next++;
+      void this.#sendBatch(all.slice(first, next));
     }
-    void this.#send(batch);
+  }
+
+  async #sendBatch(batch: readonly Waiting[]): Promise<void> {
+    await sendInParts(batch, {
+      limits: this.#limits,
+      sizeOf,
+      send: (part) => this.#send(part),
+      failed: (part, error) => {
+        for (const { answer } of part) answer.reject(error);
+      },
+    });
   }
 
   async #send(batch: readonly Waiting[]): Promise<void> {
     const [first] = batch;
     const timeoutMs = batch.reduce<number | undefined>((least, { timeoutMs: own }) => smaller(least, own), undefined);
-    try {
-      if (first && batch.length === 1) {
-        first.answer.resolve(await this.#etcd.txn(first.request, { timeoutMs }));
-        return;
-      }
-      const success = batch.map(({ request }) => txnOp(request as Parameters<typeof txnOp>[0]));
-      const { revision, responses } = await this.#etcd.txn({ success }, { timeoutMs });
-      for (const [index, { answer }] of batch.entries()) {
-        const response = responses[index];
-        if (response?.type === "txn") {
-          answer.resolve({ succeeded: response.succeeded, revision, responses: response.responses });
-        } else answer.reject(new TypeError("a nested txn was answered by something else"));
-      }
-    } catch (error) {
-      // Nothing of it was done, and maybe only one of them is to blame.
-      if (error instanceof RequestRefusedError && batch.length > 1) {
-        for (const waiting of batch) void this.#send([waiting]);
-      } else for (const { answer } of batch) answer.reject(error);
+    if (first && batch.length === 1) {
+      first.answer.resolve(await this.#etcd.txn(first.request, { timeoutMs }));
+      return;
+    }
+    const success = batch.map(({ request }) => txnOp(request as Parameters<typeof txnOp>[0]));
+    const { revision, responses } = await this.#etcd.txn({ success }, { timeoutMs });
+    for (const [index, { answer }] of batch.entries()) {
+      const response = responses[index];
+      if (response?.type === "txn") {
+        answer.resolve({ succeeded: response.succeeded, revision, responses: response.responses });
+      } else answer.reject(new TypeError("a nested txn was answered by something else"));
     }
   }
 }
 
-function sizeOf(ops: readonly Op[]): number {
-  return ops.reduce((sum, op) => sum + (op.type === "put" ? op.key.length + op.value.length : 0), 0);
+function sizeOf({ request }: Waiting): PartSize {
+  return nestedSize(request);
 }
 
 function smaller(a: number | undefined, b: number | undefined): number | undefined {

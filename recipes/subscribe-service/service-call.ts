@@ -44,7 +44,7 @@ export async function callServers<Metadata, Result>(
       // A server that is alone is given a moment.
       if (failed && !parts.hasOther(tried)) {
         const leftMs = untilMs - clock.monotonicMs();
-        await sleep(clock, Math.min(backoff.nextMs(leftMs), leftMs), signal);
+        await sleep(clock, Math.min(backoff.nextMs({ leftMs }), leftMs), signal);
       }
       server = parts.choose(tried);
       while (!server) {

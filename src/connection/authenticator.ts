@@ -67,7 +67,7 @@ export class Authenticator implements Patience {
         return await scope.waitFor(() => this.tokenWithin(deadlineMs - clock.monotonicMs(), outOfTime));
       } catch (error) {
         scope.throwIfEnded();
-        const pauseMs = backoff.nextMs(deadlineMs - clock.monotonicMs());
+        const pauseMs = backoff.nextMs({ leftMs: deadlineMs - clock.monotonicMs() });
         const again = error instanceof EtcdError && error.retryable && !(error instanceof TlsError);
         if (!again || clock.monotonicMs() + pauseMs >= deadlineMs) throw error;
         await scope.pause(clock, pauseMs);

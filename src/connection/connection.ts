@@ -209,7 +209,7 @@ export class Connection implements ICallable<Endpoint> {
       // No endpoint can be trusted, or none trusts us: to wait for that to change is up to the caller.
       if (!refused && insecure && last) throw last.error;
       const restMs = leftMs();
-      const pauseMs = backoff.nextMs(restMs);
+      const pauseMs = backoff.nextMs({ leftMs: restMs });
       await scope.pause(clock, Math.min(pauseMs, restMs));
       if (pauseMs >= restMs) throw outOfTime(name, timeoutMs, last, maybeExecuted);
     }

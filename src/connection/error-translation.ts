@@ -10,7 +10,14 @@ import { RequestRefusedError } from "../errors/request-refused-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
-import { type Meaning, meaningOf, saysMethodIsUnknown, saysRequestIsTooLarge } from "./etcd-sentences.ts";
+import {
+  limitIn,
+  type Meaning,
+  meaningOf,
+  saysMessageIsTooLarge,
+  saysMethodIsUnknown,
+  saysRequestIsTooLarge,
+} from "./etcd-sentences.ts";
 import { type GrpcAnswer, grpcAnswer } from "./grpc-answer.ts";
 import { codeName, grpcCodes } from "./grpc-codes.ts";
 
@@ -48,7 +55,7 @@ const refusals: Readonly<Partial<Record<Meaning, Make>>> = {
   oldAuthRevision: (message, details) => new UnauthenticatedError(message, details),
   authNotEnabled: (message, details) => new RequestRefusedError(message, details),
   noSpace: (message, details) => new ExhaustedError(message, details),
-  refused: (message, details) => new RequestRefusedError(message, details),
+  refused: (message, details) => new RequestRefusedError(message, { ...details, beyond: limitIn(message) }),
 };
 
 /** By gRPC's code, for sentences that etcd has got since. */
@@ -120,10 +127,16 @@ function translateAnswer(answer: GrpcAnswer, cause: unknown, attempted: Attempte
 function refusalFor(
   { code, message }: GrpcAnswer,
   meaning: Meaning | undefined,
-  { requestBytes }: Attempted,
+  { requestBytes, write }: Attempted,
 ): Make | undefined {
   if (meaning) return meaning === "unknown" ? refusalsByCode.get(code) : refusals[meaning];
+  // The answer to a read: it changed nothing, and to ask for as much again changes nothing.
+  if (!write && saysMessageIsTooLarge(message) && !saysRequestIsTooLarge(message, requestBytes)) return answerTooLarge;
   return saysRequestIsTooLarge(message, requestBytes) || saysMethodIsUnknown(message) ? refusals.refused : undefined;
+}
+
+function answerTooLarge(message: string, details: EtcdErrorDetails): RequestRefusedError {
+  return new RequestRefusedError(message, { ...details, beyond: "answerBytes" });
 }
 
 function notFromEtcd({ code, message }: GrpcAnswer): string {

@@ -1,3 +1,5 @@
+import type { RequestLimit } from "../errors/request-refused-error.ts";
+
 /**
  * What an answer of etcd's means for the request. All but the last three say that nothing was executed.
  *
@@ -118,6 +120,12 @@ const sentences: Readonly<Record<Exclude<Meaning, "unknown">, readonly string[]>
   corrupt: ["etcdserver: corrupt cluster"],
 };
 
+/** Which limit a request is beyond that etcd refuses. */
+export function limitIn(message: string): RequestLimit | undefined {
+  if (message.endsWith("too many operations in txn request")) return "operations";
+  return message.endsWith("request is too large") || saysMessageIsTooLarge(message) ? "requestBytes" : undefined;
+}
+
 const meanings = new Map(
   Object.entries(sentences).flatMap(([meaning, all]) => all.map((sentence) => [sentence, meaning as Meaning])),
 );
@@ -134,6 +142,10 @@ export function meaningOf(message: string): Meaning | undefined {
 
 /** gRPC-go's words, in etcd and in `etcd grpc-proxy`, for a message above its limit. */
 const tooLarge = /larger than max \((\d+) vs\. \d+\)$/;
+
+export function saysMessageIsTooLarge(message: string): boolean {
+  return tooLarge.test(message);
+}
 
 /**
  * Whether it was the request that was too large for the server. The same words are used of an answer, which was then

@@ -5,6 +5,7 @@ export type {
   LeaseKeepAliveResponse,
   LeaseTimeToLiveResponse,
   MemberStatus,
+  RangeResponse,
   WatchCreateRequest,
   WatchResponse,
 } from "./messages.ts";

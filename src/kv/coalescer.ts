@@ -1,18 +1,14 @@
-import { CompactedError } from "../errors/compacted-error.ts";
-import { FutureRevisionError } from "../errors/future-revision-error.ts";
-import { LeaseNotFoundError } from "../errors/lease-not-found-error.ts";
-import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
-import { RequestRefusedError } from "../errors/request-refused-error.ts";
+import { ExhaustedError } from "../errors/exhausted-error.ts";
 import type { Timer } from "../internal/clock.ts";
 import { nextTick } from "../internal/real-time.ts";
-import type { CallOptions } from "../model/call-options.ts";
+import { isOfOne, sendInParts } from "../internal/send-in-parts.ts";
+import { ServerLimits, TxnRoom } from "../internal/server-limits.ts";
+import type { PartSize } from "../internal/txn-size.ts";
+import { type CallOptions, checkCallOptions } from "../model/call-options.ts";
 import type { Carrier } from "./carrier.ts";
 import { LoneKeys } from "./lone-keys.ts";
 import { PendingCall } from "./pending-call.ts";
 
-/** etcd takes 128 operations in a txn unless it is told otherwise. */
-const MOST_OPERATIONS = 127;
-const MOST_BYTES = 1024 * 1024;
 const MOST_IN_FLIGHT = 16;
 /** How long a call waits for others while a batch is under way. */
 const GATHER_MS = 1;
@@ -24,14 +20,15 @@ const GATHER_MS = 1;
  *
  * ```text
  *   add ──▶ waiting ──▶ under way, alone or together ──▶ settled
- *    │        ▲                  │ together, and one of them was refused
+ *    │        ▲                  │ together, and refused
  *    ▼        │                  ▼
- *   behind the write        each by itself
+ *   behind the write        each by itself; each half, if it was too much
  *   of the same key
  * ```
  */
 export class Coalescer<Request, Answer> {
   readonly #carrier: Carrier<Request, Answer>;
+  readonly #limits: ServerLimits;
   /** Those that failed for a reason of their own, or are large. */
   readonly #lone = new LoneKeys();
   /** The keys that are written at the moment, or wait for it, each with the calls that wait for it to be written. */
@@ -39,7 +36,6 @@ export class Coalescer<Request, Answer> {
   #waiting: PendingCall<Request, Answer>[] = [];
   #waitingBytes = 0;
   #waitingOperations = 0;
-  #mostOperations = MOST_OPERATIONS;
   #inFlight = 0;
   #last: object | undefined;
   #gathering: Timer | undefined;
@@ -48,8 +44,9 @@ export class Coalescer<Request, Answer> {
   /** Nothing is under way, and those that are called in this turn of the event loop leave at its end. */
   #beginning = false;
 
-  constructor(carrier: Carrier<Request, Answer>) {
+  constructor(carrier: Carrier<Request, Answer>, limits = new ServerLimits()) {
     this.#carrier = carrier;
+    this.#limits = limits;
   }
 
   async add(request: Request, options: CallOptions): Promise<Answer> {
@@ -99,7 +96,7 @@ export class Coalescer<Request, Answer> {
 
   #mayLeave(): boolean {
     if (this.#waiting.length === 0 || this.#inFlight >= MOST_IN_FLIGHT) return false;
-    const full = this.#waitingOperations >= this.#mostOperations || this.#waitingBytes >= MOST_BYTES;
+    const full = this.#waitingOperations >= this.#limits.operations - 1 || this.#waitingBytes >= this.#limits.bytes;
     return full || this.#due || this.#inFlight === 0;
   }
 
@@ -107,9 +104,9 @@ export class Coalescer<Request, Answer> {
     let count = 0;
     let bytes = 0;
     let operations = 0;
+    const room = new TxnRoom(this.#limits);
     for (const call of this.#waiting) {
-      const full = operations + call.operations > this.#mostOperations || bytes + call.bytes > MOST_BYTES;
-      if (count > 0 && full) break;
+      if (!room.take(sizeOf(call))) break;
       count++;
       bytes += call.bytes;
       operations += call.operations;
@@ -135,9 +132,20 @@ export class Coalescer<Request, Answer> {
   }
 
   async #sendAll(calls: readonly PendingCall<Request, Answer>[]): Promise<void> {
-    const [call, ...others] = calls;
+    await sendInParts(calls, {
+      limits: this.#limits,
+      sizeOf,
+      send: (part) => this.#sendPart(part),
+      failed: (part, error) => {
+        for (const call of part) call.reject(error);
+      },
+    });
+  }
+
+  async #sendPart(part: readonly PendingCall<Request, Answer>[]): Promise<void> {
+    const [call, ...others] = part.filter(({ settled }) => !settled);
     if (!call) return;
-    if (others.length > 0) await this.#sendTogether(calls);
+    if (others.length > 0) await this.#sendTogether([call, ...others]);
     else await this.#sendAlone(call);
   }
 
@@ -146,37 +154,22 @@ export class Coalescer<Request, Answer> {
     const mostMs = Math.max(...calls.map((call) => call.remainingMs));
     // A moment less than the calls have: what comes of the batch says why, their own time-outs cannot.
     const timeoutMs = Math.ceil(mostMs - Math.min(100, mostMs / 10));
-    try {
-      const { answers, large } = await this.#carrier.many(
-        calls.map(({ request }) => request),
-        { timeoutMs },
-      );
-      for (const request of large) this.#lone.add(this.#carrier.key(request));
-      for (const [index, call] of calls.entries()) call.resolve(answers[index] as Answer);
-    } catch (error) {
-      if (!nothingWasDone(error)) {
-        for (const call of calls) call.reject(error);
-        return;
-      }
-      const open = calls.filter((call) => !call.settled);
-      const refused = await Promise.all(open.map((call) => this.#sendAlone(call)));
-      // Together they were too much for this etcd, each alone was not. Of one that was aborted meanwhile nobody knows.
-      const tooMany = error instanceof RequestRefusedError && open.length === calls.length && !refused.includes(true);
-      const operations = calls.reduce((sum, call) => sum + call.operations, 0);
-      if (tooMany) this.#mostOperations = Math.max(1, Math.floor(operations / 2));
-    }
+    const { answers, large } = await this.#carrier.many(
+      calls.map(({ request }) => request),
+      { timeoutMs },
+    );
+    for (const request of large) this.#lone.add(this.#carrier.key(request));
+    for (const [index, call] of calls.entries()) call.resolve(answers[index] as Answer);
   }
 
-  /** As if there were no coalescing: with the caller's own signal and time. Resolves with whether it was refused. */
-  async #sendAlone(call: PendingCall<Request, Answer>): Promise<boolean> {
+  /** As if there were no coalescing: with the caller's own signal and time. */
+  async #sendAlone(call: PendingCall<Request, Answer>): Promise<void> {
     try {
       call.resolve(await this.#carrier.one(call.request, call.takeWatch()));
-      return false;
     } catch (error) {
       call.reject(error);
-      if (!nothingWasDone(error)) return false;
-      this.#lone.add(this.#carrier.key(call.request));
-      return true;
+      // While etcd has no space it refuses all that write, and nothing is learned of one of them.
+      if (isOfOne(error) && !(error instanceof ExhaustedError)) this.#lone.add(this.#carrier.key(call.request));
     }
   }
 
@@ -201,13 +194,6 @@ export class Coalescer<Request, Answer> {
   }
 }
 
-/** Etcd looked at it and refused: for one of a batch, which of them is not said. */
-function nothingWasDone(error: unknown): boolean {
-  const refused =
-    error instanceof RequestRefusedError ||
-    error instanceof PermissionDeniedError ||
-    error instanceof LeaseNotFoundError ||
-    error instanceof CompactedError ||
-    error instanceof FutureRevisionError;
-  return refused && !error.outcomeUnknown;
+function sizeOf<Request, Answer>({ operations, bytes }: PendingCall<Request, Answer>): PartSize {
+  return { operations, nested: 0, bytes };
 }

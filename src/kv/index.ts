@@ -1,3 +1,4 @@
+export type { Carrier } from "./carrier.ts";
 export { Coalescer } from "./coalescer.ts";
 export {
   type DeleteOptions,

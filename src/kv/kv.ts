@@ -1,6 +1,7 @@
 import type { Protocol } from "../connection/index.ts";
 import { errorOfCall } from "../errors/of-call.ts";
 import type { Clock } from "../internal/clock.ts";
+import type { ServerLimits } from "../internal/server-limits.ts";
 import { type BytesLike, toValue } from "../model/bytes.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { Compare } from "../model/compare.ts";
@@ -77,11 +78,11 @@ export class Kv {
   readonly #writes: PointWrites;
   readonly #pageSizes = new PageSizes();
 
-  constructor(protocol: Protocol, reads: PointReads, clock: Clock, autoBatch: boolean) {
+  constructor(protocol: Protocol, reads: PointReads, clock: Clock, autoBatch: boolean, limits?: ServerLimits) {
     this.#protocol = protocol;
     this.#autoBatch = autoBatch;
     this.#reads = reads;
-    this.#writes = new PointWrites(protocol, clock);
+    this.#writes = new PointWrites(protocol, clock, limits);
   }
 
   async get(key: BytesLike, options: ReadOptions = {}): Promise<KeyValue | undefined> {

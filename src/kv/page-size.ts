@@ -14,6 +14,8 @@ export class PageSize {
   #keys = 0;
   #bytes = 0;
   #most = FIRST_PAGE_KEYS;
+  /** What was refused once is not asked for again. */
+  #ceiling = LARGEST_PAGE_KEYS;
 
   /** The range is read from its beginning: what came the last time counts as one page. */
   begin(): void {
@@ -29,7 +31,18 @@ export class PageSize {
     this.#most = Math.min(LARGEST_PAGE_KEYS, this.#most * GROWTH);
   }
 
+  /** A page of so many keys was too large for something on its way. @returns whether a smaller one can be asked for */
+  refused(keys: number): boolean {
+    if (keys <= 1) return false;
+    this.#ceiling = Math.floor(keys / 2);
+    return true;
+  }
+
   next(): number {
+    return Math.min(this.#ceiling, this.#fitting());
+  }
+
+  #fitting(): number {
     if (this.#keys === 0) return this.#most;
     const fitting = Math.floor(PAGE_BYTES / Math.max(1, this.#bytes / this.#keys));
     return Math.min(this.#most, Math.max(SMALLEST_PAGE_KEYS, fitting));

@@ -1,6 +1,7 @@
-import type { Protocol } from "../connection/index.ts";
+import type { Protocol, RangeResponse } from "../connection/index.ts";
 import { CompactedError } from "../errors/compacted-error.ts";
 import { FutureRevisionError } from "../errors/future-revision-error.ts";
+import { RequestRefusedError } from "../errors/request-refused-error.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import type { KeyValue } from "../model/key-value.ts";
@@ -55,16 +56,17 @@ async function readPages(protocol: Protocol, range: KeyRange, options: PagedRang
   let count: number | undefined;
   let start = range.start;
   for (;;) {
-    const page = await protocol.range(
-      {
-        range: { ...range, start },
-        revision,
-        limit: Math.min(pageSize.next(), limit - kvs.length),
-        keysOnly,
-        serializable,
-      },
-      { signal, timeoutMs },
-    );
+    const keys = Math.min(pageSize.next(), limit - kvs.length);
+    let page: RangeResponse;
+    try {
+      page = await protocol.range(
+        { range: { ...range, start }, revision, limit: keys, keysOnly, serializable },
+        { signal, timeoutMs },
+      );
+    } catch (error) {
+      if (error instanceof RequestRefusedError && error.beyond === "answerBytes" && pageSize.refused(keys)) continue;
+      throw error;
+    }
     revision ??= page.revision;
     count ??= page.count;
     for (const kv of page.kvs) kvs.push(kv);

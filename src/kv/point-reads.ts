@@ -1,9 +1,11 @@
 import type { Protocol } from "../connection/index.ts";
 import { ProtocolError } from "../errors/protocol-error.ts";
 import type { Clock } from "../internal/clock.ts";
+import { ServerLimits } from "../internal/server-limits.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { KeyValue } from "../model/key-value.ts";
 import type { RangeOp } from "../model/op.ts";
+import type { Carrier } from "./carrier.ts";
 import { Coalescer } from "./coalescer.ts";
 
 /** An answer above this has keys in it that keep the others waiting: those go alone from then on. */
@@ -25,9 +27,9 @@ export class PointReads {
   /** Apart: one linearizable read in a txn makes all of it wait for the leader. */
   readonly #serializable: Coalescer<RangeOp, PointRead>;
 
-  constructor(protocol: Protocol, clock: Clock) {
-    this.#linearizable = coalescer(protocol, clock);
-    this.#serializable = coalescer(protocol, clock);
+  constructor(protocol: Protocol, clock: Clock, limits = new ServerLimits()) {
+    this.#linearizable = coalescer(protocol, clock, limits);
+    this.#serializable = coalescer(protocol, clock, limits);
   }
 
   get(start: Uint8Array, serializable: boolean | undefined, options: CallOptions): Promise<PointRead> {
@@ -36,8 +38,8 @@ export class PointReads {
   }
 }
 
-function coalescer(protocol: Protocol, clock: Clock): Coalescer<RangeOp, PointRead> {
-  return new Coalescer({
+function coalescer(protocol: Protocol, clock: Clock, limits: ServerLimits): Coalescer<RangeOp, PointRead> {
+  const carrier: Carrier<RangeOp, PointRead> = {
     name: "KV.range",
     clock,
     requestTimeoutMs: protocol.requestTimeoutMs,
@@ -56,7 +58,8 @@ function coalescer(protocol: Protocol, clock: Clock): Coalescer<RangeOp, PointRe
       });
       return { answers, large: largeOnes(reads, answers) };
     },
-  });
+  };
+  return new Coalescer(carrier, limits);
 }
 
 function largeOnes(reads: readonly RangeOp[], answers: readonly PointRead[]): RangeOp[] {

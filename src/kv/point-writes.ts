@@ -1,9 +1,11 @@
 import type { Protocol } from "../connection/index.ts";
 import { ProtocolError } from "../errors/protocol-error.ts";
 import type { Clock } from "../internal/clock.ts";
+import { ServerLimits } from "../internal/server-limits.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { KeyValue } from "../model/key-value.ts";
 import type { DeleteOp, OpResult, PutOp } from "../model/op.ts";
+import type { Carrier } from "./carrier.ts";
 import { Coalescer } from "./coalescer.ts";
 
 type Write = PutOp | DeleteOp;
@@ -16,8 +18,8 @@ type Written = { revision: number } & OpResult;
 export class PointWrites {
   readonly #writes: Coalescer<Write, Written>;
 
-  constructor(protocol: Protocol, clock: Clock) {
-    this.#writes = new Coalescer({
+  constructor(protocol: Protocol, clock: Clock, limits = new ServerLimits()) {
+    const carrier: Carrier<Write, Written> = {
       name: "KV.put",
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,
@@ -39,7 +41,8 @@ export class PointWrites {
         });
         return { answers, large: [] };
       },
-    });
+    };
+    this.#writes = new Coalescer(carrier, limits);
   }
 
   async put(put: PutOp, options: CallOptions): Promise<{ revision: number; previous?: KeyValue }> {

@@ -1,8 +1,10 @@
 import type { Protocol } from "../connection/index.ts";
 import { ProtocolError } from "../errors/protocol-error.ts";
 import type { Clock } from "../internal/clock.ts";
+import { ServerLimits } from "../internal/server-limits.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { type KeyRange, rangeName } from "../model/key-range.ts";
+import type { Carrier } from "./carrier.ts";
 import { Coalescer } from "./coalescer.ts";
 
 /** How many keys a range had, and when. */
@@ -15,8 +17,8 @@ export interface RangeCount {
 export class RangeCounts {
   readonly #counts: Coalescer<KeyRange, RangeCount>;
 
-  constructor(protocol: Protocol, clock: Clock) {
-    this.#counts = new Coalescer({
+  constructor(protocol: Protocol, clock: Clock, limits = new ServerLimits()) {
+    const carrier: Carrier<KeyRange, RangeCount> = {
       name: "KV.range",
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,
@@ -36,7 +38,8 @@ export class RangeCounts {
         });
         return { answers, large: [] };
       },
-    });
+    };
+    this.#counts = new Coalescer(carrier, limits);
   }
 
   of(range: KeyRange, options: CallOptions): Promise<RangeCount> {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   CompactedError,
+  ExhaustedError,
   FutureRevisionError,
   PermissionDeniedError,
   RequestRefusedError,
@@ -166,9 +167,9 @@ describe("what leaves when", () => {
     expect(lab.sent.map(({ requests }) => requests.length)).toEqual([1, 42, 18]);
   });
 
-  test("or 1 MiB, which a batch never exceeds, but for one call that does so alone", async () => {
-    const mebi = 1024 * 1024;
-    const lab = new Lab({ bytes: (request) => (request === "huge" ? 3 * mebi : 0.4 * mebi) });
+  test("or 1 MB, which a batch never exceeds, but for one call that does so alone", async () => {
+    const megabyte = 1_000_000;
+    const lab = new Lab({ bytes: (request) => (request === "huge" ? 3 * megabyte : 0.4 * megabyte) });
     for (const key of ["a", "b", "c", "huge", "d"]) void lab.add(key);
     await lab.turn();
     await lab.clock.pass(1);
@@ -265,16 +266,60 @@ describe("errors", () => {
     expect(lab.shapes.slice(3).sort()).toEqual(["bad", "d e"]);
   });
 
-  test("calls that are refused together and served one by one were too many: the next batches are half as long", async () => {
+  test("calls that were too many operations are sent in halves, and the next batches are half as long", async () => {
     const lab = new Lab();
     for (const key of names(100)) void lab.add(key);
     await lab.turn();
-    await lab.fail(new RequestRefusedError("too many operations"));
+    await lab.fail(new RequestRefusedError("too many operations", { beyond: "operations" }));
+    for (const sent of lab.sent.slice(1)) await lab.answer(sent);
+    expect(lab.sent.slice(1).map(({ requests }) => requests.length)).toEqual([50, 50]);
+    const before = lab.sent.length;
+    for (const key of names(100, "n")) void lab.add(key);
+    await lab.turn();
+    expect(lab.sent.slice(before).map(({ requests }) => requests.length)).toEqual([49, 49]);
+  });
+
+  test("calls that were too many bytes are sent in halves, and the next batches are half as large", async () => {
+    const lab = new Lab({ bytes: () => 1_000 });
+    for (const key of names(100)) void lab.add(key);
+    await lab.turn();
+    await lab.fail(new RequestRefusedError("too large", { beyond: "requestBytes" }));
     for (const sent of lab.sent.slice(1)) await lab.answer(sent);
     const before = lab.sent.length;
     for (const key of names(100, "n")) void lab.add(key);
     await lab.turn();
     expect(lab.sent.slice(before).map(({ requests }) => requests.length)).toEqual([50, 50]);
+  });
+
+  test("one that is too large by itself makes the batches of others no smaller", async () => {
+    const lab = new Lab({ bytes: (request) => (request === "large" ? 1_000_000 : 1_000) });
+    void lab.add("large").catch(() => {});
+    for (const key of names(40)) void lab.add(key);
+    await lab.turn();
+    const tooLarge = new RequestRefusedError("too large", { beyond: "requestBytes" });
+    let before = 0;
+    for (; before < lab.sent.length; before++) {
+      const sent = lab.sent[before] as Sent;
+      if (sent.requests.includes("large")) await lab.fail(tooLarge, sent);
+      else await lab.answer(sent);
+    }
+    for (const key of names(100, "n")) void lab.add(key);
+    await lab.turn();
+    expect(lab.sent.slice(before).map(({ requests }) => requests.length)).toEqual([100]);
+  });
+
+  test("with its space used up etcd refuses puts: the deletions of the same batch are done, and no key goes alone after it", async () => {
+    const lab = new Lab({ writes: true });
+    const outcomes = ["put=1", "delete"].map((request) => lab.add(request));
+    await lab.turn();
+    const noSpace = new ExhaustedError("mvcc: database space exceeded");
+    await lab.fail(noSpace);
+    await lab.fail(noSpace, lab.sent[1]);
+    await lab.answer(lab.sent[2]);
+    expect(await Promise.all(outcomes)).toEqual([{ error: noSpace }, { value: "delete" }]);
+    for (const request of ["put=1", "other=1"]) void lab.add(request);
+    await lab.turn();
+    expect(lab.shapes.slice(3)).toEqual(["put=1 other=1"]);
   });
 
   test("batches stay as long as they were when the one to blame was aborted meanwhile, or lacked a permission for a moment", async () => {

@@ -1,0 +1,50 @@
+import type { Clock } from "./clock.ts";
+import { log } from "./log.ts";
+
+const debug = log("warning");
+
+/** The same warning is printed no more often than this. */
+const SAME_AGAIN_MS = 60_000;
+/** Of more different messages the oldest are forgotten. */
+const MOST_REMEMBERED = 100;
+
+/**
+ * Warnings that no listener takes, as warnings of the process: Node prints them, with the stack of what was thrown. The same
+ * message comes once a minute at most, so that an outage does not flood the log.
+ */
+export class ProcessWarnings {
+  readonly #clock: Clock;
+  readonly #emittedMs = new Map<string, number>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  emit(error: Error): void {
+    const nowMs = this.#clock.monotonicMs();
+    const lastMs = this.#emittedMs.get(error.message);
+    if (lastMs !== undefined && nowMs - lastMs < SAME_AGAIN_MS) return;
+    // Anew, so that the oldest is the first.
+    this.#emittedMs.delete(error.message);
+    this.#emittedMs.set(error.message, nowMs);
+    const [oldest] = this.#emittedMs.keys();
+    if (this.#emittedMs.size > MOST_REMEMBERED && oldest !== undefined) this.#emittedMs.delete(oldest);
+    try {
+      const { code } = error as { code?: unknown };
+      process.emitWarning(error.message, {
+        type: error.name,
+        detail: stackOf(error),
+        ...(typeof code === "string" && { code }),
+      });
+    } catch (failure) {
+      // Such as a name that is not a string.
+      debug("not emitted: %s", String(failure));
+    }
+  }
+}
+
+/** Of what was thrown by others, if an error of ours is about that. */
+function stackOf(error: Error): string {
+  const { stack } = error.cause instanceof Error ? error.cause : error;
+  return typeof stack === "string" ? stack : String(error);
+}
