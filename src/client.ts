@@ -5,6 +5,7 @@ import { ClientClosedError } from "./errors/client-closed-error.ts";
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
 import { shown } from "./errors/shown.ts";
 import { systemRuntime } from "./internal/runtime.ts";
+import { ServerLimits } from "./internal/server-limits.ts";
 import {
   type DeleteOptions,
   Kv,
@@ -84,11 +85,12 @@ export class EtcdClient implements AsyncDisposable {
     const resolved = resolveClientOptions(options);
     const runtime = systemRuntime;
     this.#protocol = openProtocol({ ...resolved, runtime });
-    const reads = new PointReads(this.#protocol, runtime.clock);
-    this.#kv = new Kv(this.#protocol, reads, runtime.clock, resolved.autoBatch);
+    const limits = ServerLimits.of(this);
+    const reads = new PointReads(this.#protocol, runtime.clock, limits);
+    this.#kv = new Kv(this.#protocol, reads, runtime.clock, resolved.autoBatch, limits);
     this.#leases = new Leases(this.#protocol, resolved.dialTimeoutMs, runtime);
-    this.#hub = new WatchHub(this.#protocol, resolved.dialTimeoutMs, runtime);
-    const counts = new RangeCounts(this.#protocol, runtime.clock);
+    this.#hub = new WatchHub(this.#protocol, resolved.dialTimeoutMs, runtime, limits);
+    const counts = new RangeCounts(this.#protocol, runtime.clock, limits);
     this.#watchParts = { hub: this.#hub, protocol: this.#protocol, reads, counts, runtime };
   }
 

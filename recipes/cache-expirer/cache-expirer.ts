@@ -50,8 +50,9 @@ export interface CacheExpirerEvents extends CommonEvents {
  * `evict()` or by hand; what was evicted but seen only after its time (in an outage) is told as `expired`; of what is
  * `missing` nobody knows whether it expired, was evicted or was lost with etcd's data.
  *
- * Errors that end it, by `failed` and by rejecting `ready`: `PermissionDeniedError`, `UnauthenticatedError`,
- * `ClientClosedError`. An etcd that is out of reach is retried for ever and told by `status` and `warning`.
+ * Errors that end it, by `failed` and by rejecting `ready`: before `ready`, `PermissionDeniedError` and
+ * `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach is retried for ever; `status` and
+ * `warning` say so. A role, a user or a password that is missing after `ready` is retried so too, after pauses that grow to 30 s.
  */
 export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncDisposable {
   /** Where the keys stand, always with a slash at its end. */

@@ -67,8 +67,9 @@ interface Cancelling {
  * A run id names one attempt: once cancelled, it stays cancelled until the entry expires, so a second attempt takes
  * another id.
  *
- * Errors that end it, by `failed` and by rejecting `ready`: `PermissionDeniedError`, `UnauthenticatedError`,
- * `ClientClosedError`. An etcd that is out of reach is retried for ever and told by `status` and `warning`.
+ * Errors that end it, by `failed` and by rejecting `ready`: before `ready`, `PermissionDeniedError` and
+ * `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach is retried for ever; `status` and
+ * `warning` say so. A role, a user or a password that is missing after `ready` is retried so too, after pauses that grow to 30 s.
  */
 export class Cancellation extends Notifier<CancellationEvents> implements AsyncDisposable {
   /** What is followed, always with a slash at its end. */

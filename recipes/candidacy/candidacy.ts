@@ -19,15 +19,16 @@ import {
 } from "../../src/index.ts";
 import {
   abortable,
+  Backoff,
   deadlineSignal,
+  isFinal,
+  isRefusal,
   log,
-  type OptionCheck,
   onAbort,
-  optionsOf,
   sleep,
   systemRuntime,
 } from "../../src/internal/index.ts";
-import { asError, isMendable, timed } from "../common/index.ts";
+import { asError, timed } from "../common/index.ts";
 import { FencedOutError } from "./fenced-out-error.ts";
 import { untilGone } from "./until-gone.ts";
 
@@ -56,18 +57,29 @@ export class Candidacy {
   readonly #name: string;
   readonly #value: string;
   readonly #lease: Lease;
+  readonly #onWarning: (error: Error) => void;
   readonly #controller = new AbortController();
   #token = 0;
   #modRevision = 0;
   #proclaimed: Promise<void> = Promise.resolve();
   #gone: Promise<void> | undefined;
 
-  /** @param lease of its own: what shares a lease ends with it, and what shares a txn has the same createRevision */
-  constructor(etcd: EtcdClient, name: string, value: string, lease: Lease) {
+  /**
+   * @param lease of its own: what shares a lease ends with it, and what shares a txn has the same createRevision
+   * @param onWarning called when etcd refuses what a candidacy in line goes on trying
+   */
+  constructor(
+    etcd: EtcdClient,
+    name: string,
+    value: string,
+    lease: Lease,
+    onWarning: (error: Error) => void = () => {},
+  ) {
     this.#etcd = etcd;
     this.#name = name;
     this.#value = value;
     this.#lease = lease;
+    this.#onWarning = onWarning;
     this.key = `${name}/${lease.id}`;
     this.signal = deadlineSignal(this.#controller, () => {
       if (lease.signal.aborted) this.#end(lease.signal.reason);
@@ -79,6 +91,11 @@ export class Candidacy {
   /** The fencing token: the key's createRevision. 0 before it is in line. */
   get token(): number {
     return this.#token;
+  }
+
+  /** Whether the key is in etcd, or was. */
+  get isInLine(): boolean {
+    return this.#token > 0;
   }
 
   /** How long the lease is certain to live, in milliseconds. */
@@ -97,7 +114,7 @@ export class Candidacy {
       const ahead = await this.#ahead();
       if (!ahead) return;
       debug("%s waits for %s", this.key, ahead.key);
-      await untilGone(this.#etcd, ahead, this.signal);
+      await untilGone(this.#etcd, ahead, this.signal, this.#onWarning);
     }
   }
 
@@ -224,14 +241,19 @@ export class Candidacy {
   /** A key that somebody deletes takes the place in line with it, although the lease lives. */
   async #followKey(): Promise<void> {
     const own = { keyBytes: new TextEncoder().encode(this.key), createRevision: this.#token };
+    const backoff = new Backoff(systemRuntime, { initialMs: 100 });
     while (!this.signal.aborted) {
       try {
-        await untilGone(this.#etcd, own, this.signal);
+        await untilGone(this.#etcd, own, this.signal, this.#onWarning);
         this.#fencedOut();
       } catch (error) {
         if (this.signal.aborted) return;
-        if (isMendable(error)) await sleep(systemRuntime.clock, FOLLOW_AGAIN_MS);
-        else this.#lease.abandon(error);
+        if (isFinal(error)) this.#lease.abandon(error);
+        // While etcd refuses to tell of the key, the lease decides.
+        else if (isRefusal(error)) {
+          this.#onWarning(asError(error));
+          await backoff.wait(this.#controller.signal, { cause: error }).catch(() => {});
+        } else await sleep(systemRuntime.clock, FOLLOW_AGAIN_MS);
       }
     }
   }

@@ -1,6 +1,6 @@
 import { type CallOptions, type EtcdClient, type KeyValue, prefix, rangeOp } from "../../src/index.ts";
-import { Backoff, log, onAbort, systemRuntime } from "../../src/internal/index.ts";
-import { asError, isMendable } from "../common/index.ts";
+import { Backoff, endsRetries, log, onAbort, systemRuntime } from "../../src/internal/index.ts";
+import { asError } from "../common/index.ts";
 import { Candidacy } from "./candidacy.ts";
 
 const debug = log("candidacy");
@@ -15,6 +15,13 @@ export interface ContestParts {
   readonly renewEverySeconds?: number;
   /** Told of what was retried. */
   onWarning(error: Error): void;
+}
+
+export interface CampaignOptions {
+  /** How long the caller still waits: the pauses between attempts leave time for more of them. */
+  readonly leftMs?: (() => number) | undefined;
+  /** Whether an earlier campaign of the same caller got in line. @default false */
+  readonly hasWorked?: boolean | undefined;
 }
 
 /** All who want what one name stands for: those in line, and getting in line and out of it. */
@@ -44,18 +51,23 @@ export class Contest {
 
   /**
    * Gets in line and waits until nobody is ahead. A lost lease ends a candidacy for good, and another one begins, at the
-   * end of the line. What can be mended is retried for ever, and told.
+   * end of the line. What fails emits a warning and is retried for ever; after refusals, in pauses that grow to 30 s.
    *
-   * @param leftMs how long the caller still waits: the pauses between attempts leave time for more of them
-   * @throws `signal.reason`; what cannot be mended
+   * @throws `signal.reason`; what etcd refuses before it was in line for the first time; ClientClosedError
    */
-  async campaign(value: string, signal: AbortSignal, leftMs?: () => number): Promise<Candidacy> {
+  async campaign(
+    value: string,
+    signal: AbortSignal,
+    { leftMs, hasWorked = false }: CampaignOptions = {},
+  ): Promise<Candidacy> {
     const maxMs = Math.min(LONGEST_DELAY_MS, this.#parts.ttlSeconds * 500);
     const backoff = new Backoff(systemRuntime, { initialMs: 50, maxMs });
     let candidacy: Candidacy | undefined;
+    let wasInLine = hasWorked;
     const release = onAbort(signal, () => candidacy?.end(signal.reason));
     try {
       for (;;) {
+        let cause: unknown;
         try {
           candidacy ??= await this.#enter(value, signal);
           // Ended in the moment in which nobody could tell it.
@@ -68,14 +80,16 @@ export class Contest {
           return first;
         } catch (error) {
           signal.throwIfAborted();
-          if (!isMendable(error)) throw error;
+          wasInLine ||= candidacy?.isInLine === true;
+          if (endsRetries(error, wasInLine)) throw error;
+          cause = error;
           this.#stumbled(asError(error));
         }
         if (candidacy?.signal.aborted) {
           void this.leave(candidacy);
           candidacy = undefined;
         }
-        await backoff.wait(signal, { leftMs: leftMs?.() });
+        await backoff.wait(signal, { cause, leftMs: leftMs?.() });
       }
     } finally {
       release();
@@ -119,7 +133,7 @@ export class Contest {
   async #enter(value: string, signal: AbortSignal): Promise<Candidacy> {
     const { etcd, name, ttlSeconds, renewEverySeconds } = this.#parts;
     const lease = await etcd.grantLease(ttlSeconds, { renewEverySeconds, signal });
-    return new Candidacy(etcd, name, value, lease);
+    return new Candidacy(etcd, name, value, lease, (error) => this.#stumbled(error));
   }
 
   #stumbled(error: Error): void {

@@ -1,5 +1,5 @@
 import { abortable, type Clock, onAbort, sleep, within } from "../../src/internal/index.ts";
-import { asError } from "./mendable.ts";
+import { asError } from "./as-error.ts";
 
 /** Says whether something can serve, or lead. */
 export type Health = (signal: AbortSignal) => Promise<boolean> | boolean;

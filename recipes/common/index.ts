@@ -1,20 +1,11 @@
-export {
-  checkCallable,
-  checkFoundId,
-  checkId,
-  checkKey,
-  checkName,
-  checkText,
-  checkTtlSeconds,
-  delimitedPrefix,
-} from "./checks.ts";
+export { asError } from "./as-error.ts";
+export { checkFoundId, checkId, checkKey, checkName, checkText, checkTtlSeconds, delimitedPrefix } from "./checks.ts";
 export { DetachedLeases } from "./detached-leases.ts";
 export { checkHealth, type Health } from "./health-check.ts";
 export { type Hold, IdLanes } from "./id-lanes.ts";
 export { insist } from "./insist.ts";
 export { ListenerFailedError } from "./listener-failed-error.ts";
 export { MassRemovalError } from "./mass-removal-error.ts";
-export { asError, isMendable } from "./mendable.ts";
 export { type CommonEvents, Notifier } from "./notifier.ts";
 export { PrefixFollower } from "./prefix-follower.ts";
 export {

@@ -1,6 +1,5 @@
-import { type CallOptions, EtcdError } from "../../src/index.ts";
-import { Backoff, systemRuntime } from "../../src/internal/index.ts";
-import { isMendable } from "./mendable.ts";
+import type { CallOptions, EtcdError } from "../../src/index.ts";
+import { Backoff, isFinal, isRefusal, systemRuntime } from "../../src/internal/index.ts";
 import { timed } from "./timed.ts";
 
 /** What the calls of a client have, too. */
@@ -25,8 +24,8 @@ export async function insist<T>(
       try {
         return await call(options);
       } catch (error) {
-        if (options.signal?.aborted || !(error instanceof EtcdError) || !isMendable(error)) throw error;
-        doubtful ||= error.outcomeUnknown;
+        if (options.signal?.aborted || isFinal(error) || isRefusal(error)) throw error;
+        doubtful ||= (error as EtcdError).outcomeUnknown;
         if (!doubtful) throw error;
       }
       await backoff.wait(options.signal, { leftMs: endMs - clock.monotonicMs() });

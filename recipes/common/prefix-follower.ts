@@ -6,7 +6,7 @@ import {
   type MirrorStatus,
 } from "../../src/index.ts";
 import { log, quietDeferred, systemClock, systemRuntime } from "../../src/internal/index.ts";
-import { asError } from "./mendable.ts";
+import { asError } from "./as-error.ts";
 import { ReadPosition } from "./read-position.ts";
 import type { RecipeClient } from "./recipe-client.ts";
 import { SharedMirror } from "./shared-mirror.ts";

@@ -1,6 +1,6 @@
 import type { MirrorBatch } from "../../src/index.ts";
-import { abortable, Backoff, type Runtime } from "../../src/internal/index.ts";
-import { asError, isMendable } from "./mendable.ts";
+import { abortable, Backoff, endsRetries, type Runtime } from "../../src/internal/index.ts";
+import { asError } from "./as-error.ts";
 import { isAsNew, type RangeMark } from "./range-mark.ts";
 import type { SharedMirror } from "./shared-mirror.ts";
 import { Wake } from "./wake.ts";
@@ -57,7 +57,8 @@ export class ReadPosition {
           if (mark && (await this.#reaches(mark, lists, moved, parts))) return;
         } catch (error) {
           signal.throwIfAborted();
-          if (!isMendable(error)) throw error;
+          // Who waits for this has not begun yet.
+          if (endsRetries(error, false)) throw error;
           const { message } = asError(error);
           if (message !== told) parts.onWarning(asError(error));
           told = message;

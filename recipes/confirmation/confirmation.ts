@@ -58,9 +58,10 @@ export interface ConfirmationEvents extends CommonEvents {
  *
  * Ids are one-shot: as long as etcd keeps the decision, an id has that one.
  *
- * Errors that end it, by `failed` and by rejecting `ready` and the requests that wait: `PermissionDeniedError`,
- * `UnauthenticatedError`, `ClientClosedError`. An etcd that is out of reach is retried for ever and told by `status` and
- * `warning`. A key under the prefix that cannot be read is a `warning` and hurts no other confirmation.
+ * Errors that end it, by `failed` and by rejecting `ready` and the requests that wait: before `ready`,
+ * `PermissionDeniedError` and `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach is retried
+ * for ever; `status` and `warning` say so. A role, a user or a password that is missing after `ready`, or after a request was
+ * opened, is retried so too, after pauses that grow to 30 s. A key under the prefix that cannot be read is a `warning` and hurts no other confirmation.
  */
 export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncDisposable {
   /** What is followed, always with a slash at its end. */

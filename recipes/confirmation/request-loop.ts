@@ -1,6 +1,6 @@
 import type { KeyValue } from "../../src/index.ts";
-import { Backoff, type Clock, type Runtime } from "../../src/internal/index.ts";
-import { asError, isMendable, Wake } from "../common/index.ts";
+import { Backoff, type Clock, endsRetries, type Runtime } from "../../src/internal/index.ts";
+import { asError, Wake } from "../common/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
 import type { ConfirmationResult } from "./confirmation-result.ts";
 import type { ConfirmationStore } from "./confirmation-store.ts";
@@ -39,7 +39,7 @@ export class RequestLoop {
 
   /**
    * @returns the decision that stands in etcd
-   * @throws `signal.reason`; what a retry cannot mend; InvalidValueError for a decision that cannot be read
+   * @throws `signal.reason`; what etcd refuses before the request was opened or found; ClientClosedError; InvalidValueError for a decision that cannot be read
    */
   async run(signal: AbortSignal): Promise<ConfirmationResult> {
     const { runtime, onWarning } = this.#parts;
@@ -54,11 +54,12 @@ export class RequestLoop {
         await this.#untilWorthALook(signal);
       } catch (error) {
         signal.throwIfAborted();
-        if (!isMendable(error) || error instanceof InvalidValueError) throw error;
+        if (endsRetries(error, this.#record !== undefined) || error instanceof InvalidValueError) throw error;
         const { message } = asError(error);
         if (message !== told) onWarning(asError(error));
         told = message;
-        await backoff.wait(signal, { leftMs: this.#record && this.#dueAtMs - runtime.clock.monotonicMs() });
+        const leftMs = this.#record && this.#dueAtMs - runtime.clock.monotonicMs();
+        await backoff.wait(signal, { cause: error, leftMs });
       }
     }
   }

@@ -43,6 +43,8 @@ export class LeadRun<T> {
   readonly #settled: Promise<unknown>;
   readonly result: Promise<T>;
   #term: RunningTerm | undefined;
+  /** Whether it was elected before: what etcd refuses later is mended there. */
+  #wasElected = false;
 
   constructor(parts: LeadParts<T>) {
     this.#parts = parts;
@@ -104,7 +106,9 @@ export class LeadRun<T> {
         health.onUnhealthy(() => round.abort(unwell())),
       ];
       try {
-        return await contest.campaign(candidate, round.signal);
+        const candidacy = await contest.campaign(candidate, round.signal, { hasWorked: this.#wasElected });
+        this.#wasElected = true;
+        return candidacy;
       } catch (error) {
         signal.throwIfAborted();
         if (round.signal.aborted) continue;

@@ -56,8 +56,10 @@ export interface LeaderElectionEvents extends CommonEvents {
  * within the TTL of a dead one: a leader change in etcd gives a lease its whole TTL again. Nor that a term lasts: somebody
  * who deletes the key or revokes the lease lets the next one lead while this one is being told.
  *
- * Errors that end `lead()`, told by `failed`: `PermissionDeniedError`, `UnauthenticatedError`, `RequestRefusedError`,
- * `ClientClosedError` of the client. Everything else is retried for ever, with growing, random delays, and told by `warning`.
+ * Errors that end `lead()`, told by `failed`: before it was in line for the first time, `PermissionDeniedError`,
+ * `UnauthenticatedError` and `RequestRefusedError`; at any time `ClientClosedError` of the client. Everything else emits
+ * `warning` and is retried for ever, after growing, random pauses: up to 30 s for a role, a user or a password that is
+ * missing. While etcd refuses to tell of the key, the lease decides whether a term lasts.
  */
 export class LeaderElection extends Notifier<LeaderElectionEvents> implements AsyncDisposable {
   readonly name: string;
@@ -109,7 +111,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
    * @param work should end soon when `term.signal` aborts
    * @param options an aborted `signal` ends the campaign or the term; this rejects with its reason once the work has settled
    * @throws ConflictError when `lead()` is running already; FencedOutError after `resign()` without a term;
-   *   ClientClosedError after `close()`; what cannot be mended
+   *   ClientClosedError after `close()`; what etcd refuses before it was in line
    */
   lead<T>(work: (term: Term) => Promise<T> | T, options: LeadOptions = {}): Promise<T> {
     const leading = this.#lead(work, options);
@@ -235,7 +237,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
       onAbort(closing, () => end.abort(closing.reason)),
     ];
     try {
-      yield* observeLeader(this.#client.etcd, this.name, end.signal);
+      yield* observeLeader(this.#client.etcd, this.name, end.signal, (error) => this.notify("warning", error));
     } catch (error) {
       if (!closing.aborted || signal?.aborted) throw error;
     } finally {

@@ -37,9 +37,9 @@ const NO_VALUE = "";
  * that is somebody else's by then. Inside etcd `lock.txn()` sees to that; outside, `lock.token` does, where it is compared.
  * Nor that the next one gets it within the TTL of a dead holder: a leader change in etcd gives a lease its whole TTL again.
  *
- * While a caller waits, what can be mended is retried for ever, with growing, random delays, and told by `warning`. What
- * cannot is thrown to that caller: `PermissionDeniedError`, `UnauthenticatedError`, `RequestRefusedError`,
- * `ClientClosedError`. There is no `failed`: one caller's end is not the others'.
+ * While a caller waits, what fails emits `warning` and is retried for ever, after growing, random pauses: up to 30 s for a
+ * role, a user or a password that is missing. To a caller that was not in line yet it is thrown: `PermissionDeniedError`,
+ * `UnauthenticatedError`, `RequestRefusedError`; at any time `ClientClosedError`. There is no `failed`: one caller's end is not the others'.
  */
 export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   readonly name: string;
@@ -75,7 +75,8 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   /**
    * Waits for its turn.
    *
-   * @throws EtcdTimeoutError after `timeoutMs`; `signal.reason`; ClientClosedError after `close()`; what cannot be mended.
+   * @throws EtcdTimeoutError after `timeoutMs`; `signal.reason`; ClientClosedError after `close()`; what etcd refuses
+   *   before this caller was in line.
    *   The key of a wait that ended so is deleted in the background.
    */
   async acquire(options: AcquireOptions = {}): Promise<Lock> {
@@ -142,7 +143,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
     const { clock } = systemRuntime;
     const endMs = clock.monotonicMs() + (options.timeoutMs ?? Number.POSITIVE_INFINITY);
     const leftMs = () => endMs - clock.monotonicMs();
-    return this.#within(options, (signal) => this.#contest.campaign(NO_VALUE, signal, leftMs));
+    return this.#within(options, (signal) => this.#contest.campaign(NO_VALUE, signal, { leftMs }));
   }
 
   /** Runs `wait` with one signal for all that can end it. */

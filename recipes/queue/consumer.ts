@@ -6,8 +6,16 @@ import {
   LeaseNotFoundError,
   type Mirror,
 } from "../../src/index.ts";
-import { type Deferred, log, onAbort, quietDeferred, type Runtime, type Timer } from "../../src/internal/index.ts";
-import { asError, isMendable } from "../common/index.ts";
+import {
+  type Deferred,
+  endsRetries,
+  log,
+  onAbort,
+  quietDeferred,
+  type Runtime,
+  type Timer,
+} from "../../src/internal/index.ts";
+import { asError } from "../common/index.ts";
 import { type Choice, chooseJob } from "./choose-job.ts";
 import { ClaimsUnderWay } from "./claims-under-way.ts";
 import type { DeadLetter } from "./dead-letters.ts";
@@ -67,6 +75,8 @@ export class Consumer {
   #ownRevision = 0;
   #ownRevisionUntilMs = 0;
   #lastWarning: string | undefined;
+  /** Whether the queue could be followed before: what etcd refuses later is mended there. */
+  #hasWorked = false;
 
   constructor(parts: ConsumerParts) {
     this.#parts = parts;
@@ -166,7 +176,7 @@ export class Consumer {
     this.#waiters.clear();
   }
 
-  /** What a retry cannot mend. */
+  /** The end: a closed client, or what etcd refuses before the queue could be followed. */
   #fail(cause: unknown): void {
     if (this.#ending.signal.aborted) return;
     const error = asError(cause);
@@ -255,6 +265,7 @@ export class Consumer {
     try {
       this.#mirror = this.#parts.etcd.mirror(this.#parts.keys.all, {
         onStatus: (status, error) => {
+          if (status === "live") this.#hasWorked = true;
           if (status === "failed") this.#fail(error ?? new ClientClosedError("the client was closed"));
           else if (error && status !== "closed") this.#warn(error);
         },
@@ -291,6 +302,7 @@ export class Consumer {
       runtime: this.#parts.runtime,
       leftMs: () => lease.remainingMs(),
       signal: this.#ending.signal,
+      waitsOutDenial: this.#hasWorked,
       onRetry: (error) => this.#warn(error),
     };
   }
@@ -298,8 +310,8 @@ export class Consumer {
   #stumbled(error: unknown, lease?: Lease): void {
     if (this.#ending.signal.aborted) return;
     if (error instanceof LeaseNotFoundError) lease?.abandon(error);
-    else if (isMendable(error)) this.#warn(asError(error));
-    else this.#fail(error);
+    else if (endsRetries(error, this.#hasWorked)) this.#fail(error);
+    else this.#warn(asError(error));
   }
 
   #warn(error: Error): void {

@@ -34,7 +34,7 @@ export interface Job {
    * Says that the work is done: the job is gone for good. Repeated while etcd is out of reach, until the lease ends. Calling
    * it again is harmless.
    *
-   * @throws JobLostError when the job is not this worker's any more; PermissionDeniedError and the like; `signal.reason`
+   * @throws JobLostError when the job is not this worker's any more; RequestRefusedError and the like; `signal.reason`
    */
   ack(options?: SettleOptions): Promise<void>;
   /**

@@ -6,8 +6,7 @@ import {
   type TxnAnswer,
   type TxnOptions,
 } from "../../src/index.ts";
-import { Backoff, type Runtime } from "../../src/internal/index.ts";
-import { isMendable } from "../common/index.ts";
+import { Backoff, endsRetries, isDenied, type Runtime } from "../../src/internal/index.ts";
 
 /** An attempt takes no longer, so that another one can follow in time. */
 const ATTEMPT_MS = 2_000;
@@ -18,6 +17,8 @@ export interface PersistentTxnOptions {
   /** How long it may go on; asked before each attempt. */
   readonly leftMs: () => number;
   readonly signal?: AbortSignal | undefined;
+  /** Waits until a missing role, user or password is mended on the server, too: no caller is there to be told. @default false */
+  readonly waitsOutDenial?: boolean | undefined;
   /** Told of each failure that is mended by trying again. */
   readonly onRetry?: ((error: Error) => void) | undefined;
 }
@@ -31,12 +32,12 @@ export interface PersistentAnswer extends TxnAnswer {
  * Repeats a txn until etcd answers or there is no time left. The txn must be guarded so that executing it twice is
  * harmless: when its compares fail and the answer is `unsure`, look whether an earlier attempt did it.
  *
- * @throws LeaseNotFoundError; what cannot be mended; EtcdTimeoutError at the end of the time, with `outcomeUnknown` if any
+ * @throws LeaseNotFoundError; what etcd refuses; ClientClosedError; EtcdTimeoutError at the end of the time, with `outcomeUnknown` if any
  *   attempt may have been executed; `signal.reason`
  */
 export async function persistentTxn(
   request: TxnOptions,
-  { etcd, runtime, leftMs, signal, onRetry }: PersistentTxnOptions,
+  { etcd, runtime, leftMs, signal, waitsOutDenial = false, onRetry }: PersistentTxnOptions,
 ): Promise<PersistentAnswer> {
   let unsure = false;
   let backoff: Backoff | undefined;
@@ -51,11 +52,11 @@ export async function persistentTxn(
     } catch (error) {
       signal?.throwIfAborted();
       unsure ||= error instanceof EtcdError && error.outcomeUnknown;
-      if (error instanceof LeaseNotFoundError || !isMendable(error)) throw error;
+      if (error instanceof LeaseNotFoundError || endsRetries(error, waitsOutDenial && isDenied(error))) throw error;
       cause = error;
       onRetry?.(error as EtcdError);
     }
     backoff ??= new Backoff(runtime, { initialMs: 50, maxMs: 1_000 });
-    await backoff.wait(signal, { leftMs: leftMs() });
+    await backoff.wait(signal, { cause, leftMs: leftMs() });
   }
 }

@@ -53,8 +53,9 @@ export interface QueueEvents extends CommonEvents {
  *
  * Everything else under `name/` belongs to the queue: names of queues must not stand within one another.
  *
- * What cannot be mended (permission, a closed client) ends the worker's side: by `failed`, and by rejecting each
- * `dequeue()`. Everything else is retried as long as it makes sense, and told by `warning`.
+ * A closed client ends the worker's side, and so does a permission that is missing before its first list: by `failed`, and by
+ * rejecting each `dequeue()`. Everything else emits `warning` and is retried as long as it makes sense; a role, a user or a
+ * password that is missing later, after pauses that grow to 30 s.
  */
 export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
   readonly name: string;

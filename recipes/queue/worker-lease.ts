@@ -1,5 +1,5 @@
 import type { EtcdClient, Lease } from "../../src/index.ts";
-import { Backoff, onAbort, type Runtime, sleep } from "../../src/internal/index.ts";
+import { Backoff, onAbort, type Runtime } from "../../src/internal/index.ts";
 
 export interface WorkerLeaseParts {
   readonly etcd: EtcdClient;
@@ -49,7 +49,7 @@ export class WorkerLease {
       } catch (error) {
         if (signal.aborted) break;
         this.#parts.onError(error);
-        await sleep(runtime.clock, backoff.nextMs(), signal).catch(() => {});
+        await backoff.wait(signal, { cause: error }).catch(() => {});
       }
     }
     this.#granting = false;

@@ -15,18 +15,24 @@ import {
   RequestRefusedError,
   txnOp,
 } from "../../src/index.ts";
-import { Backoff, queueMicrotask, type Runtime, type Timer } from "../../src/internal/index.ts";
-import { asError, isMendable } from "../common/index.ts";
+import {
+  Backoff,
+  endsRetries,
+  isFinal,
+  isOfOne,
+  opSize,
+  queueMicrotask,
+  type Runtime,
+  ServerLimits,
+  sendInParts,
+  type Timer,
+  TxnRoom,
+} from "../../src/internal/index.ts";
+import { asError } from "../common/index.ts";
 import type { LeaseLine } from "../shared-leases/index.ts";
 
-/** etcd takes 128 operations in a txn, and counts the one that each nested txn has on top. */
-const MOST_STEPS = 127;
-/** etcd takes 1.5 MiB in one request. */
-const MOST_BYTES = 1_000_000;
 /** Txns on their way at once. */
 const MOST_IN_FLIGHT = 8;
-/** What a step takes besides its keys and its value. */
-const STEP_BYTES = 64;
 
 /** One step on one key. `over`: the modRevision that the key must still have, 0 for a missing one. */
 export type BulkStep =
@@ -46,8 +52,8 @@ export interface BulkItem {
   found(kv: KeyValue | undefined, revision: number): void;
   /** The step may have been done or not; it is asked for again. */
   failed(error: Error): void;
-  /** etcd refuses this step alone; it is not asked for again. */
-  refused(error: Error): void;
+  /** etcd refuses this step alone. @returns whether to ask for it again, after a while */
+  refused(error: Error): boolean;
 }
 
 export interface BulkWriterParts {
@@ -74,26 +80,35 @@ interface Sent {
  * do it, else say what is there", so that one key's change fails its own step and no other. No timer: what is asked for in the
  * same turn goes together, and what comes while all places are taken goes with the next txn.
  *
- * A txn that etcd refuses is halved until the step that is to blame stands alone. After what a retry can mend everything
- * waits, with growing random delays.
+ * A txn that etcd refuses is halved until the step that is to blame stands alone. That one waits alone, if it is tried again;
+ * after anything else all of them wait, with growing random delays.
  */
 export class BulkWriter {
   readonly #parts: BulkWriterParts;
   readonly #backoff: Backoff;
+  readonly #limits: ServerLimits;
   readonly #due = new Set<BulkItem>();
   readonly #busy = new Set<BulkItem>();
   /** Those of the busy ones that want something again. */
   readonly #again = new Set<BulkItem>();
+  /** Those that etcd refuses, until a person has mended that. */
+  readonly #refused = new Set<BulkItem>();
+  readonly #refusedBackoff: Backoff;
+  #refusedPause: Timer | undefined;
   readonly #stopping = new AbortController();
   #lease: Lease | undefined;
   #inFlight = 0;
   #granting = false;
   #scheduled = false;
   #pause: Timer | undefined;
+  /** Whether etcd has answered before: what it refuses later is mended there. */
+  #hasWorked = false;
 
   constructor(parts: BulkWriterParts) {
     this.#parts = parts;
+    this.#limits = ServerLimits.of(parts.etcd);
     this.#backoff = new Backoff(parts.runtime, { initialMs: 100 });
+    this.#refusedBackoff = new Backoff(parts.runtime, { initialMs: 200 });
   }
 
   add(item: BulkItem): void {
@@ -115,6 +130,7 @@ export class BulkWriter {
   stop(reason: Error): void {
     this.#stopping.abort(reason);
     this.#pause?.cancel();
+    this.#refusedPause?.cancel();
     this.#due.clear();
     this.#again.clear();
   }
@@ -153,7 +169,7 @@ export class BulkWriter {
 
   #take(lease: Lease | undefined): Sent[] {
     const batch: Sent[] = [];
-    let bytes = 0;
+    const room = new TxnRoom(this.#limits);
     for (const item of this.#due) {
       if (item.needsLease && !lease) continue;
       const step = item.next(lease?.id);
@@ -161,12 +177,10 @@ export class BulkWriter {
         this.#due.delete(item);
         continue;
       }
-      const size = sizeOf(item.key, step);
-      if (batch.length > 0 && bytes + size > MOST_BYTES) break;
-      bytes += size;
-      batch.push({ item, op: toOp(item.key, step) });
+      const op = toOp(item.key, step);
+      if (!room.take(opSize(op))) break;
+      batch.push({ item, op });
       this.#due.delete(item);
-      if (batch.length === MOST_STEPS) break;
     }
     return batch;
   }
@@ -174,7 +188,15 @@ export class BulkWriter {
   async #run(batch: readonly Sent[], lease: Lease | undefined): Promise<void> {
     this.#inFlight++;
     for (const { item } of batch) this.#busy.add(item);
-    await this.#send(batch, lease);
+    await sendInParts(batch, {
+      limits: this.#limits,
+      sizeOf: ({ op }) => opSize(op),
+      send: (part) => this.#send(part),
+      failed: (part, error) => this.#failed(part, lease, error),
+      // The lease is that of all of them.
+      splits: (error) => isOfOne(error) && !(error instanceof LeaseNotFoundError),
+      inOrder: true,
+    });
     this.#inFlight--;
     for (const { item } of batch) {
       this.#busy.delete(item);
@@ -183,33 +205,27 @@ export class BulkWriter {
     this.#pump();
   }
 
-  /** Never rejects. */
-  async #send(batch: readonly Sent[], lease: Lease | undefined): Promise<void> {
+  async #send(batch: readonly Sent[]): Promise<void> {
     const { signal } = this.#stopping;
     const options: CallOptions = { signal };
-    try {
-      const { responses, revision } = await this.#parts.etcd.txn({ success: batch.map(({ op }) => op) }, options);
-      if (signal.aborted) return;
-      this.#backoff.succeeded();
-      this.#parts.onWorked();
-      for (const [index, { item }] of batch.entries()) this.#answered(item, responses[index], revision);
-    } catch (error) {
-      if (signal.aborted) return;
-      await this.#failed(batch, lease, error);
-    }
+    const { responses, revision } = await this.#parts.etcd.txn({ success: batch.map(({ op }) => op) }, options);
+    if (signal.aborted) return;
+    this.#hasWorked = true;
+    this.#backoff.succeeded();
+    if (this.#refused.size === 0) this.#refusedBackoff.succeeded();
+    this.#parts.onWorked();
+    for (const [index, { item }] of batch.entries()) this.#answered(item, responses[index], revision);
   }
 
-  async #failed(batch: readonly Sent[], lease: Lease | undefined, error: unknown): Promise<void> {
-    if (error instanceof RequestRefusedError || error instanceof PermissionDeniedError) {
-      const [first] = batch;
-      if (batch.length === 1) {
-        first?.item.refused(error);
-        return;
-      }
-      // Nothing of it was done, and maybe only one of them is to blame.
-      const half = Math.ceil(batch.length / 2);
-      await this.#send(batch.slice(0, half), lease);
-      await this.#send(batch.slice(half), lease);
+  #failed(batch: readonly Sent[], lease: Lease | undefined, error: unknown): void {
+    if (this.#stopping.signal.aborted) return;
+    const [first, ...others] = batch;
+    if (
+      first &&
+      others.length === 0 &&
+      (error instanceof RequestRefusedError || error instanceof PermissionDeniedError)
+    ) {
+      if (first.item.refused(error)) this.#askAgainLater(first.item, error);
       return;
     }
     for (const { item } of batch) this.#again.add(item);
@@ -218,8 +234,19 @@ export class BulkWriter {
       this.#parts.leases.gone(lease, error);
       return;
     }
-    if (isMendable(error)) for (const { item } of batch) item.failed(asError(error));
+    if (!isFinal(error)) for (const { item } of batch) item.failed(asError(error));
     this.#stumbled(error);
+  }
+
+  /** All that are refused are tried again together. */
+  #askAgainLater(item: BulkItem, error: Error): void {
+    this.#refused.add(item);
+    this.#refusedPause ??= this.#parts.runtime.clock.timer(this.#refusedBackoff.nextMs({ cause: error }), () => {
+      this.#refusedPause = undefined;
+      const refused = [...this.#refused];
+      this.#refused.clear();
+      for (const each of refused) this.add(each);
+    });
   }
 
   #answered(item: BulkItem, response: OpResult | undefined, revision: number): void {
@@ -235,13 +262,13 @@ export class BulkWriter {
 
   #stumbled(error: unknown): void {
     if (this.#stopping.signal.aborted) return;
-    if (!isMendable(error)) {
+    if (endsRetries(error, this.#hasWorked)) {
       this.#parts.onFatal(asError(error));
       return;
     }
     this.#parts.onTrouble(asError(error));
     if (this.#pause) return;
-    this.#pause = this.#parts.runtime.clock.timer(this.#backoff.nextMs(), () => {
+    this.#pause = this.#parts.runtime.clock.timer(this.#backoff.nextMs({ cause: error }), () => {
       this.#pause = undefined;
       this.#pump();
     });
@@ -260,9 +287,4 @@ function toOp(key: string, step: BulkStep): Op {
     success: [step.type === "put" ? putOp(key, step.text, { lease: step.lease }) : deleteOp(key)],
     failure: [getOp(key)],
   });
-}
-
-/** A key stands up to three times in its step. */
-function sizeOf(key: string, step: BulkStep): number {
-  return STEP_BYTES + 3 * Buffer.byteLength(key) + (step.type === "put" ? Buffer.byteLength(step.text) : 0);
 }

@@ -20,11 +20,11 @@ export interface GroupMember extends EventEmitter<GroupMemberEvents>, AsyncDispo
   readonly ready: Promise<void>;
   /**
    * Changes what the instance says of itself; what is left out stays, and `metadata` is replaced whole. Resolves when this
-   * value, or a newer one, stands in etcd, also if that is after an outage.
+   * value, or a newer one, stands in etcd, also if that is after an outage. One that etcd refuses changes nothing.
    *
    * @param options an aborted `signal` ends the wait, not the update
-   * @throws InvalidOptionError for what the format cannot carry; ClientClosedError after `close()`; the failure after
-   *   `failed`; `signal.reason`
+   * @throws InvalidOptionError for what the format cannot carry; RequestRefusedError; ClientClosedError after `close()`; the
+   *   failure after `failed`; `signal.reason`
    */
   update(update: ServiceUpdate, options?: { signal?: AbortSignal | undefined }): Promise<void>;
   /**

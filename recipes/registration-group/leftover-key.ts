@@ -55,9 +55,10 @@ export class LeftoverKey implements BulkItem {
     this.#over = undefined;
   }
 
-  refused(error: Error): void {
+  refused(error: Error): boolean {
     debug("%s is left to its lease: %s", this.key, error.message);
     this.#end();
+    return false;
   }
 
   #end(): void {

@@ -1,4 +1,4 @@
-import { EtcdTimeoutError, type KeyValue, type Lease, type LeaseId } from "../../src/index.ts";
+import { EtcdTimeoutError, type KeyValue, type Lease, type LeaseId, RequestRefusedError } from "../../src/index.ts";
 import { abortable, type Clock, type Deferred, quietDeferred, within } from "../../src/internal/index.ts";
 import { type DesiredRegistration, type KeyState, nextStep, type RegistrationLife } from "../service-register/index.ts";
 import type { BulkItem, BulkStep } from "./bulk-writer.ts";
@@ -180,13 +180,24 @@ export class MemberKey implements BulkItem {
     if (this.#wanted === "there") this.#life.stumbled(error);
   }
 
-  refused(error: Error): void {
+  refused(error: Error): boolean {
+    const { version } = this.#sent ?? this.#desired;
     this.#sent = undefined;
-    if (this.#wanted === "there") {
-      this.#owner.fail(error, false);
-      return;
+    if (error instanceof RequestRefusedError && this.#desired.refused(version, error)) {
+      this.#owner.warn(error);
+      this.#around.enqueue(this);
+      return false;
     }
-    this.#reached?.reject(error);
+    if (this.#wanted !== "there") {
+      this.#reached?.reject(error);
+      return false;
+    }
+    if (this.#life.hasWorked) {
+      this.#life.stumbled(error);
+      return true;
+    }
+    this.#owner.fail(error, false);
+    return false;
   }
 
   /** Resolves when it is as wanted, or after `withinMs`; what went wrong is a warning. @returns whether it is as wanted */

@@ -56,10 +56,7 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
       key,
       onConflict,
       desired: this.#desired,
-      tell: (name, ...args) => {
-        this.notify(name, ...args);
-        around.tell(this, name, ...args);
-      },
+      tell: (name, ...args) => this.#tell(name, ...args),
     });
     this.item = new MemberKey({ key, desired: this.#desired, life: this.#life, owner: this, around });
   }
@@ -155,7 +152,13 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
 
   /** @internal */
   warn(error: Error): void {
-    this.notify("warning", error);
+    this.#tell("warning", error);
+  }
+
+  #tell<Name extends keyof GroupMemberEvents & string>(name: Name, ...args: GroupMemberEvents[Name]): void {
+    // A warning that nothing listens for here is one of the group.
+    if (name !== "warning" || this.listenerCount("warning") > 0) this.notify(name, ...args);
+    this.#around.tell(this, name, ...args);
   }
 
   async #close(drainMs: number): Promise<void> {

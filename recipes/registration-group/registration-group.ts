@@ -36,7 +36,7 @@ const LOOK_AGAIN_MS = 30_000;
  *
  * Guaranteed for each instance what a ServiceRegister guarantees: it comes back by itself after an outage of any length, a
  * revoked lease, a key deleted by hand, a wiped etcd; closed, it never comes back; no write of it lands over somebody else's
- * newer one, and who was replaced waits. One instance that etcd refuses, because its value is too large or its key is not
+ * newer one, and who was replaced waits. One instance whose first registration etcd refuses, because its value is too large or its key is not
  * permitted, fails alone; etcd before 3.4.42, 3.5.28 and 3.6.9 checks no permission in nested txns, and so refuses no key here.
  * No listener, and no promise that nobody awaits, can end the process.
  *
@@ -47,9 +47,11 @@ const LOOK_AGAIN_MS = 30_000;
  * It follows its whole prefix, so a role needs to read that, and what others have there is in its memory too: once, also if
  * a SubscribeService of the same client follows it.
  *
- * Errors that end it, by `failed` and by rejecting what waits: `PermissionDeniedError` for reading the prefix,
- * `UnauthenticatedError`, `ClientClosedError`. Everything else is retried for ever, with growing, random delays of at most
- * 5 s, and told by `warning`.
+ * Errors that end it, by `failed` and by rejecting what waits: before etcd has let it in, `PermissionDeniedError` for
+ * reading the prefix and `UnauthenticatedError`; at any time `ClientClosedError`. Everything else emits `warning` and is
+ * retried for ever, after growing, random pauses of at most 5 s; a role, a user or a password that is missing later, of at
+ * most 30 s. An instance that was registered before waits so for its permission, too. Its warnings are those of the group
+ * while nothing listens for them on the instance.
  */
 export class RegistrationGroup extends Notifier<RegistrationGroupEvents> implements AsyncDisposable {
   /** Where the instances stand, always with a slash at its end. */
@@ -217,6 +219,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
         if (name === "registered") this.notify("registered", member, (about as { revision: number }).revision);
         else if (name === "lost") this.notify("lost", member, about as Error);
         else if (name === "conflict") this.notify("conflict", member, about as RegisterConflict);
+        else if (name === "warning" && member.listenerCount("warning") === 0) this.#warn(about as Error);
         else if (name === "failed" && !this.#failure) this.notify("memberFailed", member, about as Error);
       },
     };

@@ -2,59 +2,136 @@ import { type Deferred, quietDeferred } from "../../src/internal/index.ts";
 import { encodeRegistration, type Registration, type RegistrationFormat } from "../registration-format/index.ts";
 import type { ServiceUpdate } from "./registration-options.ts";
 
-/** What should stand in etcd: the newest of all updates, and who waits for which of them. */
+/** During an outage the oldest of more updates than this become one: they are refused or written together. */
+const MOST_PENDING = 32;
+
+/** One update that does not stand in etcd yet. */
+interface Pending {
+  readonly version: number;
+  readonly change: ServiceUpdate;
+  readonly waiting: Deferred<void>[];
+}
+
+/**
+ * What should stand in etcd: the last value that did, or the first one, and all updates since. When etcd refuses a value,
+ * the update to blame is found and dropped, and the others go on:
+ *
+ * ```
+ *   update() ──▶ pending, in the text ──written──▶ the good value
+ *                   │ refused, with others ──▶ the first half of them is tried, then the rest
+ *                   └─refused, alone ──▶ dropped, its caller is rejected
+ * ```
+ */
 export class DesiredRegistration {
   readonly #format: RegistrationFormat;
-  #registration: Registration;
+  #good: Registration;
+  #pending: Pending[] = [];
+  /** How many of the pending updates, from the first on, are in the text. */
+  #tried = 0;
+  /** Whether a text was refused, and the update to blame is being looked for. */
+  #isolating = false;
   #text: string;
   #version = 1;
-  #waiting: { version: number; done: Deferred<void> }[] = [];
+  #goodVersion = 1;
 
   constructor(format: RegistrationFormat, registration: Registration) {
     this.#format = format;
-    this.#registration = registration;
+    this.#good = registration;
     this.#text = encodeRegistration(format, registration);
-  }
-
-  get registration(): Registration {
-    return this.#registration;
   }
 
   get text(): string {
     return this.#text;
   }
 
+  /** Of the text. */
   get version(): number {
-    return this.#version;
+    return this.#pending[this.#tried - 1]?.version ?? this.#goodVersion;
   }
 
   update(update: ServiceUpdate): void {
-    const given = Object.fromEntries(Object.entries(update).filter(([, value]) => value !== undefined));
-    this.#registration = { ...this.#registration, ...given };
-    this.#text = encodeRegistration(this.#format, this.#registration);
+    const change = Object.fromEntries(Object.entries(update).filter(([, value]) => value !== undefined));
     this.#version++;
+    this.#pending.push({ version: this.#version, change, waiting: [] });
+    // Otherwise a stream of updates would keep the bad one among them for ever.
+    if (this.#isolating) return;
+    if (this.#pending.length > MOST_PENDING) this.#mergeOldest();
+    this.#try(this.#pending.length);
   }
 
-  /** Resolves when this version, or a newer one, stands in etcd. */
+  /** Resolves when the newest update, or what followed it, stands in etcd; rejects when etcd refuses it. */
   whenWritten(): Promise<void> {
     const done = quietDeferred<void>();
-    this.#waiting.push({ version: this.#version, done });
+    const newest = this.#pending.at(-1);
+    if (newest) newest.waiting.push(done);
+    else done.resolve();
     return done.promise;
   }
 
   get isAwaited(): boolean {
-    return this.#waiting.length > 0;
+    return this.#pending.some(({ waiting }) => waiting.length > 0);
   }
 
+  /** The text of this version stands in etcd. */
   written(version: number): void {
-    const due = this.#waiting.filter((waiting) => waiting.version <= version);
-    this.#waiting = this.#waiting.filter((waiting) => waiting.version > version);
-    for (const { done } of due) done.resolve();
+    const due = this.#pending.filter((pending) => pending.version <= version);
+    if (due.length === 0) return;
+    this.#good = this.#with(due);
+    this.#goodVersion = Math.max(this.#goodVersion, version);
+    this.#pending = this.#pending.slice(due.length);
+    this.#isolating = false;
+    this.#try(this.#pending.length);
+    for (const { waiting } of due) for (const done of waiting) done.resolve();
   }
 
+  /**
+   * etcd refused the text of this version.
+   *
+   * @returns whether another text is to be tried; false when no update is to blame
+   */
+  refused(version: number, error: Error): boolean {
+    const count = this.#pending.filter((pending) => pending.version <= version).length;
+    if (count === 0) return false;
+    if (count > 1) {
+      this.#isolating = true;
+      this.#try(Math.ceil(count / 2));
+      return true;
+    }
+    const [dropped, ...others] = this.#pending;
+    this.#pending = others;
+    this.#isolating = false;
+    this.#try(others.length);
+    for (const done of dropped?.waiting ?? []) done.reject(error);
+    return true;
+  }
+
+  /** The texts that say that it drains: with all that is pending, and without it, should etcd refuse that. */
+  drainingTexts(): string[] {
+    const texts = [this.#with(this.#pending), this.#good].map((registration) =>
+      encodeRegistration(this.#format, { ...registration, draining: true }),
+    );
+    return [...new Set(texts)];
+  }
+
+  /** No update will be written any more. */
   giveUp(error: Error): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { done } of waiting) done.reject(error);
+    for (const { waiting } of this.#pending) for (const done of waiting.splice(0)) done.reject(error);
+  }
+
+  #mergeOldest(): void {
+    const [first, second, ...others] = this.#pending;
+    if (!first || !second) return;
+    const change = { ...first.change, ...second.change };
+    const waiting = [...first.waiting, ...second.waiting];
+    this.#pending = [{ version: second.version, change, waiting }, ...others];
+  }
+
+  #try(count: number): void {
+    this.#tried = count;
+    this.#text = encodeRegistration(this.#format, this.#with(this.#pending.slice(0, count)));
+  }
+
+  #with(pending: readonly Pending[]): Registration {
+    return Object.assign({}, this.#good, ...pending.map(({ change }) => change));
   }
 }

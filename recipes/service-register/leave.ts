@@ -1,4 +1,4 @@
-import { EtcdTimeoutError } from "../../src/index.ts";
+import { EtcdTimeoutError, RequestRefusedError } from "../../src/index.ts";
 import { type Clock, sleep } from "../../src/internal/index.ts";
 import { asError } from "../common/index.ts";
 import type { OwnedKey } from "./owned-key.ts";
@@ -13,8 +13,8 @@ export function closeLimitMs(ttlSeconds: number): number {
 
 export interface LeaveParts {
   readonly owned: OwnedKey;
-  /** What tells readers that the service drains; undefined when its format cannot say so. */
-  readonly drainingText: string | undefined;
+  /** What tells readers that the service drains; the next one is for when etcd refuses the one before. None: the format cannot say so. */
+  readonly drainingTexts: readonly string[];
   readonly drainMs: number;
   /** How long etcd may take in all; the wait while draining does not count. */
   readonly limitMs: number;
@@ -24,7 +24,7 @@ export interface LeaveParts {
 }
 
 /** Takes a key out of the list for good, in the order that loses the fewest requests. Bounded, and never fails. */
-export async function leave({ owned, drainingText, drainMs, limitMs, clock, onWarning }: LeaveParts): Promise<void> {
+export async function leave({ owned, drainingTexts, drainMs, limitMs, clock, onWarning }: LeaveParts): Promise<void> {
   const attempt = async (stepMs: number, step: (signal: AbortSignal) => Promise<unknown>) => {
     const limit = new AbortController();
     const outOfTime = new EtcdTimeoutError(`${owned.key}: etcd did not answer within ${stepMs} ms while closing`);
@@ -39,12 +39,23 @@ export async function leave({ owned, drainingText, drainMs, limitMs, clock, onWa
   };
   const end = (signal: AbortSignal) => owned.leave(signal);
 
-  if (drainMs > 0 && drainingText !== undefined) {
-    await attempt(limitMs / 2, (signal) => owned.rewrite(drainingText, signal));
+  if (drainMs > 0 && drainingTexts.length > 0) {
+    await attempt(limitMs / 2, (signal) => rewriteFirst(owned, drainingTexts, signal));
     await sleep(clock, drainMs);
     await attempt(limitMs / 2, end);
     return;
   }
   await attempt(limitMs, end);
   if (drainMs > 0) await sleep(clock, drainMs);
+}
+
+/** Puts the first text that etcd takes. */
+async function rewriteFirst(owned: OwnedKey, [text, ...others]: readonly string[], signal: AbortSignal): Promise<void> {
+  if (text === undefined) return;
+  try {
+    await owned.rewrite(text, signal);
+  } catch (error) {
+    if (!(error instanceof RequestRefusedError) || others.length === 0) throw error;
+    await rewriteFirst(owned, others, signal);
+  }
 }

@@ -68,6 +68,11 @@ export class RegistrationLife {
     return this.#parts.onConflict === "error" && !this.#registeredOnce;
   }
 
+  /** Whether etcd has let it register, or wait for its turn, before: what it refuses later is mended there. */
+  get hasWorked(): boolean {
+    return this.#registeredOnce || this.#rival !== undefined;
+  }
+
   /** It stood there, if only for a moment: from now on nobody is replaced. */
   wasWritten(): void {
     this.#registeredOnce = true;

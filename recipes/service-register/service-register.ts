@@ -1,15 +1,14 @@
-import { ClientClosedError, type KeyValue, type Lease, type Mirror, type MirrorBatch } from "../../src/index.ts";
-import { abortable, Backoff, log, onAbort, sleep, systemRuntime } from "../../src/internal/index.ts";
 import {
-  asError,
-  checkHealth,
-  isMendable,
-  Notifier,
-  type RecipeClient,
-  recipeClient,
-  timed,
-  Wake,
-} from "../common/index.ts";
+  ClientClosedError,
+  type EtcdError,
+  type KeyValue,
+  type Lease,
+  type MirrorBatch,
+  type MirrorStatus,
+  RequestRefusedError,
+} from "../../src/index.ts";
+import { abortable, Backoff, endsRetries, isRefusal, log, onAbort, systemRuntime } from "../../src/internal/index.ts";
+import { asError, checkHealth, Notifier, type RecipeClient, recipeClient, timed, Wake } from "../common/index.ts";
 import { OwnLeases, SharedLeases } from "../shared-leases/index.ts";
 import { DesiredRegistration } from "./desired-registration.ts";
 import { closeLimitMs, leave } from "./leave.ts";
@@ -47,7 +46,7 @@ const LOOK_AGAIN_MS = 30_000;
  *        ▼                                 │ somebody else's key, health: no   │
  *     passive ◀────────────────────────────┘                                   │
  *        └──key free, health: yes──────────────────────────────────────────────┘
- *   any ──not permitted, client closed──▶ failed       any ──close()──▶ closed
+ *   registering ──not permitted──▶ failed    any ──client closed──▶ failed    any ──close()──▶ closed
  * ```
  *
  * Guaranteed: it comes back by itself after an outage of any length, a revoked lease, a key deleted by hand, a wiped etcd.
@@ -60,9 +59,11 @@ const LOOK_AGAIN_MS = 30_000;
  * about half a second later. That the key is gone at the TTL when the process dies. A leader change in etcd gives a lease its whole TTL
  * again, so the TTL is a minimum. Nor that the service is reachable, or that it serves: that is what `health` is for.
  *
- * Errors that end it, by `failed` and by rejecting `ready`: `PermissionDeniedError`, `UnauthenticatedError`,
- * `RequestRefusedError`, `ConflictError` with `onConflict: "error"`, `ClientClosedError`. Everything else is retried for
- * ever, with growing, random delays of at most 5 s, and told by `warning`.
+ * Errors that end it, by `failed` and by rejecting `ready`: before it was in the list or `passive`, `PermissionDeniedError`,
+ * `UnauthenticatedError`, `RequestRefusedError` and `ConflictError` with `onConflict: "error"`; at any time
+ * `ClientClosedError`. Everything else emits `warning` and is retried for ever, after growing, random pauses of at most 5 s.
+ * A missing role, user or password that is mended on the server is retried so too, with pauses that grow to 30 s; `lastError`
+ * says what is missing.
  */
 export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements AsyncDisposable {
   readonly key: string;
@@ -79,10 +80,11 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   readonly #closing = new AbortController();
   readonly #wake = new Wake();
   readonly #running: Promise<void>;
-  #mirror: Mirror | undefined;
   /** Undefined until the first check has answered. */
   #healthy: boolean | undefined;
   #withdrawing = false;
+  /** Of the value that was sent last. */
+  #sentVersion = 0;
   /** Takes off what listens to the lease: a shared one goes on without this registration. */
   #unwatchLease = () => {};
   /** After a failure: resolves when nothing is left. */
@@ -133,11 +135,12 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   /**
    * Changes what the service says of itself; what is left out stays, and `metadata` is replaced whole. Resolves when this
    * value, or a newer one, stands in etcd, also if that is after an outage. Updates that come faster than etcd takes them
-   * become one write. While the registration is passive it waits.
+   * become one write. While the registration is passive it waits. One that etcd refuses, such as metadata beyond its limit
+   * of 1.5 MiB, changes nothing: the value before it stays.
    *
    * @param options an aborted `signal` ends the wait, not the update
-   * @throws InvalidOptionError for what the format cannot carry; ClientClosedError after `close()`; the failure after
-   *   `failed`; `signal.reason`
+   * @throws InvalidOptionError for what the format cannot carry; RequestRefusedError; ClientClosedError after `close()`; the
+   *   failure after `failed`; `signal.reason`
    */
   update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     const updated = this.#update(update, options);
@@ -183,11 +186,8 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     // Nothing may be told before the caller had a chance to listen.
     await null;
     if (signal.aborted) return;
-    try {
-      this.#follow();
-    } catch (error) {
-      this.#fail(error);
-    }
+    void this.#followKey(signal);
+    this.#followHealth(signal);
     while (!signal.aborted) {
       try {
         await this.#reconcile(signal);
@@ -195,25 +195,48 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
         await this.#wake.wait(systemRuntime.clock, LOOK_AGAIN_MS, signal);
       } catch (error) {
         if (signal.aborted) return;
-        if (!isMendable(error)) {
+        if (error instanceof RequestRefusedError && this.#desired.refused(this.#sentVersion, error)) {
+          this.notify("warning", error);
+          continue;
+        }
+        if (endsRetries(error, this.#life.hasWorked)) {
           this.#fail(error);
           return;
         }
         this.#life.stumbled(asError(error));
-        await sleep(systemRuntime.clock, backoff.nextMs(), signal).catch(() => {});
+        await backoff.wait(signal, { cause: error }).catch(() => {});
       }
     }
   }
 
-  /** Listens for what happens to the key, to the service's health and, with each lease, to the lease. */
-  #follow(): void {
-    const { signal } = this.#closing;
-    const mirror = this.#client.etcd.mirror(this.key, {
-      onStatus: (status, error) =>
-        status === "failed" && this.#fail(error ?? new ClientClosedError("the client was closed")),
-    });
-    this.#mirror = mirror;
-    void this.#watchKey(mirror);
+  /** Looks at each change of the key. What is seen late, or not at all, the loop finds by itself. */
+  async #followKey(signal: AbortSignal): Promise<void> {
+    const backoff = new Backoff(systemRuntime, { initialMs: 100 });
+    while (!signal.aborted) {
+      try {
+        const mirror = this.#client.etcd.mirror(this.key, {
+          signal,
+          onStatus: (status, error) => this.#mirrorStatus(status, error),
+        });
+        for await (const batch of mirror) this.#keyChanged(mirror.get(this.key), batch);
+      } catch (error) {
+        if (endsRetries(error, this.#life.hasWorked)) this.#fail(error);
+        else await backoff.wait(signal, { cause: error }).catch(() => {});
+      }
+    }
+  }
+
+  #mirrorStatus(status: MirrorStatus, error: EtcdError | undefined): void {
+    if (this.#closing.signal.aborted || !error) return;
+    if (status === "failed" && endsRetries(error, this.#life.hasWorked)) this.#fail(error);
+    else if (isRefusal(error)) {
+      // The mirror waits until that is mended. The loop finds out what it means for the key.
+      this.#life.stumbled(error);
+      this.#wake.set();
+    }
+  }
+
+  #followHealth(signal: AbortSignal): void {
     const { health, healthEveryMs } = this.#options;
     if (!health) return;
     const onResult = (healthy: boolean, error?: Error) => {
@@ -223,14 +246,6 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
       this.#wake.set();
     };
     void checkHealth({ check: health, everyMs: healthEveryMs, clock: systemRuntime.clock, onResult }, signal);
-  }
-
-  async #watchKey(mirror: Mirror): Promise<void> {
-    try {
-      for await (const batch of mirror) this.#keyChanged(mirror.get(this.key), batch);
-    } catch {
-      // onStatus has told of it.
-    }
   }
 
   #keyChanged(kv: KeyValue | undefined, batch: MirrorBatch): void {
@@ -256,6 +271,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
       return;
     }
     const { version, text } = this.#desired;
+    this.#sentVersion = version;
     const { losses } = this.#life;
     const claim = await this.#owned.claim(
       text,
@@ -274,6 +290,8 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     if (signal.aborted || (claim.how === "found" && losses !== this.#life.losses)) return;
     // An update that came while this one was written has set the wake.
     this.#life.placed(claim.revision, version);
+    // Updates that were held back while the one that etcd refused was looked for.
+    if (this.#desired.version !== version) this.#wake.set();
   }
 
   #watchLease(lease: Lease): void {
@@ -295,7 +313,6 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     if (this.#closing.signal.aborted) return;
     const error = asError(cause);
     this.#stop(error);
-    void this.#mirror?.close();
     this.#gone = this.#letGo(error);
     this.#life.fail(error);
   }
@@ -332,7 +349,6 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     if (this.#gone) await this.#gone;
     else {
       await this.#leave(drainMs);
-      await this.#mirror?.close();
       await this.#client.release();
     }
     this.#life.closed();
@@ -340,10 +356,9 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
 
   async #leave(drainMs: number): Promise<void> {
     const { format } = this.#options;
-    this.#desired.update({ draining: true });
     await leave({
       owned: this.#owned,
-      drainingText: format === "plain" ? undefined : this.#desired.text,
+      drainingTexts: format === "plain" ? [] : this.#desired.drainingTexts(),
       // Readers may still have it in their lists after an outage, too.
       drainMs: this.#life.isListed ? drainMs : 0,
       limitMs: this.#limitMs,

@@ -54,8 +54,9 @@ import { FollowedPrefix, type StorageWatch } from "./storage-watch.ts";
  * its TTL: keys share leases, which adds a 32nd of the TTL and two seconds, and a leader change in etcd gives a lease its whole
  * time again. What happened while no process watched is not told: see CacheExpirer, which knows what is on the disk.
  *
- * Errors that end the watches, by `failed` and by rejecting their `ready`: `PermissionDeniedError`,
- * `UnauthenticatedError`, `ClientClosedError`. An etcd that is out of reach is retried for ever and told by `warning`.
+ * Errors that end a watch, by `failed` and by rejecting its `ready`: before `ready`, `PermissionDeniedError` and
+ * `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach emits `warning` and is retried for
+ * ever; so is a role, a user or a password that is missing after `ready`, after pauses that grow to 30 s.
  */
 export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   readonly #client: RecipeClient;

@@ -55,9 +55,10 @@ const withoutSchema = {};
  * Several of one prefix and client in a process share one watch and one copy of what stands in etcd. One that joins others has
  * their list at once, of whatever age, and is `ready` and `live` when it has what etcd had when it was made.
  *
- * Errors that end it, by `failed` and by rejecting `ready`: `PermissionDeniedError`, `UnauthenticatedError`,
- * `ClientClosedError`, `InvalidOptionError` for a metadata schema that turns out to be asynchronous. An etcd that is out of
- * reach is retried for ever and told by `status` and `warning`.
+ * Errors that end it, by `failed` and by rejecting `ready`: before `ready`, `PermissionDeniedError` and
+ * `UnauthenticatedError`; at any time `ClientClosedError`, and `InvalidOptionError` for a metadata schema that turns out to be
+ * asynchronous. An etcd that is out of reach is retried for ever; `status` and `warning` say so. A role, a user or a password
+ * that is missing after `ready` is retried so too, after pauses that grow to 30 s.
  */
 export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> {
   readonly prefix: string;

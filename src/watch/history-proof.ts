@@ -1,7 +1,10 @@
 import type { Protocol } from "../connection/index.ts";
 import { FutureRevisionError } from "../errors/future-revision-error.ts";
+import { RequestRefusedError } from "../errors/request-refused-error.ts";
 import type { Clock } from "../internal/clock.ts";
-import { Coalescer } from "../kv/index.ts";
+import { sendInParts } from "../internal/send-in-parts.ts";
+import { ServerLimits } from "../internal/server-limits.ts";
+import { type Carrier, Coalescer } from "../kv/index.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { type KeyRange, rangeName } from "../model/key-range.ts";
 import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
@@ -38,10 +41,28 @@ interface Question {
 export class HistoryProofs {
   readonly #proofs: Coalescer<Proof, boolean>;
 
-  constructor(protocol: Protocol, clock: Clock) {
+  constructor(protocol: Protocol, clock: Clock, limits = new ServerLimits()) {
     const ask = async (questions: readonly Question[], options: CallOptions) =>
       (await protocol.txn({ compare: [], success: questions.map(({ op }) => op), failure: [] }, options)).responses;
-    this.#proofs = new Coalescer({
+    // All are read at one revision, so it does not matter when: a server that takes few operations gets few at a time.
+    const askInHalves = async (questions: readonly Question[], options: CallOptions) => {
+      const responses = new Map<Question, OpResult>();
+      await sendInParts(questions, {
+        limits,
+        splits: (error) => error instanceof RequestRefusedError,
+        sizeOf: ({ bytes }) => ({ nested: 0, bytes }),
+        send: async (part) => {
+          for (const [index, response] of (await ask(part, options)).entries()) {
+            responses.set(part[index] as Question, response);
+          }
+        },
+        failed: (_, error) => {
+          throw error;
+        },
+      });
+      return questions.map((question) => responses.get(question) as OpResult);
+    };
+    const carrier: Carrier<Proof, boolean> = {
       name: "KV.txn",
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,
@@ -50,7 +71,7 @@ export class HistoryProofs {
       operations: ({ questions }) => questions.length,
       one: async ({ questions }, options) => {
         try {
-          return allHold(questions, await ask(questions, options));
+          return allHold(questions, await askInHalves(questions, options));
         } catch (error) {
           if (error instanceof FutureRevisionError) return false;
           throw error;
@@ -69,7 +90,8 @@ export class HistoryProofs {
         });
         return { answers, large: [] };
       },
-    });
+    };
+    this.#proofs = new Coalescer(carrier, limits);
   }
 
   /**

@@ -9,6 +9,7 @@ import { onAbort } from "../internal/abort.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { quietDeferred } from "../internal/deferred.ts";
 import { log } from "../internal/log.ts";
+import { isRefusal } from "../internal/refusal.ts";
 import { PageSize, pagedRange } from "../kv/index.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
@@ -48,6 +49,7 @@ export class HubMirror implements Mirror {
   #snapshot: ReadonlyMap<string, KeyValue> | undefined;
   #revision = 0;
   #listed = false;
+  #wasLive = false;
   #status: MirrorStatus = "connecting";
   #staleSinceMs: number | undefined;
   #feed: WatchFeed | undefined;
@@ -140,6 +142,7 @@ export class HubMirror implements Mirror {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       const provenOn = hub.openStream;
+      let cause: EtcdError;
       try {
         const { kvs, revision } = await this.#list(signal);
         if (signal.aborted) return;
@@ -149,14 +152,17 @@ export class HubMirror implements Mirror {
         return;
       } catch (error) {
         if (signal.aborted) return;
-        if (!(error instanceof EtcdError) || !(error.retryable || isMoving(error))) {
+        const waitsOut = error instanceof EtcdError && (error.retryable || isMoving(error));
+        // What was permitted before will be again, once a person has mended it.
+        if (!waitsOut && !(this.#wasLive && isRefusal(error))) {
           this.#end("failed", error);
           return;
         }
-        debug("the list failed: %s", error.message);
-        if (this.#status === "connecting") this.#tell("connecting", error);
+        cause = error as EtcdError;
+        debug("the list failed: %s", cause.message);
+        if (this.#status === "connecting" || isRefusal(cause)) this.#tell(this.#status, cause);
       }
-      await this.#backoff.wait(signal).catch(() => {});
+      await this.#backoff.wait(signal, { cause }).catch(() => {});
     }
   }
 
@@ -186,8 +192,10 @@ export class HubMirror implements Mirror {
       previous: false,
       afterRevision: this.#revision,
       provenOn,
+      waitsOutRefusals: this.#wasLive,
       evidence: () => this.#evidence(),
       onLive: () => {
+        this.#wasLive = true;
         this.#backoff.succeeded();
         this.#setStatus("live");
         this.#ready.resolve();

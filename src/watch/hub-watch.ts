@@ -124,6 +124,7 @@ export class HubWatch implements Watch {
       previous: false,
       afterRevision: revision - 1,
       provenOn: undefined,
+      waitsOutRefusals: true,
       evidence: () => undefined,
       onLive: () => {},
       onStale: () => {},

@@ -3,8 +3,8 @@ import type { KeyValue } from "../model/key-value.ts";
 import type { MirrorBatch } from "./mirror-batch.ts";
 
 /**
- * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach, the entries are the last
- * good ones. `failed`: it will not mend, see the error of `ready` or of the iteration. `closed`: by its owner.
+ * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach or refuses, the entries are
+ * the last good ones. `failed`: it ended, see the error of `ready` or of the iteration. `closed`: by its owner.
  */
 export type MirrorStatus = "connecting" | "live" | "stale" | "failed" | "closed";
 
@@ -24,11 +24,13 @@ export interface MirrorOptions {
  * ```
  *   connecting ──list at R, watch from R+1──▶ live ──stream broken──▶ stale ──same history proved, resumed──▶ live
  *                                              └── compacted, or another history ──▶ stale ──list, difference──▶ live
- *   any ──not permitted, client closed──▶ failed          any ──close()──▶ closed
+ *   connecting ──not permitted──▶ failed    any ──client closed──▶ failed    any ──close()──▶ closed
  * ```
  *
  * Guaranteed: `entries` is always one state that etcd had, at `revision`; no deletion is missed, whatever happens between.
- * While etcd is out of reach the last good entries stay, with their age; a list that fails publishes nothing.
+ * While etcd is out of reach the last good entries stay, with their age; a list that fails publishes nothing. Once it was
+ * live, a role, a user or a password that is missing makes it `stale`: it is tried again after pauses that grow to 30 s, and
+ * `onStatus` is told why.
  *
  * Not guaranteed: that `entries` is the newest state. A dead link is noticed within about 9 s.
  */

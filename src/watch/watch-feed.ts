@@ -1,5 +1,8 @@
 import { TlsError, type WatchResponse } from "../connection/index.ts";
-import type { EtcdError } from "../errors/etcd-error.ts";
+import { EtcdError } from "../errors/etcd-error.ts";
+import { Backoff } from "../internal/backoff.ts";
+import { isRefusal } from "../internal/refusal.ts";
+import type { Runtime } from "../internal/runtime.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import type { WatchBatch, WatchEvent } from "../model/watch-event.ts";
 import type { HistoryEvidence } from "./history-proof.ts";
@@ -11,6 +14,8 @@ export interface FeedSpec {
   readonly afterRevision: number;
   /** The stream that was open before what `evidence` says was read: on it nothing has to be proved. */
   readonly provenOn: object | undefined;
+  /** Whether refusals are waited out from the start, as they are once the feed was live. @default false */
+  readonly waitsOutRefusals?: boolean;
   /** What proves that etcd's history is still the same; undefined while there is nothing to prove. */
   evidence(): HistoryEvidence | undefined;
   /** The server follows the range from now on; called again after each resumption. */
@@ -18,7 +23,7 @@ export interface FeedSpec {
   /** The stream broke, or none comes up; the feed resumes by itself. */
   onStale(error: EtcdError): void;
   onBatch(batch: WatchBatch): void;
-  /** The feed is over: compacted, another history, not permitted, the client closed. Nothing follows. */
+  /** The feed is over: compacted, another history, refused before it was live, the client closed. Nothing follows. */
   onEnd(error: EtcdError): void;
 }
 
@@ -36,10 +41,13 @@ export class WatchFeed {
   readonly #told = new Set<string>();
   /** How often etcd has refused it since it was live. */
   refusals = 0;
+  /** The pauses after refusals. */
+  readonly backoff: Backoff;
   readonly #over = new AbortController();
 
-  constructor(spec: FeedSpec) {
+  constructor(spec: FeedSpec, runtime: Runtime) {
     this.spec = spec;
+    this.backoff = new Backoff(runtime, { initialMs: 200 });
     this.#revision = spec.afterRevision;
   }
 
@@ -51,6 +59,12 @@ export class WatchFeed {
   /** Whether a server has followed the range before, on whatever stream. */
   get wasCreated(): boolean {
     return this.#wasCreated;
+  }
+
+  /** Whether it goes on after this error: it passes, or a person mends it on the server. */
+  survives(error: unknown): boolean {
+    if (error instanceof EtcdError && error.retryable) return true;
+    return isRefusal(error) && (this.#wasLive || this.spec.waitsOutRefusals === true);
   }
 
   get over(): boolean {
@@ -92,18 +106,26 @@ export class WatchFeed {
     if (this.over) return;
     this.#wasLive = true;
     this.refusals = 0;
+    this.backoff.succeeded();
     this.#told.clear();
     this.spec.onLive();
   }
 
   /**
-   * No stream comes up; each reason is told once. Who was live knows already that something broke, but not that somebody
-   * has to see to a certificate.
+   * No stream comes up; each reason is told once. A feed that was live has told already that something broke, but not
+   * that a person has to see to a certificate, a password or a role.
    */
   unreachable(error: EtcdError): void {
-    if (this.over || this.#told.has(error.message) || (this.#wasLive && !(error instanceof TlsError))) return;
+    const needsPerson = error instanceof TlsError || isRefusal(error);
+    if (this.over || this.#told.has(error.message) || (this.#wasLive && !needsPerson)) return;
     this.#told.add(error.message);
     this.spec.onStale(error);
+  }
+
+  /** etcd refused the feed, which waits until a person has mended that. */
+  refused(error: EtcdError): void {
+    this.#told.add(error.message);
+    this.stale(error);
   }
 
   /** What came of an unfinished revision is forgotten: the whole of it comes again. */

@@ -2,13 +2,14 @@ import type { Protocol, StreamEndpoint, WatchStream } from "../connection/index.
 import { ClientClosedError } from "../errors/client-closed-error.ts";
 import { EtcdError } from "../errors/etcd-error.ts";
 import { HistoryLostError } from "../errors/history-lost-error.ts";
-import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
-import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
+import { onAbort } from "../internal/abort.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { type Deferred, deferred } from "../internal/deferred.ts";
 import { log } from "../internal/log.ts";
+import { isDenied, isRefusal } from "../internal/refusal.ts";
 import type { Runtime } from "../internal/runtime.ts";
+import type { ServerLimits } from "../internal/server-limits.ts";
 import { HistoryProofs } from "./history-proof.ts";
 import { OpenStream } from "./open-stream.ts";
 import { type FeedSpec, WatchFeed } from "./watch-feed.ts";
@@ -23,7 +24,8 @@ const MOST_REFUSALS = 2;
  *
  * ```
  *   no feeds ──first feed──▶ dialling ──open──▶ for each feed: prove its history ──▶ create ──▶ live
- *                               ▲                    │ another history, compacted, not permitted ──▶ the feed ends
+ *                               ▲                    │ another history, compacted ──▶ the feed ends
+ *                               │                    │ refused ──▶ the feed ends; one that was live tries again, slowly
  *                               └──backoff, next endpoint──── the stream ends
  *   last feed gone ──▶ the stream is closed, nothing is left
  * ```
@@ -39,16 +41,18 @@ export class WatchHub {
   readonly #feeds = new Set<WatchFeed>();
   readonly #backoff: Backoff;
   #running: AbortController | undefined;
+  /** Ends the pause after a refusal: a new feed is told at once what comes of it. */
+  #refusalPause: AbortController | undefined;
   #stream: OpenStream | undefined;
   #streamEnded: Deferred<EtcdError> | undefined;
   readonly #closers = new Set<(error: ClientClosedError) => void>();
   #closed: ClientClosedError | undefined;
 
-  constructor(protocol: Protocol, dialLimitMs: number, runtime: Runtime) {
+  constructor(protocol: Protocol, dialLimitMs: number, runtime: Runtime, limits?: ServerLimits) {
     this.#protocol = protocol;
     this.#dialLimitMs = dialLimitMs;
     this.#runtime = runtime;
-    this.#proofs = new HistoryProofs(protocol, runtime.clock);
+    this.#proofs = new HistoryProofs(protocol, runtime.clock, limits);
     // A stream on which the server has spoken came all the way: when it breaks, the next attempt is soon again. One that
     // falls over before, as on a member without a leader, backs off (HARDSHIPS 13).
     this.#backoff = new Backoff(runtime, { initialMs: 100, stableMs: 0 });
@@ -69,7 +73,7 @@ export class WatchHub {
   }
 
   follow(spec: FeedSpec): WatchFeed {
-    const feed = new WatchFeed(spec);
+    const feed = new WatchFeed(spec, this.#runtime);
     if (this.#closed) {
       feed.end(this.#closed);
       return feed;
@@ -77,6 +81,7 @@ export class WatchHub {
     this.#feeds.add(feed);
     if (this.#running) {
       if (this.#stream) void this.#attach(feed, this.#stream);
+      else this.#refusalPause?.abort();
     } else {
       this.#running = new AbortController();
       void this.#run(this.#running.signal);
@@ -103,6 +108,7 @@ export class WatchHub {
       const endpoint = this.#protocol.streamEndpoints(last)[0] as StreamEndpoint;
       last = endpoint;
       const ended = deferred<EtcdError>();
+      let cause: unknown;
       try {
         const stream = await this.#open(endpoint, ended, signal);
         if (signal.aborted) {
@@ -123,16 +129,26 @@ export class WatchHub {
       } catch (error) {
         debug("no stream on %s: %s", endpoint.url, (error as Error).message);
         if (signal.aborted) return;
+        cause = error;
         if (error instanceof EtcdError) {
           for (const feed of [...this.#feeds]) {
-            if (error.retryable) feed.unreachable(error);
-            // Such as a password that is wrong by now: waiting does not help. Whoever comes meanwhile has a try of its own.
+            if (feed.survives(error)) feed.unreachable(error);
             else this.#end(feed, error);
           }
         }
       }
-      await this.#backoff.wait(signal).catch(() => {});
+      await this.#pause(signal, cause);
     }
+  }
+
+  /** Never rejects. */
+  async #pause(signal: AbortSignal, cause: unknown): Promise<void> {
+    const pause = new AbortController();
+    const release = onAbort(signal, () => pause.abort());
+    this.#refusalPause = isRefusal(cause) ? pause : undefined;
+    await this.#backoff.wait(pause.signal, { cause }).catch(() => {});
+    this.#refusalPause = undefined;
+    release();
   }
 
   async #open(endpoint: StreamEndpoint, ended: Deferred<EtcdError>, signal: AbortSignal): Promise<OpenStream> {
@@ -174,11 +190,12 @@ export class WatchHub {
       } catch (error) {
         // An answer that comes late tells of a stream that is gone: by now the feed may be far ahead.
         if (!current()) return;
-        if (!(error instanceof EtcdError) || !error.retryable) {
+        if (!feed.survives(error)) {
           this.#end(feed, error as EtcdError);
           return;
         }
-        await backoff.wait(signal).catch(() => {});
+        if (isRefusal(error)) feed.refused(error as EtcdError);
+        await backoff.wait(signal, { cause: error }).catch(() => {});
         continue;
       }
       if (!current()) return;
@@ -204,7 +221,7 @@ export class WatchHub {
   /** The server ended one feed; the others go on. */
   #cancelled(feed: WatchFeed, error: EtcdError): void {
     if (feed.over) return;
-    if (error instanceof PermissionDeniedError || error instanceof UnauthenticatedError) {
+    if (isDenied(error)) {
       void this.#refused(feed, error);
       return;
     }
@@ -213,7 +230,7 @@ export class WatchHub {
       return;
     }
     feed.stale(error);
-    this.#attachSoon(feed);
+    this.#attachSoon(feed, error);
   }
 
   /**
@@ -223,21 +240,21 @@ export class WatchHub {
    */
   async #refused(feed: WatchFeed, error: EtcdError): Promise<void> {
     const stream = this.#stream;
-    feed.stale(error);
+    feed.refused(error);
     feed.refusals++;
     try {
       await this.#protocol.range({ range: feed.spec.range, countOnly: true }, { signal: feed.signal });
     } catch (problem) {
       if (feed.over) return;
-      if (!(problem instanceof EtcdError)) this.#end(feed, error);
-      else if (!problem.retryable) this.#end(feed, problem);
+      if (!feed.survives(problem)) this.#end(feed, problem instanceof EtcdError ? problem : error);
       // A stream that came meanwhile has the feed already.
-      else if (stream === this.#stream) this.#attachSoon(feed);
+      else if (stream === this.#stream) this.#attachSoon(feed, problem);
       return;
     }
     if (feed.over || !stream || stream !== this.#stream) return;
     if (feed.refusals > MOST_REFUSALS) {
-      this.#end(feed, error);
+      if (feed.survives(error)) this.#attachSoon(feed, error);
+      else this.#end(feed, error);
       return;
     }
     debug("the token of the stream on %s is not taken any more", stream.endpoint.url);
@@ -245,13 +262,14 @@ export class WatchHub {
     this.#streamEnded?.resolve(error);
   }
 
-  #attachSoon(feed: WatchFeed): void {
+  #attachSoon(feed: WatchFeed, cause: unknown): void {
     const stream = this.#stream;
     // After a moment: a server that goes on refusing is asked again and again, but not in a loop.
     const retry = () => {
       if (stream && stream === this.#stream && !feed.over) void this.#attach(feed, stream);
     };
-    this.#runtime.clock.timer(100 + this.#runtime.random() * 900, retry).unref();
+    const pauseMs = isRefusal(cause) ? feed.backoff.nextMs({ cause }) : 100 + this.#runtime.random() * 900;
+    this.#runtime.clock.timer(pauseMs, retry).unref();
   }
 
   #end(feed: WatchFeed, error: EtcdError): void {

@@ -31,8 +31,9 @@ export interface WatchOptions {
  *
  * Guaranteed across all reconnects: every event once, in the order of revisions, all events of a revision in one batch.
  * The iteration rejects with `CompactedError` when the revisions that are missing were compacted away, `HistoryLostError`
- * when etcd was wiped or restored, `WatchOverflowError` when the reader was too slow, `PermissionDeniedError`, or
- * `ClientClosedError`: never silence. Whoever needs a state that mends itself takes a Mirror.
+ * when etcd was wiped or restored, `WatchOverflowError` when the reader was too slow, `ClientClosedError`, or, before
+ * `ready`, `PermissionDeniedError` or `UnauthenticatedError`: never silence. After `ready` a role, a user or a password that
+ * is missing makes it `stale` until that is mended. A state that recovers by itself is a Mirror.
  *
  * Not guaranteed: a time. A link that dies without a word is noticed by its pings, within about 9 s.
  */

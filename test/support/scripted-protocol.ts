@@ -56,10 +56,12 @@ export class ScriptedProtocol {
   ranges = 0;
   readonly #endpoint = { url: "http://scripted" } as StreamEndpoint;
 
-  /** As the rooms above see it. */
   /** What a range is answered with instead. */
   rangeError: Error | undefined;
+  /** Why no stream comes up. */
+  openError: Error | undefined;
 
+  /** As the rooms above see it. */
   get protocol(): Protocol {
     return this as unknown as Protocol;
   }
@@ -85,6 +87,7 @@ export class ScriptedProtocol {
     _limitMs: number,
     handlers: StreamHandlers<WatchResponse>,
   ): Promise<WatchStream> {
+    if (this.openError) throw this.openError;
     const stream = new ScriptedStream(endpoint, handlers);
     this.streams.push(stream);
     return stream;

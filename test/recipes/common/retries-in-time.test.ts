@@ -78,7 +78,7 @@ test.each(notLongBefore)("who waits 10 s for a lock gets in line when etcd is ba
   } as unknown as EtcdClient;
   const contest = new Contest({ etcd, name: "/lock", ttlSeconds: 60, onWarning: () => {} });
   const ending = new AbortController();
-  const campaign = contest.campaign("", ending.signal, () => limitMs - clock.monotonicMs());
+  const campaign = contest.campaign("", ending.signal, { leftMs: () => limitMs - clock.monotonicMs() });
   const outcome = outcomeOf(campaign);
   await clock.pass(limitMs);
   ending.abort();

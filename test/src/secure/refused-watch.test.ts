@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type EtcdError, PermissionDeniedError, UnavailableError } from "../../../src/index.ts";
+import { type EtcdError, PermissionDeniedError, UnauthenticatedError, UnavailableError } from "../../../src/index.ts";
 import { deferred } from "../../../src/internal/index.ts";
 import type { FeedSpec } from "../../../src/watch/watch-feed.ts";
 import { WatchHub } from "../../../src/watch/watch-hub.ts";
@@ -34,6 +34,16 @@ function follow(hub: WatchHub) {
   return { feed: hub.follow(spec), told };
 }
 
+/** How long it takes until the server is asked for another watch. */
+async function untilAsked({ clock, scripted }: Pick<ReturnType<typeof setUp>, "clock" | "scripted">): Promise<number> {
+  const before = scripted.stream.created.length;
+  for (let waitedMs = 0; waitedMs <= minute; waitedMs += 100) {
+    await clock.pass(100);
+    if (scripted.stream.created.length > before) return waitedMs;
+  }
+  throw new Error("no watch was asked for within a minute");
+}
+
 const denied = { canceled: true, cancelReason: "etcdserver: permission denied" };
 
 /** Two that are followed on one stream: the first under the number 0, the second under 1. */
@@ -51,6 +61,7 @@ test.each([
   "etcdserver: permission denied",
   "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token",
   "rpc error: code = InvalidArgument desc = etcdserver: revision of auth store is old",
+  "rpc error: code = InvalidArgument desc = etcdserver: user name is empty",
 ])(
   "a watch that is refused (%s) while its range can be read goes on on a new stream, and the others with it",
   async (cancelReason) => {
@@ -75,10 +86,15 @@ test.each([
   },
 );
 
-test("a watch that is refused, and whose range may not be read, ends alone: the others keep their stream", async () => {
-  const { clock, scripted, first, second } = await followTwo();
+test("a watch whose range may not be read from the start ends alone: the others keep their stream", async () => {
+  const { clock, scripted, hub } = setUp();
+  const second = follow(hub);
+  await settled();
+  scripted.stream.answer({ created: true, watchId: "1" });
+  const first = follow(hub);
+  await settled();
   scripted.rangeError = new PermissionDeniedError("it may not be read");
-  scripted.stream.answer({ watchId: "0", ...denied });
+  scripted.stream.answer({ created: true, watchId: "-1", ...denied });
   await clock.pass(minute);
   expect(first.told.ends).toEqual([scripted.rangeError]);
   expect(scripted.streams).toHaveLength(1);
@@ -86,11 +102,37 @@ test("a watch that is refused, and whose range may not be read, ends alone: the 
   expect(second.told).toEqual({ lives: 1, stale: [], ends: [] });
 });
 
-test("a watch that etcd goes on refusing, although its range can be read, ends after the third time; the others go on", async () => {
-  const { clock, scripted, first, second } = await followTwo();
+test("a watch that was live, and whose range may not be read any more, is tried again, and again slowly, until it may", async () => {
+  const lab = await followTwo();
+  const { scripted, first, second } = lab;
+  scripted.rangeError = new PermissionDeniedError("it may not be read");
+  const { stream } = scripted;
+  stream.answer({ watchId: "0", ...denied });
+  const pausesMs: number[] = [];
+  while (pausesMs.length < 14) {
+    pausesMs.push(await untilAsked(lab));
+    stream.answer({ created: true, watchId: "-1", ...denied });
+  }
+  // The random numbers are all 0.5.
+  expect(pausesMs[0]).toBeLessThanOrEqual(200);
+  expect(pausesMs.at(-1)).toBeGreaterThan(14_500);
+  expect(Math.max(...pausesMs)).toBeLessThanOrEqual(15_200);
+  expect(first.told.ends).toEqual([]);
+  expect(first.told.stale.length).toBeGreaterThanOrEqual(14);
+  expect(first.told.stale.every(({ code }) => code === "ETCD_PERMISSION_DENIED")).toBe(true);
+  await untilAsked(lab);
+  scripted.rangeError = undefined;
+  stream.answer({ created: true, watchId: "2" });
+  expect(first.told).toMatchObject({ lives: 2, ends: [] });
+  expect(scripted.streams).toHaveLength(1);
+  expect(second.told).toEqual({ lives: 1, stale: [], ends: [] });
+});
+
+test("a watch that etcd goes on refusing, although its range can be read, costs the others two new streams, and no more", async () => {
+  const lab = await followTwo();
+  const { clock, scripted, first, second } = lab;
   for (let refusal = 1; refusal <= 3; refusal++) {
     expect(scripted.streams).toHaveLength(refusal);
-    expect(first.told.ends).toEqual([]);
     const { stream } = scripted;
     if (refusal === 1) stream.answer({ watchId: "0", ...denied });
     else {
@@ -99,12 +141,38 @@ test("a watch that etcd goes on refusing, although its range can be read, ends a
     }
     await clock.pass(1_000);
   }
-  expect(first.told.ends).toMatchObject([{ code: "ETCD_PERMISSION_DENIED" }]);
-  await clock.pass(minute);
+  // Asked for a third time, on this stream alone.
+  for (let again = 0; again < 3; again++) {
+    if (again > 0) await untilAsked(lab);
+    scripted.stream.answer({ created: true, watchId: "-1", ...denied });
+  }
+  await untilAsked(lab);
+  expect(first.told.ends).toEqual([]);
   expect(scripted.streams).toHaveLength(3);
   expect(scripted.stream.closed).toBe(false);
   expect(second.told.ends).toEqual([]);
   expect(second.told.lives).toBe(3);
+  scripted.stream.answer({ created: true, watchId: "2" });
+  expect(first.told.lives).toBe(2);
+});
+
+test("a password that is wrong by now ends nothing that was live, and a watch that is new at once", async () => {
+  const { clock, scripted, hub, first, second } = await followTwo();
+  const wrong = new UnauthenticatedError("authentication failed, invalid user ID or password");
+  scripted.openError = wrong;
+  scripted.stream.breaks();
+  await clock.pass(minute);
+  for (const { told } of [first, second]) {
+    expect(told.ends).toEqual([]);
+    expect(told.stale).toContain(wrong);
+  }
+  const third = follow(hub);
+  await clock.pass(0);
+  expect(third.told.ends).toEqual([wrong]);
+  scripted.openError = undefined;
+  await clock.pass(minute);
+  for (const watchId of ["0", "1"]) scripted.stream.answer({ created: true, watchId });
+  expect([first.told.lives, second.told.lives]).toEqual([2, 2]);
 });
 
 test("a watch that was live again in between may be refused as often as tokens expire", async () => {
