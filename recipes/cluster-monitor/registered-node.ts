@@ -1,4 +1,4 @@
-import { ConflictError, type EtcdClient } from "../../src/index.ts";
+import { ConflictError, type EtcdClient, RequestRefusedError } from "../../src/index.ts";
 import type { Clock } from "../../src/internal/index.ts";
 import { type CloseOptions, type RegisterStatus, resolveClose, ServiceRegister } from "../service-register/index.ts";
 import type { MetadataSchema } from "../subscribe-service/index.ts";
@@ -62,8 +62,15 @@ export class RegisteredNode<Info> implements Membership<Info> {
 
   async #update(info: Info): Promise<void> {
     // What is refused is refused here: nothing of it comes with what is said next.
-    this.#info = checkInfo("Membership.update", this.#parts.schema, info);
-    await this.#register.update({ address: this.#address, metadata: { ...this.#metadata() } });
+    const before = this.#info;
+    const now = checkInfo("Membership.update", this.#parts.schema, info);
+    this.#info = now;
+    try {
+      await this.#register.update({ address: this.#address, metadata: { ...this.#metadata() } });
+    } catch (error) {
+      if (error instanceof RequestRefusedError && this.#info === now) this.#info = before;
+      throw error;
+    }
   }
 
   async leave(options: CloseOptions = {}): Promise<void> {

@@ -1,4 +1,10 @@
-import { type EtcdClient, type KeyValue, type Lease, LeaseNotFoundError } from "../../src/index.ts";
+import {
+  type EtcdClient,
+  type KeyValue,
+  type Lease,
+  LeaseNotFoundError,
+  RequestRefusedError,
+} from "../../src/index.ts";
 import { type Clock, within } from "../../src/internal/index.ts";
 import { type DeadLetter, toLetter } from "./dead-letters.ts";
 import { type Ending, HeldJob } from "./held-job.ts";
@@ -77,7 +83,7 @@ export class JobsInHand {
   }
 
   async #settle(claim: JobClaim, lease: Lease, ending: Ending): Promise<boolean> {
-    const settling = this.#end(claim, ending, { ...this.#parts.writes(lease), signal: undefined });
+    const settling = this.#end(claim, lease, ending, { ...this.#parts.writes(lease), signal: undefined });
     const done = settling.then(
       () => {},
       () => {},
@@ -94,17 +100,28 @@ export class JobsInHand {
     }
   }
 
-  async #end(claim: JobClaim, ending: Ending, options: PersistentTxnOptions): Promise<number | undefined> {
+  async #end(
+    claim: JobClaim,
+    lease: Lease,
+    ending: Ending,
+    options: PersistentTxnOptions,
+  ): Promise<number | undefined> {
     const { keys, maxAttempts, clock, batch } = this.#parts;
     const { id, content } = claim;
     if (ending.type === "ack") return settleClaim(keys, claim, ending, { ...options, etcd: batch });
     if (content.attempt >= maxAttempts) {
       const letter = { value: content.value, attempts: content.attempt, diedAtMs: clock.wallMs() };
-      const buried = await settleClaim(keys, claim, { type: "bury", letter }, options);
-      if (buried !== undefined) this.#parts.onDead(toLetter(id, letter));
-      return buried;
+      try {
+        const buried = await settleClaim(keys, claim, { type: "bury", letter }, options);
+        if (buried !== undefined) this.#parts.onDead(toLetter(id, letter));
+        return buried;
+      } catch (error) {
+        if (!(error instanceof RequestRefusedError)) throw error;
+        // As large as etcd takes, and as a letter larger: it goes back, and no worker takes it any more.
+        this.#parts.onError(error, lease);
+      }
     }
-    const notBefore = ending.delayMs > 0 ? clock.wallMs() + ending.delayMs : undefined;
+    const notBefore = ending.delayMs > 0 && content.attempt < maxAttempts ? clock.wallMs() + ending.delayMs : undefined;
     const released = await settleClaim(keys, claim, { type: "release", content: { ...content, notBefore } }, options);
     if (released !== undefined) this.#parts.onReleased(released);
     return released;
