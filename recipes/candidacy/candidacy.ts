@@ -24,7 +24,9 @@ import {
   isFinal,
   isRefusal,
   log,
+  type OptionCheck,
   onAbort,
+  optionsOf,
   sleep,
   systemRuntime,
 } from "../../src/internal/index.ts";

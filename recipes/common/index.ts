@@ -1,5 +1,14 @@
 export { asError } from "./as-error.ts";
-export { checkFoundId, checkId, checkKey, checkName, checkText, checkTtlSeconds, delimitedPrefix } from "./checks.ts";
+export {
+  checkCallable,
+  checkFoundId,
+  checkId,
+  checkKey,
+  checkName,
+  checkText,
+  checkTtlSeconds,
+  delimitedPrefix,
+} from "./checks.ts";
 export { DetachedLeases } from "./detached-leases.ts";
 export { checkHealth, type Health } from "./health-check.ts";
 export { type Hold, IdLanes } from "./id-lanes.ts";

@@ -1,13 +1,16 @@
 import { EventEmitter } from "node:events";
-import { log } from "../../src/internal/index.ts";
+import { log, ProcessWarnings, systemClock } from "../../src/internal/index.ts";
+import { asError } from "./as-error.ts";
 import { ListenerFailedError } from "./listener-failed-error.ts";
-import { asError } from "./mendable.ts";
 
 const debug = log("recipe");
 
 /** Events that every recipe has. */
 export interface CommonEvents {
-  /** Something was mended, retried or skipped: worth a line in a log, nothing to handle. */
+  /**
+   * Something was mended, retried or skipped: worth a line in a log, nothing to handle. Without a listener it becomes a
+   * warning of the process (`process.emitWarning`), the same message once a minute at most.
+   */
   warning: [error: Error];
   /** The end: a retry cannot mend it. The recipe does nothing any more. */
   failed: [error: Error];
@@ -18,12 +21,17 @@ type AnyListener = (...args: unknown[]) => unknown;
 
 /**
  * An EventEmitter whose listeners cannot hurt it: one that throws, or whose promise rejects, is reported as a `warning`,
- * and the others still run.
+ * and the others still run. A `warning` that nothing listens for, or whose listener fails, is a warning of the process.
  */
 export class Notifier<Events extends Record<keyof Events, unknown[]> & CommonEvents> extends EventEmitter<Events> {
+  /** Made when it is needed: of thousands most have nothing to warn of. */
+  #processWarnings: ProcessWarnings | undefined;
+
   /** @internal */
   protected notify<Name extends keyof Events & string>(name: Name, ...args: Events[Name]): void {
-    for (const listener of this.rawListeners(name as never) as unknown as AnyListener[]) {
+    const listeners = this.rawListeners(name as never) as unknown as AnyListener[];
+    if (name === "warning" && listeners.length === 0) this.#warnProcess(asError(args[0]));
+    for (const listener of listeners) {
       try {
         const returned = listener.apply(this, args);
         if (returned instanceof Promise) returned.catch((error: unknown) => this.#report(name, error));
@@ -33,10 +41,15 @@ export class Notifier<Events extends Record<keyof Events, unknown[]> & CommonEve
     }
   }
 
+  #warnProcess(error: Error): void {
+    this.#processWarnings ??= new ProcessWarnings(systemClock);
+    this.#processWarnings.emit(error);
+  }
+
   #report(name: string, cause: unknown): void {
     const error = new ListenerFailedError(`a listener of "${name}" failed: ${asError(cause).message}`, { cause });
     debug("%s", error.message);
-    if (name === "warning") return;
-    this.notify("warning", ...([error] as unknown as Events["warning"]));
+    if (name === "warning") this.#warnProcess(error);
+    else this.notify("warning", ...([error] as unknown as Events["warning"]));
   }
 }

@@ -16,6 +16,7 @@ export { PermissionDeniedError } from "./permission-denied-error.ts";
 export { checkPlainObject, isPlainObject, unawaited } from "./plain-object.ts";
 export { ProtocolError } from "./protocol-error.ts";
 export { type RequestLimit, RequestRefusedError } from "./request-refused-error.ts";
+export { shown } from "./shown.ts";
 export { EtcdTimeoutError } from "./timeout-error.ts";
 export { UnauthenticatedError } from "./unauthenticated-error.ts";
 export { UnavailableError } from "./unavailable-error.ts";

@@ -4,7 +4,7 @@ import { nextTick } from "../internal/real-time.ts";
 import { isOfOne, sendInParts } from "../internal/send-in-parts.ts";
 import { ServerLimits, TxnRoom } from "../internal/server-limits.ts";
 import type { PartSize } from "../internal/txn-size.ts";
-import { type CallOptions, checkCallOptions } from "../model/call-options.ts";
+import type { CallOptions } from "../model/call-options.ts";
 import type { Carrier } from "./carrier.ts";
 import { LoneKeys } from "./lone-keys.ts";
 import { PendingCall } from "./pending-call.ts";

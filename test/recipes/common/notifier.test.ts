@@ -1,7 +1,8 @@
 import { EventEmitter } from "node:events";
-import { expect, test } from "vitest";
-import { asError, type CommonEvents, isMendable, Notifier } from "../../../recipes/common/index.ts";
-import { ConflictError, EtcdTimeoutError, InvalidOptionError, UnavailableError } from "../../../src/index.ts";
+import { afterEach, expect, test, vi } from "vitest";
+import { asError, type CommonEvents, Notifier } from "../../../recipes/common/index.ts";
+import { ProcessWarnings } from "../../../src/internal/index.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 
 interface Events extends CommonEvents {
   news: [text: string];
@@ -11,7 +12,83 @@ class Teller extends Notifier<Events> {
   tell(text: string): void {
     this.notify("news", text);
   }
+
+  warn(error: Error): void {
+    this.notify("warning", error);
+  }
 }
+
+afterEach(() => void vi.restoreAllMocks());
+
+/** What the process is warned of. */
+function processWarnings() {
+  const warned: { readonly message: string; readonly detail: string; readonly type: string; readonly code: string }[] =
+    [];
+  vi.spyOn(process, "emitWarning").mockImplementation((message: unknown, options: unknown) => {
+    warned.push({ message, ...(options as object) } as never);
+  });
+  return warned;
+}
+
+test("a listener that throws, or rejects, while nothing listens for warnings is a warning of the process, with its stack", async () => {
+  const warned = processWarnings();
+  const teller = new Teller();
+  teller.on("news", function brokenListener() {
+    throw new Error("boom");
+  });
+  teller.on("news", async function lateListener() {
+    throw new Error("late");
+  });
+  teller.tell("a");
+  await Promise.resolve();
+  await Promise.resolve();
+  expect(warned).toMatchObject([
+    { message: 'a listener of "news" failed: boom', type: "ListenerFailedError", code: "ETCD_LISTENER_FAILED" },
+    { message: 'a listener of "news" failed: late', type: "ListenerFailedError", code: "ETCD_LISTENER_FAILED" },
+  ]);
+  expect(warned[0]?.detail).toContain("brokenListener");
+  expect(warned[1]?.detail).toContain("lateListener");
+});
+
+test("every warning that nothing listens for is one of the process; a listener takes it", () => {
+  const warned = processWarnings();
+  const teller = new Teller();
+  teller.warn(new Error("away"));
+  expect(warned).toMatchObject([{ message: "away", type: "Error" }]);
+  expect(warned[0]?.detail).toContain("notifier.test.ts");
+  const heard: string[] = [];
+  teller.on("warning", ({ message }) => heard.push(message));
+  teller.warn(new Error("still away"));
+  expect(heard).toEqual(["still away"]);
+  expect(warned).toHaveLength(1);
+});
+
+test("a listener for warnings that fails is a warning of the process", () => {
+  const warned = processWarnings();
+  const teller = new Teller();
+  teller.on("warning", () => {
+    throw new Error("boom");
+  });
+  teller.warn(new Error("away"));
+  expect(warned).toMatchObject([{ message: 'a listener of "warning" failed: boom' }]);
+});
+
+test("the same warning comes once a minute at most, whatever comes between, and what is odd about it harms nothing", () => {
+  const warned = processWarnings();
+  const clock = new FakeClock();
+  const warnings = new ProcessWarnings(clock);
+  for (let second = 0; second < 150; second++) {
+    warnings.emit(new Error("away"));
+    warnings.emit(new Error(second % 2 ? "odd" : "even"));
+    clock.advance(1_000);
+  }
+  const count = (text: string) => warned.filter(({ message }) => message === text).length;
+  expect([count("away"), count("odd"), count("even")]).toEqual([3, 3, 3]);
+  for (let other = 0; other < 1_000; other++) warnings.emit(new Error(`other ${other}`));
+  expect(warned).toHaveLength(1_009);
+  vi.restoreAllMocks();
+  warnings.emit(Object.assign(new Error("odd"), { name: Symbol("no text") }));
+});
 
 test("listeners are called in order, each with what is told, and one that is added meanwhile hears the next", () => {
   const teller = new Teller();
@@ -53,12 +130,4 @@ test("whatever is thrown becomes an error with a message", () => {
     expect(typeof made.message).toBe("string");
     expect(made.cause).toBe(thrown);
   }
-});
-
-test("what time can mend is mendable; a mistake in the program is not", () => {
-  expect(isMendable(new UnavailableError("away"))).toBe(true);
-  expect(isMendable(new EtcdTimeoutError("slow"))).toBe(true);
-  expect(isMendable(new ConflictError("a lease id that is taken"))).toBe(true);
-  expect(isMendable(new InvalidOptionError("X", "y", "is wrong"))).toBe(false);
-  expect(isMendable(new TypeError("bug"))).toBe(false);
 });

@@ -35,7 +35,8 @@ test("what time mends never ends retries, what etcd refuses ends them before the
 test("pauses grow to 5 s after what passes, and to 30 s after refusals, from small ones at the first of them", () => {
   const backoff = new Backoff({ clock: new FakeClock(), random: () => 0.999 }, { initialMs: 100 });
   const away = new UnavailableError("away");
-  const pauses = (error: Error) => Array.from({ length: 12 }, () => Math.ceil(backoff.nextMs({ cause: error }) / 100) * 100);
+  const pauses = (error: Error) =>
+    Array.from({ length: 12 }, () => Math.ceil(backoff.nextMs({ cause: error }) / 100) * 100);
   expect(pauses(away)).toEqual([100, 200, 400, 800, 1_600, 3_200, ...Array(6).fill(5_000)]);
   const denied = refusals[0] as Error;
   expect(pauses(denied)).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, ...Array(3).fill(30_000)]);
