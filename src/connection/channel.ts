@@ -62,7 +62,7 @@ export class EndpointChannel {
   readonly #parts: EndpointChannelParts;
   #dial: { readonly connected: Promise<void>; readonly sockets: AbortController } | undefined;
   #connection = { sinceMs: Number.NEGATIVE_INFINITY };
-  #heard = { monotonicMs: Number.NEGATIVE_INFINITY, wallMs: Number.NEGATIVE_INFINITY };
+  #heardMs = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   constructor(parts: EndpointChannelParts) {
@@ -90,19 +90,14 @@ export class EndpointChannel {
     return this.#connection;
   }
 
-  /**
-   * For how long nothing has come from the server, as far as calls know. By the clock that runs faster: the monotonic one
-   * stands still while the machine is suspended.
-   */
+  /** For how long nothing has come from the server, as far as calls know, also while the machine was suspended. */
   get quietMs(): number {
-    const { clock } = this.#parts;
-    return Math.max(clock.monotonicMs() - this.#heard.monotonicMs, clock.wallMs() - this.#heard.wallMs);
+    return this.#parts.clock.elapsedMs() - this.#heardMs;
   }
 
   /** The server has answered. */
   heard(): void {
-    const { clock } = this.#parts;
-    this.#heard = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+    this.#heardMs = this.#parts.clock.elapsedMs();
   }
 
   /** Neither connected nor about to be. */
