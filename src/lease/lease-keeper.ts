@@ -5,9 +5,10 @@ import { Backoff, shortened } from "../internal/backoff.ts";
 import type { Timer } from "../internal/clock.ts";
 import { log } from "../internal/log.ts";
 import type { Runtime } from "../internal/runtime.ts";
-import type { LeaseId } from "../model/lease-id.ts";
 import type { HeldLease } from "./held-lease.ts";
+import { KeptLeases } from "./kept-leases.ts";
 import { RenewalStream } from "./renewal-stream.ts";
+import { WallClockWatch } from "./wall-clock-watch.ts";
 
 const debug = log("lease");
 
@@ -19,15 +20,8 @@ const DANGER = 0.3;
 const LATE_MS = 250;
 /** How often it looks at the clocks: a suspended machine, and one that was moved, are found out this soon after they go on. */
 const LOOK_EVERY_MS = 1_000;
-/** A wall clock that runs ahead of the monotonic one by so much was set, or the machine stood still. */
-const RAN_AHEAD_MS = 1_000;
 /** Streams that were left behind and may still answer. */
 const MOST_RETIRED = 4;
-
-interface Kept {
-  readonly lease: HeldLease;
-  renewAtMs: number;
-}
 
 /**
  * Renews every kept-alive lease of a client.
@@ -42,13 +36,15 @@ interface Kept {
  *
  * A renewal that waits in a follower for a dead leader blocks its stream for seconds, and with it every lease on it: so a
  * silent stream is left at once, but not closed before the lease's fate is known. A broken stream, or "no leader", says
- * nothing about the lease. One timer for all leases; no stream and no timer when there are none.
+ * nothing about the lease. One timer for all leases; no stream and no timer when there are none. Renewals that are due at
+ * about the same time are sent in one turn of the event loop, the earliest deadline first.
  */
 export class LeaseKeeper {
   readonly #protocol: Protocol;
   readonly #runtime: Runtime;
   readonly #dialLimitMs: number;
-  readonly #kept = new Map<LeaseId, Kept>();
+  readonly #kept = new KeptLeases();
+  readonly #wallClock: WallClockWatch;
   readonly #retired = new Set<RenewalStream>();
   readonly #backoff: Backoff;
   #primary: RenewalStream | undefined;
@@ -58,32 +54,31 @@ export class LeaseKeeper {
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #wasLate = false;
-  /** How far the wall clock was ahead of the monotonic one at the last look. */
-  #wallAheadMs = Number.NaN;
 
   constructor(protocol: Protocol, dialLimitMs: number, runtime: Runtime) {
     this.#protocol = protocol;
     this.#dialLimitMs = dialLimitMs;
     this.#runtime = runtime;
+    this.#wallClock = new WallClockWatch(runtime.clock);
     this.#backoff = new Backoff(runtime, { initialMs: 30, maxMs: 1_000 });
   }
 
   keep(lease: HeldLease, renewAtMs: number): void {
-    if (this.#kept.size === 0) this.#wallRanAhead();
-    this.#kept.set(lease.id, { lease, renewAtMs });
-    this.#wakeAt(Math.min(renewAtMs, lease.deadline.atMs, this.#runtime.clock.elapsedMs() + LOOK_EVERY_MS));
+    if (this.#kept.size === 0) this.#wallClock.start();
+    this.#kept.add(lease, renewAtMs);
+    this.#schedule();
+    this.#wakeAt(this.#runtime.clock.elapsedMs() + LOOK_EVERY_MS);
   }
 
   /** Takes the lease out of renewal. */
   forget(lease: HeldLease): void {
-    if (this.#kept.get(lease.id)?.lease !== lease) return;
-    this.#kept.delete(lease.id);
+    if (!this.#kept.delete(lease)) return;
     for (const stream of this.#streams()) stream.forget(lease.id);
     if (this.#kept.size === 0) this.close();
   }
 
   get leases(): HeldLease[] {
-    return [...this.#kept.values()].map(({ lease }) => lease);
+    return this.#kept.all;
   }
 
   close(): void {
@@ -91,13 +86,12 @@ export class LeaseKeeper {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#timerAtMs = Number.POSITIVE_INFINITY;
-    this.#wallAheadMs = Number.NaN;
     for (const stream of this.#streams()) stream.close();
     this.#primary = undefined;
     this.#retired.clear();
   }
 
-  /** Looks at every lease once: ends what is past its deadline, renews what is due, leaves a stream that does not answer. */
+  /** Ends what is past its deadline, renews what is due, leaves a stream that does not answer. */
   #look(): void {
     const now = this.#runtime.clock.elapsedMs();
     const lateMs = now - this.#timerAtMs;
@@ -105,26 +99,41 @@ export class LeaseKeeper {
     this.#timerAtMs = Number.POSITIVE_INFINITY;
     const late = lateMs > LATE_MS;
     if (late) debug("the event loop was blocked for about %d ms", Math.round(lateMs));
-    for (const { lease } of [...this.#kept.values()]) {
-      if (!lease.deadline.hasPassed()) continue;
+    for (let over = this.#kept.endedBy(now); over; over = this.#kept.endedBy(now)) {
       const stall = late ? `; the event loop was blocked for about ${Math.round(lateMs)} ms` : "";
-      lease.lose(new LeaseLostError(`lease ${lease.id} was not renewed within its ${lease.ttlSeconds} s${stall}`));
+      this.forget(over);
+      over.lose(new LeaseLostError(`lease ${over.id} was not renewed within its ${over.ttlSeconds} s${stall}`));
     }
+    if (this.#wallClock.ranAhead()) for (const lease of this.#kept.all) this.#renewNow(lease, now);
     // After a block the answers may be here and unread: look at them first, but do not put it off again and again.
-    if ((this.#wasLate || !late) && this.#primaryIsSilent(now)) this.#leavePrimary();
+    this.#renewDue(now, late && !this.#wasLate);
     this.#wasLate = late;
-    if (this.#wallRanAhead()) for (const kept of this.#kept.values()) kept.renewAtMs = Math.min(kept.renewAtMs, now);
-    this.#renewDue(now);
     this.#schedule();
+    // Timers stand still while the machine is suspended.
+    this.#wakeAt(now + LOOK_EVERY_MS);
   }
 
-  #renewDue(now: number): void {
-    const due = [...this.#kept.values()].filter(({ renewAtMs }) => renewAtMs <= now);
-    if (due.length === 0) return;
+  /** @param patient answers may be here and unread */
+  #renewDue(now: number, patient: boolean): void {
     if (!this.#primary && now < this.#openAtMs()) return;
-    due.sort((a, b) => a.lease.deadline.atMs - b.lease.deadline.atMs);
+    const due: HeldLease[] = [];
+    let silent = false;
+    for (let lease = this.#kept.dueBy(now); lease; lease = this.#kept.dueBy(now)) {
+      const asked = this.#primary?.unanswered.get(lease.id);
+      if (!asked) due.push(lease);
+      else if (!patient && this.#waitsTooLong(lease, asked.askedMs, now)) silent = true;
+      this.#kept.lookAgainAt(lease, this.#judgedAtMs(lease, asked?.askedMs ?? now, now));
+    }
+    if (silent) due.push(...this.#leavePrimary());
+    if (due.length === 0) return;
+    due.sort((a, b) => a.deadline.atMs - b.deadline.atMs);
     const primary = this.#openPrimary();
-    for (const { lease } of due) primary.renew(lease.id);
+    for (const { id } of due) primary.renew(id);
+  }
+
+  /** Unless it is asked for already. */
+  #renewNow(lease: HeldLease, now: number): void {
+    if (!this.#primary?.unanswered.has(lease.id)) this.#kept.lookAgainAt(lease, now);
   }
 
   #openPrimary(): RenewalStream {
@@ -144,21 +153,23 @@ export class LeaseKeeper {
    * renewals on a stream that goes on answering only have to wait for each other: asking them all again elsewhere would
    * double the work just where it is too much already.
    */
-  #primaryIsSilent(now: number): boolean {
-    const primary = this.#primary;
-    for (const [id, { askedMs }] of primary?.unanswered ?? []) {
-      const lease = this.#kept.get(id)?.lease;
-      if (!lease || now < askedMs + silenceLimitMs(lease)) continue;
-      const stuck = now >= (primary?.heardMs ?? 0) + silenceLimitMs(lease);
-      if (stuck || lease.deadline.atMs - now < ttlMs(lease) * DANGER) return true;
-    }
-    return false;
+  #waitsTooLong(lease: HeldLease, askedMs: number, now: number): boolean {
+    const limitMs = silenceLimitMs(lease);
+    if (now < askedMs + limitMs) return false;
+    return now >= (this.#primary?.heardMs ?? 0) + limitMs || now > inDangerMs(lease);
   }
 
-  /** What is unanswered there is asked again elsewhere; the stream stays for a while, for it may still answer. */
-  #leavePrimary(): void {
+  /** When an unanswered renewal may be waiting for too long, as things stand. */
+  #judgedAtMs(lease: HeldLease, askedMs: number, now: number): number {
+    const limitMs = silenceLimitMs(lease);
+    const stuckMs = (this.#primary?.heardMs ?? Number.NEGATIVE_INFINITY) + limitMs;
+    return Math.max(now + SMALLEST_STEP_MS, askedMs + limitMs, Math.min(stuckMs, inDangerMs(lease)));
+  }
+
+  /** The stream stays for a while, for it may still answer. @returns what is to be asked again elsewhere */
+  #leavePrimary(): HeldLease[] {
     const silent = this.#primary;
-    if (!silent) return;
+    if (!silent) return [];
     debug("no answer from %s, trying the next endpoint", silent.endpoint.url);
     this.#lastEndpoint = silent.endpoint;
     this.#primary = undefined;
@@ -168,8 +179,10 @@ export class LeaseKeeper {
       this.#protocol.streamFailed(silent.endpoint, "broken");
       silent.close();
     }
-    const next = this.#openPrimary();
-    for (const id of silent.unanswered.keys()) if (this.#kept.has(id)) next.renew(id);
+    const unanswered = [...silent.unanswered.keys()].flatMap((id) => this.#kept.get(id) ?? []);
+    const now = this.#runtime.clock.elapsedMs();
+    for (const lease of unanswered) this.#kept.lookAgainAt(lease, now + silenceLimitMs(lease));
+    return unanswered;
   }
 
   #retire(silent: RenewalStream): void {
@@ -188,40 +201,38 @@ export class LeaseKeeper {
     } else if (stream.unanswered.size === 0) {
       this.#drop(stream);
     }
-    const kept = this.#kept.get(response.id);
-    if (!kept) return;
+    const lease = this.#kept.get(response.id);
+    if (!lease) return;
     if (response.ttlSeconds <= 0) {
-      kept.lease.lose(new LeaseLostError(`lease ${response.id} is not known to etcd any more`));
+      lease.lose(new LeaseLostError(`lease ${response.id} is not known to etcd any more`));
       return;
     }
-    kept.lease.deadline.acknowledged(sentMs, response.ttlSeconds);
-    kept.renewAtMs = sentMs + kept.lease.renewEveryMs;
-    this.#wakeAt(kept.renewAtMs);
+    lease.deadline.acknowledged(sentMs, response.ttlSeconds);
+    this.#kept.renewed(lease, sentMs, this.#primary?.unanswered.has(lease.id) === true);
+    this.#schedule();
   }
 
   #ended(stream: RenewalStream, error: EtcdError): void {
     debug("the stream on %s ended: %s", stream.endpoint.url, error.message);
     this.#protocol.streamFailed(stream.endpoint, "broken");
     const now = this.#runtime.clock.elapsedMs();
-    for (const id of stream.unanswered.keys()) {
-      const kept = this.#kept.get(id);
-      if (kept) kept.renewAtMs = Math.min(kept.renewAtMs, now);
-    }
     if (stream === this.#primary) {
       this.#primary = undefined;
       this.#lastEndpoint = stream.endpoint;
       this.#pause = { sinceMs: now, forMs: this.#backoff.nextMs() };
     }
     this.#retired.delete(stream);
+    for (const id of stream.unanswered.keys()) {
+      const lease = this.#kept.get(id);
+      if (lease) this.#renewNow(lease, now);
+    }
     this.#schedule();
   }
 
   /** No pause takes more than a quarter of what the most urgent lease had left. */
   #openAtMs(): number {
     const { sinceMs, forMs } = this.#pause;
-    let firstMs = Number.POSITIVE_INFINITY;
-    for (const { lease } of this.#kept.values()) firstMs = Math.min(firstMs, lease.deadline.atMs);
-    return sinceMs + shortened(forMs, firstMs - sinceMs);
+    return sinceMs + shortened(forMs, this.#kept.firstEndMs - sinceMs);
   }
 
   #drop(stream: RenewalStream): void {
@@ -230,16 +241,8 @@ export class LeaseKeeper {
   }
 
   #schedule(): void {
-    const now = this.#runtime.clock.elapsedMs();
-    const openAtMs = this.#primary ? 0 : this.#openAtMs();
-    for (const { lease, renewAtMs } of this.#kept.values()) {
-      this.#wakeAt(lease.deadline.atMs);
-      const asked = this.#primary?.unanswered.get(lease.id);
-      if (asked) this.#wakeAt(Math.max(now + SMALLEST_STEP_MS, asked.askedMs + silenceLimitMs(lease)));
-      else this.#wakeAt(Math.max(renewAtMs, openAtMs));
-    }
-    // Timers stand still while the machine is suspended.
-    this.#wakeAt(now + LOOK_EVERY_MS);
+    const { nextMs, firstEndMs } = this.#kept;
+    this.#wakeAt(Math.min(firstEndMs, this.#primary ? nextMs : Math.max(nextMs, this.#openAtMs())));
   }
 
   #wakeAt(atMs: number): void {
@@ -252,18 +255,6 @@ export class LeaseKeeper {
     this.#timer = this.#runtime.clock.timer(atLeast - now, () => this.#look());
   }
 
-  /**
-   * The machine was suspended, a virtual one was moved, or the clock was set. What is left of a lease is known by other
-   * clocks; but a hypervisor can hide its pauses from all of them, and then only etcd can tell whether the lease is alive.
-   */
-  #wallRanAhead(): boolean {
-    const { clock } = this.#runtime;
-    const aheadMs = clock.wallMs() - clock.monotonicMs();
-    const ranAhead = aheadMs - this.#wallAheadMs > RAN_AHEAD_MS;
-    this.#wallAheadMs = aheadMs;
-    return ranAhead;
-  }
-
   #streams(): RenewalStream[] {
     return this.#primary ? [this.#primary, ...this.#retired] : [...this.#retired];
   }
@@ -271,6 +262,11 @@ export class LeaseKeeper {
 
 function silenceLimitMs(lease: HeldLease): number {
   return Math.min(1_000, ttlMs(lease) / 6);
+}
+
+/** From then on a renewal waits no longer on a slow stream. */
+function inDangerMs(lease: HeldLease): number {
+  return lease.deadline.atMs - ttlMs(lease) * DANGER;
 }
 
 function ttlMs({ ttlSeconds }: HeldLease): number {

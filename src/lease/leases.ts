@@ -27,7 +27,8 @@ export interface GrantLeaseOptions extends CallOptions {
   keepAlive?: boolean | undefined;
   /**
    * Seconds between renewals; above 0 and below the TTL. It is renewed earlier than asked for where that would leave no
-   * time to try a second endpoint: 0.6 of the granted TTL at the latest. @default a third of the granted TTL
+   * time to try a second endpoint: 0.6 of the granted TTL at the latest. Leases that are due within an eighth of their
+   * interval are renewed together, so each may be renewed that much earlier. @default a third of the granted TTL
    */
   renewEverySeconds?: number | undefined;
   /**

@@ -58,7 +58,7 @@ function setup(leaseCount: number) {
   } as unknown as Protocol;
   const keeper = new LeaseKeeper(protocol, 1_000, { clock, random: () => 0.5 });
   const revoked: LeaseId[] = [];
-  const leases = Array.from({ length: leaseCount }, (_, i) => {
+  const grant = (i: number) => {
     const lease = new HeldLease({
       id: leaseId((i + 1).toString(16)),
       ttlSeconds,
@@ -73,9 +73,10 @@ function setup(leaseCount: number) {
       onLost: ({ id }) => revoked.push(id),
     });
     lease.deadline.acknowledged(clock.elapsedMs(), ttlSeconds);
-    keeper.keep(lease, 2_000);
+    keeper.keep(lease, clock.elapsedMs() + 2_000);
     return lease;
-  });
+  };
+  const leases = Array.from({ length: leaseCount }, (_, i) => grant(i));
   /** Time goes on in small steps, and whatever is awaited goes on with it. */
   const pass = async (ms: number, each = () => {}) => {
     for (let passed = 0; passed < ms; passed += 50) {
@@ -84,7 +85,7 @@ function setup(leaseCount: number) {
       each();
     }
   };
-  return { clock, keeper, leases, streams, revoked, pass };
+  return { clock, keeper, leases, grant, streams, revoked, pass };
 }
 
 test("a renewal is asked for when it is due, once, and its answer moves the deadline on", async () => {
@@ -99,9 +100,34 @@ test("a renewal is asked for when it is due, once, and its answer moves the dead
   expect(leases[0]?.remainingMs()).toBeGreaterThan(5_000);
 });
 
+test("renewals that are due at about the same time are sent in one turn, the earliest deadline first", async () => {
+  const { keeper, leases, streams, grant, pass } = setup(0);
+  const turns: number[] = [];
+  const answer = () => {
+    const [stream] = streams;
+    if (!stream || stream.asked.length === 0) return;
+    const deadlines = stream.asked.map((id) => leases.find((lease) => lease.id === id)?.deadline.atMs ?? 0);
+    expect(deadlines).toEqual([...deadlines].sort((a, b) => a - b));
+    turns.push(stream.asked.length);
+    stream.answer();
+  };
+  for (let i = 0; i < 60; i++) {
+    leases.push(grant(i));
+    await pass(50, answer);
+  }
+  turns.length = 0;
+  await pass(12_000, answer);
+  // Six intervals of 2 s in steps of 128 ms. One by one they would be 360 turns.
+  expect(turns.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(360);
+  expect(turns.length).toBeLessThanOrEqual(100);
+  for (const lease of leases) expect(lease.signal.aborted).toBe(false);
+  keeper.close();
+});
+
 test("a stream that answers nothing is left for the next endpoint with all it owes, and may still answer", async () => {
   const { leases, streams, pass } = setup(3);
-  await pass(2_100);
+  // Due after 2 s, and sent a little earlier, together with others.
+  await pass(2_000);
   await pass(850);
   expect(streams).toHaveLength(1);
   await pass(100);
