@@ -226,7 +226,10 @@ export class EtcdCluster {
     await this.#launchAll();
   }
 
-  /** Compacts the history: revisions before `revision` can no longer be read or watched. */
+  /**
+   * Compacts the history: revisions before `revision` can no longer be read, and events up to it no longer be
+   * watched.
+   */
   async compact(revision: number): Promise<void> {
     const { endpoint } = await this.leader();
     await compactHistory(endpoint, revision, this.#access);

@@ -1,12 +1,17 @@
 import { EtcdError, type EtcdErrorDetails } from "./etcd-error.ts";
 
-/** The revision that was asked for has been compacted away. */
+/**
+ * The revision that was asked for has been compacted away. A follower reads the range again and watches from the
+ * revision after that of the read.
+ */
 export class CompactedError extends EtcdError {
   override readonly name = "CompactedError";
   readonly code = "ETCD_COMPACTED";
   /**
-   * The oldest revision that a watch can start from, where etcd told it (reads are not told). Servers before 3.5.18 no
-   * longer tell of a deletion at exactly this revision.
+   * How far etcd is compacted, where it told (a read that is refused is not told). The state at this revision can
+   * still be read, the events up to it cannot: a watch can start from the next one. Etcd itself would start one here,
+   * but before 3.5.18 it says nothing of a deletion at this very revision, so a watch that starts here is refused
+   * with this error, whatever the version.
    */
   readonly compactRevision: number | undefined;
 

@@ -15,7 +15,11 @@ export interface MirrorBatch {
   /** The entries are as etcd had them at this revision. */
   readonly revision: number;
   readonly puts: readonly KeyValue[];
-  /** The last state that was seen of each deleted key. */
+  /**
+   * The last state of each key that was deleted. In `changes` that can be a key that this reader never had: one that
+   * was put and deleted within the step stands here with the state that it had in between, so that no deletion is
+   * missed. In `resynced` there are only keys that the reader had.
+   */
   readonly deletes: readonly KeyValue[];
 }
 

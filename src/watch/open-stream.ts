@@ -104,7 +104,8 @@ export class OpenStream {
     const error =
       compactRevision > 0
         ? new CompactedError(
-            `what followed revision ${feed.revision} is compacted away; a watch can start from ${compactRevision}`,
+            `what followed revision ${feed.revision} is compacted away up to revision ${compactRevision}: ` +
+              `read what there is now, and watch from the revision after that, ${compactRevision + 1} at the earliest`,
             { compactRevision },
           )
         : translateWatchCancel(cancelReason);

@@ -180,9 +180,9 @@ export class WatchHub {
     const backoff = new Backoff(this.#runtime);
     const current = () => !feed.over && this.#stream === stream;
     while (current()) {
-      const evidence = feed.spec.evidence();
+      const evidence = feed.spec.provenOn === stream ? undefined : feed.spec.evidence();
       try {
-        if (evidence && feed.spec.provenOn !== stream) {
+        if (evidence) {
           const holds = await this.#proofs.hold(feed.spec.range, evidence, { signal });
           if (!holds)
             throw new HistoryLostError(`etcd's history is not the one that was followed up to ${feed.revision}`);
@@ -200,19 +200,20 @@ export class WatchHub {
       }
       if (!current()) return;
       // One that goes on begins with what is known already: see #created.
-      stream.create(feed, evidence && feed.wasCreated ? feed.revision : feed.revision + 1);
+      stream.create(feed, feed.wasCreated && feed.revision > 0 ? feed.revision : feed.revision + 1);
       return;
     }
   }
 
   /**
-   * The server follows the range. What happened before that, it reads from its store up to 100 ms later; one before 3.5.18
-   * finds no deletion there when that was compacted at the very revision that the watch begins with. So one that does not begin
-   * with what is new to the server begins again with what is known. Always to begin so would keep the first events 100 ms.
+   * The server follows the range. What happened before that, it reads from its store up to 100 ms later; one before
+   * 3.5.18 finds no deletion there when that was compacted at the very revision that the watch begins with. So one
+   * that does not begin with what is new to the server begins again with the revision before, which is known or not
+   * wanted: if that is compacted, the server says so. Always to begin so would keep the first events 100 ms.
    */
   #created(feed: WatchFeed, startRevision: number, serverRevision: number, stream: OpenStream): void {
     feed.created();
-    if (startRevision <= serverRevision && startRevision > feed.revision && feed.spec.evidence()) {
+    if (startRevision <= serverRevision && startRevision > feed.revision && feed.revision > 0) {
       stream.cancel(feed);
       stream.create(feed, feed.revision);
     } else feed.live();

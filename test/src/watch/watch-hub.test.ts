@@ -209,9 +209,17 @@ describe("a watch whose past was read, when the server is further by then", () =
     }
   });
 
-  test("goes on at once when nothing is known: what it begins with is the caller's", async () => {
-    const { told, starts } = await created({}, 12);
-    expect([starts(), told.lives]).toEqual([[10], 1]);
+  test("begins again also where the caller said where: a deletion there may be compacted there", async () => {
+    const { scripted, told, starts } = await created({}, 12);
+    expect([starts(), told.lives]).toEqual([[10, 9], 0]);
+    scripted.stream.answer({ created: true, watchId: "1", headerRevision: 12 });
+    scripted.stream.answer({ watchId: "1", canceled: true, compactRevision: 10 });
+    expect(told.ends).toMatchObject([{ code: "ETCD_COMPACTED", compactRevision: 10 }]);
+  });
+
+  test("does not begin with revision 0, which would be now", async () => {
+    const { told, starts } = await created({ afterRevision: 0 }, 12);
+    expect([starts(), told.lives]).toEqual([[1], 1]);
   });
 });
 
@@ -279,7 +287,7 @@ describe("fragments", () => {
     scripted.stream.answer({ events: put(10), fragment: true });
     scripted.stream.breaks();
     await clock.pass(1_000);
-    expect(scripted.stream.created[0]?.startRevision).toBe(10);
+    expect(scripted.stream.created[0]?.startRevision).toBe(9);
     scripted.stream.answer({ created: true });
     scripted.stream.answer({ events: parts.flat() });
     expect(told.batches).toEqual([{ type: "events", revision: 10, events: parts.flat() }]);
@@ -291,6 +299,8 @@ test("events that are known already, header revisions and progress of others mov
   const { feed, told } = follow(hub);
   await settled();
   const { stream } = scripted;
+  stream.answer({ created: true, watchId: "5", headerRevision: 100 });
+  // It was further than what was asked for, so it is asked again from what is known.
   stream.answer({ created: true, headerRevision: 100 });
   stream.answer({ watchId: "-1", headerRevision: 90 });
   stream.answer({ watchId: "7", headerRevision: 80, events: put(80) });
@@ -316,7 +326,7 @@ describe("a watch that the server ends for a reason that passes", () => {
     await settled();
     expect(stream.created).toHaveLength(1);
     await clock.pass(1_000);
-    expect(stream.created.at(-1)?.startRevision).toBe(11);
+    expect(stream.created.at(-1)?.startRevision).toBe(10);
     stream.answer({ created: true, watchId: "1" });
     stream.answer({ watchId: "1", events: put(11) });
     expect(told.batches.map(({ revision }) => revision)).toEqual([10, 11]);
