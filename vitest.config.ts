@@ -30,6 +30,8 @@ const onlyHere = ["test/src/watch/{ending,slow-reader}.test.ts"];
 const differs = [
   // Watches and compactions (fragments, progress, deletions at a compaction), leases and leaders.
   "test/src/{watch,lease}/**/*.test.ts",
+  // What its own tools save and restore.
+  "test/hostile/restored-etcd.test.ts",
   // Ranges, nested transactions, the sentences of errors, tokens.
   "test/src/kv/**/*.test.ts",
   "test/src/connection/{errors,leaderless,token-of-another-history,written-once}.test.ts",

@@ -11,6 +11,6 @@ export {
 } from "./kv.ts";
 export { ownRange } from "./own-range.ts";
 export { PageSize } from "./page-size.ts";
-export { type PagedRange, pagedRange } from "./paged-range.ts";
+export { keyAfter, type PagedRange, pagedRange } from "./paged-range.ts";
 export { PointReads } from "./point-reads.ts";
 export { type RangeCount, RangeCounts } from "./range-counts.ts";

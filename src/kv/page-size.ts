@@ -24,6 +24,11 @@ export class PageSize {
     this.#keys = FIRST_PAGE_KEYS;
   }
 
+  /** How long a key is with its value, on average; undefined for a list that came in one page. */
+  get bytesEach(): number | undefined {
+    return this.#keys === 0 ? undefined : this.#bytes / this.#keys;
+  }
+
   /** A page of so many keys came, and so many bytes. */
   saw(keys: number, bytes: number): void {
     this.#bytes += bytes;

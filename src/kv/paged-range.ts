@@ -77,7 +77,8 @@ async function readPages(protocol: Protocol, range: KeyRange, options: PagedRang
   }
 }
 
-function keyAfter(key: Uint8Array): Uint8Array {
+/** The smallest key above `key`. */
+export function keyAfter(key: Uint8Array): Uint8Array {
   const next = new Uint8Array(key.length + 1);
   next.set(key);
   return next;

@@ -166,14 +166,18 @@ export function sameKey(a: KeyValue, b: KeyValue): boolean {
   return a.key === b.key && (!a.key.includes("\ufffd") || bytesEqual(a.keyBytes, b.keyBytes));
 }
 
-/** Whether both are the same state of the same key in the same history. */
-export function sameKeyValue(a: KeyValue, b: KeyValue): boolean {
+/** Whether both are the same state of the same key, as far as that shows without the value. */
+export function sameKeyState(a: KeyValue, b: KeyValue): boolean {
   return (
     a.modRevision === b.modRevision &&
     a.createRevision === b.createRevision &&
     a.version === b.version &&
     a.lease === b.lease &&
-    sameKey(a, b) &&
-    StoredKeyValue.sameValue(a, b)
+    sameKey(a, b)
   );
+}
+
+/** Whether both are the same state of the same key in the same history. */
+export function sameKeyValue(a: KeyValue, b: KeyValue): boolean {
+  return sameKeyState(a, b) && StoredKeyValue.sameValue(a, b);
 }

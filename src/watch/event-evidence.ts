@@ -1,13 +1,23 @@
-import { type KeyValue, sameKey } from "../model/key-value.ts";
+import { type KeyValue, StoredKeyValue, sameKey } from "../model/key-value.ts";
 import type { WatchBatch } from "../model/watch-event.ts";
-import type { HistoryEvidence } from "./history-proof.ts";
+import type { HistoryEvidence } from "./history-evidence.ts";
+import { RecentDeletions } from "./recent-deletions.ts";
 
-/** Gathers from a watch's own events what proves its history later: the last key put, the last deleted, the number of keys. */
+/** So many keys are remembered besides the one that was put last, and none with a long value: it is kept in memory. */
+const MOST_OTHERS = 3;
+const SHORT_VALUE_BYTES = 16 * 1024;
+
+/**
+ * Gathers from a watch's own events what proves its history later: the keys that were put last, those that were
+ * deleted last, the number of keys.
+ */
 export class EventEvidence {
   #revision: number | undefined;
   #count: number | undefined;
-  #entry: KeyValue | undefined;
-  #missing: KeyValue | undefined;
+  #newest: KeyValue | undefined;
+  /** The last one first. */
+  readonly #others: KeyValue[] = [];
+  readonly #deletions = new RecentDeletions();
 
   /** A read saw the range at this revision with so many keys. */
   read(revision: number, count: number): void {
@@ -22,11 +32,12 @@ export class EventEvidence {
       const gone = type === "delete" ? 1 : 0;
       if (this.#count !== undefined) this.#count += created - gone;
       if (type === "put") {
-        this.#entry = kv;
-        if (this.#missing && sameKey(this.#missing, kv)) this.#missing = undefined;
+        this.#deletions.put(kv);
+        this.#makeNewest(kv);
       } else {
-        if (this.#entry && sameKey(this.#entry, kv)) this.#entry = undefined;
-        this.#missing = kv;
+        this.#deletions.deleted(kv, kv.modRevision);
+        this.#leaveOut(kv);
+        if (this.#newest && sameKey(this.#newest, kv)) this.#newest = undefined;
       }
     }
   }
@@ -34,6 +45,27 @@ export class EventEvidence {
   /** Undefined as long as nothing is known. */
   evidence(): HistoryEvidence | undefined {
     if (this.#revision === undefined) return undefined;
-    return { revision: this.#revision, entry: this.#entry, missing: this.#missing?.keyBytes, count: this.#count };
+    return {
+      revision: this.#revision,
+      count: this.#count,
+      newest: this.#newest,
+      others: [...this.#others],
+      deleted: this.#deletions.all,
+    };
+  }
+
+  #makeNewest(kv: KeyValue): void {
+    const last = this.#newest;
+    this.#newest = kv;
+    if (last && sameKey(last, kv)) return;
+    this.#leaveOut(kv);
+    if (!last || StoredKeyValue.lengthOf(last) > SHORT_VALUE_BYTES) return;
+    this.#others.unshift(last);
+    if (this.#others.length > MOST_OTHERS) this.#others.pop();
+  }
+
+  #leaveOut(kv: KeyValue): void {
+    const place = this.#others.findIndex((other) => sameKey(other, kv));
+    if (place !== -1) this.#others.splice(place, 1);
   }
 }

@@ -1,4 +1,5 @@
 import type { Protocol } from "../connection/index.ts";
+import { CompactedError } from "../errors/compacted-error.ts";
 import { FutureRevisionError } from "../errors/future-revision-error.ts";
 import { RequestRefusedError } from "../errors/request-refused-error.ts";
 import type { Clock } from "../internal/clock.ts";
@@ -7,32 +8,15 @@ import { ServerLimits } from "../internal/server-limits.ts";
 import { type Carrier, Coalescer } from "../kv/index.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { type KeyRange, rangeName } from "../model/key-range.ts";
-import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
-import { rangeOp } from "../model/make-op.ts";
-import type { Op, OpResult } from "../model/op.ts";
-
-/** What must be true of etcd's history if it is still the one that was followed up to `revision`. */
-export interface HistoryEvidence {
-  readonly revision: number;
-  /** A key that had exactly this state at `revision`. */
-  readonly entry?: KeyValue | undefined;
-  /** A key that did not exist at `revision`. */
-  readonly missing?: Uint8Array | undefined;
-  /** How many keys the range held at `revision`. */
-  readonly count?: number | undefined;
-}
+import type { OpResult } from "../model/op.ts";
+import { type HistoryEvidence, type Question, questionsOf } from "./history-evidence.ts";
 
 interface Proof {
   readonly range: KeyRange;
   readonly questions: readonly Question[];
 }
 
-interface Question {
-  readonly op: Op;
-  /** Of the question and of its answer: an entry comes back with its value. */
-  readonly bytes: number;
-  holds(kvs: readonly KeyValue[], total: number): boolean;
-}
+type Answers = ReadonlyMap<Question, OpResult>;
 
 /**
  * Asks whether etcd's history is still the one that was followed. Those who ask at the same time, such as all watches of a
@@ -42,25 +26,26 @@ export class HistoryProofs {
   readonly #proofs: Coalescer<Proof, boolean>;
 
   constructor(protocol: Protocol, clock: Clock, limits = new ServerLimits()) {
-    const ask = async (questions: readonly Question[], options: CallOptions) =>
-      (await protocol.txn({ compare: [], success: questions.map(({ op }) => op), failure: [] }, options)).responses;
-    // All are read at one revision, so it does not matter when: a server that takes few operations gets few at a time.
-    const askInHalves = async (questions: readonly Question[], options: CallOptions) => {
-      const responses = new Map<Question, OpResult>();
+    const ask = async (questions: readonly Question[], options: CallOptions): Promise<Answers> => {
+      const success = questions.map(({ op }) => op);
+      const { responses } = await protocol.txn({ compare: [], success, failure: [] }, options);
+      return new Map(questions.map((question, index) => [question, responses[index] as OpResult]));
+    };
+    // Each reads at a revision of its own, so it does not matter when: a server that takes few operations gets few at a time.
+    const askInHalves = async (questions: readonly Question[], options: CallOptions): Promise<Answers> => {
+      const answers = new Map<Question, OpResult>();
       await sendInParts(questions, {
         limits,
         splits: (error) => error instanceof RequestRefusedError,
         sizeOf: ({ bytes }) => ({ nested: 0, bytes }),
         send: async (part) => {
-          for (const [index, response] of (await ask(part, options)).entries()) {
-            responses.set(part[index] as Question, response);
-          }
+          for (const [question, answer] of await ask(part, options)) answers.set(question, answer);
         },
         failed: (_, error) => {
           throw error;
         },
       });
-      return questions.map((question) => responses.get(question) as OpResult);
+      return answers;
     };
     const carrier: Carrier<Proof, boolean> = {
       name: "KV.txn",
@@ -71,34 +56,29 @@ export class HistoryProofs {
       operations: ({ questions }) => questions.length,
       one: async ({ questions }, options) => {
         try {
-          return allHold(questions, await askInHalves(questions, options));
+          return allHold(questions, await withoutCompacted(questions, (asked) => askInHalves(asked, options)));
         } catch (error) {
           if (error instanceof FutureRevisionError) return false;
           throw error;
         }
       },
       many: async (proofs, options) => {
-        const responses = await ask(
-          proofs.flatMap(({ questions }) => questions),
-          options,
-        );
-        let first = 0;
-        const answers = proofs.map(({ questions }) => {
-          const own = responses.slice(first, first + questions.length);
-          first += questions.length;
-          return allHold(questions, own);
-        });
-        return { answers, large: [] };
+        const all = proofs.flatMap(({ questions }) => questions);
+        const answers = await withoutCompacted(all, (asked) => ask(asked, options));
+        return { answers: proofs.map(({ questions }) => allHold(questions, answers)), large: [] };
       },
     };
     this.#proofs = new Coalescer(carrier, limits);
   }
 
   /**
-   * Whether etcd's history at `evidence.revision` is the one that the evidence is from. An etcd that was wiped or restored
-   * keeps its ids and may have passed the revision meanwhile, so neither ids nor revision numbers prove anything
-   * (HARDSHIPS 5). One linearizable txn; all of it is read at the revision itself, where an entry that is still alive shows
-   * its modRevision, so a compaction below it does no harm.
+   * Whether etcd's history at `evidence.revision` is the one that the evidence is from. An etcd that was wiped or
+   * restored keeps its ids and may have passed the revision meanwhile, so neither ids nor revision numbers prove
+   * anything (HARDSHIPS 5). One linearizable txn; what must be true is read at the revision itself, where an entry
+   * that is still alive shows its modRevision, so a compaction below it does no harm.
+   *
+   * Where `evidence.whole` is given, the state is proved. Otherwise it is a sample: another history passes in which the
+   * entries that changed last, the deletions and the number of keys are the same.
    *
    * @returns false when the history is another one
    * @throws CompactedError when the revision is compacted away, so that nothing can be proved
@@ -108,35 +88,25 @@ export class HistoryProofs {
   }
 }
 
-function questionsOf(range: KeyRange, { revision, entry, missing, count }: HistoryEvidence): Question[] {
-  const rangeBytes = range.start.length + (range.end?.length ?? 0);
-  const questions: Question[] = [
-    {
-      op: rangeOp(range, { revision, countOnly: true }),
-      bytes: rangeBytes,
-      holds: (_, total) => count === undefined || total === count,
-    },
-  ];
-  if (entry) {
-    questions.push({
-      op: rangeOp(entry.keyBytes, { revision }),
-      bytes: 2 * entry.keyBytes.length + entry.value.length,
-      holds: ([kv]) => kv !== undefined && sameKeyValue(kv, entry),
-    });
+/** Asks again without what reads below the revision that was reached, if that may be why it was refused. */
+async function withoutCompacted(
+  questions: readonly Question[],
+  ask: (questions: readonly Question[]) => Promise<Answers>,
+): Promise<Answers> {
+  try {
+    return await ask(questions);
+  } catch (error) {
+    const readable = questions.filter(({ below }) => !below);
+    if (!(error instanceof CompactedError) || readable.length === questions.length) throw error;
+    return ask(readable);
   }
-  if (missing) {
-    questions.push({
-      op: rangeOp(missing, { revision, countOnly: true }),
-      bytes: missing.length,
-      holds: (_, total) => total === 0,
-    });
-  }
-  return questions;
 }
 
-function allHold(questions: readonly Question[], responses: readonly OpResult[]): boolean {
-  return questions.every(({ holds }, index) => {
-    const answer = responses[index];
-    return answer?.type === "range" && holds(answer.kvs, answer.count);
+/** What was left out says nothing. */
+function allHold(questions: readonly Question[], answers: Answers): boolean {
+  return questions.every((question) => {
+    const answer = answers.get(question);
+    if (!answer) return question.below;
+    return answer.type === "range" && question.holds(answer.kvs, answer.count);
   });
 }

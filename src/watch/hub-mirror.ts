@@ -15,9 +15,10 @@ import type { KeyRange } from "../model/key-range.ts";
 import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
 import type { WatchBatch } from "../model/watch-event.ts";
 import type { FollowParts } from "./follow-parts.ts";
-import type { HistoryEvidence } from "./history-proof.ts";
+import type { HistoryEvidence } from "./history-evidence.ts";
 import { KeptValues } from "./kept-values.ts";
 import type { Mirror, MirrorOptions, MirrorStatus } from "./mirror.ts";
+import { MirrorAudit } from "./mirror-audit.ts";
 import {
   applyEvents,
   type Changes,
@@ -27,7 +28,9 @@ import {
   type MirrorBatch,
   type MirrorStep,
 } from "./mirror-batch.ts";
-import { MirrorReader } from "./mirror-reader.ts";
+import { mirrorEvidence } from "./mirror-evidence.ts";
+import { MirrorReaders } from "./mirror-readers.ts";
+import { RecentDeletions } from "./recent-deletions.ts";
 import type { WatchFeed } from "./watch-feed.ts";
 
 const debug = log("mirror");
@@ -38,13 +41,16 @@ export class HubMirror implements Mirror {
   readonly #parts: FollowParts;
   readonly #range: KeyRange;
   readonly #options: MirrorOptions;
-  readonly #maxBuffered: number;
   readonly #ready = quietDeferred<void>();
-  readonly #readers = new Set<MirrorReader>();
+  readonly #readers: MirrorReaders;
   readonly #closing = new AbortController();
   readonly #backoff: Backoff;
   readonly #pageSize = new PageSize();
   readonly #kept = new KeptValues();
+  readonly #audit: MirrorAudit;
+  #deletions = new RecentDeletions();
+  /** What was asked last time proves the entries only by a sample of them. */
+  #sampled = false;
   #entries: Entries = new Map();
   #snapshot: ReadonlyMap<string, KeyValue> | undefined;
   #revision = 0;
@@ -53,16 +59,18 @@ export class HubMirror implements Mirror {
   #status: MirrorStatus = "connecting";
   #staleSinceMs: number | undefined;
   #feed: WatchFeed | undefined;
-  #failure: unknown;
 
   constructor(parts: FollowParts, range: KeyRange, options: MirrorOptions) {
     this.#parts = parts;
     this.#range = range;
     this.#options = options;
-    this.#maxBuffered = options.maxBufferedChanges ?? 10_000;
+    this.#readers = new MirrorReaders(options.maxBufferedChanges ?? 10_000);
     this.#staleSinceMs = parts.runtime.clock.monotonicMs();
     this.ready = this.#ready.promise;
     this.#backoff = new Backoff(parts.runtime, { initialMs: 100 });
+    const { protocol, runtime } = parts;
+    const onFault = (error: HistoryLostError) => this.#faulty(error);
+    this.#audit = new MirrorAudit({ protocol, runtime, range, pageSize: this.#pageSize, audited: this, onFault });
     const releases = [
       onAbort(options.signal, () => this.#end("closed", options.signal?.reason)),
       parts.hub.onClose((error) => this.#end("failed", error)),
@@ -110,30 +118,7 @@ export class HubMirror implements Mirror {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<MirrorBatch, undefined> {
-    let reader: MirrorReader | undefined;
-    return {
-      next: () => {
-        reader ??= this.#addReader();
-        return reader.next();
-      },
-      return: async () => {
-        reader ??= this.#addReader();
-        this.#readers.delete(reader);
-        reader.end({ discard: true });
-        return { done: true, value: undefined };
-      },
-    };
-  }
-
-  #addReader(): MirrorReader {
-    const reader = new MirrorReader(this.#maxBuffered);
-    if (this.#status === "failed") reader.end({ error: this.#failure });
-    else if (this.#status === "closed") reader.end({});
-    else {
-      if (this.#listed) reader.push(this.#asSnapshot());
-      this.#readers.add(reader);
-    }
-    return reader;
+    return this.#readers.iterator(() => (this.#listed ? this.#asSnapshot() : undefined));
   }
 
   /** Reads the list, publishes what changed and follows from there. A list that fails is read again, for ever. */
@@ -182,8 +167,14 @@ export class HubMirror implements Mirror {
     this.#snapshot = undefined;
     this.#revision = revision;
     this.#listed = true;
+    this.#audit.restart();
+    this.#sampled = false;
+    // It may be another history: what was deleted before, and when, says nothing of it.
+    this.#deletions = new RecentDeletions();
+    for (const kv of changes.deletes) this.#deletions.deleted(kv, undefined);
+    for (const kv of changes.puts) this.#deletions.put(kv);
     // Also when nothing differs: what was made and deleted meanwhile shows in the revision alone.
-    this.#publish(first ? this.#asSnapshot() : toStep("resynced", revision, changes));
+    this.#readers.publish(first ? this.#asSnapshot() : toStep("resynced", revision, changes));
   }
 
   #follow(provenOn: object | undefined): void {
@@ -199,15 +190,27 @@ export class HubMirror implements Mirror {
         this.#backoff.succeeded();
         this.#setStatus("live");
         this.#ready.resolve();
+        this.#audit.start(this.#sampled);
+        this.#sampled = false;
       },
-      onStale: (error) => this.#setStatus(this.#status === "connecting" ? "connecting" : "stale", error),
+      onStale: (error) => {
+        this.#audit.stop();
+        this.#setStatus(this.#status === "connecting" ? "connecting" : "stale", error);
+      },
       onBatch: (batch) => this.#apply(batch),
       onEnd: (error) => this.#feedEnded(error),
     });
   }
 
+  /** The entries are not what etcd has, though the history was proved: it was restored, and the proof was a sample. */
+  #faulty(error: HistoryLostError): void {
+    if (this.#feed) this.#parts.hub.unfollow(this.#feed);
+    this.#feedEnded(error);
+  }
+
   #feedEnded(error: EtcdError): void {
     this.#feed = undefined;
+    this.#audit.stop();
     if (this.#closing.signal.aborted) return;
     if (error instanceof CompactedError || error instanceof HistoryLostError) {
       debug("listing anew: %s", error.message);
@@ -226,13 +229,14 @@ export class HubMirror implements Mirror {
     this.#revision = batch.revision;
     const changes = applyEvents(this.#entries, batch.events);
     this.#kept.changed(this.#entries, batch.events, changes.droppedBytes);
+    this.#audit.touched(batch.events);
+    for (const { type, kv } of batch.events) {
+      if (type === "put") this.#deletions.put(kv);
+      else this.#deletions.deleted(kv, kv.modRevision);
+    }
     if (batch.events.length > 0) this.#snapshot = undefined;
     // Progress too: a reader that has had it knows that nothing happened up to its revision.
-    this.#publish(toStep("changes", batch.revision, changes));
-  }
-
-  #publish(step: MirrorStep): void {
-    for (const reader of this.#readers) reader.push(step);
+    this.#readers.publish(toStep("changes", batch.revision, changes));
   }
 
   #asSnapshot(): MirrorStep {
@@ -241,11 +245,10 @@ export class HubMirror implements Mirror {
     return { batch: { type: "snapshot", revision: this.#revision, puts, deletes: [] }, fresh: new Set() };
   }
 
-  /** The newest entry and the number of entries: both must be in etcd's history at our revision. */
   #evidence(): HistoryEvidence {
-    let newest: KeyValue | undefined;
-    for (const kv of this.#entries.values()) if (!newest || kv.modRevision > newest.modRevision) newest = kv;
-    return { revision: this.#revision, entry: newest, count: this.#entries.size };
+    const evidence = mirrorEvidence(this.#entries, this.#revision, this.#deletions);
+    this.#sampled = evidence.whole === undefined;
+    return evidence;
   }
 
   #setStatus(status: MirrorStatus, error?: EtcdError): void {
@@ -269,12 +272,11 @@ export class HubMirror implements Mirror {
   #end(status: "failed" | "closed", reason: unknown): void {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(reason);
-    this.#failure = reason;
+    this.#audit.stop();
     if (this.#feed) this.#parts.hub.unfollow(this.#feed);
     this.#feed = undefined;
     this.#setStatus(status, reason instanceof EtcdError ? reason : undefined);
-    for (const reader of this.#readers) reader.end(status === "failed" ? { error: reason } : {});
-    this.#readers.clear();
+    this.#readers.end(status === "failed" ? { error: reason } : {});
     this.#ready.reject(reason);
   }
 }

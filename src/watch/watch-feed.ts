@@ -5,7 +5,7 @@ import { isRefusal } from "../internal/refusal.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import type { WatchBatch, WatchEvent } from "../model/watch-event.ts";
-import type { HistoryEvidence } from "./history-proof.ts";
+import type { HistoryEvidence } from "./history-evidence.ts";
 
 export interface FeedSpec {
   readonly range: KeyRange;

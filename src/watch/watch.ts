@@ -8,7 +8,12 @@ import type { WatchBatch } from "../model/watch-event.ts";
 export type WatchStatus = "connecting" | "live" | "stale";
 
 export interface WatchOptions {
-  /** The first revision whose events are wanted. @default the one after the newest at the time of the call */
+  /**
+   * The first revision whose events are wanted. It must be above the revision of etcd's last compaction: at that very
+   * revision an etcd before 3.5.18 leaves out deletions, so the watch ends with a `CompactedError`.
+   *
+   * @default the one after the newest at the time of the call
+   */
   startRevision?: number | undefined;
   /** Give each event the state before it, where it is not compacted away. @default false */
   previous?: boolean | undefined;
@@ -30,12 +35,17 @@ export interface WatchOptions {
  * The events of a range, read with `for await`; leaving the loop closes the watch. One reader: a second one throws.
  *
  * Guaranteed across all reconnects: every event once, in the order of revisions, all events of a revision in one batch.
- * The iteration rejects with `CompactedError` when the revisions that are missing were compacted away, `HistoryLostError`
- * when etcd was wiped or restored, `WatchOverflowError` when the reader was too slow, `ClientClosedError`, or, before
- * `ready`, `PermissionDeniedError` or `UnauthenticatedError`: never silence. After `ready` a role, a user or a password that
- * is missing makes it `stale` until that is mended. A state that recovers by itself is a Mirror.
+ * The iteration rejects with `CompactedError` when revisions that were not delivered yet were compacted away,
+ * `HistoryLostError` when etcd was wiped or restored, `WatchOverflowError` when the reader was too slow,
+ * `ClientClosedError`, or, before `ready`, `PermissionDeniedError` or `UnauthenticatedError`: never silence. After `ready`
+ * a role, a user or a password that is missing makes it `stale` until that is mended. A state that recovers by itself is a
+ * Mirror.
  *
- * Not guaranteed: a time. A link that dies without a word is noticed by its pings, within about 9 s.
+ * Not guaranteed: that every restored etcd is recognized. What is compared after a reconnect are the keys that the
+ * watch saw put or deleted last, four of each, and, without `startRevision`, the number of keys: a backup that lacks
+ * other changes only and has passed the revision since, without a bump (`etcdutl snapshot restore --bump-revision`),
+ * is taken for the same history. Nor a time. A link that dies without a word is noticed by its pings, within about 9
+ * s.
  */
 export interface Watch extends AsyncIterable<WatchBatch>, AsyncDisposable {
   /** The revision that the watch starts after, once the server follows the range; rejects if it never does. */

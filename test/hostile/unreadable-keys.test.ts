@@ -27,9 +27,10 @@ test("what is known of one of them stays known when something happens to the oth
     evidence.saw({ type: "events", revision, events: [{ type, kv: kv(byte, revision) }] });
   saw("put", 0xff, 2);
   saw("delete", 0xfe, 3);
-  expect(evidence.evidence()?.entry?.keyBytes).toEqual(kv(0xff, 2).keyBytes);
+  expect(evidence.evidence()?.newest?.keyBytes).toEqual(kv(0xff, 2).keyBytes);
   saw("put", 0xff, 4);
-  expect(Buffer.from(evidence.evidence()?.missing ?? [])).toEqual(Buffer.of(0xfe));
+  expect(evidence.evidence()?.deleted?.map(({ keyBytes }) => Buffer.from(keyBytes))).toEqual([Buffer.of(0xfe)]);
   saw("put", 0xfe, 5);
-  expect(evidence.evidence()?.missing).toBeUndefined();
+  expect(evidence.evidence()?.deleted).toEqual([]);
+  expect(evidence.evidence()?.others?.map(({ keyBytes }) => Buffer.from(keyBytes))).toEqual([Buffer.of(0xff)]);
 });

@@ -24,9 +24,15 @@ test("what a watch has gathered is true of the history it comes from, at every m
       const gathered = evidence.evidence();
       const context = `seed ${random.seed}, round ${round}`;
       const entries = model.at(gathered?.revision ?? 0);
-      const { entry, missing, count } = gathered ?? {};
-      if (entry) expect(sameKeyValue(entry, entries.get(entry.key) as typeof entry), context).toBe(true);
-      if (missing) expect(entries.has(Buffer.from(missing).toString()), context).toBe(false);
+      const { newest, others = [], deleted = [], count } = gathered ?? {};
+      for (const kv of newest ? [newest, ...others] : others) {
+        expect(sameKeyValue(kv, entries.get(kv.key) as typeof kv), context).toBe(true);
+      }
+      for (const { keyBytes, revision: goneAt = 0 } of deleted) {
+        const key = Buffer.from(keyBytes).toString();
+        expect(entries.has(key), context).toBe(false);
+        expect([model.at(goneAt - 1).has(key), model.at(goneAt).has(key)], context).toEqual([true, false]);
+      }
       expect(count, context).toBe(counted ? entries.size : undefined);
     }
   }

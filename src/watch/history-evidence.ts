@@ -1,0 +1,96 @@
+import type { KeyRange } from "../model/key-range.ts";
+import { type KeyValue, StoredKeyValue, sameKeyState, sameKeyValue } from "../model/key-value.ts";
+import { rangeOp } from "../model/make-op.ts";
+import type { Op } from "../model/op.ts";
+import { entryName } from "./mirror-batch.ts";
+import type { Deletion } from "./recent-deletions.ts";
+
+/** Longer values are asked for of the newest entry only. */
+const SHORT_VALUE_BYTES = 1024;
+
+/** What must be true of etcd's history if it is still the one that was followed up to `revision`. */
+export interface HistoryEvidence {
+  readonly revision: number;
+  /**
+   * All that the range held at `revision`, where that is little: it proves the state, and nothing else is asked but
+   * deletions.
+   */
+  readonly whole?: readonly KeyValue[] | undefined;
+  /** How many keys the range held at `revision`. */
+  readonly count?: number | undefined;
+  /** The key that was put last and had exactly this state at `revision`. */
+  readonly newest?: KeyValue | undefined;
+  /** Others that had this state at `revision`. */
+  readonly others?: readonly KeyValue[] | undefined;
+  /**
+   * Keys that did not exist at `revision`; of the first it is also asked whether it went when it is known to have
+   * gone.
+   */
+  readonly deleted?: readonly Deletion[] | undefined;
+}
+
+/** One operation of the txn that proves a history. */
+export interface Question {
+  readonly op: Op;
+  /** Of the question and of its answer: an entry comes back with its value. */
+  readonly bytes: number;
+  /** It reads below the revision that was reached, which may be compacted: then it proves nothing, and is left out. */
+  readonly below: boolean;
+  holds(kvs: readonly KeyValue[], count: number): boolean;
+}
+
+export function questionsOf(range: KeyRange, evidence: HistoryEvidence): Question[] {
+  const { revision, whole, count, newest, others = [], deleted = [] } = evidence;
+  const rangeBytes = range.start.length + (range.end?.length ?? 0);
+  const questions: Question[] = [];
+  if (whole) {
+    const known = new Map(whole.map((kv) => [entryName(kv), kv]));
+    const same = (kv: KeyValue) => {
+      const old = known.get(entryName(kv));
+      return old !== undefined && sameKeyValue(old, kv);
+    };
+    questions.push({
+      // One more than there may be, so that an answer is never long.
+      op: rangeOp(range, { revision, limit: whole.length + 1 }),
+      bytes: rangeBytes + whole.reduce((sum, kv) => sum + kv.key.length + StoredKeyValue.lengthOf(kv) + 32, 0),
+      below: false,
+      holds: (kvs) => kvs.length === whole.length && kvs.every(same),
+    });
+  } else {
+    questions.push({
+      op: rangeOp(range, { revision, countOnly: true }),
+      bytes: rangeBytes,
+      below: false,
+      holds: (_, total) => count === undefined || total === count,
+    });
+    if (newest) questions.push(stands(newest, revision, false));
+    for (const kv of others) questions.push(stands(kv, revision, StoredKeyValue.lengthOf(kv) > SHORT_VALUE_BYTES));
+    for (const { keyBytes } of deleted) questions.push(exists(keyBytes, revision, 0, false));
+  }
+  const [last] = deleted;
+  if (last?.revision !== undefined && last.revision > 1) {
+    questions.push(exists(last.keyBytes, last.revision - 1, 1, true));
+    if (last.revision < revision) questions.push(exists(last.keyBytes, last.revision, 0, true));
+  }
+  return questions;
+}
+
+function stands(known: KeyValue, revision: number, keysOnly: boolean): Question {
+  const { keyBytes } = known;
+  const same = keysOnly ? sameKeyState : sameKeyValue;
+  return {
+    op: rangeOp(keyBytes, { revision, keysOnly }),
+    bytes: 2 * keyBytes.length + (keysOnly ? 0 : StoredKeyValue.lengthOf(known)),
+    below: false,
+    holds: ([kv]) => kv !== undefined && same(kv, known),
+  };
+}
+
+function exists(keyBytes: Uint8Array, revision: number, count: 0 | 1, below: boolean): Question {
+  return {
+    op: rangeOp(keyBytes, { revision, countOnly: true }),
+    bytes: keyBytes.length,
+    below,
+    holds: (_, total) => total === count,
+  };
+}
