@@ -32,7 +32,7 @@ fs.writeSync(1, JSON.stringify({ names, protos, kept: after }));
 
 test.each(["recipes", "src", "testing"])("importing %s opens nothing, reads no .proto, and lets go", async (room) => {
   const args = ["--input-type=module", "--eval", program, `${dist}${room}/index.js`];
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { timeout: 20_000 });
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { timeout: 50_000 });
   expect(stderr).toBe("");
   const { names, protos, kept } = JSON.parse(stdout);
   expect(names).toBeGreaterThan(5);

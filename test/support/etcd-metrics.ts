@@ -1,6 +1,6 @@
 /** How many watches and watch streams a member holds, in its own words. */
 export async function watcherCounts(endpoint: string): Promise<{ watchers: number; streams: number }> {
-  const response = await fetch(`${endpoint}/metrics`, { signal: AbortSignal.timeout(5_000) });
+  const response = await fetch(`${endpoint}/metrics`, { signal: AbortSignal.timeout(30_000) });
   const text = await response.text();
   return {
     watchers: readMetric(text, "etcd_debugging_mvcc_watcher_total"),

@@ -38,7 +38,7 @@ export async function leasesOf(endpoint: string): Promise<string[]> {
     method: "POST",
     body: "{}",
     headers: { connection: "close" },
-    signal: AbortSignal.timeout(3_000),
+    signal: AbortSignal.timeout(10_000),
   });
   if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
   const { leases = [] } = (await response.json()) as { leases?: { ID: string }[] };

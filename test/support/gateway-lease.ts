@@ -17,7 +17,7 @@ async function post(endpoint: string, path: string, body: object): Promise<unkno
     method: "POST",
     body: JSON.stringify(body),
     headers: { connection: "close" },
-    signal: AbortSignal.timeout(3_000),
+    signal: AbortSignal.timeout(10_000),
   });
   if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
   return response.json();

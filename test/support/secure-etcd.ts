@@ -80,7 +80,7 @@ function rootToken(url: URL): Promise<string> {
 
 async function askForToken(url: URL): Promise<string> {
   const body = JSON.stringify({ name: process.env.ETCD_USERNAME, password: process.env.ETCD_PASSWORD });
-  const signal = AbortSignal.timeout(3_000);
+  const signal = AbortSignal.timeout(10_000);
   const answer = await send(new URL("/v3/auth/authenticate", url), { method: "POST", headers: {}, body, signal });
   const { token } = (await answer.json()) as { token?: string };
   if (token === undefined) throw new Error(`etcd gave no token: ${answer.status}`);

@@ -13,7 +13,7 @@ export async function refusal(
   const { hostname, port } = new URL(endpoint);
   const socket = connect({ host: hostname, port: Number(port), ca, servername, ...certificate });
   try {
-    await once(socket, "secureConnect", { signal: AbortSignal.timeout(5_000) });
+    await once(socket, "secureConnect", { signal: AbortSignal.timeout(30_000) });
     return undefined;
   } catch (error) {
     return (error as { code?: string }).code ?? String(error);

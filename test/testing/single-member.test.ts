@@ -54,7 +54,7 @@ describe("a cluster of one", () => {
     const member = cluster.member(0);
     await member.pause();
     expect(member.state).toBe("paused");
-    const answer = get(endpoint, "greeting").catch((error: Error) => error.name);
+    const answer = get(endpoint, "greeting", { timeoutMs: 1_000 }).catch((error: Error) => error.name);
     expect(await answer).toBe("TimeoutError");
     await member.resume();
     expect(await get(endpoint, "greeting")).toBe("hello");

@@ -1,6 +1,6 @@
 /** How many unary calls on keys a member has answered so far, in its own words, by method. */
 export async function handledCalls(endpoint: string): Promise<Record<string, number>> {
-  const response = await fetch(`${endpoint}/metrics`, { signal: AbortSignal.timeout(5_000) });
+  const response = await fetch(`${endpoint}/metrics`, { signal: AbortSignal.timeout(30_000) });
   const calls: Record<string, number> = {};
   for (const line of (await response.text()).split("\n")) {
     const [, method, count] =
