@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { checkPlainObject, parseOptions } from "../../src/internal/index.ts";
-import { checkId, checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
+import { checkDetachedTtl, checkId, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
 import { clientField, resolveCall } from "../option-fields/index.ts";
 import { staysBelow } from "./stays-below.ts";
 
@@ -71,7 +71,7 @@ export function resolveExpirer(prefix: unknown, options: unknown): ResolvedExpir
   checkPlainObject(what, "options", options, "an object with ttlSeconds and onExpire");
   const { ttlSeconds, known, maxDropRatio, client, ...given } = parseOptions(what, schema, options);
   if (ttlSeconds === undefined) throw new InvalidOptionError(what, "ttlSeconds", "must be given");
-  checkTtlSeconds(what, ttlSeconds);
+  checkDetachedTtl(what, ttlSeconds);
   return { prefix: delimited, ttlSeconds, known, maxDropRatio, client, ...given };
 }
 

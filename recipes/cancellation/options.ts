@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { parseOptions } from "../../src/internal/index.ts";
-import { checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
+import { checkDetachedTtl, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
 import { clientField } from "../option-fields/index.ts";
 
 /** Options of a Cancellation. All may be left out. */
@@ -30,6 +30,6 @@ export interface ResolvedCancellation {
 export function resolveCancellation(prefix: unknown, options: unknown): ResolvedCancellation {
   const what = "Cancellation";
   const { ttlSeconds = 86_400, client } = parseOptions(what, schema, options);
-  checkTtlSeconds(what, ttlSeconds);
+  checkDetachedTtl(what, ttlSeconds);
   return { prefix: delimitedPrefix(what, prefix), ttlSeconds, client };
 }

@@ -3,11 +3,16 @@ import { shown } from "../../src/internal/index.ts";
 
 /** etcd's own limit (lease/lessor.go). */
 const LARGEST_TTL_SECONDS = 9_000_000_000;
+/** Detached leases are shared, and so granted for a 32nd more than the TTL of their keys. */
+const LARGEST_DETACHED_TTL_SECONDS = 8_000_000_000;
+/** A key stands up to ten times in one request, and etcd takes 1.5 MiB in one. */
+const LONGEST_KEY_BYTES = 64 * 1024;
 
 /** @throws InvalidOptionError unless `key` is a non-empty string without a trailing slash */
 export function checkKey(what: string, key: unknown): asserts key is string {
   if (typeof key !== "string") throw new InvalidOptionError(what, "key", `must be a string, not ${shown(key)}`);
   if (key === "") throw new InvalidOptionError(what, "key", "must not be empty");
+  checkLength(what, key, "key");
   if (key.endsWith("/")) {
     throw new InvalidOptionError(
       what,
@@ -22,14 +27,34 @@ export function checkTtlSeconds(
   what: string,
   ttlSeconds: unknown,
   option = "ttlSeconds",
+  largest = LARGEST_TTL_SECONDS,
 ): asserts ttlSeconds is number {
-  if (Number.isInteger(ttlSeconds) && (ttlSeconds as number) >= 1 && (ttlSeconds as number) <= LARGEST_TTL_SECONDS)
-    return;
+  if (Number.isInteger(ttlSeconds) && (ttlSeconds as number) >= 1 && (ttlSeconds as number) <= largest) return;
   throw new InvalidOptionError(
     what,
     option,
-    `must be a whole number of seconds from 1 to ${LARGEST_TTL_SECONDS}, not ${shown(ttlSeconds)}`,
+    `must be a whole number of seconds from 1 to ${largest}, not ${shown(ttlSeconds)}`,
   );
+}
+
+/**
+ * @param parts into how many options the TTL is split: the lease lives for all of them
+ * @throws InvalidOptionError unless etcd takes the lease that it comes to
+ */
+export function checkDetachedTtl(
+  what: string,
+  ttlSeconds: unknown,
+  option = "ttlSeconds",
+  parts = 1,
+): asserts ttlSeconds is number {
+  checkTtlSeconds(what, ttlSeconds, option, LARGEST_DETACHED_TTL_SECONDS / parts);
+}
+
+/** @throws InvalidOptionError for what would not fit into a request as often as it has to stand in it */
+export function checkLength(what: string, text: string, option: string): void {
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= LONGEST_KEY_BYTES) return;
+  throw new InvalidOptionError(what, option, `must be at most ${LONGEST_KEY_BYTES} bytes, not ${bytes}`);
 }
 
 /**
@@ -42,6 +67,7 @@ export function delimitedPrefix(what: string, prefix: unknown): string {
     throw new InvalidOptionError(what, "prefix", `must be a string, not ${shown(prefix)}`);
   if (prefix === "")
     throw new InvalidOptionError(what, "prefix", "must not be empty: that would be every key there is");
+  checkLength(what, prefix, "prefix");
   return prefix.endsWith("/") ? prefix : `${prefix}/`;
 }
 
@@ -53,6 +79,7 @@ export function delimitedPrefix(what: string, prefix: unknown): string {
 export function checkName(what: string, name: unknown): asserts name is string {
   if (typeof name !== "string") throw new InvalidOptionError(what, "name", `must be a string, not ${shown(name)}`);
   if (name === "") throw new InvalidOptionError(what, "name", "must not be empty");
+  checkLength(what, name, "name");
   if (name.endsWith("/")) {
     throw new InvalidOptionError(
       what,
@@ -70,6 +97,7 @@ export function checkName(what: string, name: unknown): asserts name is string {
  */
 export function checkId(what: string, id: unknown, option = "id"): asserts id is string {
   checkFoundId(what, id, option);
+  checkLength(what, id, option);
   if (id.startsWith("/")) {
     throw new InvalidOptionError(what, option, "must not begin with a slash: the prefix ends with one");
   }

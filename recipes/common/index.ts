@@ -1,9 +1,11 @@
 export { asError } from "./as-error.ts";
 export {
   checkCallable,
+  checkDetachedTtl,
   checkFoundId,
   checkId,
   checkKey,
+  checkLength,
   checkName,
   checkText,
   checkTtlSeconds,
@@ -22,5 +24,6 @@ export {
   type RecipeClientOptions,
   recipeClient,
 } from "./recipe-client.ts";
+export { requestRoom, revisionRoom } from "./request-room.ts";
 export { timed } from "./timed.ts";
 export { Wake } from "./wake.ts";

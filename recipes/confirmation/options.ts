@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
-import { checkId, checkText, checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
+import { checkDetachedTtl, checkId, checkText, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
 import { clientField, resolveCall } from "../option-fields/index.ts";
 import type { ConfirmationResult } from "./confirmation-result.ts";
 
@@ -47,7 +47,7 @@ export interface ResolvedConfirmation {
 export function resolveConfirmation(prefix: unknown, options: unknown): ResolvedConfirmation {
   const what = "Confirmation";
   const { retainSeconds = 86_400, client } = parseOptions(what, schema, options);
-  checkTtlSeconds(what, retainSeconds, "retainSeconds");
+  checkDetachedTtl(what, retainSeconds, "retainSeconds", 2);
   return { prefix: delimitedPrefix(what, prefix), retainSeconds, client };
 }
 
@@ -56,7 +56,7 @@ export function resolveRequest(id: unknown, options: unknown): ConfirmationReque
   const what = "Confirmation.request";
   checkId(what, id);
   const { timeoutSeconds, signal } = parseOptions(what, requestSchema, options);
-  checkTtlSeconds(what, timeoutSeconds, "timeoutSeconds");
+  checkDetachedTtl(what, timeoutSeconds, "timeoutSeconds", 2);
   return { timeoutSeconds, signal };
 }
 

@@ -1,5 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { type EtcdClient, getOp, keyMissing, type OpResult, putOp, type TxnOp, txnOp } from "../../src/index.ts";
+import {
+  type EtcdClient,
+  getOp,
+  keyMissing,
+  type LeaseId,
+  type Op,
+  type OpResult,
+  putOp,
+  type TxnOp,
+  txnOp,
+} from "../../src/index.ts";
 import {
   nestedSize,
   type PartSize,
@@ -8,6 +18,7 @@ import {
   sendInParts,
   TxnRoom,
 } from "../../src/internal/index.ts";
+import { requestRoom } from "../common/index.ts";
 import { type JobContent, readJob, writeJob } from "./job-content.ts";
 import type { ResolvedCall, ResolvedEnqueue } from "./options.ts";
 import { type PersistentTxnOptions, persistentTxn } from "./persistent-txn.ts";
@@ -23,11 +34,16 @@ export interface Enqueued {
   readonly added: boolean;
 }
 
+/** What a key takes in a request besides its bytes, and what the content of a job can become longer by. */
+const BYTES_AROUND = 100;
+
 interface NewJob {
   readonly id: string;
   /** Told apart from somebody else's job with the same id. */
   readonly token: string | undefined;
   readonly op: TxnOp;
+  /** How long its content is. */
+  readonly bytes: number;
 }
 
 /** Puts jobs into a queue. */
@@ -79,7 +95,9 @@ export class Producer {
       limits: this.#limits,
       sizeOf,
       send: async (part) => {
-        const { responses, unsure } = await persistentTxn({ success: part.map(({ op }) => op) }, options);
+        const [largest] = [...part].sort((a, b) => b.bytes - a.bytes);
+        const request = { success: part.map(({ op }) => op), failure: largest && this.#roomFor(largest) };
+        const { responses, unsure } = await persistentTxn(request, options);
         for (const [index, response] of responses.entries()) {
           if (response.type !== "txn") continue;
           if (response.succeeded || (unsure && hasToken(response.responses, part[index]?.token))) added++;
@@ -93,13 +111,23 @@ export class Producer {
     return added;
   }
 
-  #newJob({ id, token, text }: Omit<NewJob, "op"> & { readonly text: string }): NewJob {
+  #newJob({ id, token, text }: Omit<NewJob, "op" | "bytes"> & { readonly text: string }): NewJob {
     const op = txnOp({
       compare: [keyMissing(this.#keys.job(id)), keyMissing(this.#keys.letter(id))],
       success: [putOp(this.#keys.job(id), text)],
       failure: token === undefined ? [] : [getOp(this.#keys.job(id))],
     });
-    return { id, token, op };
+    return { id, token, op, bytes: Buffer.byteLength(text) };
+  }
+
+  /**
+   * The largest later step is the claim: it names three keys of the job, twice some of them, and a worker's place. What the
+   * content can become longer by, an attempt, a delay, the time of death, is less than the numbers here.
+   */
+  #roomFor({ id, bytes }: NewJob): readonly Op[] {
+    const key = this.#keys.job(id);
+    const keyBytes = Math.max(Buffer.byteLength(key), Buffer.byteLength(this.#keys.waiting("f".repeat(16) as LeaseId)));
+    return requestRoom(key, bytes, 4 * (keyBytes + BYTES_AROUND));
   }
 
   #newId(): string {

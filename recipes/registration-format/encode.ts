@@ -1,3 +1,5 @@
+import type { Op } from "../../src/index.ts";
+import { requestRoom, revisionRoom } from "../common/index.ts";
 import { DEFAULT_WEIGHT, type Registration, type RegistrationFormat, reservedNames } from "./registration.ts";
 
 /** As it is put into etcd. The `plain` format carries the address and nothing else. */
@@ -12,4 +14,16 @@ export function encodeRegistration(format: RegistrationFormat, registration: Reg
   // Go writes a missing Metadata as null.
   const written = metadata === undefined && Object.keys(named).length === 0 ? null : named;
   return JSON.stringify({ Op: 0, Addr: address, Metadata: written });
+}
+
+const drainingMark = `${JSON.stringify(reservedNames.draining)}:true,`;
+
+/**
+ * What is put can be put again over a later revision, and marked as draining.
+ *
+ * @param over the modRevision that the key has before, 0 for a missing one
+ */
+export function registrationRoom(key: string, text: string, over: number): Op[] {
+  const isMarked = text.includes(drainingMark.slice(0, -1));
+  return requestRoom(key, Buffer.byteLength(text), revisionRoom(over) + (isMarked ? 0 : drainingMark.length));
 }

@@ -29,6 +29,7 @@ import {
   TxnRoom,
 } from "../../src/internal/index.ts";
 import { asError } from "../common/index.ts";
+import { registrationRoom } from "../registration-format/index.ts";
 import type { LeaseLine } from "../shared-leases/index.ts";
 
 /** Txns on their way at once. */
@@ -73,6 +74,7 @@ export interface BulkWriterParts {
 interface Sent {
   readonly item: BulkItem;
   readonly op: Op;
+  readonly room: readonly Op[];
 }
 
 /**
@@ -179,7 +181,7 @@ export class BulkWriter {
       }
       const op = toOp(item.key, step);
       if (!room.take(opSize(op))) break;
-      batch.push({ item, op });
+      batch.push({ item, op, room: roomFor(item.key, step) });
       this.#due.delete(item);
     }
     return batch;
@@ -208,7 +210,10 @@ export class BulkWriter {
   async #send(batch: readonly Sent[]): Promise<void> {
     const { signal } = this.#stopping;
     const options: CallOptions = { signal };
-    const { responses, revision } = await this.#parts.etcd.txn({ success: batch.map(({ op }) => op) }, options);
+    // What is refused together is tried alone: it is then that the room counts.
+    const failure = batch.length === 1 ? batch[0]?.room : undefined;
+    const request = { success: batch.map(({ op }) => op), failure };
+    const { responses, revision } = await this.#parts.etcd.txn(request, options);
     if (signal.aborted) return;
     this.#hasWorked = true;
     this.#backoff.succeeded();
@@ -287,4 +292,8 @@ function toOp(key: string, step: BulkStep): Op {
     success: [step.type === "put" ? putOp(key, step.text, { lease: step.lease }) : deleteOp(key)],
     failure: [getOp(key)],
   });
+}
+
+function roomFor(key: string, step: BulkStep): readonly Op[] {
+  return step.type === "put" ? registrationRoom(key, step.text, step.over) : [];
 }

@@ -8,6 +8,7 @@ import {
   LeaseNotFoundError,
   putOp,
 } from "../../src/index.ts";
+import { registrationRoom } from "../registration-format/index.ts";
 import type { KeyLeases } from "../shared-leases/index.ts";
 import { nextStep } from "./next-step.ts";
 
@@ -136,6 +137,7 @@ export class OwnedKey {
         {
           compare: [compareModRevision(this.key, "equal", known?.modRevision ?? 0)],
           success: [putOp(this.key, text, { lease })],
+          failure: registrationRoom(this.key, text, known?.modRevision ?? 0),
         },
         { signal },
       );

@@ -3,9 +3,10 @@ import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
 import {
   checkCallable,
+  checkDetachedTtl,
   checkFoundId,
+  checkLength,
   checkText,
-  checkTtlSeconds,
   delimitedPrefix,
   type RecipeClientOptions,
 } from "../common/index.ts";
@@ -83,6 +84,7 @@ export interface ResolvedWrite extends CallOptions {
 export function resolveWrite(what: string, key: unknown, value: unknown, options: unknown): ResolvedWrite {
   const resolved = resolveTouch(what, key, options);
   checkText(what, value, "value");
+  checkLength(what, key as string, "key");
   return resolved;
 }
 
@@ -90,7 +92,7 @@ export function resolveWrite(what: string, key: unknown, value: unknown, options
 export function resolveTouch(what: string, key: unknown, options: unknown): ResolvedWrite {
   checkStorageKey(what, key);
   const { ttlSeconds, ...call } = parseOptions(what, writeSchema, options);
-  if (ttlSeconds !== undefined) checkTtlSeconds(what, ttlSeconds);
+  if (ttlSeconds !== undefined) checkDetachedTtl(what, ttlSeconds);
   return { ttlSeconds: ttlSeconds as number | undefined, ...call };
 }
 

@@ -7,6 +7,7 @@ import {
   type Lease,
   LeaseNotFoundError,
   type LeaseTimeToLive,
+  type Op,
   putOp,
 } from "../../src/index.ts";
 import {
@@ -16,6 +17,7 @@ import {
   type RecipeClient,
   type RecipeClientOptions,
   recipeClient,
+  requestRoom,
   timed,
 } from "../common/index.ts";
 import {
@@ -31,6 +33,9 @@ import {
   type StorageWatchOptions,
 } from "./options.ts";
 import { FollowedPrefix, type StorageWatch } from "./storage-watch.ts";
+
+/** A touch names the lease and the revision of what was put. */
+const TOUCH_BYTES = 64;
 
 /**
  * Keys with text values that can expire, and callbacks that are told of them.
@@ -107,7 +112,8 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
     return timed(`the put of ${key}`, call, async (limit) => {
       for (;;) {
         const known = await this.#client.etcd.get(key, limit);
-        const revision = await this.#write(key, value, known, ttlSeconds, limit);
+        const room = requestRoom(key, Buffer.byteLength(value), TOUCH_BYTES);
+        const revision = await this.#write(key, value, known, ttlSeconds, limit, room);
         if (revision !== undefined) return { revision };
       }
     });
@@ -184,12 +190,14 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
     known: KeyValue | undefined,
     ttlSeconds: number | undefined,
     limit: CallOptions,
+    room: readonly Op[] = [],
   ): Promise<number | undefined> {
     const put = async (lease?: Lease) => {
       const { succeeded, revision } = await this.#client.etcd.txn(
         {
           compare: [compareModRevision(key, "equal", known?.modRevision ?? 0)],
           success: [putOp(key, value, { lease })],
+          failure: room,
         },
         limit,
       );

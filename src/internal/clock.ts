@@ -1,13 +1,10 @@
 import { uptime } from "node:os";
+import { LONGEST_DELAY_MS, longTimer } from "./long-timer.ts";
 import { clearTimeout, monotonicMs, setTimeout, wallMs } from "./real-time.ts";
 import { SuspendedTime } from "./suspended-time.ts";
+import type { Timer } from "./timer.ts";
 
-/** A pending timer; `cancel()` is idempotent. */
-export interface Timer {
-  cancel(): void;
-  /** Lets the process end although the timer is pending. */
-  unref(): Timer;
-}
+export type { Timer } from "./timer.ts";
 
 /** Time as the engines see it: injected, so that rules about time can be tested without waiting. */
 export interface Clock {
@@ -23,9 +20,6 @@ export interface Clock {
   /** Runs `callback` once, `delayMs` from now. The timer keeps the process alive until it fired or was cancelled. */
   timer(delayMs: number, callback: () => void): Timer;
 }
-
-/** setTimeout fires at once for anything above 2^31-1 ms. */
-const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /** Elsewhere performance.now() counts the time of a suspension: libuv reads mach_continuous_time() on macOS. */
 const standsStill = process.platform === "linux" || process.platform === "android";
@@ -51,14 +45,19 @@ export const systemClock: Clock = {
   },
   wallMs,
   timer(delayMs, callback) {
-    const handle = setTimeout(callback, Math.min(Math.max(0, delayMs), MAX_DELAY_MS));
-    const timer: Timer = {
-      cancel: () => clearTimeout(handle),
-      unref: () => {
-        handle.unref();
-        return timer;
-      },
-    };
-    return timer;
+    if (delayMs > LONGEST_DELAY_MS) return longTimer(startTimer, delayMs, callback);
+    return startTimer(Math.max(0, delayMs), callback);
   },
 };
+
+function startTimer(delayMs: number, callback: () => void): Timer {
+  const handle = setTimeout(callback, delayMs);
+  const timer: Timer = {
+    cancel: () => clearTimeout(handle),
+    unref: () => {
+      handle.unref();
+      return timer;
+    },
+  };
+  return timer;
+}
