@@ -14,7 +14,8 @@ import type { CallOptions, Op, TxnAnswer, TxnOptions } from "../../src/index.ts"
 export interface Lock extends AsyncDisposable {
   /**
    * Aborts when it is lost or released. Reading `aborted` compares the clock; once true it stays true. A signal that
-   * `AbortSignal.any()` makes of it does not compare: after a pause of the process it can read false for a moment more.
+   * `AbortSignal.any()` makes of it does not compare on Node 20 and 22: after a pause of the process it can read false a
+   * moment longer.
    */
   readonly signal: AbortSignal;
   /**

@@ -7,7 +7,7 @@ const nativeReason = nativeGetter("reason");
  * run before the first timer does.
  *
  * It has no state of its own: what it reads is what the controller was told, so an `aborted` that was read true stays true,
- * and the event has fired. A signal made of it by `AbortSignal.any()` does not look: Node keeps that signal's state itself.
+ * and the event has fired. On Node 20 and 22 a signal made of it by `AbortSignal.any()` does not look: Node keeps its state.
  */
 export function deadlineSignal(controller: AbortController, look: () => void): AbortSignal {
   const { signal } = controller;

@@ -37,9 +37,9 @@ export interface Lease extends AsyncDisposable {
   /**
    * Aborts with a `LeaseLostError` when the lease is lost, expired or revoked. Once it read aborted it stays so.
    *
-   * Only this signal compares the clock when it is read. One that `AbortSignal.any()` makes of it keeps a state of its own
-   * (Node 20, 22 and 24): after a SIGSTOP or a blocked event loop it can read false until the first timer runs, some
-   * callbacks later, or until somebody reads this one. Pass this signal on as it is, or read it as well.
+   * Only this signal compares the clock when it is read. One that `AbortSignal.any()` makes of it keeps a state of its own on
+   * Node 20 and 22: after a SIGSTOP or a blocked event loop it can read false until the first timer runs, some callbacks
+   * later, or until somebody reads this one. On Node 24.21 it asks this one. Pass this signal on as it is, or read it as well.
    */
   readonly signal: AbortSignal;
   /** How long the lease is certain to live unless somebody revokes it, in milliseconds; 0 once it is lost. */
