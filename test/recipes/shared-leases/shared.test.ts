@@ -248,7 +248,7 @@ test("closed while the grant is on the way: the others get it; with none left no
   expect(await viewOf(lab.etcd, prefix)).toEqual({});
 });
 
-test("one that fails takes its own key out and leaves the lease to the others", async () => {
+test("one whose update is refused keeps its last value, and leaves the lease to the others", async () => {
   const prefix = lab.newPrefix();
   const registers = registerShared(lab.client(), prefix, 3);
   await Promise.all(registers.map(({ ready }) => ready));
@@ -261,7 +261,9 @@ test("one that fails takes its own key out and leaves the lease to the others", 
   await expect(failing.update({ metadata: { text: "x".repeat(3_000_000) } })).rejects.toMatchObject({
     code: "ETCD_REQUEST_REFUSED",
   });
-  await until(async () => (await lab.etcd.get(failing.key)) === undefined);
+  expect(failing.status).toBe("registered");
+  expect((await lab.etcd.get(failing.key))?.text).toContain("a:1");
+  await failing.close();
   expect(await viewOf(lab.etcd, prefix)).toEqual(viewFor(3));
   // Its key is free again, and the conflict rules are those of any other.
   await lab.register(failing.key, "a:2", 5, { client: lab.etcd, lease: "shared", onConflict: "error" }).ready;
