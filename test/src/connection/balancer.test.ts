@@ -124,8 +124,13 @@ describe("a balancer before three members, one of which loses its leader", () =>
 
 /** Only a renewal gives a lease more time. */
 async function untilRenewed(lease: Lease): Promise<void> {
-  const leftMs = lease.remainingMs();
-  await until(() => lease.remainingMs() > leftMs, { timeoutMs: 20_000, message: "the lease is renewed" });
+  let leftMs = lease.remainingMs();
+  const isRenewed = () => {
+    const beforeMs = leftMs;
+    leftMs = lease.remainingMs();
+    return leftMs > beforeMs;
+  };
+  await until(isRenewed, { timeoutMs: 20_000, message: "the lease is renewed" });
   expect(lease.signal.aborted).toBe(false);
 }
 
