@@ -1,5 +1,5 @@
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
-import { credentialsOf, type Material, parts } from "./tls-credentials.ts";
+import { type Material, parts, secureContextOf } from "./tls-credentials.ts";
 import { TlsError } from "./tls-error.ts";
 import type { TlsSource } from "./tls-source.ts";
 
@@ -15,7 +15,7 @@ export function checkTlsSource(what: string, source: TlsSource): void {
     if (given && "pem" in given) material[part] = Buffer.from(given.pem);
   }
   try {
-    credentialsOf(material, (part) => `tls.${part}`);
+    secureContextOf(material, (part) => `tls.${part}`);
   } catch (error) {
     if (!(error instanceof TlsError) || !error.part) throw error;
     throw new InvalidOptionError(what, `tls.${error.part}`, error.problem ?? "cannot be used");

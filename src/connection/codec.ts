@@ -13,8 +13,8 @@ import type {
   RangeResponse,
   TxnRequest,
   TxnResponse,
-  WatchCreateRequest,
   WatchResponse,
+  WatchStreamRequest,
 } from "./messages.ts";
 import { RequestEncoder } from "./request-encoder.ts";
 import { ResponseDecoder } from "./response-decoder.ts";
@@ -29,9 +29,6 @@ export interface Method<Request, Response> {
   encode(request: Request): Buffer;
   decode(bytes: Buffer): Response;
 }
-
-/** What is sent on a stream of watches. */
-export type WatchStreamRequest = { readonly create: WatchCreateRequest } | { readonly cancel: string };
 
 /**
  * The calls that carry keys, values, events and renewals, between our messages and the protocol's bytes; and what the
@@ -77,7 +74,7 @@ export class Codec {
     this.watch = method(
       "Watch",
       "Watch",
-      (request) => ("create" in request ? encoder.watchCreate(request.create) : encoder.watchCancel(request.cancel)),
+      (request) => encoder.watch(request),
       (bytes) => decoder.watch(bytes),
     );
     this.leaseKeepAlive = method("Lease", "LeaseKeepAlive", encodeRenewal, (bytes) => decoder.leaseKeepAlive(bytes));

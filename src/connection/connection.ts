@@ -1,10 +1,10 @@
-import type { ClientDuplexStream, CallOptions as GrpcCallOptions } from "@grpc/grpc-js";
 import { AuthClient, type ICallable, type IStatusResponse } from "etcd3/lib/rpc.js";
 import { ClientClosedError } from "../errors/client-closed-error.ts";
 import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
+import type { GrpcStream } from "../grpc/index.ts";
 import { within } from "../internal/abort.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { log } from "../internal/log.ts";
@@ -20,12 +20,13 @@ import { EndpointSet } from "./endpoint-set.ts";
 import { type Failure, isOfOldRevision, translateFailure } from "./error-translation.ts";
 import { IdleProof } from "./idle-proof.ts";
 import { outOfTime } from "./out-of-time.ts";
-import type { RpcOptions } from "./rpc-options.ts";
+import type { RpcOptions, StubOptions } from "./rpc-options.ts";
+import type { StreamHandlers } from "./stream-handlers.ts";
 import type { ServiceName } from "./stub-messages.ts";
 import { TlsCredentials } from "./tls-credentials.ts";
 import { TlsError } from "./tls-error.ts";
 import { TokenProbe } from "./token-probe.ts";
-import { asBytes, stubCall, type WireCall } from "./wire-call.ts";
+import { stubCall, type WireCall } from "./wire-call.ts";
 
 const debug = log("connection");
 
@@ -37,12 +38,6 @@ const LEAST_ATTEMPT_MS = 100;
 const MOST_RENEWALS = 3;
 /** What is unanswered for less says nothing about the connection, only about the caller's patience. */
 const SILENCE_MS = 500;
-
-export interface OpenedStream {
-  readonly duplex: ClientDuplexStream<Buffer, Buffer>;
-  /** What it ended with. A token that was refused is not used again, and a member that does not serve is left. */
-  ended(failure: Failure): void;
-}
 
 /**
  * Carries calls, etcd3's typed stubs among them, over channels of our own. A call moves from endpoint to endpoint within
@@ -78,7 +73,7 @@ export class Connection implements ICallable<Endpoint> {
   }
 
   /** For etcd3's stubs. */
-  async exec<T>(service: ServiceName, method: string, payload: object, options?: GrpcCallOptions): Promise<T> {
+  async exec<T>(service: ServiceName, method: string, payload: object, options?: StubOptions): Promise<T> {
     const { call, encode } = stubCall<T>(service, method);
     return this.call(call, encode(payload), options as RpcOptions);
   }
@@ -98,8 +93,17 @@ export class Connection implements ICallable<Endpoint> {
     return Promise.reject(new TypeError("streams are opened by openStream()"));
   }
 
-  /** @throws UnavailableError when there is no connection within `limitMs`; UnauthenticatedError for a bad password */
-  async openStream(path: string, endpoint: Endpoint, limitMs: number): Promise<OpenedStream> {
+  /**
+   * Opens a stream, which belongs to whoever opened it. A token that is not accepted is forgotten: the next one gets another.
+   *
+   * @throws UnavailableError when there is no connection within `limitMs`; UnauthenticatedError for a bad password
+   */
+  async openStream(
+    path: string,
+    endpoint: Endpoint,
+    limitMs: number,
+    { onMessage, onEnd }: StreamHandlers<Buffer>,
+  ): Promise<GrpcStream> {
     if (this.#closed) throw new ClientClosedError("the client is closed");
     const token = await this.#authenticator?.tokenWithin(limitMs, noToken);
     const channel = await endpoint.connect("streams", limitMs).catch((error: unknown) => {
@@ -107,13 +111,30 @@ export class Connection implements ICallable<Endpoint> {
       throw error;
     });
     if (this.#closed) throw new ClientClosedError("the client is closed");
-    const duplex = channel.client.makeBidiStreamRequest(path, asBytes, asBytes, callMetadata(path, token));
-    if (token) void this.#endUnlessFit(duplex, token, endpoint, channel);
-    const ended = ({ error, endpointAtFault }: Failure) => {
+    const end = (cause: unknown) => {
+      const { error, endpointAtFault } = translateFailure(cause, { write: false });
       if (token && error instanceof UnauthenticatedError) this.#authenticator?.forget(token);
       if (endpointAtFault) endpoint.memberFailed("streams", channel);
+      onEnd(error);
     };
-    return { duplex, ended };
+    const ended = () => new UnavailableError(`${endpoint.url}: the server ended the stream`, { retryable: true });
+    const stream = channel.grpc.stream(
+      path,
+      { metadata: callMetadata(path, token) },
+      {
+        onMessage,
+        onEnd: (failure) => end(failure ?? ended()),
+      },
+    );
+    if (token) {
+      // A stream need not wait for that: it is ended if it was opened in vain.
+      void this.#isOfAnotherHistory(token, endpoint, channel).then((isOther) => {
+        if (!isOther) return;
+        stream.cancel();
+        end(new UnavailableError(`${endpoint.url}: its history is not the token's`, { retryable: true }));
+      });
+    }
+    return stream;
   }
 
   /** The stubs call this for every stream that ends, also for one that we ended ourselves: whoever owns the stream judges. */
@@ -215,18 +236,12 @@ export class Connection implements ICallable<Endpoint> {
     }
   }
 
-  /** A stream need not wait for that: it is ended if it was opened in vain. */
-  async #endUnlessFit(
-    duplex: ClientDuplexStream<Buffer, Buffer>,
-    token: Token,
-    endpoint: Endpoint,
-    channel: EndpointChannel,
-  ): Promise<void> {
-    // Of a member that does not answer the stream hears by itself.
+  /** Of a member that does not answer the stream hears by itself. */
+  async #isOfAnotherHistory(token: Token, endpoint: Endpoint, channel: EndpointChannel): Promise<boolean> {
     const fits = await this.#probe.fits(token, endpoint, channel)?.catch(() => true);
-    if (fits !== false) return;
+    if (fits !== false) return false;
     this.#authenticator?.forget(token);
-    duplex.emit("error", new UnavailableError(`${endpoint.url}: its history is not the token's`, { retryable: true }));
+    return true;
   }
 
   /** How far a member is. Etcd says it to everybody; one that keeps it to itself is taken to be far enough. */

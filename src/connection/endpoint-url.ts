@@ -1,11 +1,12 @@
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
+import type { Target } from "../grpc/index.ts";
 
 export interface EndpointUrl {
   /** As the user wrote it: what logs and errors show. */
   readonly url: string;
   readonly secure: boolean;
-  /** What grpc-js dials: `dns:host:port`, `ipv4:…` or `ipv6:[…]:port`. */
-  readonly target: string;
+  /** What is dialled. */
+  readonly target: Target;
 }
 
 /**
@@ -39,7 +40,7 @@ export function parseEndpoint(endpoint: string, refuse: (problem: string) => Inv
   return {
     url: `${url.protocol}//${url.hostname}:${port}`,
     secure,
-    target: `${scheme(url.hostname)}:${url.hostname}:${port}`,
+    target: { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(port) },
   };
 }
 
@@ -55,13 +56,8 @@ export function parseEndpoints(what: string, endpoints: readonly string[], sourc
   if (parsed.some(({ secure }) => secure !== parsed[0]?.secure)) {
     throw refuse("must not mix http and https: one plain connection would give away what the others protect");
   }
-  const unique = new Map(parsed.map((endpoint) => [endpoint.target, endpoint]));
+  const unique = new Map(parsed.map((endpoint) => [endpoint.url, endpoint]));
   return [...unique.values()];
-}
-
-function scheme(hostname: string): string {
-  if (hostname.startsWith("[")) return "ipv6";
-  return /^\d+\.\d+\.\d+\.\d+$/.test(hostname) ? "ipv4" : "dns";
 }
 
 /** What is no URL has no parts: all before the last `@` may be a password. */

@@ -1,4 +1,5 @@
-import { type ChannelCredentials, credentials as grpcCredentials } from "@grpc/grpc-js";
+import type { SecureContext } from "node:tls";
+import { type TlsOptions, TlsSession } from "../grpc/index.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { log } from "../internal/log.ts";
 import type { Runtime } from "../internal/runtime.ts";
@@ -17,8 +18,6 @@ const lanes: readonly Lane[] = ["calls", "streams"];
 /** A dial gets this many times its time-out at most, after it ran out of it again and again. */
 const MOST_PATIENCE = 8;
 
-const plain = grpcCredentials.createInsecure();
-
 export interface EndpointParts {
   readonly url: EndpointUrl;
   /** Undefined: its connections are not secured. */
@@ -34,8 +33,7 @@ export interface EndpointParts {
 export class Endpoint {
   readonly url: string;
   readonly #runtime: Runtime;
-  readonly #openChannel: (credentials: ChannelCredentials) => EndpointChannel;
-  readonly #credentials: () => ChannelCredentials;
+  readonly #parts: EndpointParts;
   readonly #backoff: Backoff;
   readonly #pace: Backoff;
   readonly #channels = new Map<Lane, EndpointChannel>();
@@ -49,21 +47,14 @@ export class Endpoint {
   #patience = 1;
   #closed = false;
   #wasConnected = false;
+  /** The TLS session of this endpoint's last connection, and of which certificates it is. */
+  #session: { readonly of: SecureContext; readonly session: TlsSession } | undefined;
 
-  constructor({ url, tls, dialTimeoutMs, runtime }: EndpointParts) {
+  constructor(parts: EndpointParts) {
+    const { runtime, url } = parts;
     this.url = url.url;
+    this.#parts = parts;
     this.#runtime = runtime;
-    this.#credentials = () => tls?.current() ?? plain;
-    this.#openChannel = (credentials) =>
-      new EndpointChannel({
-        url,
-        credentials,
-        serverName: tls?.serverName,
-        turn: this.#turn,
-        dialTimeoutMs: dialTimeoutMs * this.#patience,
-        clock: runtime.clock,
-        wasConnected: () => this.#wasConnected,
-      });
     this.#backoff = new Backoff(runtime, { initialMs: 250, maxMs: 5_000 });
     this.#pace = new Backoff(runtime, { maxMs: 1_000 });
     this.#doubts = { calls: new MemberDoubt(runtime), streams: new MemberDoubt(runtime) };
@@ -87,6 +78,7 @@ export class Endpoint {
       throw this.#unreachable.error;
     }
     const channel = this.#usable(lane);
+    if (channel.isOpen) return channel;
     try {
       await channel.connect(waitMs);
       this.#wasConnected = true;
@@ -104,29 +96,46 @@ export class Endpoint {
   }
 
   /**
-   * The lane's channel. One that has to connect anew, while the files of its certificate were replaced, makes way.
+   * The lane's channel, or a new one. The files of the certificates are read for each.
    *
    * @throws TlsError when those cannot be used
    */
   #usable(lane: Lane): EndpointChannel {
     const known = this.#channels.get(lane);
-    if (known && !known.closed && !known.isIdle) return known;
-    const credentials = this.#credentialsOrPause(lane);
-    if (known && !known.closed && known.credentials === credentials) return known;
-    known?.close();
-    const channel = this.#openChannel(credentials);
+    if (known && !known.closed) return known;
+    const channel = this.#dial(this.#tlsOrPause(lane));
     this.#channels.set(lane, channel);
     if (this.#closed) channel.close();
     return channel;
   }
 
-  #credentialsOrPause(lane: Lane): ChannelCredentials {
+  #dial(tls: TlsOptions | undefined): EndpointChannel {
+    const { dialTimeoutMs, url } = this.#parts;
+    return new EndpointChannel({
+      url,
+      tls,
+      turn: this.#turn,
+      dialTimeoutMs: dialTimeoutMs * this.#patience,
+      clock: this.#runtime.clock,
+      wasConnected: () => this.#wasConnected,
+    });
+  }
+
+  #tlsOrPause(lane: Lane): TlsOptions | undefined {
+    const { tls } = this.#parts;
     try {
-      return this.#credentials();
+      return tls && this.#tlsOptions(tls);
     } catch (error) {
       this.#pause(lane, error);
       throw error;
     }
+  }
+
+  /** A resumed session has the identity of the one before it, so replaced certificates begin another. */
+  #tlsOptions(tls: TlsCredentials): TlsOptions {
+    const secureContext = tls.current();
+    if (this.#session?.of !== secureContext) this.#session = { of: secureContext, session: new TlsSession() };
+    return { secureContext, servername: tls.serverName, session: this.#session.session };
   }
 
   /** For a moment calls fail as this one did. */

@@ -10,6 +10,7 @@ import { RequestRefusedError } from "../errors/request-refused-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
+import { grpcStatus, statusName } from "../grpc/index.ts";
 import {
   limitIn,
   type Meaning,
@@ -19,7 +20,6 @@ import {
   saysRequestIsTooLarge,
 } from "./etcd-sentences.ts";
 import { type GrpcAnswer, grpcAnswer } from "./grpc-answer.ts";
-import { codeName, grpcCodes } from "./grpc-codes.ts";
 
 /** What a failed attempt means for the call that made it. */
 export interface Failure {
@@ -60,22 +60,22 @@ const refusals: Readonly<Partial<Record<Meaning, Make>>> = {
 
 /** By gRPC's code, for sentences that etcd has got since. */
 const refusalsByCode = new Map<number, Make>([
-  [grpcCodes.INVALID_ARGUMENT, (message, details) => new RequestRefusedError(message, details)],
-  [grpcCodes.FAILED_PRECONDITION, (message, details) => new RequestRefusedError(message, details)],
-  [grpcCodes.NOT_FOUND, (message, details) => new RequestRefusedError(message, details)],
-  [grpcCodes.OUT_OF_RANGE, (message, details) => new RequestRefusedError(message, details)],
-  [grpcCodes.ALREADY_EXISTS, (message, details) => new ConflictError(message, details)],
-  [grpcCodes.PERMISSION_DENIED, (message, details) => new PermissionDeniedError(message, details)],
-  [grpcCodes.UNAUTHENTICATED, (message, details) => new UnauthenticatedError(message, details)],
+  [grpcStatus.INVALID_ARGUMENT, (message, details) => new RequestRefusedError(message, details)],
+  [grpcStatus.FAILED_PRECONDITION, (message, details) => new RequestRefusedError(message, details)],
+  [grpcStatus.NOT_FOUND, (message, details) => new RequestRefusedError(message, details)],
+  [grpcStatus.OUT_OF_RANGE, (message, details) => new RequestRefusedError(message, details)],
+  [grpcStatus.ALREADY_EXISTS, (message, details) => new ConflictError(message, details)],
+  [grpcStatus.PERMISSION_DENIED, (message, details) => new PermissionDeniedError(message, details)],
+  [grpcStatus.UNAUTHENTICATED, (message, details) => new UnauthenticatedError(message, details)],
 ]);
 
 /** Codes that a broken connection or an overloaded server comes with. Others would name a refusal, and etcd has made none. */
 const brokenCodes = new Set<number>([
-  grpcCodes.UNAVAILABLE,
-  grpcCodes.CANCELLED,
-  grpcCodes.ABORTED,
-  grpcCodes.INTERNAL,
-  grpcCodes.UNKNOWN,
+  grpcStatus.UNAVAILABLE,
+  grpcStatus.CANCELLED,
+  grpcStatus.ABORTED,
+  grpcStatus.INTERNAL,
+  grpcStatus.UNKNOWN,
 ]);
 
 /**
@@ -118,7 +118,7 @@ function translateAnswer(answer: GrpcAnswer, cause: unknown, attempted: Attempte
     return { error, neverExecuted: false, worthRetrying: false, endpointAtFault: false };
   }
   const error =
-    code === grpcCodes.DEADLINE_EXCEEDED
+    code === grpcStatus.DEADLINE_EXCEEDED
       ? new EtcdTimeoutError("no answer within the time of the attempt", unknown)
       : new UnavailableError(meaning || brokenCodes.has(code) ? message : notFromEtcd(answer), unknown);
   return { error, neverExecuted: false, worthRetrying: true, endpointAtFault: true };
@@ -140,7 +140,7 @@ function answerTooLarge(message: string, details: EtcdErrorDetails): RequestRefu
 }
 
 function notFromEtcd({ code, message }: GrpcAnswer): string {
-  return `not etcd's own answer (${codeName(code)}): ${message}`;
+  return `not etcd's own answer (${statusName(code)}): ${message}`;
 }
 
 /** Users or roles were changed since the token was made, by whatever member: one that lags goes on making old ones for a while. */

@@ -3,7 +3,6 @@ import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseIdFromDecimal, leaseIdToDecimal } from "../model/lease-id.ts";
-import { cancelStream } from "./cancel-stream.ts";
 import { Codec, type Method } from "./codec.ts";
 import { Connection } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -118,6 +117,7 @@ export class GrpcProtocol implements Protocol {
       endpoint,
       create: (request) => stream.send({ create: request }),
       cancel: (watchId) => stream.send({ cancel: watchId }),
+      requestProgress: () => stream.send("progress"),
       close: () => stream.close(),
     };
   }
@@ -144,18 +144,17 @@ export class GrpcProtocol implements Protocol {
     handlers: StreamHandlers<Response>,
     signal: AbortSignal | undefined,
   ): Promise<ProtocolStream<Request, Response>> {
-    const { duplex, ended } = await this.#connection.openStream(method.path, endpoint, limitMs);
+    const stream = new ProtocolStream(method, endpoint, handlers);
+    const opened = await this.#connection.openStream(method.path, endpoint, limitMs, {
+      onMessage: (bytes) => stream.onMessage(bytes),
+      onEnd: (error) => stream.onEnd(error),
+    });
     if (signal?.aborted) {
-      cancelStream(duplex);
+      opened.cancel();
       throw signal.reason;
     }
-    return new ProtocolStream(method, endpoint, duplex, {
-      onMessage: (message) => handlers.onMessage(message),
-      onEnd: (failure) => {
-        ended(failure);
-        handlers.onEnd(failure.error);
-      },
-    });
+    stream.opened(opened);
+    return stream;
   }
 
   async #call<Request, Response>(

@@ -65,6 +65,9 @@ export interface WatchCreateRequest {
   readonly previous: boolean;
 }
 
+/** What is sent on a stream of watches; a cancel has the watch's number. */
+export type WatchStreamRequest = { readonly create: WatchCreateRequest } | { readonly cancel: string } | "progress";
+
 export interface WatchResponse {
   /** The server's number for the watch; -1 for a watch that was refused. */
   readonly watchId: string;

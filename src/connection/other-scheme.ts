@@ -11,12 +11,10 @@ const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0
  * Whether the server speaks the other scheme: plain where the URL says https, or TLS where it says http. A handshake that
  * fails does not tell: the server just hangs up, as one does that is being stopped.
  */
-export function speaksOtherScheme({ url, secure }: EndpointUrl, signal: AbortSignal): Promise<boolean> {
-  // URL drops a port that is its scheme's own, 80 or 443, so look at the text.
-  const where = { host: new URL(url).hostname.replace(/^\[|\]$/g, ""), port: Number(/\d+$/.exec(url)?.[0]) };
+export function speaksOtherScheme({ target, secure }: EndpointUrl, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     // Nothing is sent over it, so it need not be trusted.
-    const socket: Socket = secure ? connectPlain(where) : connectTls({ ...where, rejectUnauthorized: false });
+    const socket: Socket = secure ? connectPlain(target) : connectTls({ ...target, rejectUnauthorized: false });
     const settle = (answer: boolean) => {
       clearTimeout(timer);
       signal.removeEventListener("abort", giveUp);

@@ -28,6 +28,8 @@ export interface WatchStream {
   readonly endpoint: StreamEndpoint;
   create(request: WatchCreateRequest): void;
   cancel(watchId: string): void;
+  /** Asks for an answer with the id -1, which is nothing but a sign of life (GUARANTEES 5). Some servers and proxies do not answer. */
+  requestProgress(): void;
   close(): void;
 }
 

@@ -1,7 +1,14 @@
 import type { Compare } from "../model/compare.ts";
 import { endOfPrefix, type KeyRange, toTheLastKey } from "../model/key-range.ts";
 import type { Op } from "../model/op.ts";
-import type { DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest, WatchCreateRequest } from "./messages.ts";
+import type {
+  DeleteRangeRequest,
+  PutRequest,
+  RangeRequest,
+  TxnRequest,
+  WatchCreateRequest,
+  WatchStreamRequest,
+} from "./messages.ts";
 import { bytesTag, varintTag, WireWriter, writeLeaseId } from "./wire-writer.ts";
 
 /** The numbers of etcd's `.proto` files. etcd3's enums are not those: its SortTarget, for one, is a string. */
@@ -45,8 +52,19 @@ export class RequestEncoder {
     return writer.finish();
   }
 
-  watchCreate(request: WatchCreateRequest): Buffer {
+  watch(request: WatchStreamRequest): Buffer {
     const writer = new WireWriter();
+    if (request === "progress") writer.uint32(bytesTag(3)).fork().ldelim();
+    else if ("create" in request) this.#watchCreate(writer, request.create);
+    else {
+      writer.uint32(bytesTag(2)).fork();
+      writer.uint32(varintTag(1)).int64(Number(request.cancel));
+      writer.ldelim();
+    }
+    return writer.finish();
+  }
+
+  #watchCreate(writer: WireWriter, request: WatchCreateRequest): void {
     writer.uint32(bytesTag(1)).fork();
     this.#keys(writer, request.range);
     writer.uint32(varintTag(3)).int64(request.startRevision);
@@ -55,15 +73,6 @@ export class RequestEncoder {
     if (request.previous) writer.uint32(varintTag(6)).bool(true);
     writer.uint32(varintTag(8)).bool(true);
     writer.ldelim();
-    return writer.finish();
-  }
-
-  watchCancel(watchId: string): Buffer {
-    const writer = new WireWriter();
-    writer.uint32(bytesTag(2)).fork();
-    writer.uint32(varintTag(1)).int64(Number(watchId));
-    writer.ldelim();
-    return writer.finish();
   }
 
   #range(writer: WireWriter, request: RangeRequest): void {

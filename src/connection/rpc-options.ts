@@ -1,4 +1,4 @@
-import type { CallOptions as GrpcCallOptions } from "@grpc/grpc-js";
+import type { MaintenanceClient } from "etcd3/lib/rpc.js";
 import type { Endpoint } from "./endpoint.ts";
 import type { Failure } from "./error-translation.ts";
 
@@ -8,8 +8,11 @@ import type { Failure } from "./error-translation.ts";
  */
 export type CallKind = "read" | "write" | "idempotent";
 
-/** How our calls travel through etcd3's stubs, which hand their options on as they are. */
-export interface RpcOptions extends GrpcCallOptions {
+/** What etcd3's stubs take as options. They hand them on as they are. */
+export type StubOptions = NonNullable<Parameters<MaintenanceClient["status"]>[0]>;
+
+/** How our calls travel through etcd3's stubs. */
+export interface RpcOptions extends StubOptions {
   readonly kind: CallKind;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;

@@ -1,8 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { isIP } from "node:net";
-import { createSecureContext } from "node:tls";
-import { ChannelCredentials } from "@grpc/grpc-js";
+import { createSecureContext, type SecureContext } from "node:tls";
 import { TlsError } from "./tls-error.ts";
 import type { TlsSource } from "./tls-source.ts";
 
@@ -18,7 +16,7 @@ export type Material = Partial<Record<Part, Buffer>>;
 export class TlsCredentials {
   readonly #source: TlsSource;
   #material: Material | undefined;
-  #credentials: ChannelCredentials | undefined;
+  #context: SecureContext | undefined;
 
   constructor(source: TlsSource) {
     this.#source = source;
@@ -33,15 +31,15 @@ export class TlsCredentials {
    *
    * @throws TlsError that says which file cannot be used, and why
    */
-  current(): ChannelCredentials {
+  current(): SecureContext {
     const material = this.#read();
     const known = this.#material;
-    if (this.#credentials && known && parts.every((part) => sameBytes(known[part], material[part]))) {
-      return this.#credentials;
+    if (this.#context && known && parts.every((part) => sameBytes(known[part], material[part]))) {
+      return this.#context;
     }
-    this.#credentials = credentialsOf(material, (part) => this.#nameOf(part));
+    this.#context = secureContextOf(material, (part) => this.#nameOf(part));
     this.#material = material;
-    return this.#credentials;
+    return this.#context;
   }
 
   #read(): Material {
@@ -73,7 +71,7 @@ export class TlsCredentials {
  * @param nameOf what a part is called where it comes from
  * @throws TlsError that has the part that cannot be used
  */
-export function credentialsOf({ ca, cert, key }: Material, nameOf: (part: Part) => string): ChannelCredentials {
+export function secureContextOf({ ca, cert, key }: Material, nameOf: (part: Part) => string): SecureContext {
   const use = (part: Part, options: Parameters<typeof createSecureContext>[0]) => {
     try {
       return createSecureContext({ ...options, minVersion: "TLSv1.2" });
@@ -87,7 +85,7 @@ export function credentialsOf({ ca, cert, key }: Material, nameOf: (part: Part) 
   if (cert) use("cert", { cert });
   const context = use("key", { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) });
   if (cert && key) checkKeyType(cert, key, nameOf("key"));
-  return withoutAddressAsName(ChannelCredentials.createFromSecureContext(context));
+  return context;
 }
 
 /** OpenSSL passes over what it cannot read: nobody would be trusted, and the server would be blamed. */
@@ -126,23 +124,6 @@ function problemOf(code: string | undefined): string {
     default:
       return `cannot be used${code === undefined ? "" : ` (${code})`}`;
   }
-}
-
-/**
- * grpc-js gives the host as the name that is asked for (SNI), which an address must not be (RFC 6066), and Node warns of
- * it. The certificate is checked against the address all the same.
- */
-function withoutAddressAsName(credentials: ChannelCredentials): ChannelCredentials {
-  const create = credentials._createSecureConnector.bind(credentials);
-  credentials._createSecureConnector = (...args) => {
-    const connector = create(...args);
-    const { connectionOptions } = connector as { connectionOptions?: { servername?: string } };
-    if (connectionOptions?.servername && isIP(connectionOptions.servername.replace(/^\[|\]$/g, "")) !== 0) {
-      delete connectionOptions.servername;
-    }
-    return connector;
-  };
-  return credentials;
 }
 
 function sameBytes(a: Buffer | undefined, b: Buffer | undefined): boolean {

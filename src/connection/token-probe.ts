@@ -15,7 +15,7 @@ interface Asked {
  */
 export class TokenProbe {
   readonly #askIndex: (endpoint: Endpoint, channel: EndpointChannel) => Promise<number>;
-  readonly #asked = new WeakMap<object, Asked>();
+  readonly #asked = new WeakMap<EndpointChannel, Asked>();
 
   /** @param askIndex asks the member at the other end for its raft index; rejects when it does not answer */
   constructor(askIndex: (endpoint: Endpoint, channel: EndpointChannel) => Promise<number>) {
@@ -27,25 +27,23 @@ export class TokenProbe {
    * a new token, too: it makes one as soon as it has caught up.
    */
   fits(token: Token, endpoint: Endpoint, channel: EndpointChannel): Promise<boolean> | undefined {
-    const { connection } = channel;
-    if (token.madeMs >= connection.sinceMs) return undefined;
-    const known = this.#asked.get(connection);
+    if (token.madeMs >= channel.sinceMs) return undefined;
+    const known = this.#asked.get(channel);
     if (known?.token === token) return known.fits;
     const asked: Asked = { token, fits: undefined };
-    this.#asked.set(connection, asked);
+    this.#asked.set(channel, asked);
     const madeAt = raftIndexOf(token);
     if (madeAt !== undefined) asked.fits = this.#ask(asked, madeAt, endpoint, channel);
     return asked.fits;
   }
 
   async #ask(asked: Asked, madeAt: number, endpoint: Endpoint, channel: EndpointChannel): Promise<boolean> {
-    const { connection } = channel;
     try {
       const fits = (await this.#askIndex(endpoint, channel)) >= madeAt;
       if (fits) asked.fits = undefined;
       return fits;
     } catch (error) {
-      if (this.#asked.get(connection) === asked) this.#asked.delete(connection);
+      if (this.#asked.get(channel) === asked) this.#asked.delete(channel);
       throw error;
     }
   }

@@ -1,26 +1,22 @@
-import { type StatusObject, status } from "@grpc/grpc-js";
 import { UnavailableError } from "../errors/unavailable-error.ts";
+import type { ConnectionError } from "../grpc/index.ts";
 import type { EndpointUrl } from "./endpoint-url.ts";
-import { notConnected } from "./grpc-answer.ts";
 import { TlsError } from "./tls-error.ts";
 
-/** Why there is no connection, from the status of a call that found none. */
-export function whyNotConnected(
-  { url, secure }: EndpointUrl,
-  cause: Pick<StatusObject, "code" | "details">,
-): UnavailableError {
-  if (cause.code !== status.UNAVAILABLE) {
-    return new UnavailableError(`${url}: the connection was refused or failed`, { retryable: true });
-  }
-  const reason = cause.details
-    .replace(`${notConnected}. Last error: `, "")
-    .replace(/^Error: /, "")
-    .replace(/\.? Resolution note: .*$/, "")
-    .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/, "");
-  const explained = secure && whyNotSecured(reason);
+/** Why there is no connection, in words that say what to look at. */
+export function whyNotConnected({ url, secure }: EndpointUrl, cause: ConnectionError): UnavailableError {
+  const explained = secure && whyNotSecured(cause.message);
   return explained
-    ? new TlsError(`${url}: ${explained}`)
-    : new UnavailableError(`${url}: ${reason}`, { retryable: true });
+    ? new TlsError(`${url}: ${explained}`, { cause })
+    : new UnavailableError(`${url}: ${cause.reason === "refused" ? systemWords(cause) : cause.message}`, {
+        cause,
+        retryable: true,
+      });
+}
+
+/** What the system says is enough: `connect ECONNREFUSED 127.0.0.1:2379`. */
+function systemWords({ cause, message }: ConnectionError): string {
+  return cause instanceof Error && cause.message !== "" ? cause.message : message;
 }
 
 /** What Node and OpenSSL say of a handshake that failed, in words that say what to look at. */

@@ -8,9 +8,6 @@ export interface WireCall<Response> {
   decode(bytes: Buffer): Response;
 }
 
-/** Messages pass gRPC as bytes, so that one that cannot be read is reported as that, and not as a broken connection. */
-export const asBytes = (bytes: Buffer) => bytes;
-
 /** A call of etcd3's typed stubs, which are for calls that are seldom made. */
 export function stubCall<Response>(service: ServiceName, method: string) {
   const messages = stubMethods[service]?.[method];

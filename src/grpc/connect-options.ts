@@ -53,6 +53,8 @@ export interface LivenessOptions {
 export interface ConnectOptions {
   /** Secures the connection. @default a plain one */
   readonly tls?: TlsOptions | undefined;
+  /** Which of the addresses of the host's name is tried first: the others follow in turn. @default 0, as they were resolved */
+  readonly addressTurn?: number | undefined;
   /** The `:authority` of each request. @default host and port; for a unix socket `localhost` */
   readonly authority?: string | undefined;
   /** The `user-agent` of each request. @default "grpc-node-net" */

@@ -55,8 +55,8 @@ export class Dial {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#clock = options.clock ?? systemClock;
-    const { tls, signal, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
-    const socket = openSocket(target, tls, (bytes, length) => this.#read(bytes, length));
+    const { tls, signal, addressTurn = 0, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
+    const socket = openSocket(target, tls, addressTurn, (bytes, length) => this.#read(bytes, length));
     this.#socket = socket;
     this.#timer = this.#clock.timer(connectTimeoutMs, () => {
       const what = this.#phase === "connecting" ? "no connection" : "no TLS handshake";

@@ -14,5 +14,5 @@ export type {
 } from "./grpc-connection.ts";
 export { GrpcFailure } from "./grpc-failure.ts";
 export type { Metadata } from "./metadata.ts";
-export { grpcStatus } from "./status.ts";
+export { grpcStatus, statusName } from "./status.ts";
 export { TlsSession } from "./tls-session.ts";

@@ -1,6 +1,7 @@
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from "node:tls";
 import type { Target, TlsOptions } from "./connect-options.ts";
+import { lookupInTurn } from "./lookup-in-turn.ts";
 
 /** Read at once: larger reads save little, and each connection keeps this much. */
 const READ_BYTES = 64 * 1024;
@@ -9,6 +10,7 @@ const READ_BYTES = 64 * 1024;
 export function openSocket(
   target: Target,
   tls: TlsOptions | undefined,
+  addressTurn: number,
   onRead: (bytes: Buffer, length: number) => void,
 ): Socket {
   const onread = {
@@ -18,8 +20,9 @@ export function openSocket(
       return true;
     },
   };
+  const lookup = lookupInTurn(addressTurn);
   const where =
-    "path" in target ? { path: target.path } : { host: target.host, port: target.port, autoSelectFamily: true };
+    "path" in target ? { path: target.path } : { host: target.host, port: target.port, lookup, autoSelectFamily: true };
   const options = { ...where, onread };
   const socket = tls === undefined ? connectPlain(options) : connectTls({ ...options, ...secured(target, tls) });
   // What is written together leaves together already, and must not wait for an acknowledgement of what left before.

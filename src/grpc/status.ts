@@ -18,3 +18,10 @@ export const grpcStatus = {
   DATA_LOSS: 15,
   UNAUTHENTICATED: 16,
 } as const;
+
+const names = new Map<number, string>(Object.entries(grpcStatus).map(([name, code]) => [code, name]));
+
+/** `UNAVAILABLE` for 14. */
+export function statusName(code: number): string {
+  return names.get(code) ?? `code ${code}`;
+}

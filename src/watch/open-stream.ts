@@ -15,6 +15,14 @@ export interface OpenStreamListener {
 }
 
 const CREATE_LIMIT_MS = 5_000;
+/**
+ * A server that has said nothing for so long is asked for progress, as a sign of life: what it answers comes from the
+ * connection that a frozen one leaves silent, and silence is what pings are sent for. Pings alone, at most one in 5 s,
+ * would find it twice as late.
+ */
+const PROGRESS_MS = 1_000;
+/** The number of no watch: what a request for progress is answered with. */
+const PROGRESS_ID = "-1";
 
 /**
  * The feeds on one open stream, by the server's numbers. "Created" answers are matched by the order of the requests: a
@@ -27,12 +35,16 @@ export class OpenStream {
   readonly #creating: { readonly feed: WatchFeed; readonly startRevision: number }[] = [];
   readonly #created = new Map<string, WatchFeed>();
   #createTimer: Timer | undefined;
+  #progressTimer: Timer | undefined;
+  #heardMs: number;
   #closed = false;
 
   constructor(stream: WatchStream, clock: Clock, listener: OpenStreamListener) {
     this.#stream = stream;
     this.#clock = clock;
     this.#listener = listener;
+    this.#heardMs = clock.monotonicMs();
+    this.#awaitSilence();
   }
 
   get endpoint(): StreamEndpoint {
@@ -57,15 +69,24 @@ export class OpenStream {
   }
 
   receive(response: WatchResponse): void {
+    this.#heardMs = this.#clock.monotonicMs();
+    if (response.watchId === PROGRESS_ID && !response.created) return;
     this.#dispatch(response);
-    // A message is a sign of life: what the server owes may take its time again from here on.
+    // What the server owes may take its time again from here on.
     if (!this.#closed) this.#awaitCreated();
   }
 
   close(): void {
     this.#closed = true;
     this.#createTimer?.cancel();
+    this.#progressTimer?.cancel();
     this.#stream.close();
+  }
+
+  #awaitSilence(): void {
+    const dueMs = this.#heardMs + PROGRESS_MS - this.#clock.monotonicMs();
+    this.#progressTimer = this.#clock.timer(dueMs > 0 ? dueMs : PROGRESS_MS, () => this.#awaitSilence()).unref();
+    if (dueMs <= 0) this.#stream.requestProgress();
   }
 
   #awaitCreated(): void {

@@ -157,6 +157,10 @@ class ModelStream implements WatchStream {
     this.#watches.delete(watchId);
   }
 
+  requestProgress(): void {
+    queueMicrotask(() => this.#say({ watchId: "-1", headerRevision: this.#etcd.revision }));
+  }
+
   close(): void {
     this.#closed = true;
     this.#onEnd();

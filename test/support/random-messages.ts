@@ -87,6 +87,7 @@ export class RandomMessages {
   }
 
   watch() {
+    if (this.#random.chance(0.1)) return ["progress", { progress_request: {} }] as const;
     if (this.#random.chance(0.3)) {
       const watchId = String(this.#integer());
       return [{ cancel: watchId }, { cancel_request: { watch_id: watchId } }] as const;

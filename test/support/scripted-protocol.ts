@@ -16,6 +16,8 @@ export class ScriptedStream implements WatchStream {
   readonly endpoint: StreamEndpoint;
   readonly created: WatchCreateRequest[] = [];
   readonly cancelled: string[] = [];
+  /** How often progress was asked for. */
+  progressRequests = 0;
   closed = false;
   readonly #handlers: StreamHandlers<WatchResponse>;
 
@@ -30,6 +32,10 @@ export class ScriptedStream implements WatchStream {
 
   cancel(watchId: string): void {
     this.cancelled.push(watchId);
+  }
+
+  requestProgress(): void {
+    this.progressRequests++;
   }
 
   close(): void {
