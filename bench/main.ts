@@ -11,6 +11,7 @@ import { registry } from "./registry.ts";
 import { Report } from "./report.ts";
 import { snapshot } from "./snapshot.ts";
 import { touch } from "./touch.ts";
+import { wire } from "./wire.ts";
 
 const benches: Readonly<Record<string, Bench>> = {
   kv,
@@ -21,6 +22,7 @@ const benches: Readonly<Record<string, Bench>> = {
   touch,
   balancers,
   registry,
+  wire,
 };
 const defaultFile = "build/bench.json";
 
