@@ -6,17 +6,15 @@
 //   --report FILE   FILE gets { "passed": …, "failed": … }, for .ci/run
 //   --built         the build is there and new, and something else uses it meanwhile: leave it
 import { spawnSync } from "node:child_process";
-import { rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { tryInBundlers } from "./check/bundles.mjs";
 import { checkout, npm, tool } from "./check/command.mjs";
 import { tryAsConsumer } from "./check/consumer.mjs";
 import { checkDoors, checkPublicTypes } from "./check/public-types.mjs";
 
-function build() {
-  // A file that no source makes any more must not be published.
-  rmSync(`${checkout}dist`, { recursive: true, force: true });
-  return npm(["run", "build"]);
-}
+/** A file that no source makes any more must not be published. */
+const build = () => npm(["run", "build", "--", "--clean"]);
 
 const { values } = parseArgs({ options: { report: { type: "string" }, built: { type: "boolean", default: false } } });
 
@@ -28,8 +26,9 @@ const steps = {
   "public types": checkPublicTypes,
   "doors keep the types of Node": checkDoors,
   publint: () => tool("publint", ["--strict"]),
-  "are the types wrong": () => tool("attw", ["--pack", ".", "--profile", "esm-only"]),
+  "are the types wrong": () => tool("attw", ["--pack", "."]),
   "the packed tarball in a consumer": tryAsConsumer,
+  "the packed tarball in bundlers and test runners": tryInBundlers,
 };
 
 const setup = spawnSync(process.execPath, [`${checkout}scripts/setup.mjs`], { stdio: "inherit" });

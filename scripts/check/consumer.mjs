@@ -1,22 +1,20 @@
 // The package as a stranger gets it: packed, installed into a new project, compiled with the options that `tsc --init`
 // writes and without own @types/node, and run against a real etcd by `import` and by `require`.
-import { access, cp, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { access, cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { command, npm, tool } from "./command.mjs";
+import { withPacked } from "./packed.mjs";
 
 const template = fileURLToPath(new URL("consumer", import.meta.url));
 
-export async function tryAsConsumer() {
-  const folder = await mkdtemp(join(tmpdir(), "etcd-recipes-consumer-"));
-  try {
+export function tryAsConsumer() {
+  return withPacked(async (folder, tarball) => {
     await cp(template, folder, { recursive: true });
     await writeFile(join(folder, "package.json"), JSON.stringify({ name: "consumer", private: true }));
     // --prefix because `npm run check` tells the npm under it that the project is the checkout.
     const inFolder = { cwd: folder };
-    const [{ filename }] = JSON.parse(await npm(["pack", "--json", "--pack-destination", folder]));
-    await npm(["install", "--prefix", folder, "--no-audit", "--no-fund", `./${filename}`], inFolder);
+    await npm(["install", "--prefix", folder, "--no-audit", "--no-fund", tarball], inFolder);
     for (const file of ["LICENSE", "README.md", "CHANGELOG.md"]) {
       await access(join(folder, "node_modules/etcd-recipes", file));
     }
@@ -26,12 +24,14 @@ export async function tryAsConsumer() {
     await tool("tsc", ["-p", ".", "--skipLibCheck", "false"], inFolder);
     expectOutput("by-import.mjs", await command(process.execPath, ["by-import.mjs"], inFolder));
     expectOutput("by-require.cjs", await command(process.execPath, ["by-require.cjs"], inFolder));
+    // A Node that cannot require() an ES module gets the CommonJS form.
+    const withoutRequireOfModules = ["--no-experimental-require-module", "by-require.cjs"];
+    expectOutput("by-require.cjs as CommonJS", await command(process.execPath, withoutRequireOfModules, inFolder));
+    expectOutput("one-copy.cjs", await command(process.execPath, ["one-copy.cjs"], inFolder));
 
     const help = await command(join(folder, "node_modules/.bin/etcd-recipes-etcd"), ["--help"], inFolder);
     if (!help.includes("--version")) throw new Error(`etcd-recipes-etcd --help printed:\n${help}`);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 function expectOutput(program, output) {

@@ -27,7 +27,8 @@ export async function checkDoors() {
 
 async function publicDoors() {
   const { exports } = JSON.parse(await readFile(`${checkout}package.json`, "utf8"));
-  return Object.values(exports).flatMap(({ types }) => (types === undefined ? [] : [resolve(checkout, types)]));
+  const doors = Object.values(exports).flatMap((conditions) => Object.values(conditions).map(({ types }) => types));
+  return [...new Set(doors.filter(Boolean))].map((types) => resolve(checkout, types));
 }
 
 async function follow(file, from, seen, leaks) {

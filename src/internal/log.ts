@@ -1,9 +1,26 @@
-import { inspect } from "node:util";
-import createDebug from "debug";
+import { format, inspect } from "node:util";
+import setUpDebug from "debug/src/common.js";
 import { oneLine } from "../errors/one-line.ts";
+import { timestamp } from "./real-time.ts";
 
-/** Writes one line, `%s` and `%d` filled in, if somebody asked for the topic by `DEBUG`. */
+/** Writes one line, `%s` and `%d` filled in, if `DEBUG` asks for the topic. */
 export type Log = (format: string, ...values: unknown[]) => void;
+
+/**
+ * The part of `debug` that knows which topics `DEBUG` asks for. Its front end for Node calls `require` for Node's own modules,
+ * which throws in a bundle of ES modules; ours writes what it writes where stderr is no terminal.
+ */
+const createDebug = setUpDebug({
+  colors: [0],
+  useColors: () => false,
+  load: () => process.env.DEBUG,
+  save: () => {},
+  formatArgs(args) {
+    args[0] = `${timestamp()} ${this.namespace} ${String(args[0])}`;
+  },
+  log: (...args) => process.stderr.write(`${format(...args)}\n`),
+  destroy: () => {},
+});
 
 /**
  * `log("watch")` writes under `etcd-recipes:watch`. Keys may appear; values and credentials never. What is filled in is
@@ -11,8 +28,8 @@ export type Log = (format: string, ...values: unknown[]) => void;
  */
 export function log(topic: string): Log {
   const debug = createDebug(`etcd-recipes:${topic}`);
-  return (format, ...values) => {
-    if (debug.enabled) debug(format, ...values.map(written));
+  return (text, ...values) => {
+    if (debug.enabled) debug(text, ...values.map(written));
   };
 }
 

@@ -8,7 +8,8 @@ import * as timers from "node:timers";
 export const { setTimeout, clearTimeout, setImmediate } = timers;
 
 const { queueMicrotask: queue } = globalThis;
-const { now } = Date;
+const { Date: RealDate } = globalThis;
+const { now } = RealDate;
 
 /** Runs `task` when the running code has returned, before any I/O. */
 export function queueMicrotask(task: () => void): void {
@@ -30,4 +31,9 @@ export function monotonicMs(): number {
 /** Milliseconds since the epoch. */
 export function wallMs(): number {
   return now();
+}
+
+/** The time of day in UTC, as ISO 8601 has it. */
+export function timestamp(): string {
+  return new RealDate(now()).toISOString();
 }

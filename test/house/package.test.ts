@@ -11,23 +11,35 @@ const lock = JSON.parse(read("package-lock.json"));
 test("the tarball holds the doors, the installer and the papers, and nothing else of the checkout", async () => {
   const { stdout } = await promisify(execFile)("npm", ["pack", "--dry-run", "--json"], { cwd: checkout });
   const paths: string[] = JSON.parse(stdout)[0].files.map(({ path }: { path: string }) => path);
-  const targets = Object.values<string | object>(manifest.exports).flatMap((target) => Object.values(target));
-  for (const target of targets.filter((path) => path.startsWith("./dist/"))) expect(paths).toContain(target.slice(2));
-  const others = paths.filter((path) => !/^dist\/(src|recipes|testing)\/.+\.(js|js\.map|d\.ts)$/.test(path));
+  const targets = JSON.stringify([manifest.exports, manifest.main, manifest.types, manifest.typesVersions]).matchAll(
+    /"\.\/(dist\/[^"]+)"/g,
+  );
+  for (const [, target] of targets) expect(paths).toContain(target);
+  const others = paths.filter((path) => !/^dist\/(esm|cjs)\/(src|recipes|testing)\/.+\.(js|d\.ts)$/.test(path));
   expect(others.sort()).toEqual([
     "CHANGELOG.md",
     "LICENSE",
     "README.md",
     "README.zh-CN.md",
+    "dist/cjs/package.json",
     "package.json",
     "scripts/etcd-recipes-etcd.mjs",
   ]);
 });
 
-test("types come first in every door, or TypeScript would not see them", () => {
-  const doors = Object.entries<object>(manifest.exports).filter(([, target]) => typeof target === "object");
+test("every door leads to both forms, with types first, and to one copy in a process that can require() modules", () => {
+  const doors = Object.entries<Record<string, Record<string, string>>>(manifest.exports).filter(
+    ([, target]) => typeof target === "object",
+  );
   expect(doors.map(([door]) => door)).toEqual([".", "./client", "./testing"]);
-  for (const [, target] of doors) expect(Object.keys(target)).toEqual(["types", "default"]);
+  for (const [, conditions] of doors) {
+    expect(Object.keys(conditions)).toEqual(["module-sync", "import", "require", "default"]);
+    for (const [condition, target] of Object.entries(conditions)) {
+      expect(Object.keys(target)).toEqual(["types", "default"]);
+      const form = condition === "require" ? "cjs" : "esm";
+      for (const path of Object.values(target)) expect(path).toContain(`./dist/${form}/`);
+    }
+  }
 });
 
 test("the installer is a program, and needs nothing but Node: it runs before anything is installed", () => {

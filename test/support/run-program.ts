@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 // A program needs JavaScript: these tests use what `npm run build` made, as the users of the package do.
-const built = new URL("../../dist/recipes/index.js", import.meta.url);
+const built = new URL("../../dist/esm/recipes/index.js", import.meta.url);
 
 /** A program in a process of its own. It is killed at the end of its scope. */
 export interface Program extends AsyncDisposable {
