@@ -1,5 +1,5 @@
 import { InvalidOptionError } from "../../src/index.ts";
-import { closestName, shown } from "../../src/internal/index.ts";
+import { checkPlainObject, closestName, shown } from "../../src/internal/index.ts";
 import type { Balancer, PickFunction } from "./balancer.ts";
 import { ConsistentHash } from "./consistent-hash.ts";
 import { LeastRequests } from "./least-requests.ts";
@@ -49,6 +49,8 @@ export function createBalancer<Server>(
   option: BalancerOption<Server>,
   settings: BalancerSettings = {},
 ): Balancer<Server> {
+  const given: unknown = settings;
+  checkPlainObject(what, "settings", given, "an object of settings");
   const { zone, slowStartMs = 0, random = Math.random, nowMs } = settings;
   const named = strategy(what, option, random, nowMs);
   const zoned = zone === undefined ? undefined : new ZonePreference(named, { zone });

@@ -1,7 +1,10 @@
 import { bytesEqual, toBytes } from "./bytes.ts";
 import type { LeaseId } from "./lease-id.ts";
 
-/** One key as etcd holds it at one revision. */
+/**
+ * One key as etcd holds it at one revision. `JSON.stringify` writes it with its value, as text in `value`; what is not UTF-8
+ * is written as `valueBase64` and `keyBase64` instead.
+ */
 export interface KeyValue {
   /** The key as text; bytes that are not UTF-8 show as U+FFFD, then `keyBytes` is the truth. */
   readonly key: string;
@@ -148,6 +151,16 @@ export class StoredKeyValue implements KeyValue {
 
   get text(): string {
     return (this.#bytes as Utf8Buffer).utf8Slice(this.#valueStart, this.#valueEnd);
+  }
+
+  /** What `JSON.stringify` writes. */
+  toJSON(): object {
+    const { key, keyBytes, value, text, createRevision, modRevision, version, lease } = this;
+    const named = key.includes("\ufffd") ? { keyBase64: Buffer.from(keyBytes).toString("base64") } : { key };
+    const valued = bytesEqual(toBytes(text), value)
+      ? { value: text }
+      : { valueBase64: Buffer.from(value).toString("base64") };
+    return { ...named, ...valued, createRevision, modRevision, version, ...(lease && { lease }) };
   }
 
   /** What `util.inspect` shows: also what is only made when asked for. */

@@ -28,6 +28,18 @@ test("values that are settled are what they were, in one buffer that holds nothi
   StoredKeyValue.settle([]);
 });
 
+test("JSON has the value: as text, or as base64 where it is none", () => {
+  const json = (kv: StoredKeyValue) => JSON.parse(JSON.stringify({ kv })).kv;
+  const revisions = { createRevision: 2, modRevision: 3, version: 1 };
+  expect(json(stored("a", "ü"))).toEqual({ key: "a", value: "ü", ...revisions });
+  expect(json(stored("a", ""))).toEqual({ key: "a", value: "", ...revisions });
+  expect(json(stored(new Uint8Array([0x61, 0xff]), new Uint8Array([0xfe])))).toEqual({
+    keyBase64: "Yf8=",
+    valueBase64: "/g==",
+    ...revisions,
+  });
+});
+
 test("a key that is no text keeps its bytes, and inspect shows what is made when it is asked for", () => {
   const key = new Uint8Array([0x61, 0xff]);
   const kv = stored(key, "v");
