@@ -69,9 +69,8 @@ export default defineConfig({
     dangerouslyIgnoreUnhandledErrors: false,
     projects: [
       project("house", { include: house }),
-      // Files share processes, one after the other: loading the library takes longer than most of them. Each that needs an
-      // etcd starts its own. What would meet the next file in the process makes a file run alone.
-      project("library", { include: [...logic, ...shared], exclude: [...heavy, ...house], isolate: false }),
+      // A process of its own for each file: it starts its own etcd, and what it leaks is its own.
+      project("library", { include: [...logic, ...shared], exclude: [...heavy, ...house] }),
       project("alone", { include: alone, exclude: [...heavy, ...house] }),
       project("secure", {
         include: secure,
@@ -81,7 +80,7 @@ export default defineConfig({
       ...others.flatMap((path, index) => {
         const [name, env] = [`also-${index + 1}`, { ETCD_BIN: path }];
         return [
-          project(name, { include: differs, exclude: [...heavy, ...logic, ...alone], isolate: false, env }),
+          project(name, { include: differs, exclude: [...heavy, ...logic, ...alone], env }),
           project(`${name}-alone`, { include: differs, exclude: [...heavy, ...logic, ...shared], env }),
         ];
       }),
@@ -94,15 +93,14 @@ interface Files {
   readonly include: readonly string[];
   readonly exclude?: readonly string[];
   readonly setupFiles?: readonly string[];
-  readonly isolate?: boolean;
   readonly env?: Readonly<Record<string, string>>;
-  /** @default 6, more than there may be cores: most of the tests wait for processes and leases */
+  /** @default 4, more than there may be cores: most of the tests wait for processes and leases */
   readonly maxWorkers?: number;
   /** Projects of one order run together, one order after the other. @default 0 */
   readonly order?: number;
 }
 
-function project(name: string, { order = 0, maxWorkers = 6, include, exclude = [], setupFiles = [], ...files }: Files) {
+function project(name: string, { order = 0, maxWorkers = 4, include, exclude = [], setupFiles = [], ...files }: Files) {
   const lists = { include: [...include], exclude: [...exclude], setupFiles: [...setupFiles] };
   return { extends: true as const, test: { name, maxWorkers, ...lists, ...files, sequence: { groupOrder: order } } };
 }
