@@ -70,7 +70,7 @@ export class OpenStream {
 
   receive(response: WatchResponse): void {
     this.#heardMs = this.#clock.monotonicMs();
-    if (response.watchId === PROGRESS_ID && !response.created) return;
+    if (response.watchId === PROGRESS_ID && !response.created && !response.canceled) return;
     this.#dispatch(response);
     // What the server owes may take its time again from here on.
     if (!this.#closed) this.#awaitCreated();

@@ -71,7 +71,6 @@ const rooms = [
       "../model/op.ts",
       "../internal/log.ts",
       "etcd3/lib/rpc.js",
-      "@grpc/grpc-js",
       "node:path",
     ],
     bad: ["etcd3", "etcd3/lib/lease.js", "../grpc/connect.ts", "../kv/index.ts", "../client.ts", "zod"],

@@ -119,7 +119,7 @@ test("a stream that ends for its token gives the next one another, also without 
     if (call.token === "t1") call.refuse(refusals.invalidToken);
     else call.answer(createdAnswer, { open: true });
   });
-  await using watch = etcd.watch("k", { startRevision: 5 });
+  await using watch = etcd.watch("k", { startRevision: 6 });
   await watch.ready;
   expect(server.tokens("Watch")).toEqual(["t1", "t2"]);
   expect(server.calls.map(({ method }) => method)).not.toContain("Range");

@@ -119,14 +119,14 @@ test("a server that confirms nothing is left after 5 s, however many watches are
   expect(scripted.failures).toContain("silent");
 });
 
-test("an idle stream whose creates are all answered has no timer that could end it", async () => {
+test("an idle stream whose creates are all answered is asked for signs of life, and nothing ends it", async () => {
   const { clock, scripted, hub } = setUp();
   const { told } = follow(hub);
   await settled();
   scripted.stream.answer({ created: true });
-  expect(clock.pendingTimers).toBe(0);
-  await clock.pass(24 * hour);
+  await clock.pass(hour);
   expect(scripted.streams).toHaveLength(1);
+  expect(scripted.stream.progressRequests).toBe(3_600);
   expect(told.stale).toEqual([]);
 });
 
