@@ -74,6 +74,7 @@ async function hold(name, held) {
 
 async function contendForLock(name) {
   const mutex = new Mutex(name, { client: etcd, ttlSeconds });
+  mutex.on("warning", () => {});
   while (!stop.signal.aborted) {
     // Some give up waiting.
     const timeoutMs = 200 + random() * 6_000;
@@ -88,6 +89,8 @@ async function contendForLock(name) {
 
 async function contendInElection(name) {
   const election = new LeaderElection(name, id, { client: etcd, ttlSeconds });
+  // Lost leases are what this is about; without a listener they go to stderr.
+  election.on("warning", () => {});
   election.on("lost", (error) => say({ type: "lost", name, at: now(), message: error.message }));
   while (!stop.signal.aborted) {
     await election

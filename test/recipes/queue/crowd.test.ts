@@ -36,6 +36,7 @@ const source = `
   };
   for (let worker = 0; worker < ${WORKERS_IN_EACH}; worker++) {
     const queue = new Queue(process.env.QUEUE, { client, ttlSeconds: 5, maxAttempts: 1_000 });
+    queue.on("warning", () => {});
     for (let job = 0; job < ${JOBS_AT_ONCE}; job++) void work(queue);
   }`;
 
