@@ -65,14 +65,7 @@ const rooms = [
   {
     file: "src/connection/probe.ts",
     message: "Border: src/connection",
-    good: [
-      "./codec.ts",
-      "../grpc/index.ts",
-      "../model/op.ts",
-      "../internal/log.ts",
-      "etcd3/lib/rpc.js",
-      "node:path",
-    ],
+    good: ["./codec.ts", "../grpc/index.ts", "../model/op.ts", "../internal/log.ts", "etcd3/lib/rpc.js", "node:path"],
     bad: ["etcd3", "etcd3/lib/lease.js", "../grpc/connect.ts", "../kv/index.ts", "../client.ts", "zod"],
   },
   {
