@@ -89,7 +89,7 @@ const bundled = {
     command(
       bin(project, "rollup"),
       [
-        ...["program.mjs", "--file", file, "--format", "es", "--failAfterWarnings", "--silent"],
+        ...["program.mjs", "--file", file, "--format", "es", "--silent"],
         ...["--plugin", "node-resolve={preferBuiltins:true}", "--plugin", "commonjs", "--plugin", "json"],
       ],
       { cwd: project },
