@@ -103,6 +103,8 @@ export class Endpoint {
   #usable(lane: Lane): EndpointChannel {
     const known = this.#channels.get(lane);
     if (known && !known.closed) return known;
+    // It may have failed while no call waited for it.
+    if (known) this.#turn++;
     const channel = this.#dial(this.#tlsOrPause(lane));
     this.#channels.set(lane, channel);
     if (this.#closed) channel.close();
