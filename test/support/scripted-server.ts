@@ -18,6 +18,8 @@ export class ScriptedPeer {
   ended = false;
   /** Acknowledges settings, as every server does. */
   polite = true;
+  /** What the script does with each frame, in place of asking for it. */
+  onFrame: ((frame: Frame) => void) | undefined;
 
   constructor(socket: Socket) {
     this.socket = socket;
@@ -102,7 +104,9 @@ export class ScriptedPeer {
       const payload = Buffer.from(this.#bytes.subarray(9, 9 + length));
       const id = this.#bytes.readUInt32BE(5);
       this.#bytes = this.#bytes.subarray(9 + length);
-      this.#frames.push({ type: frameType, flags, id, payload });
+      const frame: Frame = { type: frameType, flags, id, payload };
+      if (this.onFrame) this.onFrame(frame);
+      else this.#frames.push(frame);
       if (this.polite && frameType === type.SETTINGS && flags === 0) {
         // Its own settings come first.
         this.#owed++;
@@ -120,6 +124,8 @@ const settingsAck = Buffer.from([0, 0, 0, type.SETTINGS, flag.ACK, 0, 0, 0, 0]);
 /** Listens, and leaves what is said on each connection to the test. */
 export class ScriptedServer implements AsyncDisposable {
   readonly peers: ScriptedPeer[] = [];
+  /** What the script does with each connection, in place of accepting it. */
+  onPeer: ((peer: ScriptedPeer) => void) | undefined;
   readonly #server: Server;
 
   private constructor(server: Server) {
@@ -130,7 +136,11 @@ export class ScriptedServer implements AsyncDisposable {
   static async start(where: string | ListenOptions = { port: 0, host: "127.0.0.1" }): Promise<ScriptedServer> {
     const server = createServer();
     const scripted = new ScriptedServer(server);
-    server.on("connection", (socket) => scripted.peers.push(new ScriptedPeer(socket)));
+    server.on("connection", (socket) => {
+      const peer = new ScriptedPeer(socket);
+      scripted.peers.push(peer);
+      scripted.onPeer?.(peer);
+    });
     server.listen(where);
     await once(server, "listening");
     return scripted;

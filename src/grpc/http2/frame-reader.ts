@@ -20,7 +20,7 @@ export interface FrameHandler {
  */
 export class FrameReader {
   readonly #handler: FrameHandler;
-  readonly #gathered = Buffer.allocUnsafeSlow(FRAME_HEADER_BYTES + DEFAULT_MAX_FRAME_BYTES);
+  #gathered: Buffer | undefined;
   #gatheredBytes = 0;
   #dataBytesLeft = 0;
   #dataFlags = 0;
@@ -61,7 +61,7 @@ export class FrameReader {
       at = next;
     }
     if (at < end && !this.#stopped) {
-      bytes.copy(this.#gathered, this.#gatheredBytes, at, end);
+      bytes.copy(this.#room(), this.#gatheredBytes, at, end);
       this.#gatheredBytes += end - at;
     }
   }
@@ -69,7 +69,7 @@ export class FrameReader {
   /** Completes the frame that was begun, header first. Returns where the next one begins. */
   #gather(bytes: Buffer, start: number, end: number): number {
     let at = start;
-    const gathered = this.#gathered;
+    const gathered = this.#room();
     if (this.#gatheredBytes < FRAME_HEADER_BYTES) {
       at = this.#gatherUpTo(FRAME_HEADER_BYTES, bytes, at, end);
       if (this.#gatheredBytes < FRAME_HEADER_BYTES) return at;
@@ -90,9 +90,15 @@ export class FrameReader {
 
   #gatherUpTo(most: number, bytes: Buffer, at: number, end: number): number {
     const next = Math.min(end, at + most - this.#gatheredBytes);
-    bytes.copy(this.#gathered, this.#gatheredBytes, at, next);
+    bytes.copy(this.#room(), this.#gatheredBytes, at, next);
     this.#gatheredBytes += next - at;
     return next;
+  }
+
+  /** Room for the largest frame. Many connections never see one that is cut. */
+  #room(): Buffer {
+    this.#gathered ??= Buffer.allocUnsafeSlow(FRAME_HEADER_BYTES + DEFAULT_MAX_FRAME_BYTES);
+    return this.#gathered;
   }
 
   /** Whether the frame may be handed on in parts. Padding stands at its beginning and its end, so that needs it whole. */
