@@ -31,7 +31,7 @@ async function runMaster(options: MasterOptions, stopping: AbortSignal): Promise
   const { id, dir, host, zone, weight } = options;
   const tell = teller(id, options.json);
   await using caches = await Caches.open(join(dir, "caches"), options.cacheTtlSeconds, tell);
-  await using pipelines = new PipelineSignals();
+  await using pipelines = new PipelineSignals(tell);
   const runner = new TaskRunner({ id, log: join(dir, "done.log"), caches, pipelines, tell });
   // Else it could begin a task that was cancelled long ago.
   await Promise.race([pipelines.ready, aborted(stopping)]);

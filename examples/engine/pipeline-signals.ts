@@ -1,4 +1,5 @@
 import { Cancellation } from "etcd-recipes";
+import type { Tell } from "./events.ts";
 import { keys } from "./keys.ts";
 
 /** A pipeline that is followed as long as this scope lasts. */
@@ -11,6 +12,10 @@ export interface FollowedPipeline extends Disposable {
 export class PipelineSignals implements AsyncDisposable {
   readonly #cancellation = new Cancellation(keys.cancellations);
   readonly #users = new Map<string, number>();
+
+  constructor(tell: Tell) {
+    this.#cancellation.on("warning", (error) => tell("warning", { reason: error.message }));
+  }
 
   /** Resolves when cancellations of the past are known. */
   get ready(): Promise<void> {

@@ -35,8 +35,9 @@ async function runScheduler(options: SchedulerOptions, stopping: AbortSignal): P
 
   await using services = new SubscribeService(keys.masters, { balancer, ...(zone !== undefined && { zone }) });
   await using election = new LeaderElection(keys.leader, id, { ttlSeconds, renewEverySeconds });
-  await using pipelines = new PipelineSignals();
+  await using pipelines = new PipelineSignals(tell);
   await using confirmation = new Confirmation(keys.confirmations);
+  confirmation.on("warning", (error) => tell("warning", { reason: error.message }));
   const retention = new Retention();
   services
     .on("put", ({ id: master, address, weight, draining }) => tell("listed", { master, address, weight, draining }))

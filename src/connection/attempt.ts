@@ -1,11 +1,11 @@
 import { ProtocolError } from "../errors/protocol-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
-import type { Token } from "./authenticator.ts";
-import { callMetadata } from "./call-metadata.ts";
+import type { Token } from "./auth/authenticator.ts";
+import { callMetadata } from "./auth/call-metadata.ts";
 import type { CallScope } from "./call-scope.ts";
-import type { EndpointChannel } from "./channel.ts";
+import type { WireCall } from "./codec/wire-call.ts";
+import type { EndpointChannel } from "./endpoints/endpoint-channel.ts";
 import type { CallKind } from "./rpc-options.ts";
-import type { WireCall } from "./wire-call.ts";
 
 export interface Attempt {
   readonly channel: EndpointChannel;

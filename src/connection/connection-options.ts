@@ -1,6 +1,6 @@
 import type { Runtime } from "../internal/runtime.ts";
-import type { EndpointUrl } from "./endpoint-url.ts";
-import type { TlsSource } from "./tls-source.ts";
+import type { EndpointUrl } from "./endpoints/endpoint-url.ts";
+import type { TlsSource } from "./tls/tls-source.ts";
 
 export interface ConnectionOptions {
   readonly endpoints: readonly EndpointUrl[];

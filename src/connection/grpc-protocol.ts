@@ -3,9 +3,7 @@ import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseIdFromDecimal, leaseIdToDecimal } from "../model/lease-id.ts";
-import { Codec, type Method } from "./codec.ts";
-import { Connection } from "./connection.ts";
-import type { Endpoint } from "./endpoint.ts";
+import { Codec, type Method } from "./codec/codec.ts";
 import type {
   DeleteRangeRequest,
   DeleteRangeResponse,
@@ -20,7 +18,9 @@ import type {
   TxnRequest,
   TxnResponse,
   WatchResponse,
-} from "./messages.ts";
+} from "./codec/messages.ts";
+import { Connection } from "./connection.ts";
+import type { Endpoint } from "./endpoints/endpoint.ts";
 import type { KeepAliveStream, Protocol, ProtocolOptions, WatchStream } from "./protocol.ts";
 import { ProtocolStream } from "./protocol-stream.ts";
 import type { CallKind, RpcOptions } from "./rpc-options.ts";

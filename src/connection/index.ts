@@ -1,6 +1,3 @@
-export { checkTlsSource } from "./check-tls-source.ts";
-export { type EndpointUrl, parseEndpoints } from "./endpoint-url.ts";
-export { translateWatchCancel } from "./error-translation.ts";
 export type {
   LeaseKeepAliveResponse,
   LeaseTimeToLiveResponse,
@@ -8,9 +5,12 @@ export type {
   RangeResponse,
   WatchCreateRequest,
   WatchResponse,
-} from "./messages.ts";
+} from "./codec/messages.ts";
+export { type EndpointUrl, parseEndpoints } from "./endpoints/endpoint-url.ts";
+export { translateWatchCancel } from "./errors/error-translation.ts";
 export { openProtocol } from "./open-protocol.ts";
 export type { KeepAliveStream, Protocol, StreamEndpoint, WatchStream } from "./protocol.ts";
 export type { StreamHandlers } from "./stream-handlers.ts";
-export { TlsError } from "./tls-error.ts";
-export type { PemSource, TlsSource } from "./tls-source.ts";
+export { checkTlsSource } from "./tls/check-tls-source.ts";
+export { TlsError } from "./tls/tls-error.ts";
+export type { PemSource, TlsSource } from "./tls/tls-source.ts";

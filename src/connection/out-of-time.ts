@@ -1,6 +1,6 @@
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
-import type { Failure } from "./error-translation.ts";
+import type { Failure } from "./errors/error-translation.ts";
 
 /** A call that has used up its time, with what its last attempt failed with. */
 export function outOfTime(

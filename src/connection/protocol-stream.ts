@@ -1,8 +1,8 @@
 import type { EtcdError } from "../errors/etcd-error.ts";
 import type { GrpcStream } from "../grpc/index.ts";
-import type { Method } from "./codec.ts";
-import type { Endpoint } from "./endpoint.ts";
-import { translateFailure } from "./error-translation.ts";
+import type { Method } from "./codec/codec.ts";
+import type { Endpoint } from "./endpoints/endpoint.ts";
+import { translateFailure } from "./errors/error-translation.ts";
 import type { StreamHandlers } from "./stream-handlers.ts";
 
 /** A bidirectional stream on one endpoint, between messages and bytes. A message that cannot be decoded ends it. */

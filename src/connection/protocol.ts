@@ -1,6 +1,5 @@
 import type { CallOptions } from "../model/call-options.ts";
 import type { LeaseId } from "../model/lease-id.ts";
-import type { ConnectionOptions } from "./connection-options.ts";
 import type {
   DeleteRangeRequest,
   DeleteRangeResponse,
@@ -16,7 +15,8 @@ import type {
   TxnResponse,
   WatchCreateRequest,
   WatchResponse,
-} from "./messages.ts";
+} from "./codec/messages.ts";
+import type { ConnectionOptions } from "./connection-options.ts";
 import type { StreamHandlers } from "./stream-handlers.ts";
 
 /** A server to open a stream on, as the rooms above see it: something to name and to hand back. */

@@ -1,6 +1,6 @@
 import type { MaintenanceClient } from "etcd3/lib/rpc.js";
-import type { Endpoint } from "./endpoint.ts";
-import type { Failure } from "./error-translation.ts";
+import type { Endpoint } from "./endpoints/endpoint.ts";
+import type { Failure } from "./errors/error-translation.ts";
 
 /**
  * What a failed attempt allows: a `read` and an `idempotent` write go on to the next endpoint; a `write` only if it

@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { seeded } from "../support/seeded.ts";
@@ -7,7 +8,7 @@ import { fuzzOnce, type Seen } from "./wire-fuzzer.ts";
 
 const { values } = parseArgs({ options: { times: { type: "string" }, seed: { type: "string" } } });
 const times = Number(values.times ?? 1_000_000);
-process.env.TEST_SEED = values.seed ?? String(Math.floor(Math.random() * 2 ** 31));
+process.env.TEST_SEED = values.seed ?? String(randomInt(2 ** 31));
 
 const seen: Seen = { inputs: 0, ends: new Map(), calls: new Map(), pending: [] };
 const random = seeded("wire fuzzer");

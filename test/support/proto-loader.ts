@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import type { ServiceDefinition } from "@grpc/grpc-js";
 // biome-ignore lint/style/noRestrictedImports: as above
 import { loadSync } from "@grpc/proto-loader";
-import type { ServiceName } from "../../src/connection/stub-messages.ts";
+import type { ServiceName } from "../../src/connection/codec/stub-messages.ts";
 
 let definitions: Record<ServiceName, ServiceDefinition> | undefined;
 

@@ -53,6 +53,9 @@ export async function onStage(
   await Promise.all([ledger.ready, caches.ready]);
   await using cancellation = new Cancellation(keys.cancellations);
   await using confirmation = new Confirmation(keys.confirmations);
+  for (const recipe of [services, storage, cancellation, confirmation]) {
+    recipe.on("warning", (error) => journal.tell("demo", `warning: ${error.message}`));
+  }
   await using workload = new Workload(ownRedis?.url, ledger, journal);
   const programs = { ETCD_ENDPOINTS: etcd.endpoints.join(), REDIS_URL: ownRedis?.url ?? "" };
   await using fleet = await Fleet.open(programs, journal);

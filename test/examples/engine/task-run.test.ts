@@ -21,7 +21,7 @@ test("a leader that may not see the masters gives up, and makes no dead letters 
   await using services = new SubscribeService("/publictest/pipeline/");
   await until(() => services.status === "failed");
   await using election = new LeaderElection("/leader", "s1", { ttlSeconds: 5 });
-  await using pipelines = new PipelineSignals();
+  await using pipelines = new PipelineSignals(() => {});
   await using confirmation = new Confirmation("/pipeline/confirm/");
   const settled: string[] = [];
   const { signal } = new AbortController();

@@ -28,7 +28,7 @@ afterAll(async () => {
 });
 
 test("a task whose caller left while its effect was written is not done again", async () => {
-  await using pipelines = new PipelineSignals();
+  await using pipelines = new PipelineSignals(() => {});
   await pipelines.ready;
   const caches = { use: async () => ({ folder, isNew: false }) } as unknown as Caches;
   const runner = new TaskRunner({ id: "m1", log: "done.log", caches, pipelines, tell: () => {} });

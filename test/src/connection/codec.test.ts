@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Codec } from "../../../src/connection/codec.ts";
+import { Codec } from "../../../src/connection/codec/codec.ts";
 import {
   decodeMessage,
   encodeMessage,
@@ -7,9 +7,9 @@ import {
   type FieldType,
   type MessageTable,
   repeated,
-} from "../../../src/connection/message-table.ts";
-import { type ServiceName, type StubMethod, stubMethods } from "../../../src/connection/stub-messages.ts";
-import { stubCall } from "../../../src/connection/wire-call.ts";
+} from "../../../src/connection/codec/message-table.ts";
+import { type ServiceName, type StubMethod, stubMethods } from "../../../src/connection/codec/stub-messages.ts";
+import { stubCall } from "../../../src/connection/codec/wire-call.ts";
 import type { KeyValue } from "../../../src/index.ts";
 import type { LeaseId } from "../../../src/model/lease-id.ts";
 import { serviceDefinition } from "../../support/proto-loader.ts";

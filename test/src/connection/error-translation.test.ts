@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { translateFailure, translateWatchCancel } from "../../../src/connection/error-translation.ts";
+import { translateFailure, translateWatchCancel } from "../../../src/connection/errors/error-translation.ts";
 import { GrpcFailure } from "../../../src/grpc/index.ts";
 
 // Which answers say what etcd did, and which say nothing of it. The sentences are those of etcd 3.4 to 3.7

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { MemberDoubt } from "../../../src/connection/member-doubt.ts";
+import { MemberDoubt } from "../../../src/connection/endpoints/member-doubt.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
 function setUp() {

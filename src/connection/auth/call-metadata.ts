@@ -1,4 +1,4 @@
-import type { Metadata } from "../grpc/index.ts";
+import type { Metadata } from "../../grpc/index.ts";
 import type { Token } from "./authenticator.ts";
 
 interface Fields {

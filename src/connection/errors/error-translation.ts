@@ -1,16 +1,16 @@
-import { CompactedError } from "../errors/compacted-error.ts";
-import { ConflictError } from "../errors/conflict-error.ts";
-import { EtcdError, type EtcdErrorDetails } from "../errors/etcd-error.ts";
-import { ExhaustedError } from "../errors/exhausted-error.ts";
-import { FutureRevisionError } from "../errors/future-revision-error.ts";
-import { LeaseNotFoundError } from "../errors/lease-not-found-error.ts";
-import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
-import { ProtocolError } from "../errors/protocol-error.ts";
-import { RequestRefusedError } from "../errors/request-refused-error.ts";
-import { EtcdTimeoutError } from "../errors/timeout-error.ts";
-import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
-import { UnavailableError } from "../errors/unavailable-error.ts";
-import { grpcStatus, statusName } from "../grpc/index.ts";
+import { CompactedError } from "../../errors/compacted-error.ts";
+import { ConflictError } from "../../errors/conflict-error.ts";
+import { EtcdError, type EtcdErrorDetails } from "../../errors/etcd-error.ts";
+import { ExhaustedError } from "../../errors/exhausted-error.ts";
+import { FutureRevisionError } from "../../errors/future-revision-error.ts";
+import { LeaseNotFoundError } from "../../errors/lease-not-found-error.ts";
+import { PermissionDeniedError } from "../../errors/permission-denied-error.ts";
+import { ProtocolError } from "../../errors/protocol-error.ts";
+import { RequestRefusedError } from "../../errors/request-refused-error.ts";
+import { EtcdTimeoutError } from "../../errors/timeout-error.ts";
+import { UnauthenticatedError } from "../../errors/unauthenticated-error.ts";
+import { UnavailableError } from "../../errors/unavailable-error.ts";
+import { grpcStatus, statusName } from "../../grpc/index.ts";
 import {
   limitIn,
   type Meaning,

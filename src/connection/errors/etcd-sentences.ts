@@ -1,4 +1,4 @@
-import type { RequestLimit } from "../errors/request-refused-error.ts";
+import type { RequestLimit } from "../../errors/request-refused-error.ts";
 
 /**
  * What an answer of etcd's means for the request. All but the last three say that nothing was executed.

@@ -1,8 +1,8 @@
-import type { KeyRange } from "../model/key-range.ts";
-import type { KeyValue } from "../model/key-value.ts";
-import type { LeaseId } from "../model/lease-id.ts";
-import type { DeleteOp, OpResult, PutOp, RangeOp, TxnOp } from "../model/op.ts";
-import type { WatchEvent } from "../model/watch-event.ts";
+import type { KeyRange } from "../../model/key-range.ts";
+import type { KeyValue } from "../../model/key-value.ts";
+import type { LeaseId } from "../../model/lease-id.ts";
+import type { DeleteOp, OpResult, PutOp, RangeOp, TxnOp } from "../../model/op.ts";
+import type { WatchEvent } from "../../model/watch-event.ts";
 
 /** The protocol's messages as the rest of the layer sees them: camelCase, numbers and typed ids, no gRPC. */
 

@@ -1,6 +1,6 @@
 import type { ILeaseTimeToLiveResponse, IStatusResponse } from "etcd3/lib/rpc.js";
-import type { LeaseId } from "../model/lease-id.ts";
-import { revisionFromDecimal } from "../model/revision.ts";
+import type { LeaseId } from "../../model/lease-id.ts";
+import { revisionFromDecimal } from "../../model/revision.ts";
 import type {
   DeleteRangeRequest,
   DeleteRangeResponse,

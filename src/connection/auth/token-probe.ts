@@ -1,6 +1,6 @@
+import type { Endpoint } from "../endpoints/endpoint.ts";
+import type { EndpointChannel } from "../endpoints/endpoint-channel.ts";
 import type { Token } from "./authenticator.ts";
-import type { EndpointChannel } from "./channel.ts";
-import type { Endpoint } from "./endpoint.ts";
 
 interface Asked {
   readonly token: Token;

@@ -1,10 +1,10 @@
-import { UnavailableError } from "../errors/unavailable-error.ts";
-import { ConnectionError, connect, type GrpcConnection, type TlsOptions } from "../grpc/index.ts";
-import { within } from "../internal/abort.ts";
-import type { Clock } from "../internal/clock.ts";
+import { UnavailableError } from "../../errors/unavailable-error.ts";
+import { ConnectionError, connect, type GrpcConnection, type TlsOptions } from "../../grpc/index.ts";
+import { within } from "../../internal/abort.ts";
+import type { Clock } from "../../internal/clock.ts";
+import { TlsError } from "../tls/tls-error.ts";
 import type { EndpointUrl } from "./endpoint-url.ts";
 import { speaksOtherScheme } from "./other-scheme.ts";
-import { TlsError } from "./tls-error.ts";
 import { whyNotConnected } from "./why-not-connected.ts";
 
 /**

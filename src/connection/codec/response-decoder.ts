@@ -1,8 +1,8 @@
-import { ProtocolError } from "../errors/protocol-error.ts";
-import { type KeyValue, type StoredFields, StoredKeyValue } from "../model/key-value.ts";
-import type { LeaseId } from "../model/lease-id.ts";
-import type { NestedTxnResult, OpResult } from "../model/op.ts";
-import type { WatchEvent } from "../model/watch-event.ts";
+import { ProtocolError } from "../../errors/protocol-error.ts";
+import { type KeyValue, type StoredFields, StoredKeyValue } from "../../model/key-value.ts";
+import type { LeaseId } from "../../model/lease-id.ts";
+import type { NestedTxnResult, OpResult } from "../../model/op.ts";
+import type { WatchEvent } from "../../model/watch-event.ts";
 import { MessageParts } from "./message-parts.ts";
 import type {
   DeleteRangeResponse,

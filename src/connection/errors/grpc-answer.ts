@@ -1,4 +1,4 @@
-import { GrpcFailure } from "../grpc/index.ts";
+import { GrpcFailure } from "../../grpc/index.ts";
 
 /** How a call ended that has no answer: what the transport knows of it, whichever transport it is. */
 export interface GrpcAnswer {

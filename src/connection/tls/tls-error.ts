@@ -1,4 +1,4 @@
-import { UnavailableError } from "../errors/unavailable-error.ts";
+import { UnavailableError } from "../../errors/unavailable-error.ts";
 
 interface TlsErrorDetails {
   readonly cause?: unknown;

@@ -1,5 +1,5 @@
-import { ProtocolError } from "../errors/protocol-error.ts";
-import type { LeaseId } from "../model/lease-id.ts";
+import { ProtocolError } from "../../errors/protocol-error.ts";
+import type { LeaseId } from "../../model/lease-id.ts";
 
 /**
  * Reads protobuf's wire format (protobuf.dev/programming-guides/encoding) in place. Nothing is copied but text, and no

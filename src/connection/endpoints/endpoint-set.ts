@@ -1,4 +1,4 @@
-import type { Runtime } from "../internal/runtime.ts";
+import type { Runtime } from "../../internal/runtime.ts";
 import type { Endpoint, Lane } from "./endpoint.ts";
 
 /** The order in which endpoints are tried: each lane stays with the one that works and moves on when it fails. */

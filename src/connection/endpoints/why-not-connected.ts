@@ -1,7 +1,7 @@
-import { UnavailableError } from "../errors/unavailable-error.ts";
-import type { ConnectionError } from "../grpc/index.ts";
+import { UnavailableError } from "../../errors/unavailable-error.ts";
+import type { ConnectionError } from "../../grpc/index.ts";
+import { TlsError } from "../tls/tls-error.ts";
 import type { EndpointUrl } from "./endpoint-url.ts";
-import { TlsError } from "./tls-error.ts";
 
 /** Why there is no connection, in words that say what to look at. */
 export function whyNotConnected({ url, secure }: EndpointUrl, cause: ConnectionError): UnavailableError {

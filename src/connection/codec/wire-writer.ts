@@ -1,4 +1,4 @@
-import type { LeaseId } from "../model/lease-id.ts";
+import type { LeaseId } from "../../model/lease-id.ts";
 
 /** The tag of a field, as it stands on the wire before each value. */
 export const varintTag = (field: number) => (field << 3) | 0;

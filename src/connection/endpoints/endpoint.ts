@@ -1,12 +1,12 @@
 import type { SecureContext } from "node:tls";
-import { type TlsOptions, TlsSession } from "../grpc/index.ts";
-import { Backoff } from "../internal/backoff.ts";
-import { log } from "../internal/log.ts";
-import type { Runtime } from "../internal/runtime.ts";
-import { EndpointChannel } from "./channel.ts";
+import { type TlsOptions, TlsSession } from "../../grpc/index.ts";
+import { Backoff } from "../../internal/backoff.ts";
+import { log } from "../../internal/log.ts";
+import type { Runtime } from "../../internal/runtime.ts";
+import type { TlsCredentials } from "../tls/tls-credentials.ts";
+import { EndpointChannel } from "./endpoint-channel.ts";
 import type { EndpointUrl } from "./endpoint-url.ts";
 import { MemberDoubt } from "./member-doubt.ts";
-import type { TlsCredentials } from "./tls-credentials.ts";
 
 const debug = log("connection");
 

@@ -1,4 +1,4 @@
-import { InvalidOptionError } from "../errors/invalid-option-error.ts";
+import { InvalidOptionError } from "../../errors/invalid-option-error.ts";
 import { type Material, parts, secureContextOf } from "./tls-credentials.ts";
 import { TlsError } from "./tls-error.ts";
 import type { TlsSource } from "./tls-source.ts";

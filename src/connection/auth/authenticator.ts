@@ -1,11 +1,11 @@
-import { EtcdError } from "../errors/etcd-error.ts";
-import { within } from "../internal/abort.ts";
-import { Backoff } from "../internal/backoff.ts";
-import type { Runtime } from "../internal/runtime.ts";
-import type { CallScope } from "./call-scope.ts";
-import { type Failure, isAuthNotEnabled } from "./error-translation.ts";
-import type { Patience, RpcOptions } from "./rpc-options.ts";
-import { TlsError } from "./tls-error.ts";
+import { EtcdError } from "../../errors/etcd-error.ts";
+import { within } from "../../internal/abort.ts";
+import { Backoff } from "../../internal/backoff.ts";
+import type { Runtime } from "../../internal/runtime.ts";
+import type { CallScope } from "../call-scope.ts";
+import { type Failure, isAuthNotEnabled } from "../errors/error-translation.ts";
+import type { Patience, RpcOptions } from "../rpc-options.ts";
+import { TlsError } from "../tls/tls-error.ts";
 
 /**
  * The request for a token gets this many times the time of an attempt at most, after it ran out of it again and again. A

@@ -1,6 +1,6 @@
-import { Backoff } from "../internal/backoff.ts";
-import type { Clock } from "../internal/clock.ts";
-import type { Runtime } from "../internal/runtime.ts";
+import { Backoff } from "../../internal/backoff.ts";
+import type { Clock } from "../../internal/clock.ts";
+import type { Runtime } from "../../internal/runtime.ts";
 
 /** A failure that is so long ago has nothing to do with the next one. */
 const FORGET_MS = 30_000;

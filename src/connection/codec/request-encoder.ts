@@ -1,6 +1,6 @@
-import type { Compare } from "../model/compare.ts";
-import { endOfPrefix, type KeyRange, toTheLastKey } from "../model/key-range.ts";
-import type { Op } from "../model/op.ts";
+import type { Compare } from "../../model/compare.ts";
+import { endOfPrefix, type KeyRange, toTheLastKey } from "../../model/key-range.ts";
+import type { Op } from "../../model/op.ts";
 import type {
   DeleteRangeRequest,
   PutRequest,

@@ -1,6 +1,6 @@
 import { connect as connectPlain, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { clearTimeout, setTimeout } from "../internal/real-time.ts";
+import { clearTimeout, setTimeout } from "../../internal/real-time.ts";
 import type { EndpointUrl } from "./endpoint-url.ts";
 
 const LIMIT_MS = 500;

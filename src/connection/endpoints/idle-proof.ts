@@ -1,8 +1,8 @@
-import { EtcdTimeoutError } from "../errors/timeout-error.ts";
-import { UnavailableError } from "../errors/unavailable-error.ts";
-import type { EndpointChannel } from "./channel.ts";
+import { EtcdTimeoutError } from "../../errors/timeout-error.ts";
+import { UnavailableError } from "../../errors/unavailable-error.ts";
+import { translateFailure } from "../errors/error-translation.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { translateFailure } from "./error-translation.ts";
+import type { EndpointChannel } from "./endpoint-channel.ts";
 
 /** Firewalls and address translators forget a connection that is silent for a while, some after a minute. */
 const IDLE_MS = 60_000;

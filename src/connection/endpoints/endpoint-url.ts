@@ -1,5 +1,5 @@
-import { InvalidOptionError } from "../errors/invalid-option-error.ts";
-import type { Target } from "../grpc/index.ts";
+import { InvalidOptionError } from "../../errors/invalid-option-error.ts";
+import type { Target } from "../../grpc/index.ts";
 
 export interface EndpointUrl {
   /** As the user wrote it: what logs and errors show. */
