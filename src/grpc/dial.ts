@@ -56,7 +56,9 @@ export class Dial {
     this.#reject = reject;
     this.#clock = options.clock ?? systemClock;
     const { tls, signal, addressTurn = 0, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
-    const socket = openSocket(target, tls, addressTurn, (bytes, length) => this.#read(bytes, length));
+    const session = tls?.session;
+    const ticket = session?.ticketAt(this.#clock.wallMs());
+    const socket = openSocket(target, tls, ticket, addressTurn, (bytes, length) => this.#read(bytes, length));
     this.#socket = socket;
     this.#timer = this.#clock.timer(connectTimeoutMs, () => {
       const what = this.#phase === "connecting" ? "no connection" : "no TLS handshake";
@@ -68,8 +70,8 @@ export class Dial {
     socket.on("drain", () => this.#connection?.socketDrained());
     socket.on("connect", () => (tls === undefined ? this.#greet() : this.#enter("securing")));
     socket.on("secureConnect", () => this.#secured(socket as TLSSocket));
-    const { session } = tls ?? {};
-    if (session) socket.on("session", (ticket: Buffer) => Object.assign(session, { ticket }));
+    const certificate = () => (socket as TLSSocket).getPeerCertificate();
+    if (session) socket.on("session", (issued: Buffer) => session.keep(issued, certificate().valid_to));
     if (signal?.aborted) this.#onAbort();
   }
 
@@ -161,9 +163,8 @@ export class Dial {
   #fail(error: ConnectionError): void {
     if (this.#settled) return;
     this.#settle();
-    const { session } = this.#options.tls ?? {};
     // It may be the ticket that the server does not like.
-    if (session) session.ticket = undefined;
+    this.#options.tls?.session?.forget();
     this.#socket.destroy();
     this.#connection?.destroy(error);
     this.#reject(error);

@@ -6,10 +6,11 @@ import { lookupInTurn } from "./lookup-in-turn.ts";
 /** Read at once: larger reads save little, and each connection keeps this much. */
 const READ_BYTES = 64 * 1024;
 
-/** Begins to connect. `onRead` gets what comes, in one buffer that is overwritten by the next read. */
+/** Begins to connect. With `ticket` TLS resumes the session that it is of. `onRead` gets what comes, in one buffer that is overwritten by the next read. */
 export function openSocket(
   target: Target,
   tls: TlsOptions | undefined,
+  ticket: Buffer | undefined,
   addressTurn: number,
   onRead: (bytes: Buffer, length: number) => void,
 ): Socket {
@@ -24,7 +25,7 @@ export function openSocket(
   const where =
     "path" in target ? { path: target.path } : { host: target.host, port: target.port, lookup, autoSelectFamily: true };
   const options = { ...where, onread };
-  const socket = tls === undefined ? connectPlain(options) : connectTls({ ...options, ...secured(target, tls) });
+  const socket = tls === undefined ? connectPlain(options) : connectTls({ ...options, ...secured(target, tls, ticket) });
   // What is written together leaves together already, and must not wait for an acknowledgement of what left before.
   socket.setNoDelay(true);
   return socket;
@@ -35,8 +36,8 @@ function nameOf(target: Target, { servername }: TlsOptions): string {
   return servername ?? ("host" in target ? target.host : "localhost");
 }
 
-function secured(target: Target, tls: TlsOptions): ConnectionOptions {
-  const { secureContext, ca, cert, key, session } = tls;
+function secured(target: Target, tls: TlsOptions, ticket: Buffer | undefined): ConnectionOptions {
+  const { secureContext, ca, cert, key } = tls;
   const name = nameOf(target, tls);
   return {
     ALPNProtocols: ["h2"],
@@ -48,7 +49,7 @@ function secured(target: Target, tls: TlsOptions): ConnectionOptions {
     // An address must not be asked for as a name (RFC 6066, section 3). It is looked for in the certificate all the same.
     ...(isIP(name) === 0 && { servername: name }),
     checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
-    ...(session?.ticket && { session: session.ticket }),
+    ...(ticket && { session: ticket }),
   };
 }
 

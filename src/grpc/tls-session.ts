@@ -1,8 +1,27 @@
 /**
- * The session of TLS with one server, so that the next dial is resumed: a shorter handshake without certificates. Make
- * a new one when the certificates are replaced, for a resumed session has the identity of the one that it came from.
+ * The session of TLS with one server, so that the next dial is resumed: a shorter handshake, without certificates. The
+ * server's is not looked at again, so a session ends with the certificate that it began with, as in Go's crypto/tls. Make a
+ * new one when the certificates of this side are replaced.
  */
 export class TlsSession {
-  /** Set by the dials that share it. */
-  ticket: Buffer | undefined;
+  #ticket: Buffer | undefined;
+  #validUntilMs = 0;
+
+  /** @param validTo when the server's certificate expires, as `getPeerCertificate()` says it */
+  keep(ticket: Buffer, validTo: string): void {
+    this.#ticket = ticket;
+    this.#validUntilMs = Date.parse(validTo);
+  }
+
+  /**
+   * @param nowMs the wall clock, which certificates are about
+   * @returns undefined: there is none, or the certificate has expired meanwhile
+   */
+  ticketAt(nowMs: number): Buffer | undefined {
+    return nowMs < this.#validUntilMs ? this.#ticket : undefined;
+  }
+
+  forget(): void {
+    this.#ticket = undefined;
+  }
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createSecureContext, createServer, type TlsOptions as ServerTls, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ConnectionError, connect, type GrpcConnection, TlsSession } from "../../../src/grpc/index.ts";
+import { systemClock } from "../../../src/internal/clock.ts";
 import { type Certificate, CertificateAuthority } from "../../../testing/certificate-authority.ts";
 import { ask } from "../../support/grpc-lab.ts";
 import { startGrpcServer } from "../../support/grpc-server.ts";
@@ -250,12 +251,27 @@ describe("a session", () => {
     for (let round = 0; round < 3; round++) {
       const connection = await connect(server.target, { tls: { ca: authority.ca, session } });
       expect((await ask(connection, "/a", Buffer.from("hello"))).answer).toBe("hello");
-      await until(() => session.ticket);
+      await until(() => session.ticketAt(Date.now()));
       connection.destroy();
     }
     const alone = await connect(server.target, { tls: { ca: authority.ca } });
     alone.destroy();
     expect(reused).toEqual([false, true, true, false]);
+  });
+
+  test("ends with the certificate that it began with", async () => {
+    const reused: boolean[] = [];
+    await using server = await startSecure();
+    server.server.on("secureConnection", (socket: TLSSocket) => reused.push(socket.isSessionReused()));
+    const session = new TlsSession();
+    for (const days of [0, 0, 31]) {
+      const clock = { ...systemClock, wallMs: () => Date.now() + days * 24 * 3_600_000 };
+      const connection = await connect(server.target, { tls: { ca: authority.ca, session }, clock });
+      expect((await ask(connection, "/a", Buffer.from("hello"))).answer).toBe("hello");
+      await until(() => session.ticketAt(Date.now()));
+      connection.destroy();
+    }
+    expect(reused).toEqual([false, true, false]);
   });
 
   test("that the server has forgotten is no harm", async () => {
@@ -271,7 +287,7 @@ describe("a session", () => {
   test("that is rubbish is no harm for more than a dial", async () => {
     await using server = await startSecure();
     const session = new TlsSession();
-    session.ticket = Buffer.from("rubbish");
+    session.keep(Buffer.from("rubbish"), new Date(Date.now() + 60_000).toUTCString());
     const dial = () => connect(server.target, { tls: { ca: authority.ca, session } });
     const connection = await dial().catch(dial);
     expect((await ask(connection, "/a", Buffer.from("hello"))).answer).toBe("hello");
@@ -290,7 +306,7 @@ test("a certificate that was replaced is used by the next dial", async () => {
     for (let round = 0; round < 2; round++) {
       const connection = await connect(server.target, { tls: { ca: authority.ca, cert, key, session } });
       await ask(connection);
-      await until(() => session.ticket);
+      await until(() => session.ticketAt(Date.now()));
       connection.destroy();
     }
   }
