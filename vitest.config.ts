@@ -1,4 +1,5 @@
-import { defineConfig } from "vitest/config";
+import { defineConfig, type Plugin } from "vitest/config";
+import { overBuilt } from "./test/support/over-built.ts";
 import { sortTestFiles } from "./test/support/test-files.ts";
 
 /** Programs and crowds: each of these files keeps two cores busy by itself, and would starve what runs beside it. */
@@ -8,7 +9,10 @@ const heavy = ["test/examples/**/*.test.ts", "test/src/lease/crowds.test.ts"];
 const house = ["test/house/**/*.test.ts"];
 
 /** What the files themselves say, by what they import and call: new ones find their place without a word here. */
-const { alone, logic, shared } = sortTestFiles(import.meta.dirname);
+const { logic, mocking, real } = sortTestFiles(import.meta.dirname);
+
+/** TEST_BUILT=1, where `npm run build` came before: tests import the built package, which is loaded much faster. */
+const built = process.env.TEST_BUILT === "1" ? [overBuilt(import.meta.dirname)] : [];
 
 /** Once more, as in production, under mutual TLS, with a user and with autoBatch: what faults do to watches, leases and calls. */
 const secure = [
@@ -35,14 +39,14 @@ const differs = [
   // Ranges, nested transactions, the sentences of errors, tokens.
   "test/src/kv/**/*.test.ts",
   "test/src/connection/{errors,leaderless,token-of-another-history,written-once}.test.ts",
-  // Users, roles, tokens, TLS; etcdctl of that release.
-  "test/src/secure/{auth,etcdctl,roles,three-members}.test.ts",
+  // Users, roles, tokens, TLS.
+  "test/src/secure/{auth,roles,three-members}.test.ts",
   // The flags of a server.
   "test/testing/{auth,single-member,three-members,tls}.test.ts",
   // Nested transactions in bulk, and what of them lands late.
   "test/recipes/queue/{crowd,dequeue,jobs,outage}.test.ts",
   "test/recipes/registration-group/{faults,many,members,outage}.test.ts",
-  "test/recipes/cache-expirer/{cleaning,real-leases,two-trackers}.test.ts",
+  "test/recipes/cache-expirer/{cleaning,two-trackers}.test.ts",
   // Leases that end, come late or come back, and the deletions that watches tell of them.
   "test/recipes/service-register/{conflict,late-writes,outage,own-key,wiped-etcd}.test.ts",
   "test/recipes/shared-leases/late-writes.test.ts",
@@ -63,28 +67,30 @@ export default defineConfig({
   test: {
     globalSetup: ["test/support/global-setup.ts"],
     setupFiles: ["test/support/tell-seed.ts"],
+    // A process of its own for each file: it starts its own etcd, and what it leaks is its own.
     pool: "forks",
+    server: { deps: { external: [/\/dist\/esm\//] } },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     dangerouslyIgnoreUnhandledErrors: false,
     projects: [
       project("house", { include: house }),
-      // A process of its own for each file: it starts its own etcd, and what it leaks is its own.
-      project("library", { include: [...logic, ...shared], exclude: [...heavy, ...house] }),
-      project("alone", { include: alone, exclude: [...heavy, ...house] }),
+      project("library", { include: [...logic, ...real], exclude: [...heavy, ...house], plugins: built }),
+      project("mocking", { include: mocking, exclude: house }),
       project("secure", {
         include: secure,
         exclude: [...heavy, ...logic, ...onlyHere],
         setupFiles: ["test/support/secure-etcd.ts"],
       }),
-      ...others.flatMap((path, index) => {
-        const [name, env] = [`also-${index + 1}`, { ETCD_BIN: path }];
-        return [
-          project(name, { include: differs, exclude: [...heavy, ...logic, ...alone], env }),
-          project(`${name}-alone`, { include: differs, exclude: [...heavy, ...logic, ...shared], env }),
-        ];
-      }),
-      project("heavy", { include: heavy, maxWorkers: 2, order: 1 }),
+      ...others.map((path, index) =>
+        project(`also-${index + 1}`, {
+          include: differs,
+          exclude: [...heavy, ...logic, ...mocking],
+          env: { ETCD_BIN: path },
+          plugins: built,
+        }),
+      ),
+      project("heavy", { include: heavy, maxWorkers: 2, order: 1, plugins: built }),
     ],
   },
 });
@@ -96,11 +102,17 @@ interface Files {
   readonly env?: Readonly<Record<string, string>>;
   /** @default 4, more than there may be cores: most of the tests wait for processes and leases */
   readonly maxWorkers?: number;
+  readonly plugins?: readonly Plugin[];
   /** Projects of one order run together, one order after the other. @default 0 */
   readonly order?: number;
 }
 
-function project(name: string, { order = 0, maxWorkers = 4, include, exclude = [], setupFiles = [], ...files }: Files) {
-  const lists = { include: [...include], exclude: [...exclude], setupFiles: [...setupFiles] };
-  return { extends: true as const, test: { name, maxWorkers, ...lists, ...files, sequence: { groupOrder: order } } };
+function project(name: string, { order = 0, maxWorkers = 4, plugins = [], ...files }: Files) {
+  const lists = {
+    include: [...files.include],
+    exclude: [...(files.exclude ?? [])],
+    setupFiles: [...(files.setupFiles ?? [])],
+  };
+  const test = { name, maxWorkers, ...lists, env: { ...files.env }, sequence: { groupOrder: order } };
+  return { extends: true as const, plugins: [...plugins], test };
 }

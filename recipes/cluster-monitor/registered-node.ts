@@ -1,4 +1,4 @@
-import { ConflictError, type EtcdClient, RequestRefusedError } from "../../src/index.ts";
+import { ClientClosedError, ConflictError, type EtcdClient, RequestRefusedError } from "../../src/index.ts";
 import type { Clock } from "../../src/internal/index.ts";
 import { type CloseOptions, type RegisterStatus, resolveClose, ServiceRegister } from "../service-register/index.ts";
 import type { MetadataSchema } from "../subscribe-service/index.ts";
@@ -43,7 +43,9 @@ export class RegisteredNode<Info> implements Membership<Info> {
     // A list that has ended comes to nothing any more; the node is there all the same.
     this.ready = this.#register.ready.then(() => parts.caughtUp().catch(() => {}));
     this.ready.catch(() => {});
-    for (const event of ["warning", "failed"] as const) this.#register.on(event, parts.onWarning);
+    this.#register.on("warning", parts.onWarning);
+    // The list ends with a closed client as well, which `failed` says.
+    this.#register.on("failed", (error) => !(error instanceof ClientClosedError) && parts.onWarning(error));
     // A conflict is told once, whether or not the node was in the list.
     this.#register.on("lost", (error) => !(error instanceof ConflictError) && parts.onWarning(error));
     this.#register.on("conflict", () => parts.onWarning(new ConflictError(`another process has joined as ${name}`)));

@@ -25,7 +25,8 @@ export function openSocket(
   const where =
     "path" in target ? { path: target.path } : { host: target.host, port: target.port, lookup, autoSelectFamily: true };
   const options = { ...where, onread };
-  const socket = tls === undefined ? connectPlain(options) : connectTls({ ...options, ...secured(target, tls, ticket) });
+  const socket =
+    tls === undefined ? connectPlain(options) : connectTls({ ...options, ...secured(target, tls, ticket) });
   // What is written together leaves together already, and must not wait for an acknowledgement of what left before.
   socket.setNoDelay(true);
   return socket;

@@ -1,3 +1,5 @@
+import { parseDate } from "../internal/real-time.ts";
+
 /**
  * The session of TLS with one server, so that the next dial is resumed: a shorter handshake, without certificates. The
  * server's is not looked at again, so a session ends with the certificate that it began with, as in Go's crypto/tls. Make a
@@ -10,7 +12,7 @@ export class TlsSession {
   /** @param validTo when the server's certificate expires, as `getPeerCertificate()` says it */
   keep(ticket: Buffer, validTo: string): void {
     this.#ticket = ticket;
-    this.#validUntilMs = Date.parse(validTo);
+    this.#validUntilMs = parseDate(validTo);
   }
 
   /**

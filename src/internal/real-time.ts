@@ -9,7 +9,7 @@ export const { setTimeout, clearTimeout, setImmediate } = timers;
 
 const { queueMicrotask: queue } = globalThis;
 const { Date: RealDate } = globalThis;
-const { now } = RealDate;
+const { now, parse } = RealDate;
 
 /** Runs `task` when the running code has returned, before any I/O. */
 export function queueMicrotask(task: () => void): void {
@@ -31,6 +31,11 @@ export function monotonicMs(): number {
 /** Milliseconds since the epoch. */
 export function wallMs(): number {
   return now();
+}
+
+/** Milliseconds since the epoch of a date as text. */
+export function parseDate(text: string): number {
+  return parse(text);
 }
 
 /** The time of day in UTC, as ISO 8601 has it. */

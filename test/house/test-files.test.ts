@@ -31,38 +31,29 @@ test("what reaches no server and no process, by itself or by what it imports, is
   });
   expect(sortTestFiles(checkout)).toEqual({
     logic: ["test/src/pure.test.ts"],
-    shared: ["test/src/etcd.test.ts", "test/src/lab.test.ts", "test/src/program.test.ts"],
-    alone: [],
+    real: ["test/src/etcd.test.ts", "test/src/lab.test.ts", "test/src/program.test.ts"],
+    mocking: [],
   });
 });
 
-test.each([
-  'process.env.ETCD_BIN = "x";',
-  'process.env["ETCD_BIN"] ??= "x";',
-  "delete process.env.ETCD_BIN;",
-  "Object.assign(process.env, before);",
-  'process.on("unhandledRejection", listener);',
-  "globalThis.fetch = mine;",
-  'vi.mock("./a.ts");',
-  'vi.spyOn(console, "log");',
-  "vi.useFakeTimers();",
-  "setDefaultClient(client);",
-  "await collectGarbage();",
-])("what changes or measures its process runs alone: %s", async (line) => {
-  await write({ "src/odd.test.ts": line, "src/lab.test.ts": 'import { a } from "./lab.ts";', "src/lab.ts": line });
-  expect(sortTestFiles(checkout)).toMatchObject({ alone: ["test/src/lab.test.ts", "test/src/odd.test.ts"] });
-});
+test.each(['vi.mock("./a.ts");', 'vi.doMock(\n  "../../src/a.ts", () => mine);'])(
+  "what replaces a module of the project, by itself or by what it imports, is mocking: %s",
+  async (line) => {
+    await write({ "src/odd.test.ts": line, "src/lab.test.ts": 'import { a } from "./lab.ts";', "src/lab.ts": line });
+    expect(sortTestFiles(checkout)).toMatchObject({ mocking: ["test/src/lab.test.ts", "test/src/odd.test.ts"] });
+  },
+);
 
-test("what only reads its process does not", async () => {
-  await write({ "a.test.ts": 'if (process.env.CI === "true") process.exitCode = 1;' });
-  expect(sortTestFiles(checkout)).toMatchObject({ logic: ["test/a.test.ts"], alone: [] });
+test("what replaces a module of Node is not", async () => {
+  await write({ "a.test.ts": 'vi.mock("node:fs", () => mine);' });
+  expect(sortTestFiles(checkout)).toMatchObject({ logic: ["test/a.test.ts"], mocking: [] });
 });
 
 test("each test file of this checkout is in one list", () => {
-  const { logic, shared, alone } = sortTestFiles(fileURLToPath(new URL("../..", import.meta.url)));
-  const all = [...logic, ...shared, ...alone];
+  const { logic, mocking, real } = sortTestFiles(fileURLToPath(new URL("../..", import.meta.url)));
+  const all = [...logic, ...mocking, ...real];
   expect(new Set(all).size).toBe(all.length);
   expect(logic).toContain("test/recipes/balancer/p2c.test.ts");
-  expect(shared).toContain("test/recipes/queue/jobs.test.ts");
-  expect(alone).toContain("test/src/client/options.test.ts");
+  expect(mocking).toContain("test/recipes/common/retries-in-time.test.ts");
+  expect(real).toContain("test/recipes/queue/jobs.test.ts");
 });

@@ -4,18 +4,8 @@ import { dirname, join, relative, resolve } from "node:path";
 /** Rooms and modules of Node that reach outside of the process. */
 const outside = /^(testing\/|node:(child_process|net|http|https|http2|tls|dgram|worker_threads)$)/;
 
-/** What would meet the next test file in the same process. */
-const changesProcess = [
-  /\bprocess\.env(\.\w+|\[[^\]]+\]) *(\?\?)?=[^=]/,
-  /delete process\.env|Object\.assign\(process\.env|stubEnv/,
-  /\bprocess\.(on|once|chdir|emitWarning)\b/,
-  /\bglobalThis\.\w+ *=[^=]/,
-  /\bvi\.(mock|doMock|stub\w+|spyOn|useFakeTimers|resetModules)\(/,
-  /\b(setDefaultClient|defaultClient)\(/,
-  // What others left would be counted, too.
-  /\b(collectGarbage|memoryUsage|heapUsed|getActiveResourcesInfo)\b/,
-  /\bcreateDebug\b/,
-];
+/** A module of the project that a test replaces. */
+const replacesModule = /\bvi\.(mock|doMock)\(\s*"\./;
 
 /** Test files, by their paths within the checkout. */
 export interface TestFiles {
@@ -23,10 +13,10 @@ export interface TestFiles {
    * They compute and nothing else: no etcd, no socket, no other process. What one etcd says of them every etcd says.
    */
   readonly logic: readonly string[];
-  /** They change or measure their process, and need one of their own. */
-  readonly alone: readonly string[];
-  /** The others. */
-  readonly shared: readonly string[];
+  /** They replace modules of the project, which they must get as sources. */
+  readonly mocking: readonly string[];
+  /** The others: they talk to an etcd, a socket or another process. */
+  readonly real: readonly string[];
 }
 
 /**
@@ -37,16 +27,14 @@ export interface TestFiles {
 export function sortTestFiles(checkout: string): TestFiles {
   const files = readdirSync(join(checkout, "test"), { recursive: true, encoding: "utf8" });
   const tests = files.filter((file) => file.endsWith(".test.ts")).map((file) => `test/${file}`);
-  const logic: string[] = [];
-  const alone: string[] = [];
-  const shared: string[] = [];
+  const sorted = { logic: [] as string[], mocking: [] as string[], real: [] as string[] };
   for (const path of tests.sort()) {
-    const sources = sourcesOf(checkout, path);
-    if (sources.texts.some((text) => changesProcess.some((pattern) => pattern.test(text)))) alone.push(path);
-    else if (sources.imported.some((name) => outside.test(name))) shared.push(path);
-    else logic.push(path);
+    const { texts, imported } = sourcesOf(checkout, path);
+    if (texts.some((text) => replacesModule.test(text))) sorted.mocking.push(path);
+    else if (imported.some((name) => outside.test(name))) sorted.real.push(path);
+    else sorted.logic.push(path);
   }
-  return { logic, alone, shared };
+  return sorted;
 }
 
 /** The text of a test file and of what it imports of `test`, and the names of whatever else those import. */

@@ -10,7 +10,7 @@ afterAll(async () => {
   await client.close();
 });
 
-const seconds = "must be a whole number of seconds from 1 to 9000000000, not";
+const seconds = "must be a whole number of seconds from 1 to 4000000000, not";
 const make = (prefix: unknown, options?: unknown) => () => new Confirmation(prefix as string, options as object);
 
 const refused: [string, () => unknown, string][] = [
