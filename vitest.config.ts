@@ -67,7 +67,7 @@ export default defineConfig({
   test: {
     globalSetup: ["test/support/global-setup.ts"],
     setupFiles: ["test/support/tell-seed.ts"],
-    // A process of its own for each file: it starts its own etcd, and what it leaks is its own.
+    // But for logic a process of its own for each file: it starts its own etcd, and what it leaks is its own.
     pool: "forks",
     server: { deps: { external: [/\/dist\/esm\//] } },
     testTimeout: 60_000,
@@ -75,7 +75,8 @@ export default defineConfig({
     dangerouslyIgnoreUnhandledErrors: false,
     projects: [
       project("house", { include: house }),
-      project("library", { include: [...logic, ...real], exclude: [...heavy, ...house], plugins: built }),
+      project("logic", { include: logic, exclude: [...heavy, ...house], isolate: false, plugins: built }),
+      project("library", { include: real, exclude: [...heavy, ...house], plugins: built }),
       project("mocking", { include: mocking, exclude: house }),
       project("secure", {
         include: secure,
@@ -102,17 +103,19 @@ interface Files {
   readonly env?: Readonly<Record<string, string>>;
   /** @default 4, more than there may be cores: most of the tests wait for processes and leases */
   readonly maxWorkers?: number;
+  /** False: files can share a process. @default true */
+  readonly isolate?: boolean;
   readonly plugins?: readonly Plugin[];
   /** Projects of one order run together, one order after the other. @default 0 */
   readonly order?: number;
 }
 
-function project(name: string, { order = 0, maxWorkers = 4, plugins = [], ...files }: Files) {
+function project(name: string, { order = 0, maxWorkers = 4, isolate = true, plugins = [], ...files }: Files) {
   const lists = {
     include: [...files.include],
     exclude: [...(files.exclude ?? [])],
     setupFiles: [...(files.setupFiles ?? [])],
   };
-  const test = { name, maxWorkers, ...lists, env: { ...files.env }, sequence: { groupOrder: order } };
+  const test = { name, maxWorkers, isolate, ...lists, env: { ...files.env }, sequence: { groupOrder: order } };
   return { extends: true as const, plugins: [...plugins], test };
 }

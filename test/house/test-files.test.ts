@@ -44,9 +44,30 @@ test.each(['vi.mock("./a.ts");', 'vi.doMock(\n  "../../src/a.ts", () => mine);']
   },
 );
 
-test("what replaces a module of Node is not", async () => {
+test.each([
+  'process.env.ETCD_BIN = "x";',
+  'process.env["ETCD_BIN"] ??= "x";',
+  "delete process.env.ETCD_BIN;",
+  "Object.assign(process.env, before);",
+  'process.on("unhandledRejection", listener);',
+  "globalThis.fetch = mine;",
+  'vi.spyOn(console, "log");',
+  "vi.useFakeTimers();",
+  "setDefaultClient(client);",
+  "await collectGarbage();",
+])("what changes or measures its process is no logic: %s", async (line) => {
+  await write({ "src/odd.test.ts": line, "src/lab.test.ts": 'import { a } from "./lab.ts";', "src/lab.ts": line });
+  expect(sortTestFiles(checkout)).toMatchObject({ logic: [], real: ["test/src/lab.test.ts", "test/src/odd.test.ts"] });
+});
+
+test("what only reads its process is", async () => {
+  await write({ "a.test.ts": 'if (process.env.CI === "true") process.exitCode = 1;' });
+  expect(sortTestFiles(checkout)).toMatchObject({ logic: ["test/a.test.ts"], real: [] });
+});
+
+test("what replaces a module of Node gets what was built", async () => {
   await write({ "a.test.ts": 'vi.mock("node:fs", () => mine);' });
-  expect(sortTestFiles(checkout)).toMatchObject({ logic: ["test/a.test.ts"], mocking: [] });
+  expect(sortTestFiles(checkout)).toMatchObject({ real: ["test/a.test.ts"], mocking: [] });
 });
 
 test("each test file of this checkout is in one list", () => {

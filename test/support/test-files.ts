@@ -4,18 +4,32 @@ import { dirname, join, relative, resolve } from "node:path";
 /** Rooms and modules of Node that reach outside of the process. */
 const outside = /^(testing\/|node:(child_process|net|http|https|http2|tls|dgram|worker_threads)$)/;
 
+/** What would meet the next test file in the same process. */
+const changesProcess = [
+  /\bprocess\.env(\.\w+|\[[^\]]+\]) *(\?\?)?=[^=]/,
+  /delete process\.env|Object\.assign\(process\.env|stubEnv/,
+  /\bprocess\.(on|once|chdir|emitWarning)\b/,
+  /\bglobalThis\.\w+ *=[^=]/,
+  /\bvi\.(mock|doMock|stub\w+|spyOn|useFakeTimers|resetModules)\(/,
+  /\b(setDefaultClient|defaultClient)\(/,
+  // What others left would be counted, too.
+  /\b(collectGarbage|memoryUsage|heapUsed|getActiveResourcesInfo)\b/,
+  /\bcreateDebug\b/,
+];
+
 /** A module of the project that a test replaces. */
 const replacesModule = /\bvi\.(mock|doMock)\(\s*"\./;
 
 /** Test files, by their paths within the checkout. */
 export interface TestFiles {
   /**
-   * They compute and nothing else: no etcd, no socket, no other process. What one etcd says of them every etcd says.
+   * They compute and nothing else: no etcd, no socket, no other process, and they leave their own as it was. What one etcd
+   * says of them every etcd says, and several can share a process.
    */
   readonly logic: readonly string[];
   /** They replace modules of the project, which they must get as sources. */
   readonly mocking: readonly string[];
-  /** The others: they talk to an etcd, a socket or another process. */
+  /** The others: they talk to an etcd, a socket or another process, or change or measure their own. */
   readonly real: readonly string[];
 }
 
@@ -31,10 +45,14 @@ export function sortTestFiles(checkout: string): TestFiles {
   for (const path of tests.sort()) {
     const { texts, imported } = sourcesOf(checkout, path);
     if (texts.some((text) => replacesModule.test(text))) sorted.mocking.push(path);
-    else if (imported.some((name) => outside.test(name))) sorted.real.push(path);
+    else if (imported.some((name) => outside.test(name)) || changes(texts)) sorted.real.push(path);
     else sorted.logic.push(path);
   }
   return sorted;
+}
+
+function changes(texts: readonly string[]): boolean {
+  return texts.some((text) => changesProcess.some((pattern) => pattern.test(text)));
 }
 
 /** The text of a test file and of what it imports of `test`, and the names of whatever else those import. */
