@@ -70,8 +70,8 @@ export class Dial {
     socket.on("drain", () => this.#connection?.socketDrained());
     socket.on("connect", () => (tls === undefined ? this.#greet() : this.#enter("securing")));
     socket.on("secureConnect", () => this.#secured(socket as TLSSocket));
-    const certificate = () => (socket as TLSSocket).getPeerCertificate();
-    if (session) socket.on("session", (issued: Buffer) => session.keep(issued, certificate().valid_to));
+    const validTo = () => (socket as TLSSocket).getPeerCertificate().valid_to as string | undefined;
+    if (session) socket.on("session", (issued: Buffer) => session.keep(issued, validTo()));
     if (signal?.aborted) this.#onAbort();
   }
 

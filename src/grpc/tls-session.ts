@@ -9,10 +9,13 @@ export class TlsSession {
   #ticket: Buffer | undefined;
   #validUntilMs = 0;
 
-  /** @param validTo when the server's certificate expires, as `getPeerCertificate()` says it */
-  keep(ticket: Buffer, validTo: string): void {
+  /**
+   * @param validTo when the server's certificate expires, as `getPeerCertificate()` says it. Undefined for a session that was
+   * resumed, which has not seen it: then what was known of it before holds
+   */
+  keep(ticket: Buffer, validTo: string | undefined): void {
     this.#ticket = ticket;
-    this.#validUntilMs = parseDate(validTo);
+    if (validTo !== undefined) this.#validUntilMs = parseDate(validTo);
   }
 
   /**
