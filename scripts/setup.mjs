@@ -15,6 +15,7 @@ import {
   readEtcdVersion,
 } from "./etcd-recipes-etcd.mjs";
 import { unpackOwnPackages } from "./own-packages.mjs";
+import { ensurePrograms, proxies, redis } from "./test-programs.mjs";
 
 const clone = fileURLToPath(new URL("..", import.meta.url));
 
@@ -90,37 +91,6 @@ async function ensureFaketime() {
   }
 }
 
-/** For the tests of the engine. Where it cannot be had they say so, and fail under CI. */
-async function ensureRedis() {
-  const cached = join(cacheFolder(), "redis");
-  const found = readRedisVersion("redis-server") ?? readRedisVersion(...unpackedRedis(cached));
-  if (found !== undefined) {
-    say(found);
-    return;
-  }
-  try {
-    // The server is a link to a program of the tools.
-    if (!existsSync(cached)) await unpackOwnPackages(["redis-server", "redis-tools"], cached, say);
-    const version = readRedisVersion(...unpackedRedis(cached));
-    say(version ?? `no Redis: what is in ${cached} does not run here; install redis-server`);
-  } catch (error) {
-    // Nothing else needs it.
-    say(`no Redis: ${error.message}`);
-  }
-}
-
-/** The program in the cache, and what it needs to find its libraries there. */
-function unpackedRedis(folder) {
-  const libraries = ["x86_64-linux-gnu", "aarch64-linux-gnu"].map((name) => join(folder, "usr/lib", name));
-  return [join(folder, "usr/bin/redis-server"), { LD_LIBRARY_PATH: libraries.join(":") }];
-}
-
-function readRedisVersion(path, env = {}) {
-  const { stdout } = spawnSync(path, ["--version"], { encoding: "utf8", env: { ...process.env, ...env } });
-  const version = /v=([\d.]+)/.exec(stdout ?? "")?.[1];
-  return version && `Redis ${version} (${path})`;
-}
-
 try {
   cleanUpOnSignals();
   checkNode();
@@ -128,7 +98,8 @@ try {
   await ensureEtcd();
   if (process.argv.includes("--tests")) {
     await ensureFaketime();
-    await ensureRedis();
+    await ensurePrograms(redis, say);
+    await ensurePrograms(proxies, say);
   }
 } catch (error) {
   console.error(error instanceof SetupError || error instanceof InstallError ? `setup: ${error.message}` : error);

@@ -1,30 +1,16 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { takePort } from "../../testing/free-ports.ts";
+import { findProgram } from "./find-program.ts";
+import { KeptProcess } from "./kept-process.ts";
 import { until } from "./until.ts";
 
-// The one on PATH, or what scripts/setup.mjs unpacked.
-const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "etcd-recipes/redis/usr");
-const libraries = ["x86_64-linux-gnu", "aarch64-linux-gnu"].map((name) => join(cache, "lib", name)).join(":");
-const candidates = [
-  { path: "redis-server", env: process.env },
-  { path: join(cache, "bin/redis-server"), env: { ...process.env, LD_LIBRARY_PATH: libraries } },
-];
-const program = candidates.find(({ path, env }) => spawnSync(path, ["--version"], { env }).status === 0);
+const program = findProgram("redis", "usr/bin/redis-server", "--version", "nothing is tested with Redis");
 
 /** Without a redis-server the tests that break one cannot run. */
 export const canStartRedis = program !== undefined;
-
-if (!canStartRedis) {
-  const missing = "nothing is tested with Redis: there is no redis-server, npm run setup -- --tests says why";
-  if (process.env.CI) throw new Error(missing);
-  console.warn(missing);
-}
 
 /** A real Redis on a free port of 127.0.0.1, in a folder of its own. */
 export interface RunningRedis extends AsyncDisposable {
@@ -54,8 +40,7 @@ export async function startRedis({ start = true }: StartRedisOptions = {}): Prom
 class OwnRedis implements RunningRedis {
   readonly #folder: string;
   readonly #port: number;
-  #keeper: ChildProcess | undefined;
-  #pid = 0;
+  #process: KeptProcess | undefined;
 
   constructor(folder: string, port: number) {
     this.#folder = folder;
@@ -77,36 +62,22 @@ class OwnRedis implements RunningRedis {
       save: "",
     };
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
-    // The shell kills it when its own input ends, which is when this process closes it or dies, however. In a group of its
-    // own, so that Ctrl-C in a terminal does not take it away before its clients.
-    const script = '"$@" >>"$LOG" 2>&1 & echo $!; cat >/dev/null; kill -9 $!';
-    this.#keeper = spawn("sh", ["-c", script, "sh", program.path, ...args], {
-      env: { ...program.env, LOG: join(this.#folder, "redis.log") },
-      stdio: ["pipe", "pipe", "ignore"],
-      detached: true,
-    });
-    const { stdout } = this.#keeper;
-    if (!stdout) throw new Error("the shell has no output");
-    const [line] = await once(createInterface(stdout), "line");
-    this.#pid = Number(line);
+    this.#process = await KeptProcess.start(program, args, join(this.#folder, "redis.log"));
     await until(() => answersPing(this.#port), { message: () => `Redis answers, see ${this.#folder}/redis.log` });
   }
 
   async kill(): Promise<void> {
-    const keeper = this.#keeper;
-    if (!keeper) return;
-    this.#keeper = undefined;
-    process.kill(this.#pid, "SIGKILL");
-    keeper.stdin?.end();
-    await once(keeper, "exit");
+    const killed = this.#process;
+    this.#process = undefined;
+    await killed?.kill();
   }
 
   pause(): void {
-    process.kill(this.#pid, "SIGSTOP");
+    this.#process?.signal("SIGSTOP");
   }
 
   resume(): void {
-    process.kill(this.#pid, "SIGCONT");
+    this.#process?.signal("SIGCONT");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

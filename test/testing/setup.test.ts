@@ -20,6 +20,9 @@ beforeEach(async () => {
   await pretend("npm", `echo "$@" >> npm-calls; mkdir -p node_modules; echo {} > node_modules/.package-lock.json`);
   await pretend("etcd", "echo 'etcd Version: 3.5.16'");
   await pretend("redis-server", "echo 'Redis server v=7.2.4 sha=00000000:0 malloc=libc bits=64'");
+  // As they do: one of them says it where errors go.
+  await pretend("nginx", "echo 'nginx version: nginx/1.22.1' >&2");
+  await pretend("nghttpx", "echo 'nghttpx nghttp2/1.52.0'");
 });
 afterEach(() => rm(clone, { recursive: true }));
 
@@ -35,7 +38,7 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** What is pretended is all that there is on PATH: the machine may have an etcd or a redis-server, or not. */
+/** What is pretended is all that there is on PATH: the machine may have them or not. */
 async function setup(extra: Record<string, string> = {}, args: readonly string[] = []): Promise<Outcome> {
   const env = { PATH: join(clone, "bin"), XDG_CACHE_HOME: join(clone, "cache"), ...extra };
   try {
@@ -117,12 +120,34 @@ test("for tests it wants a redis-server: the one on PATH, or what it has unpacke
   });
 });
 
+test("for tests it wants the proxies, each on PATH or unpacked before", async () => {
+  await mkdir(join(clone, "cache/etcd-recipes/libfaketime"), { recursive: true });
+  const unpacked = join(clone, "cache/etcd-recipes/proxies/usr/sbin/nginx");
+  await mkdir(join(unpacked, ".."), { recursive: true });
+  await rename(join(clone, "bin/nginx"), unpacked);
+  const { code, stdout } = await setup({}, ["--tests"]);
+  expect(code).toBe(0);
+  expect(stdout).toContain(`setup: nginx 1.22.1 (${unpacked})`);
+  expect(stdout).toContain("setup: nghttpx 1.52.0 (nghttpx)");
+  expect((await setup()).stdout).not.toContain("nghttpx");
+});
+
+test("what cannot be had is told, each by its name, and fails nothing", async () => {
+  await mkdir(join(clone, "cache/etcd-recipes/libfaketime"), { recursive: true });
+  for (const name of ["redis-server", "nginx", "nghttpx"]) await rm(join(clone, "bin", name));
+  // There is no apt-get on this PATH.
+  const { code, stdout } = await setup({}, ["--tests"]);
+  expect(code).toBe(0);
+  for (const name of ["Redis", "nginx", "nghttpx"])
+    expect(stdout).toMatch(new RegExp(`setup: no ${name}: this machine is no`));
+});
+
 test("what was unpacked and does not run is told, and fails nothing", async () => {
   await mkdir(join(clone, "cache/etcd-recipes/libfaketime"), { recursive: true });
   await rm(join(clone, "bin/redis-server"));
   await mkdir(join(clone, "cache/etcd-recipes/redis"), { recursive: true });
   expect(await setup({}, ["--tests"])).toMatchObject({
     code: 0,
-    stdout: expect.stringMatching(/setup: no Redis: what is in .* does not run here/),
+    stdout: expect.stringMatching(/setup: no Redis: what is in .* does not run here; install redis-server/),
   });
 });

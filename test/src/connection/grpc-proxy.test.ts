@@ -8,8 +8,9 @@ import {
   type StartEtcdOptions,
   startEtcd,
 } from "../../../testing/index.ts";
-import { type GrpcProxy, startGrpcProxy } from "../../support/grpc-proxy.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
+import { startGrpcProxy } from "../../support/proxies/etcd-grpc-proxy.ts";
+import type { EtcdProxy } from "../../support/proxies/etcd-proxy.ts";
 import { requestsServed } from "../../support/requests-served.ts";
 import { until } from "../../support/until.ts";
 
@@ -25,7 +26,7 @@ function own<T extends AsyncDisposable>(thing: T): T {
   return thing;
 }
 
-async function setUp(options: StartEtcdOptions = {}): Promise<{ cluster: EtcdCluster; proxy: GrpcProxy }> {
+async function setUp(options: StartEtcdOptions = {}): Promise<{ cluster: EtcdCluster; proxy: EtcdProxy }> {
   const cluster = own(await startEtcd(options));
   return { cluster, proxy: own(await startGrpcProxy(cluster.endpoints)) };
 }
