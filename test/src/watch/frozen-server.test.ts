@@ -7,7 +7,7 @@ import { record } from "../../support/record.ts";
 import { stateOf } from "../../support/replica.ts";
 import { until } from "../../support/until.ts";
 
-/** A dead link is found by a ping every 6 s that is not answered within 3 s; then comes the next endpoint. */
+/** A dead link is found by a ping that is not answered within 2 s; then comes the next endpoint. */
 const noticed = { timeoutMs: 20_000 };
 
 // All of them mostly wait for pings.
