@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
+import type { PeerCertificate, TLSSocket } from "node:tls";
 import { type Clock, systemClock, type Timer } from "../internal/clock.ts";
 import { ClientConnection } from "./client-connection.ts";
 import type { ConnectOptions, Target } from "./connect-options.ts";
@@ -56,8 +56,7 @@ export class Dial {
     this.#reject = reject;
     this.#clock = options.clock ?? systemClock;
     const { tls, signal, addressTurn = 0, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
-    const session = tls?.session;
-    const ticket = session?.ticketAt(this.#clock.wallMs());
+    const ticket = tls?.session?.ticketAt(this.#clock.wallMs());
     const socket = openSocket(target, tls, ticket, addressTurn, (bytes, length) => this.#read(bytes, length));
     this.#socket = socket;
     this.#timer = this.#clock.timer(connectTimeoutMs, () => {
@@ -73,6 +72,12 @@ export class Dial {
     const validTo = () => (socket as TLSSocket).getPeerCertificate().valid_to as string | undefined;
     if (session) socket.on("session", (issued: Buffer) => session.keep(issued, validTo()));
     if (signal?.aborted) this.#onAbort();
+  }
+
+  #keepSession(ticket: Buffer): void {
+    // The types leave out that a socket that was destroyed meanwhile knows none.
+    const certificate = (this.#socket as TLSSocket).getPeerCertificate() as PeerCertificate | null;
+    if (certificate?.valid_to !== undefined) this.#options.tls?.session?.keep(ticket, certificate.valid_to);
   }
 
   #enter(phase: Phase): void {

@@ -1,4 +1,6 @@
-import { ExponentialBackoff, type IBackoff } from "cockatiel";
+import type { IBackoff } from "cockatiel";
+// All of cockatiel takes a fifth of the time in which this library is imported.
+import { ExponentialBackoff } from "cockatiel/dist/backoff/ExponentialBackoff.js";
 import { sleep } from "./abort.ts";
 import { isRefusal } from "./refusal.ts";
 import type { Runtime } from "./runtime.ts";
