@@ -69,15 +69,14 @@ export class Dial {
     socket.on("drain", () => this.#connection?.socketDrained());
     socket.on("connect", () => (tls === undefined ? this.#greet() : this.#enter("securing")));
     socket.on("secureConnect", () => this.#secured(socket as TLSSocket));
-    const validTo = () => (socket as TLSSocket).getPeerCertificate().valid_to as string | undefined;
-    if (session) socket.on("session", (issued: Buffer) => session.keep(issued, validTo()));
+    socket.on("session", (issued: Buffer) => this.#keepSession(issued));
     if (signal?.aborted) this.#onAbort();
   }
 
   #keepSession(ticket: Buffer): void {
-    // The types leave out that a socket that was destroyed meanwhile knows none.
-    const certificate = (this.#socket as TLSSocket).getPeerCertificate() as PeerCertificate | null;
-    if (certificate?.valid_to !== undefined) this.#options.tls?.session?.keep(ticket, certificate.valid_to);
+    // The types leave out that a resumed connection can have none, and that a socket which has ended has null.
+    const certificate = (this.#socket as TLSSocket).getPeerCertificate() as Partial<PeerCertificate> | null;
+    this.#options.tls?.session?.keep(ticket, certificate?.valid_to);
   }
 
   #enter(phase: Phase): void {
