@@ -272,7 +272,7 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
     this.#headers.write(this.#writer, exchange.id, exchange.head, timeoutMs);
     this.#sender.started(exchange);
     this.#watchdog.watch();
-    if (this.#table.isExhausted) this.#drain(exhaustedError());
+    if (this.#table.isExhausted) this.#exhausted();
   }
 
   #openQueued(): void {
@@ -313,6 +313,13 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
     this.#reason = reason;
     told(() => this.#parts.onDraining(reason));
     if (reason.reason !== "closed") this.#refuse(this.#table.queued(), reason);
+  }
+
+  /** There is no id for those that are queued, also where they were to be let in before the end. */
+  #exhausted(): void {
+    const reason = exhaustedError();
+    this.#drain(reason);
+    this.#refuse(this.#table.queued(), reason);
   }
 
   #endIfDrained(): void {

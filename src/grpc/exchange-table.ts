@@ -32,7 +32,7 @@ export class ExchangeTable {
   }
 
   get hasRoom(): boolean {
-    return this.#open.size < this.maxOpen;
+    return this.#open.size < this.maxOpen && !this.isExhausted;
   }
 
   /** There is no id for another one (RFC 9113, section 5.1.1). */
