@@ -41,6 +41,14 @@ export function say(stream: ServerHttp2Stream, body: string | Buffer): void {
   stream.end(message(body));
 }
 
+/**
+ * Resets a stream, and not within a callback of Node's: there, a reset by CANCEL with data that has not left makes Node 20 loop
+ * for ever, and take all memory.
+ */
+export function closeSoon(stream: ServerHttp2Stream, code: number): void {
+  setImmediate(() => stream.close(code));
+}
+
 export async function startGrpcServer(
   answer: Answer = echo,
   options: ServerOptions | SecureServerOptions = {},

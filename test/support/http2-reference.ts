@@ -1,6 +1,7 @@
 import { once } from "node:events";
-import { type ClientHttp2Session, connect, constants } from "node:http2";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
 import { message } from "./http2-frames.ts";
+import { MessageSplitter } from "./message-splitter.ts";
 
 /** How a call ended, in the same words for every client. */
 export interface Ending {
@@ -15,6 +16,18 @@ export interface ReferenceOptions {
   readonly deadlineMs?: number | undefined;
   /** Called once the request is on its way; aborts the call. */
   abort?(abort: () => void): void;
+}
+
+/** They are told what comes, and the end once. After `cancel()` nothing. */
+export interface ReferenceHandlers {
+  onMessage(message: Buffer): void;
+  onEnd(ending: Ending): void;
+}
+
+export interface ReferenceStream {
+  write(message: Buffer): void;
+  end(): void;
+  cancel(): void;
 }
 
 /** A client of gRPC on Node's own HTTP/2, as plain as can be: what the answers of ours are compared with. */
@@ -34,74 +47,85 @@ export class ReferenceClient implements AsyncDisposable {
 
   call(path: string, body: Buffer, { headers, deadlineMs, abort }: ReferenceOptions): Promise<Ending> {
     return new Promise((resolve) => {
-      const stream = this.#session.request({
-        ":method": "POST",
-        ":path": path,
-        te: "trailers",
-        "content-type": "application/grpc",
-        ...headers,
-      });
+      const stream = this.#request(path, headers);
       let ended: string | undefined;
-      let httpStatus = 0;
-      let contentType = "";
-      let fields: Record<string, unknown> = {};
-      const parts: Buffer[] = [];
+      const answers: Buffer[] = [];
       const stop = (how: string) => {
         ended ??= how;
         stream.close(constants.NGHTTP2_CANCEL);
       };
       const timer = deadlineMs === undefined ? undefined : setTimeout(() => stop("deadline"), deadlineMs);
-      stream.on("response", (got) => {
-        httpStatus = got[":status"] ?? 0;
-        contentType = got["content-type"] ?? "";
-        fields = { ...fields, ...got };
-      });
-      stream.on("trailers", (got) => {
-        fields = { ...fields, ...got };
-      });
-      stream.on("data", (part: Buffer) => parts.push(part));
-      stream.on("error", () => {});
-      stream.on("close", () => {
+      void follow(stream, (answer) => answers.push(answer)).then(({ how, words }) => {
         clearTimeout(timer);
-        const { how, words, answer } = judge(
-          stream.rstCode ?? 0,
-          httpStatus,
-          contentType,
-          fields,
-          Buffer.concat(parts),
-        );
-        resolve({
-          how: ended ?? how,
-          words: ended === undefined ? words : "",
-          body: ended === undefined ? answer : undefined,
-        });
+        const judged = how === "ok" && answers.length !== 1 ? "malformed" : how;
+        if (ended !== undefined) resolve({ how: ended, words: "", body: undefined });
+        else resolve({ how: judged, words, body: judged === "ok" ? answers[0] : undefined });
       });
       stream.end(message(body));
       abort?.(() => stop("aborted"));
     });
   }
 
+  /** Opens a stream. */
+  stream(path: string, headers: Record<string, string>, { onMessage, onEnd }: ReferenceHandlers): ReferenceStream {
+    const stream = this.#request(path, headers);
+    let cancelled = false;
+    // The server has said all: what we may still have to say does not matter.
+    stream.on("end", () => stream.end());
+    void follow(stream, (answer) => {
+      if (!cancelled) onMessage(answer);
+    }).then((ending) => {
+      if (!cancelled) onEnd(ending);
+    });
+    return {
+      write: (bytes) => void stream.write(message(bytes)),
+      end: () => void stream.end(),
+      cancel() {
+        cancelled = true;
+        stream.close(constants.NGHTTP2_CANCEL);
+      },
+    };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#session.destroy();
     await new Promise(setImmediate);
   }
+
+  #request(path: string, headers: Record<string, string>): ClientHttp2Stream {
+    return this.#session.request({
+      ":method": "POST",
+      ":path": path,
+      te: "trailers",
+      "content-type": "application/grpc",
+      ...headers,
+    });
+  }
 }
 
-function judge(
-  rstCode: number,
-  httpStatus: number,
-  contentType: string,
-  fields: Record<string, unknown>,
-  bytes: Buffer,
-) {
+/** Waits for the end of a stream, and tells how it was. */
+function follow(stream: ClientHttp2Stream, onMessage: (message: Buffer) => void): Promise<Ending> {
+  return new Promise((resolve) => {
+    let fields: Record<string, unknown> = {};
+    const splitter = new MessageSplitter(onMessage);
+    const take = (got: object) => {
+      fields = { ...fields, ...got };
+    };
+    stream.on("response", take);
+    stream.on("trailers", take);
+    stream.on("data", (part: Buffer) => splitter.add(part));
+    stream.on("error", () => {});
+    stream.on("close", () => resolve({ ...judge(stream.rstCode ?? 0, fields, splitter.isWhole), body: undefined }));
+  });
+}
+
+function judge(rstCode: number, fields: Record<string, unknown>, isWhole: boolean) {
   const status = fields["grpc-status"];
+  if (rstCode !== 0) return { how: `reset ${rstCode}`, words: "" };
+  if (fields[":status"] !== 200 || !String(fields["content-type"]).startsWith("application/grpc"))
+    return { how: `page ${fields[":status"] ?? 0}`, words: "" };
+  if (status === undefined) return { how: "malformed", words: "" };
   const words = decodeURIComponent(String(fields["grpc-message"] ?? ""));
-  if (rstCode !== 0) return { how: `reset ${rstCode}`, words: "", answer: undefined };
-  if (httpStatus !== 200 || !contentType.startsWith("application/grpc"))
-    return { how: `page ${httpStatus}`, words: "", answer: undefined };
-  if (status === undefined) return { how: "malformed", words: "", answer: undefined };
-  if (status !== "0") return { how: `status ${status}`, words, answer: undefined };
-  if (bytes.length < 5 || bytes.readUInt32BE(1) !== bytes.length - 5)
-    return { how: "malformed", words: "", answer: undefined };
-  return { how: "ok", words: "", answer: bytes.subarray(5) };
+  if (status !== "0") return { how: `status ${status}`, words };
+  return { how: isWhole ? "ok" : "malformed", words: "" };
 }

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import type { ServerHttp2Stream } from "node:http2";
 import { expect, test } from "vitest";
-import { connect, type GrpcConnection, type GrpcFailure, grpcStatus } from "../../../src/grpc/index.ts";
-import { type GrpcServer, startGrpcServer } from "../../support/grpc-server.ts";
+import { connect, type GrpcConnection } from "../../../src/grpc/index.ts";
+import { endingOf } from "../../support/ending-of.ts";
+import { closeSoon, type GrpcServer, startGrpcServer } from "../../support/grpc-server.ts";
 import { message } from "../../support/http2-frames.ts";
 import { type Ending, ReferenceClient } from "../../support/http2-reference.ts";
+import { inTurn } from "../../support/in-turn.ts";
 import { type Seeded, seeded } from "../../support/seeded.ts";
 import { until } from "../../support/until.ts";
 
@@ -139,7 +141,7 @@ class PlannedServer {
         });
       }
     }
-    if (plan.does === "reset in the midst") stream.close(plan.code);
+    if (plan.does === "reset in the midst") closeSoon(stream, plan.code);
     else stream.end();
   }
 }
@@ -184,16 +186,6 @@ test("the same calls end alike through Node's HTTP/2 and through ours", { timeou
   }
 });
 
-async function inTurn(plans: readonly Plan[], atOnce: number, run: (plan: Plan) => Promise<Ending>): Promise<Ending[]> {
-  const endings: Ending[] = [];
-  const left = [...plans];
-  const worker = async () => {
-    for (let plan = left.shift(); plan; plan = left.shift()) endings[plan.id] = await run(plan);
-  };
-  await Promise.all(Array.from({ length: atOnce }, worker));
-  return endings;
-}
-
 function throughReference(client: ReferenceClient, server: PlannedServer, plan: Plan): Promise<Ending> {
   return client.call("/test.Service/Method", Buffer.alloc(plan.requestBytes, plan.id), {
     headers: { "x-plan": String(plan.id), "x-client": "reference" },
@@ -223,27 +215,6 @@ function throughOurs(client: GrpcConnection, server: PlannedServer, plan: Plan):
 function abortAsPlanned({ client }: Plan, seen: Seen, abort: () => void): void {
   if (client === "aborts at once") setImmediate(abort);
   if (client === "aborts when it was heard") void until(() => seen.heard).then(abort);
-}
-
-const resetCodes: Record<string, number> = {
-  INTERNAL_ERROR: 2,
-  REFUSED_STREAM: 7,
-  CANCEL: 8,
-  ENHANCE_YOUR_CALM: 11,
-  INADEQUATE_SECURITY: 12,
-};
-
-function endingOf(failure: GrpcFailure | undefined, answer: Buffer | undefined): Ending {
-  if (!failure) return { how: "ok", words: "", body: answer };
-  const nothing = { words: "", body: undefined };
-  const reset = /reset the stream \((\w+)\)/.exec(failure.message)?.[1];
-  if (reset !== undefined) return { how: `reset ${resetCodes[reset]}`, ...nothing };
-  if (failure.message.includes("without a grpc-status") || failure.message.includes("midst"))
-    return { how: "malformed", ...nothing };
-  if (failure.httpStatus !== undefined) return { how: `page ${failure.httpStatus}`, ...nothing };
-  if (failure.code === grpcStatus.DEADLINE_EXCEEDED && failure.message.includes("deadline"))
-    return { how: "deadline", ...nothing };
-  return { how: `status ${failure.code}`, words: failure.message, body: undefined };
 }
 
 function summary(ending: Ending | undefined): object {
