@@ -1,10 +1,11 @@
 // `npm run check`: what can be said about the checkout without its tests, and the package as a stranger gets it. Runs every
 // step, also after one that failed; the exit code is not 0 when any did.
 //
-//   node scripts/check.mjs [--report FILE] [--built]
+//   node scripts/check.mjs [--report FILE] [--built] [--runtimes]
 //
 //   --report FILE   FILE gets { "passed": …, "failed": … }, for .ci/run
 //   --built         the build is there and new, and something else uses it meanwhile: leave it
+//   --runtimes      says at the end how the package fares under Bun and Deno, which is not promised and fails nothing
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -12,11 +13,18 @@ import { tryInBundlers } from "./check/bundles.mjs";
 import { checkout, npm, tool } from "./check/command.mjs";
 import { tryAsConsumer } from "./check/consumer.mjs";
 import { checkDoors, checkPublicTypes } from "./check/public-types.mjs";
+import { tryRuntimes } from "./check/runtimes.mjs";
 
 /** A file that no source makes any more must not be published. */
 const build = () => npm(["run", "build", "--", "--clean"]);
 
-const { values } = parseArgs({ options: { report: { type: "string" }, built: { type: "boolean", default: false } } });
+const { values } = parseArgs({
+  options: {
+    report: { type: "string" },
+    built: { type: "boolean", default: false },
+    runtimes: { type: "boolean", default: false },
+  },
+});
 
 const steps = {
   ...(!values.built && { build }),
@@ -48,5 +56,9 @@ for (const [name, step] of Object.entries(steps)) {
   }
 }
 console.log(`check: ${result.passed} steps passed, ${result.failed} failed`);
+if (values.runtimes) {
+  const reports = await tryRuntimes().catch((error) => [`runtimes could not be tried: ${error.message}`]);
+  for (const report of reports) console.log(`check: ${report}`);
+}
 if (values.report) writeFileSync(values.report, JSON.stringify(result));
 process.exitCode = result.failed === 0 ? 0 : 1;

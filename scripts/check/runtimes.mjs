@@ -1,0 +1,52 @@
+// The packed tarball under other runtimes than Node, which npm's packages of them bring: each registers a service under a
+// lease on a real etcd. What they make of Node's modules is theirs: this is reported, and nothing is promised of it.
+import { cp } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { checkout, command, npm } from "./command.mjs";
+import { withPacked } from "./packed.mjs";
+
+const template = fileURLToPath(new URL("runtimes", import.meta.url));
+const program = fileURLToPath(new URL("bundlers/program.mjs", import.meta.url));
+
+const runtimes = {
+  bun: ["run", "program.mjs"],
+  deno: ["run", "--allow-all", "program.mjs"],
+};
+
+/** @returns one line for each runtime */
+export async function tryRuntimes() {
+  const { startEtcd } = await import(pathToFileURL(`${checkout}dist/esm/testing/index.js`).href);
+  const cluster = await startEtcd();
+  try {
+    const env = { ...process.env, ETCD_ENDPOINTS: cluster.endpoints.join(",") };
+    return await withPacked((folder, tarball) => tryAll(join(folder, "project"), tarball, env));
+  } finally {
+    await cluster.close();
+  }
+}
+
+async function tryAll(project, tarball, env) {
+  await cp(template, project, { recursive: true });
+  await cp(program, join(project, "program.mjs"));
+  // --prefix because `npm run check` tells the npm under it that the project is the checkout.
+  const inProject = ["--prefix", project, "--no-audit", "--no-fund", "--prefer-offline"];
+  await npm(["ci", ...inProject], { cwd: project });
+  await npm(["install", "--no-save", ...inProject, tarball], { cwd: project });
+  const reports = [];
+  for (const [name, args] of Object.entries(runtimes)) {
+    const run = (more) => command(join(project, "node_modules/.bin", name), more, { cwd: project, env });
+    reports.push(`${name}: ${await report(run, args)}`);
+  }
+  return reports;
+}
+
+async function report(run, args) {
+  try {
+    const [version] = (await run(["--version"])).split("\n");
+    const output = await run(args);
+    return output.trim().split("\n").at(-1) === "done" ? `works (${version})` : `${version} printed:\n${output}`;
+  } catch (error) {
+    return `does not work: ${error.message}`;
+  }
+}
