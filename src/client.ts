@@ -1,10 +1,11 @@
 import { checkOf } from "./call-checks.ts";
 import { type EtcdClientOptions, resolveClientOptions } from "./client-options.ts";
-import { type MemberStatus, openProtocol, type Protocol } from "./connection/index.ts";
+import { partsOf } from "./client-parts.ts";
+import type { MemberStatus, Protocol } from "./connection/index.ts";
 import { ClientClosedError } from "./errors/client-closed-error.ts";
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
 import { shown } from "./errors/shown.ts";
-import { systemRuntime } from "./internal/runtime.ts";
+import { setRuntime } from "./internal/runtime-of.ts";
 import { ServerLimits } from "./internal/server-limits.ts";
 import {
   type DeleteOptions,
@@ -83,7 +84,8 @@ export class EtcdClient implements AsyncDisposable {
   /** @throws InvalidOptionError that names the option, before any I/O */
   constructor(options: EtcdClientOptions = {}) {
     const resolved = resolveClientOptions(options);
-    const runtime = systemRuntime;
+    const { runtime, openProtocol } = partsOf(options);
+    setRuntime(this, runtime);
     this.#protocol = openProtocol({ ...resolved, runtime });
     const limits = ServerLimits.of(this);
     const reads = new PointReads(this.#protocol, runtime.clock, limits);

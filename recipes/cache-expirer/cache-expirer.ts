@@ -1,5 +1,5 @@
 import type { CallOptions, MirrorStatus } from "../../src/index.ts";
-import { systemRuntime } from "../../src/internal/index.ts";
+import { runtimeOf } from "../../src/internal/index.ts";
 import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
 import { CacheTracker } from "./cache-tracker.ts";
 import { type CacheExpirerOptions, type ExpireReason, resolveExpirer, resolveIdCall } from "./options.ts";
@@ -77,7 +77,7 @@ export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncD
     const resolved = resolveExpirer(prefix, options);
     this.prefix = resolved.prefix;
     this.#client = recipeClient(resolved.client);
-    this.#tracker = new CacheTracker(this.#client.etcd, resolved, systemRuntime, {
+    this.#tracker = new CacheTracker(this.#client.etcd, resolved, runtimeOf(this.#client.etcd), {
       status: (status) => this.notify("status", status),
       warning: (error) => this.notify("warning", error),
       failed: (error) => {

@@ -135,7 +135,7 @@ export class CacheTracker {
     if (this.#closing.signal.aborted) return this.#over();
     if (this.#heldBack.release(id)) this.#cleaner.clean(id, "evicted");
     const key = this.#options.prefix + id;
-    return timed(`the eviction of ${id}`, call, async (limit) => {
+    return timed(this.#runtime.clock, `the eviction of ${id}`, call, async (limit) => {
       for (;;) {
         const known = await this.#etcd.get(key, limit);
         if (!known) return false;

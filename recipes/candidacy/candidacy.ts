@@ -27,8 +27,8 @@ import {
   type OptionCheck,
   onAbort,
   optionsOf,
+  runtimeOf,
   sleep,
-  systemRuntime,
 } from "../../src/internal/index.ts";
 import { asError, timed } from "../common/index.ts";
 import { FencedOutError } from "./fenced-out-error.ts";
@@ -160,10 +160,15 @@ export class Candidacy {
    */
   proclaim(value: string, options: CallOptions = {}): Promise<void> {
     const earlier = this.#proclaimed;
-    const proclaiming = timed(`the proclamation of ${this.key}`, options, async (limit) => {
-      await abortable(earlier, limit.signal);
-      await this.#put(value, limit);
-    });
+    const proclaiming = timed(
+      runtimeOf(this.#etcd).clock,
+      `the proclamation of ${this.key}`,
+      options,
+      async (limit) => {
+        await abortable(earlier, limit.signal);
+        await this.#put(value, limit);
+      },
+    );
     // Of one that did not wait to the end, the next one waits for what that waited for.
     this.#proclaimed = Promise.allSettled([earlier, proclaiming]).then(() => {});
     return proclaiming;
@@ -243,7 +248,8 @@ export class Candidacy {
   /** A key that somebody deletes takes the place in line with it, although the lease lives. */
   async #followKey(): Promise<void> {
     const own = { keyBytes: new TextEncoder().encode(this.key), createRevision: this.#token };
-    const backoff = new Backoff(systemRuntime, { initialMs: 100 });
+    const runtime = runtimeOf(this.#etcd);
+    const backoff = new Backoff(runtime, { initialMs: 100 });
     while (!this.signal.aborted) {
       try {
         await untilGone(this.#etcd, own, this.signal, this.#onWarning);
@@ -255,7 +261,7 @@ export class Candidacy {
         else if (isRefusal(error)) {
           this.#onWarning(asError(error));
           await backoff.wait(this.#controller.signal, { cause: error }).catch(() => {});
-        } else await sleep(systemRuntime.clock, FOLLOW_AGAIN_MS);
+        } else await sleep(runtime.clock, FOLLOW_AGAIN_MS);
       }
     }
   }

@@ -1,5 +1,5 @@
 import { type CallOptions, type EtcdClient, type KeyValue, prefix, rangeOp } from "../../src/index.ts";
-import { Backoff, endsRetries, log, onAbort, systemRuntime } from "../../src/internal/index.ts";
+import { Backoff, endsRetries, log, onAbort, runtimeOf } from "../../src/internal/index.ts";
 import { asError } from "../common/index.ts";
 import { Candidacy } from "./candidacy.ts";
 
@@ -61,7 +61,7 @@ export class Contest {
     { leftMs, hasWorked = false }: CampaignOptions = {},
   ): Promise<Candidacy> {
     const maxMs = Math.min(LONGEST_DELAY_MS, this.#parts.ttlSeconds * 500);
-    const backoff = new Backoff(systemRuntime, { initialMs: 50, maxMs });
+    const backoff = new Backoff(runtimeOf(this.#parts.etcd), { initialMs: 50, maxMs });
     let candidacy: Candidacy | undefined;
     let wasInLine = hasWorked;
     const release = onAbort(signal, () => candidacy?.end(signal.reason));

@@ -1,5 +1,5 @@
 import type { EtcdClient, EtcdError, KeyValue } from "../../src/index.ts";
-import { isRefusal, systemRuntime } from "../../src/internal/index.ts";
+import { isRefusal, runtimeOf } from "../../src/internal/index.ts";
 
 /** The key is listed anew this often, even if nothing is heard of it: old servers can lose a watch's event. */
 const LOOK_AGAIN_MS = 30_000;
@@ -24,7 +24,7 @@ export async function untilGone(
         if (status === "stale" && error && isRefusal(error)) onRefused(error);
       },
     });
-    const timer = systemRuntime.clock.timer(LOOK_AGAIN_MS, () => void mirror.close());
+    const timer = runtimeOf(etcd).clock.timer(LOOK_AGAIN_MS, () => void mirror.close());
     try {
       for await (const _ of mirror) {
         const [kv] = mirror.entries.values();

@@ -5,7 +5,7 @@ import {
   type Lease,
   LeaseNotFoundError,
 } from "../../src/index.ts";
-import { abortable, systemRuntime, within } from "../../src/internal/index.ts";
+import { abortable, runtimeOf, within } from "../../src/internal/index.ts";
 
 /** Keys whose ends lie within this part of their TTL share a lease. */
 const SHARE = 1 / 64;
@@ -92,7 +92,7 @@ export class DetachedLeases {
     const waiting = abortable(granting, signal);
     if (timeoutMs === undefined) return waiting;
     const outOfTime = () => new EtcdTimeoutError(`no lease within ${timeoutMs} ms`, { retryable: true });
-    return within(systemRuntime.clock, waiting, timeoutMs, outOfTime);
+    return within(runtimeOf(this.#etcd).clock, waiting, timeoutMs, outOfTime);
   }
 
   async #grant(ttlSeconds: number): Promise<Lease> {

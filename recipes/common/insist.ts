@@ -16,8 +16,8 @@ export async function insist<T>(
   { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: CallOptions,
   call: (options: CallOptions) => Promise<T>,
 ): Promise<T> {
-  return timed(what, { signal, timeoutMs }, async (options) => {
-    const { clock } = systemRuntime;
+  const { clock } = systemRuntime;
+  return timed(clock, what, { signal, timeoutMs }, async (options) => {
     const endMs = clock.monotonicMs() + timeoutMs;
     const backoff = new Backoff(systemRuntime);
     for (let doubtful = false; ; ) {

@@ -5,7 +5,7 @@ import {
   type MirrorBatch,
   type MirrorStatus,
 } from "../../src/index.ts";
-import { log, quietDeferred, systemClock, systemRuntime } from "../../src/internal/index.ts";
+import { log, quietDeferred, type Runtime, runtimeOf } from "../../src/internal/index.ts";
 import { asError } from "./as-error.ts";
 import { ReadPosition } from "./read-position.ts";
 import type { RecipeClient } from "./recipe-client.ts";
@@ -41,6 +41,7 @@ export class PrefixFollower {
   readonly #ending = new AbortController();
   readonly #onStatus = (status: MirrorStatus, error?: EtcdError) => this.#mirrorStatus(status, error);
   readonly #position = new ReadPosition();
+  readonly #runtime: Runtime;
   #shared: SharedMirror | undefined;
   #reader: AsyncIterator<MirrorBatch, undefined> | undefined;
   #listed = false;
@@ -52,6 +53,7 @@ export class PrefixFollower {
 
   constructor(parts: PrefixFollowerParts) {
     this.#parts = parts;
+    this.#runtime = runtimeOf(parts.client.etcd);
     this.ready = this.#ready.promise;
     // The list of a mirror that is made later is read later, too.
     this.#isNew = !SharedMirror.exists(parts.client.etcd, parts.prefix);
@@ -64,7 +66,7 @@ export class PrefixFollower {
 
   /** Milliseconds since the prefix was last known to be followed; 0 while live. Before the first list: since the start. */
   get staleForMs(): number {
-    if (this.#end) return this.#end.staleForMs + systemClock.monotonicMs() - this.#end.atMs;
+    if (this.#end) return this.#end.staleForMs + this.#runtime.clock.monotonicMs() - this.#end.atMs;
     return this.#shared?.mirror.staleForMs ?? 0;
   }
 
@@ -137,7 +139,7 @@ export class PrefixFollower {
 
   #catchUp(shared: SharedMirror): Promise<void> {
     const onWarning = (error: Error) => this.#parts.onWarning(error);
-    return this.#position.catchUp({ shared, runtime: systemRuntime, signal: this.ended, onWarning });
+    return this.#position.catchUp({ shared, runtime: this.#runtime, signal: this.ended, onWarning });
   }
 
   #mirrorStatus(status: MirrorStatus, error?: EtcdError): void {
@@ -176,7 +178,7 @@ export class PrefixFollower {
   }
 
   #stop(error: Error): void {
-    this.#end ??= { atMs: systemClock.monotonicMs(), staleForMs: this.staleForMs };
+    this.#end ??= { atMs: this.#runtime.clock.monotonicMs(), staleForMs: this.staleForMs };
     this.#ending.abort(error);
     this.#ready.reject(error);
     // Others may go on with the mirror: it is this reader that ends.

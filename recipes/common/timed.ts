@@ -1,5 +1,5 @@
 import { type CallOptions, EtcdTimeoutError } from "../../src/index.ts";
-import { onAbort, systemRuntime } from "../../src/internal/index.ts";
+import { type Clock, onAbort } from "../../src/internal/index.ts";
 
 /**
  * Runs several calls as one: their `signal` aborts when the caller's does, or when `timeoutMs` is over.
@@ -7,6 +7,7 @@ import { onAbort, systemRuntime } from "../../src/internal/index.ts";
  * @throws what `calls` throws; `signal.reason`; EtcdTimeoutError, whose outcome is unknown
  */
 export async function timed<T>(
+  clock: Clock,
   what: string,
   { signal, timeoutMs }: CallOptions,
   calls: (options: CallOptions) => Promise<T>,
@@ -15,7 +16,7 @@ export async function timed<T>(
   if (timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY) return calls({ signal, timeoutMs });
   const limit = new AbortController();
   const outOfTime = new EtcdTimeoutError(`${what} took longer than ${timeoutMs} ms`, { outcomeUnknown: true });
-  const timer = systemRuntime.clock.timer(timeoutMs, () => limit.abort(outOfTime));
+  const timer = clock.timer(timeoutMs, () => limit.abort(outOfTime));
   const release = onAbort(signal, () => limit.abort(signal?.reason));
   try {
     // Each may take all of it, also where that is more than the client gives a call.

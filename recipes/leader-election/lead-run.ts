@@ -1,4 +1,4 @@
-import { onAbort, systemRuntime, within } from "../../src/internal/index.ts";
+import { type Clock, onAbort, within } from "../../src/internal/index.ts";
 import { type Candidacy, type Contest, FencedOutError } from "../candidacy/index.ts";
 import { asError } from "../common/index.ts";
 import type { Health } from "./health.ts";
@@ -10,6 +10,7 @@ const LEAST_GRACE_MS = 1_000;
 
 export interface LeadParts<T> {
   readonly contest: Contest;
+  readonly clock: Clock;
   readonly candidate: string;
   readonly health: Health;
   readonly work: (term: Term) => Promise<T> | T;
@@ -122,7 +123,7 @@ export class LeadRun<T> {
 
   /** Leads until the term ends and the work has settled. @returns nothing when another campaign is due */
   async #lead(candidacy: Candidacy): Promise<Outcome<T> | undefined> {
-    const { contest, health, onElected, onLost, onResigned, onOverdue } = this.#parts;
+    const { contest, clock, health, onElected, onLost, onResigned, onOverdue } = this.#parts;
     const { signal } = this.#stop;
     const term = new RunningTerm(candidacy, () => contest.leave(candidacy));
     this.#term = term;
@@ -142,7 +143,7 @@ export class LeadRun<T> {
       const ending = term.end("done", new FencedOutError(`the term of ${term.key} is over: its work is done`));
       if (ending === "lost") onLost(asError(term.signal.reason));
       const limitMs = Math.max(term.remainingMs(), LEAST_GRACE_MS);
-      await within(systemRuntime.clock, work, limitMs, () => undefined).catch(() => onOverdue(term));
+      await within(clock, work, limitMs, () => undefined).catch(() => onOverdue(term));
       const left = term.leave();
       if (ending !== "lost") {
         await left;

@@ -1,6 +1,6 @@
 import type { EventEmitter } from "node:events";
 import { type CallOptions, ClientClosedError, ConflictError } from "../../src/index.ts";
-import { onAbort, systemRuntime } from "../../src/internal/index.ts";
+import { onAbort, runtimeOf } from "../../src/internal/index.ts";
 import { Contest, FencedOutError } from "../candidacy/index.ts";
 import { asError, type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
 import { resolveCall } from "../option-fields/index.ts";
@@ -126,9 +126,10 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
     signal?.throwIfAborted();
     if (this.#run) throw new ConflictError(`this candidate of ${this.name} campaigns or leads already`);
     const { health: check, healthEveryMs: everyMs } = this.#options;
-    const { clock } = systemRuntime;
+    const { clock } = runtimeOf(this.#client.etcd);
     const run = new LeadRun<T>({
       contest: this.#contest,
+      clock,
       candidate: this.candidate,
       health: new Health({ check, everyMs, clock, onWarning: (error) => this.notify("warning", error) }),
       work,

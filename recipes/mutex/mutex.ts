@@ -1,5 +1,5 @@
 import { ClientClosedError, EtcdTimeoutError } from "../../src/index.ts";
-import { onAbort, quietDeferred, systemRuntime, within } from "../../src/internal/index.ts";
+import { type Clock, onAbort, quietDeferred, runtimeOf, within } from "../../src/internal/index.ts";
 import { type Candidacy, Contest } from "../candidacy/index.ts";
 import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
 import { HeldLock } from "./held-lock.ts";
@@ -44,6 +44,7 @@ const NO_VALUE = "";
 export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   readonly name: string;
   readonly #client: RecipeClient;
+  readonly #clock: Clock;
   readonly #contest: Contest;
   readonly #closing = new AbortController();
   readonly #held = new Set<HeldLock>();
@@ -63,6 +64,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
     super();
     const { ttlSeconds, client } = resolveMutex(name, options);
     this.#client = recipeClient(client);
+    this.#clock = runtimeOf(this.#client.etcd).clock;
     this.name = name;
     this.#contest = new Contest({
       etcd: this.#client.etcd,
@@ -140,7 +142,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   }
 
   async #acquire(options: AcquireOptions): Promise<HeldLock> {
-    const { clock } = systemRuntime;
+    const clock = this.#clock;
     const endMs = clock.monotonicMs() + (options.timeoutMs ?? Number.POSITIVE_INFINITY);
     const leftMs = () => endMs - clock.monotonicMs();
     return this.#within(options, (signal) => this.#contest.campaign(NO_VALUE, signal, { leftMs }));
@@ -170,8 +172,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
     const end = new AbortController();
     const outOfTime = () =>
       new EtcdTimeoutError(`${this.name} was not free within ${timeoutMs} ms`, { retryable: true });
-    const timer =
-      timeoutMs === undefined ? undefined : systemRuntime.clock.timer(timeoutMs, () => end.abort(outOfTime()));
+    const timer = timeoutMs === undefined ? undefined : this.#clock.timer(timeoutMs, () => end.abort(outOfTime()));
     const releases = [signal, this.#closing.signal].map((other) => onAbort(other, () => end.abort(other?.reason)));
     try {
       const candidacy = await wait(end.signal);
@@ -206,7 +207,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
 
   async #letGo(lock: HeldLock): Promise<void> {
     const working = this.#running.get(lock);
-    if (working) await within(systemRuntime.clock, working, lock.remainingMs(), () => undefined).catch(() => {});
+    if (working) await within(this.#clock, working, lock.remainingMs(), () => undefined).catch(() => {});
     await lock.release();
   }
 }

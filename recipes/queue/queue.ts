@@ -1,5 +1,5 @@
 import { ClientClosedError } from "../../src/index.ts";
-import { systemRuntime } from "../../src/internal/index.ts";
+import { runtimeOf } from "../../src/internal/index.ts";
 import { type CommonEvents, checkFoundId, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
 import { Consumer } from "./consumer.ts";
 import { type DeadLetter, DeadLetters } from "./dead-letters.ts";
@@ -80,7 +80,7 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
     this.#client = recipeClient(this.#options.client);
     const { etcd } = this.#client;
     const { ttlSeconds, maxAttempts } = this.#options;
-    const runtime = systemRuntime;
+    const runtime = runtimeOf(etcd);
     this.#keys = new QueueKeys(name);
     this.#producer = new Producer(etcd, this.#keys, runtime);
     this.#letters = new DeadLetters(etcd, this.#keys, runtime);

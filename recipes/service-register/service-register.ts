@@ -7,7 +7,16 @@ import {
   type MirrorStatus,
   RequestRefusedError,
 } from "../../src/index.ts";
-import { abortable, Backoff, endsRetries, isRefusal, log, onAbort, systemRuntime } from "../../src/internal/index.ts";
+import {
+  abortable,
+  Backoff,
+  endsRetries,
+  isRefusal,
+  log,
+  onAbort,
+  type Runtime,
+  runtimeOf,
+} from "../../src/internal/index.ts";
 import { asError, checkHealth, Notifier, type RecipeClient, recipeClient, timed, Wake } from "../common/index.ts";
 import { OwnLeases, SharedLeases } from "../shared-leases/index.ts";
 import { DesiredRegistration } from "./desired-registration.ts";
@@ -74,6 +83,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   readonly ready: Promise<void>;
   readonly #options: ResolvedRegister;
   readonly #client: RecipeClient;
+  readonly #runtime: Runtime;
   readonly #desired: DesiredRegistration;
   readonly #owned: OwnedKey;
   readonly #life: RegistrationLife;
@@ -104,6 +114,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     this.#options = resolveRegister(key, address, ttlSeconds, options);
     this.#client = recipeClient(this.#options.client);
     const { etcd } = this.#client;
+    this.#runtime = runtimeOf(etcd);
     const { lease, onConflict } = this.#options;
     const leases =
       lease === "shared"
@@ -182,7 +193,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   /** Brings etcd to what is desired, again and again: after each wake-up, after each failure. */
   async #run(): Promise<void> {
     const { signal } = this.#closing;
-    const backoff = new Backoff(systemRuntime, { initialMs: 100 });
+    const backoff = new Backoff(this.#runtime, { initialMs: 100 });
     // Nothing may be told before the caller had a chance to listen.
     await null;
     if (signal.aborted) return;
@@ -192,7 +203,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
       try {
         await this.#reconcile(signal);
         backoff.succeeded();
-        await this.#wake.wait(systemRuntime.clock, LOOK_AGAIN_MS, signal);
+        await this.#wake.wait(this.#runtime.clock, LOOK_AGAIN_MS, signal);
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof RequestRefusedError && this.#desired.refused(this.#sentVersion, error)) {
@@ -211,7 +222,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
 
   /** Looks at each change of the key. What is seen late, or not at all, the loop finds by itself. */
   async #followKey(signal: AbortSignal): Promise<void> {
-    const backoff = new Backoff(systemRuntime, { initialMs: 100 });
+    const backoff = new Backoff(this.#runtime, { initialMs: 100 });
     while (!signal.aborted) {
       try {
         const mirror = this.#client.etcd.mirror(this.key, {
@@ -245,7 +256,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
       this.#healthy = healthy;
       this.#wake.set();
     };
-    void checkHealth({ check: health, everyMs: healthEveryMs, clock: systemRuntime.clock, onResult }, signal);
+    void checkHealth({ check: health, everyMs: healthEveryMs, clock: this.#runtime.clock, onResult }, signal);
   }
 
   #keyChanged(kv: KeyValue | undefined, batch: MirrorBatch): void {
@@ -321,7 +332,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     // A client that is being closed revokes its leases itself, and waits for that; what it does not find it cannot revoke.
     if (error instanceof ClientClosedError) this.#owned.forget();
     else {
-      const leaving = timed(`leaving ${this.key}`, { timeoutMs: this.#limitMs }, ({ signal }) =>
+      const leaving = timed(this.#runtime.clock, `leaving ${this.key}`, { timeoutMs: this.#limitMs }, ({ signal }) =>
         this.#owned.leave(signal),
       );
       await leaving.catch((failure) => debug("%s: %s", this.key, asError(failure).message));
@@ -362,7 +373,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
       // Readers may still have it in their lists after an outage, too.
       drainMs: this.#life.isListed ? drainMs : 0,
       limitMs: this.#limitMs,
-      clock: systemRuntime.clock,
+      clock: this.#runtime.clock,
       onWarning: (error) => this.notify("warning", error),
     });
   }

@@ -1,5 +1,5 @@
 import { type CallOptions, type EtcdClient, InvalidOptionError, type Lease, type LeaseId } from "../../src/index.ts";
-import { abortable, quietDeferred, systemClock } from "../../src/internal/index.ts";
+import { abortable, quietDeferred, runtimeOf } from "../../src/internal/index.ts";
 import { allSettled, type KeyLeases } from "./key-leases.ts";
 import { LeaseLine } from "./lease-line.ts";
 import { Leftovers } from "./leftovers.ts";
@@ -31,7 +31,7 @@ export class SharedLeases {
     this.#line = new LeaseLine(etcd, ttlSeconds);
     this.#leftovers = new Leftovers({
       etcd,
-      clock: systemClock,
+      clock: runtimeOf(etcd).clock,
       belongs: (key) => this.#owners.has(key),
       onGone: (lease, cause) => this.#line.gone(lease, cause),
     });

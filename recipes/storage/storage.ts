@@ -10,6 +10,7 @@ import {
   type Op,
   putOp,
 } from "../../src/index.ts";
+import { runtimeOf } from "../../src/internal/index.ts";
 import {
   type CommonEvents,
   DetachedLeases,
@@ -109,7 +110,7 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   async put(key: string, value: string, options: StoragePutOptions = {}): Promise<{ revision: number }> {
     const { ttlSeconds, ...call } = resolveWrite("Storage.put", key, value, options);
     this.#checkOpen();
-    return timed(`the put of ${key}`, call, async (limit) => {
+    return timed(runtimeOf(this.#client.etcd).clock, `the put of ${key}`, call, async (limit) => {
       for (;;) {
         const known = await this.#client.etcd.get(key, limit);
         const room = requestRoom(key, Buffer.byteLength(value), TOUCH_BYTES);
@@ -135,7 +136,7 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   async delete(key: string, options: CallOptions = {}): Promise<boolean> {
     const call = resolveKeyCall("Storage.delete", key, options);
     this.#checkOpen();
-    return timed(`the deletion of ${key}`, call, async (limit) => {
+    return timed(runtimeOf(this.#client.etcd).clock, `the deletion of ${key}`, call, async (limit) => {
       for (;;) {
         const known = await this.#client.etcd.get(key, limit);
         if (!known) return false;
@@ -158,7 +159,7 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   async touch(key: string, options: StorageTouchOptions = {}): Promise<boolean> {
     const { ttlSeconds, ...call } = resolveTouch("Storage.touch", key, options);
     this.#checkOpen();
-    return timed(`the touch of ${key}`, call, async (limit) => {
+    return timed(runtimeOf(this.#client.etcd).clock, `the touch of ${key}`, call, async (limit) => {
       for (;;) {
         const known = await this.#client.etcd.get(key, limit);
         if (!known) return false;

@@ -20,6 +20,7 @@ export { ProcessWarnings } from "./process-warnings.ts";
 export { queueMicrotask, setImmediate } from "./real-time.ts";
 export { endsRetries, isDenied, isFinal, isRefusal } from "./refusal.ts";
 export { type Runtime, systemRuntime } from "./runtime.ts";
+export { runtimeOf } from "./runtime-of.ts";
 export { isOfOne, sendInParts } from "./send-in-parts.ts";
 export { ServerLimits, TxnRoom } from "./server-limits.ts";
 export { nestedSize, opSize, type PartSize } from "./txn-size.ts";

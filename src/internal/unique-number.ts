@@ -1,11 +1,13 @@
 import { randomBytes } from "node:crypto";
+import type { Runtime } from "./runtime.ts";
 
 /**
  * From 1 to 2^63 - 1, and never drawn twice by anyone: for ids whose owner is whoever has the id. Math.random() is no source
  * of such ids. Two processes can have the same sequence of it, from a seed that a program or a test sets, and would take
  * each other's lease for their own.
  */
-export function uniqueNumber(): bigint {
+export function uniqueNumber(runtime?: Runtime): bigint {
+  if (runtime?.uniqueNumber) return runtime.uniqueNumber();
   const number = randomBytes(8).readBigUInt64BE() >> 1n;
   return number === 0n ? 1n : number;
 }

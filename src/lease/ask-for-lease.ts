@@ -1,7 +1,7 @@
 import type { LeaseTimeToLiveResponse, Protocol } from "../connection/index.ts";
 import { ConflictError } from "../errors/conflict-error.ts";
 import { EtcdError } from "../errors/etcd-error.ts";
-import type { Clock } from "../internal/clock.ts";
+import type { Runtime } from "../internal/runtime.ts";
 import { uniqueNumber } from "../internal/unique-number.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseId } from "../model/lease-id.ts";
@@ -11,7 +11,7 @@ const MOST_IDS = 3;
 
 export interface AskForLeaseParts {
   readonly protocol: Protocol;
-  readonly clock: Clock;
+  readonly runtime: Runtime;
   /** Called with the random id of a lease that may be there although the grant failed. */
   giveUp(id: LeaseId): void;
 }
@@ -37,15 +37,16 @@ export interface GrantedLease {
  * @throws ConflictError when the lease with the chosen id is somebody else's
  */
 export async function askForLease(
-  { protocol, clock, giveUp }: AskForLeaseParts,
+  { protocol, runtime, giveUp }: AskForLeaseParts,
   ttlSeconds: number,
   { id: chosen, signal, timeoutMs }: AskForLeaseOptions,
 ): Promise<GrantedLease> {
+  const { clock } = runtime;
   const endMs = clock.elapsedMs() + timeoutMs;
   const left = (): CallOptions => ({ signal, timeoutMs: Math.max(1, endMs - clock.elapsedMs()) });
   for (let ids = 1; ; ids++) {
     signal?.throwIfAborted();
-    const id = chosen ?? leaseId(uniqueNumber().toString(16));
+    const id = chosen ?? leaseId(uniqueNumber(runtime).toString(16));
     const sentMs = clock.elapsedMs();
     try {
       return { id, sentMs, ttlSeconds: (await protocol.leaseGrant(id, ttlSeconds, left())).ttlSeconds };

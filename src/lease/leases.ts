@@ -145,7 +145,7 @@ export class Leases {
       await within(clock, abortable(this.#revoker.callOff(id), signal), timeoutMs, late);
     }
     const giveUp = (random: LeaseId) => this.#revoker.revokeInBackground(random);
-    return askForLease({ protocol: this.#protocol, clock, giveUp }, ttlSeconds, {
+    return askForLease({ protocol: this.#protocol, runtime: this.#runtime, giveUp }, ttlSeconds, {
       id,
       signal,
       timeoutMs: Math.max(1, endMs - clock.elapsedMs()),
