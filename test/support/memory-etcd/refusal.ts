@@ -1,0 +1,20 @@
+import { type GrpcFailure, grpcFailure } from "../../../src/grpc/grpc-failure.ts";
+import { grpcStatus } from "../../../src/grpc/index.ts";
+
+/** etcd's own sentences and codes (api/v3rpc/rpctypes/error.go): the client's table makes its errors of them. */
+const refusals = {
+  emptyKey: [grpcStatus.INVALID_ARGUMENT, "etcdserver: key is not provided"],
+  compacted: [grpcStatus.OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted"],
+  futureRevision: [grpcStatus.OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision"],
+  tooManyOps: [grpcStatus.INVALID_ARGUMENT, "etcdserver: too many operations in txn request"],
+  duplicateKey: [grpcStatus.INVALID_ARGUMENT, "etcdserver: duplicate key given in txn request"],
+  leaseNotFound: [grpcStatus.NOT_FOUND, "etcdserver: requested lease not found"],
+  leaseExists: [grpcStatus.FAILED_PRECONDITION, "etcdserver: lease already exists"],
+  ttlTooLarge: [grpcStatus.OUT_OF_RANGE, "etcdserver: too large lease TTL"],
+} as const;
+
+/** What etcd ends a call with that it does not execute. */
+export function refuse(why: keyof typeof refusals): GrpcFailure {
+  const [code, sentence] = refusals[why];
+  return grpcFailure(code, sentence);
+}
