@@ -29,7 +29,10 @@ const { values } = parseArgs({
 const steps = {
   ...(!values.built && { build }),
   // After the build: the examples import the package by its name, which leads to dist.
-  types: () => tool("tsc", ["--noEmit", "-p", "tsconfig.json"]),
+  types: async () => {
+    await tool("tsc", ["--noEmit", "-p", "tsconfig.json"]);
+    await tool("tsc", ["--noEmit", "-p", "tsconfig.fuzz.json"]);
+  },
   "format, lint and borders": () => tool("biome", ["ci", "--error-on-warnings", "--colors=off", "."]),
   "public types": checkPublicTypes,
   "doors keep the types of Node": checkDoors,
