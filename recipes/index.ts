@@ -46,6 +46,7 @@ export {
   LeaseNotFoundError,
   type LeaseRef,
   type LeaseTimeToLive,
+  ListenerFailedError,
   leaseId,
   type Mirror,
   type MirrorBatch,
@@ -136,7 +137,7 @@ export {
   type ClusterNode,
   type Membership,
 } from "./cluster-monitor/index.ts";
-export { type CommonEvents, ListenerFailedError, MassRemovalError, type RecipeClientOptions } from "./common/index.ts";
+export { type CommonEvents, MassRemovalError, type RecipeClientOptions } from "./common/index.ts";
 export {
   AlreadyDecidedError,
   Confirmation,

@@ -4,9 +4,11 @@ import { partsOf } from "./client-parts.ts";
 import type { MemberStatus, Protocol } from "./connection/index.ts";
 import { ClientClosedError } from "./errors/client-closed-error.ts";
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
+import { errorOfCall } from "./errors/of-call.ts";
 import { shown } from "./errors/shown.ts";
 import { setRuntime } from "./internal/runtime-of.ts";
 import { ServerLimits } from "./internal/server-limits.ts";
+import { showAs } from "./internal/show-as.ts";
 import {
   type DeleteOptions,
   Kv,
@@ -74,6 +76,10 @@ const CLOSE_LIMIT_MS = 2_000;
  * otherwise its error has `outcomeUnknown: true`. The outcome of an aborted write is unknown.
  */
 export class EtcdClient implements AsyncDisposable {
+  static {
+    showAs(EtcdClient, "EtcdClient", (it) => ({ endpoints: it.endpoints, closed: it.closed }));
+  }
+
   readonly #protocol: Protocol;
   readonly #kv: Kv;
   readonly #leases: Leases;
@@ -104,7 +110,7 @@ export class EtcdClient implements AsyncDisposable {
    */
   async get(key: BytesLike, options?: ReadOptions): Promise<KeyValue | undefined> {
     checkOf.get(options);
-    this.#checkOpen();
+    this.#checkOpen("get");
     return this.#kv.get(key, options);
   }
 
@@ -116,14 +122,15 @@ export class EtcdClient implements AsyncDisposable {
    */
   async range(range: KeyOrRange, options?: RangeOptions): Promise<PagedRange> {
     checkOf.range(options);
-    this.#checkOpen();
+    this.#checkOpen("range");
     return this.#kv.range(range, options);
   }
 
   /**
    * Writes one key. After an error with `outcomeUnknown: true`, or an abort, it may have been written, or be written later.
    *
-   * @throws LeaseNotFoundError when `lease` is gone: nothing was written
+   * @throws LeaseNotFoundError when `lease` is gone: nothing was written; RequestRefusedError for more than etcd takes in one
+   *   request (1.5 MiB, unless it was started with another `--max-request-bytes`)
    */
   async put(
     key: BytesLike,
@@ -131,7 +138,7 @@ export class EtcdClient implements AsyncDisposable {
     options?: PutOptions,
   ): Promise<{ revision: number; previous?: KeyValue }> {
     checkOf.put(options);
-    this.#checkOpen();
+    this.#checkOpen("put");
     return this.#kv.put(key, value, options);
   }
 
@@ -141,7 +148,7 @@ export class EtcdClient implements AsyncDisposable {
     options?: DeleteOptions,
   ): Promise<{ deleted: number; revision: number; previous: readonly KeyValue[] }> {
     checkOf.delete(options);
-    this.#checkOpen();
+    this.#checkOpen("delete");
     return this.#kv.delete(range, options);
   }
 
@@ -150,12 +157,13 @@ export class EtcdClient implements AsyncDisposable {
    * with `outcomeUnknown: true`, or an abort, it may have been executed, or be executed later. A compare on a modRevision
    * makes that harmless.
    *
-   * @throws RequestRefusedError for one key written twice, or more operations than etcd takes (128)
+   * @throws RequestRefusedError for one key written twice, more operations than etcd takes (128, unless it was started with
+   *   another `--max-txn-ops`), or more bytes (as for `put()`)
    */
   async txn(request: TxnOptions, options?: CallOptions): Promise<TxnAnswer> {
     checkTxn("txn", request);
     checkOf.txn(options);
-    this.#checkOpen();
+    this.#checkOpen("txn");
     return this.#kv.txn(request, options);
   }
 
@@ -163,12 +171,12 @@ export class EtcdClient implements AsyncDisposable {
    * Grants a lease. It is kept alive until `revoke()` or `close()`, unless `keepAlive: false` makes it detached: never
    * renewed by us, it outlives the process.
    *
-   * @param ttlSeconds whole seconds, at least 1; etcd may grant more
+   * @param ttlSeconds whole seconds, 1 to 9000000000; etcd may grant more
    * @throws InvalidOptionError; ConflictError when a lease with the given `id` exists
    */
   async grantLease(ttlSeconds: number, options: GrantLeaseOptions = {}): Promise<Lease> {
     checkOf.grantLease(options);
-    this.#checkOpen();
+    this.#checkOpen("grantLease");
     return this.#leases.grant(ttlSeconds, options);
   }
 
@@ -179,7 +187,7 @@ export class EtcdClient implements AsyncDisposable {
    */
   async leaseTimeToLive(lease: LeaseRef, options?: TimeToLiveOptions): Promise<LeaseTimeToLive> {
     checkOf.leaseTimeToLive(options);
-    this.#checkOpen();
+    this.#checkOpen("leaseTimeToLive");
     return this.#leases.timeToLive(toLeaseId("leaseTimeToLive", lease), options);
   }
 
@@ -190,7 +198,7 @@ export class EtcdClient implements AsyncDisposable {
    */
   watch(range: KeyOrRange, options: WatchOptions = {}): Watch {
     checkOf.watch(options);
-    this.#checkOpen();
+    this.#checkOpen("watch");
     return new HubWatch(this.#watchParts, ownRange(toKeyRange("watch", range)), options);
   }
 
@@ -201,21 +209,24 @@ export class EtcdClient implements AsyncDisposable {
    */
   mirror(range: KeyOrRange, options: MirrorOptions = {}): Mirror {
     checkOf.mirror(options);
-    this.#checkOpen();
+    this.#checkOpen("mirror");
     return new HubMirror(this.#watchParts, ownRange(toKeyRange("mirror", range)), options);
   }
 
   /** What a member says of itself. A member without a leader answers too. */
   async status(options: StatusOptions = {}): Promise<EtcdStatus> {
     checkOf.status(options);
-    this.#checkOpen();
+    this.#checkOpen("status");
     const { endpoint } = options;
     const chosen = endpoint === undefined ? undefined : this.#protocol.endpoints.find(({ url }) => url === endpoint);
     if (endpoint !== undefined && !chosen) {
       const known = this.#protocol.endpoints.map(({ url }) => url).join(", ");
       throw new InvalidOptionError("status", "endpoint", `must be one of ${known}, not ${shown(endpoint)}`);
     }
-    return { endpoint, ...(await this.#protocol.memberStatus(chosen, options)) };
+    const status = await this.#protocol.memberStatus(chosen, options).catch((error: unknown) => {
+      throw errorOfCall(() => `status${endpoint === undefined ? "" : ` of ${endpoint}`}`, error, options.signal);
+    });
+    return { endpoint, ...status };
   }
 
   /** The endpoints in use, as URLs. */
@@ -248,7 +259,7 @@ export class EtcdClient implements AsyncDisposable {
     this.#protocol.close();
   }
 
-  #checkOpen(): void {
-    if (this.#closing) throw new ClientClosedError("the client is closed");
+  #checkOpen(call: string): void {
+    if (this.#closing) throw new ClientClosedError(`${call}: the client is closed`);
   }
 }

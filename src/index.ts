@@ -19,6 +19,7 @@ export {
   InvalidOptionError,
   LeaseLostError,
   LeaseNotFoundError,
+  ListenerFailedError,
   PermissionDeniedError,
   ProtocolError,
   type RequestLimit,

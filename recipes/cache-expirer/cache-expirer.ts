@@ -1,5 +1,5 @@
 import type { CallOptions, MirrorStatus } from "../../src/index.ts";
-import { runtimeOf } from "../../src/internal/index.ts";
+import { runtimeOf, showAs } from "../../src/internal/index.ts";
 import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
 import { CacheTracker } from "./cache-tracker.ts";
 import { type CacheExpirerOptions, type ExpireReason, resolveExpirer, resolveIdCall } from "./options.ts";
@@ -55,6 +55,10 @@ export interface CacheExpirerEvents extends CommonEvents {
  * `warning` say so. A role, a user or a password that is missing after `ready` is retried so too, after pauses that grow to 30 s.
  */
 export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncDisposable {
+  static {
+    showAs(CacheExpirer, "CacheExpirer", (it) => ({ prefix: it.prefix, status: it.status, size: it.size }));
+  }
+
   /** Where the keys stand, always with a slash at its end. */
   readonly prefix: string;
   /**
@@ -104,6 +108,7 @@ export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncD
    * written: what is on the disk and not tracked is cleaned at the next start. Takes back what was to be cleaned of this id,
    * and waits for an `onExpire` of it that runs; do not await it in there.
    *
+   * @param id at most 65536 bytes, without a slash at its beginning, and without `.` and `..` as a part
    * @throws InvalidOptionError; ClientClosedError; what an EtcdClient's calls throw: then it may be tracked or not
    */
   async track(id: string, options?: CallOptions): Promise<void> {

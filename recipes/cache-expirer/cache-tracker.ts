@@ -11,7 +11,7 @@ import {
   type MirrorStatus,
   prefix as prefixRange,
 } from "../../src/index.ts";
-import { abortable, log, quietDeferred, type Runtime, within } from "../../src/internal/index.ts";
+import { abortable, inMs, log, quietDeferred, type Runtime, within } from "../../src/internal/index.ts";
 import { asError, type Hold, timed } from "../common/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
 import { BucketLeases } from "./bucket-leases.ts";
@@ -224,7 +224,7 @@ export class CacheTracker {
     const waiting = abortable(abortable(holding, signal), this.#closing.signal);
     try {
       if (timeoutMs === undefined) return await waiting;
-      const outOfTime = () => new EtcdTimeoutError(`${id} was still being cleaned after ${timeoutMs} ms`);
+      const outOfTime = () => new EtcdTimeoutError(`${id} was still being cleaned after ${inMs(timeoutMs)}`);
       return await within(this.#runtime.clock, waiting, timeoutMs, outOfTime);
     } catch (error) {
       void holding.then((hold) => this.#letGo(id, hold, hold.dropped));

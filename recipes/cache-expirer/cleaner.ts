@@ -1,6 +1,6 @@
-import type { EtcdClient } from "../../src/index.ts";
+import { type EtcdClient, ListenerFailedError } from "../../src/index.ts";
 import type { Runtime } from "../../src/internal/index.ts";
-import { asError, type Hold, IdLanes, ListenerFailedError } from "../common/index.ts";
+import { asError, type Hold, IdLanes } from "../common/index.ts";
 import type { CacheExpirerOptions, ExpireReason } from "./options.ts";
 
 export interface CleanerParts {

@@ -1,5 +1,6 @@
-import { abortable, Backoff, type Runtime, sleep } from "../../src/internal/index.ts";
-import { asError, ListenerFailedError } from "../common/index.ts";
+import { ListenerFailedError } from "../../src/index.ts";
+import { abortable, Backoff, inMs, type Runtime, sleep } from "../../src/internal/index.ts";
+import { asError } from "../common/index.ts";
 import { type CacheExpirerOptions, checkCacheId } from "./options.ts";
 
 export interface KnownIdsParts {
@@ -29,7 +30,7 @@ export async function askForKnown(
     } catch (cause) {
       if (signal.aborted) break;
       const againInMs = backoff.nextMs();
-      const again = `it is called again in ${Math.round(againInMs)} ms`;
+      const again = `it is called again in ${inMs(againInMs)}`;
       warn(new ListenerFailedError(`known() failed: ${asError(cause).message}; ${again}`, { cause }));
       await sleep(runtime.clock, againInMs, signal).catch(() => {});
     }

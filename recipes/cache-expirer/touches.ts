@@ -17,6 +17,7 @@ import {
 import {
   abortable,
   type Clock,
+  inMs,
   isOfOne,
   type PartSize,
   queueMicrotask,
@@ -111,7 +112,7 @@ export class Touches {
     const waiting = abortable(promise, signal);
     if (timeoutMs === undefined) return waiting;
     const outOfTime = () =>
-      new EtcdTimeoutError(`${id} was not touched within ${timeoutMs} ms`, { outcomeUnknown: true });
+      new EtcdTimeoutError(`${id} was not touched within ${inMs(timeoutMs)}`, { outcomeUnknown: true });
     return within(this.#parts.clock, waiting, timeoutMs, outOfTime);
   }
 

@@ -10,6 +10,7 @@ import {
   type MirrorStatus,
   putOp,
 } from "../../src/index.ts";
+import { showAs } from "../../src/internal/index.ts";
 import {
   type CommonEvents,
   checkId,
@@ -72,6 +73,10 @@ interface Cancelling {
  * `warning` say so. A role, a user or a password that is missing after `ready` is retried so too, after pauses that grow to 30 s.
  */
 export class Cancellation extends Notifier<CancellationEvents> implements AsyncDisposable {
+  static {
+    showAs(Cancellation, "Cancellation", (it) => ({ prefix: it.prefix, status: it.status }));
+  }
+
   /** What is followed, always with a slash at its end. */
   readonly prefix: string;
   /**
@@ -93,7 +98,7 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
   /**
    * Starts to follow at once, in the background.
    *
-   * @param prefix where the cancellations stand; `/pipeline/cancel` is read as `/pipeline/cancel/`
+   * @param prefix where the cancellations stand; `/pipeline/cancel` is read as `/pipeline/cancel/`; at most 65536 bytes
    * @throws InvalidOptionError that names the argument or option, before any I/O
    */
   constructor(prefix: string, options: CancellationOptions = {}) {

@@ -1,5 +1,5 @@
 import { ClientClosedError, InvalidOptionError } from "../../src/index.ts";
-import { systemClock } from "../../src/internal/index.ts";
+import { showAs, systemClock } from "../../src/internal/index.ts";
 import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
 import { type ServiceChanges, SubscribeService, type SubscribeStatus } from "../subscribe-service/index.ts";
 import { type ClusterNode, toNode } from "./cluster-node.ts";
@@ -49,6 +49,10 @@ export interface ClusterMonitorEvents<Info = unknown> extends CommonEvents {
  * by its `ready`, its `status` and by `warning`; it lasts until it leaves or `close()`.
  */
 export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvents<Info>> implements AsyncDisposable {
+  static {
+    showAs(ClusterMonitor, "ClusterMonitor", (it) => ({ prefix: it.prefix, status: it.status, nodes: it.nodes() }));
+  }
+
   /** Where the nodes stand, always with a slash at its end. */
   readonly prefix: string;
   /** Resolves when the first list was told and is followed; rejects when it never will be. It may be left unused. */
@@ -64,7 +68,7 @@ export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvent
   /**
    * Starts to follow at once, in the background.
    *
-   * @param prefix where the nodes stand; `/nodes` is read as `/nodes/`
+   * @param prefix where the nodes stand; `/nodes` is read as `/nodes/`; at most 65536 bytes
    * @throws InvalidOptionError that names the argument or option, before any I/O
    */
   constructor(prefix: string, options: ClusterMonitorOptions<Info> = {}) {

@@ -1,5 +1,5 @@
 import { ClientClosedError, ConflictError, type EtcdClient, RequestRefusedError } from "../../src/index.ts";
-import type { Clock } from "../../src/internal/index.ts";
+import { type Clock, showAs } from "../../src/internal/index.ts";
 import { type CloseOptions, type RegisterStatus, resolveClose, ServiceRegister } from "../service-register/index.ts";
 import type { MetadataSchema } from "../subscribe-service/index.ts";
 import type { Membership } from "./membership.ts";
@@ -20,6 +20,10 @@ export interface RegisteredNodeParts<Info> {
 
 /** A membership on a ServiceRegister. */
 export class RegisteredNode<Info> implements Membership<Info> {
+  static {
+    showAs(RegisteredNode, "Membership", (it) => ({ name: it.name, status: it.status }));
+  }
+
   readonly name: string;
   readonly ready: Promise<void>;
   readonly #parts: RegisteredNodeParts<Info>;

@@ -5,7 +5,7 @@ import {
   type Lease,
   LeaseNotFoundError,
 } from "../../src/index.ts";
-import { abortable, runtimeOf, within } from "../../src/internal/index.ts";
+import { abortable, inMs, runtimeOf, within } from "../../src/internal/index.ts";
 
 /** Keys whose ends lie within this part of their TTL share a lease. */
 const SHARE = 1 / 64;
@@ -91,7 +91,7 @@ export class DetachedLeases {
     }
     const waiting = abortable(granting, signal);
     if (timeoutMs === undefined) return waiting;
-    const outOfTime = () => new EtcdTimeoutError(`no lease within ${timeoutMs} ms`, { retryable: true });
+    const outOfTime = () => new EtcdTimeoutError(`no lease within ${inMs(timeoutMs)}`, { retryable: true });
     return within(runtimeOf(this.#etcd).clock, waiting, timeoutMs, outOfTime);
   }
 

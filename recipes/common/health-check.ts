@@ -1,5 +1,4 @@
-import { abortable, type Clock, onAbort, sleep, within } from "../../src/internal/index.ts";
-import { asError } from "./as-error.ts";
+import { abortable, asError, type Clock, inMs, onAbort, sleep, within } from "../../src/internal/index.ts";
 
 /** Says whether something can serve, or lead. */
 export type Health = (signal: AbortSignal) => Promise<boolean> | boolean;
@@ -30,7 +29,7 @@ export async function checkHealth(
         clock,
         answer,
         everyMs,
-        () => new Error(`the health check took longer than ${everyMs} ms`),
+        () => new Error(`the health check took longer than ${inMs(everyMs)}`),
       );
       if (!signal.aborted) onResult(healthy === true);
     } catch (error) {

@@ -1,5 +1,4 @@
-import { Backoff, type Runtime, type Timer } from "../../src/internal/index.ts";
-import { asError } from "./as-error.ts";
+import { asError, Backoff, type Runtime, type Timer } from "../../src/internal/index.ts";
 
 /** What may wait for one id before older tasks give way to newer ones. */
 const LONGEST_LANE = 64;

@@ -1,4 +1,4 @@
-export { asError } from "./as-error.ts";
+export { asError } from "../../src/internal/index.ts";
 export {
   checkCallable,
   checkDetachedTtl,
@@ -15,7 +15,6 @@ export { DetachedLeases } from "./detached-leases.ts";
 export { checkHealth, type Health } from "./health-check.ts";
 export { type Hold, IdLanes } from "./id-lanes.ts";
 export { insist } from "./insist.ts";
-export { ListenerFailedError } from "./listener-failed-error.ts";
 export { MassRemovalError } from "./mass-removal-error.ts";
 export { type CommonEvents, Notifier } from "./notifier.ts";
 export { PrefixFollower } from "./prefix-follower.ts";

@@ -1,7 +1,6 @@
 import { EventEmitter } from "node:events";
-import { log, ProcessWarnings, systemClock } from "../../src/internal/index.ts";
-import { asError } from "./as-error.ts";
-import { ListenerFailedError } from "./listener-failed-error.ts";
+import { ListenerFailedError } from "../../src/index.ts";
+import { asError, log, ProcessWarnings, systemClock } from "../../src/internal/index.ts";
 
 const debug = log("recipe");
 

@@ -5,8 +5,7 @@ import {
   type MirrorBatch,
   type MirrorStatus,
 } from "../../src/index.ts";
-import { log, quietDeferred, type Runtime, runtimeOf } from "../../src/internal/index.ts";
-import { asError } from "./as-error.ts";
+import { asError, log, quietDeferred, type Runtime, runtimeOf } from "../../src/internal/index.ts";
 import { ReadPosition } from "./read-position.ts";
 import type { RecipeClient } from "./recipe-client.ts";
 import { SharedMirror } from "./shared-mirror.ts";

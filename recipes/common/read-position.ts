@@ -1,6 +1,5 @@
 import type { MirrorBatch } from "../../src/index.ts";
-import { abortable, Backoff, endsRetries, type Runtime } from "../../src/internal/index.ts";
-import { asError } from "./as-error.ts";
+import { abortable, asError, Backoff, endsRetries, type Runtime } from "../../src/internal/index.ts";
 import { isAsNew, type RangeMark } from "./range-mark.ts";
 import type { SharedMirror } from "./shared-mirror.ts";
 import { Wake } from "./wake.ts";

@@ -1,5 +1,5 @@
 import { type CallOptions, EtcdTimeoutError } from "../../src/index.ts";
-import { type Clock, onAbort } from "../../src/internal/index.ts";
+import { type Clock, inMs, onAbort } from "../../src/internal/index.ts";
 
 /**
  * Runs several calls as one: their `signal` aborts when the caller's does, or when `timeoutMs` is over.
@@ -15,7 +15,7 @@ export async function timed<T>(
   signal?.throwIfAborted();
   if (timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY) return calls({ signal, timeoutMs });
   const limit = new AbortController();
-  const outOfTime = new EtcdTimeoutError(`${what} took longer than ${timeoutMs} ms`, { outcomeUnknown: true });
+  const outOfTime = new EtcdTimeoutError(`${what} took longer than ${inMs(timeoutMs)}`, { outcomeUnknown: true });
   const timer = clock.timer(timeoutMs, () => limit.abort(outOfTime));
   const release = onAbort(signal, () => limit.abort(signal?.reason));
   try {

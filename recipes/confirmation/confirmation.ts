@@ -1,5 +1,5 @@
 import type { CallOptions, MirrorBatch, MirrorStatus } from "../../src/index.ts";
-import { onAbort, type Runtime, systemRuntime } from "../../src/internal/index.ts";
+import { onAbort, type Runtime, showAs, systemRuntime } from "../../src/internal/index.ts";
 import { asError, type CommonEvents, Notifier, PrefixFollower, recipeClient } from "../common/index.ts";
 import { resolveCall } from "../option-fields/index.ts";
 import type { ConfirmationResult, PendingConfirmation } from "./confirmation-result.ts";
@@ -64,6 +64,10 @@ export interface ConfirmationEvents extends CommonEvents {
  * opened, is retried so too, after pauses that grow to 30 s. A key under the prefix that cannot be read is a `warning` and hurts no other confirmation.
  */
 export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncDisposable {
+  static {
+    showAs(Confirmation, "Confirmation", (it) => ({ prefix: it.prefix, status: it.status }));
+  }
+
   /** What is followed, always with a slash at its end. */
   readonly prefix: string;
   /**
@@ -80,7 +84,7 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
   /**
    * Starts to follow at once, in the background.
    *
-   * @param prefix where the confirmations stand; `/pipeline/confirm` is read as `/pipeline/confirm/`
+   * @param prefix where the confirmations stand; `/pipeline/confirm` is read as `/pipeline/confirm/`; at most 65536 bytes
    * @throws InvalidOptionError that names the argument or option, before any I/O
    */
   constructor(prefix: string, options: ConfirmationOptions = {}) {

@@ -1,6 +1,6 @@
 import type { EventEmitter } from "node:events";
 import { type CallOptions, ClientClosedError, ConflictError } from "../../src/index.ts";
-import { onAbort, runtimeOf } from "../../src/internal/index.ts";
+import { onAbort, runtimeOf, showAs } from "../../src/internal/index.ts";
 import { Contest, FencedOutError } from "../candidacy/index.ts";
 import { asError, type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
 import { resolveCall } from "../option-fields/index.ts";
@@ -62,6 +62,10 @@ export interface LeaderElectionEvents extends CommonEvents {
  * missing. While etcd refuses to tell of the key, the lease decides whether a term lasts.
  */
 export class LeaderElection extends Notifier<LeaderElectionEvents> implements AsyncDisposable {
+  static {
+    showAs(LeaderElection, "LeaderElection", (it) => ({ name: it.name, candidate: it.candidate, term: it.term }));
+  }
+
   readonly name: string;
   readonly candidate: string;
   readonly #options: ResolvedElection;
@@ -77,7 +81,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
   /**
    * Does nothing until something is asked of it.
    *
-   * @param name of the election, for instance `/leader`; without a trailing slash
+   * @param name of the election, for instance `/leader`; at most 65536 bytes, without a trailing slash
    * @param candidate what the others see of this one, for instance a host name
    * @throws InvalidOptionError that names the argument or option, before any I/O
    */
@@ -172,24 +176,38 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
   /**
    * Says something else to those who observe, in the place of the candidate's name, for this term.
    *
-   * @throws FencedOutError when this candidate does not lead; InvalidOptionError for an empty value
+   * @throws FencedOutError when this candidate does not lead; InvalidOptionError for an empty value; ClientClosedError after
+   *   `close()`
    */
   async proclaim(value: string, options?: CallOptions): Promise<void> {
     checkCandidate("proclaim", "value", value);
     resolveCall("proclaim", options);
+    this.#closing.signal.throwIfAborted();
     const { term } = this;
     if (!term) throw new FencedOutError(`${this.candidate} does not lead ${this.name}`);
     await term.proclaim(value, options);
   }
 
-  /** Who leads; undefined: nobody. */
+  /**
+   * Who leads; undefined: nobody.
+   *
+   * @throws what an EtcdClient's calls throw; ClientClosedError after `close()`
+   */
   async leader(options?: CallOptions): Promise<LeaderInfo | undefined> {
+    resolveCall("leader", options);
+    this.#closing.signal.throwIfAborted();
     const first = await this.#contest.first(options);
     return first && leaderInfo(first);
   }
 
-  /** All who campaign, in the order in which they will lead; the first one leads. */
+  /**
+   * All who campaign, in the order in which they will lead; the first one leads.
+   *
+   * @throws what an EtcdClient's calls throw; ClientClosedError after `close()`
+   */
   async candidates(options?: CallOptions): Promise<LeaderInfo[]> {
+    resolveCall("candidates", options);
+    this.#closing.signal.throwIfAborted();
     return (await this.#contest.all(options)).map(leaderInfo);
   }
 

@@ -1,5 +1,5 @@
 import type { CallOptions, Op, TxnAnswer, TxnOptions } from "../../src/index.ts";
-import { quietDeferred } from "../../src/internal/index.ts";
+import { quietDeferred, showAs } from "../../src/internal/index.ts";
 import { type Candidacy, FencedOutError } from "../candidacy/index.ts";
 import { resolveCall } from "../option-fields/index.ts";
 import { checkCandidate } from "./options.ts";
@@ -13,6 +13,10 @@ export type Ending = "done" | "resigned" | "unhealthy" | "stopped" | "lost";
 
 /** A term on the candidacy that came first. It ends once, and the first cause counts. */
 export class RunningTerm implements Term {
+  static {
+    showAs(RunningTerm, "Term", (it) => ({ key: it.key, token: it.token, aborted: it.signal.aborted }));
+  }
+
   readonly #candidacy: Candidacy;
   readonly #leave: () => Promise<void>;
   readonly #gone = quietDeferred<void>();

@@ -1,9 +1,14 @@
 import type { CallOptions, Op, TxnAnswer, TxnOptions } from "../../src/index.ts";
+import { showAs } from "../../src/internal/index.ts";
 import { type Candidacy, FencedOutError } from "../candidacy/index.ts";
 import type { Lock } from "./lock.ts";
 
 /** A lock on the candidacy that came first. */
 export class HeldLock implements Lock {
+  static {
+    showAs(HeldLock, "Lock", (it) => ({ key: it.key, token: it.token, aborted: it.signal.aborted }));
+  }
+
   readonly #candidacy: Candidacy;
   readonly #leave: () => Promise<void>;
 

@@ -1,5 +1,5 @@
 import { ClientClosedError, EtcdTimeoutError } from "../../src/index.ts";
-import { type Clock, onAbort, quietDeferred, runtimeOf, within } from "../../src/internal/index.ts";
+import { type Clock, inMs, onAbort, quietDeferred, runtimeOf, showAs, within } from "../../src/internal/index.ts";
 import { type Candidacy, Contest } from "../candidacy/index.ts";
 import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
 import { HeldLock } from "./held-lock.ts";
@@ -42,6 +42,10 @@ const NO_VALUE = "";
  * `UnauthenticatedError`, `RequestRefusedError`; at any time `ClientClosedError`. There is no `failed`: one caller's end is not the others'.
  */
 export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
+  static {
+    showAs(Mutex, "Mutex", (it) => ({ name: it.name }));
+  }
+
   readonly name: string;
   readonly #client: RecipeClient;
   readonly #clock: Clock;
@@ -170,9 +174,10 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
     wait: (signal: AbortSignal) => Promise<T>,
   ): Promise<HeldLock | (T & undefined)> {
     const end = new AbortController();
-    const outOfTime = () =>
-      new EtcdTimeoutError(`${this.name} was not free within ${timeoutMs} ms`, { retryable: true });
-    const timer = timeoutMs === undefined ? undefined : this.#clock.timer(timeoutMs, () => end.abort(outOfTime()));
+    const outOfTime = (ms: number) =>
+      new EtcdTimeoutError(`${this.name} was not free within ${inMs(ms)}`, { retryable: true });
+    const timer =
+      timeoutMs === undefined ? undefined : this.#clock.timer(timeoutMs, () => end.abort(outOfTime(timeoutMs)));
     const releases = [signal, this.#closing.signal].map((other) => onAbort(other, () => end.abort(other?.reason)));
     try {
       const candidacy = await wait(end.signal);

@@ -1,5 +1,5 @@
 import { ClientClosedError, type Lease } from "../../src/index.ts";
-import { abortable, type Clock, deadlineSignal, type Timer } from "../../src/internal/index.ts";
+import { abortable, type Clock, deadlineSignal, showAs, type Timer } from "../../src/internal/index.ts";
 import type { Job, ReleaseOptions, SettleOptions } from "./job.ts";
 import type { JobClaim } from "./job-claim.ts";
 import { JobLostError } from "./job-lost-error.ts";
@@ -29,6 +29,10 @@ export interface HeldJobParts {
  * ```
  */
 export class HeldJob implements Job {
+  static {
+    showAs(HeldJob, "Job", (it) => ({ id: it.id, value: it.value, attempt: it.attempt, aborted: it.signal.aborted }));
+  }
+
   readonly id: string;
   readonly value: string;
   readonly attempt: number;

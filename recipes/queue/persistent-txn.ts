@@ -45,7 +45,12 @@ export async function persistentTxn(
   for (;;) {
     const timeoutMs = Math.min(ATTEMPT_MS, leftMs());
     if (timeoutMs <= 0) {
-      throw new EtcdTimeoutError("etcd did not answer in time", { cause, outcomeUnknown: unsure, retryable: true });
+      const why = cause instanceof Error ? `; last: ${cause.message}` : "";
+      throw new EtcdTimeoutError(`etcd did not answer in time${why}`, {
+        cause,
+        outcomeUnknown: unsure,
+        retryable: true,
+      });
     }
     try {
       return { ...(await etcd.txn(request, { signal, timeoutMs })), unsure };

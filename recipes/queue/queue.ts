@@ -1,5 +1,5 @@
 import { ClientClosedError } from "../../src/index.ts";
-import { runtimeOf } from "../../src/internal/index.ts";
+import { runtimeOf, showAs } from "../../src/internal/index.ts";
 import { type CommonEvents, checkFoundId, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
 import { Consumer } from "./consumer.ts";
 import { type DeadLetter, DeadLetters } from "./dead-letters.ts";
@@ -58,6 +58,10 @@ export interface QueueEvents extends CommonEvents {
  * password that is missing later, after pauses that grow to 30 s.
  */
 export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
+  static {
+    showAs(Queue, "Queue", (it) => ({ name: it.name }));
+  }
+
   readonly name: string;
   readonly #options: ResolvedQueue;
   readonly #client: RecipeClient;
@@ -70,7 +74,7 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
   /**
    * Does nothing yet: the first `dequeue()` takes a lease, which keeps the process alive until `close()`.
    *
-   * @param name without a slash at its end
+   * @param name at most 65536 bytes, without a slash at its end
    * @throws InvalidOptionError that names the argument or option
    */
   constructor(name: string, options: QueueOptions = {}) {
@@ -102,7 +106,7 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
    *
    * @returns the job's id, and whether it was added: not if a job or a dead letter with this id was there
    * @throws InvalidOptionError; EtcdTimeoutError, then it may be there if `outcomeUnknown`; RequestRefusedError for a value
-   *   larger than etcd takes (about 1.5 MiB); `signal.reason`
+   *   larger than etcd takes (about 1.5 MiB, with the room that claiming and giving back need); `signal.reason`
    */
   async enqueue(value: string, options: EnqueueOptions = {}): Promise<Enqueued> {
     const resolved = resolveEnqueue(value, options);

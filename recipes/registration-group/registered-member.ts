@@ -1,5 +1,5 @@
 import { ClientClosedError } from "../../src/index.ts";
-import { abortable, type Deferred, quietDeferred, sleep } from "../../src/internal/index.ts";
+import { abortable, type Deferred, quietDeferred, showAs, sleep } from "../../src/internal/index.ts";
 import { Notifier } from "../common/index.ts";
 import type { RegistrationFormat } from "../registration-format/index.ts";
 import {
@@ -31,6 +31,10 @@ export interface MemberSurroundings extends KeySurroundings {
 
 /** One instance as its user has it: its events, its updates, and how it leaves. Its key is brought there by `item`. */
 export class RegisteredMember extends Notifier<GroupMemberEvents> implements GroupMember, KeyOwner {
+  static {
+    showAs(RegisteredMember, "GroupMember", (it) => ({ id: it.id, key: it.key, status: it.status }));
+  }
+
   readonly id: string;
   readonly key: string;
   /** @internal */

@@ -1,5 +1,5 @@
 import { ClientClosedError, InvalidOptionError, type Lease, LeaseNotFoundError } from "../../src/index.ts";
-import { log, onAbort, quietDeferred, sleep, systemRuntime } from "../../src/internal/index.ts";
+import { log, onAbort, quietDeferred, showAs, sleep, systemRuntime } from "../../src/internal/index.ts";
 import { asError, checkText, Notifier, PrefixFollower, type RecipeClient, recipeClient } from "../common/index.ts";
 import { type CloseOptions, closeLimitMs, type RegisterConflict, resolveClose } from "../service-register/index.ts";
 import { LeaseLine } from "../shared-leases/index.ts";
@@ -54,6 +54,10 @@ const LOOK_AGAIN_MS = 30_000;
  * while nothing listens for them on the instance.
  */
 export class RegistrationGroup extends Notifier<RegistrationGroupEvents> implements AsyncDisposable {
+  static {
+    showAs(RegistrationGroup, "RegistrationGroup", (it) => ({ prefix: it.prefix, size: it.size }));
+  }
+
   /** Where the instances stand, always with a slash at its end. */
   readonly prefix: string;
   readonly #options: ResolvedGroup;
@@ -74,8 +78,8 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   /**
    * Starts to follow the prefix at once, in the background; a lease is granted with the first instance.
    *
-   * @param prefix where the instances stand; `/svc` is read as `/svc/`
-   * @param ttlSeconds how long the keys outlive a dead process, in whole seconds, at least 1
+   * @param prefix where the instances stand; `/svc` is read as `/svc/`; at most 65536 bytes
+   * @param ttlSeconds how long the keys outlive a dead process, in whole seconds, 1 to 9000000000
    * @throws InvalidOptionError that names the argument or option, before any I/O
    */
   constructor(prefix: string, ttlSeconds: number, options: RegistrationGroupOptions = {}) {

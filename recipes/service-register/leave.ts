@@ -1,5 +1,5 @@
 import { EtcdTimeoutError, RequestRefusedError } from "../../src/index.ts";
-import { type Clock, sleep } from "../../src/internal/index.ts";
+import { type Clock, inMs, sleep } from "../../src/internal/index.ts";
 import { asError } from "../common/index.ts";
 import type { OwnedKey } from "./owned-key.ts";
 
@@ -27,7 +27,7 @@ export interface LeaveParts {
 export async function leave({ owned, drainingTexts, drainMs, limitMs, clock, onWarning }: LeaveParts): Promise<void> {
   const attempt = async (stepMs: number, step: (signal: AbortSignal) => Promise<unknown>) => {
     const limit = new AbortController();
-    const outOfTime = new EtcdTimeoutError(`${owned.key}: etcd did not answer within ${stepMs} ms while closing`);
+    const outOfTime = new EtcdTimeoutError(`${owned.key}: etcd did not answer within ${inMs(stepMs)} while closing`);
     const timer = clock.timer(stepMs, () => limit.abort(outOfTime));
     try {
       await step(limit.signal);

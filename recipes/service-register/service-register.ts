@@ -16,6 +16,7 @@ import {
   onAbort,
   type Runtime,
   runtimeOf,
+  showAs,
 } from "../../src/internal/index.ts";
 import { asError, checkHealth, Notifier, type RecipeClient, recipeClient, timed, Wake } from "../common/index.ts";
 import { OwnLeases, SharedLeases } from "../shared-leases/index.ts";
@@ -75,6 +76,10 @@ const LOOK_AGAIN_MS = 30_000;
  * says what is missing.
  */
 export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements AsyncDisposable {
+  static {
+    showAs(ServiceRegister, "ServiceRegister", (it) => ({ key: it.key, status: it.status }));
+  }
+
   readonly key: string;
   /**
    * Resolves at the first registration, however long that takes; rejects when it cannot come to it: not permitted,
@@ -104,9 +109,9 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   /**
    * Starts to register at once, in the background.
    *
-   * @param key where the service stands, for instance `/publictest/pipeline/m1`
+   * @param key where the service stands, for instance `/publictest/pipeline/m1`; at most 65536 bytes
    * @param address how it is reached, for instance `10.0.0.1:8080`
-   * @param ttlSeconds how long the key outlives a dead process, in whole seconds, at least 1
+   * @param ttlSeconds how long the key outlives a dead process, in whole seconds, 1 to 9000000000
    * @throws InvalidOptionError that names the argument or option, before any I/O
    */
   constructor(key: string, address: string, ttlSeconds: number, options: ServiceRegisterOptions = {}) {

@@ -3,13 +3,14 @@ import {
   type EtcdClient,
   type EtcdError,
   type KeyValue,
+  ListenerFailedError,
   type Mirror,
   type MirrorBatch,
   type MirrorStatus,
   prefix as prefixRange,
 } from "../../src/index.ts";
-import { log, onAbort, quietDeferred, systemRuntime, within } from "../../src/internal/index.ts";
-import { asError, IdLanes, ListenerFailedError } from "../common/index.ts";
+import { inMs, log, onAbort, quietDeferred, showAs, systemRuntime, within } from "../../src/internal/index.ts";
+import { asError, IdLanes } from "../common/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
 import type { OnDelete, OnPut, ResolvedWatch } from "./options.ts";
 
@@ -52,6 +53,10 @@ export interface FollowedPrefixParts {
 
 /** The keys under a prefix, told to callbacks: a Mirror says what changed, lanes run the callbacks. */
 export class FollowedPrefix implements StorageWatch {
+  static {
+    showAs(FollowedPrefix, "StorageWatch", (it) => ({ status: it.status }));
+  }
+
   readonly ready: Promise<void>;
   readonly #parts: FollowedPrefixParts;
   readonly #prefix: string;
@@ -74,7 +79,7 @@ export class FollowedPrefix implements StorageWatch {
       merge: mergeChanges,
       onFailed: (id, { type }, cause, againInMs) => {
         const callback = type === "put" ? "onPut" : "onDelete";
-        const again = `it is called again in ${Math.round(againInMs)} ms`;
+        const again = `it is called again in ${inMs(againInMs)}`;
         parts.warn(
           new ListenerFailedError(`${callback}(${JSON.stringify(id)}) failed: ${cause.message}; ${again}`, { cause }),
         );

@@ -10,7 +10,7 @@ import {
   type Op,
   putOp,
 } from "../../src/index.ts";
-import { runtimeOf } from "../../src/internal/index.ts";
+import { runtimeOf, showAs } from "../../src/internal/index.ts";
 import {
   type CommonEvents,
   DetachedLeases,
@@ -65,6 +65,10 @@ const TOUCH_BYTES = 64;
  * ever; so is a role, a user or a password that is missing after `ready`, after pauses that grow to 30 s.
  */
 export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
+  static {
+    showAs(Storage, "Storage", (it) => ({ closed: it.#closed !== undefined }));
+  }
+
   readonly #client: RecipeClient;
   readonly #leases: DetachedLeases;
   readonly #watches = new Set<StorageWatch>();
@@ -102,9 +106,10 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   }
 
   /**
-   * Writes one key. With `ttlSeconds` it is put on a detached lease, which outlives the process.
+   * Writes one key, of at most 65536 bytes. With `ttlSeconds` it is put on a detached lease, which outlives the process.
    *
-   * @throws InvalidOptionError; ClientClosedError; what an EtcdClient's calls throw. After an error with
+   * @throws InvalidOptionError; ClientClosedError; what an EtcdClient's calls throw, RequestRefusedError among it for a value
+   *   larger than etcd takes (about 1.5 MiB, with room for a later `touch()`). After an error with
    *   `outcomeUnknown: true`, or an abort, it may have been written, or be written later unless somebody else has
    */
   async put(key: string, value: string, options: StoragePutOptions = {}): Promise<{ revision: number }> {

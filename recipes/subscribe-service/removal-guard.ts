@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../../src/internal/index.ts";
+import { type Clock, inMs, type Timer } from "../../src/internal/index.ts";
 import { MassRemovalError } from "../common/index.ts";
 import type { ListChange } from "./list-change.ts";
 
@@ -138,7 +138,7 @@ export class RemovalGuard {
     if (!first) return;
     this.#parts.onHeld(
       new MassRemovalError(
-        `${missing} of ${of} services under ${what} are gone at once; what is still listed stays for ${holdMs} ms`,
+        `${missing} of ${of} services under ${what} are gone at once; what is still listed stays for ${inMs(holdMs)}`,
       ),
     );
   }

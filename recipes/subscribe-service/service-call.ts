@@ -1,5 +1,5 @@
 import { EtcdTimeoutError } from "../../src/index.ts";
-import { Backoff, onAbort, type Runtime, sleep } from "../../src/internal/index.ts";
+import { Backoff, inMs, onAbort, type Runtime, sleep } from "../../src/internal/index.ts";
 import type { ServiceInstance } from "./service-instance.ts";
 
 /** One use of a server by `call()`. Its `signal` aborts when the caller's does, and when the attempt is out of time. */
@@ -64,7 +64,7 @@ export async function callServers<Metadata, Result>(
     if (!("error" in outcome)) return outcome.result;
     failed = outcome;
   }
-  throw failed ? failed.error : new EtcdTimeoutError(`the call was out of time after ${timeoutMs} ms`);
+  throw failed ? failed.error : new EtcdTimeoutError(`the call was out of time after ${inMs(timeoutMs)}`);
 }
 
 /**
@@ -98,7 +98,7 @@ function attempt<Metadata, Result>(
       });
     };
     const timer = clock.timer(limitMs, () => {
-      const error = new EtcdTimeoutError(`${server.key} did not answer within ${Math.round(limitMs)} ms`);
+      const error = new EtcdTimeoutError(`${server.key} did not answer within ${inMs(limitMs)}`);
       finish({ error });
       controller.abort(error);
     });

@@ -1,5 +1,5 @@
 import { EtcdTimeoutError, InvalidOptionError } from "../../src/index.ts";
-import { systemRuntime } from "../../src/internal/index.ts";
+import { inMs, systemRuntime } from "../../src/internal/index.ts";
 import type { Balancer, PickRequest } from "../balancer/index.ts";
 import { asError, Notifier } from "../common/index.ts";
 import { ChangeDebounce, type ServiceChanges } from "./change-debounce.ts";
@@ -169,7 +169,7 @@ export abstract class ServiceList<Metadata = unknown>
       return predicate(list) ? list : undefined;
     };
     const outOfTime = () =>
-      new EtcdTimeoutError(`the list under ${this.prefix} did not become as wanted within ${timeoutMs} ms`);
+      new EtcdTimeoutError(`the list under ${this.prefix} did not become as wanted within ${inMs(timeoutMs ?? 0)}`);
     return this.#waits.until(look, { timeoutMs, signal }, outOfTime);
   }
 

@@ -1,5 +1,5 @@
 import { ClientClosedError } from "../../src/index.ts";
-import { onAbort, quietDeferred } from "../../src/internal/index.ts";
+import { onAbort, quietDeferred, showAs } from "../../src/internal/index.ts";
 import { asError } from "../common/index.ts";
 import type { ListChange, ListStep } from "./list-change.ts";
 import type { ResolvedPick } from "./options.ts";
@@ -35,6 +35,15 @@ export interface ServiceViewParts<Metadata> {
  * `warning`. Ejections are those of the whole list.
  */
 export class ServiceView<Metadata = unknown> extends ServiceList<Metadata> {
+  static {
+    showAs(ServiceView, "ServiceView", (it) => ({
+      prefix: it.prefix,
+      status: it.status,
+      revision: it.revision,
+      list: it.list(),
+    }));
+  }
+
   readonly prefix: string;
   readonly #whole: ServiceViewParts<Metadata>;
   readonly #ending = new AbortController();

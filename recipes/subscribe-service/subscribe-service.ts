@@ -1,5 +1,5 @@
 import { InvalidOptionError, type KeyValue, type MirrorBatch } from "../../src/index.ts";
-import { log, onAbort, systemRuntime } from "../../src/internal/index.ts";
+import { log, onAbort, showAs, systemRuntime } from "../../src/internal/index.ts";
 import { asError, PrefixFollower, recipeClient } from "../common/index.ts";
 import { decodeRegistration, InvalidValueError } from "../registration-format/index.ts";
 import { type InstanceFilter, toPredicate } from "./instance-filter.ts";
@@ -61,6 +61,15 @@ const withoutSchema = {};
  * that is missing after `ready` is retried so too, after pauses that grow to 30 s.
  */
 export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> {
+  static {
+    showAs(SubscribeService, "SubscribeService", (it) => ({
+      prefix: it.prefix,
+      status: it.status,
+      revision: it.revision,
+      list: it.list(),
+    }));
+  }
+
   readonly prefix: string;
   readonly ready: Promise<void>;
   readonly #options: ResolvedSubscribe<Metadata>;

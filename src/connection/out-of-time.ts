@@ -1,5 +1,6 @@
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
+import { inMs } from "../internal/in-ms.ts";
 import type { Failure } from "./errors/error-translation.ts";
 
 /** A call that has used up its time, with what its last attempt failed with. */
@@ -12,9 +13,9 @@ export function outOfTime(
   const cause = last?.error;
   const details = { cause, retryable: true, outcomeUnknown };
   return cause === undefined || cause instanceof EtcdTimeoutError
-    ? new EtcdTimeoutError(`${name}: no answer within ${timeoutMs} ms`, details)
+    ? new EtcdTimeoutError(`${name}: no answer within ${inMs(timeoutMs)}`, details)
     : new UnavailableError(
-        `${name}: no endpoint could serve it within ${timeoutMs} ms; last: ${cause.message}`,
+        `${name}: no endpoint could serve it within ${inMs(timeoutMs)}; last: ${cause.message}`,
         details,
       );
 }

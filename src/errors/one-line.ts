@@ -5,6 +5,9 @@ const short: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t"
 
 /** A key can have a megabyte. */
 const LONGEST = 2_000;
+/** Longer than any word of a message of ours: a name. */
+const LONGEST_NAME = 400;
+const longNames = new RegExp(`\\S{${LONGEST_NAME + 1},}`, "g");
 
 /**
  * Text in which somebody else's may stand (a key, a value, what a server said) as one line that is safe to print: a key with
@@ -12,9 +15,21 @@ const LONGEST = 2_000;
  * for what is too long for a line.
  */
 export function oneLine(text: string): string {
-  const long = text.length - LONGEST;
-  const shown = long > 0 ? `${text.slice(0, LONGEST)}... and ${long} characters more` : text;
-  return shown.replace(forging, (character) => short[character] ?? `\\u${hex(character)}`);
+  return withoutLength(text, LONGEST).replace(forging, (character) => short[character] ?? `\\u${hex(character)}`);
+}
+
+/** Long names, and then the whole, are cut in the middle: what happened stands before or behind a name. */
+export function withoutLength(text: string, longest: number): string {
+  return cut(
+    text.replace(longNames, (name) => cut(name, LONGEST_NAME)),
+    longest,
+  );
+}
+
+function cut(text: string, longest: number): string {
+  if (text.length <= longest) return text;
+  const half = longest / 2;
+  return `${text.slice(0, half)}... ${text.length - longest} characters more ...${text.slice(-half)}`;
 }
 
 function hex(character: string): string {

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { PeerCertificate, TLSSocket } from "node:tls";
 import { type Clock, systemClock, type Timer } from "../internal/clock.ts";
+import { inMs } from "../internal/in-ms.ts";
 import { ClientConnection } from "./client-connection.ts";
 import type { ConnectOptions, Target } from "./connect-options.ts";
 import { ConnectionError } from "./connection-error.ts";
@@ -61,7 +62,7 @@ export class Dial {
     this.#socket = socket;
     this.#timer = this.#clock.timer(connectTimeoutMs, () => {
       const what = this.#phase === "connecting" ? "no connection" : "no TLS handshake";
-      this.#fail(new ConnectionError("timeout", `${what} within ${connectTimeoutMs} ms`));
+      this.#fail(new ConnectionError("timeout", `${what} within ${inMs(connectTimeoutMs)}`));
     });
     signal?.addEventListener("abort", this.#onAbort);
     socket.on("error", (error) => this.#lost(explainSocketError(error, this.#phase, tls !== undefined)));
@@ -99,7 +100,7 @@ export class Dial {
     this.#timer?.cancel();
     const { settingsTimeoutMs = SETTINGS_TIMEOUT_MS } = this.#options;
     this.#timer = this.#clock.timer(settingsTimeoutMs, () =>
-      this.#fail(new ConnectionError("silent", `the server sent no SETTINGS within ${settingsTimeoutMs} ms`)),
+      this.#fail(new ConnectionError("silent", `the server sent no SETTINGS within ${inMs(settingsTimeoutMs)}`)),
     );
     const { tls, userAgent = "grpc-node-net", streamWindowBytes = STREAM_WINDOW_BYTES } = this.#options;
     const { connectionWindowBytes = CONNECTION_WINDOW_BYTES, maxMessageBytes = MAX_MESSAGE_BYTES } = this.#options;

@@ -10,10 +10,12 @@ export {
   unknownOption,
 } from "../errors/index.ts";
 export { abortable, onAbort, sleep, within } from "./abort.ts";
+export { asError } from "./as-error.ts";
 export { Backoff, type BackoffOptions } from "./backoff.ts";
 export { type Clock, systemClock, type Timer } from "./clock.ts";
 export { deadlineSignal } from "./deadline-signal.ts";
 export { type Deferred, deferred, quietDeferred } from "./deferred.ts";
+export { inMs } from "./in-ms.ts";
 export { log } from "./log.ts";
 export { parseOptions } from "./parse-options.ts";
 export { ProcessWarnings } from "./process-warnings.ts";
@@ -23,4 +25,5 @@ export { type Runtime, systemRuntime } from "./runtime.ts";
 export { runtimeOf } from "./runtime-of.ts";
 export { isOfOne, sendInParts } from "./send-in-parts.ts";
 export { ServerLimits, TxnRoom } from "./server-limits.ts";
+export { showAs } from "./show-as.ts";
 export { nestedSize, opSize, type PartSize } from "./txn-size.ts";

@@ -1,3 +1,4 @@
+import { oneLine, withoutLength } from "../errors/one-line.ts";
 import type { Clock } from "./clock.ts";
 import { log } from "./log.ts";
 
@@ -7,6 +8,8 @@ const debug = log("warning");
 const SAME_AGAIN_MS = 60_000;
 /** Of more different messages the oldest are forgotten. */
 const MOST_REMEMBERED = 100;
+/** A stack begins with the message, which others may have written: a name of 64 kB fills a log. */
+const LONGEST_STACK = 10_000;
 
 /**
  * Warnings that no listener takes, as warnings of the process: Node prints them, with the stack of what was thrown. The same
@@ -22,16 +25,17 @@ export class ProcessWarnings {
 
   emit(error: Error): void {
     const nowMs = this.#clock.monotonicMs();
-    const lastMs = this.#emittedMs.get(error.message);
+    const message = oneLine(String(error.message));
+    const lastMs = this.#emittedMs.get(message);
     if (lastMs !== undefined && nowMs - lastMs < SAME_AGAIN_MS) return;
     // Anew, so that the oldest is the first.
-    this.#emittedMs.delete(error.message);
-    this.#emittedMs.set(error.message, nowMs);
+    this.#emittedMs.delete(message);
+    this.#emittedMs.set(message, nowMs);
     const [oldest] = this.#emittedMs.keys();
     if (this.#emittedMs.size > MOST_REMEMBERED && oldest !== undefined) this.#emittedMs.delete(oldest);
     try {
       const { code } = error as { code?: unknown };
-      process.emitWarning(error.message, {
+      process.emitWarning(message, {
         type: error.name,
         detail: stackOf(error),
         ...(typeof code === "string" && { code }),
@@ -46,5 +50,5 @@ export class ProcessWarnings {
 /** Of what was thrown by others, if an error of ours is about that. */
 function stackOf(error: Error): string {
   const { stack } = error.cause instanceof Error ? error.cause : error;
-  return typeof stack === "string" ? stack : String(error);
+  return withoutLength(typeof stack === "string" ? stack : String(error), LONGEST_STACK);
 }

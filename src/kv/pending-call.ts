@@ -2,6 +2,7 @@ import type { EtcdError } from "../errors/etcd-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { onAbort } from "../internal/abort.ts";
 import type { Timer } from "../internal/clock.ts";
+import { inMs } from "../internal/in-ms.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { Carrier } from "./carrier.ts";
 
@@ -94,7 +95,7 @@ export class PendingCall<Request, Answer> {
   }
 
   #outOfTime(): EtcdError {
-    return new EtcdTimeoutError(`${this.#carrier.name}: no answer within ${this.#timeoutMs} ms`, {
+    return new EtcdTimeoutError(`${this.#carrier.name}: no answer within ${inMs(this.#timeoutMs)}`, {
       retryable: true,
       outcomeUnknown: this.#departed && this.writtenKey !== undefined,
     });

@@ -4,6 +4,7 @@ import { LeaseLostError } from "../errors/lease-lost-error.ts";
 import { errorOfCall } from "../errors/of-call.ts";
 import type { Clock } from "../internal/clock.ts";
 import { deadlineSignal } from "../internal/deadline-signal.ts";
+import { showAs } from "../internal/show-as.ts";
 import { type CallOptions, callChecks, callOptionsOf } from "../model/call-options.ts";
 import type { LeaseId } from "../model/lease-id.ts";
 import type { Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease.ts";
@@ -35,6 +36,15 @@ const checkRevoke = callOptionsOf("Lease.revoke");
 
 /** A lease in the hands of its owner: held until it is lost, revoked or abandoned, and never held again after that. */
 export class HeldLease implements Lease {
+  static {
+    showAs(HeldLease, "Lease", (it) => ({
+      id: it.id,
+      ttlSeconds: it.ttlSeconds,
+      remainingMs: Math.round(it.remainingMs()),
+      aborted: it.signal.aborted,
+    }));
+  }
+
   readonly id: LeaseId;
   readonly ttlSeconds: number;
   readonly renewEveryMs: number;

@@ -3,6 +3,7 @@ import type { EtcdError } from "../errors/etcd-error.ts";
 import { LeaseLostError } from "../errors/lease-lost-error.ts";
 import { Backoff, shortened } from "../internal/backoff.ts";
 import type { Timer } from "../internal/clock.ts";
+import { inMs } from "../internal/in-ms.ts";
 import { log } from "../internal/log.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import type { HeldLease } from "./held-lease.ts";
@@ -100,7 +101,7 @@ export class LeaseKeeper {
     const late = lateMs > LATE_MS;
     if (late) debug("the event loop was blocked for about %d ms", Math.round(lateMs));
     for (let over = this.#kept.endedBy(now); over; over = this.#kept.endedBy(now)) {
-      const stall = late ? `; the event loop was blocked for about ${Math.round(lateMs)} ms` : "";
+      const stall = late ? `; the event loop was blocked for about ${inMs(lateMs)}` : "";
       this.forget(over);
       over.lose(new LeaseLostError(`lease ${over.id} was not renewed within its ${over.ttlSeconds} s${stall}`));
     }

@@ -6,6 +6,7 @@ import { shown } from "../errors/shown.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { abortable, onAbort, within } from "../internal/abort.ts";
 import type { Timer } from "../internal/clock.ts";
+import { inMs } from "../internal/in-ms.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseId } from "../model/lease-id.ts";
@@ -139,7 +140,7 @@ export class Leases {
     signal?.throwIfAborted();
     if (id !== undefined) {
       const late = () =>
-        new EtcdTimeoutError(`a revocation of lease ${id} was still under way after ${timeoutMs} ms`, {
+        new EtcdTimeoutError(`a revocation of lease ${id} was still under way after ${inMs(timeoutMs)}`, {
           retryable: true,
         });
       await within(clock, abortable(this.#revoker.callOff(id), signal), timeoutMs, late);

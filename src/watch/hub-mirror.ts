@@ -4,13 +4,16 @@ import { EtcdError } from "../errors/etcd-error.ts";
 import { FutureRevisionError } from "../errors/future-revision-error.ts";
 import { HistoryLostError } from "../errors/history-lost-error.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
+import { errorOfCall } from "../errors/of-call.ts";
 import { shown } from "../errors/shown.ts";
 import { onAbort } from "../internal/abort.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { quietDeferred } from "../internal/deferred.ts";
 import { log } from "../internal/log.ts";
 import { isRefusal } from "../internal/refusal.ts";
+import { showAs } from "../internal/show-as.ts";
 import { PageSize, pagedRange } from "../kv/index.ts";
+import { keyName } from "../model/key-name.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
 import type { WatchBatch } from "../model/watch-event.ts";
@@ -31,16 +34,27 @@ import {
 import { mirrorEvidence } from "./mirror-evidence.ts";
 import { MirrorReaders } from "./mirror-readers.ts";
 import { RecentDeletions } from "./recent-deletions.ts";
+import { StatusListener } from "./status-listener.ts";
 import type { WatchFeed } from "./watch-feed.ts";
 
 const debug = log("mirror");
 
 /** A Mirror on the hub's stream: the list, the feed from its revision, and the readers of both. */
 export class HubMirror implements Mirror {
+  static {
+    showAs(HubMirror, "Mirror", (it) => ({
+      range: keyName(it.#range),
+      status: it.status,
+      revision: it.revision,
+      size: it.size,
+      staleForMs: Math.round(it.staleForMs),
+    }));
+  }
+
   readonly ready: Promise<void>;
   readonly #parts: FollowParts;
   readonly #range: KeyRange;
-  readonly #options: MirrorOptions;
+  readonly #listener: StatusListener<MirrorStatus>;
   readonly #ready = quietDeferred<void>();
   readonly #readers: MirrorReaders;
   readonly #closing = new AbortController();
@@ -63,7 +77,7 @@ export class HubMirror implements Mirror {
   constructor(parts: FollowParts, range: KeyRange, options: MirrorOptions) {
     this.#parts = parts;
     this.#range = range;
-    this.#options = options;
+    this.#listener = new StatusListener(options.onStatus, "mirror", range, parts.runtime.clock);
     this.#readers = new MirrorReaders(options.maxBufferedChanges ?? 10_000);
     this.#staleSinceMs = parts.runtime.clock.monotonicMs();
     this.ready = this.#ready.promise;
@@ -110,7 +124,7 @@ export class HubMirror implements Mirror {
   }
 
   async close(): Promise<void> {
-    this.#end("closed", new ClientClosedError("the mirror was closed"));
+    this.#end("closed", new ClientClosedError(`mirror ${keyName(this.#range)}: it was closed`));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -145,7 +159,7 @@ export class HubMirror implements Mirror {
         }
         cause = error as EtcdError;
         debug("the list failed: %s", cause.message);
-        if (this.#status === "connecting" || isRefusal(cause)) this.#tell(this.#status, cause);
+        if (this.#status === "connecting" || isRefusal(cause)) this.#listener.tell(this.#status, cause);
       }
       await this.#backoff.wait(signal, { cause }).catch(() => {});
     }
@@ -258,19 +272,13 @@ export class HubMirror implements Mirror {
     if (status === "live") this.#staleSinceMs = undefined;
     else this.#staleSinceMs ??= this.#parts.runtime.clock.monotonicMs();
     if (changed) debug("%s %s", status, error?.message ?? "");
-    if (changed || error) this.#tell(status, error);
+    if (changed || error) this.#listener.tell(status, error);
   }
 
-  #tell(status: MirrorStatus, error?: EtcdError): void {
-    try {
-      this.#options.onStatus?.(status, error);
-    } catch (thrown) {
-      debug("onStatus threw: %s", thrown);
-    }
-  }
-
-  #end(status: "failed" | "closed", reason: unknown): void {
+  #end(status: "failed" | "closed", cause: unknown): void {
     if (this.#closing.signal.aborted) return;
+    // What it is closed with has its name, or is the caller's own.
+    const reason = status === "failed" ? errorOfCall(() => `mirror ${keyName(this.#range)}`, cause, undefined) : cause;
     this.#closing.abort(reason);
     this.#audit.stop();
     if (this.#feed) this.#parts.hub.unfollow(this.#feed);

@@ -1,26 +1,31 @@
 import { ClientClosedError } from "../errors/client-closed-error.ts";
 import { CompactedError } from "../errors/compacted-error.ts";
 import { EtcdError } from "../errors/etcd-error.ts";
+import { errorOfCall } from "../errors/of-call.ts";
 import { WatchOverflowError } from "../errors/watch-overflow-error.ts";
 import { onAbort } from "../internal/abort.ts";
 import { AsyncQueue } from "../internal/async-queue.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { quietDeferred } from "../internal/deferred.ts";
-import { log } from "../internal/log.ts";
+import { showAs } from "../internal/show-as.ts";
+import { keyName } from "../model/key-name.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import type { WatchBatch } from "../model/watch-event.ts";
 import { EventEvidence } from "./event-evidence.ts";
 import type { FollowParts } from "./follow-parts.ts";
+import { StatusListener } from "./status-listener.ts";
 import type { Watch, WatchOptions, WatchStatus } from "./watch.ts";
 import type { WatchFeed } from "./watch-feed.ts";
-
-const debug = log("watch");
 
 /** How long a watch that ends waits to be told how far etcd is compacted. */
 const COMPACTION_LIMIT_MS = 5_000;
 
 /** A Watch on the hub's stream: it finds its start, gathers evidence for later proofs, and bounds what waits. */
 export class HubWatch implements Watch {
+  static {
+    showAs(HubWatch, "Watch", (it) => ({ range: keyName(it.#range), status: it.#status }));
+  }
+
   readonly ready: Promise<number>;
   readonly #parts: FollowParts;
   readonly #range: KeyRange;
@@ -32,6 +37,7 @@ export class HubWatch implements Watch {
   readonly #closing = new AbortController();
   #feed: WatchFeed | undefined;
   #status: WatchStatus = "connecting";
+  readonly #listener: StatusListener<WatchStatus>;
   #hasReader = false;
 
   constructor(parts: FollowParts, range: KeyRange, options: WatchOptions) {
@@ -39,6 +45,7 @@ export class HubWatch implements Watch {
     this.#range = range;
     // Read once and at once: what reading throws is the caller's.
     this.#options = { ...options };
+    this.#listener = new StatusListener(options.onStatus, "watch", range, parts.runtime.clock);
     this.#maxBuffered = options.maxBufferedEvents ?? 100_000;
     this.ready = this.#ready.promise;
     const releases = [
@@ -164,18 +171,18 @@ export class HubWatch implements Watch {
   #tell(status: WatchStatus, error?: EtcdError): void {
     if (this.#closing.signal.aborted) return;
     this.#status = status;
-    try {
-      this.#options.onStatus?.(status, error);
-    } catch (thrown) {
-      debug("onStatus threw: %s", thrown);
-    }
+    this.#listener.tell(status, error);
   }
 
   #end(end: { error?: unknown; discard?: boolean }): void {
     if (this.#closing.signal.aborted) return;
-    this.#closing.abort(new ClientClosedError("the watch was closed"));
+    const call = () => `watch ${keyName(this.#range)}`;
+    this.#closing.abort(new ClientClosedError(`${call()}: it was closed`));
     if (this.#feed) this.#parts.hub.unfollow(this.#feed);
-    this.#queue.end(end);
-    this.#ready.reject("error" in end ? end.error : new ClientClosedError("the watch was closed before it was ready"));
+    const named = "error" in end ? { ...end, error: errorOfCall(call, end.error, this.#options.signal) } : end;
+    this.#queue.end(named);
+    this.#ready.reject(
+      "error" in named ? named.error : new ClientClosedError(`${call()}: it was closed before it was ready`),
+    );
   }
 }

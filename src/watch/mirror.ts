@@ -11,7 +11,10 @@ export type MirrorStatus = "connecting" | "live" | "stale" | "failed" | "closed"
 export interface MirrorOptions {
   /** How many changes may wait for one reader before they become one `resynced` batch; at least 1. @default 10000 */
   maxBufferedChanges?: number | undefined;
-  /** Told of each new status, and why when it is `stale` or `failed`. What it throws is only logged. */
+  /**
+   * Told of each new status, and why when it is `stale` or `failed`. What it throws, or rejects with, becomes a warning of the
+   * process.
+   */
   onStatus?: ((status: MirrorStatus, error?: EtcdError) => void) | undefined;
   /** Closes the mirror; `ready` rejects with `signal.reason` if it was still waiting. */
   signal?: AbortSignal | undefined;

@@ -24,7 +24,7 @@ export interface WatchOptions {
   maxBufferedEvents?: number | undefined;
   /**
    * Told of each new status, and why while it is `connecting` or `stale`: for instance that no server can be trusted, which
-   * is waited out like all that can mend. What it throws is only logged.
+   * is waited out like all that can mend. What it throws, or rejects with, becomes a warning of the process.
    */
   onStatus?: ((status: WatchStatus, error?: EtcdError) => void) | undefined;
   /** Closes the watch: the iteration rejects with `signal.reason`. */

@@ -1,3 +1,4 @@
+import { EventEmitter } from "node:events";
 import * as door from "../../recipes/index.ts";
 import { RegistryLab } from "../support/registry-lab.ts";
 import type { FuzzedCall } from "./hostile-options.ts";
@@ -461,3 +462,16 @@ export async function closed(made: unknown): Promise<void> {
   if (close) await close.call(made);
   else if (revoke) await revoke.call(made);
 }
+
+/** The names of all methods, without those that only print it. */
+export function methodsOf(made: object): string[] {
+  const names = new Set<string>();
+  for (let at = Object.getPrototypeOf(made); at && !foreign.has(at); at = Object.getPrototypeOf(at)) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(at))) {
+      if (typeof value === "function" && !["constructor", "notify", "toJSON"].includes(name)) names.add(name);
+    }
+  }
+  return [...names];
+}
+
+const foreign = new Set<unknown>([Object.prototype, EventEmitter.prototype]);

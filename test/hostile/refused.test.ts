@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import * as door from "../../recipes/index.ts";
 import type { FuzzedCall } from "./hostile-options.ts";
-import { closed, endPublicCalls, publicCalls, publicObjects, startPublicCalls } from "./public-calls.ts";
+import { closed, endPublicCalls, methodsOf, publicCalls, publicObjects, startPublicCalls } from "./public-calls.ts";
 
 // What is wrong is not only answered with an error of ours: it is refused by the name that the caller knows, with what was
 // given, and before anything is sent. A call that takes it silently does something else than its caller means.
@@ -119,15 +119,3 @@ async function refusalOf({ call }: FuzzedCall, args: readonly unknown[]): Promis
     return error ?? new Error("refused without an error");
   }
 }
-
-function methodsOf(made: object): string[] {
-  const names = new Set<string>();
-  for (let at = Object.getPrototypeOf(made); at && !foreign.has(at); at = Object.getPrototypeOf(at)) {
-    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(at))) {
-      if (typeof value === "function" && !["constructor", "notify"].includes(name)) names.add(name);
-    }
-  }
-  return [...names];
-}
-
-const foreign = new Set<unknown>([Object.prototype, (await import("node:events")).EventEmitter.prototype]);

@@ -50,6 +50,24 @@ test("a listener that throws, or rejects, while nothing listens for warnings is 
   expect(warned[1]?.detail).toContain("lateListener");
 });
 
+test("a long name in what nothing listens for is cut in the middle, in the message and in the stack", () => {
+  const warned = processWarnings();
+  const teller = new Teller();
+  const name = "n".repeat(130_000);
+  teller.on("news", () => {
+    throw new Error(`${name} is away, says ${name}: come back later`);
+  });
+  teller.tell("a");
+  teller.warn(new Error(`${name} is away`));
+  expect(warned).toHaveLength(2);
+  for (const { message, detail } of warned) {
+    expect(message.length + detail.length).toBeLessThan(15_000);
+    expect(message).toContain("is away");
+    expect(detail).toContain("notifier.test.ts");
+  }
+  expect(warned[0]?.message).toMatch(/: come back later$/);
+});
+
 test("every warning that nothing listens for is one of the process; a listener takes it", () => {
   const warned = processWarnings();
   const teller = new Teller();

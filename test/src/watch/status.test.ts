@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import {
   EtcdClient,
   type EtcdError,
@@ -92,13 +92,28 @@ describe("what a watch says of itself", () => {
     expect(told).toEqual(["first"]);
   });
 
-  test("what the listener throws harms nobody", async () => {
-    const onStatus = () => {
-      throw new Error("a listener's own");
-    };
-    await using watch = reader.watch(prefix("status/"), { onStatus });
-    await watch.ready;
+  afterEach(() => void vi.restoreAllMocks());
+
+  test.each<[string, () => unknown]>([
+    [
+      "throws",
+      () => {
+        throw new Error("a listener's own");
+      },
+    ],
+    ["rejects with", () => Promise.reject(new Error("a listener's own"))],
+  ])("what the listener %s harms nobody, and is a warning of the process", async (_, onStatus) => {
+    const emitWarning = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    await using watch = reader.watch(prefix("status/"), { onStatus: onStatus as () => void });
+    await using mirror = reader.mirror(prefix("status/"), { onStatus: onStatus as () => void });
+    await Promise.all([watch.ready, mirror.ready]);
     const { revision } = await reader.put("status/b", "");
     expect((await watch[Symbol.asyncIterator]().next()).value).toMatchObject({ revision });
+    for (const followed of ["watch", "mirror"]) {
+      expect(emitWarning.mock.calls).toContainEqual([
+        `onStatus of the ${followed} of prefix "status/" failed: a listener's own`,
+        expect.objectContaining({ type: "ListenerFailedError", code: "ETCD_LISTENER_FAILED" }),
+      ]);
+    }
   });
 });
