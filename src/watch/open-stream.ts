@@ -21,18 +21,35 @@ const CREATE_LIMIT_MS = 5_000;
  * would find it twice as late.
  */
 const PROGRESS_MS = 1_000;
-/** The number of no watch: what a request for progress is answered with. */
-const PROGRESS_ID = "-1";
+/** The number of no watch: what a request for progress, and a watch that is refused, are answered with. */
+const NO_ID = "-1";
+/** Watches have numbers from here on. Who numbers them itself begins at 0 and does not come so far. */
+const FIRST_ID = 1_000_000_000;
+
+/** A watch that the server is to create. */
+interface Wanted {
+  readonly feed: WatchFeed;
+  readonly startRevision: number;
+}
 
 /**
- * The feeds on one open stream, by the server's numbers. "Created" answers are matched by the order of the requests: a
- * refused watch answers with the number -1.
+ * The feeds on one open stream, by their numbers.
+ *
+ * Etcd creates watches in the order of the requests, under the numbers that they ask for; only the answer to one that it
+ * refuses has the number -1. `etcd grpc-proxy` numbers them itself, and confirms them in any order, so that two of them
+ * cannot be told apart. The first answer with a number shows which it is: before it, and always where the number is not
+ * the one that was asked for, one request at a time is under way.
  */
 export class OpenStream {
   readonly #stream: WatchStream;
   readonly #clock: Clock;
   readonly #listener: OpenStreamListener;
-  readonly #creating: { readonly feed: WatchFeed; readonly startRevision: number }[] = [];
+  /** What is not sent yet. */
+  readonly #wanted: Wanted[] = [];
+  /** What is sent and not answered, by the numbers that were asked for. */
+  readonly #creating = new Map<string, Wanted>();
+  #nextId = FIRST_ID;
+  #takesIds = false;
   readonly #created = new Map<string, WatchFeed>();
   #createTimer: Timer | undefined;
   #progressTimer: Timer | undefined;
@@ -52,8 +69,8 @@ export class OpenStream {
   }
 
   create(feed: WatchFeed, startRevision: number): void {
-    this.#creating.push({ feed, startRevision });
-    this.#stream.create({ range: feed.spec.range, startRevision, previous: feed.spec.previous });
+    this.#wanted.push({ feed, startRevision });
+    this.#sendWanted();
     // What it owed before is not put off by what it owes now.
     if (!this.#createTimer && !this.#closed) this.#awaitCreated();
   }
@@ -70,7 +87,7 @@ export class OpenStream {
 
   receive(response: WatchResponse): void {
     this.#heardMs = this.#clock.monotonicMs();
-    if (response.watchId === PROGRESS_ID && !response.created && !response.canceled) return;
+    if (response.watchId === NO_ID && !response.created && !response.canceled) return;
     this.#dispatch(response);
     // What the server owes may take its time again from here on.
     if (!this.#closed) this.#awaitCreated();
@@ -95,19 +112,43 @@ export class OpenStream {
   }
 
   get #waits(): boolean {
-    return this.#creating.length > 0;
+    return this.#creating.size > 0;
+  }
+
+  #sendWanted(): void {
+    while (this.#takesIds || this.#creating.size === 0) {
+      const wanted = this.#wanted.shift();
+      if (!wanted) return;
+      const { feed, startRevision } = wanted;
+      if (feed.over) continue;
+      const watchId = String(this.#nextId++);
+      this.#creating.set(watchId, wanted);
+      this.#stream.create({ range: feed.spec.range, startRevision, previous: feed.spec.previous, watchId });
+    }
+  }
+
+  /** Which request is answered; undefined for none. */
+  #answered({ watchId }: WatchResponse): Wanted | undefined {
+    let asked = watchId;
+    if (this.#creating.has(watchId)) this.#takesIds = true;
+    // A refusal is told in turn, and one request that is under way alone has whatever answer comes.
+    else if (watchId === NO_ID || this.#creating.size === 1) asked = this.#creating.keys().next().value ?? NO_ID;
+    const wanted = this.#creating.get(asked);
+    this.#creating.delete(asked);
+    return wanted;
   }
 
   #dispatch(response: WatchResponse): void {
     if (response.created) {
-      const asked = this.#creating.shift();
-      if (!asked) return;
-      const { feed, startRevision } = asked;
-      if (response.canceled) this.#cancelled(feed, response);
-      else if (feed.over) this.#stream.cancel(response.watchId);
+      const wanted = this.#answered(response);
+      // Before listeners are told, who may ask for more.
+      this.#sendWanted();
+      if (response.canceled) {
+        if (wanted) this.#cancelled(wanted.feed, response);
+      } else if (!wanted || wanted.feed.over) this.#stream.cancel(response.watchId);
       else {
-        this.#created.set(response.watchId, feed);
-        this.#listener.onCreated(feed, startRevision, response.headerRevision);
+        this.#created.set(response.watchId, wanted.feed);
+        this.#listener.onCreated(wanted.feed, wanted.startRevision, response.headerRevision);
       }
       return;
     }

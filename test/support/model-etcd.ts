@@ -130,7 +130,6 @@ class ModelStream implements WatchStream {
   readonly #handlers: StreamHandlers<WatchResponse>;
   readonly #onEnd: () => void;
   readonly #watches = new Map<string, { readonly range: KeyRange; next: number }>();
-  #created = 0;
   #closed = false;
 
   constructor(etcd: ModelEtcd, endpoint: StreamEndpoint, handlers: StreamHandlers<WatchResponse>, onEnd: () => void) {
@@ -140,8 +139,7 @@ class ModelStream implements WatchStream {
     this.#onEnd = onEnd;
   }
 
-  create({ range, startRevision }: WatchCreateRequest): void {
-    const watchId = String(this.#created++);
+  create({ range, startRevision, watchId }: WatchCreateRequest): void {
     queueMicrotask(() => {
       this.#say({ watchId, created: true, headerRevision: this.#etcd.revision });
       if (startRevision < this.#etcd.compactRevision) {

@@ -95,8 +95,9 @@ export class RandomMessages {
     const { range, json } = this.#keys();
     const startRevision = this.#integer();
     const previous = this.#flag();
+    const watchId = String(this.#integer());
     return [
-      { create: { range, startRevision, previous } },
+      { create: { range, startRevision, previous, watchId } },
       {
         create_request: {
           ...json,
@@ -104,6 +105,7 @@ export class RandomMessages {
           progress_notify: true,
           fragment: true,
           prev_kv: previous,
+          watch_id: watchId,
         },
       },
     ] as const;

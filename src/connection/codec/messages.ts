@@ -63,6 +63,8 @@ export interface WatchCreateRequest {
   /** Never 0: "now" would be a different moment each time it is sent. */
   readonly startRevision: number;
   readonly previous: boolean;
+  /** The number that the watch shall have; `etcd grpc-proxy` gives it another one. */
+  readonly watchId: string;
 }
 
 /** What is sent on a stream of watches; a cancel has the watch's number. */

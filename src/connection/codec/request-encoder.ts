@@ -71,6 +71,7 @@ export class RequestEncoder {
     // Notices of progress, and what is too large in parts.
     writer.uint32(varintTag(4)).bool(true);
     if (request.previous) writer.uint32(varintTag(6)).bool(true);
+    writer.uint32(varintTag(7)).int64(Number(request.watchId));
     writer.uint32(varintTag(8)).bool(true);
     writer.ldelim();
   }

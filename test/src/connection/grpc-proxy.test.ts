@@ -11,6 +11,7 @@ import {
 import { etcdErrorOf } from "../../support/outcome.ts";
 import { startGrpcProxy } from "../../support/proxies/etcd-grpc-proxy.ts";
 import type { EtcdProxy } from "../../support/proxies/etcd-proxy.ts";
+import { record } from "../../support/record.ts";
 import { requestsServed } from "../../support/requests-served.ts";
 import { until } from "../../support/until.ts";
 
@@ -55,6 +56,23 @@ test("what etcd refuses has its own code, and is known not to be executed", asyn
   ];
   for (const [code, call] of refusals) {
     expect(await etcdErrorOf(call())).toMatchObject({ code, retryable: false, outcomeUnknown: false });
+  }
+});
+
+test("each of many watches gets its own events, though the proxy confirms them in any order", async () => {
+  const { cluster, proxy } = await setUp();
+  const etcd = client({ endpoints: proxy.endpoint });
+  const writer = client({ endpoints: cluster.endpoints });
+  for (let round = 1; round <= 5; round++) {
+    const keys = Array.from({ length: 200 }, (_, index) => `round-${round}/${index}`);
+    const watches = keys.map((key) => own(etcd.watch(key)));
+    const recordings = watches.map(record);
+    await Promise.all(watches.map(({ ready }) => ready));
+    await Promise.all(keys.map((key) => writer.put(key, "v")));
+    const told = () => recordings.map(({ items }) => items.flatMap(({ events }) => events.map(({ kv }) => kv.key)));
+    await until(() => told().flat().length >= keys.length);
+    expect(told()).toEqual(keys.map((key) => [key]));
+    await Promise.all(watches.map((watch) => watch.close()));
   }
 });
 

@@ -78,8 +78,8 @@ test.each([
     expect(scripted.failures).toEqual([]);
     await clock.pass(1_000);
     expect(scripted.streams).toHaveLength(2);
-    expect(scripted.stream.created.map(({ startRevision }) => startRevision)).toEqual([9, 9]);
     scripted.stream.answer({ created: true, watchId: "0" });
+    expect(scripted.stream.created.map(({ startRevision }) => startRevision)).toEqual([9, 9]);
     scripted.stream.answer({ created: true, watchId: "1" });
     expect([first.told.lives, second.told.lives]).toEqual([2, 2]);
     expect([...first.told.ends, ...second.told.ends]).toEqual([]);

@@ -72,6 +72,48 @@ describe("created answers", () => {
     expect(third.told.ends).toEqual([]);
   });
 
+  test("come in any order where a watch has the number that was asked for, and then many are under way", async () => {
+    const { scripted, hub } = setUp();
+    const [first, second, third] = [follow(hub), follow(hub), follow(hub)];
+    await settled();
+    const { stream } = scripted;
+    const ids = () => stream.created.map(({ watchId }) => watchId);
+    expect(ids()).toHaveLength(1);
+    stream.answer({ created: true, watchId: ids()[0] as string });
+    expect(new Set(ids()).size).toBe(3);
+    stream.answer({ created: true, watchId: ids()[2] as string });
+    stream.answer({ watchId: ids()[2] as string, events: put(10) });
+    expect([first.told.lives, second.told.lives, third.told.lives]).toEqual([1, 0, 1]);
+    stream.answer({ created: true, watchId: ids()[1] as string });
+    stream.answer({ watchId: ids()[1] as string, events: put(11) });
+    const told = [first, second, third].map(({ told: { batches } }) => batches.map(({ revision }) => revision));
+    expect(told).toEqual([[], [11], [10]]);
+  });
+
+  test("are waited for one by one where the server numbers the watches itself", async () => {
+    const { scripted, hub } = setUp();
+    const feeds = [follow(hub), follow(hub), follow(hub)];
+    await settled();
+    const { stream } = scripted;
+    for (const [watchId, { feed }] of feeds.entries()) {
+      expect(stream.created).toHaveLength(watchId + 1);
+      stream.answer({ created: true, watchId: String(watchId) });
+      expect(feed.wasCreated).toBe(true);
+    }
+    expect(feeds.map(({ told: { lives } }) => lives)).toEqual([1, 1, 1]);
+  });
+
+  test("with a number that nobody asked for, while several are waited for, are answered with a cancel", async () => {
+    const { scripted, hub } = setUp();
+    const feeds = [follow(hub), follow(hub), follow(hub)];
+    await settled();
+    const { stream } = scripted;
+    stream.answer({ created: true, watchId: stream.created[0]?.watchId as string });
+    stream.answer({ created: true, watchId: "0" });
+    expect(stream.cancelled).toEqual(["0"]);
+    expect(feeds.map(({ told: { lives } }) => lives)).toEqual([1, 0, 0]);
+  });
+
   test("for a feed that nobody follows any more are answered with a cancel, and its events reach nobody", async () => {
     const { scripted, hub } = setUp();
     const kept = follow(hub);
@@ -137,13 +179,14 @@ test("no request begins at revision 0, and one that is resumed begins with what 
   await settled();
   scripted.prove(1);
   await settled();
-  expect(scripted.stream.created.map(({ startRevision }) => startRevision)).toEqual([1, 10]);
   scripted.stream.answer({ created: true, watchId: "0" });
+  expect(scripted.stream.created.map(({ startRevision }) => startRevision)).toEqual([1, 10]);
   scripted.stream.answer({ created: true, watchId: "1" });
   scripted.stream.breaks();
   await clock.pass(1_000);
   scripted.prove(1);
   await settled();
+  scripted.stream.answer({ created: true, watchId: "0" });
   expect(scripted.stream.created.map(({ startRevision }) => startRevision)).toEqual([1, 9]);
   expect([asked.told.ends, read.told.ends]).toEqual([[], []]);
 });
