@@ -20,6 +20,7 @@ import {
   saysRequestIsTooLarge,
 } from "./etcd-sentences.ts";
 import { type GrpcAnswer, grpcAnswer } from "./grpc-answer.ts";
+import { tooLargeForProxy } from "./too-large-for-proxy.ts";
 
 /** What a failed attempt means for the call that made it. */
 export interface Failure {
@@ -81,7 +82,8 @@ const brokenCodes = new Set<number>([
 /**
  * Translates what a unary call or a stream ended with. etcd's own sentence counts first, whatever its code. What is not
  * etcd's sentence is a broken path: a proxy's refusal, an HTTP status, a code that the transport made up. It says nothing
- * about what etcd did or will do, so a write may have been applied, and another endpoint or moment may do better.
+ * about what etcd did or will do, so a write may have been applied, and another endpoint or moment may do better. Only a
+ * request that is too large for a proxy is refused for good.
  */
 export function translateFailure(cause: unknown, attempted: Attempted): Failure {
   if (cause instanceof EtcdError) {
@@ -125,11 +127,18 @@ function translateAnswer(answer: GrpcAnswer, cause: unknown, attempted: Attempte
 }
 
 function refusalFor(
-  { code, message }: GrpcAnswer,
+  answer: GrpcAnswer,
   meaning: Meaning | undefined,
   { requestBytes, write }: Attempted,
 ): Make | undefined {
+  const { code, message } = answer;
   if (meaning) return meaning === "unknown" ? refusalsByCode.get(code) : refusals[meaning];
+  // Of a stream it is what it has sent in hours that is too much: another one begins anew.
+  const tooLarge = requestBytes === undefined ? undefined : tooLargeForProxy(answer);
+  if (tooLarge) {
+    return (_, details) =>
+      new RequestRefusedError(`too large for a proxy before etcd: ${message}`, { ...details, ...tooLarge });
+  }
   // The answer to a read: it changed nothing, and to ask for as much again changes nothing.
   if (!write && saysMessageIsTooLarge(message) && !saysRequestIsTooLarge(message, requestBytes)) return answerTooLarge;
   return saysRequestIsTooLarge(message, requestBytes) || saysMethodIsUnknown(message) ? refusals.refused : undefined;

@@ -6,11 +6,13 @@ export interface GrpcAnswer {
   readonly message: string;
   /** The transport knows that no server began to execute the request. */
   readonly neverLeft: boolean;
+  /** The status of HTTP, of an answer that was not gRPC. */
+  readonly httpStatus?: number | undefined;
 }
 
 /** @returns undefined for what did not come from the transport */
 export function grpcAnswer(cause: unknown): GrpcAnswer | undefined {
   if (!(cause instanceof GrpcFailure)) return undefined;
-  const { code, message, neverExecuted } = cause;
-  return { code, message, neverLeft: neverExecuted };
+  const { code, message, neverExecuted, httpStatus } = cause;
+  return { code, message, neverLeft: neverExecuted, httpStatus };
 }

@@ -15,7 +15,6 @@ const refusals: Record<string, Refusal> = {
   "HTTP 401": { http: 401 },
   "HTTP 403": { http: 403 },
   "HTTP 404": { http: 404 },
-  "HTTP 413": { http: 413 },
   "HTTP 503": { http: 503 },
   RESOURCE_EXHAUSTED: { grpc: 8, message: "rate limit exceeded" },
   PERMISSION_DENIED: { grpc: 7, message: "RBAC: access denied" },
@@ -63,6 +62,45 @@ test.each(Object.entries(refusals))(
     expect((await direct.get(key))?.version).toBe(1);
   },
 );
+
+/** What says that a request is too large did not get it whole, and never will. */
+const tooLarge: Record<string, Refusal> = {
+  "HTTP 413": { http: 413 },
+  "HTTP 431": { http: 431 },
+  "Envoy's 413": { grpc: 2, message: "Payload Too Large" },
+};
+
+test.each(Object.entries(tooLarge))(
+  "what is too large for a proxy, with %s, is refused for good",
+  async (_, refusal) => {
+    const space = `large/${randomUUID()}/`;
+    await using server = new ServiceRegister(`${space}a`, "10.0.0.1:80", 5, { client: etcd, metadata: {} });
+    await server.ready;
+    ingress.refusal = refusal;
+    const refused = { code: "ETCD_REQUEST_REFUSED", retryable: false, outcomeUnknown: false };
+    expect(await etcdErrorOf(etcd.put(`${space}k`, "v"))).toMatchObject(refused);
+    expect(await etcdErrorOf(etcd.range(prefix(space)))).toMatchObject(refused);
+    expect(await etcdErrorOf(server.update({ metadata: { notes: "long" } }))).toMatchObject(refused);
+    ingress.refusal = undefined;
+    await server.update({ metadata: { notes: "short" } });
+    expect((await direct.get(`${space}a`))?.text).toContain("short");
+  },
+);
+
+test("a watch whose stream is ended with an HTTP 413 goes on", async () => {
+  const key = `streams/${randomUUID()}`;
+  await using watch = etcd.watch(key);
+  await watch.ready;
+  const recording = record(watch);
+  ingress.refusal = { http: 413 };
+  ingress.cut();
+  const before = ingress.refused;
+  await until(() => ingress.refused > before);
+  ingress.refusal = undefined;
+  await direct.put(key, "v");
+  await until(() => recording.items.length > 0);
+  expect(recording.end).toBeUndefined();
+});
 
 const some = [
   "HTTP 429",
