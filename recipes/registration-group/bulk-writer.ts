@@ -1,19 +1,12 @@
 import {
   type CallOptions,
-  compareModRevision,
-  deleteOp,
   type EtcdClient,
-  getOp,
-  type KeyValue,
   type Lease,
-  type LeaseId,
   LeaseNotFoundError,
   type Op,
   type OpResult,
   PermissionDeniedError,
-  putOp,
   RequestRefusedError,
-  txnOp,
 } from "../../src/index.ts";
 import {
   Backoff,
@@ -29,33 +22,13 @@ import {
   TxnRoom,
 } from "../../src/internal/index.ts";
 import { asError } from "../common/index.ts";
-import { registrationRoom } from "../registration-format/index.ts";
 import type { LeaseLine } from "../shared-leases/index.ts";
+import { type BulkItem, roomFor, toOp } from "./bulk-item.ts";
 
 /** Txns on their way at once. */
 const MOST_IN_FLIGHT = 8;
-
-/** One step on one key. `over`: the modRevision that the key must still have, 0 for a missing one. */
-export type BulkStep =
-  | { readonly type: "put"; readonly over: number; readonly text: string; readonly lease: LeaseId }
-  | { readonly type: "delete"; readonly over: number }
-  | { readonly type: "look" };
-
-/** One key that wants something of etcd. */
-export interface BulkItem {
-  readonly key: string;
-  readonly needsLease: boolean;
-  /** What to do next, asked for just before it is sent; undefined: nothing any more. */
-  next(lease: LeaseId | undefined): BulkStep | undefined;
-  /** The step was done, at this revision. */
-  done(revision: number): void;
-  /** The key is not as the step wanted it, or was looked at: this is what etcd has instead. */
-  found(kv: KeyValue | undefined, revision: number): void;
-  /** The step may have been done or not; it is asked for again. */
-  failed(error: Error): void;
-  /** etcd refuses this step alone. @returns whether to ask for it again, after a while */
-  refused(error: Error): boolean;
-}
+/** So many keys in a row that may not be written alone: the role of all of them is missing, and the others need not be asked for. */
+const MOST_DENIED_ALONE = 8;
 
 export interface BulkWriterParts {
   readonly etcd: Pick<EtcdClient, "txn">;
@@ -83,7 +56,8 @@ interface Sent {
  * same turn goes together, and what comes while all places are taken goes with the next txn.
  *
  * A txn that etcd refuses is halved until the step that is to blame stands alone. That one waits alone, if it is tried again;
- * after anything else all of them wait, with growing random delays.
+ * after anything else all of them wait, with growing random delays. Where one key after the other is denied, and none is
+ * written in between, the txns that are denied as well wait whole, and are the first ones of the next time.
  */
 export class BulkWriter {
   readonly #parts: BulkWriterParts;
@@ -95,6 +69,9 @@ export class BulkWriter {
   readonly #again = new Set<BulkItem>();
   /** Those that etcd refuses, until a person has mended that. */
   readonly #refused = new Set<BulkItem>();
+  /** Those that were denied together with others, while one after the other was denied. */
+  readonly #setAside = new Set<BulkItem>();
+  #deniedInARow = 0;
   readonly #refusedBackoff: Backoff;
   #refusedPause: Timer | undefined;
   readonly #stopping = new AbortController();
@@ -196,7 +173,7 @@ export class BulkWriter {
       send: (part) => this.#send(part),
       failed: (part, error) => this.#failed(part, lease, error),
       // The lease is that of all of them.
-      splits: (error) => isOfOne(error) && !(error instanceof LeaseNotFoundError),
+      splits: (error) => isOfOne(error) && !(error instanceof LeaseNotFoundError) && !this.#isDeniedToAll(error),
       inOrder: true,
     });
     this.#inFlight--;
@@ -217,7 +194,8 @@ export class BulkWriter {
     if (signal.aborted) return;
     this.#hasWorked = true;
     this.#backoff.succeeded();
-    if (this.#refused.size === 0) this.#refusedBackoff.succeeded();
+    this.#deniedInARow = 0;
+    if (this.#refused.size + this.#setAside.size === 0) this.#refusedBackoff.succeeded();
     this.#parts.onWorked();
     for (const [index, { item }] of batch.entries()) this.#answered(item, responses[index], revision);
   }
@@ -230,7 +208,15 @@ export class BulkWriter {
       others.length === 0 &&
       (error instanceof RequestRefusedError || error instanceof PermissionDeniedError)
     ) {
-      if (first.item.refused(error)) this.#askAgainLater(first.item, error);
+      if (error instanceof PermissionDeniedError) this.#deniedInARow++;
+      if (first.item.refused(error)) this.#askAgainLater(this.#refused, first.item, error);
+      return;
+    }
+    if (this.#isDeniedToAll(error)) {
+      for (const { item } of batch) {
+        item.failed(error);
+        this.#askAgainLater(this.#setAside, item, error);
+      }
       return;
     }
     for (const { item } of batch) this.#again.add(item);
@@ -243,13 +229,21 @@ export class BulkWriter {
     this.#stumbled(error);
   }
 
+  /** Before the first success each member is told at once what it may not. */
+  #isDeniedToAll(error: unknown): error is PermissionDeniedError {
+    const denied = this.#hasWorked && this.#deniedInARow >= MOST_DENIED_ALONE;
+    return denied && error instanceof PermissionDeniedError && !error.outcomeUnknown;
+  }
+
   /** All that are refused are tried again together. */
-  #askAgainLater(item: BulkItem, error: Error): void {
-    this.#refused.add(item);
+  #askAgainLater(among: Set<BulkItem>, item: BulkItem, error: Error): void {
+    among.add(item);
     this.#refusedPause ??= this.#parts.runtime.clock.timer(this.#refusedBackoff.nextMs({ cause: error }), () => {
       this.#refusedPause = undefined;
-      const refused = [...this.#refused];
+      const refused = [...this.#setAside, ...this.#refused];
+      this.#setAside.clear();
       this.#refused.clear();
+      this.#deniedInARow = 0;
       for (const each of refused) this.add(each);
     });
   }
@@ -283,17 +277,4 @@ export class BulkWriter {
 function someNeedsLease(items: Iterable<BulkItem>): boolean {
   for (const { needsLease } of items) if (needsLease) return true;
   return false;
-}
-
-function toOp(key: string, step: BulkStep): Op {
-  if (step.type === "look") return getOp(key);
-  return txnOp({
-    compare: [compareModRevision(key, "equal", step.over)],
-    success: [step.type === "put" ? putOp(key, step.text, { lease: step.lease }) : deleteOp(key)],
-    failure: [getOp(key)],
-  });
-}
-
-function roomFor(key: string, step: BulkStep): readonly Op[] {
-  return step.type === "put" ? registrationRoom(key, step.text, step.over) : [];
 }

@@ -1,6 +1,6 @@
 import type { KeyValue, LeaseId } from "../../src/index.ts";
 import { log } from "../../src/internal/index.ts";
-import type { BulkItem, BulkStep } from "./bulk-writer.ts";
+import type { BulkItem, BulkStep } from "./bulk-item.ts";
 
 const debug = log("register");
 

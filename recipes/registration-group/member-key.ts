@@ -1,7 +1,7 @@
 import { EtcdTimeoutError, type KeyValue, type Lease, type LeaseId, RequestRefusedError } from "../../src/index.ts";
-import { abortable, type Clock, type Deferred, quietDeferred, within } from "../../src/internal/index.ts";
+import { abortable, type Clock, type Deferred, inMs, quietDeferred, within } from "../../src/internal/index.ts";
 import { type DesiredRegistration, type KeyState, nextStep, type RegistrationLife } from "../service-register/index.ts";
-import type { BulkItem, BulkStep } from "./bulk-writer.ts";
+import type { BulkItem, BulkStep } from "./bulk-item.ts";
 import { KnownKey } from "./known-key.ts";
 
 /** What a key needs of its group. */
@@ -211,7 +211,7 @@ export class MemberKey implements BulkItem {
     this.#reached = reached;
     this.#advance(undefined);
     const outOfTime = () =>
-      new EtcdTimeoutError(`${this.key}: etcd did not answer within ${withinMs} ms while closing`);
+      new EtcdTimeoutError(`${this.key}: etcd did not answer within ${inMs(withinMs)} while closing`);
     try {
       await within(clock, abortable(reached.promise, ended), withinMs, outOfTime);
       return true;

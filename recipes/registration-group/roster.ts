@@ -1,5 +1,5 @@
 import type { KeyValue, LeaseId, MirrorBatch } from "../../src/index.ts";
-import type { BulkItem } from "./bulk-writer.ts";
+import type { BulkItem } from "./bulk-item.ts";
 import { LeftoverKey } from "./leftover-key.ts";
 import type { RegisteredMember } from "./registered-member.ts";
 
