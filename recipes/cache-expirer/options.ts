@@ -13,7 +13,7 @@ import { staysBelow } from "./stays-below.ts";
 export type ExpireReason = "expired" | "evicted" | "missing";
 
 export interface CacheExpirerOptions extends RecipeClientOptions {
-  /** How long an id lives after its last touch, in whole seconds; at least 1. */
+  /** How long an id lives after its last touch, in whole seconds, 1 to 8000000000. */
   ttlSeconds: number;
   /**
    * Cleans up what belongs to an id that is gone. When it throws, or its promise rejects, it is called again after a while,

@@ -8,14 +8,14 @@ import type { ConfirmationResult } from "./confirmation-result.ts";
 /** Options of a Confirmation. All may be left out. */
 export interface ConfirmationOptions extends RecipeClientOptions {
   /**
-   * How long etcd keeps a decision, and a request after its deadline, in whole seconds; at least 1. Longer than a requester
-   * is ever away. @default 86400, a day
+   * How long etcd keeps a decision, and a request after its deadline, in whole seconds, 1 to 4000000000. Longer than a
+   * requester is ever away. @default 86400, a day
    */
   retainSeconds?: number | undefined;
 }
 
 export interface ConfirmationRequestOptions {
-  /** How long others have to decide, in whole seconds; at least 1. A request that runs keeps its own. */
+  /** How long others have to decide, in whole seconds, 1 to 4000000000. A request that runs keeps its own. */
   timeoutSeconds: number;
   /** Ends the wait, not the request: it rejects with `signal.reason`. */
   signal?: AbortSignal | undefined;

@@ -7,8 +7,8 @@ import { clientField, healthFields, resolveHealth } from "../option-fields/index
 /** Options of a LeaderElection. All may be left out. */
 export interface LeaderElectionOptions extends RecipeClientOptions {
   /**
-   * How long the key of a dead leader stands in the way of the others, in whole seconds, at least 1. A minimum: a leader
-   * change in etcd gives a lease its whole TTL again.
+   * How long the key of a dead leader stands in the way of the others, in whole seconds, 1 to 9000000000. A minimum: a
+   * leader change in etcd gives a lease its whole TTL again.
    *
    * @default 60
    */

@@ -6,8 +6,8 @@ import { clientField } from "../option-fields/index.ts";
 /** Options of a Mutex. All may be left out. */
 export interface MutexOptions extends RecipeClientOptions {
   /**
-   * How long the key of a dead holder stands in the way of the others, in whole seconds, at least 1. A minimum: a leader
-   * change in etcd gives a lease its whole TTL again.
+   * How long the key of a dead holder stands in the way of the others, in whole seconds, 1 to 9000000000. A minimum: a
+   * leader change in etcd gives a lease its whole TTL again.
    *
    * @default 60
    */

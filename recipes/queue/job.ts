@@ -5,7 +5,7 @@ export interface SettleOptions {
 }
 
 export interface ReleaseOptions extends SettleOptions {
-  /** How long the job stays away from workers, in milliseconds. @default 0 */
+  /** How long the job stays away from workers, in milliseconds, at most a hundred years. @default 0 */
   delayMs?: number | undefined;
 }
 

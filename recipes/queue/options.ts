@@ -6,7 +6,7 @@ import { callFields, clientField } from "../option-fields/index.ts";
 
 /** Options of a Queue. All may be left out. */
 export interface QueueOptions extends RecipeClientOptions {
-  /** How long the jobs of a dead worker stay away from the others, in whole seconds, at least 1. @default 10 */
+  /** How long the jobs of a dead worker stay away from the others, in whole seconds, 1 to 9000000000. @default 10 */
   ttlSeconds?: number | undefined;
   /**
    * How often a job is handed to a worker before it becomes a dead letter; at least 1. All workers of a queue should say the
@@ -16,7 +16,7 @@ export interface QueueOptions extends RecipeClientOptions {
    */
   maxAttempts?: number | undefined;
   /**
-   * How long a worker may hold a job, in seconds, at least 0.1; then it goes back. @default as long as the worker lives
+   * How long a worker may hold a job, in seconds, 0.1 to 2000000; then it goes back. @default as long as the worker lives
    */
   visibilitySeconds?: number | undefined;
 }
@@ -24,16 +24,20 @@ export interface QueueOptions extends RecipeClientOptions {
 export interface QueueCallOptions {
   /** Ends the call: it rejects with `signal.reason`. What was sent is not taken back. */
   signal?: AbortSignal | undefined;
-  /** How long it is tried again while etcd is out of reach, in milliseconds. @default 10000 */
+  /** How long it is tried again while etcd is out of reach, in milliseconds, below 2^31. @default 10000 */
   timeoutMs?: number | undefined;
 }
 
 export interface EnqueueOptions extends QueueCallOptions {
-  /** How long the job stays away from workers, in milliseconds, by the clock of this process and theirs. @default 0 */
+  /**
+   * How long the job stays away from workers, in milliseconds, at most a hundred years, by the clock of this process and theirs.
+   *
+   * @default 0
+   */
   delayMs?: number | undefined;
   /**
-   * Names the job: as long as it, or its dead letter, is in the queue, another one with this id is not added. Without a
-   * slash at its beginning. @default a new one
+   * Names the job: as long as it, or its dead letter, is in the queue, another one with this id is not added. At most
+   * 65536 bytes, without a slash at its beginning. @default a new one
    */
   id?: string | undefined;
 }
@@ -43,7 +47,7 @@ export type EnqueueManyOptions = Omit<EnqueueOptions, "id">;
 export interface DequeueOptions {
   /** Ends the wait: it rejects with `signal.reason`, and nothing is left behind. */
   signal?: AbortSignal | undefined;
-  /** How long this job may be held, in seconds, at least 0.1. @default the queue's */
+  /** How long this job may be held, in seconds, 0.1 to 2000000. @default the queue's */
   visibilitySeconds?: number | undefined;
 }
 

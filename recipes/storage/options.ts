@@ -29,12 +29,12 @@ export interface StorageWatchOptions {
 }
 
 export interface StoragePutOptions extends CallOptions {
-  /** The key is deleted so many whole seconds after its last put or touch; at least 1. @default never */
+  /** The key is deleted so many whole seconds after its last put or touch, 1 to 8000000000. @default never */
   ttlSeconds?: number | undefined;
 }
 
 export interface StorageTouchOptions extends CallOptions {
-  /** How long it is to live from now on, in whole seconds; at least 1. @default the time that it was put with */
+  /** How long it is to live from now on, in whole seconds, 1 to 8000000000. @default the time that it was put with */
   ttlSeconds?: number | undefined;
 }
 
