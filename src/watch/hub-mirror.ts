@@ -4,7 +4,6 @@ import { EtcdError } from "../errors/etcd-error.ts";
 import { FutureRevisionError } from "../errors/future-revision-error.ts";
 import { HistoryLostError } from "../errors/history-lost-error.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
-import { errorOfCall } from "../errors/of-call.ts";
 import { shown } from "../errors/shown.ts";
 import { onAbort } from "../internal/abort.ts";
 import { Backoff } from "../internal/backoff.ts";
@@ -86,7 +85,7 @@ export class HubMirror implements Mirror {
     const onFault = (error: HistoryLostError) => this.#faulty(error);
     this.#audit = new MirrorAudit({ protocol, runtime, range, pageSize: this.#pageSize, audited: this, onFault });
     const releases = [
-      onAbort(options.signal, () => this.#end("closed", options.signal?.reason)),
+      onAbort(options.signal, () => this.#end("closed", options.signal?.reason, options.signal)),
       parts.hub.onClose((error) => this.#end("failed", error)),
     ];
     onAbort(this.#closing.signal, () => {
@@ -124,7 +123,7 @@ export class HubMirror implements Mirror {
   }
 
   async close(): Promise<void> {
-    this.#end("closed", new ClientClosedError(`mirror ${keyName(this.#range)}: it was closed`));
+    this.#end("closed", new ClientClosedError("it was closed"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -275,15 +274,15 @@ export class HubMirror implements Mirror {
     if (changed || error) this.#listener.tell(status, error);
   }
 
-  #end(status: "failed" | "closed", cause: unknown): void {
+  /** @param signal that of the caller, whose reason is told as it is */
+  #end(status: "failed" | "closed", cause: unknown, signal?: AbortSignal): void {
     if (this.#closing.signal.aborted) return;
-    // What it is closed with has its name, or is the caller's own.
-    const reason = status === "failed" ? errorOfCall(() => `mirror ${keyName(this.#range)}`, cause, undefined) : cause;
+    const reason = this.#listener.named(cause, signal);
     this.#closing.abort(reason);
     this.#audit.stop();
     if (this.#feed) this.#parts.hub.unfollow(this.#feed);
     this.#feed = undefined;
-    this.#setStatus(status, reason instanceof EtcdError ? reason : undefined);
+    this.#setStatus(status, cause instanceof EtcdError ? cause : undefined);
     this.#readers.end(status === "failed" ? { error: reason } : {});
     this.#ready.reject(reason);
   }

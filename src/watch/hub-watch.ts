@@ -1,7 +1,6 @@
 import { ClientClosedError } from "../errors/client-closed-error.ts";
 import { CompactedError } from "../errors/compacted-error.ts";
 import { EtcdError } from "../errors/etcd-error.ts";
-import { errorOfCall } from "../errors/of-call.ts";
 import { WatchOverflowError } from "../errors/watch-overflow-error.ts";
 import { onAbort } from "../internal/abort.ts";
 import { AsyncQueue } from "../internal/async-queue.ts";
@@ -176,13 +175,11 @@ export class HubWatch implements Watch {
 
   #end(end: { error?: unknown; discard?: boolean }): void {
     if (this.#closing.signal.aborted) return;
-    const call = () => `watch ${keyName(this.#range)}`;
-    this.#closing.abort(new ClientClosedError(`${call()}: it was closed`));
+    const closed = (how: string) => this.#listener.named(new ClientClosedError(`it was closed${how}`));
+    this.#closing.abort(closed(""));
     if (this.#feed) this.#parts.hub.unfollow(this.#feed);
-    const named = "error" in end ? { ...end, error: errorOfCall(call, end.error, this.#options.signal) } : end;
+    const named = "error" in end ? { ...end, error: this.#listener.named(end.error, this.#options.signal) } : end;
     this.#queue.end(named);
-    this.#ready.reject(
-      "error" in named ? named.error : new ClientClosedError(`${call()}: it was closed before it was ready`),
-    );
+    this.#ready.reject("error" in named ? named.error : closed(" before it was ready"));
   }
 }

@@ -244,5 +244,5 @@ test("a stream that waits for a token says what the request for it failed with",
   const onStatus = (_: unknown, error?: Error) => void (error && told.push(error.message));
   await using _watch = etcd.watch("k", { startRevision: 5, onStatus });
   await until(() => told.length > 0);
-  expect(told[0]).toMatch(/^no token yet; last: .*try another time/);
+  expect(told[0]).toMatch(/^watch "k": no token yet; last: .*try another time/);
 });

@@ -111,7 +111,7 @@ describe("what a watch says of itself", () => {
     expect((await watch[Symbol.asyncIterator]().next()).value).toMatchObject({ revision });
     for (const followed of ["watch", "mirror"]) {
       expect(emitWarning.mock.calls).toContainEqual([
-        `onStatus of the ${followed} of prefix "status/" failed: a listener's own`,
+        `onStatus of ${followed} prefix "status/" failed: a listener's own`,
         expect.objectContaining({ type: "ListenerFailedError", code: "ETCD_LISTENER_FAILED" }),
       ]);
     }
