@@ -38,7 +38,7 @@ const differs = [
   "test/hostile/restored-etcd.test.ts",
   // Ranges, nested transactions, the sentences of errors, tokens.
   "test/src/kv/**/*.test.ts",
-  "test/src/connection/{errors,leaderless,protocol-contract,protocol-differential}.test.ts",
+  "test/src/connection/{errors,leaderless,protocol-differential}.test.ts",
   "test/src/connection/{token-of-another-history,written-once}.test.ts",
   // Users, roles, tokens, TLS.
   "test/src/secure/{auth,roles,three-members}.test.ts",

@@ -90,7 +90,8 @@ export class ProtocolLab {
     log.close = () => stream.close();
     log.cancel = (id) => stream.cancel(id);
     log.requestProgress = () => stream.requestProgress();
-    log.create = () => stream.create({ range, startRevision, previous });
+    let created = 0;
+    log.create = () => stream.create({ range, startRevision, previous, watchId: String(++created) });
     log.create();
     await log.until((responses) => responses.some(({ created }) => created));
     return log;

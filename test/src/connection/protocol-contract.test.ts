@@ -521,7 +521,7 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       const watch = await etcd.watch(revision);
       await watch.until((responses) => responses.some(({ canceled }) => canceled));
       expect(watch.responses.at(-1)).toMatchObject({
-        watchId: "0",
+        watchId: "1",
         created: false,
         canceled: true,
         cancelReason: "",
@@ -567,13 +567,13 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       const watch = await etcd.watch(now + 1);
       watch.create();
       await watch.until((responses) => responses.filter(({ created }) => created).length === 2);
-      expect(watch.responses.map(({ watchId }) => watchId)).toEqual(["0", "1"]);
-      watch.cancel("0");
+      expect(watch.responses.map(({ watchId }) => watchId)).toEqual(["1", "2"]);
+      watch.cancel("1");
       await watch.until((responses) => responses.some(({ canceled }) => canceled));
-      expect(watch.responses.at(-1)).toMatchObject({ watchId: "0", canceled: true, compactRevision: 0 });
+      expect(watch.responses.at(-1)).toMatchObject({ watchId: "1", canceled: true, compactRevision: 0 });
       await etcd.put("a");
       await watch.untilEvents(1);
-      expect(watch.responses.at(-1)).toMatchObject({ watchId: "1" });
+      expect(watch.responses.at(-1)).toMatchObject({ watchId: "2" });
       watch.close();
     });
 

@@ -16,7 +16,6 @@ export class ServerWatchStream {
   readonly #parts: WatchServerParts;
   readonly #send: (response: WatchResponse) => void;
   readonly #watchers = new Map<string, Watcher>();
-  #created = 0;
   #closed = false;
 
   constructor(parts: WatchServerParts, send: (response: WatchResponse) => void) {
@@ -27,12 +26,13 @@ export class ServerWatchStream {
   create(request: WatchCreateRequest): void {
     const { store, fragmentBytes } = this.#parts;
     const headerRevision = store.revision;
-    if (isEmptyRange(request)) {
-      const cancelReason = "mvcc: watcher range is empty";
+    const { watchId } = request;
+    const taken = this.#watchers.has(watchId);
+    if (taken || isEmptyRange(request)) {
+      const cancelReason = `mvcc: ${taken ? "duplicate watch ID provided on the WatchStream" : "watcher range is empty"}`;
       this.#say(watchResponse({ watchId: "-1", created: true, canceled: true, cancelReason, headerRevision }));
       return;
     }
-    const watchId = String(this.#created++);
     const watcher = new Watcher(request, { watchId, store, fragmentBytes, send: (response) => this.#say(response) });
     this.#watchers.set(watchId, watcher);
     this.#say(watchResponse({ watchId, created: true, headerRevision }));
