@@ -18,8 +18,9 @@ test("a holder that is stopped for twice its TTL knows at its first step, and it
      import { Mutex, putOp } from "etcd-recipes";
      const mutex = new Mutex(${JSON.stringify(name)}, { ttlSeconds: 2 });
      const lock = await mutex.acquire();
-     console.log("holds " + lock.token);
+     // Before it says so: it may be stopped right after.
      let before = performance.now();
+     console.log("holds " + lock.token);
      // Works without a pause, so that SIGSTOP finds it in the middle of a step.
      const step = () => {
        const end = performance.now() + 50;

@@ -39,8 +39,9 @@ test("a worker that was frozen for longer than its lease knows at once, and its 
     import { setImmediate as nextTurn } from "node:timers/promises";
     const queue = new Queue(process.env.QUEUE, { ttlSeconds: 2 });
     const job = await queue.dequeue();
-    console.log("holds it");
+    // Before it says so: it may be stopped right after.
     let before = performance.now();
+    console.log("holds it");
     function work() {
       const end = performance.now() + 50;
       for (;;) {
