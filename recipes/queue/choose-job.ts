@@ -38,7 +38,8 @@ export function chooseJob({ view, own, isTaken, nowMs, wallMs, graceMs, random }
   const { waiting } = view;
   const turn = waiting.indexOf(own);
   const workers = view.workers(own);
-  let end = waiting.length + (workers === 1 ? 1 : workers * CHOICE_PER_WORKER);
+  // The only one who can wait then is this worker, as long as the view does not show that it has left its place.
+  let end = workers === 1 ? 1 : waiting.length + workers * CHOICE_PER_WORKER;
   let place = 0;
   let lookAgainMs: number | undefined;
   const later = (atMs: number) => {
