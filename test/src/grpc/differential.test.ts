@@ -62,11 +62,13 @@ function draw(random: Seeded, id: number, mostBytes: number): Plan {
           "no status",
         ] as const)
       : "wait";
+  const answerBytes = large();
   return {
     id,
     requestBytes: Math.min(mostBytes, large()),
-    answerBytes: large(),
-    pieceBytes: random.pick([1_000, 16_384, 100_000, 10_000_000]),
+    answerBytes,
+    // Node takes most of a minute for twenty thousand pieces.
+    pieceBytes: Math.max(random.pick([1_000, 16_384, 100_000, 10_000_000]), Math.ceil(answerBytes / 500)),
     does,
     code: does === "reset" || does === "reset in the midst" ? random.pick([2, 7, 8, 11, 12]) : random.between(1, 16),
     client,
@@ -111,7 +113,7 @@ class PlannedServer {
       seen.request = hash.digest("hex");
       void this.#act(stream, plan);
     });
-    if (plan.does === "reset") stream.close(plan.code);
+    if (plan.does === "reset") closeSoon(stream, plan.code);
   };
 
   async #act(stream: ServerHttp2Stream, plan: Plan): Promise<void> {
