@@ -152,7 +152,8 @@ export class EngineLab implements AsyncDisposable {
         const [first] = [...kvs].sort((a, b) => a.createRevision - b.createRevision);
         return this.programs.find(({ id, hasEnded }) => id === first?.text && !hasEnded);
       },
-      { message: "one of the schedulers leads" },
+      // A member of etcd may be away meanwhile, and the leader's lease has to end.
+      { timeoutMs: 30_000, message: "one of the schedulers leads" },
     );
   }
 

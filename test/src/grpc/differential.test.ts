@@ -178,7 +178,10 @@ test("the same calls end alike through Node's HTTP/2 and through ours", { timeou
       const [ourSeen, theirSeen] = [server.of(`ours ${plan.id}`), server.of(`reference ${plan.id}`)];
       if (plan.client === "waits" && plan.does !== "reset") expect(ourSeen.request, about).toBe(theirSeen.request);
       if (plan.client === "aborts when it was heard") {
-        await until(() => ourSeen.closed !== undefined && theirSeen.closed !== undefined, { message: about });
+        await until(() => ourSeen.closed !== undefined && theirSeen.closed !== undefined, {
+          timeoutMs: 60_000,
+          message: about,
+        });
         expect(ourSeen.closed, about).toBe(theirSeen.closed);
       }
     }
@@ -216,7 +219,10 @@ function throughOurs(client: GrpcConnection, server: PlannedServer, plan: Plan):
 
 function abortAsPlanned({ client }: Plan, seen: Seen, abort: () => void): void {
   if (client === "aborts at once") setImmediate(abort);
-  if (client === "aborts when it was heard") void until(() => seen.heard).then(abort);
+  if (client === "aborts when it was heard") {
+    // It may have to wait for slow ones before it.
+    void until(() => seen.heard, { timeoutMs: rounds * 60_000 }).then(abort);
+  }
 }
 
 function summary(ending: Ending | undefined): object {
