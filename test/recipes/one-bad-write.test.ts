@@ -150,9 +150,13 @@ test("ClusterMonitor: what a node says too much of rejects, and nothing of it co
   await expect(membership.update({ text: tooLarge })).rejects.toMatchObject(refused);
   expect(membership.status).toBe("registered");
   await until(() => monitor.nodes()[0]?.info.text === "first");
-  const last = new Promise<ClusterNode<{ text: string }>>((resolve) => monitor.once("down", resolve));
+  const { lastChange = 0 } = monitor.nodes()[0] ?? {};
+  const down = new Promise<ClusterNode<{ text: string }>>((resolve) => monitor.once("down", resolve));
   await membership.leave({ drainMs: 1 });
-  expect(await last).toMatchObject({ draining: true, info: { text: "first" } });
+  const last = await down;
+  expect(last).toMatchObject({ draining: true, info: { text: "first" } });
+  // That it drains was written as news, which what was refused before would have kept out.
+  expect(last.lastChange).toBeGreaterThan(lastChange);
 });
 
 test("LeaderElection: a proclamation rejects, and the term lasts", async () => {
