@@ -1,5 +1,5 @@
 import { defineConfig, type Plugin } from "vitest/config";
-import { overBuilt } from "./test/support/over-built.ts";
+import { overBuilt, throughSecurity } from "./test/support/over-built.ts";
 import { sortTestFiles } from "./test/support/test-files.ts";
 
 /** Programs and crowds: each of these files keeps two cores busy by itself, and would starve what runs beside it. */
@@ -9,7 +9,7 @@ const heavy = ["test/examples/**/*.test.ts", "test/src/lease/crowds.test.ts"];
 const house = ["test/house/**/*.test.ts"];
 
 /** What the files themselves say, by what they import and call: new ones find their place without a word here. */
-const { logic, mocking, real } = sortTestFiles(import.meta.dirname);
+const { logic, mocking, shared, alone } = sortTestFiles(import.meta.dirname);
 
 /** TEST_BUILT=1, where `npm run build` came before: tests import the built package, which is loaded much faster. */
 const built = process.env.TEST_BUILT === "1" ? [overBuilt(import.meta.dirname)] : [];
@@ -62,7 +62,7 @@ export default defineConfig({
   test: {
     globalSetup: ["test/support/global-setup.ts"],
     setupFiles: ["test/support/tell-seed.ts"],
-    // But for logic a process of its own for each file: it starts its own etcd, and what it leaks is its own.
+    // A process of its own for each file that changes or measures it; the others follow each other in a few.
     pool: "forks",
     server: { deps: { external: [/\/dist\/esm\//] } },
     testTimeout: 60_000,
@@ -71,21 +71,27 @@ export default defineConfig({
     projects: [
       project("house", { include: house }),
       project("logic", { include: logic, exclude: [...heavy, ...house], isolate: false, plugins: built }),
-      project("library", { include: real, exclude: [...heavy, ...house], plugins: built }),
+      project("shared", { include: shared, exclude: [...heavy, ...house], isolate: false, plugins: built }),
+      project("alone", { include: alone, exclude: [...heavy, ...house], plugins: built }),
       project("mocking", { include: mocking, exclude: house }),
       project("secure", {
         include: secure,
         exclude: [...heavy, ...logic, ...onlyHere],
         setupFiles: ["test/support/secure-etcd.ts"],
+        isolate: false,
+        plugins: [throughSecurity(import.meta.dirname), ...built],
       }),
-      ...others.map((path, index) =>
-        project(`also-${index + 1}`, {
-          include: differs,
-          exclude: [...heavy, ...logic, ...mocking],
-          env: { ETCD_BIN: path },
-          plugins: built,
-        }),
-      ),
+      ...others.flatMap((path, index) => {
+        const also = { include: differs, env: { ETCD_BIN: path }, plugins: built };
+        return [
+          project(`also-${index + 1}`, {
+            ...also,
+            exclude: [...heavy, ...logic, ...mocking, ...alone],
+            isolate: false,
+          }),
+          project(`also-${index + 1}-alone`, { ...also, exclude: [...heavy, ...logic, ...mocking, ...shared] }),
+        ];
+      }),
       project("heavy", { include: heavy, maxWorkers: 2, order: 1, plugins: built }),
     ],
   },

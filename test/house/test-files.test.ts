@@ -31,7 +31,8 @@ test("what reaches no server and no process, by itself or by what it imports, is
   });
   expect(sortTestFiles(checkout)).toEqual({
     logic: ["test/src/pure.test.ts"],
-    real: ["test/src/etcd.test.ts", "test/src/lab.test.ts", "test/src/program.test.ts"],
+    shared: ["test/src/etcd.test.ts", "test/src/lab.test.ts", "test/src/program.test.ts"],
+    alone: [],
     mocking: [],
   });
 });
@@ -55,26 +56,31 @@ test.each([
   "vi.useFakeTimers();",
   "setDefaultClient(client);",
   "await collectGarbage();",
-])("what changes or measures its process is no logic: %s", async (line) => {
+])("what changes or measures its process shares it with no other: %s", async (line) => {
   await write({ "src/odd.test.ts": line, "src/lab.test.ts": 'import { a } from "./lab.ts";', "src/lab.ts": line });
-  expect(sortTestFiles(checkout)).toMatchObject({ logic: [], real: ["test/src/lab.test.ts", "test/src/odd.test.ts"] });
+  expect(sortTestFiles(checkout)).toMatchObject({
+    logic: [],
+    shared: [],
+    alone: ["test/src/lab.test.ts", "test/src/odd.test.ts"],
+  });
 });
 
 test("what only reads its process is", async () => {
   await write({ "a.test.ts": 'if (process.env.CI === "true") process.exitCode = 1;' });
-  expect(sortTestFiles(checkout)).toMatchObject({ logic: ["test/a.test.ts"], real: [] });
+  expect(sortTestFiles(checkout)).toMatchObject({ logic: ["test/a.test.ts"], alone: [] });
 });
 
 test("what replaces a module of Node gets what was built", async () => {
   await write({ "a.test.ts": 'vi.mock("node:fs", () => mine);' });
-  expect(sortTestFiles(checkout)).toMatchObject({ real: ["test/a.test.ts"], mocking: [] });
+  expect(sortTestFiles(checkout)).toMatchObject({ alone: ["test/a.test.ts"], mocking: [] });
 });
 
 test("each test file of this checkout is in one list", () => {
-  const { logic, mocking, real } = sortTestFiles(fileURLToPath(new URL("../..", import.meta.url)));
-  const all = [...logic, ...mocking, ...real];
+  const { logic, mocking, shared, alone } = sortTestFiles(fileURLToPath(new URL("../..", import.meta.url)));
+  const all = [...logic, ...mocking, ...shared, ...alone];
   expect(new Set(all).size).toBe(all.length);
   expect(logic).toContain("test/recipes/balancer/p2c.test.ts");
   expect(mocking).toContain("test/recipes/common/retries-in-time.test.ts");
-  expect(real).toContain("test/recipes/queue/jobs.test.ts");
+  expect(shared).toContain("test/recipes/queue/jobs.test.ts");
+  expect(alone).toContain("test/src/lease/a-process-that-ends.test.ts");
 });

@@ -1,4 +1,4 @@
-import { dirname, relative, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 
 /**
  * A plugin of Vite: what tests import of `src`, `recipes` and `testing` is the ES module that `npm run build` made of it. Node
@@ -17,6 +17,31 @@ export function overBuilt(checkout: string) {
       const [, path] =
         /^((?:src|recipes|testing)\/.*)\.ts$/.exec(relative(checkout, resolve(dirname(importer), source))) ?? [];
       return path && `${checkout}/dist/esm/${path}.js`;
+    },
+  };
+}
+
+/** What `throughSecurity` puts in the place of modules of the project. */
+const secured = new Map([
+  ["testing/index.ts", "test/support/secure-testing.ts"],
+  ["src/index.ts", "test/support/batching-client.ts"],
+]);
+
+/**
+ * A plugin of Vite: tests start every etcd under mutual TLS with authentication, and their clients let writes travel together.
+ *
+ * @param checkout the folder that has `test` in it
+ */
+export function throughSecurity(checkout: string) {
+  return {
+    name: "etcd-recipes: through TLS and users",
+    enforce: "pre" as const,
+    resolveId(source: string, importer?: string): string | undefined {
+      if (!source.startsWith(".") || importer === undefined) return undefined;
+      const replacement = secured.get(relative(checkout, resolve(dirname(importer), source)));
+      // They themselves need what they replace.
+      if (replacement === undefined || [...secured.values()].includes(relative(checkout, importer))) return undefined;
+      return join(checkout, replacement);
     },
   };
 }

@@ -29,8 +29,10 @@ export interface TestFiles {
   readonly logic: readonly string[];
   /** They replace modules of the project, which they must get as sources. */
   readonly mocking: readonly string[];
-  /** The others: they talk to an etcd, a socket or another process, or change or measure their own. */
-  readonly real: readonly string[];
+  /** They talk to an etcd, a socket or another process, and leave their own as it was: several can share one. */
+  readonly shared: readonly string[];
+  /** The others: they change or measure their own process. */
+  readonly alone: readonly string[];
 }
 
 /**
@@ -41,11 +43,12 @@ export interface TestFiles {
 export function sortTestFiles(checkout: string): TestFiles {
   const files = readdirSync(join(checkout, "test"), { recursive: true, encoding: "utf8" });
   const tests = files.filter((file) => file.endsWith(".test.ts")).map((file) => `test/${file}`);
-  const sorted = { logic: [] as string[], mocking: [] as string[], real: [] as string[] };
+  const sorted = { logic: [] as string[], mocking: [] as string[], shared: [] as string[], alone: [] as string[] };
   for (const path of tests.sort()) {
     const { texts, imported } = sourcesOf(checkout, path);
     if (texts.some((text) => replacesModule.test(text))) sorted.mocking.push(path);
-    else if (imported.some((name) => outside.test(name)) || changes(texts)) sorted.real.push(path);
+    else if (changes(texts)) sorted.alone.push(path);
+    else if (imported.some((name) => outside.test(name))) sorted.shared.push(path);
     else sorted.logic.push(path);
   }
   return sorted;
