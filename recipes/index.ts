@@ -137,7 +137,6 @@ export {
   type ClusterNode,
   type Membership,
 } from "./cluster-monitor/index.ts";
-export { type CommonEvents, MassRemovalError, type RecipeClientOptions } from "./common/index.ts";
 export {
   AlreadyDecidedError,
   Confirmation,
@@ -174,6 +173,7 @@ export {
   type ReleaseOptions,
   type SettleOptions,
 } from "./queue/index.ts";
+export { type CommonEvents, MassRemovalError, type RecipeClientOptions } from "./recipe/index.ts";
 export { InvalidValueError, type RegistrationFormat } from "./registration-format/index.ts";
 export {
   type GroupMember,

@@ -1,6 +1,5 @@
 import { type EtcdClient, EtcdTimeoutError, type Lease } from "../../src/index.ts";
-import { type Clock, log } from "../../src/internal/index.ts";
-import { asError } from "../common/index.ts";
+import { asError, type Clock, log } from "../../src/internal/index.ts";
 import type { Buckets, Tracking } from "./buckets.ts";
 
 const debug = log("cache");

@@ -1,6 +1,6 @@
 import type { CallOptions, MirrorStatus } from "../../src/index.ts";
 import { runtimeOf, showAs } from "../../src/internal/index.ts";
-import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
+import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
 import { CacheTracker } from "./cache-tracker.ts";
 import { type CacheExpirerOptions, type ExpireReason, resolveExpirer, resolveIdCall } from "./options.ts";
 

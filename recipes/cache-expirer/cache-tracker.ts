@@ -11,8 +11,8 @@ import {
   type MirrorStatus,
   prefix as prefixRange,
 } from "../../src/index.ts";
-import { abortable, inMs, log, quietDeferred, type Runtime, within } from "../../src/internal/index.ts";
-import { asError, type Hold, timed } from "../common/index.ts";
+import { abortable, asError, inMs, log, quietDeferred, type Runtime, timed, within } from "../../src/internal/index.ts";
+import type { Hold } from "../lanes/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
 import { BucketLeases } from "./bucket-leases.ts";
 import { Buckets } from "./buckets.ts";

@@ -1,6 +1,7 @@
 import { type EtcdClient, ListenerFailedError } from "../../src/index.ts";
 import type { Runtime } from "../../src/internal/index.ts";
-import { asError, type Hold, IdLanes } from "../common/index.ts";
+import { asError } from "../../src/internal/index.ts";
+import { type Hold, IdLanes } from "../lanes/index.ts";
 import type { CacheExpirerOptions, ExpireReason } from "./options.ts";
 
 export interface CleanerParts {

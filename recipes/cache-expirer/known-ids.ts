@@ -1,6 +1,5 @@
 import { ListenerFailedError } from "../../src/index.ts";
-import { abortable, Backoff, inMs, type Runtime, sleep } from "../../src/internal/index.ts";
-import { asError } from "../common/index.ts";
+import { abortable, asError, Backoff, inMs, type Runtime, sleep } from "../../src/internal/index.ts";
 import { type CacheExpirerOptions, checkCacheId } from "./options.ts";
 
 export interface KnownIdsParts {

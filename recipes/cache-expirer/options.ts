@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { checkPlainObject, parseOptions } from "../../src/internal/index.ts";
-import { checkDetachedTtl, checkId, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
-import { clientField, resolveCall } from "../option-fields/index.ts";
+import { checkDetachedTtl, checkId, clientField, delimitedPrefix, resolveCall } from "../option-schemas/index.ts";
+import type { RecipeClientOptions } from "../recipe/index.ts";
 import { staysBelow } from "./stays-below.ts";
 
 /**

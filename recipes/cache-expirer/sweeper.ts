@@ -1,5 +1,6 @@
 import type { EtcdClient, Op, OpResult } from "../../src/index.ts";
 import {
+  asError,
   Backoff,
   isOfOne,
   opSize,
@@ -8,8 +9,8 @@ import {
   ServerLimits,
   sendInParts,
   TxnRoom,
+  Wake,
 } from "../../src/internal/index.ts";
-import { asError, Wake } from "../common/index.ts";
 import type { Buckets } from "./buckets.ts";
 import { deleteAsKnown } from "./touches.ts";
 import type { TrackedKeys } from "./tracked-keys.ts";

@@ -11,18 +11,12 @@ import {
   putOp,
 } from "../../src/index.ts";
 import { showAs } from "../../src/internal/index.ts";
-import {
-  type CommonEvents,
-  checkId,
-  checkText,
-  DetachedLeases,
-  insist,
-  Notifier,
-  PrefixFollower,
-  recipeClient,
-} from "../common/index.ts";
-import { resolveCall } from "../option-fields/index.ts";
+import { PrefixFollower } from "../follow/index.ts";
+import { DetachedLeases } from "../leases/index.ts";
+import { checkId, checkText, resolveCall } from "../option-schemas/index.ts";
+import { type CommonEvents, Notifier, recipeClient } from "../recipe/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
+import { insist } from "../writes/index.ts";
 import { CancelledError } from "./cancelled-error.ts";
 import { type CancellationOptions, resolveCancellation } from "./options.ts";
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { parseOptions } from "../../src/internal/index.ts";
-import { checkDetachedTtl, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
-import { clientField } from "../option-fields/index.ts";
+import { checkDetachedTtl, clientField, delimitedPrefix } from "../option-schemas/index.ts";
+import type { RecipeClientOptions } from "../recipe/index.ts";
 
 /** Options of a Cancellation. All may be left out. */
 export interface CancellationOptions extends RecipeClientOptions {

@@ -19,6 +19,7 @@ import {
 } from "../../src/index.ts";
 import {
   abortable,
+  asError,
   Backoff,
   deadlineSignal,
   isFinal,
@@ -29,10 +30,10 @@ import {
   optionsOf,
   runtimeOf,
   sleep,
+  timed,
 } from "../../src/internal/index.ts";
-import { asError, timed } from "../common/index.ts";
+import { untilGone } from "../follow/index.ts";
 import { FencedOutError } from "./fenced-out-error.ts";
-import { untilGone } from "./until-gone.ts";
 
 const debug = log("candidacy");
 

@@ -1,6 +1,5 @@
 import { type CallOptions, type EtcdClient, type KeyValue, prefix, rangeOp } from "../../src/index.ts";
-import { Backoff, endsRetries, log, onAbort, runtimeOf } from "../../src/internal/index.ts";
-import { asError } from "../common/index.ts";
+import { asError, Backoff, endsRetries, log, onAbort, runtimeOf } from "../../src/internal/index.ts";
 import { Candidacy } from "./candidacy.ts";
 
 const debug = log("candidacy");

@@ -1,6 +1,6 @@
 import { ClientClosedError, InvalidOptionError } from "../../src/index.ts";
 import { showAs, systemClock } from "../../src/internal/index.ts";
-import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
+import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
 import { type ServiceChanges, SubscribeService, type SubscribeStatus } from "../subscribe-service/index.ts";
 import { type ClusterNode, toNode } from "./cluster-node.ts";
 import type { Membership } from "./membership.ts";

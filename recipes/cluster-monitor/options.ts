@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
-import { parseOptions, shown } from "../../src/internal/index.ts";
-import { asError, checkId, checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
-import { clientField } from "../option-fields/index.ts";
+import { asError, parseOptions, shown } from "../../src/internal/index.ts";
+import { checkId, checkTtlSeconds, clientField, delimitedPrefix } from "../option-schemas/index.ts";
+import type { RecipeClientOptions } from "../recipe/index.ts";
 import { checkAddress } from "../service-register/index.ts";
 import type { MetadataSchema } from "../subscribe-service/index.ts";
 import { validateInfo } from "./node-metadata.ts";

@@ -9,7 +9,7 @@ import {
   prefix as prefixRange,
   putOp,
 } from "../../src/index.ts";
-import { DetachedLeases } from "../common/index.ts";
+import { DetachedLeases } from "../leases/index.ts";
 import { type ConfirmationPart, type ConfirmationState, keyOf, readKey } from "./confirmation-keys.ts";
 import type { DecisionRecord, RequestRecord } from "./records.ts";
 

@@ -1,5 +1,5 @@
 import type { KeyValue, MirrorBatch } from "../../src/index.ts";
-import { asError } from "../common/index.ts";
+import { asError } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
 import { type ConfirmationPart, readKey } from "./confirmation-keys.ts";
 import type { ConfirmationResult, PendingConfirmation } from "./confirmation-result.ts";

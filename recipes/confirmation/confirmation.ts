@@ -1,7 +1,8 @@
 import type { CallOptions, MirrorBatch, MirrorStatus } from "../../src/index.ts";
-import { onAbort, type Runtime, showAs, systemRuntime } from "../../src/internal/index.ts";
-import { asError, type CommonEvents, Notifier, PrefixFollower, recipeClient } from "../common/index.ts";
-import { resolveCall } from "../option-fields/index.ts";
+import { asError, onAbort, type Runtime, showAs, systemRuntime } from "../../src/internal/index.ts";
+import { PrefixFollower } from "../follow/index.ts";
+import { resolveCall } from "../option-schemas/index.ts";
+import { type CommonEvents, Notifier, recipeClient } from "../recipe/index.ts";
 import type { ConfirmationResult, PendingConfirmation } from "./confirmation-result.ts";
 import { ConfirmationStore } from "./confirmation-store.ts";
 import { asPending, ConfirmationView } from "./confirmation-view.ts";

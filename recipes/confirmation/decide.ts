@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { CallOptions } from "../../src/index.ts";
 import type { Clock } from "../../src/internal/index.ts";
-import { insist } from "../common/index.ts";
+import { insist } from "../writes/index.ts";
 import { AlreadyDecidedError } from "./already-decided-error.ts";
 import type { ConfirmationResult } from "./confirmation-result.ts";
 import type { ConfirmationStore } from "./confirmation-store.ts";

@@ -1,8 +1,15 @@
 import { z } from "zod";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
-import { checkDetachedTtl, checkId, checkText, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
-import { clientField, resolveCall } from "../option-fields/index.ts";
+import {
+  checkDetachedTtl,
+  checkId,
+  checkText,
+  clientField,
+  delimitedPrefix,
+  resolveCall,
+} from "../option-schemas/index.ts";
+import type { RecipeClientOptions } from "../recipe/index.ts";
 import type { ConfirmationResult } from "./confirmation-result.ts";
 
 /** Options of a Confirmation. All may be left out. */

@@ -1,6 +1,5 @@
 import type { KeyValue } from "../../src/index.ts";
-import { Backoff, type Clock, endsRetries, type Runtime } from "../../src/internal/index.ts";
-import { asError, Wake } from "../common/index.ts";
+import { asError, Backoff, type Clock, endsRetries, type Runtime, Wake } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
 import type { ConfirmationResult } from "./confirmation-result.ts";
 import type { ConfirmationStore } from "./confirmation-store.ts";

@@ -1,5 +1,5 @@
 import { abortable, type Clock, quietDeferred } from "../../src/internal/index.ts";
-import { checkHealth } from "../common/index.ts";
+import { checkHealth } from "../health/index.ts";
 
 export interface HealthParts {
   /** Undefined: always healthy. */

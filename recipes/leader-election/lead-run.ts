@@ -1,6 +1,5 @@
-import { type Clock, onAbort, within } from "../../src/internal/index.ts";
+import { asError, type Clock, onAbort, within } from "../../src/internal/index.ts";
 import { type Candidacy, type Contest, FencedOutError } from "../candidacy/index.ts";
-import { asError } from "../common/index.ts";
 import type { Health } from "./health.ts";
 import { RunningTerm } from "./running-term.ts";
 import type { Term } from "./term.ts";

@@ -1,9 +1,9 @@
 import type { EventEmitter } from "node:events";
 import { type CallOptions, ClientClosedError, ConflictError } from "../../src/index.ts";
-import { onAbort, runtimeOf, showAs } from "../../src/internal/index.ts";
+import { asError, onAbort, runtimeOf, showAs } from "../../src/internal/index.ts";
 import { Contest, FencedOutError } from "../candidacy/index.ts";
-import { asError, type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
-import { resolveCall } from "../option-fields/index.ts";
+import { resolveCall } from "../option-schemas/index.ts";
+import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
 import { Health } from "./health.ts";
 import { LeadRun } from "./lead-run.ts";
 import { type LeaderInfo, leaderInfo } from "./leader-info.ts";

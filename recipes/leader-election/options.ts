@@ -1,8 +1,15 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions, shown } from "../../src/internal/index.ts";
-import { checkCallable, checkName, checkTtlSeconds, type RecipeClientOptions } from "../common/index.ts";
-import { clientField, healthFields, resolveHealth } from "../option-fields/index.ts";
+import {
+  checkCallable,
+  checkName,
+  checkTtlSeconds,
+  clientField,
+  healthFields,
+  resolveHealth,
+} from "../option-schemas/index.ts";
+import type { RecipeClientOptions } from "../recipe/index.ts";
 
 /** Options of a LeaderElection. All may be left out. */
 export interface LeaderElectionOptions extends RecipeClientOptions {

@@ -1,7 +1,7 @@
 import type { CallOptions, Op, TxnAnswer, TxnOptions } from "../../src/index.ts";
 import { quietDeferred, showAs } from "../../src/internal/index.ts";
 import { type Candidacy, FencedOutError } from "../candidacy/index.ts";
-import { resolveCall } from "../option-fields/index.ts";
+import { resolveCall } from "../option-schemas/index.ts";
 import { checkCandidate } from "./options.ts";
 import type { Term } from "./term.ts";
 

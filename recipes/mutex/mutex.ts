@@ -1,7 +1,7 @@
 import { ClientClosedError, EtcdTimeoutError } from "../../src/index.ts";
 import { type Clock, inMs, onAbort, quietDeferred, runtimeOf, showAs, within } from "../../src/internal/index.ts";
 import { type Candidacy, Contest } from "../candidacy/index.ts";
-import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
+import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
 import { HeldLock } from "./held-lock.ts";
 import type { Lock } from "./lock.ts";
 import {

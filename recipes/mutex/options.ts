@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { parseOptions } from "../../src/internal/index.ts";
-import { checkCallable, checkName, checkTtlSeconds, type RecipeClientOptions } from "../common/index.ts";
-import { clientField } from "../option-fields/index.ts";
+import { checkCallable, checkName, checkTtlSeconds, clientField } from "../option-schemas/index.ts";
+import type { RecipeClientOptions } from "../recipe/index.ts";
 
 /** Options of a Mutex. All may be left out. */
 export interface MutexOptions extends RecipeClientOptions {

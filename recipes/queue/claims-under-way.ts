@@ -1,8 +1,8 @@
 import { type EtcdClient, type Lease, RequestRefusedError } from "../../src/index.ts";
 import { type Clock, within } from "../../src/internal/index.ts";
+import type { PersistentTxnOptions } from "../writes/index.ts";
 import { type DeadLetter, toLetter } from "./dead-letters.ts";
 import { buryJob, claimJob, type JobClaim, undoClaim } from "./job-claim.ts";
-import type { PersistentTxnOptions } from "./persistent-txn.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 import { MIRROR_LAG_MS } from "./queue-view.ts";
 import type { QueuedJob } from "./queued-job.ts";

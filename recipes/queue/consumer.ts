@@ -7,6 +7,7 @@ import {
   type Mirror,
 } from "../../src/index.ts";
 import {
+  asError,
   type Deferred,
   endsRetries,
   log,
@@ -15,14 +16,13 @@ import {
   type Runtime,
   type Timer,
 } from "../../src/internal/index.ts";
-import { asError } from "../common/index.ts";
+import type { PersistentTxnOptions } from "../writes/index.ts";
 import { type Choice, chooseJob } from "./choose-job.ts";
 import { ClaimsUnderWay } from "./claims-under-way.ts";
 import type { DeadLetter } from "./dead-letters.ts";
 import type { Job } from "./job.ts";
 import type { JobClaim } from "./job-claim.ts";
 import { JobsInHand } from "./jobs-in-hand.ts";
-import type { PersistentTxnOptions } from "./persistent-txn.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 import { MIRROR_LAG_MS, QueueView } from "./queue-view.ts";
 import type { QueuedJob } from "./queued-job.ts";

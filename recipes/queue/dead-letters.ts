@@ -1,9 +1,9 @@
 import { compareModRevision, deleteOp, type EtcdClient, keyMissing, putOp } from "../../src/index.ts";
 import type { Runtime } from "../../src/internal/index.ts";
-import { asError } from "../common/index.ts";
+import { asError } from "../../src/internal/index.ts";
+import { persistentTxn } from "../writes/index.ts";
 import { type LetterContent, readLetter, writeJob } from "./job-content.ts";
 import type { ResolvedCall } from "./options.ts";
-import { persistentTxn } from "./persistent-txn.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 
 /** A job that was tried too often. It stays until somebody puts it back or discards it. */

@@ -12,8 +12,8 @@ import {
   putOp,
   txnOp,
 } from "../../src/index.ts";
+import { type PersistentTxnOptions, persistentTxn } from "../writes/index.ts";
 import { type JobContent, type LetterContent, writeJob, writeLetter } from "./job-content.ts";
-import { type PersistentTxnOptions, persistentTxn } from "./persistent-txn.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 import type { QueuedJob } from "./queued-job.ts";
 

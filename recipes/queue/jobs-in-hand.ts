@@ -6,11 +6,11 @@ import {
   RequestRefusedError,
 } from "../../src/index.ts";
 import { type Clock, within } from "../../src/internal/index.ts";
+import type { PersistentTxnOptions } from "../writes/index.ts";
 import { type DeadLetter, toLetter } from "./dead-letters.ts";
 import { type Ending, HeldJob } from "./held-job.ts";
 import { type JobClaim, settleClaim } from "./job-claim.ts";
 import { JobLostError } from "./job-lost-error.ts";
-import type { PersistentTxnOptions } from "./persistent-txn.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 
 export interface JobsInHandParts {

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions, shown, unawaited } from "../../src/internal/index.ts";
-import { checkId, checkName, checkTtlSeconds, type RecipeClientOptions } from "../common/index.ts";
-import { callFields, clientField } from "../option-fields/index.ts";
+import { callFields, checkId, checkName, checkTtlSeconds, clientField } from "../option-schemas/index.ts";
+import type { RecipeClientOptions } from "../recipe/index.ts";
 
 /** Options of a Queue. All may be left out. */
 export interface QueueOptions extends RecipeClientOptions {

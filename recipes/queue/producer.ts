@@ -18,10 +18,9 @@ import {
   sendInParts,
   TxnRoom,
 } from "../../src/internal/index.ts";
-import { requestRoom } from "../common/index.ts";
+import { type PersistentTxnOptions, persistentTxn, requestRoom } from "../writes/index.ts";
 import { type JobContent, readJob, writeJob } from "./job-content.ts";
 import type { ResolvedCall, ResolvedEnqueue } from "./options.ts";
-import { type PersistentTxnOptions, persistentTxn } from "./persistent-txn.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 
 /** So that ids are in the order in which they were made. */

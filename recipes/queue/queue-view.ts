@@ -1,5 +1,5 @@
 import type { KeyValue, LeaseId, MirrorBatch } from "../../src/index.ts";
-import { asError } from "../common/index.ts";
+import { asError } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 import { byDue, byOrder, QueuedJob } from "./queued-job.ts";

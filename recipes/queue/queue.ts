@@ -1,6 +1,7 @@
 import { ClientClosedError } from "../../src/index.ts";
 import { runtimeOf, showAs } from "../../src/internal/index.ts";
-import { type CommonEvents, checkFoundId, Notifier, type RecipeClient, recipeClient } from "../common/index.ts";
+import { checkFoundId } from "../option-schemas/index.ts";
+import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
 import { Consumer } from "./consumer.ts";
 import { type DeadLetter, DeadLetters } from "./dead-letters.ts";
 import type { Job } from "./job.ts";

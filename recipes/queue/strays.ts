@@ -1,7 +1,7 @@
 import type { KeyValue, Lease } from "../../src/index.ts";
 import type { Clock, Timer } from "../../src/internal/index.ts";
+import type { PersistentTxnOptions } from "../writes/index.ts";
 import { leavePlace, undoClaim } from "./job-claim.ts";
-import type { PersistentTxnOptions } from "./persistent-txn.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 import { MIRROR_LAG_MS, type QueueView } from "./queue-view.ts";
 

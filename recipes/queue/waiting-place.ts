@@ -1,6 +1,6 @@
 import type { KeyValue, Lease } from "../../src/index.ts";
+import type { PersistentTxnOptions } from "../writes/index.ts";
 import { leavePlace, takePlace } from "./job-claim.ts";
-import type { PersistentTxnOptions } from "./persistent-txn.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 
 /**

@@ -1,5 +1,5 @@
 import type { Op } from "../../src/index.ts";
-import { requestRoom, revisionRoom } from "../common/index.ts";
+import { requestRoom, revisionRoom } from "../writes/index.ts";
 import { DEFAULT_WEIGHT, type Registration, type RegistrationFormat, reservedNames } from "./registration.ts";
 
 /** As it is put into etcd. The `plain` format carries the address and nothing else. */

@@ -9,6 +9,7 @@ import {
   RequestRefusedError,
 } from "../../src/index.ts";
 import {
+  asError,
   Backoff,
   endsRetries,
   isFinal,
@@ -21,8 +22,7 @@ import {
   type Timer,
   TxnRoom,
 } from "../../src/internal/index.ts";
-import { asError } from "../common/index.ts";
-import type { LeaseLine } from "../shared-leases/index.ts";
+import type { LeaseLine } from "../leases/index.ts";
 import { type BulkItem, roomFor, toOp } from "./bulk-item.ts";
 
 /** Txns on their way at once. */

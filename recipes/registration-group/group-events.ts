@@ -1,4 +1,4 @@
-import type { CommonEvents } from "../common/index.ts";
+import type { CommonEvents } from "../recipe/index.ts";
 import type { RegisterConflict } from "../service-register/index.ts";
 import type { GroupMember } from "./group-member.ts";
 

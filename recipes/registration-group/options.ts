@@ -1,7 +1,14 @@
 import { z } from "zod";
 import { parseOptions } from "../../src/internal/index.ts";
-import { checkId, checkKey, checkTtlSeconds, delimitedPrefix, type RecipeClientOptions } from "../common/index.ts";
-import { clientField, registrationFields } from "../option-fields/index.ts";
+import {
+  checkId,
+  checkKey,
+  checkTtlSeconds,
+  clientField,
+  delimitedPrefix,
+  registrationFields,
+} from "../option-schemas/index.ts";
+import type { RecipeClientOptions } from "../recipe/index.ts";
 import type { RegistrationFormat } from "../registration-format/index.ts";
 import { checkAddress, type ResolvedRegistration, resolveRegistration } from "../service-register/index.ts";
 

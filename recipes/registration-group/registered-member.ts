@@ -1,6 +1,6 @@
 import { ClientClosedError } from "../../src/index.ts";
 import { abortable, type Deferred, quietDeferred, showAs, sleep } from "../../src/internal/index.ts";
-import { Notifier } from "../common/index.ts";
+import { Notifier } from "../recipe/index.ts";
 import type { RegistrationFormat } from "../registration-format/index.ts";
 import {
   type CloseOptions,

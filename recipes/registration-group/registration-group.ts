@@ -1,8 +1,10 @@
 import { ClientClosedError, InvalidOptionError, type Lease, LeaseNotFoundError } from "../../src/index.ts";
-import { log, onAbort, quietDeferred, showAs, sleep, systemRuntime } from "../../src/internal/index.ts";
-import { asError, checkText, Notifier, PrefixFollower, type RecipeClient, recipeClient } from "../common/index.ts";
+import { asError, log, onAbort, quietDeferred, showAs, sleep, systemRuntime } from "../../src/internal/index.ts";
+import { PrefixFollower } from "../follow/index.ts";
+import { LeaseLine } from "../leases/index.ts";
+import { checkText } from "../option-schemas/index.ts";
+import { Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
 import { type CloseOptions, closeLimitMs, type RegisterConflict, resolveClose } from "../service-register/index.ts";
-import { LeaseLine } from "../shared-leases/index.ts";
 import { BulkWriter } from "./bulk-writer.ts";
 import type { RegistrationGroupEvents } from "./group-events.ts";
 import type { GroupMember } from "./group-member.ts";

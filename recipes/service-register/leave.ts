@@ -1,6 +1,5 @@
 import { EtcdTimeoutError, RequestRefusedError } from "../../src/index.ts";
-import { type Clock, inMs, sleep } from "../../src/internal/index.ts";
-import { asError } from "../common/index.ts";
+import { asError, type Clock, inMs, sleep } from "../../src/internal/index.ts";
 import type { OwnedKey } from "./owned-key.ts";
 
 /** `close()` gives etcd no longer than this, and never longer than the TTL: by then the key is gone anyway. */

@@ -1,8 +1,15 @@
 import { z } from "zod";
 import { EtcdClient, InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
-import { checkKey, checkTtlSeconds, type RecipeClientOptions } from "../common/index.ts";
-import { clientField, healthFields, registrationFields, resolveHealth } from "../option-fields/index.ts";
+import {
+  checkKey,
+  checkTtlSeconds,
+  clientField,
+  healthFields,
+  registrationFields,
+  resolveHealth,
+} from "../option-schemas/index.ts";
+import type { RecipeClientOptions } from "../recipe/index.ts";
 import type { RegistrationFormat } from "../registration-format/index.ts";
 import { checkAddress, type ResolvedRegistration, resolveRegistration } from "./registration-options.ts";
 

@@ -8,8 +8,8 @@ import {
   LeaseNotFoundError,
   putOp,
 } from "../../src/index.ts";
+import type { KeyLeases } from "../leases/index.ts";
 import { registrationRoom } from "../registration-format/index.ts";
-import type { KeyLeases } from "../shared-leases/index.ts";
 import { nextStep } from "./next-step.ts";
 
 /** `found`: it stood there already. `overwritten`: it was there, with another value or on another lease. `made`: it was not there. */

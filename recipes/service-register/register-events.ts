@@ -1,5 +1,5 @@
 import type { KeyValue } from "../../src/index.ts";
-import type { CommonEvents } from "../common/index.ts";
+import type { CommonEvents } from "../recipe/index.ts";
 
 /**
  * `registering`: not in the list yet. `registered`: in the list, with the newest value. `recovering`: it was, and is being

@@ -1,8 +1,7 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
-import { checkPlainObject, parseOptions, shown } from "../../src/internal/index.ts";
-import { asError } from "../common/index.ts";
-import { callFields, registrationFields } from "../option-fields/index.ts";
+import { asError, checkPlainObject, parseOptions, shown } from "../../src/internal/index.ts";
+import { callFields, registrationFields } from "../option-schemas/index.ts";
 import {
   DEFAULT_WEIGHT,
   decodeRegistration,

@@ -9,6 +9,7 @@ import {
 } from "../../src/index.ts";
 import {
   abortable,
+  asError,
   Backoff,
   endsRetries,
   isRefusal,
@@ -17,9 +18,12 @@ import {
   type Runtime,
   runtimeOf,
   showAs,
+  timed,
+  Wake,
 } from "../../src/internal/index.ts";
-import { asError, checkHealth, Notifier, type RecipeClient, recipeClient, timed, Wake } from "../common/index.ts";
-import { OwnLeases, SharedLeases } from "../shared-leases/index.ts";
+import { checkHealth } from "../health/index.ts";
+import { OwnLeases, SharedLeases } from "../leases/index.ts";
+import { Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
 import { DesiredRegistration } from "./desired-registration.ts";
 import { closeLimitMs, leave } from "./leave.ts";
 import { type ResolvedRegister, resolveRegister, type ServiceRegisterOptions } from "./options.ts";

@@ -2,15 +2,17 @@ import { z } from "zod";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
 import {
+  callFields,
   checkCallable,
   checkDetachedTtl,
   checkFoundId,
   checkLength,
   checkText,
+  clientField,
   delimitedPrefix,
-  type RecipeClientOptions,
-} from "../common/index.ts";
-import { callFields, clientField, resolveCall } from "../option-fields/index.ts";
+  resolveCall,
+} from "../option-schemas/index.ts";
+import type { RecipeClientOptions } from "../recipe/index.ts";
 
 /** Told of a key that was put. `id` is the key without the prefix: whatever somebody wrote, also `../..`. */
 export type OnPut = (id: string, value: string) => unknown;

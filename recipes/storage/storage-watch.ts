@@ -9,8 +9,8 @@ import {
   type MirrorStatus,
   prefix as prefixRange,
 } from "../../src/index.ts";
-import { inMs, log, onAbort, quietDeferred, showAs, systemRuntime, within } from "../../src/internal/index.ts";
-import { asError, IdLanes } from "../common/index.ts";
+import { asError, inMs, log, onAbort, quietDeferred, showAs, systemRuntime, within } from "../../src/internal/index.ts";
+import { IdLanes } from "../lanes/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
 import type { OnDelete, OnPut, ResolvedWatch } from "./options.ts";
 

@@ -10,17 +10,16 @@ import {
   type Op,
   putOp,
 } from "../../src/index.ts";
-import { runtimeOf, showAs } from "../../src/internal/index.ts";
+import { runtimeOf, showAs, timed } from "../../src/internal/index.ts";
+import { DetachedLeases } from "../leases/index.ts";
 import {
   type CommonEvents,
-  DetachedLeases,
   Notifier,
   type RecipeClient,
   type RecipeClientOptions,
   recipeClient,
-  requestRoom,
-  timed,
-} from "../common/index.ts";
+} from "../recipe/index.ts";
+import { requestRoom } from "../writes/index.ts";
 import {
   type OnDelete,
   type OnPut,

@@ -1,7 +1,7 @@
 import { EtcdTimeoutError, InvalidOptionError } from "../../src/index.ts";
-import { inMs, systemRuntime } from "../../src/internal/index.ts";
+import { asError, inMs, systemRuntime } from "../../src/internal/index.ts";
 import type { Balancer, PickRequest } from "../balancer/index.ts";
-import { asError, Notifier } from "../common/index.ts";
+import { Notifier } from "../recipe/index.ts";
 import { ChangeDebounce, type ServiceChanges } from "./change-debounce.ts";
 import { InstanceTable } from "./instance-table.ts";
 import type { ListStep } from "./list-change.ts";

@@ -1,6 +1,5 @@
 import { ClientClosedError } from "../../src/index.ts";
-import { onAbort, quietDeferred, showAs } from "../../src/internal/index.ts";
-import { asError } from "../common/index.ts";
+import { asError, onAbort, quietDeferred, showAs } from "../../src/internal/index.ts";
 import type { ListChange, ListStep } from "./list-change.ts";
 import type { ResolvedPick } from "./options.ts";
 import type { ServiceInstance } from "./service-instance.ts";

@@ -1,5 +1,5 @@
 import type { MirrorStatus } from "../../src/index.ts";
-import type { CommonEvents } from "../common/index.ts";
+import type { CommonEvents } from "../recipe/index.ts";
 import type { ServiceChanges } from "./change-debounce.ts";
 import type { Ejection } from "./outlier-detector.ts";
 import type { ServiceInstance } from "./service-instance.ts";

@@ -1,6 +1,7 @@
 import { InvalidOptionError, type KeyValue, type MirrorBatch } from "../../src/index.ts";
-import { log, onAbort, showAs, systemRuntime } from "../../src/internal/index.ts";
-import { asError, PrefixFollower, recipeClient } from "../common/index.ts";
+import { asError, log, onAbort, showAs, systemRuntime } from "../../src/internal/index.ts";
+import { PrefixFollower } from "../follow/index.ts";
+import { recipeClient } from "../recipe/index.ts";
 import { decodeRegistration, InvalidValueError } from "../registration-format/index.ts";
 import { type InstanceFilter, toPredicate } from "./instance-filter.ts";
 import type { ListChange, ListStep } from "./list-change.ts";

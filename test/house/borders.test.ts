@@ -149,6 +149,18 @@ const rooms = [
     bad: ["../queue/job.ts", "../index.ts", "../../src/client.ts", "../../src/kv/index.ts", "etcd3", "@grpc/grpc-js"],
   },
   {
+    file: "recipes/leases/probe.ts",
+    message: "Border: the floor under the recipes",
+    good: ["./lease-line.ts", "../writes/index.ts", "../../src/index.ts", "../../src/internal/index.ts", "node:crypto"],
+    bad: ["../queue/index.ts", "../writes/insist.ts", "../option-schemas/index.ts", "../../src/client.ts", "zod"],
+  },
+  {
+    file: "recipes/option-schemas/probe.ts",
+    message: "Border: recipes/option-schemas",
+    good: ["./checks.ts", "../health/index.ts", "../../src/index.ts", "../../src/internal/index.ts", "zod"],
+    bad: ["../queue/index.ts", "../leases/index.ts", "../index.ts", "node:fs"],
+  },
+  {
     file: "testing/probe.ts",
     message: "Border: testing",
     good: ["./member.ts", "node:net", "node:fs/promises"],

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import type { LeaseLine } from "../../../recipes/leases/index.ts";
 import type { BulkItem } from "../../../recipes/registration-group/bulk-item.ts";
 import { BulkWriter } from "../../../recipes/registration-group/bulk-writer.ts";
-import type { LeaseLine } from "../../../recipes/shared-leases/index.ts";
 import { type EtcdClient, PermissionDeniedError, type TxnOptions } from "../../../src/index.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 

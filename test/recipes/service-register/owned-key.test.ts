@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { OwnLeases } from "../../../recipes/leases/index.ts";
 import { OwnedKey } from "../../../recipes/service-register/owned-key.ts";
-import { OwnLeases } from "../../../recipes/shared-leases/index.ts";
 import { type EtcdClient, EtcdTimeoutError, type Lease, type TxnOptions } from "../../../src/index.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 

@@ -1,6 +1,5 @@
 import type { CallOptions, EtcdError } from "../../src/index.ts";
-import { Backoff, isFinal, isRefusal, systemRuntime } from "../../src/internal/index.ts";
-import { timed } from "./timed.ts";
+import { Backoff, isFinal, isRefusal, systemRuntime, timed } from "../../src/internal/index.ts";
 
 /** What the calls of a client have, too. */
 const DEFAULT_TIMEOUT_MS = 5_000;

@@ -6,8 +6,8 @@ import {
   type MirrorStatus,
 } from "../../src/index.ts";
 import { asError, log, quietDeferred, type Runtime, runtimeOf } from "../../src/internal/index.ts";
+import type { RecipeClient } from "../recipe/index.ts";
 import { ReadPosition } from "./read-position.ts";
-import type { RecipeClient } from "./recipe-client.ts";
 import { SharedMirror } from "./shared-mirror.ts";
 
 const debug = log("follow");

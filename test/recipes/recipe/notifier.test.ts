@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import { afterEach, expect, test, vi } from "vitest";
-import { asError, type CommonEvents, Notifier } from "../../../recipes/common/index.ts";
-import { ProcessWarnings } from "../../../src/internal/index.ts";
+import { type CommonEvents, Notifier } from "../../../recipes/recipe/index.ts";
+import { asError, ProcessWarnings } from "../../../src/internal/index.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
 interface Events extends CommonEvents {

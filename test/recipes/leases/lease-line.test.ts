@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { LeaseLine } from "../../../recipes/shared-leases/index.ts";
+import { LeaseLine } from "../../../recipes/leases/index.ts";
 import { type EtcdClient, EtcdTimeoutError, type Lease, type LeaseId, LeaseLostError } from "../../../src/index.ts";
 import { settled } from "../../support/fake-clock.ts";
 import { outcomeOf } from "../../support/outcome.ts";

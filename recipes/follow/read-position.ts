@@ -1,8 +1,7 @@
 import type { MirrorBatch } from "../../src/index.ts";
-import { abortable, asError, Backoff, endsRetries, type Runtime } from "../../src/internal/index.ts";
+import { abortable, asError, Backoff, endsRetries, type Runtime, Wake } from "../../src/internal/index.ts";
 import { isAsNew, type RangeMark } from "./range-mark.ts";
 import type { SharedMirror } from "./shared-mirror.ts";
-import { Wake } from "./wake.ts";
 
 /** etcd is asked again this often, even if nothing is heard: old servers can lose a watch's event. */
 const LOOK_AGAIN_MS = 30_000;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
-import type { Health } from "../common/index.ts";
+import type { Health } from "../health/index.ts";
 
 /** The options about health as fields of a schema. */
 export const healthFields = {

@@ -1,11 +1,11 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { Contest } from "../../../recipes/candidacy/index.ts";
-import { insist } from "../../../recipes/common/index.ts";
 import type { ConfirmationStore } from "../../../recipes/confirmation/confirmation-store.ts";
 import { RequestLoop } from "../../../recipes/confirmation/request-loop.ts";
 import type { ServiceInstance } from "../../../recipes/index.ts";
-import { persistentTxn } from "../../../recipes/queue/persistent-txn.ts";
 import { callServers } from "../../../recipes/subscribe-service/service-call.ts";
+import { insist } from "../../../recipes/writes/index.ts";
+import { persistentTxn } from "../../../recipes/writes/persistent-txn.ts";
 import { type EtcdClient, UnavailableError } from "../../../src/index.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 import { outcomeOf } from "../../support/outcome.ts";

@@ -1,4 +1,5 @@
-import { type Clock, onAbort } from "../../src/internal/index.ts";
+import { onAbort } from "./abort.ts";
+import type { Clock } from "./clock.ts";
 
 /** Wakes a loop: set any number of times while the loop is busy, it makes it run once more. */
 export class Wake {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isAsNew, type RangeMark } from "../../../recipes/common/range-mark.ts";
+import { isAsNew, type RangeMark } from "../../../recipes/follow/range-mark.ts";
 import type { KeyValue } from "../../../src/index.ts";
 import { seeded } from "../../support/seeded.ts";
 

@@ -1,5 +1,13 @@
-import { type CallOptions, EtcdTimeoutError } from "../../src/index.ts";
-import { type Clock, inMs, onAbort } from "../../src/internal/index.ts";
+import { EtcdTimeoutError } from "../errors/timeout-error.ts";
+import { onAbort } from "./abort.ts";
+import type { Clock } from "./clock.ts";
+import { inMs } from "./in-ms.ts";
+
+/** What every call takes. */
+interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number | undefined;
+}
 
 /**
  * Runs several calls as one: their `signal` aborts when the caller's does, or when `timeoutMs` is over.

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { IdLanes } from "../../../recipes/common/index.ts";
+import { IdLanes } from "../../../recipes/lanes/index.ts";
 import { type Deferred, deferred } from "../../../src/internal/index.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 

@@ -1,6 +1,5 @@
 import { compareModRevision, deleteOp, type EtcdClient, type Lease, LeaseNotFoundError } from "../../src/index.ts";
-import { type Clock, log, type Timer } from "../../src/internal/index.ts";
-import { asError } from "../common/index.ts";
+import { asError, type Clock, log, type Timer } from "../../src/internal/index.ts";
 
 const debug = log("lease");
 

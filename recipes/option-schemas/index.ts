@@ -1,0 +1,18 @@
+// Checks of arguments and fields of zod schemas that several recipes have. A room of its own, so that no published type leads
+// to zod.
+export { callFields, resolveCall } from "./call-fields.ts";
+export {
+  checkCallable,
+  checkDetachedTtl,
+  checkFoundId,
+  checkId,
+  checkKey,
+  checkLength,
+  checkName,
+  checkText,
+  checkTtlSeconds,
+  delimitedPrefix,
+} from "./checks.ts";
+export { clientField } from "./client-field.ts";
+export { healthFields, resolveHealth } from "./health-fields.ts";
+export { registrationFields } from "./registration-fields.ts";
