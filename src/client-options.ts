@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type AuthOptions, resolveAuth } from "./auth-options.ts";
 import { type EndpointUrl, parseEndpoints, type TlsSource } from "./connection/index.ts";
+import { LONGEST_DELAY_MS } from "./errors/limits.ts";
 import { isPlainObject } from "./errors/plain-object.ts";
 import { parseOptions } from "./internal/parse-options.ts";
 import { toBytes } from "./model/bytes.ts";
@@ -48,7 +49,7 @@ const milliseconds = (fallback: number) =>
   z
     .number("must be a number of milliseconds")
     .min(1, "must be at least 1 ms")
-    .max(2 ** 31 - 1, "must be below 2^31 ms")
+    .max(LONGEST_DELAY_MS, "must be below 2^31 ms")
     .default(fallback);
 
 /** Not min(1): zod compares the "length" of what is no string as well, and an object's can be one that throws. */

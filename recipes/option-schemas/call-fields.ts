@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { CallOptions } from "../../src/index.ts";
-import { parseOptions } from "../../src/internal/index.ts";
+import { LONGEST_DELAY_MS, parseOptions } from "../../src/internal/index.ts";
 
 /** What every call takes, as fields of a schema. */
 export const callFields = {
@@ -12,7 +12,7 @@ export const callFields = {
       abort: true,
     })
     .refine((ms) => ms > 0, "must be above 0")
-    .refine((ms) => ms < 2 ** 31 || ms === Number.POSITIVE_INFINITY, "must be below 2^31 ms, or Infinity")
+    .refine((ms) => ms <= LONGEST_DELAY_MS || ms === Number.POSITIVE_INFINITY, "must be below 2^31 ms, or Infinity")
     .optional(),
 };
 

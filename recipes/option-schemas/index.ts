@@ -14,5 +14,6 @@ export {
   delimitedPrefix,
 } from "./checks.ts";
 export { clientField } from "./client-field.ts";
+export { delayAbove0, delayAtLeast0 } from "./delays.ts";
 export { healthFields, resolveHealth } from "./health-fields.ts";
 export { registrationFields } from "./registration-fields.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { asError, checkPlainObject, parseOptions, shown } from "../../src/internal/index.ts";
-import { callFields, registrationFields } from "../option-schemas/index.ts";
+import { callFields, delayAtLeast0, registrationFields } from "../option-schemas/index.ts";
 import {
   DEFAULT_WEIGHT,
   decodeRegistration,
@@ -100,11 +100,7 @@ export interface CloseOptions {
 
 const closeSchema = z.strictObject(
   {
-    drainMs: z
-      .number("must be a number of milliseconds")
-      .min(0, "must be at least 0")
-      .max(2 ** 31 - 1, "must be below 2^31 ms")
-      .default(0),
+    drainMs: delayAtLeast0.default(0),
   },
   "must be an object",
 );

@@ -1,8 +1,22 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
-import { checkPlainObject, isPlainObject, optionsOf, parseOptions, shown } from "../../src/internal/index.ts";
+import {
+  checkPlainObject,
+  isPlainObject,
+  LONGEST_DELAY_MS,
+  optionsOf,
+  parseOptions,
+  shown,
+} from "../../src/internal/index.ts";
 import { type Balancer, type BalancerOption, createBalancer } from "../balancer/index.ts";
-import { callFields, checkCallable, clientField, delimitedPrefix } from "../option-schemas/index.ts";
+import {
+  callFields,
+  checkCallable,
+  clientField,
+  delayAbove0,
+  delayAtLeast0,
+  delimitedPrefix,
+} from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
 import { filterFields } from "./filter-fields.ts";
 import type { InstanceFilter } from "./instance-filter.ts";
@@ -54,18 +68,15 @@ export interface SubscribeServiceOptions<Metadata = unknown> extends RecipeClien
   dropHoldMs?: number | undefined;
 }
 
-const ms = z.number("must be a number of milliseconds").max(2 ** 31 - 1, "must be below 2^31 ms");
-const atLeast0 = ms.min(0, "must be at least 0");
-const above0 = ms.gt(0, "must be above 0");
 const ratio = z.number("must be a number").max(1, "must be at most 1");
 const count = z.int("must be a whole number").min(1, "must be at least 1");
 
 const pickFields = {
   balancer: z.unknown().optional(),
   zone: z.string("must be a string").min(1, "must not be empty").optional(),
-  slowStartMs: atLeast0.default(0),
-  changeDelayMs: atLeast0.default(0),
-  changeMaxDelayMs: above0.optional(),
+  slowStartMs: delayAtLeast0.default(0),
+  changeDelayMs: delayAtLeast0.default(0),
+  changeMaxDelayMs: delayAbove0.optional(),
 };
 
 const outlierSchema = z.strictObject(
@@ -73,9 +84,9 @@ const outlierSchema = z.strictObject(
     consecutiveFailures: count.default(5),
     failureRate: ratio.gt(0, "must be above 0").default(0.5),
     minimumCalls: count.default(20),
-    windowMs: above0.default(10_000),
-    baseEjectionMs: above0.default(10_000),
-    maxEjectionMs: above0.default(300_000),
+    windowMs: delayAbove0.default(10_000),
+    baseEjectionMs: delayAbove0.default(10_000),
+    maxEjectionMs: delayAbove0.default(300_000),
     maxEjectedRatio: ratio.min(0, "must be at least 0").default(0.5),
   },
   "must be an object, or false",
@@ -87,7 +98,7 @@ const schema = z.strictObject(
     metadata: z.unknown().optional(),
     outlierDetection: z.unknown().optional(),
     maxDropRatio: ratio.gt(0, "must be above 0").optional(),
-    dropHoldMs: above0.optional(),
+    dropHoldMs: delayAbove0.optional(),
     ...pickFields,
   },
   "must be an object",
@@ -164,7 +175,7 @@ function resolvePick<Metadata>(
     balancer: createBalancer(what, strategy as BalancerOption<ServiceInstance<Metadata>>, { zone, slowStartMs }),
     strategy,
     changeDelayMs,
-    changeMaxDelayMs: changeMaxDelayMs ?? Math.min(10 * changeDelayMs, 2 ** 31 - 1),
+    changeMaxDelayMs: changeMaxDelayMs ?? Math.min(10 * changeDelayMs, LONGEST_DELAY_MS),
   };
 }
 
@@ -234,7 +245,7 @@ const callSchema = z.strictObject(
     attempts: count.default(1),
     key: z.string("must be a string").optional(),
     signal: callFields.signal,
-    timeoutMs: above0.default(30_000),
+    timeoutMs: delayAbove0.default(30_000),
   },
   "must be an object",
 );
@@ -258,7 +269,7 @@ export interface ReportOptions {
   latencyMs?: number | undefined;
 }
 
-const reportSchema = z.strictObject({ latencyMs: atLeast0.optional() }, "must be an object");
+const reportSchema = z.strictObject({ latencyMs: delayAtLeast0.optional() }, "must be an object");
 
 /** @throws InvalidOptionError */
 export function resolveReport(instance: unknown, options: unknown): ReportOptions {

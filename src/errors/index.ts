@@ -11,6 +11,7 @@ export { HistoryLostError } from "./history-lost-error.ts";
 export { InvalidOptionError } from "./invalid-option-error.ts";
 export { LeaseLostError } from "./lease-lost-error.ts";
 export { LeaseNotFoundError } from "./lease-not-found-error.ts";
+export { LONGEST_DELAY_MS } from "./limits.ts";
 export { ListenerFailedError } from "./listener-failed-error.ts";
 export { errorOfCall } from "./of-call.ts";
 export { PermissionDeniedError } from "./permission-denied-error.ts";

@@ -1,5 +1,6 @@
 import { uptime } from "node:os";
-import { LONGEST_DELAY_MS, longTimer } from "./long-timer.ts";
+import { LONGEST_DELAY_MS } from "../errors/limits.ts";
+import { longTimer } from "./long-timer.ts";
 import { clearTimeout, monotonicMs, setTimeout, wallMs } from "./real-time.ts";
 import { SuspendedTime } from "./suspended-time.ts";
 import type { Timer } from "./timer.ts";

@@ -3,6 +3,7 @@ export {
   checkPlainObject,
   closestName,
   isPlainObject,
+  LONGEST_DELAY_MS,
   type OptionCheck,
   optionsOf,
   shown,

@@ -1,7 +1,5 @@
+import { LONGEST_DELAY_MS } from "../errors/limits.ts";
 import type { Timer } from "./timer.ts";
-
-/** setTimeout fires at once for anything above 2^31-1 ms. */
-export const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
 /** A timer for any delay, made of as many of `start` as it takes, none of which waits for longer than 2^31-1 ms. */
 export function longTimer(

@@ -1,4 +1,5 @@
 import { type OptionCheck, optionsOf } from "../errors/check-options.ts";
+import { LONGEST_DELAY_MS } from "../errors/limits.ts";
 
 /** What every call takes. */
 export interface CallOptions {
@@ -10,9 +11,6 @@ export interface CallOptions {
   /** The call fails after this many milliseconds: above 0, below 2^31, or Infinity. @default the client's requestTimeoutMs */
   timeoutMs?: number | undefined;
 }
-
-/** No timer waits longer. */
-const LARGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 export const signalCheck: OptionCheck = {
   allowed: "an AbortSignal",
@@ -31,5 +29,5 @@ export function callOptionsOf(what: string): (options: unknown) => void {
 
 function isTimeout(timeoutMs: unknown): boolean {
   if (typeof timeoutMs !== "number") return false;
-  return timeoutMs > 0 && (timeoutMs <= LARGEST_TIMEOUT_MS || timeoutMs === Number.POSITIVE_INFINITY);
+  return timeoutMs > 0 && (timeoutMs <= LONGEST_DELAY_MS || timeoutMs === Number.POSITIVE_INFINITY);
 }
