@@ -37,10 +37,10 @@ import type { KeyValue } from "./model/key-value.ts";
 import { type LeaseRef, toLeaseId } from "./model/lease-id.ts";
 import {
   type FollowParts,
-  HubMirror,
-  HubWatch,
   type Mirror,
   type MirrorOptions,
+  MultiplexedMirror,
+  MultiplexedWatch,
   type Watch,
   WatchHub,
   type WatchOptions,
@@ -199,7 +199,7 @@ export class EtcdClient implements AsyncDisposable {
   watch(range: KeyOrRange, options: WatchOptions = {}): Watch {
     checkOf.watch(options);
     this.#checkOpen("watch");
-    return new HubWatch(this.#watchParts, ownRange(toKeyRange("watch", range)), options);
+    return new MultiplexedWatch(this.#watchParts, ownRange(toKeyRange("watch", range)), options);
   }
 
   /**
@@ -210,7 +210,7 @@ export class EtcdClient implements AsyncDisposable {
   mirror(range: KeyOrRange, options: MirrorOptions = {}): Mirror {
     checkOf.mirror(options);
     this.#checkOpen("mirror");
-    return new HubMirror(this.#watchParts, ownRange(toKeyRange("mirror", range)), options);
+    return new MultiplexedMirror(this.#watchParts, ownRange(toKeyRange("mirror", range)), options);
   }
 
   /** What a member says of itself. A member without a leader answers too. */

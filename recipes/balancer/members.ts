@@ -36,7 +36,7 @@ export class Member {
 }
 
 /** An array of servers, as it was, and who they are. */
-export interface Met<Server> {
+export interface MemberList<Server> {
   readonly servers: readonly Server[];
   readonly members: readonly Member[];
 }
@@ -66,19 +66,19 @@ export class Members<Server> {
    *
    * @param earlier of the same array or another one, to find them faster
    */
-  meet(servers: readonly Server[], cameMs: number, earlier?: Met<Server>): Met<Server> {
+  listOf(servers: readonly Server[], cameMs: number, earlier?: MemberList<Server>): MemberList<Server> {
     const matches = matchServers(servers, earlier?.servers ?? []);
     const members = servers.map((server, at) => {
       const match = matches[at] as number;
       const known = match < 0 ? undefined : earlier?.members[match];
-      return known ?? this.#meet(server, cameMs);
+      return known ?? this.#memberOf(server, cameMs);
     });
     return { servers: servers.slice(), members };
   }
 
   /** Of an array that changed in place: who is not in it any more. A smaller array tells of nobody's leave. */
-  forgetGone(before: Met<Server>, now: Met<Server>): void {
-    const gone = (all: Met<Server>, others: Met<Server>) => {
+  forgetGone(before: MemberList<Server>, now: MemberList<Server>): void {
+    const gone = (all: MemberList<Server>, others: MemberList<Server>) => {
       const matches = matchServers(all.servers, others.servers);
       return all.members.filter((_, at) => (matches[at] as number) < 0);
     };
@@ -90,14 +90,14 @@ export class Members<Server> {
   }
 
   /** For those who hand over another array every time: when too many are known, all are forgotten but these. */
-  sweep(wanted: () => readonly Met<Server>[]): void {
+  sweep(wanted: () => readonly MemberList<Server>[]): void {
     if (this.#members.size <= this.#sweepAbove) return;
     const kept = new Set(wanted().flatMap(({ members }) => members));
     for (const [id, member] of this.#members) if (!kept.has(member)) this.#members.delete(id);
     this.#sweepAbove = Math.max(FIRST_SWEEP, this.#members.size * 2);
   }
 
-  #meet(server: Server, cameMs: number): Member {
+  #memberOf(server: Server, cameMs: number): Member {
     const id = this.#idOf(server);
     const incarnation = this.#incarnationOf(server);
     const known = this.#members.get(id);

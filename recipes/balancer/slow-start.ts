@@ -3,7 +3,7 @@ import { callback, optionsOf, systemClock } from "../../src/internal/index.ts";
 import { ArrayCache } from "./array-cache.ts";
 import type { Balancer, Outcome, PickRequest } from "./balancer.ts";
 import { fraction } from "./key-hash.ts";
-import { type Member, Members, type Met } from "./members.ts";
+import { type Member, type MemberList, Members } from "./members.ts";
 import {
   checkInner,
   countedWeight,
@@ -29,7 +29,7 @@ export interface SlowStartOptions<Server> extends ServerTraits<Server> {
 }
 
 interface Prepared<Server> {
-  readonly met: Met<Server>;
+  readonly list: MemberList<Server>;
   /** Those with their full share; undefined: all have it. */
   readonly warm: readonly Server[] | undefined;
   /** When the next one gets its full share. */
@@ -81,7 +81,7 @@ export class SlowStart<Server> implements Balancer<Server> {
   readonly #nowMs: () => number;
   readonly #prepared = new ArrayCache<Server, Prepared<Server>>((servers, before) => this.#prepare(servers, before));
   /** Who stood in each array last; of a list that retries have driven out of `#prepared`, too. */
-  readonly #stood = new WeakMap<readonly Server[], Met<Server>>();
+  readonly #stood = new WeakMap<readonly Server[], MemberList<Server>>();
   #begun = false;
   #changedMs: number | undefined;
   #picks = 0;
@@ -149,19 +149,19 @@ export class SlowStart<Server> implements Balancer<Server> {
     const cameMs = this.#begun ? (this.#changedMs ?? nowMs) : Number.NEGATIVE_INFINITY;
     this.#begun = true;
     this.#changedMs = undefined;
-    const met = this.#members.meet(servers, cameMs, (before ?? this.#prepared.kept()[0])?.met);
+    const list = this.#members.listOf(servers, cameMs, (before ?? this.#prepared.kept()[0])?.list);
     const stood = this.#stood.get(servers);
-    if (stood !== undefined) this.#members.forgetGone(stood, met);
-    this.#stood.set(servers, met);
-    this.#members.sweep(() => [met, ...this.#prepared.kept().map((kept) => kept.met)]);
-    const { members } = met;
+    if (stood !== undefined) this.#members.forgetGone(stood, list);
+    this.#stood.set(servers, list);
+    this.#members.sweep(() => [list, ...this.#prepared.kept().map((kept) => kept.list)]);
+    const { members } = list;
 
     const isWarm = ({ sinceMs }: Member) => nowMs - sinceMs >= this.#slowStartMs;
-    if (members.every(isWarm)) return { met, warm: undefined, untilMs: 0, candidates: 0, totalWeight: 1 };
+    if (members.every(isWarm)) return { list, warm: undefined, untilMs: 0, candidates: 0, totalWeight: 1 };
     const candidates = this.#candidatesOf(servers);
     const endsMs = members.map(({ sinceMs }) => sinceMs + this.#slowStartMs);
     return {
-      met,
+      list,
       warm: servers.filter((_, at) => isWarm(members[at] as Member)),
       untilMs: endsMs.reduce(
         (least, endMs) => (endMs > nowMs && endMs < least ? endMs : least),

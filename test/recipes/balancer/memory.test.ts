@@ -57,13 +57,13 @@ test("estimates that say nothing any more are dropped, never one with a call in 
 test("members that are gone are forgotten, in an array that changes in place and in one that is always another", () => {
   const inPlace = new Members<TestServer>(({ key }) => key, String);
   const another = new Members<TestServer>(({ key }) => key, String);
-  let before = inPlace.meet([], 0);
+  let before = inPlace.listOf([], 0);
   let most = 0;
   for (const list of generations()) {
-    const now = inPlace.meet(list, 0, before);
+    const now = inPlace.listOf(list, 0, before);
     inPlace.forgetGone(before, now);
     before = now;
-    const others = another.meet(list, 0);
+    const others = another.listOf(list, 0);
     another.sweep(() => [others]);
     most = Math.max(most, inPlace.size, another.size);
   }

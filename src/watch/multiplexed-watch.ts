@@ -20,9 +20,9 @@ import type { WatchFeed } from "./watch-feed.ts";
 const COMPACTION_LIMIT_MS = 5_000;
 
 /** A Watch on the hub's stream: it finds its start, gathers evidence for later proofs, and bounds what waits. */
-export class HubWatch implements Watch {
+export class MultiplexedWatch implements Watch {
   static {
-    showAs(HubWatch, "Watch", (it) => ({ range: keyName(it.#range), status: it.#status }));
+    showAs(MultiplexedWatch, "Watch", (it) => ({ range: keyName(it.#range), status: it.#status }));
   }
 
   readonly ready: Promise<number>;

@@ -39,9 +39,9 @@ import type { WatchFeed } from "./watch-feed.ts";
 const debug = log("mirror");
 
 /** A Mirror on the hub's stream: the list, the feed from its revision, and the readers of both. */
-export class HubMirror implements Mirror {
+export class MultiplexedMirror implements Mirror {
   static {
-    showAs(HubMirror, "Mirror", (it) => ({
+    showAs(MultiplexedMirror, "Mirror", (it) => ({
       range: keyName(it.#range),
       status: it.status,
       revision: it.revision,
