@@ -151,7 +151,7 @@ export class RedisTasks implements TaskSource {
     const result = await insist(() => abortable(action(), signal), {
       signal,
       isMendable: (error) => {
-        if (signal.aborted) return false;
+        if (signal.aborted || this.#closing.signal.aborted) return false;
         // What was read and never came here is found by a sweep.
         this.#sweepAtMs = 0;
         this.#away(error as Error);
@@ -163,7 +163,8 @@ export class RedisTasks implements TaskSource {
   }
 
   #away(error: Error): void {
-    if (this.#isAway) return;
+    // Of a connection that was closed here, Redis is not the cause.
+    if (this.#isAway || this.#closing.signal.aborted) return;
     this.#isAway = true;
     const { code, message } = error as NodeJS.ErrnoException;
     this.#tell("redis-away", { reason: message || code });
