@@ -80,7 +80,7 @@ test("each test file of this checkout is in one list", () => {
   const all = [...logic, ...mocking, ...shared, ...alone];
   expect(new Set(all).size).toBe(all.length);
   expect(logic).toContain("test/recipes/balancer/p2c.test.ts");
-  expect(mocking).toContain("test/recipes/common/retries-in-time.test.ts");
+  expect(mocking).toContain("test/recipes/writes/retries-in-time.test.ts");
   expect(shared).toContain("test/recipes/queue/jobs.test.ts");
-  expect(alone).toContain("test/src/lease/a-process-that-ends.test.ts");
+  expect(alone).toContain("test/src/secure/tls.test.ts");
 });
