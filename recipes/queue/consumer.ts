@@ -8,6 +8,7 @@ import {
 } from "../../src/index.ts";
 import {
   asError,
+  Backoff,
   type Deferred,
   endsRetries,
   log,
@@ -16,6 +17,7 @@ import {
   type Runtime,
   type Timer,
 } from "../../src/internal/index.ts";
+import { LeaseLine } from "../leases/index.ts";
 import type { PersistentTxnOptions } from "../writes/index.ts";
 import { type Choice, chooseJob } from "./choose-job.ts";
 import { ClaimsUnderWay } from "./claims-under-way.ts";
@@ -29,7 +31,6 @@ import type { QueuedJob } from "./queued-job.ts";
 import { Strays } from "./strays.ts";
 import { TxnBatch } from "./txn-batch.ts";
 import { WaitingPlace } from "./waiting-place.ts";
-import { WorkerLease } from "./worker-lease.ts";
 
 const debug = log("queue");
 
@@ -63,7 +64,7 @@ export class Consumer {
   readonly #view: QueueView;
   readonly #batch: TxnBatch;
   readonly #place: WaitingPlace;
-  readonly #lease: WorkerLease;
+  readonly #leases: LeaseLine;
   readonly #claiming: ClaimsUnderWay;
   readonly #inHand: JobsInHand;
   readonly #strays: Strays;
@@ -71,6 +72,7 @@ export class Consumer {
   readonly #waiters = new Set<Waiter>();
   #mirror: Mirror | undefined;
   #timer: Timer | undefined;
+  #granting = false;
   #graceMs = 0;
   #ownRevision = 0;
   #ownRevisionUntilMs = 0;
@@ -92,14 +94,7 @@ export class Consumer {
       (lease) => this.#writes(lease),
       (error, lease) => this.#stumbled(error, lease),
     );
-    this.#lease = new WorkerLease({
-      ...parts,
-      signal: this.#ending.signal,
-      isWanted: () => this.#waiters.size > 0,
-      onGranted: () => this.#look(),
-      onLost: (lease) => this.#leaseLost(lease),
-      onError: (error) => this.#stumbled(error),
-    });
+    this.#leases = new LeaseLine(parts.etcd, parts.ttlSeconds);
     this.#inHand = new JobsInHand({
       ...parts,
       clock: parts.runtime.clock,
@@ -127,7 +122,7 @@ export class Consumer {
       view: this.#view,
       clock: parts.runtime.clock,
       signal: this.#ending.signal,
-      lease: () => this.#lease.current,
+      lease: () => this.#leases.current,
       isKnown: (id, claim) => this.#isKnown(id) || this.#inHand.isSettling(id, claim.createRevision),
       isWaiting: () => this.#waiters.size > 0,
       writes: (lease) => this.#writes(lease),
@@ -157,7 +152,7 @@ export class Consumer {
     await Promise.all([this.#claiming.settled(limitMs / 2), this.#inHand.settled(limitMs / 2)]);
     this.#inHand.lose(() => true, "the queue was closed");
     try {
-      await this.#lease.current?.revoke({ timeoutMs: Math.max(1, endMs - clock.monotonicMs()) });
+      await this.#leases.revokeAll({ timeoutMs: Math.max(1, endMs - clock.monotonicMs()) });
     } catch (error) {
       if (!(error instanceof ClientClosedError)) this.#parts.onWarning(asError(error));
     }
@@ -183,7 +178,7 @@ export class Consumer {
     this.#end(error);
     void this.#mirror?.close();
     this.#inHand.lose(() => true, "the queue failed", error);
-    this.#lease.current?.abandon(error);
+    void this.#leases.revokeAll({}).catch(() => {});
     this.#parts.onFailed(error);
   }
 
@@ -195,12 +190,13 @@ export class Consumer {
     if (this.#waiters.size === 0) {
       this.#place.leave();
       // One that was taken late: it would get its turn, and let it pass.
-      const own = this.#lease.current?.id;
+      const own = this.#leases.current?.id;
       if (own && !this.#place.isTaken && this.#view.waiting.includes(own)) this.#strays.sweepSoon();
       return;
     }
     this.#follow();
-    const lease = this.#lease.living();
+    const lease = this.#leases.current;
+    if (!lease) void this.#grantLease();
     if (!lease || !this.#view.listed || this.#isBehind()) return;
     let lookAgainMs: number | undefined;
     while (this.#claiming.size < this.#waiters.size) {
@@ -254,6 +250,25 @@ export class Consumer {
     return true;
   }
 
+  /** One lease for all jobs in hand, as long as somebody waits for a job: tried until there is one. */
+  async #grantLease(): Promise<void> {
+    if (this.#granting) return;
+    this.#granting = true;
+    const { signal } = this.#ending;
+    const backoff = new Backoff(this.#parts.runtime, { initialMs: 100 });
+    while (!this.#leases.current && this.#waiters.size > 0 && !signal.aborted) {
+      try {
+        const lease = await this.#leases.living(signal);
+        onAbort(lease.signal, () => this.#leaseLost(lease));
+      } catch (error) {
+        this.#stumbled(error);
+        await backoff.wait(signal, { cause: error }).catch(() => {});
+      }
+    }
+    this.#granting = false;
+    this.#look();
+  }
+
   #leaseLost(lease: Lease): void {
     this.#inHand.lose((job) => job.lease === lease, "its lease is lost", lease.signal.reason);
     if (!this.#ending.signal.aborted) this.#warn(asError(lease.signal.reason));
@@ -290,7 +305,7 @@ export class Consumer {
   }
 
   #sawClaim(id: string, claim: KeyValue): void {
-    if (claim.lease !== this.#lease.current?.id || this.#isKnown(id)) return;
+    if (claim.lease !== this.#leases.current?.id || this.#isKnown(id)) return;
     // A claim that nobody here knows of: one that was given up, and landed late. Or one whose end the mirror tells soon.
     this.#strays.sweepSoon();
   }
