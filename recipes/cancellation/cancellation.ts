@@ -10,7 +10,7 @@ import {
   type MirrorStatus,
   putOp,
 } from "../../src/index.ts";
-import { showAs } from "../../src/internal/index.ts";
+import { runtimeOf, showAs } from "../../src/internal/index.ts";
 import { PrefixFollower } from "../follow/index.ts";
 import { DetachedLeases } from "../leases/index.ts";
 import { checkId, checkText, resolveCall } from "../option-schemas/index.ts";
@@ -96,11 +96,11 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
    * @throws InvalidOptionError that names the argument or option, before any I/O
    */
   constructor(prefix: string, options: CancellationOptions = {}) {
-    super();
     const resolved = resolveCancellation(prefix, options);
+    const client = recipeClient(resolved.client);
+    super(runtimeOf(client.etcd).clock);
     this.prefix = resolved.prefix;
     this.#ttlSeconds = resolved.ttlSeconds;
-    const client = recipeClient(resolved.client);
     this.#etcd = client.etcd;
     this.#leases = DetachedLeases.of(client.etcd);
     this.#follower = new PrefixFollower({

@@ -1,5 +1,5 @@
 import { ClientClosedError, InvalidOptionError } from "../../src/index.ts";
-import { showAs, systemClock } from "../../src/internal/index.ts";
+import { runtimeOf, showAs } from "../../src/internal/index.ts";
 import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
 import { type ServiceChanges, SubscribeService, type SubscribeStatus } from "../subscribe-service/index.ts";
 import { type ClusterNode, toNode } from "./cluster-node.ts";
@@ -72,10 +72,12 @@ export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvent
    * @throws InvalidOptionError that names the argument or option, before any I/O
    */
   constructor(prefix: string, options: ClusterMonitorOptions<Info> = {}) {
-    super();
-    this.#options = resolveMonitor<Info>(prefix, options);
-    this.prefix = this.#options.prefix;
-    this.#client = recipeClient(this.#options.client);
+    const resolved = resolveMonitor<Info>(prefix, options);
+    const client = recipeClient(resolved.client);
+    super(runtimeOf(client.etcd).clock);
+    this.#options = resolved;
+    this.prefix = resolved.prefix;
+    this.#client = client;
     this.#services = new SubscribeService(this.prefix, {
       client: this.#client.etcd,
       metadata: nodeSchema(this.#options.info),
@@ -125,7 +127,6 @@ export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvent
       prefix: this.prefix,
       ttlSeconds: this.#options.ttlSeconds,
       schema: this.#options.info,
-      clock: systemClock,
       caughtUp: () => this.#services.caughtUp(),
       onWarning: (error) => this.notify("warning", error),
       onLeft: () => {

@@ -1,5 +1,5 @@
 import { ClientClosedError, ConflictError, type EtcdClient, RequestRefusedError } from "../../src/index.ts";
-import { type Clock, showAs } from "../../src/internal/index.ts";
+import { type Clock, runtimeOf, showAs } from "../../src/internal/index.ts";
 import { type CloseOptions, type RegisterStatus, resolveClose, ServiceRegister } from "../service-register/index.ts";
 import type { MetadataSchema } from "../subscribe-service/index.ts";
 import type { Membership } from "./membership.ts";
@@ -11,7 +11,6 @@ export interface RegisteredNodeParts<Info> {
   readonly prefix: string;
   readonly ttlSeconds: number;
   readonly schema: MetadataSchema<Info> | undefined;
-  readonly clock: Clock;
   /** Resolves when the list has what etcd had at the call. */
   caughtUp(): Promise<void>;
   onWarning(error: Error): void;
@@ -27,6 +26,7 @@ export class RegisteredNode<Info> implements Membership<Info> {
   readonly name: string;
   readonly ready: Promise<void>;
   readonly #parts: RegisteredNodeParts<Info>;
+  readonly #clock: Clock;
   readonly #upSince: number;
   readonly #register: ServiceRegister;
   #info: Info;
@@ -36,7 +36,8 @@ export class RegisteredNode<Info> implements Membership<Info> {
     this.name = name;
     this.#parts = parts;
     this.#info = checkInfo("ClusterMonitor.join", parts.schema, info);
-    this.#upSince = parts.clock.wallMs();
+    this.#clock = runtimeOf(parts.etcd).clock;
+    this.#upSince = this.#clock.wallMs();
     this.#register = new ServiceRegister(`${parts.prefix}${name}`, this.#address, parts.ttlSeconds, {
       client: parts.etcd,
       format: "endpoint",
@@ -99,7 +100,7 @@ export class RegisteredNode<Info> implements Membership<Info> {
     return addressIn(this.#info) ?? this.name;
   }
 
-  #metadata(changedAt = this.#parts.clock.wallMs()): NodeMetadata<Info> {
+  #metadata(changedAt = this.#clock.wallMs()): NodeMetadata<Info> {
     return { info: this.#info, upSince: this.#upSince, changedAt };
   }
 }

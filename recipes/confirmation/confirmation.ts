@@ -1,5 +1,5 @@
 import type { CallOptions, MirrorBatch, MirrorStatus } from "../../src/index.ts";
-import { asError, onAbort, type Runtime, showAs, systemRuntime } from "../../src/internal/index.ts";
+import { asError, onAbort, type Runtime, runtimeOf, showAs } from "../../src/internal/index.ts";
 import { PrefixFollower } from "../follow/index.ts";
 import { resolveCall } from "../option-schemas/index.ts";
 import { type CommonEvents, Notifier, recipeClient } from "../recipe/index.ts";
@@ -76,7 +76,7 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
    * be left unused: no call waits for it.
    */
   readonly ready: Promise<void>;
-  readonly #runtime: Runtime = systemRuntime;
+  readonly #runtime: Runtime;
   readonly #store: ConfirmationStore;
   readonly #view: ConfirmationView;
   readonly #follower: PrefixFollower;
@@ -89,10 +89,12 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
    * @throws InvalidOptionError that names the argument or option, before any I/O
    */
   constructor(prefix: string, options: ConfirmationOptions = {}) {
-    super();
     const resolved = resolveConfirmation(prefix, options);
-    this.prefix = resolved.prefix;
     const client = recipeClient(resolved.client);
+    const runtime = runtimeOf(client.etcd);
+    super(runtime.clock);
+    this.prefix = resolved.prefix;
+    this.#runtime = runtime;
     const onWarning = (error: Error) => this.#warn(error);
     this.#store = new ConfirmationStore(client.etcd, this.prefix, resolved.retainSeconds);
     this.#view = new ConfirmationView({

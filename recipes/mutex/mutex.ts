@@ -65,11 +65,13 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
    * @throws InvalidOptionError that names the argument or option, before any I/O
    */
   constructor(name: string, options: MutexOptions = {}) {
-    super();
-    const { ttlSeconds, client } = resolveMutex(name, options);
-    this.#client = recipeClient(client);
-    this.#clock = runtimeOf(this.#client.etcd).clock;
+    const { ttlSeconds, client: given } = resolveMutex(name, options);
+    const client = recipeClient(given);
+    const { clock } = runtimeOf(client.etcd);
+    super(clock);
     this.name = name;
+    this.#client = client;
+    this.#clock = clock;
     this.#contest = new Contest({
       etcd: this.#client.etcd,
       name,

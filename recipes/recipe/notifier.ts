@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import { ListenerFailedError } from "../../src/index.ts";
-import { asError, log, ProcessWarnings, systemClock } from "../../src/internal/index.ts";
+import { asError, type Clock, log, ProcessWarnings, runtimeOf } from "../../src/internal/index.ts";
 
 const debug = log("recipe");
 
@@ -23,8 +23,15 @@ type AnyListener = (...args: unknown[]) => unknown;
  * and the others still run. A `warning` that nothing listens for, or whose listener fails, is a warning of the process.
  */
 export class Notifier<Events extends Record<keyof Events, unknown[]> & CommonEvents> extends EventEmitter<Events> {
+  readonly #clock: Clock | undefined;
   /** Made when it is needed: of thousands most have nothing to warn of. */
   #processWarnings: ProcessWarnings | undefined;
+
+  /** @param clock of the recipe's client, for the minute of a warning; the system's for what has no client @internal */
+  constructor(clock?: Clock) {
+    super();
+    this.#clock = clock;
+  }
 
   /** @internal */
   protected notify<Name extends keyof Events & string>(name: Name, ...args: Events[Name]): void {
@@ -41,7 +48,7 @@ export class Notifier<Events extends Record<keyof Events, unknown[]> & CommonEve
   }
 
   #warnProcess(error: Error): void {
-    this.#processWarnings ??= new ProcessWarnings(systemClock);
+    this.#processWarnings ??= new ProcessWarnings(this.#clock ?? runtimeOf(this).clock);
     this.#processWarnings.emit(error);
   }
 

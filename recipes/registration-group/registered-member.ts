@@ -49,7 +49,7 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
   #free: Promise<void> | undefined;
 
   constructor(resolved: ResolvedMember, around: MemberSurroundings) {
-    super();
+    super(around.clock);
     const { id, key, format, registration, onConflict } = resolved;
     this.id = id;
     this.key = key;

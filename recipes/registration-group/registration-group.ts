@@ -1,5 +1,14 @@
 import { ClientClosedError, InvalidOptionError, type Lease, LeaseNotFoundError } from "../../src/index.ts";
-import { asError, log, onAbort, quietDeferred, showAs, sleep, systemRuntime } from "../../src/internal/index.ts";
+import {
+  asError,
+  log,
+  onAbort,
+  quietDeferred,
+  type Runtime,
+  runtimeOf,
+  showAs,
+  sleep,
+} from "../../src/internal/index.ts";
 import { PrefixFollower } from "../follow/index.ts";
 import { LeaseLine } from "../leases/index.ts";
 import { checkText } from "../option-schemas/index.ts";
@@ -64,6 +73,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   readonly prefix: string;
   readonly #options: ResolvedGroup;
   readonly #client: RecipeClient;
+  readonly #runtime: Runtime;
   readonly #leases: LeaseLine;
   readonly #writer: BulkWriter;
   readonly #roster: Roster;
@@ -85,15 +95,19 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
    * @throws InvalidOptionError that names the argument or option, before any I/O
    */
   constructor(prefix: string, ttlSeconds: number, options: RegistrationGroupOptions = {}) {
-    super();
-    this.#options = resolveGroup(prefix, ttlSeconds, options);
-    this.#client = recipeClient(this.#options.client);
+    const resolved = resolveGroup(prefix, ttlSeconds, options);
+    const client = recipeClient(resolved.client);
+    const runtime = runtimeOf(client.etcd);
+    super(runtime.clock);
+    this.#options = resolved;
+    this.#client = client;
+    this.#runtime = runtime;
     this.prefix = this.#options.prefix;
     this.#leases = new LeaseLine(this.#client.etcd, ttlSeconds);
     this.#writer = new BulkWriter({
       etcd: this.#client.etcd,
       leases: this.#leases,
-      runtime: systemRuntime,
+      runtime: this.#runtime,
       onLease: (lease) => this.#watchLease(lease),
       onTrouble: (error) => this.#warn(error),
       onWorked: () => {
@@ -213,7 +227,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
 
   #surroundings(): MemberSurroundings {
     return {
-      clock: systemRuntime.clock,
+      clock: this.#runtime.clock,
       limitMs: this.#limitMs,
       ended: this.#ended.signal,
       lease: () => this.#leases.current,
@@ -249,7 +263,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   async #lookAgain(): Promise<void> {
     const { signal } = this.#ended;
     for (;;) {
-      await sleep(systemRuntime.clock, LOOK_AGAIN_MS, signal).catch(() => {});
+      await sleep(this.#runtime.clock, LOOK_AGAIN_MS, signal).catch(() => {});
       if (signal.aborted) return;
       const lease = this.#leases.current;
       if (!lease) continue;
@@ -296,7 +310,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   }
 
   async #leave(drainMs: number): Promise<void> {
-    const { clock } = systemRuntime;
+    const { clock } = this.#runtime;
     const members = this.#roster.members;
     const wasListed = members.some(({ isListed }) => isListed);
     const staying = members.filter(({ isLeaving }) => !isLeaving);

@@ -8,7 +8,7 @@ import {
   parseOptions,
   shown,
 } from "../../src/internal/index.ts";
-import { type Balancer, type BalancerOption, createBalancer } from "../balancer/index.ts";
+import { type BalancerOption, createBalancer } from "../balancer/index.ts";
 import {
   callFields,
   checkCallable,
@@ -105,9 +105,9 @@ const schema = z.strictObject(
 );
 
 export interface ResolvedPick<Metadata> {
-  readonly balancer: Balancer<ServiceInstance<Metadata>>;
-  /** What the balancer was made of, for another one of the kind. */
-  readonly strategy: unknown;
+  readonly strategy: BalancerOption<ServiceInstance<Metadata>>;
+  readonly zone: string | undefined;
+  readonly slowStartMs: number;
   readonly changeDelayMs: number;
   readonly changeMaxDelayMs: number;
 }
@@ -165,15 +165,18 @@ function resolveOutlierDetection(what: string, given: unknown): ResolvedOutlierD
 function resolvePick<Metadata>(
   what: string,
   { balancer, zone, slowStartMs, changeDelayMs, changeMaxDelayMs }: z.output<z.ZodObject<typeof pickFields>>,
-  otherwise: unknown,
+  otherwise: BalancerOption<ServiceInstance<Metadata>>,
 ): ResolvedPick<Metadata> {
   if (changeMaxDelayMs !== undefined && changeMaxDelayMs < changeDelayMs) {
     throw new InvalidOptionError(what, "changeMaxDelayMs", `must be at least changeDelayMs, ${changeDelayMs}`);
   }
-  const strategy = balancer ?? otherwise;
+  const strategy = (balancer ?? otherwise) as BalancerOption<ServiceInstance<Metadata>>;
+  // Checked before there is a client; the one that is used lives by the time and the chance of that.
+  createBalancer(what, strategy, { zone, slowStartMs });
   return {
-    balancer: createBalancer(what, strategy as BalancerOption<ServiceInstance<Metadata>>, { zone, slowStartMs }),
     strategy,
+    zone,
+    slowStartMs,
     changeDelayMs,
     changeMaxDelayMs: changeMaxDelayMs ?? Math.min(10 * changeDelayMs, LONGEST_DELAY_MS),
   };

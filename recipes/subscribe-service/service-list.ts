@@ -1,6 +1,6 @@
 import { EtcdTimeoutError, InvalidOptionError } from "../../src/index.ts";
-import { asError, inMs, systemRuntime } from "../../src/internal/index.ts";
-import type { Balancer, PickRequest } from "../balancer/index.ts";
+import { asError, inMs, type Runtime } from "../../src/internal/index.ts";
+import { type Balancer, createBalancer, type PickRequest } from "../balancer/index.ts";
 import { Notifier } from "../recipe/index.ts";
 import { ChangeDebounce, type ServiceChanges } from "./change-debounce.ts";
 import { InstanceTable } from "./instance-table.ts";
@@ -36,6 +36,7 @@ export abstract class ServiceList<Metadata = unknown>
    * takes: what was acknowledged before is in it. Rejects when it never will be: not permitted, closed. It may be left unused.
    */
   abstract readonly ready: Promise<void>;
+  readonly #runtime: Runtime;
   readonly #balancer: Balancer<ServiceInstance<Metadata>>;
   readonly #table = new InstanceTable<Metadata>();
   readonly #change: ChangeDebounce<Metadata>;
@@ -44,17 +45,25 @@ export abstract class ServiceList<Metadata = unknown>
   #finished = false;
 
   /** @internal */
-  protected constructor({ balancer, changeDelayMs, changeMaxDelayMs }: ResolvedPick<Metadata>) {
-    super();
-    this.#balancer = balancer;
+  protected constructor(runtime: Runtime, pick: ResolvedPick<Metadata>) {
+    const { strategy, zone, slowStartMs, changeDelayMs, changeMaxDelayMs } = pick;
+    const { clock, random } = runtime;
+    super(clock);
+    this.#runtime = runtime;
+    this.#balancer = createBalancer("SubscribeService", strategy, {
+      zone,
+      slowStartMs,
+      random,
+      nowMs: () => clock.monotonicMs(),
+    });
     this.#change = new ChangeDebounce({
       delayMs: changeDelayMs,
       maxDelayMs: changeMaxDelayMs,
-      clock: systemRuntime.clock,
+      clock,
       tell: (changes) => this.#tellChange(changes),
     });
     this.#waits = new ListWaits({
-      clock: systemRuntime.clock,
+      clock,
       isListed: () => this.#listed,
       ended: () => this.ended,
     });
@@ -128,7 +137,7 @@ export abstract class ServiceList<Metadata = unknown>
     const { signal } = limits;
     signal?.throwIfAborted();
     const parts: ServiceCallParts<Metadata> = {
-      runtime: systemRuntime,
+      runtime: this.#runtime,
       choose: (tried) => this.#choose({ key }, tried),
       hasOther: (tried) => this.#table.pickable().some((server) => !tried.has(server.key)),
       someServer: (timeoutMs) => this.#someServer(timeoutMs, signal),

@@ -1,5 +1,5 @@
 import { ClientClosedError } from "../../src/index.ts";
-import { asError, onAbort, quietDeferred, showAs } from "../../src/internal/index.ts";
+import { asError, onAbort, quietDeferred, type Runtime, showAs } from "../../src/internal/index.ts";
 import type { ListChange, ListStep } from "./list-change.ts";
 import type { ResolvedPick } from "./options.ts";
 import type { ServiceInstance } from "./service-instance.ts";
@@ -8,6 +8,7 @@ import type { SubscribeStatus } from "./subscribe-events.ts";
 
 /** The list that a view is a part of, and which part. */
 export interface ServiceViewParts<Metadata> {
+  readonly runtime: Runtime;
   readonly prefix: string;
   readonly status: SubscribeStatus;
   readonly staleForMs: number;
@@ -56,7 +57,7 @@ export class ServiceView<Metadata = unknown> extends ServiceList<Metadata> {
 
   /** @internal */
   constructor(whole: ServiceViewParts<Metadata>, pick: ResolvedPick<Metadata>) {
-    super(pick);
+    super(whole.runtime, pick);
     this.#whole = whole;
     this.#status = whole.status;
     this.prefix = whole.prefix;

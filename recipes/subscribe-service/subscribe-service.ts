@@ -1,5 +1,5 @@
 import { InvalidOptionError, type KeyValue, type MirrorBatch } from "../../src/index.ts";
-import { asError, log, onAbort, showAs, systemRuntime } from "../../src/internal/index.ts";
+import { asError, log, onAbort, type Runtime, runtimeOf, showAs } from "../../src/internal/index.ts";
 import { PrefixFollower } from "../follow/index.ts";
 import { recipeClient } from "../recipe/index.ts";
 import { decodeRegistration, InvalidValueError } from "../registration-format/index.ts";
@@ -74,6 +74,7 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
   readonly prefix: string;
   readonly ready: Promise<void>;
   readonly #options: ResolvedSubscribe<Metadata>;
+  readonly #runtime: Runtime;
   readonly #follower: PrefixFollower;
   readonly #views = new Set<ServiceView<Metadata>>();
   readonly #outliers: OutlierDetector | undefined;
@@ -92,15 +93,18 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
    */
   constructor(prefix: string, options: SubscribeServiceOptions<Metadata> = {}) {
     const resolved = resolveSubscribe<Metadata>(prefix, options);
-    super(resolved);
+    const client = recipeClient(resolved.client);
+    const runtime = runtimeOf(client.etcd);
+    super(runtime, resolved);
     this.#options = resolved;
+    this.#runtime = runtime;
     this.prefix = resolved.prefix;
     this.#outliers = this.#detectOutliers();
     this.#guard = this.#guardRemovals();
     this.#follower = new PrefixFollower({
       what: "the subscription",
       prefix: this.prefix,
-      client: recipeClient(resolved.client),
+      client,
       onBatch: (batch) => this.#apply(batch),
       onStatus: (status) => {
         this.notify("status", status);
@@ -149,6 +153,7 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
     const service = this;
     const view: ServiceView<Metadata> = new ServiceView(
       {
+        runtime: this.#runtime,
         prefix: this.prefix,
         caughtUp: () => this.caughtUp(),
         ended: this.ended,
@@ -298,7 +303,7 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
     };
     return new OutlierDetector({
       options,
-      clock: systemRuntime.clock,
+      clock: this.#runtime.clock,
       population: () => this.table.notDraining().length,
       onEject: (key, ejection) =>
         withListed(key, (instance) => ({ type: "ejected", instance: withEjected(instance, true), ejection })),
@@ -314,7 +319,7 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
       what: this.prefix,
       maxDropRatio,
       holdMs: dropHoldMs,
-      clock: systemRuntime.clock,
+      clock: this.#runtime.clock,
       size: () => this.table.size,
       isListed: (key) => this.table.get(key) !== undefined,
       onChanges: (changes) => this.#step({ changes }),

@@ -71,7 +71,11 @@ export class FakeClock implements Clock {
   }
 
   #nextBy(endMs: number): Waiting | undefined {
-    return [...this.#timers].filter(({ atMs }) => atMs <= endMs).sort((a, b) => a.atMs - b.atMs)[0];
+    let first: Waiting | undefined;
+    for (const timer of this.#timers) {
+      if (timer.atMs <= endMs && (!first || timer.atMs < first.atMs)) first = timer;
+    }
+    return first;
   }
 
   #fire(timer: Waiting): void {

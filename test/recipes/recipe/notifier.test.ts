@@ -108,6 +108,17 @@ test("the same warning comes once a minute at most, whatever comes between, and 
   warnings.emit(Object.assign(new Error("odd"), { name: Symbol("no text") }));
 });
 
+test("the minute of a warning is one of the clock that the recipe lives by", () => {
+  const warned = processWarnings();
+  const clock = new FakeClock();
+  const teller = new Teller(clock);
+  for (const afterMs of [0, 59_999, 1]) {
+    clock.advance(afterMs);
+    teller.warn(new Error("away"));
+  }
+  expect(warned).toHaveLength(2);
+});
+
 test("listeners are called in order, each with what is told, and one that is added meanwhile hears the next", () => {
   const teller = new Teller();
   const heard: string[] = [];

@@ -1,0 +1,91 @@
+import { expect, test } from "vitest";
+import { RegistrationGroup, type RegistrationGroupOptions } from "../../../recipes/index.ts";
+import { decodeRegistration } from "../../../recipes/registration-format/index.ts";
+import { prefix } from "../../../src/index.ts";
+import { Recorder } from "../../support/recorder.ts";
+import { type VirtualClient, VirtualLab } from "../../support/virtual-lab.ts";
+
+// Hours in milliseconds: etcd is in memory, and its clock, the client's and the group's are one.
+
+function groupOf(lab: VirtualLab, { etcd }: VirtualClient, options: RegistrationGroupOptions = {}) {
+  const group = new RegistrationGroup("/svc/", 10, { client: etcd, ...options });
+  lab.also(() => group.close());
+  return {
+    group,
+    recorder: new Recorder(group, ["registered", "lost", "conflict", "memberFailed", "failed", "warning"]),
+  };
+}
+
+const standing = (lab: VirtualLab) => lab.memory.entries(prefix("/svc/"));
+
+test("instances stay listed for hours", async () => {
+  await using lab = new VirtualLab("hours");
+  const { group, recorder } = groupOf(lab, lab.client());
+  for (let index = 0; index < 300; index++) group.register(`m${index}`, "10.0.0.1:80");
+  await lab.until(group.ready);
+  const before = standing(lab);
+  await lab.pass(3 * 3_600_000);
+  expect(standing(lab)).toEqual(before);
+  expect(before).toHaveLength(300);
+  expect(recorder.names.filter((name) => name !== "registered")).toEqual([]);
+});
+
+test("an outage of ten minutes takes them out at their TTL, and they come back within the longest pause", async () => {
+  await using lab = new VirtualLab("ten minutes");
+  const client = lab.client();
+  const { group, recorder } = groupOf(lab, client);
+  const members = Array.from({ length: 300 }, (_, index) => group.register(`m${index}`, "10.0.0.1:80"));
+  await lab.until(group.ready);
+  client.link.cut();
+  await lab.pass(10_000);
+  expect(standing(lab)).toEqual([]);
+  await lab.pass(590_000);
+  expect(recorder.of("lost")).toHaveLength(300);
+  recorder.clear();
+  client.link.join();
+  await lab.pass(5_000);
+  expect(standing(lab)).toHaveLength(300);
+  await lab.pass(5_000);
+  expect(members.every(({ status }) => status === "registered")).toBe(true);
+  expect(recorder.of("registered")).toHaveLength(300);
+});
+
+test("instances drain for the minute that they are given, and then go together", async () => {
+  await using lab = new VirtualLab("draining");
+  const { group } = groupOf(lab, lab.client());
+  for (const id of ["a", "b", "c"]) group.register(id, "10.0.0.1:80", { format: "endpoint" });
+  await lab.until(group.ready);
+  const closing = group.close({ drainMs: 60_000 });
+  await lab.pass(59_000);
+  expect(standing(lab).map(({ text }) => decodeRegistration(text).draining)).toEqual([true, true, true]);
+  expect(await lab.until(closing)).toBe(1_000);
+  expect(standing(lab)).toEqual([]);
+  expect(lab.memory.leaseIds).toEqual([]);
+});
+
+test("closing during an outage takes five seconds", async () => {
+  await using lab = new VirtualLab("closing");
+  const client = lab.client();
+  const { group } = groupOf(lab, client);
+  for (const id of ["a", "b", "c"]) group.register(id, "10.0.0.1:80");
+  await lab.until(group.ready);
+  client.link.cut();
+  group.on("warning", () => {});
+  expect(await lab.until(group.close())).toBe(5_000);
+});
+
+test("the pauses between attempts are drawn from the client's chance: the same outage goes the same way twice", async () => {
+  const runs: unknown[] = [];
+  for (let run = 0; run < 2; run++) {
+    await using lab = new VirtualLab("chance");
+    const client = lab.client();
+    client.link.cut();
+    const { group, recorder } = groupOf(lab, client);
+    const member = group.register("a", "10.0.0.1:80");
+    await lab.pass(60_000);
+    client.link.join();
+    const tookMs = await lab.until(group.ready, { stepMs: 1 });
+    runs.push([tookMs, recorder.names, member.status]);
+  }
+  expect(runs[0]).toEqual(runs[1]);
+});
