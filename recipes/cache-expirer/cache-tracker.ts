@@ -4,15 +4,15 @@ import {
   compareModRevision,
   deleteOp,
   type EtcdClient,
-  type EtcdError,
   EtcdTimeoutError,
-  type Mirror,
+  HistoryLostError,
   type MirrorBatch,
   type MirrorStatus,
-  prefix as prefixRange,
 } from "../../src/index.ts";
 import { abortable, asError, inMs, log, quietDeferred, type Runtime, timed, within } from "../../src/internal/index.ts";
+import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import type { Hold } from "../lanes/index.ts";
+import { recipeClient } from "../recipe/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
 import { BucketLeases } from "./bucket-leases.ts";
 import { Buckets } from "./buckets.ts";
@@ -60,7 +60,7 @@ export class CacheTracker {
   readonly #cleaner: Cleaner;
   readonly #heldBack: HeldBack;
   readonly #sweeper: Sweeper;
-  #mirror: Mirror | undefined;
+  #follower: PrefixFollower | undefined;
   #known: readonly string[] = [];
   #historyLost = false;
   #status: MirrorStatus = "connecting";
@@ -165,18 +165,39 @@ export class CacheTracker {
       // Before the list is read: what is tracked while the answer is made stands in the list, and what was not is missing.
       if (known) this.#known = await askForKnown({ known, ...parts }, signal);
       if (signal.aborted) return;
-      const mirror = this.#etcd.mirror(prefixRange(this.#options.prefix), {
-        onStatus: (status, error) => this.#mirrorStatus(status, error),
+      this.#follower = new PrefixFollower({
+        what: "the expirer",
+        prefix: this.#options.prefix,
+        client: recipeClient(this.#etcd),
+        // Its first list is read after the ids that are known here.
+        mirror: "own",
+        onNews: (news) => this.#followed(news),
       });
-      this.#mirror = mirror;
       void this.#sweeper.run(signal);
-      for await (const batch of mirror) {
-        if (signal.aborted) return;
-        this.#apply(batch);
-        if (batch.type === "snapshot") void mirror.ready.then(() => this.#ready.resolve()).catch(() => {});
-      }
+      await this.#follower.ready;
+      this.#ready.resolve();
     } catch (error) {
       void this.#end("failed", asError(error));
+    }
+  }
+
+  #followed(news: FollowNews): void {
+    switch (news.type) {
+      case "status":
+        // The end is told with its error.
+        if (news.status === "failed" || news.status === "closed") return;
+        this.#setStatus(news.status);
+        if (news.status === "live") this.#sweeper.wake();
+        break;
+      case "warning":
+        if (news.error instanceof HistoryLostError) this.#historyLost = true;
+        this.#warn(news.error);
+        break;
+      case "failed":
+        void this.#end("failed", news.error);
+        break;
+      default:
+        this.#apply(news);
     }
   }
 
@@ -237,14 +258,6 @@ export class CacheTracker {
     hold.release();
   }
 
-  #mirrorStatus(status: MirrorStatus, error: EtcdError | undefined): void {
-    if (status === "failed" || status === "closed") return;
-    if (error?.code === "ETCD_HISTORY_LOST") this.#historyLost = true;
-    if (error) this.#warn(error);
-    this.#setStatus(status);
-    if (status === "live") this.#sweeper.wake();
-  }
-
   #warn(error: Error): void {
     debug("%s: %s", this.#options.prefix, error.message);
     if (!this.#closing.signal.aborted) this.#tell.warning(error);
@@ -275,7 +288,7 @@ export class CacheTracker {
     this.#closing.abort(error);
     this.#ready.reject(error);
     const running = this.#cleaner.end();
-    await this.#mirror?.close();
+    await this.#follower?.close();
     await within(this.#runtime.clock, running, CLOSE_LIMIT_MS, () => undefined).catch(() => {});
   }
 }

@@ -11,7 +11,7 @@ import {
   putOp,
 } from "../../src/index.ts";
 import { runtimeOf, showAs } from "../../src/internal/index.ts";
-import { PrefixFollower } from "../follow/index.ts";
+import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { DetachedLeases } from "../leases/index.ts";
 import { checkId, checkText, resolveCall } from "../option-schemas/index.ts";
 import { type CommonEvents, Notifier, recipeClient } from "../recipe/index.ts";
@@ -107,10 +107,8 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
       what: "the cancellation",
       prefix: this.prefix,
       client,
-      onBatch: (batch) => this.#apply(batch),
-      onStatus: (status) => this.notify("status", status),
-      onWarning: (error) => this.notify("warning", error),
-      onFailed: (error) => this.notify("failed", error),
+      mirror: "shared",
+      onNews: (news) => this.#followed(news),
     });
     this.ready = this.#follower.ready;
   }
@@ -202,6 +200,13 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
       // The entry may be much older than the answer.
       return { first: own, reason: kv?.text ?? "", revision: kv?.modRevision ?? revision };
     });
+  }
+
+  #followed(news: FollowNews): void {
+    if (news.type === "status") this.notify("status", news.status);
+    else if (news.type === "warning") this.notify("warning", news.error);
+    else if (news.type === "failed") this.notify("failed", news.error);
+    else this.#apply(news);
   }
 
   #apply(batch: MirrorBatch): void {

@@ -20,16 +20,12 @@ import {
 import {
   abortable,
   asError,
-  Backoff,
   deadlineSignal,
-  isFinal,
-  isRefusal,
   log,
   type OptionCheck,
   onAbort,
   optionsOf,
   runtimeOf,
-  sleep,
   timed,
 } from "../../src/internal/index.ts";
 import { untilGone } from "../follow/index.ts";
@@ -39,8 +35,6 @@ const debug = log("candidacy");
 
 /** How long etcd may take when a candidacy is left, and never longer than the TTL: by then the key is gone anyway. */
 const LEAVE_LIMIT_MS = 5_000;
-/** How long it is waited before a key is followed again that could not be followed. */
-const FOLLOW_AGAIN_MS = 100;
 
 /**
  * One place in the line below a name: one lease, one key on it, `<name>/<lease id>`, as Go's `concurrency` writes it. The
@@ -249,21 +243,12 @@ export class Candidacy {
   /** A key that somebody deletes takes the place in line with it, although the lease lives. */
   async #followKey(): Promise<void> {
     const own = { keyBytes: new TextEncoder().encode(this.key), createRevision: this.#token };
-    const runtime = runtimeOf(this.#etcd);
-    const backoff = new Backoff(runtime, { initialMs: 100 });
-    while (!this.signal.aborted) {
-      try {
-        await untilGone(this.#etcd, own, this.signal, this.#onWarning);
-        this.#fencedOut();
-      } catch (error) {
-        if (this.signal.aborted) return;
-        if (isFinal(error)) this.#lease.abandon(error);
-        // While etcd refuses to tell of the key, the lease decides.
-        else if (isRefusal(error)) {
-          this.#onWarning(asError(error));
-          await backoff.wait(this.#controller.signal, { cause: error }).catch(() => {});
-        } else await sleep(runtime.clock, FOLLOW_AGAIN_MS);
-      }
+    try {
+      // While etcd refuses to tell of the key, the lease decides.
+      await untilGone(this.#etcd, own, this.signal, this.#onWarning);
+      this.#fencedOut();
+    } catch (error) {
+      if (!this.signal.aborted) this.#lease.abandon(error);
     }
   }
 

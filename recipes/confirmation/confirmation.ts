@@ -1,6 +1,6 @@
 import type { CallOptions, MirrorBatch, MirrorStatus } from "../../src/index.ts";
 import { asError, onAbort, type Runtime, runtimeOf, showAs } from "../../src/internal/index.ts";
-import { PrefixFollower } from "../follow/index.ts";
+import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { resolveCall } from "../option-schemas/index.ts";
 import { type CommonEvents, Notifier, recipeClient } from "../recipe/index.ts";
 import type { ConfirmationResult, PendingConfirmation } from "./confirmation-result.ts";
@@ -108,10 +108,8 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
       what: "the confirmation",
       prefix: this.prefix,
       client,
-      onBatch: (batch) => this.#apply(batch),
-      onStatus: (status) => this.notify("status", status),
-      onWarning,
-      onFailed: (error) => this.notify("failed", error),
+      mirror: "shared",
+      onNews: (news) => this.#followed(news),
     });
     this.ready = this.#follower.ready;
   }
@@ -205,6 +203,13 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #followed(news: FollowNews): void {
+    if (news.type === "status") this.notify("status", news.status);
+    else if (news.type === "warning") this.#warn(news.error);
+    else if (news.type === "failed") this.notify("failed", news.error);
+    else this.#apply(news);
   }
 
   #apply(batch: MirrorBatch): void {

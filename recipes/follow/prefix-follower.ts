@@ -7,10 +7,19 @@ import {
 } from "../../src/index.ts";
 import { asError, log, quietDeferred, type Runtime, runtimeOf } from "../../src/internal/index.ts";
 import type { RecipeClient } from "../recipe/index.ts";
+import { PrefixMirror } from "./prefix-mirror.ts";
 import { ReadPosition } from "./read-position.ts";
-import { SharedMirror } from "./shared-mirror.ts";
 
 const debug = log("follow");
+
+/** A batch: a step of what stands under the prefix, the first list too. The others: how it goes. */
+export type FollowNews =
+  | MirrorBatch
+  | { readonly type: "status"; readonly status: MirrorStatus }
+  /** What is retried. */
+  | { readonly type: "warning"; readonly error: Error }
+  /** The end, by what a retry cannot mend. */
+  | { readonly type: "failed"; readonly error: Error };
 
 export interface PrefixFollowerParts {
   /** Of which recipe, for people: "the subscription". */
@@ -18,19 +27,19 @@ export interface PrefixFollowerParts {
   readonly prefix: string;
   /** Released at the end. */
   readonly client: RecipeClient;
-  /** Each step of what stands under the prefix, the first list too. */
-  onBatch(batch: MirrorBatch): void;
-  onStatus(status: MirrorStatus): void;
-  onWarning(error: Error): void;
-  /** The end, by what a retry cannot mend. */
-  onFailed(error: Error): void;
+  /** `shared` with all others that follow the prefix through the same client so, or its `own`. */
+  readonly mirror: "shared" | "own";
+  /**
+   * When it returns a promise for a batch, the next batch comes after that; if much happens meanwhile, as one `resynced`
+   * batch. What it throws for a batch ends the follower.
+   */
+  onNews(news: FollowNews): Promise<void> | void;
 }
 
 /**
  * A prefix that is followed in the background of a recipe: started after the caller had a chance to listen, ended by
- * `close()` or by what a retry cannot mend, and then silent but for the status. Its Mirror is shared with all others that
- * follow the prefix through the same client. One that joins a mirror gets what that has at once, of whatever age, and is
- * live only when that is as new as a linearizable read which was made since.
+ * `close()` or by what a retry cannot mend, and then silent but for the status. One that joins a shared mirror gets what that
+ * has at once, of whatever age, and is live only when that is as new as a linearizable read which was made since.
  */
 export class PrefixFollower {
   /** Resolves when what was handed on is all that etcd had when this was made, or more, and is followed. */
@@ -41,7 +50,7 @@ export class PrefixFollower {
   readonly #onStatus = (status: MirrorStatus, error?: EtcdError) => this.#mirrorStatus(status, error);
   readonly #position = new ReadPosition();
   readonly #runtime: Runtime;
-  #shared: SharedMirror | undefined;
+  #followed: PrefixMirror | undefined;
   #reader: AsyncIterator<MirrorBatch, undefined> | undefined;
   #listed = false;
   /** Whether what was handed on is as new as this follower. */
@@ -55,7 +64,7 @@ export class PrefixFollower {
     this.#runtime = runtimeOf(parts.client.etcd);
     this.ready = this.#ready.promise;
     // The list of a mirror that is made later is read later, too.
-    this.#isNew = !SharedMirror.exists(parts.client.etcd, parts.prefix);
+    this.#isNew = parts.mirror === "own" || !PrefixMirror.exists(parts.client.etcd, parts.prefix);
     void this.#run();
   }
 
@@ -66,12 +75,17 @@ export class PrefixFollower {
   /** Milliseconds since the prefix was last known to be followed; 0 while live. Before the first list: since the start. */
   get staleForMs(): number {
     if (this.#end) return this.#end.staleForMs + this.#runtime.clock.monotonicMs() - this.#end.atMs;
-    return this.#shared?.mirror.staleForMs ?? 0;
+    return this.#followed?.mirror.staleForMs ?? 0;
   }
 
-  /** What all who share the prefix have made of each entry; undefined while nobody else does. See SharedMirror. */
+  /** The revision that `get()` is at; 0 before the first list. */
+  get revision(): number {
+    return this.#followed?.mirror.revision ?? 0;
+  }
+
+  /** What all who share the prefix have made of each entry; undefined while nobody else does. See PrefixMirror. */
   made(how: object): WeakMap<KeyValue, unknown> | undefined {
-    return this.#shared?.made(how);
+    return this.#followed?.made(how);
   }
 
   /** Aborts at the end; its reason says why it ended. */
@@ -81,7 +95,7 @@ export class PrefixFollower {
 
   /** A key as it is now; it may be newer than the last batch. */
   get(key: string): KeyValue | undefined {
-    return this.#shared?.mirror.get(key);
+    return this.#followed?.mirror.get(key);
   }
 
   /**
@@ -91,7 +105,7 @@ export class PrefixFollower {
    */
   async caughtUp(): Promise<void> {
     await this.ready;
-    if (this.#shared) await this.#catchUp(this.#shared);
+    if (this.#followed) await this.#catchUp(this.#followed);
   }
 
   close(): Promise<void> {
@@ -100,45 +114,50 @@ export class PrefixFollower {
   }
 
   async #run(): Promise<void> {
-    const { prefix, client } = this.#parts;
+    const { prefix, client, mirror } = this.#parts;
     // Nothing may be told before the caller had a chance to listen.
     await null;
     if (this.ended.aborted) return;
     try {
-      const shared = SharedMirror.use(client.etcd, prefix, this.#onStatus);
-      this.#shared = shared;
-      if (!this.#isNew) void this.#join(shared);
-      const reader = shared.mirror[Symbol.asyncIterator]();
+      const followed = PrefixMirror[mirror](client.etcd, prefix, this.#onStatus);
+      this.#followed = followed;
+      if (!this.#isNew) void this.#join(followed);
+      const reader = followed.mirror[Symbol.asyncIterator]();
       this.#reader = reader;
       for await (const batch of { [Symbol.asyncIterator]: () => reader }) {
         // What was still on its way when it was closed is not told any more.
         if (this.ended.aborted) return;
-        this.#parts.onBatch(batch);
-        this.#position.handled(batch);
-        if (this.#listed || this.ended.aborted) continue;
-        this.#listed = true;
-        // One that others follow already may be live, or stale, for long.
-        this.#mirrorStatus(shared.mirror.status);
+        const handling = this.#parts.onNews(batch);
+        this.#handedOn(batch, followed);
+        if (handling) await handling;
       }
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  async #join(shared: SharedMirror): Promise<void> {
+  #handedOn(batch: MirrorBatch, { mirror }: PrefixMirror): void {
+    this.#position.handled(batch);
+    if (this.#listed || this.ended.aborted) return;
+    this.#listed = true;
+    // One that others follow already may be live, or stale, for long.
+    this.#mirrorStatus(mirror.status);
+  }
+
+  async #join(followed: PrefixMirror): Promise<void> {
     try {
-      await this.#catchUp(shared);
+      await this.#catchUp(followed);
     } catch (error) {
       this.#fail(error);
       return;
     }
     this.#isNew = true;
-    this.#mirrorStatus(shared.mirror.status);
+    this.#mirrorStatus(followed.mirror.status);
   }
 
-  #catchUp(shared: SharedMirror): Promise<void> {
-    const onWarning = (error: Error) => this.#parts.onWarning(error);
-    return this.#position.catchUp({ shared, runtime: this.#runtime, signal: this.ended, onWarning });
+  #catchUp(followed: PrefixMirror): Promise<void> {
+    const onWarning = (error: Error) => this.#warn(error);
+    return this.#position.catchUp({ followed, runtime: this.#runtime, signal: this.ended, onWarning });
   }
 
   #mirrorStatus(status: MirrorStatus, error?: EtcdError): void {
@@ -146,7 +165,7 @@ export class PrefixFollower {
     if (status === "failed" || status === "closed" || this.ended.aborted) return;
     if (error) {
       debug("%s: %s", this.#parts.prefix, error.message);
-      this.#parts.onWarning(error);
+      this.#warn(error);
     }
     if (status === "live") this.#position.revived();
     // The first list is told before it is said to be followed.
@@ -158,7 +177,11 @@ export class PrefixFollower {
   #setStatus(status: MirrorStatus): void {
     if (this.#status === status || this.#status === "closed") return;
     this.#status = status;
-    this.#parts.onStatus(status);
+    void this.#parts.onNews({ type: "status", status });
+  }
+
+  #warn(error: Error): void {
+    void this.#parts.onNews({ type: "warning", error });
   }
 
   #fail(cause: unknown): void {
@@ -166,12 +189,13 @@ export class PrefixFollower {
     const error = asError(cause);
     this.#stop(error);
     this.#setStatus("failed");
-    this.#parts.onFailed(error);
+    void this.#parts.onNews({ type: "failed", error });
     if (!this.#closed) void this.#parts.client.release();
   }
 
   async #close(): Promise<void> {
-    this.#stop(new ClientClosedError(`${this.#parts.what} of ${this.#parts.prefix} was closed`));
+    const { what, prefix } = this.#parts;
+    this.#stop(new ClientClosedError(`${what} of ${prefix} was closed`));
     await this.#parts.client.release();
     this.#setStatus("closed");
   }
@@ -182,6 +206,6 @@ export class PrefixFollower {
     this.#ready.reject(error);
     // Others may go on with the mirror: it is this reader that ends.
     void this.#reader?.return?.();
-    this.#shared?.release(this.#onStatus);
+    this.#followed?.release(this.#onStatus);
   }
 }

@@ -1,13 +1,13 @@
 import type { MirrorBatch } from "../../src/index.ts";
 import { abortable, asError, Backoff, endsRetries, type Runtime, Wake } from "../../src/internal/index.ts";
+import type { PrefixMirror } from "./prefix-mirror.ts";
 import { isAsNew, type RangeMark } from "./range-mark.ts";
-import type { SharedMirror } from "./shared-mirror.ts";
 
 /** etcd is asked again this often, even if nothing is heard: old servers can lose a watch's event. */
 const LOOK_AGAIN_MS = 30_000;
 
 export interface CatchUpParts {
-  readonly shared: SharedMirror;
+  readonly followed: PrefixMirror;
   readonly runtime: Runtime;
   readonly signal: AbortSignal;
   /** Told of what is tried again. */
@@ -40,7 +40,7 @@ export class ReadPosition {
    * @throws `signal.reason`; what a retry cannot mend
    */
   async catchUp(parts: CatchUpParts): Promise<void> {
-    const { shared, runtime, signal } = parts;
+    const { followed, runtime, signal } = parts;
     const [moved, live] = [new Wake(), new Wake()];
     const backoff = new Backoff(runtime, { initialMs: 100 });
     let told = "";
@@ -50,7 +50,7 @@ export class ReadPosition {
       for (;;) {
         const lists = this.#lists;
         try {
-          const mark = await abortable(shared.mark(), signal);
+          const mark = await abortable(followed.mark(), signal);
           // A mirror of another history finds that out, and lists anew.
           if (mark && (await this.#reaches(mark, lists, moved, parts))) return;
         } catch (error) {
@@ -71,13 +71,13 @@ export class ReadPosition {
   }
 
   /** @returns false when the mark may say nothing any more */
-  async #reaches(mark: RangeMark, lists: number, moved: Wake, { shared, runtime, signal }: CatchUpParts) {
+  async #reaches(mark: RangeMark, lists: number, moved: Wake, { followed, runtime, signal }: CatchUpParts) {
     const { clock } = runtime;
     const endMs = clock.monotonicMs() + LOOK_AGAIN_MS;
     while (this.#lists === lists && clock.monotonicMs() < endMs) {
       // Then the mirror has nothing that this reader has not handled.
-      const isLevel = this.#revision === shared.mirror.revision;
-      if (isLevel && isAsNew(shared.mirror, mark)) return true;
+      const isLevel = this.#revision === followed.mirror.revision;
+      if (isLevel && isAsNew(followed.mirror, mark)) return true;
       await moved.wait(clock, Math.max(1, endMs - clock.monotonicMs()), signal);
       signal.throwIfAborted();
     }

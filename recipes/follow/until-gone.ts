@@ -1,14 +1,15 @@
 import type { EtcdClient, EtcdError, KeyValue } from "../../src/index.ts";
-import { isRefusal, runtimeOf } from "../../src/internal/index.ts";
+import { isFinal } from "../../src/internal/index.ts";
+import { followRange } from "./follow-range.ts";
 
 /** The key is listed anew this often, even if nothing is heard of it: old servers can lose a watch's event. */
 const LOOK_AGAIN_MS = 30_000;
 
 /**
- * Resolves when a key is gone, or was deleted and made anew.
+ * Resolves when a key is gone, or was deleted and made anew, however long that takes.
  *
  * @param onRefused called while etcd refuses to tell of the key, which a person mends there
- * @throws `signal.reason`; what ends a Mirror for good
+ * @throws `signal.reason`; ClientClosedError
  */
 export async function untilGone(
   etcd: EtcdClient,
@@ -16,23 +17,14 @@ export async function untilGone(
   signal: AbortSignal,
   onRefused: (error: EtcdError) => void,
 ): Promise<void> {
-  for (;;) {
-    signal.throwIfAborted();
-    const mirror = etcd.mirror(keyBytes, {
-      signal,
-      onStatus: (status, error) => {
-        if (status === "stale" && error && isRefusal(error)) onRefused(error);
-      },
-    });
-    const timer = runtimeOf(etcd).clock.timer(LOOK_AGAIN_MS, () => void mirror.close());
-    try {
-      for await (const _ of mirror) {
-        const [kv] = mirror.entries.values();
-        if (kv?.createRevision !== createRevision) return;
-      }
-    } finally {
-      timer.cancel();
-      await mirror.close();
-    }
+  const steps = followRange(etcd, keyBytes, {
+    signal,
+    onRefused,
+    endsAfter: isFinal,
+    listEveryMs: LOOK_AGAIN_MS,
+  });
+  for await (const { now } of steps) {
+    const [kv] = now.entries.values();
+    if (kv?.createRevision !== createRevision) return;
   }
 }

@@ -1,5 +1,5 @@
 import { type EtcdClient, type EtcdError, type KeyValue, prefix } from "../../src/index.ts";
-import { isRefusal } from "../../src/internal/index.ts";
+import { followRange } from "../follow/index.ts";
 import { type LeaderInfo, leaderInfo } from "./leader-info.ts";
 
 /**
@@ -14,26 +14,14 @@ export async function* observeLeader(
   signal: AbortSignal,
   onRefused: (error: EtcdError) => void,
 ): AsyncGenerator<LeaderInfo | undefined, void, undefined> {
-  signal.throwIfAborted();
-  const mirror = etcd.mirror(prefix(`${name}/`), {
-    signal,
-    onStatus: (status, error) => {
-      if (status === "stale" && error && isRefusal(error)) onRefused(error);
-    },
-  });
   let last: KeyValue | undefined;
   let first = true;
-  try {
-    for await (const _ of mirror) {
-      const leader = firstOf(mirror.entries.values());
-      if (!first && leader?.key === last?.key && leader?.modRevision === last?.modRevision) continue;
-      first = false;
-      last = leader;
-      yield leader && leaderInfo(leader);
-    }
-    signal.throwIfAborted();
-  } finally {
-    await mirror.close();
+  for await (const { now } of followRange(etcd, prefix(`${name}/`), { signal, onRefused })) {
+    const leader = firstOf(now.entries.values());
+    if (!first && leader?.key === last?.key && leader?.modRevision === last?.modRevision) continue;
+    first = false;
+    last = leader;
+    yield leader && leaderInfo(leader);
   }
 }
 

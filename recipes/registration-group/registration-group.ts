@@ -9,7 +9,7 @@ import {
   showAs,
   sleep,
 } from "../../src/internal/index.ts";
-import { PrefixFollower } from "../follow/index.ts";
+import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { LeaseLine } from "../leases/index.ts";
 import { checkText } from "../option-schemas/index.ts";
 import { Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
@@ -125,14 +125,9 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
       what: "the group",
       prefix: this.prefix,
       // Not released with the prefix: the lease is revoked after that.
-      client: { etcd, release: async () => {} },
-      onBatch: (batch) => {
-        if (batch.type === "changes") this.#roster.changed(batch);
-        else this.#roster.listed(batch, (key) => this.#follower.get(key));
-      },
-      onStatus: () => {},
-      onWarning: (error) => this.#warn(error),
-      onFailed: (error) => this.#fail(error),
+      client: recipeClient(etcd),
+      mirror: "shared",
+      onNews: (news) => this.#followed(news),
     });
     void this.#lookAgain();
   }
@@ -243,6 +238,24 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
         else if (name === "failed" && !this.#failure) this.notify("memberFailed", member, about as Error);
       },
     };
+  }
+
+  #followed(news: FollowNews): void {
+    switch (news.type) {
+      case "status":
+        break;
+      case "warning":
+        this.#warn(news.error);
+        break;
+      case "failed":
+        this.#fail(news.error);
+        break;
+      case "changes":
+        this.#roster.changed(news);
+        break;
+      default:
+        this.#roster.listed(news, (key) => this.#follower.get(key));
+    }
   }
 
   #watchLease(lease: Lease): void {

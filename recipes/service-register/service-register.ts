@@ -1,10 +1,8 @@
 import {
   ClientClosedError,
-  type EtcdError,
   type KeyValue,
   type Lease,
   type MirrorBatch,
-  type MirrorStatus,
   RequestRefusedError,
 } from "../../src/index.ts";
 import {
@@ -12,7 +10,6 @@ import {
   asError,
   Backoff,
   endsRetries,
-  isRefusal,
   log,
   onAbort,
   type Runtime,
@@ -21,6 +18,7 @@ import {
   timed,
   Wake,
 } from "../../src/internal/index.ts";
+import { followRange } from "../follow/index.ts";
 import { checkHealth } from "../health/index.ts";
 import { OwnLeases, SharedLeases } from "../leases/index.ts";
 import { Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
@@ -231,28 +229,21 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
 
   /** Looks at each change of the key. What is seen late, or not at all, the loop finds by itself. */
   async #followKey(signal: AbortSignal): Promise<void> {
-    const backoff = new Backoff(this.#runtime, { initialMs: 100 });
-    while (!signal.aborted) {
-      try {
-        const mirror = this.#client.etcd.mirror(this.key, {
-          signal,
-          onStatus: (status, error) => this.#mirrorStatus(status, error),
-        });
-        for await (const batch of mirror) this.#keyChanged(mirror.get(this.key), batch);
-      } catch (error) {
-        if (endsRetries(error, this.#life.hasWorked)) this.#fail(error);
-        else await backoff.wait(signal, { cause: error }).catch(() => {});
-      }
-    }
-  }
-
-  #mirrorStatus(status: MirrorStatus, error: EtcdError | undefined): void {
-    if (this.#closing.signal.aborted || !error) return;
-    if (status === "failed" && endsRetries(error, this.#life.hasWorked)) this.#fail(error);
-    else if (isRefusal(error)) {
-      // The mirror waits until that is mended. The loop finds out what it means for the key.
-      this.#life.stumbled(error);
-      this.#wake.set();
+    const steps = followRange(this.#client.etcd, this.key, {
+      signal,
+      endsAfter: (error) => endsRetries(error, this.#life.hasWorked),
+      // A closed client loses the lease next: that is no loss any more.
+      onEnd: (error) => this.#fail(error),
+      onRefused: (error) => {
+        // It is followed again when that is mended. The loop finds out what it means for the key.
+        this.#life.stumbled(error);
+        this.#wake.set();
+      },
+    });
+    try {
+      for await (const { batch, now } of steps) this.#keyChanged(now.get(this.key), batch);
+    } catch (error) {
+      this.#fail(error);
     }
   }
 

@@ -1,20 +1,17 @@
 import {
   ClientClosedError,
   type EtcdClient,
-  type EtcdError,
   type KeyValue,
   ListenerFailedError,
-  type Mirror,
   type MirrorBatch,
   type MirrorStatus,
-  prefix as prefixRange,
 } from "../../src/index.ts";
-import { asError, inMs, log, onAbort, quietDeferred, showAs, systemRuntime, within } from "../../src/internal/index.ts";
+import { inMs, onAbort, quietDeferred, type Runtime, runtimeOf, showAs, within } from "../../src/internal/index.ts";
+import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { IdLanes } from "../lanes/index.ts";
+import { recipeClient } from "../recipe/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
 import type { OnDelete, OnPut, ResolvedWatch } from "./options.ts";
-
-const debug = log("storage");
 
 /** How long `close()` waits for callbacks that still run. */
 const CLOSE_LIMIT_MS = 5_000;
@@ -51,7 +48,7 @@ export interface FollowedPrefixParts {
   closed(watch: StorageWatch): void;
 }
 
-/** The keys under a prefix, told to callbacks: a Mirror says what changed, lanes run the callbacks. */
+/** The keys under a prefix, told to callbacks: a follower says what changed, lanes run the callbacks. */
 export class FollowedPrefix implements StorageWatch {
   static {
     showAs(FollowedPrefix, "StorageWatch", (it) => ({ status: it.status }));
@@ -62,19 +59,23 @@ export class FollowedPrefix implements StorageWatch {
   readonly #prefix: string;
   readonly #ready = quietDeferred<void>();
   readonly #lanes: IdLanes<Change>;
-  readonly #mirror: Mirror;
+  readonly #follower: PrefixFollower;
+  readonly #runtime: Runtime;
   readonly #releaseSignal: () => void;
   #failed = false;
   #closed: Promise<void> | undefined;
 
   constructor(parts: FollowedPrefixParts) {
     this.#parts = parts;
-    const { prefix, concurrency, signal } = parts.options;
+    const { etcd, options } = parts;
+    const { prefix, concurrency, signal } = options;
+    if (etcd.closed) throw new ClientClosedError(`the watch of ${prefix}: the client is closed`);
     this.#prefix = prefix;
+    this.#runtime = runtimeOf(etcd);
     this.ready = this.#ready.promise;
     this.#lanes = new IdLanes<Change>({
       concurrency,
-      runtime: systemRuntime,
+      runtime: this.#runtime,
       run: (id, change) => this.#handle(id, change),
       merge: mergeChanges,
       onFailed: (id, { type }, cause, againInMs) => {
@@ -85,20 +86,24 @@ export class FollowedPrefix implements StorageWatch {
         );
       },
     });
-    this.#mirror = parts.etcd.mirror(prefixRange(prefix), {
-      onStatus: (status, error) => this.#mirrorStatus(status, error),
+    this.#follower = new PrefixFollower({
+      what: "the watch",
+      prefix,
+      client: recipeClient(etcd),
+      // Of a shared one the first list could be older than this watch.
+      mirror: "own",
+      onNews: (news) => this.#followed(news),
     });
-    this.#mirror.ready.then(
+    this.#follower.ready.then(
       () => this.#ready.resolve(),
       (error) => this.#ready.reject(error),
     );
     this.#releaseSignal = onAbort(signal, () => void this.#end(signal?.reason));
-    void this.#run();
   }
 
   get status(): StorageWatchStatus {
     if (this.#failed) return "failed";
-    return this.#closed ? "closed" : this.#mirror.status;
+    return this.#closed ? "closed" : this.#follower.status;
   }
 
   close(): Promise<void> {
@@ -109,17 +114,22 @@ export class FollowedPrefix implements StorageWatch {
     await this.close();
   }
 
-  async #run(): Promise<void> {
-    try {
-      for await (const batch of this.#mirror) {
-        if (this.#closed) return;
-        if (batch.type === "snapshot" && this.#parts.options.initial === "none") continue;
-        this.#apply(batch);
+  #followed(news: FollowNews): Promise<void> | undefined {
+    switch (news.type) {
+      case "status":
+        return undefined;
+      case "warning":
+        this.#parts.warn(news.error);
+        return undefined;
+      case "failed":
+        this.#failed = true;
+        void this.#end(news.error);
+        this.#parts.fail(news.error);
+        return undefined;
+      default:
+        if (news.type !== "snapshot" || this.#parts.options.initial !== "none") this.#apply(news);
         // A reader that lags gets what differs in the end, instead of a queue without bounds.
-        await this.#lanes.room();
-      }
-    } catch (error) {
-      this.#fail(asError(error));
+        return this.#lanes.room();
     }
   }
 
@@ -148,19 +158,6 @@ export class FollowedPrefix implements StorageWatch {
     else await onDelete(id, change.last);
   }
 
-  #mirrorStatus(status: MirrorStatus, error: EtcdError | undefined): void {
-    if (status === "failed" || status === "closed" || !error) return;
-    debug("%s: %s", this.#prefix, error.message);
-    this.#parts.warn(error);
-  }
-
-  #fail(error: Error): void {
-    if (this.#closed) return;
-    this.#failed = true;
-    void this.#end(error);
-    this.#parts.fail(error);
-  }
-
   #end(reason: unknown): Promise<void> {
     this.#closed ??= this.#close(reason);
     return this.#closed;
@@ -170,8 +167,8 @@ export class FollowedPrefix implements StorageWatch {
     this.#ready.reject(reason);
     this.#releaseSignal?.();
     const running = this.#lanes.end();
-    await this.#mirror.close();
-    await within(systemRuntime.clock, running, CLOSE_LIMIT_MS, () => undefined).catch(() => {});
+    await this.#follower.close();
+    await within(this.#runtime.clock, running, CLOSE_LIMIT_MS, () => undefined).catch(() => {});
     this.#parts.closed(this);
   }
 }

@@ -1,6 +1,6 @@
 import { InvalidOptionError, type KeyValue, type MirrorBatch } from "../../src/index.ts";
 import { asError, log, onAbort, type Runtime, runtimeOf, showAs } from "../../src/internal/index.ts";
-import { PrefixFollower } from "../follow/index.ts";
+import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { recipeClient } from "../recipe/index.ts";
 import { decodeRegistration, InvalidValueError } from "../registration-format/index.ts";
 import { type InstanceFilter, toPredicate } from "./instance-filter.ts";
@@ -105,16 +105,8 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
       what: "the subscription",
       prefix: this.prefix,
       client,
-      onBatch: (batch) => this.#apply(batch),
-      onStatus: (status) => {
-        this.notify("status", status);
-        for (const view of [...this.#views]) view.statusChanged(status);
-      },
-      onWarning: (error) => this.notify("warning", error),
-      onFailed: (error) => {
-        this.notify("failed", error);
-        for (const view of this.#views) view.failed(error);
-      },
+      mirror: "shared",
+      onNews: (news) => this.#followed(news),
     });
     this.ready = this.#follower.ready;
     onAbort(this.#follower.ended, () => this.#end());
@@ -201,6 +193,24 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
     const listed = this.table.get(instance.key);
     // What came of calls to one that had the key before says nothing about this one.
     if (listed && isSameRegistration(listed, instance)) this.#outliers?.report(instance.key, error);
+  }
+
+  #followed(news: FollowNews): void {
+    switch (news.type) {
+      case "status":
+        this.notify("status", news.status);
+        for (const view of [...this.#views]) view.statusChanged(news.status);
+        break;
+      case "warning":
+        this.notify("warning", news.error);
+        break;
+      case "failed":
+        this.notify("failed", news.error);
+        for (const view of this.#views) view.failed(news.error);
+        break;
+      default:
+        this.#apply(news);
+    }
   }
 
   #apply(batch: MirrorBatch): void {

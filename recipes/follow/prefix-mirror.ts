@@ -10,14 +10,15 @@ import { type RangeMark, readMark } from "./range-mark.ts";
 
 export type MirrorStatusListener = (status: MirrorStatus, error?: EtcdError) => void;
 
-/** Those that are followed, by client and prefix. */
-const followed = new WeakMap<EtcdClient, Map<string, SharedMirror>>();
+/** Those that are shared, by client and prefix. */
+const followed = new WeakMap<EtcdClient, Map<string, PrefixMirror>>();
 
 /**
- * One Mirror of a prefix for all recipes of this process that follow it through the same client: one watch and one copy of
- * the entries, however many there are. It ends with the last of them; whoever comes after its end gets a new one.
+ * One Mirror of a prefix, and who uses it. A shared one is there for all recipes of this process that follow the prefix
+ * through the same client: one watch and one copy of the entries, however many they are. It ends with the last of them; who
+ * comes after its end gets a new one.
  */
-export class SharedMirror {
+export class PrefixMirror {
   readonly mirror: Mirror;
   readonly #etcd: EtcdClient;
   readonly #prefix: string;
@@ -26,33 +27,40 @@ export class SharedMirror {
   readonly #made = new WeakMap<object, WeakMap<KeyValue, unknown>>();
   #marking: Promise<RangeMark | undefined> | undefined;
 
-  private constructor(etcd: EtcdClient, prefix: string, mirrors: Map<string, SharedMirror>) {
+  private constructor(etcd: EtcdClient, prefix: string, mirrors?: Map<string, PrefixMirror>) {
     this.#etcd = etcd;
     this.#prefix = prefix;
     this.mirror = etcd.mirror(prefixRange(prefix), {
       onStatus: (status, error) => {
-        if ((status === "failed" || status === "closed") && mirrors.get(prefix) === this) mirrors.delete(prefix);
+        if ((status === "failed" || status === "closed") && mirrors?.get(prefix) === this) mirrors.delete(prefix);
         for (const tell of [...this.#users]) tell(status, error);
       },
     });
   }
 
-  /** Whether the prefix is followed through this client already: by a mirror whose state is older than this call. */
+  /** Whether the prefix is shared through this client already: by a mirror whose state is older than this call. */
   static exists(etcd: EtcdClient, prefix: string): boolean {
     return followed.get(etcd)?.has(prefix) ?? false;
   }
 
   /** @param onStatus told of what happens from now on; it must not throw, and is what `release()` takes */
-  static use(etcd: EtcdClient, prefix: string, onStatus: MirrorStatusListener): SharedMirror {
-    const mirrors = followed.get(etcd) ?? new Map<string, SharedMirror>();
+  static shared(etcd: EtcdClient, prefix: string, onStatus: MirrorStatusListener): PrefixMirror {
+    const mirrors = followed.get(etcd) ?? new Map<string, PrefixMirror>();
     followed.set(etcd, mirrors);
     let shared = mirrors.get(prefix);
     if (!shared) {
-      shared = new SharedMirror(etcd, prefix, mirrors);
+      shared = new PrefixMirror(etcd, prefix, mirrors);
       mirrors.set(prefix, shared);
     }
     shared.#users.add(onStatus);
     return shared;
+  }
+
+  /** One that is not shared: all that it has is newer than this call. */
+  static own(etcd: EtcdClient, prefix: string, onStatus: MirrorStatusListener): PrefixMirror {
+    const own = new PrefixMirror(etcd, prefix);
+    own.#users.add(onStatus);
+    return own;
   }
 
   /**
