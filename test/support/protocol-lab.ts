@@ -90,8 +90,7 @@ export class ProtocolLab {
     log.close = () => stream.close();
     log.cancel = (id) => stream.cancel(id);
     log.requestProgress = () => stream.requestProgress();
-    let created = 0;
-    log.create = () => stream.create({ range, startRevision, previous, watchId: String(++created) });
+    log.create = (watchId = "0") => stream.create({ range, startRevision, previous, watchId });
     log.create();
     await log.until((responses) => responses.some(({ created }) => created));
     return log;
@@ -102,7 +101,7 @@ export class WatchLog {
   readonly responses: WatchResponse[] = [];
   readonly ends: EtcdError[] = [];
   close = () => {};
-  create = () => {};
+  create = (_watchId?: string) => {};
   cancel = (_: string) => {};
   requestProgress = () => {};
 

@@ -11,11 +11,15 @@ export interface WatchServerParts {
   readonly historyMs: () => number;
 }
 
+/** The number of a watch that the server shall number. */
+const AUTOMATIC = "0";
+
 /** One stream of watches at the server's end. */
 export class ServerWatchStream {
   readonly #parts: WatchServerParts;
   readonly #send: (response: WatchResponse) => void;
   readonly #watchers = new Map<string, Watcher>();
+  #next = 0;
   #closed = false;
 
   constructor(parts: WatchServerParts, send: (response: WatchResponse) => void) {
@@ -26,13 +30,12 @@ export class ServerWatchStream {
   create(request: WatchCreateRequest): void {
     const { store, fragmentBytes } = this.#parts;
     const headerRevision = store.revision;
-    const { watchId } = request;
-    const taken = this.#watchers.has(watchId);
-    if (taken || isEmptyRange(request)) {
-      const cancelReason = `mvcc: ${taken ? "duplicate watch ID provided on the WatchStream" : "watcher range is empty"}`;
+    const cancelReason = this.#refusal(request);
+    if (cancelReason !== undefined) {
       this.#say(watchResponse({ watchId: "-1", created: true, canceled: true, cancelReason, headerRevision }));
       return;
     }
+    const watchId = request.watchId === AUTOMATIC ? this.#freeNumber() : request.watchId;
     const watcher = new Watcher(request, { watchId, store, fragmentBytes, send: (response) => this.#say(response) });
     this.#watchers.set(watchId, watcher);
     this.#say(watchResponse({ watchId, created: true, headerRevision }));
@@ -61,6 +64,17 @@ export class ServerWatchStream {
   close(): void {
     this.#closed = true;
     this.#watchers.clear();
+  }
+
+  #refusal(request: WatchCreateRequest): string | undefined {
+    if (isEmptyRange(request)) return "mvcc: watcher range is empty";
+    const isTaken = request.watchId !== AUTOMATIC && this.#watchers.has(request.watchId);
+    return isTaken ? "mvcc: duplicate watch ID provided on the WatchStream" : undefined;
+  }
+
+  #freeNumber(): string {
+    while (this.#watchers.has(String(this.#next))) this.#next++;
+    return String(this.#next++);
   }
 
   #catchUp(watchId: string, watcher: Watcher): void {
