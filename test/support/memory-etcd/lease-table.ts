@@ -66,6 +66,7 @@ export class LeaseTable {
     const lease = this.#leases.get(id);
     if (!lease) throw refuse("leaseNotFound");
     this.#leases.delete(id);
+    if (this.#leases.size === 0) this.#timer?.cancel();
     this.#parts.onGone([...lease.keys].sort());
   }
 
