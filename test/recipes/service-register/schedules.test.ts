@@ -1,0 +1,198 @@
+import { expect, test } from "vitest";
+import { ServiceRegister } from "../../../recipes/service-register/index.ts";
+import { leaseId, type WatchEvent } from "../../../src/index.ts";
+import { explore } from "../../support/schedules/explore.ts";
+import type { Machine, World } from "../../support/schedules/world.ts";
+
+// The real ServiceRegister in virtual time, on an etcd in memory, under faults by chance.
+
+const keys = ["/model/a", "/model/b"] as const;
+const ENOUGH_MS = 90_000;
+/** No request comes to etcd later than this after it was sent. */
+const LATEST_MS = 11_000;
+/** A key that is looked at anew is so at the latest after this. */
+const LOOK_AGAIN_MS = 40_000;
+
+/** One object, and what is true of it. */
+class Registered {
+  readonly key: string;
+  readonly register: ServiceRegister;
+  readonly name: string;
+  readonly #world: World;
+  #version = 0;
+  healthy = true;
+  /** It was told that it is registered: from now on it replaces nobody. */
+  isKnown = false;
+  closing = false;
+  closedAtMs = Number.POSITIVE_INFINITY;
+  cleanly = true;
+
+  constructor(world: World, name: string, key: string, machine: Machine, lease: "own" | "shared") {
+    const { random } = world;
+    this.#world = world;
+    this.name = name;
+    this.key = key;
+    this.register = new ServiceRegister(key, this.text, random.pick([2, 5, 9]), {
+      client: machine.etcd,
+      lease,
+      onConflict: random.pick(["replace", "wait"] as const),
+      ...(random.chance(0.2) && { health: () => this.healthy, healthEverySeconds: 1 }),
+    });
+    this.register.on("warning", (error) => {
+      if (this.closing) this.cleanly = false;
+      world.note(`${name}: ${error.message}`);
+    });
+    this.register.on("registered", () => {
+      this.isKnown = true;
+      world.check(!this.closing, `${name} was closed, and is told to be registered`);
+    });
+    this.register.on("status", (status) => world.note(`${name} is ${status}`));
+    this.register.on("failed", (error) => world.fail(`${name} failed: ${error.message}`));
+  }
+
+  get text(): string {
+    return `${this.name}:${this.#version}`;
+  }
+
+  /** Its key is there, with its newest value, on a lease that lives; or it waits for the one who has it. */
+  get isTrue(): boolean {
+    const { etcd } = this.#world;
+    const [kv] = etcd.entries({ start: Buffer.from(this.key) });
+    if (this.register.status === "passive") return kv !== undefined && kv.text !== this.text;
+    return (
+      this.register.status === "registered" &&
+      kv?.text === this.text &&
+      kv.lease !== undefined &&
+      etcd.leaseIds.includes(kv.lease)
+    );
+  }
+
+  update(): void {
+    this.#version++;
+    this.#world.note(`${this.name} says ${this.text}`);
+    this.register.update({ address: this.text }).catch(() => {});
+  }
+
+  async close(): Promise<void> {
+    const world = this.#world;
+    this.closing = true;
+    world.note(`${this.name} is being closed`);
+    await this.register.close();
+    this.closedAtMs = world.nowMs;
+    world.note(`${this.name} is closed${this.cleanly ? "" : ", somehow"}`);
+    const [kv] = world.etcd.entries({ start: Buffer.from(this.key) });
+    if (this.cleanly)
+      world.check(kv?.text.split(":")[0] !== this.name, `${this.name} was closed, and ${kv?.text} is there`);
+  }
+}
+
+class Model {
+  readonly #world: World;
+  readonly all: Registered[] = [];
+  events = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+    for (const key of keys) world.observe({ start: Buffer.from(key) }, (event) => this.#saw(event));
+  }
+
+  get open(): Registered[] {
+    return this.all.filter(({ closing }) => !closing);
+  }
+
+  ownerOf(text: string | undefined): Registered | undefined {
+    return this.all.find(({ name }) => text?.split(":")[0] === name);
+  }
+
+  #saw({ type, kv, previous }: WatchEvent): void {
+    const world = this.#world;
+    this.events++;
+    if (type === "delete") return;
+    const owner = this.ownerOf(kv.text);
+    if (!owner) return;
+    if (previous && this.ownerOf(previous.text) !== owner)
+      world.check(!owner.isKnown, `${owner.name} was registered, and replaces ${previous.text}`);
+    world.check(world.nowMs < owner.closedAtMs + LATEST_MS, `${owner.name} was closed long ago, and is put`);
+  }
+}
+
+test("the key is there with the newest value as long as the object lives, never after it, and nobody fights", async () => {
+  let events = 0;
+  const { schedules } = await explore("register", { schedules: 120 }, async (world) => {
+    const { random, etcd } = world;
+    const model = new Model(world);
+    const lease = random.pick(["own", "shared"] as const);
+    const count = random.between(1, 3);
+    const machines = Array.from({ length: count }, () => world.machine());
+    const taken = new Set<string>();
+    for (let number = 0; number < count; number++) {
+      const key = random.pick(keys);
+      const shared = lease === "shared" && random.chance(0.5) && !taken.has(`0 ${key}`);
+      const machine = shared ? 0 : number;
+      if (taken.has(`${machine} ${key}`)) continue;
+      taken.add(`${machine} ${key}`);
+      await world.sleep(random.next() * random.pick([1, 5_000]));
+      model.all.push(new Registered(world, `service-${number}`, key, machines[machine] as Machine, lease));
+    }
+    const ms = random.next() * 25_000;
+    for (const each of model.all) {
+      for (let updates = random.between(0, 3); updates > 0; updates--)
+        world.time.after(random.next() * ms, () => each.closing || each.update());
+      if (random.chance(0.3)) {
+        world.time.after(random.next() * ms, () => {
+          each.healthy = false;
+        });
+      }
+      if (random.chance(0.2)) world.time.after(random.next() * ms, () => void each.close());
+    }
+    const start = Buffer.from(random.pick(keys));
+    await world.storm(ms, {
+      longestMs: 25_000,
+      byHand: [
+        () => {
+          world.note("the key is deleted by hand");
+          etcd.deleteRange({ range: { start } });
+        },
+        () => {
+          const [kv] = etcd.entries({ start });
+          if (!kv?.lease) return;
+          world.note(`${kv.lease} is revoked by hand`);
+          etcd.leaseRevoke(leaseId(kv.lease));
+        },
+        () => {
+          world.note("a stranger puts the key, for a while");
+          etcd.put({ key: start, value: Buffer.from("stranger") });
+          world.time.after(random.next() * 10_000, () => etcd.deleteRange({ range: { start } }));
+        },
+        () => world.wipe(),
+      ],
+    });
+    world.clear();
+    for (const each of model.all) each.healthy = true;
+    await world.sleep(LATEST_MS);
+    await world.until(() => model.open.every(({ isTrue }) => isTrue), ENOUGH_MS, "each is there, or waits for another");
+    const before = model.events;
+    await world.sleep(LOOK_AGAIN_MS);
+    world.check(model.events === before, "what is true stays as it is");
+    world.check(
+      model.open.every(({ isTrue }) => isTrue),
+      "what is true stays true",
+    );
+    await Promise.all(model.open.map((each) => each.close()));
+    for (const each of model.all) world.check(each.register.status === "closed", `${each.name} is closed`);
+    await world.sleep(LATEST_MS);
+    // One that could not be closed cleanly is left to its lease, which another leader may have given its whole time again.
+    await world.until(
+      () => keys.every((key) => etcd.entries({ start: Buffer.from(key) }).length === 0),
+      20_000,
+      "all are gone",
+    );
+    await world.sleep(LATEST_MS);
+    world.check(
+      keys.every((key) => etcd.entries({ start: Buffer.from(key) }).length === 0),
+      "all stay gone",
+    );
+    events += model.events;
+  });
+  expect(events).toBeGreaterThan(schedules);
+});
