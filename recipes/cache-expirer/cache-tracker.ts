@@ -94,7 +94,8 @@ export class CacheTracker {
       keys,
       isLive,
       warn,
-      onTick: async (nowMs) => {
+      onTick: async (nowMs, gone) => {
+        for (const id of gone) this.#cleaner.clean(id, "expired");
         for (const id of this.#heldBack.takeDue(nowMs)) this.#cleaner.clean(id, "missing");
         await leases.endSwept();
       },

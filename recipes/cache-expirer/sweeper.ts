@@ -13,7 +13,7 @@ import {
 } from "../../src/internal/index.ts";
 import type { Buckets } from "./buckets.ts";
 import { deleteAsKnown } from "./touches.ts";
-import type { TrackedKeys } from "./tracked-keys.ts";
+import type { Tracked, TrackedKeys } from "./tracked-keys.ts";
 
 /** Buckets of a short TTL are not worth a timer each. */
 const SHORTEST_PAUSE_MS = 50;
@@ -26,14 +26,15 @@ export interface SweeperParts {
   readonly buckets: Buckets;
   readonly runtime: Runtime;
   readonly keys: TrackedKeys;
-  /** What else is due now and then. */
-  readonly onTick: (nowMs: number) => Promise<void>;
+  /** What else is due now and then; and the ids of keys that were gone already, which nothing else tells of. */
+  readonly onTick: (nowMs: number, gone: readonly string[]) => Promise<void>;
   readonly isLive: () => boolean;
   warn(error: Error): void;
 }
 
 interface Deletion {
   readonly id: string;
+  readonly known: Tracked;
   readonly op: Op;
 }
 
@@ -63,8 +64,8 @@ export class Sweeper {
       const nowMs = runtime.clock.wallMs();
       let pauseMs = Math.min(Math.max(SHORTEST_PAUSE_MS, buckets.next(nowMs) - nowMs), LONGEST_PAUSE_MS);
       try {
-        if (isLive()) await this.#sweep(signal);
-        await this.#parts.onTick(nowMs);
+        const gone = isLive() ? await this.#sweep(signal) : [];
+        await this.#parts.onTick(nowMs, gone);
         backoff.succeeded();
       } catch (error) {
         if (signal.aborted) return;
@@ -75,9 +76,11 @@ export class Sweeper {
     }
   }
 
-  async #sweep(signal: AbortSignal): Promise<void> {
+  /** @returns the ids that were gone already, though etcd's last answer said something else */
+  async #sweep(signal: AbortSignal): Promise<string[]> {
     const { etcd, prefix, buckets, runtime, keys } = this.#parts;
     const due = keys.endedBy(runtime.clock.wallMs() - buckets.bucketMs);
+    const gone: string[] = [];
     let refusal: { readonly error: unknown } | undefined;
     for (let next = 0; next < due.length; ) {
       const batch: Deletion[] = [];
@@ -86,7 +89,7 @@ export class Sweeper {
         const id = due[next] as string;
         const known = keys.get(id);
         if (!known) continue;
-        const deletion = { id, op: deleteAsKnown(prefix + id, known.modRevision) };
+        const deletion = { id, known, op: deleteAsKnown(prefix + id, known.modRevision) };
         if (!room.take(sizeOf(deletion))) break;
         batch.push(deletion);
       }
@@ -96,7 +99,10 @@ export class Sweeper {
         sizeOf,
         send: async (part) => {
           const { responses, revision } = await etcd.txn({ success: part.map(({ op }) => op) }, { signal });
-          for (const [i, { id }] of part.entries()) if (succeeded(responses[i])) keys.missing(id, revision);
+          for (const [i, { id, known }] of part.entries()) {
+            if (succeeded(responses[i])) keys.missing(id, revision);
+            else if (keys.refuted(id, known)) gone.push(id);
+          }
         },
         failed: (part, error) => {
           // One that is refused must not keep the others.
@@ -106,6 +112,7 @@ export class Sweeper {
       });
     }
     if (refusal) throw refusal.error;
+    return gone;
   }
 }
 

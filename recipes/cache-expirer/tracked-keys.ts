@@ -82,6 +82,18 @@ export class TrackedKeys {
   }
 
   /**
+   * Etcd was asked for the key, which is not in this state, and the mirror may never say so: an answer of a history that is
+   * lost, which came when the mirror was past that, has a revision that the new history comes to much later or never.
+   *
+   * @returns whether nothing is known of the key any more
+   */
+  refuted(id: string, state: Tracked): boolean {
+    if (this.#answers.get(id)?.state !== state) return false;
+    this.#change(id, () => this.#answers.delete(id));
+    return this.get(id) === undefined;
+  }
+
+  /**
    * @param historyLost whether revisions before this batch say nothing any more
    * @returns what went and is not there again, each id with the time at which it would have ended, as far as that is known
    */

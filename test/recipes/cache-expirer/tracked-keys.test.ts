@@ -129,3 +129,24 @@ test("of what was found before it was missing, and answered after it, it is told
   expect(keys.get("a")).toBeUndefined();
   expect([...keys.apply(batch(15, { type: "snapshot" }), false)]).toEqual([["a", expiresAt]]);
 });
+
+test("an answer of a lost history, which the mirror never comes to, is forgotten when etcd has no such state", () => {
+  const keys = new TrackedKeys("cache/");
+  keys.apply(batch(9, { type: "snapshot" }), false);
+  keys.apply(batch(1, { type: "resynced" }), true);
+  // It was on its way while etcd lost its history.
+  keys.found("a", { modRevision: 10, expiresAt });
+  keys.found("b", { modRevision: 11, expiresAt });
+  expect(keys.endedBy(expiresAt)).toEqual(["a", "b"]);
+  const [a, b] = [keys.get("a"), keys.get("b")] as const;
+  if (!a || !b) throw new Error("an answer is not known");
+  expect(keys.refuted("a", a)).toBe(true);
+  expect(keys.get("a")).toBeUndefined();
+  expect(keys.endedBy(expiresAt)).toEqual(["b"]);
+  // A newer answer stands, and so does what the mirror shows.
+  keys.found("b", { modRevision: 12, expiresAt });
+  keys.apply(batch(2, { puts: [{ ...put(2), key: "cache/c" }] }), false);
+  expect(keys.refuted("b", { ...b })).toBe(false);
+  expect(keys.refuted("c", keys.get("c") ?? b)).toBe(false);
+  expect(keys.size).toBe(2);
+});
