@@ -127,7 +127,7 @@ class Model {
 
 test("an id lives its time after its last touch, and not much longer, and what is tracked is never cleaned", async () => {
   let [tracked, cleaned] = [0, 0];
-  const { schedules } = await explore("cache", { schedules: 100 }, async (world) => {
+  const { schedules } = await explore("cache", { schedules: 50 }, async (world) => {
     const { random, etcd } = world;
     const model = new Model(world);
     const machines = Array.from({ length: random.between(1, 2) }, () => world.machine());

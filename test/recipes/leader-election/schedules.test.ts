@@ -76,7 +76,7 @@ class Model {
 
 test("one leader at a time, in the order of their registration, with tokens that grow, and everybody leads once", async () => {
   let elected = 0;
-  const { schedules } = await explore("election", { schedules: 150 }, async (world) => {
+  const { schedules } = await explore("election", { schedules: 60 }, async (world) => {
     const { random } = world;
     const byHand = random.chance(0.3);
     const model = new Model(world, byHand);

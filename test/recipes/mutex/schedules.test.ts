@@ -76,7 +76,7 @@ class Model {
 
 test("one holder at a time, in the order in which they came, with tokens that grow", async () => {
   let acquired = 0;
-  const ran = await explore("mutex", { schedules: 150 }, async (world) => {
+  const ran = await explore("mutex", { schedules: 60 }, async (world) => {
     const { random } = world;
     const model = new Model(world);
     const machines = Array.from({ length: random.between(2, 3) }, () => world.machine());

@@ -127,7 +127,7 @@ class Model {
 
 test("each job is done, by one at a time, and a worker that is alone takes them in order", async () => {
   let [handed, inOrder] = [0, 0];
-  const { schedules } = await explore("queue", { schedules: 120 }, async (world) => {
+  const { schedules } = await explore("queue", { schedules: 50 }, async (world) => {
     const { random } = world;
     const model = new Model(world);
     /** By value, in the order in which etcd has them. */

@@ -118,7 +118,7 @@ class Model {
 
 test("the key is there with the newest value as long as the object lives, never after it, and nobody fights", async () => {
   let events = 0;
-  const { schedules } = await explore("register", { schedules: 120 }, async (world) => {
+  const { schedules } = await explore("register", { schedules: 50 }, async (world) => {
     const { random, etcd } = world;
     const model = new Model(world);
     const lease = random.pick(["own", "shared"] as const);

@@ -56,7 +56,8 @@ async function exploreAll(
       if (one.failure) throw one.failure;
     }
   }
-  return { schedules: last, steps };
+  // Of one that is repeated nothing is counted.
+  return { schedules: only === undefined ? last : 0, steps };
 }
 
 class Running {
