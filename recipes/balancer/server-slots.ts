@@ -66,16 +66,27 @@ export class ServerSlots<Server> {
     this.#views.changed();
   }
 
-  started(server: Server): void {
-    const slot = this.#slotOf(this.#idOf(server), server);
-    this.#inFlight[slot] = (this.#inFlight[slot] ?? 0) + 1;
+  /** The views that are kept at the moment, the latest first. */
+  views(): readonly SlotView[] {
+    return this.#views.kept();
   }
 
-  /** An end without a beginning counts for nothing. */
-  ended(server: Server): void {
+  /** @returns the server's slot */
+  started(server: Server): number {
+    const slot = this.#slotOf(this.#idOf(server), server);
+    this.#inFlight[slot] = (this.#inFlight[slot] ?? 0) + 1;
+    return slot;
+  }
+
+  /**
+   * An end without a beginning counts for nothing.
+   *
+   * @returns the server's slot, if it has one
+   */
+  ended(server: Server): number | undefined {
     const slot = this.#slots.get(this.#idOf(server));
-    if (slot === undefined) return;
-    this.#inFlight[slot] = Math.max(0, (this.#inFlight[slot] ?? 0) - 1);
+    if (slot !== undefined) this.#inFlight[slot] = Math.max(0, (this.#inFlight[slot] ?? 0) - 1);
+    return slot;
   }
 
   #prepare(servers: readonly Server[], before = this.#views.kept()[0]): SlotView {
