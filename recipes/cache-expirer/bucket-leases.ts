@@ -1,11 +1,10 @@
-import { type EtcdClient, EtcdTimeoutError, type Lease } from "../../src/index.ts";
+import type { EtcdClient, Lease } from "../../src/index.ts";
 import { asError, type Clock, log } from "../../src/internal/index.ts";
+import { DetachedLease } from "../leases/index.ts";
 import type { Buckets, Tracking } from "./buckets.ts";
 
 const debug = log("cache");
 
-/** A lease that was granted so slowly that it would end too early is granted anew, so often. */
-const ATTEMPTS = 3;
 /** Rounding, the margin of a lease's own clock, and a slow answer. */
 const SPARE_MS = 1_000;
 
@@ -19,7 +18,8 @@ export class BucketLeases {
   readonly #buckets: Buckets;
   readonly #clock: Clock;
   /** By the time at which the keys of the bucket end. */
-  readonly #held = new Map<number, { lease?: Lease | undefined; granting?: Promise<Lease> | undefined }>();
+  readonly #ofBucket = new Map<number, DetachedLease>();
+  #revoking: Promise<unknown> = Promise.resolve();
 
   constructor(etcd: EtcdClient, buckets: Buckets, clock: Clock) {
     this.#etcd = etcd;
@@ -28,51 +28,30 @@ export class BucketLeases {
   }
 
   /**
-   * A lease that lives until the bucket expires, at least.
+   * Runs `write` with a lease that lives until the bucket expires, at least; with another one if etcd no longer has it.
    *
-   * @throws what a grant throws
+   * @throws what `write` throws; what a grant throws
    */
-  async of({ expiresAt }: Tracking): Promise<Lease> {
-    const held = this.#held.get(expiresAt) ?? {};
-    this.#held.set(expiresAt, held);
-    if (held.lease && this.#lasts(held.lease, expiresAt)) return held.lease;
-    held.granting ??= this.#grant(expiresAt).finally(() => {
-      held.granting = undefined;
-    });
-    held.lease = await held.granting;
-    return held.lease;
-  }
-
-  /** Etcd does not have it any more: revoked by hand, or wiped. */
-  forget(lost: Lease): void {
-    for (const held of this.#held.values()) if (held.lease === lost) held.lease = undefined;
+  async use<T>({ expiresAt }: Tracking, write: (lease: Lease) => Promise<T>): Promise<T> {
+    const lease = this.#ofBucket.get(expiresAt) ?? new DetachedLease(this.#etcd);
+    this.#ofBucket.set(expiresAt, lease);
+    if (!lease.current) await this.endSwept();
+    const { ttlMs, bucketMs } = this.#buckets;
+    const neededMs = expiresAt - this.#clock.wallMs();
+    const grantSeconds = Math.ceil(Math.max(ttlMs + 2 * bucketMs, neededMs + SPARE_MS) / 1_000);
+    return lease.use({ neededMs, grantSeconds }, {}, write);
   }
 
   /** Revokes those whose keys are past the sweep. Never fails: what is not revoked ends by itself. */
   async endSwept(): Promise<void> {
     const nowMs = this.#clock.wallMs();
-    const revoking: Promise<void>[] = [];
-    for (const [expiresAt, { lease }] of this.#held) {
+    const revoking = [this.#revoking];
+    for (const [expiresAt, { current }] of this.#ofBucket) {
       if (this.#buckets.sweptAt(expiresAt) > nowMs) continue;
-      this.#held.delete(expiresAt);
-      if (lease) revoking.push(lease.revoke().catch((error) => debug("not revoked: %s", asError(error).message)));
+      this.#ofBucket.delete(expiresAt);
+      if (current) revoking.push(current.revoke().catch((error) => debug("not revoked: %s", asError(error).message)));
     }
-    await Promise.all(revoking);
-  }
-
-  #lasts(lease: Lease, expiresAt: number): boolean {
-    return !lease.signal.aborted && lease.remainingMs() >= expiresAt - this.#clock.wallMs();
-  }
-
-  async #grant(expiresAt: number): Promise<Lease> {
-    await this.endSwept();
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const { ttlMs, bucketMs } = this.#buckets;
-      const neededMs = expiresAt - this.#clock.wallMs() + attempt * SPARE_MS;
-      const seconds = Math.ceil(Math.max(ttlMs + 2 * bucketMs, neededMs) / 1_000);
-      const lease = await this.#etcd.grantLease(seconds, { keepAlive: false });
-      if (this.#lasts(lease, expiresAt)) return lease;
-    }
-    throw new EtcdTimeoutError("granting a lease took too long", { retryable: true });
+    this.#revoking = Promise.all(revoking);
+    await this.#revoking;
   }
 }

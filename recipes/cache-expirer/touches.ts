@@ -34,8 +34,6 @@ import { stateOf, type Tracked, type TrackedKeys } from "./tracked-keys.ts";
 const BATCHES_AT_ONCE = 4;
 /** The value, the lease, tags and lengths of a move. */
 const AROUND_KEYS_BYTES = 256;
-/** A lease that is gone is replaced so often within one batch. */
-const LEASE_ATTEMPTS = 3;
 
 const touched = Promise.resolve(true);
 
@@ -184,19 +182,11 @@ export class Touches {
 
   async #send(batch: readonly Wish[]): Promise<{ answers: readonly OpResult[]; target: Tracking; revision: number }> {
     const { etcd, leases, buckets, clock } = this.#parts;
-    for (let attempt = 1; ; attempt++) {
-      const target = buckets.at(clock.wallMs());
-      const lease = await leases.of(target);
-      try {
-        const { responses, revision } = await etcd.txn({
-          success: batch.map((wish) => this.#toOp(wish, target, lease)),
-        });
-        return { answers: responses, target, revision };
-      } catch (error) {
-        if (!(error instanceof LeaseNotFoundError) || attempt === LEASE_ATTEMPTS) throw error;
-        leases.forget(lease);
-      }
-    }
+    const target = buckets.at(clock.wallMs());
+    const { responses, revision } = await leases.use(target, (lease) =>
+      etcd.txn({ success: batch.map((wish) => this.#toOp(wish, target, lease)) }),
+    );
+    return { answers: responses, target, revision };
   }
 
   #toOp({ id, create, seen }: Wish, target: Tracking, lease: Lease): Op {

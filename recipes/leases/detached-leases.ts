@@ -1,11 +1,5 @@
-import {
-  type CallOptions,
-  type EtcdClient,
-  EtcdTimeoutError,
-  type Lease,
-  LeaseNotFoundError,
-} from "../../src/index.ts";
-import { abortable, inMs, runtimeOf, within } from "../../src/internal/index.ts";
+import type { CallOptions, EtcdClient, Lease } from "../../src/index.ts";
+import { DetachedLease } from "./detached-lease.ts";
 
 /** Keys whose ends lie within this part of their TTL share a lease. */
 const SHARE = 1 / 64;
@@ -13,16 +7,8 @@ const SHARE = 1 / 64;
 const MARGIN_SECONDS = 0.5;
 /** A TTL is rounded up by less than this part of it. */
 const ROUNDING = 1 / 128;
-/** How often one write may find its lease gone, or one grant take too long, before that is an error. */
-const ATTEMPTS = 3;
 
 const ofClients = new WeakMap<EtcdClient, DetachedLeases>();
-
-/** A lease, and the TTL for which it was granted: no other one may use it, or nobody could tell later for which it was. */
-interface Shared {
-  readonly lease: Lease;
-  readonly ttlSeconds: number;
-}
 
 /**
  * Leases for keys that outlive the process: never renewed by us, and shared by all recipes of a client, so a thousand puts
@@ -33,9 +19,8 @@ interface Shared {
  */
 export class DetachedLeases {
   readonly #etcd: EtcdClient;
-  /** The newest last: it is the one that fits most often. */
-  #leases: Shared[] = [];
-  readonly #granting = new Map<number, Promise<Lease>>();
+  /** By the TTL: no other one may use a lease, or nobody could tell later for which it was granted. */
+  readonly #ofTtl = new Map<number, DetachedLease>();
 
   private constructor(etcd: EtcdClient) {
     this.#etcd = etcd;
@@ -60,51 +45,19 @@ export class DetachedLeases {
    *
    * @throws what `write` throws; what a grant throws; EtcdTimeoutError; `signal.reason`
    */
-  async use<T>(atLeastSeconds: number, options: CallOptions, write: (lease: Lease) => Promise<T>): Promise<T> {
+  use<T>(atLeastSeconds: number, options: CallOptions, write: (lease: Lease) => Promise<T>): Promise<T> {
     const ttlSeconds = rounded(atLeastSeconds);
-    for (let attempt = 1; ; attempt++) {
-      const lease = this.#fitting(ttlSeconds) ?? (await this.#granted(ttlSeconds, options));
-      try {
-        return await write(lease);
-      } catch (error) {
-        // Revoked by hand, or etcd was wiped.
-        if (!(error instanceof LeaseNotFoundError) || attempt === ATTEMPTS) throw error;
-        this.#leases = this.#leases.filter((other) => other.lease !== lease);
-      }
-    }
+    const grantSeconds = Math.ceil(ttlSeconds * (1 + SHARE) + MARGIN_SECONDS);
+    return this.#of(ttlSeconds).use({ neededMs: ttlSeconds * 1_000, grantSeconds }, options, write);
   }
 
-  #fitting(ttlSeconds: number): Lease | undefined {
-    const fits = (shared: Shared) =>
-      shared.ttlSeconds === ttlSeconds && shared.lease.remainingMs() >= ttlSeconds * 1_000;
-    return this.#leases.findLast(fits)?.lease;
-  }
-
-  /** Granted once for all who wait for it: a caller's time settles its own wait only. */
-  async #granted(ttlSeconds: number, { signal, timeoutMs }: CallOptions): Promise<Lease> {
-    signal?.throwIfAborted();
-    let granting = this.#granting.get(ttlSeconds);
-    if (!granting) {
-      granting = this.#grant(ttlSeconds).finally(() => this.#granting.delete(ttlSeconds));
-      granting.catch(() => {});
-      this.#granting.set(ttlSeconds, granting);
-    }
-    const waiting = abortable(granting, signal);
-    if (timeoutMs === undefined) return waiting;
-    const outOfTime = () => new EtcdTimeoutError(`no lease within ${inMs(timeoutMs)}`, { retryable: true });
-    return within(runtimeOf(this.#etcd).clock, waiting, timeoutMs, outOfTime);
-  }
-
-  async #grant(ttlSeconds: number): Promise<Lease> {
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      // Longer each time: a slow grant leaves less of it than was asked for.
-      const seconds = Math.ceil(ttlSeconds * (1 + SHARE) + MARGIN_SECONDS) + (attempt - 1) * 2;
-      const lease = await this.#etcd.grantLease(seconds, { keepAlive: false });
-      this.#leases = this.#leases.filter((other) => !other.lease.signal.aborted);
-      this.#leases.push({ lease, ttlSeconds });
-      if (lease.remainingMs() >= ttlSeconds * 1_000) return lease;
-    }
-    throw new EtcdTimeoutError(`granting a lease of ${ttlSeconds} s took too long`, { retryable: true });
+  #of(ttlSeconds: number): DetachedLease {
+    const known = this.#ofTtl.get(ttlSeconds);
+    if (known) return known;
+    for (const [ttl, lease] of this.#ofTtl) if (lease.isOver) this.#ofTtl.delete(ttl);
+    const lease = new DetachedLease(this.#etcd);
+    this.#ofTtl.set(ttlSeconds, lease);
+    return lease;
   }
 }
 
