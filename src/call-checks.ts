@@ -1,5 +1,5 @@
 import { callback, flag, type OptionCheck, optionsOf, wholeNumber } from "./errors/check-options.ts";
-import { callChecks, callOptionsOf, signalCheck } from "./model/call-options.ts";
+import { callChecks, signalCheck } from "./model/call-options.ts";
 import { leaseIdCheck, leaseRefCheck } from "./model/lease-id.ts";
 
 const readChecks = { ...callChecks, revision: wholeNumber(1), serializable: flag };
@@ -17,7 +17,7 @@ export const checkOf = {
   range: optionsOf("range", { ...readChecks, limit: wholeNumber(1), keysOnly: flag, countOnly: flag }),
   put: optionsOf("put", { ...callChecks, lease: leaseRefCheck, previous: flag, batch: flag }),
   delete: optionsOf("delete", { ...callChecks, previous: flag, batch: flag }),
-  txn: callOptionsOf("txn"),
+  txn: optionsOf("txn", { ...callChecks, batch: flag }),
   grantLease: optionsOf("grantLease", { ...callChecks, keepAlive: flag, renewEverySeconds: seconds, id: leaseIdCheck }),
   leaseTimeToLive: optionsOf("leaseTimeToLive", { ...callChecks, keys: flag }),
   watch: optionsOf("watch", {

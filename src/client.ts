@@ -20,6 +20,7 @@ import {
   type RangeOptions,
   type ReadOptions,
   type TxnAnswer,
+  type TxnCallOptions,
   type TxnOptions,
 } from "./kv/index.ts";
 import {
@@ -160,7 +161,7 @@ export class EtcdClient implements AsyncDisposable {
    * @throws RequestRefusedError for one key written twice, more operations than etcd takes (128, unless it was started with
    *   another `--max-txn-ops`), or more bytes (as for `put()`)
    */
-  async txn(request: TxnOptions, options?: CallOptions): Promise<TxnAnswer> {
+  async txn(request: TxnOptions, options?: TxnCallOptions): Promise<TxnAnswer> {
     checkTxn("txn", request);
     checkOf.txn(options);
     this.#checkOpen("txn");

@@ -35,6 +35,7 @@ export type {
   RangeOptions,
   ReadOptions,
   TxnAnswer,
+  TxnCallOptions,
   TxnOptions,
 } from "./kv/index.ts";
 export type { GrantLeaseOptions, Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease/index.ts";

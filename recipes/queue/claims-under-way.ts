@@ -1,4 +1,4 @@
-import { type EtcdClient, type Lease, RequestRefusedError } from "../../src/index.ts";
+import { type Lease, RequestRefusedError } from "../../src/index.ts";
 import { type Clock, within } from "../../src/internal/index.ts";
 import type { PersistentTxnOptions } from "../writes/index.ts";
 import { type DeadLetter, toLetter } from "./dead-letters.ts";
@@ -13,8 +13,6 @@ export interface ClaimsUnderWayParts {
   readonly clock: Clock;
   readonly maxAttempts: number;
   readonly place: WaitingPlace;
-  /** For claims: many at a time may go together. */
-  readonly batch: Pick<EtcdClient, "txn">;
   /** How what is written on a lease is repeated. */
   writes(lease: Lease): PersistentTxnOptions;
   /** Gives it to the first who waits. @returns false when nobody does any more */
@@ -87,11 +85,11 @@ export class ClaimsUnderWay {
   }
 
   async #claim(job: QueuedJob, lease: Lease, options: PersistentTxnOptions): Promise<void> {
-    const { keys, place, batch, handOut } = this.#parts;
+    const { keys, place, handOut } = this.#parts;
     // One of several claims at a time takes the place away.
     const leaves = place.isTaken && !this.#leaving;
     if (leaves) this.#leaving = true;
-    const claim = await claimJob(keys, job, lease, leaves, { ...options, etcd: batch }).finally(() => {
+    const claim = await claimJob(keys, job, lease, leaves, { ...options, batch: true }).finally(() => {
       if (leaves) this.#leaving = false;
     });
     if (!claim || lease.signal.aborted) return;

@@ -29,7 +29,6 @@ import type { QueueKeys } from "./queue-keys.ts";
 import { MIRROR_LAG_MS, QueueView } from "./queue-view.ts";
 import type { QueuedJob } from "./queued-job.ts";
 import { Strays } from "./strays.ts";
-import { TxnBatch } from "./txn-batch.ts";
 import { WaitingPlace } from "./waiting-place.ts";
 
 const debug = log("queue");
@@ -62,7 +61,6 @@ interface Waiter {
 export class Consumer {
   readonly #parts: ConsumerParts;
   readonly #view: QueueView;
-  readonly #batch: TxnBatch;
   readonly #place: WaitingPlace;
   readonly #leases: LeaseLine;
   readonly #claiming: ClaimsUnderWay;
@@ -82,7 +80,6 @@ export class Consumer {
 
   constructor(parts: ConsumerParts) {
     this.#parts = parts;
-    this.#batch = new TxnBatch(parts.etcd);
     this.#view = new QueueView(parts.keys, {
       claimed: (id, claim) => this.#sawClaim(id, claim),
       unclaimed: (id, claim) => this.#inHand.claimGone(id, claim),
@@ -98,7 +95,6 @@ export class Consumer {
     this.#inHand = new JobsInHand({
       ...parts,
       clock: parts.runtime.clock,
-      batch: this.#batch,
       writes: (lease) => this.#writes(lease),
       onReleased: (revision) => this.#lookPast(revision),
       onError: (error, lease) => this.#stumbled(error, lease),
@@ -107,7 +103,6 @@ export class Consumer {
       ...parts,
       clock: parts.runtime.clock,
       place: this.#place,
-      batch: this.#batch,
       writes: (lease) => this.#writes(lease),
       handOut: (claim, lease) => this.#handOut(claim, lease),
       onRefused: (error) => this.#warn(error),

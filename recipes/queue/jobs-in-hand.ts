@@ -1,10 +1,4 @@
-import {
-  type EtcdClient,
-  type KeyValue,
-  type Lease,
-  LeaseNotFoundError,
-  RequestRefusedError,
-} from "../../src/index.ts";
+import { type KeyValue, type Lease, LeaseNotFoundError, RequestRefusedError } from "../../src/index.ts";
 import { type Clock, within } from "../../src/internal/index.ts";
 import type { PersistentTxnOptions } from "../writes/index.ts";
 import { type DeadLetter, toLetter } from "./dead-letters.ts";
@@ -17,8 +11,6 @@ export interface JobsInHandParts {
   readonly keys: QueueKeys;
   readonly clock: Clock;
   readonly maxAttempts: number;
-  /** For acks: many at a time may go together. */
-  readonly batch: Pick<EtcdClient, "txn">;
   /** How what is written on a lease is repeated. */
   writes(lease: Lease): PersistentTxnOptions;
   onReleased(revision: number): void;
@@ -106,9 +98,9 @@ export class JobsInHand {
     ending: Ending,
     options: PersistentTxnOptions,
   ): Promise<number | undefined> {
-    const { keys, maxAttempts, clock, batch } = this.#parts;
+    const { keys, maxAttempts, clock } = this.#parts;
     const { id, content } = claim;
-    if (ending.type === "ack") return settleClaim(keys, claim, ending, { ...options, etcd: batch });
+    if (ending.type === "ack") return settleClaim(keys, claim, ending, { ...options, batch: true });
     if (content.attempt >= maxAttempts) {
       const letter = { value: content.value, attempts: content.attempt, diedAtMs: clock.wallMs() };
       try {

@@ -17,6 +17,8 @@ export interface PersistentTxnOptions {
   /** How long it may go on; asked before each attempt. */
   readonly leftMs: () => number;
   readonly signal?: AbortSignal | undefined;
+  /** Lets it travel with others, see `EtcdClient.txn()`. @default false */
+  readonly batch?: boolean | undefined;
   /** Waits until a missing role, user or password is mended on the server, too: no caller is there to be told. @default false */
   readonly waitsOutDenial?: boolean | undefined;
   /** Told of each failure that is mended by trying again. */
@@ -37,7 +39,7 @@ export interface PersistentAnswer extends TxnAnswer {
  */
 export async function persistentTxn(
   request: TxnOptions,
-  { etcd, runtime, leftMs, signal, waitsOutDenial = false, onRetry }: PersistentTxnOptions,
+  { etcd, runtime, leftMs, signal, batch, waitsOutDenial = false, onRetry }: PersistentTxnOptions,
 ): Promise<PersistentAnswer> {
   let unsure = false;
   let backoff: Backoff | undefined;
@@ -53,7 +55,7 @@ export async function persistentTxn(
       });
     }
     try {
-      return { ...(await etcd.txn(request, { signal, timeoutMs })), unsure };
+      return { ...(await etcd.txn(request, { signal, timeoutMs, batch })), unsure };
     } catch (error) {
       signal?.throwIfAborted();
       unsure ||= error instanceof EtcdError && error.outcomeUnknown;

@@ -8,14 +8,16 @@ export interface Carrier<Request, Answer> {
   readonly clock: Clock;
   readonly requestTimeoutMs: number;
   /**
-   * The key that a request writes: no two of one key are under way at once, and they are executed in the order of the
-   * calls. Undefined for reads, of which that is not asked.
+   * The keys that a write uses: no two that share one are under way at once, and they are executed in the order of the
+   * calls. Left out for reads, of which that is not asked.
    */
-  readonly writtenKey?: ((request: Request) => string) | undefined;
+  readonly usedKeys?: ((request: Request) => readonly string[]) | undefined;
   key(request: Request): string;
   bytes(request: Request): number;
   /** How many operations of a txn it takes; one when left out. */
   readonly operations?: ((request: Request) => number) | undefined;
+  /** How many operations stand in it, if it is a txn itself; none when left out. */
+  readonly nested?: ((request: Request) => number) | undefined;
   one(request: Request, options: CallOptions): Promise<Answer>;
   /** One answer for each request, in order; and those whose requests should go alone in future. */
   many(requests: readonly Request[], options: CallOptions): Promise<{ answers: Answer[]; large: Request[] }>;

@@ -3,9 +3,9 @@ import type { Timer } from "../internal/clock.ts";
 import { nextTick } from "../internal/real-time.ts";
 import { isOfOne, sendInParts } from "../internal/send-in-parts.ts";
 import { ServerLimits, TxnRoom } from "../internal/server-limits.ts";
-import type { PartSize } from "../internal/txn-size.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { Carrier } from "./carrier.ts";
+import { KeyTurns } from "./key-turns.ts";
 import { LoneKeys } from "./lone-keys.ts";
 import { PendingCall } from "./pending-call.ts";
 
@@ -22,8 +22,8 @@ const GATHER_MS = 1;
  *   add ──▶ waiting ──▶ under way, alone or together ──▶ settled
  *    │        ▲                  │ together, and refused
  *    ▼        │                  ▼
- *   behind the write        each by itself; each half, if it was too much
- *   of the same key
+ *   behind a write with     each by itself; each half, if it was too much
+ *   the same key
  * ```
  */
 export class Coalescer<Request, Answer> {
@@ -31,8 +31,8 @@ export class Coalescer<Request, Answer> {
   readonly #limits: ServerLimits;
   /** Those that failed for a reason of their own, or are large. */
   readonly #lone = new LoneKeys();
-  /** The keys that are written at the moment, or wait for it, each with the calls that wait for it to be written. */
-  readonly #written = new Map<string, PendingCall<Request, Answer>[]>();
+  /** Of writes that use the same key. */
+  readonly #turns = new KeyTurns<PendingCall<Request, Answer>>();
   #waiting: PendingCall<Request, Answer>[] = [];
   #waitingBytes = 0;
   #waitingOperations = 0;
@@ -51,14 +51,11 @@ export class Coalescer<Request, Answer> {
 
   async add(request: Request, options: CallOptions): Promise<Answer> {
     const carrier = this.#carrier;
-    const writtenKey = carrier.writtenKey?.(request);
-    const behind = writtenKey === undefined ? undefined : this.#written.get(writtenKey);
-    if (writtenKey !== undefined && !behind) this.#written.set(writtenKey, []);
+    const keys = carrier.usedKeys?.(request) ?? [];
     return new Promise<Answer>((resolve, reject) => {
-      const call = new PendingCall(carrier, { request, options, writtenKey, resolve, reject });
-      if (behind) {
+      const call = new PendingCall(carrier, { request, options, keys, resolve, reject });
+      if (!this.#turns.enter(call)) {
         call.watch();
-        behind.push(call);
       } else if (this.#lone.any && this.#lone.has(carrier.key(request))) {
         void this.#send([call]);
       } else {
@@ -69,8 +66,8 @@ export class Coalescer<Request, Answer> {
 
   #wait(call: PendingCall<Request, Answer>): void {
     this.#waiting.push(call);
-    this.#waitingBytes += call.bytes;
-    this.#waitingOperations += call.operations;
+    this.#waitingBytes += call.size.bytes;
+    this.#waitingOperations += call.size.operations;
     if (this.#inFlight > 0) {
       call.watch();
       this.#next();
@@ -106,10 +103,10 @@ export class Coalescer<Request, Answer> {
     let operations = 0;
     const room = new TxnRoom(this.#limits);
     for (const call of this.#waiting) {
-      if (!room.take(sizeOf(call))) break;
+      if (!room.take(call.size)) break;
       count++;
-      bytes += call.bytes;
-      operations += call.operations;
+      bytes += call.size.bytes;
+      operations += call.size.operations;
     }
     const taken = this.#waiting.slice(0, count);
     this.#waiting = this.#waiting.slice(count);
@@ -126,7 +123,9 @@ export class Coalescer<Request, Answer> {
     try {
       await this.#sendAll(taken.filter((call) => call.depart()));
     } finally {
-      for (const { writtenKey } of taken) this.#free(writtenKey);
+      for (const call of taken) {
+        for (const next of this.#turns.leave(call)) this.#wait(next);
+      }
       this.#returned(batch);
     }
   }
@@ -134,7 +133,7 @@ export class Coalescer<Request, Answer> {
   async #sendAll(calls: readonly PendingCall<Request, Answer>[]): Promise<void> {
     await sendInParts(calls, {
       limits: this.#limits,
-      sizeOf,
+      sizeOf: ({ size }) => size,
       send: (part) => this.#sendPart(part),
       failed: (part, error) => {
         for (const call of part) call.reject(error);
@@ -184,16 +183,4 @@ export class Coalescer<Request, Answer> {
     if (batch === this.#last) this.#due = this.#waiting.length > 0;
     this.#next();
   }
-
-  /** The next write of this key may be sent. */
-  #free(key: string | undefined): void {
-    if (key === undefined) return;
-    const next = this.#written.get(key)?.shift();
-    if (next) this.#wait(next);
-    else this.#written.delete(key);
-  }
-}
-
-function sizeOf<Request, Answer>({ operations, bytes }: PendingCall<Request, Answer>): PartSize {
-  return { operations, nested: 0, bytes };
 }

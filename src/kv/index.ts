@@ -7,6 +7,7 @@ export {
   type RangeOptions,
   type ReadOptions,
   type TxnAnswer,
+  type TxnCallOptions,
   type TxnOptions,
 } from "./kv.ts";
 export { ownRange } from "./own-range.ts";

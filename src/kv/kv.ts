@@ -11,6 +11,8 @@ import type { KeyValue } from "../model/key-value.ts";
 import { type LeaseRef, toLeaseId } from "../model/lease-id.ts";
 import type { Op, OpResult } from "../model/op.ts";
 import { txnName } from "../model/txn-name.ts";
+import { guardedStep } from "./guarded-step.ts";
+import { GuardedWrites } from "./guarded-writes.ts";
 import { ownRange } from "./own-range.ts";
 import { PageSizes } from "./page-sizes.ts";
 import { type PagedRange, pagedRange } from "./paged-range.ts";
@@ -62,6 +64,21 @@ export interface TxnOptions {
   failure?: readonly Op[] | undefined;
 }
 
+export interface TxnCallOptions extends CallOptions {
+  /**
+   * Let it travel with other txns that write single keys and are made at the same time, as a txn within one txn: many times
+   * faster, but they are written at one revision, and a watch tells them together. Each has its own compares and its own
+   * answer; two that name the same key are executed in the order of the calls. One that names a range, or only reads, goes
+   * by itself.
+   *
+   * `autoBatch` does not switch it on: an etcd before 3.4.42, 3.5.28 and 3.6.9 checks no permission in nested txns, so there a
+   * client with `auth` is let through where its role would not let it.
+   *
+   * @default false
+   */
+  batch?: boolean | undefined;
+}
+
 export interface TxnAnswer {
   /** Whether the compares held. */
   readonly succeeded: boolean;
@@ -76,6 +93,7 @@ export class Kv {
   readonly #autoBatch: boolean;
   readonly #reads: PointReads;
   readonly #writes: PointWrites;
+  readonly #guarded: GuardedWrites;
   readonly #pageSizes = new PageSizes();
 
   constructor(protocol: Protocol, reads: PointReads, clock: Clock, autoBatch: boolean, limits?: ServerLimits) {
@@ -83,6 +101,7 @@ export class Kv {
     this.#autoBatch = autoBatch;
     this.#reads = reads;
     this.#writes = new PointWrites(protocol, clock, limits);
+    this.#guarded = new GuardedWrites(protocol, clock, limits);
   }
 
   async get(key: BytesLike, options: ReadOptions = {}): Promise<KeyValue | undefined> {
@@ -148,9 +167,11 @@ export class Kv {
     }
   }
 
-  async txn(request: TxnOptions, options: CallOptions = {}): Promise<TxnAnswer> {
+  async txn(request: TxnOptions, options: TxnCallOptions = {}): Promise<TxnAnswer> {
     const { compare = [], success = [], failure = [] } = request;
     try {
+      const step = options.batch ? guardedStep({ compare, success, failure }) : undefined;
+      if (step) return await this.#guarded.txn(step, options);
       return await this.#protocol.txn({ compare, success, failure }, options);
     } catch (error) {
       throw errorOfCall(() => `txn ${txnName({ compare, success, failure })}`, error, options.signal);

@@ -3,13 +3,14 @@ import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { onAbort } from "../internal/abort.ts";
 import type { Timer } from "../internal/clock.ts";
 import { inMs } from "../internal/in-ms.ts";
+import type { PartSize } from "../internal/txn-size.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { Carrier } from "./carrier.ts";
 
 interface CallParts<Request, Answer> {
   readonly request: Request;
   readonly options: CallOptions;
-  readonly writtenKey: string | undefined;
+  readonly keys: readonly string[];
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -18,9 +19,9 @@ interface CallParts<Request, Answer> {
 export class PendingCall<Request, Answer> {
   readonly request: Request;
   readonly options: CallOptions;
-  readonly writtenKey: string | undefined;
-  readonly bytes: number;
-  readonly operations: number;
+  /** Those that a write uses; none of a read. */
+  readonly keys: readonly string[];
+  readonly size: Required<PartSize>;
   readonly #carrier: Carrier<Request, Answer>;
   readonly #parts: CallParts<Request, Answer>;
   readonly #timeoutMs: number;
@@ -33,9 +34,12 @@ export class PendingCall<Request, Answer> {
   constructor(carrier: Carrier<Request, Answer>, parts: CallParts<Request, Answer>) {
     this.request = parts.request;
     this.options = parts.options;
-    this.writtenKey = parts.writtenKey;
-    this.bytes = carrier.bytes(parts.request);
-    this.operations = carrier.operations?.(parts.request) ?? 1;
+    this.keys = parts.keys;
+    this.size = {
+      operations: carrier.operations?.(parts.request) ?? 1,
+      nested: carrier.nested?.(parts.request) ?? 0,
+      bytes: carrier.bytes(parts.request),
+    };
     this.#carrier = carrier;
     this.#parts = parts;
     this.#timeoutMs = parts.options.timeoutMs ?? carrier.requestTimeoutMs;
@@ -97,7 +101,7 @@ export class PendingCall<Request, Answer> {
   #outOfTime(): EtcdError {
     return new EtcdTimeoutError(`${this.#carrier.name}: no answer within ${inMs(this.#timeoutMs)}`, {
       retryable: true,
-      outcomeUnknown: this.#departed && this.writtenKey !== undefined,
+      outcomeUnknown: this.#departed && this.keys.length > 0,
     });
   }
 }

@@ -7,6 +7,7 @@ import type { KeyValue } from "../model/key-value.ts";
 import type { RangeOp } from "../model/op.ts";
 import type { Carrier } from "./carrier.ts";
 import { Coalescer } from "./coalescer.ts";
+import { keyText } from "./key-text.ts";
 
 /** An answer above this has keys in it that keep the others waiting: those go alone from then on. */
 const LARGE_ANSWER_BYTES = 4 * 1024 * 1024;
@@ -43,7 +44,7 @@ function coalescer(protocol: Protocol, clock: Clock, limits: ServerLimits): Coal
     name: "KV.range",
     clock,
     requestTimeoutMs: protocol.requestTimeoutMs,
-    key: ({ range }) => Buffer.from(range.start).toString("latin1"),
+    key: ({ range }) => keyText(range.start),
     bytes: ({ range }) => range.start.length,
     one: async (read, options) => {
       const { kvs, revision } = await protocol.range(read, options);

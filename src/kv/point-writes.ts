@@ -7,6 +7,7 @@ import type { KeyValue } from "../model/key-value.ts";
 import type { DeleteOp, OpResult, PutOp } from "../model/op.ts";
 import type { Carrier } from "./carrier.ts";
 import { Coalescer } from "./coalescer.ts";
+import { keyText } from "./key-text.ts";
 
 type Write = PutOp | DeleteOp;
 type Written = { revision: number } & OpResult;
@@ -23,8 +24,8 @@ export class PointWrites {
       name: "KV.put",
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,
-      writtenKey: keyText,
-      key: keyText,
+      usedKeys: (write) => [keyText(keyOf(write))],
+      key: (write) => keyText(keyOf(write)),
       bytes: (write) => keyOf(write).length + (write.type === "put" ? write.value.length : 0),
       one: async (write, options): Promise<Written> => {
         if (write.type === "put") return { type: "put", ...(await protocol.put(write, options)) };
@@ -64,9 +65,4 @@ export class PointWrites {
 
 function keyOf(write: Write): Uint8Array {
   return write.type === "put" ? write.key : write.range.start;
-}
-
-/** Each byte a letter: two keys are never one. */
-function keyText(write: Write): string {
-  return Buffer.from(keyOf(write)).toString("latin1");
 }

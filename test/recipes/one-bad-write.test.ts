@@ -199,7 +199,6 @@ test("Queue: a job that cannot become a dead letter goes back, and ends no worke
     keys,
     clock: systemRuntime.clock,
     maxAttempts: 1,
-    batch: etcd,
     writes: () => ({ etcd, runtime: systemRuntime, leftMs: () => 5_000, waitsOutDenial: true }),
     onReleased() {},
     onDead() {},

@@ -48,7 +48,7 @@ class Lab {
       name: "test",
       clock: this.clock,
       requestTimeoutMs: 5_000,
-      ...(writes && { writtenKey: key }),
+      ...(writes && { usedKeys: (request: string) => [key(request)] }),
       key,
       bytes,
       operations,

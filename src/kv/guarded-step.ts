@@ -1,0 +1,63 @@
+import { nestedSize, type PartSize } from "../internal/txn-size.ts";
+import type { Compare } from "../model/compare.ts";
+import type { Op, TxnOp } from "../model/op.ts";
+import { keyText } from "./key-text.ts";
+import { ownRange } from "./own-range.ts";
+
+/** A txn that can be one of several in a txn. */
+export interface GuardedStep {
+  /** With bytes of its own: it may leave when the caller has other things in its buffers. */
+  readonly txn: TxnOp;
+  /** All keys that it compares, reads or writes. */
+  readonly keys: readonly string[];
+  readonly size: PartSize;
+}
+
+/** @returns undefined for a txn that names a range, and for one that only reads: it goes by itself */
+export function guardedStep(request: Omit<TxnOp, "type">): GuardedStep | undefined {
+  const keys = new Set<string>();
+  if (!addKeys(request, keys) || !writes(request)) return undefined;
+  const txn = ownTxn(request);
+  return { txn, keys: [...keys], size: nestedSize(txn) };
+}
+
+/** @returns false where a range is named */
+function addKeys({ compare, success, failure }: Omit<TxnOp, "type">, keys: Set<string>): boolean {
+  for (const { range } of compare) {
+    if (range.end) return false;
+    keys.add(keyText(range.start));
+  }
+  for (const branch of [success, failure]) {
+    for (const op of branch) {
+      if (op.type === "txn") {
+        if (!addKeys(op, keys)) return false;
+      } else if (op.type !== "put" && op.range.end) return false;
+      else keys.add(keyText(op.type === "put" ? op.key : op.range.start));
+    }
+  }
+  return true;
+}
+
+function writes({ success, failure }: Omit<TxnOp, "type">): boolean {
+  return success.some(isWrite) || failure.some(isWrite);
+}
+
+function isWrite(op: Op): boolean {
+  return op.type === "txn" ? writes(op) : op.type !== "range";
+}
+
+function ownTxn({ compare, success, failure }: Omit<TxnOp, "type">): TxnOp {
+  return { type: "txn", compare: compare.map(ownCompare), success: success.map(ownOp), failure: failure.map(ownOp) };
+}
+
+function ownCompare(compare: Compare): Compare {
+  const range = ownRange(compare.range);
+  if (compare.target === "value") return { ...compare, range, operand: new Uint8Array(compare.operand) };
+  return { ...compare, range };
+}
+
+function ownOp(op: Op): Op {
+  if (op.type === "txn") return ownTxn(op);
+  if (op.type === "put") return { ...op, key: new Uint8Array(op.key), value: new Uint8Array(op.value) };
+  return { ...op, range: ownRange(op.range) };
+}
