@@ -21,6 +21,11 @@ import { callServers, type ServiceCall, type ServiceCallParts } from "./service-
 import type { ServiceInstance } from "./service-instance.ts";
 import type { SubscribeServiceEvents, SubscribeStatus } from "./subscribe-events.ts";
 
+/** From so many servers on a retry draws again from all of them. */
+const LONG_LIST = 256;
+/** How often it draws, before it looks for those that were not tried. */
+const DRAWS = 4;
+
 /**
  * A list of instances that is kept true, and how one is chosen from it: what a SubscribeService and its views have in
  * common.
@@ -329,6 +334,13 @@ export abstract class ServiceList<Metadata = unknown>
     this.ended.throwIfAborted();
     const servers = this.#table.pickable();
     if (servers.length === 0) return undefined;
+    if (tried.size > 0 && servers.length >= LONG_LIST && request.key === undefined) {
+      // Hardly any of them was tried: to draw again costs less than to leave those out.
+      for (let draw = 0; draw < DRAWS; draw++) {
+        const server = this.#pickOf(servers, request);
+        if (!tried.has(server.key)) return server;
+      }
+    }
     const untried = tried.size === 0 ? servers : servers.filter((server) => !tried.has(server.key));
     return this.#pickOf(untried.length > 0 ? untried : servers, request);
   }

@@ -131,3 +131,37 @@ test("lists of clients with the same chance choose the same servers", async () =
     expect(picks[0], balancer).toEqual(picks[1]);
   }
 });
+
+test("a retry among many servers draws again from all of them, and leaves out those tried only for a strategy that clings to one", async () => {
+  await using lab = new VirtualLab("long list");
+  const { etcd } = lab.client();
+  for (let index = 0; index < 300; index++) await etcd.put(`/svc/${index}`, `10.0.0.1:${index}`);
+  const lengths: number[] = [];
+  let turn = 0;
+  const strategies = { another: () => turn++, first: () => 0 };
+  for (const [name, next] of Object.entries(strategies)) {
+    const services = new SubscribeService("/svc/", {
+      client: etcd,
+      balancer: (servers) => {
+        lengths.push(servers.length);
+        return servers[next() % servers.length] as (typeof servers)[number];
+      },
+    });
+    lab.also(() => services.close());
+    await lab.until(services.ready);
+    const called: string[] = [];
+    lengths.length = 0;
+    const calling = services.call(
+      ({ id }) => {
+        called.push(id);
+        throw new Error("away");
+      },
+      { attempts: 3, timeoutMs: 60_000 },
+    );
+    calling.catch(() => {});
+    await lab.until(calling);
+    expect(new Set(called).size, name).toBe(3);
+    if (name === "another") expect(lengths).toEqual([300, 300, 300]);
+    else expect(lengths).toEqual([300, 300, 300, 300, 300, 299, 300, 300, 300, 300, 298]);
+  }
+});
