@@ -15,21 +15,11 @@ import {
   rangeOp,
   type TxnAnswer,
   type TxnOptions,
-  txnOp,
 } from "../../src/index.ts";
-import {
-  abortable,
-  asError,
-  deadlineSignal,
-  log,
-  type OptionCheck,
-  onAbort,
-  optionsOf,
-  runtimeOf,
-  timed,
-} from "../../src/internal/index.ts";
+import { abortable, asError, deadlineSignal, log, onAbort, runtimeOf, timed } from "../../src/internal/index.ts";
 import { untilGone } from "../follow/index.ts";
 import { FencedOutError } from "./fenced-out-error.ts";
+import { fencedTxn, toTxnOptions } from "./fenced-txn.ts";
 
 const debug = log("candidacy");
 
@@ -133,18 +123,11 @@ export class Candidacy {
    *   `outcomeUnknown: true` it may have been
    */
   async txn(request: TxnOptions | readonly Op[], options?: CallOptions): Promise<TxnAnswer> {
-    if (!isOps(request)) checkRequest(request ?? null);
-    const { compare = [], success = [], failure = [] } = isOps(request) ? { success: request } : request;
+    const fenced = toTxnOptions(request);
     this.#checkHeld();
-    const nested = compare.length > 0;
-    const { succeeded, revision, responses } = await this.#etcd.txn(
-      { compare: [this.#own()], success: nested ? [txnOp({ compare, success, failure })] : success },
-      options,
-    );
-    if (!succeeded) throw this.#fencedOut();
-    const [answer] = responses;
-    if (!nested || answer?.type !== "txn") return { succeeded, revision, responses };
-    return { succeeded: answer.succeeded, revision, responses: answer.responses };
+    const answer = await fencedTxn(this.#etcd, this.#own(), fenced, options);
+    if (!answer) throw this.#fencedOut();
+    return answer;
   }
 
   /**
@@ -286,14 +269,6 @@ export class Candidacy {
     this.#lease.abandon(error);
     return error;
   }
-}
-
-/** What is in the lists is looked at where the txn is made. */
-const list: OptionCheck = { allowed: "a list of compares or operations", holds: Array.isArray };
-const checkRequest = optionsOf("txn", { compare: list, success: list, failure: list });
-
-function isOps(request: TxnOptions | readonly Op[]): request is readonly Op[] {
-  return Array.isArray(request);
 }
 
 function firstOf([answer]: readonly OpResult[]): KeyValue | undefined {

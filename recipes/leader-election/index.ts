@@ -1,4 +1,5 @@
-export { LeaderElection, type LeaderElectionEvents } from "./leader-election.ts";
+export type { LeaderElectionEvents } from "./election-events.ts";
+export { LeaderElection } from "./leader-election.ts";
 export type { LeaderInfo } from "./leader-info.ts";
 export type { LeaderElectionOptions, LeadOptions, ObserveOptions } from "./options.ts";
 export type { Term } from "./term.ts";

@@ -1,7 +1,8 @@
 import { asError, type Clock, onAbort, within } from "../../src/internal/index.ts";
 import { type Candidacy, type Contest, FencedOutError } from "../candidacy/index.ts";
+import type { LeaderElectionEvents } from "./election-events.ts";
 import type { Health } from "./health.ts";
-import { RunningTerm } from "./running-term.ts";
+import { type Ending, RunningTerm } from "./running-term.ts";
 import type { Term } from "./term.ts";
 
 /** Work that has not settled this long after its term was lost ignores its signal. */
@@ -13,13 +14,7 @@ export interface LeadParts<T> {
   readonly candidate: string;
   readonly health: Health;
   readonly work: (term: Term) => Promise<T> | T;
-  onElected(term: Term): void;
-  onLost(error: Error): void;
-  onResigned(): void;
-  /** The work of a term goes on although its key is gone, or about to go. */
-  onOverdue(term: Term): void;
-  /** The campaign ended by what a retry cannot mend. */
-  onFailed(error: Error): void;
+  tell<Name extends keyof LeaderElectionEvents & string>(name: Name, ...args: LeaderElectionEvents[Name]): void;
 }
 
 type Outcome<T> = { readonly value: T } | { readonly error: unknown };
@@ -80,8 +75,10 @@ export class LeadRun<T> {
     void health.run(over.signal);
     try {
       for (;;) {
-        const candidacy = await this.#elected();
-        const outcome = await this.#lead(candidacy);
+        this.#stop.signal.throwIfAborted();
+        await health.untilHealthy(this.#stop.signal);
+        const candidacy = await this.#campaign();
+        const outcome = candidacy && (await this.#lead(candidacy));
         this.#term = undefined;
         if (!outcome) continue;
         if ("error" in outcome) throw outcome.error;
@@ -93,67 +90,74 @@ export class LeadRun<T> {
     }
   }
 
-  /** Campaigns while it is healthy. */
-  async #elected(): Promise<Candidacy> {
-    const { contest, candidate, health, onFailed } = this.#parts;
-    const { signal } = this.#stop;
-    for (;;) {
-      signal.throwIfAborted();
-      await health.untilHealthy(signal);
-      const round = new AbortController();
-      const releases = [
-        onAbort(signal, () => round.abort(signal.reason)),
-        health.onUnhealthy(() => round.abort(unwell())),
-      ];
-      try {
-        const candidacy = await contest.campaign(candidate, round.signal, { hasWorked: this.#wasElected });
-        this.#wasElected = true;
-        return candidacy;
-      } catch (error) {
-        signal.throwIfAborted();
-        if (round.signal.aborted) continue;
-        onFailed(asError(error));
-        throw error;
-      } finally {
-        for (const release of releases) release();
-      }
+  /** Campaigning, until it is first in line. @returns nothing when it is not healthy any more */
+  async #campaign(): Promise<Candidacy | undefined> {
+    const { contest, candidate, tell } = this.#parts;
+    const campaign = new AbortController();
+    const release = this.#onEnd((_, reason) => campaign.abort(reason));
+    try {
+      const candidacy = await contest.campaign(candidate, campaign.signal, { hasWorked: this.#wasElected });
+      this.#wasElected = true;
+      return candidacy;
+    } catch (error) {
+      this.#stop.signal.throwIfAborted();
+      if (campaign.signal.aborted) return undefined;
+      tell("failed", asError(error));
+      throw error;
+    } finally {
+      release();
     }
   }
 
-  /** Leads until the term ends and the work has settled. @returns nothing when another campaign is due */
+  /** Leading, then leaving. @returns what came of the work; nothing when another campaign is due */
   async #lead(candidacy: Candidacy): Promise<Outcome<T> | undefined> {
-    const { contest, clock, health, onElected, onLost, onResigned, onOverdue } = this.#parts;
-    const { signal } = this.#stop;
-    const term = new RunningTerm(candidacy, () => contest.leave(candidacy));
+    const { contest, tell } = this.#parts;
+    const term = new RunningTerm(candidacy, contest);
     this.#term = term;
-    const releases = [
-      onAbort(signal, () => term.end("stopped", signal.reason)),
-      health.onUnhealthy(() => term.end("unhealthy", unwell())),
-    ];
+    const release = this.#onEnd((ending, reason) => term.end(ending, reason));
     try {
-      // What ended before anybody was told never was a term.
       if (term.signal.aborted) {
+        // It ended before anybody was told, so it never was a term.
         await term.leave();
         return undefined;
       }
-      onElected(term);
+      tell("elected", term);
       const work = this.#work(term);
       await Promise.race([work, aborted(term.signal)]);
       const ending = term.end("done", new FencedOutError(`the term of ${term.key} is over: its work is done`));
-      if (ending === "lost") onLost(asError(term.signal.reason));
-      const limitMs = Math.max(term.remainingMs(), LEAST_GRACE_MS);
-      await within(clock, work, limitMs, () => undefined).catch(() => onOverdue(term));
-      const left = term.leave();
-      if (ending !== "lost") {
-        await left;
-        onResigned();
-      }
+      await this.#leave(term, ending, work);
       const outcome = await work;
-      if (ending === "stopped") throw signal.reason;
+      if (ending === "stopped") throw this.#stop.signal.reason;
       return term.campaignsAgain ? undefined : outcome;
     } finally {
-      for (const release of releases) release();
+      release();
     }
+  }
+
+  /** The key is deleted when the work has settled, or when its lease has run out. */
+  async #leave(term: RunningTerm, ending: Ending, work: Promise<unknown>): Promise<void> {
+    const { clock, tell } = this.#parts;
+    const isLost = ending === "lost";
+    if (isLost) tell("lost", asError(term.signal.reason));
+    const limitMs = Math.max(term.remainingMs(), LEAST_GRACE_MS);
+    await within(clock, work, limitMs, () => undefined).catch(() => tell("overdue", term));
+    const left = term.leave();
+    // A lost one is left in the background: it was told already.
+    if (isLost) return;
+    await left;
+    tell("resigned");
+  }
+
+  /** Calls `end` when the candidate is stopped, or not healthy any more. The returned function takes it off. */
+  #onEnd(end: (ending: "stopped" | "unhealthy", reason: unknown) => void): () => void {
+    const { signal } = this.#stop;
+    const releases = [
+      onAbort(signal, () => end("stopped", signal.reason)),
+      this.#parts.health.onUnhealthy(() => end("unhealthy", new FencedOutError("the candidate is not healthy"))),
+    ];
+    return () => {
+      for (const release of releases) release();
+    };
   }
 
   async #work(term: RunningTerm): Promise<Outcome<T>> {
@@ -165,10 +169,6 @@ export class LeadRun<T> {
       return { error };
     }
   }
-}
-
-function unwell(): FencedOutError {
-  return new FencedOutError("the candidate is not healthy");
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -3,7 +3,8 @@ import { type CallOptions, ClientClosedError, ConflictError } from "../../src/in
 import { asError, onAbort, runtimeOf, showAs } from "../../src/internal/index.ts";
 import { Contest, FencedOutError } from "../candidacy/index.ts";
 import { resolveCall } from "../option-schemas/index.ts";
-import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
+import { Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
+import type { LeaderElectionEvents } from "./election-events.ts";
 import { Health } from "./health.ts";
 import { LeadRun } from "./lead-run.ts";
 import { type LeaderInfo, leaderInfo } from "./leader-info.ts";
@@ -19,19 +20,6 @@ import {
   resolveObserve,
 } from "./options.ts";
 import type { Term } from "./term.ts";
-
-export interface LeaderElectionEvents extends CommonEvents {
-  /** This candidate leads, from now until `term.signal` aborts. */
-  elected: [term: Term];
-  /** A term ended against its will: the lease or the key is gone, or cannot be proved to be there. */
-  lost: [error: Error];
-  /** A term ended otherwise, and its key is gone, or left to its lease if etcd could not be asked. */
-  resigned: [];
-  /** Who leads now; undefined: nobody. First as it is when the first listener comes. Followed while somebody listens. */
-  leader: [leader: LeaderInfo | undefined];
-  /** The work goes on although its term is over and its key is gone or about to go. Once for each term. */
-  overdue: [term: Term];
-}
 
 /**
  * One candidate in an election: of all who campaign under a name, the first to register leads, the others follow in order.
@@ -137,11 +125,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
       candidate: this.candidate,
       health: new Health({ check, everyMs, clock, onWarning: (error) => this.notify("warning", error) }),
       work,
-      onElected: (term) => this.notify("elected", term),
-      onLost: (error) => this.notify("lost", error),
-      onResigned: () => this.notify("resigned"),
-      onOverdue: (term) => this.notify("overdue", term),
-      onFailed: (error) => this.notify("failed", error),
+      tell: (name, ...args) => this.notify(name, ...args),
     });
     this.#run = run;
     const release = onAbort(signal, () => this.#stop(run, signal?.reason));

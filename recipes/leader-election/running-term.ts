@@ -1,6 +1,6 @@
-import type { CallOptions, Op, TxnAnswer, TxnOptions } from "../../src/index.ts";
+import type { CallOptions } from "../../src/index.ts";
 import { quietDeferred, showAs } from "../../src/internal/index.ts";
-import { type Candidacy, FencedOutError } from "../candidacy/index.ts";
+import { type Candidacy, type Contest, FencedOutError, Held } from "../candidacy/index.ts";
 import { resolveCall } from "../option-schemas/index.ts";
 import { checkCandidate } from "./options.ts";
 import type { Term } from "./term.ts";
@@ -12,32 +12,18 @@ import type { Term } from "./term.ts";
 export type Ending = "done" | "resigned" | "unhealthy" | "stopped" | "lost";
 
 /** A term on the candidacy that came first. It ends once, and the first cause counts. */
-export class RunningTerm implements Term {
+export class RunningTerm extends Held implements Term {
   static {
     showAs(RunningTerm, "Term", (it) => ({ key: it.key, token: it.token, aborted: it.signal.aborted }));
   }
 
   readonly #candidacy: Candidacy;
-  readonly #leave: () => Promise<void>;
   readonly #gone = quietDeferred<void>();
   #ending: Ending | undefined;
 
-  /** @param leave deletes the key; bounded, and never fails */
-  constructor(candidacy: Candidacy, leave: () => Promise<void>) {
+  constructor(candidacy: Candidacy, contest: Contest) {
+    super(candidacy, contest);
     this.#candidacy = candidacy;
-    this.#leave = leave;
-  }
-
-  get signal(): AbortSignal {
-    return this.#candidacy.signal;
-  }
-
-  get token(): number {
-    return this.#candidacy.token;
-  }
-
-  get key(): string {
-    return this.#candidacy.key;
   }
 
   /** Whether the candidate wants to lead again, whatever came of the work. */
@@ -48,15 +34,6 @@ export class RunningTerm implements Term {
   /** Resolves when its key is gone, or etcd could not be asked. */
   get gone(): Promise<void> {
     return this.#gone.promise;
-  }
-
-  /** How long the key is certain to stay, in milliseconds. */
-  remainingMs(): number {
-    return this.#candidacy.remainingMs();
-  }
-
-  txn(request: TxnOptions | readonly Op[], options?: CallOptions): Promise<TxnAnswer> {
-    return this.#candidacy.txn(request, options);
   }
 
   async proclaim(value: string, options?: CallOptions): Promise<void> {
@@ -72,13 +49,12 @@ export class RunningTerm implements Term {
   end(ending: Ending, reason: unknown): Ending {
     const { aborted, reason: lost } = this.signal;
     this.#ending ??= aborted ? "lost" : ending;
-    this.#candidacy.end(aborted ? lost : reason);
+    this.giveUp(aborted ? lost : reason);
     return this.#ending;
   }
 
-  /** Deletes the key. Bounded. */
-  async leave(): Promise<void> {
-    await this.#leave();
+  override async leave(): Promise<void> {
+    await super.leave();
     this.#gone.resolve();
   }
 }

@@ -193,7 +193,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   }
 
   #hold(candidacy: Candidacy): HeldLock {
-    const lock = new HeldLock(candidacy, () => this.#contest.leave(candidacy));
+    const lock = new HeldLock(candidacy, this.#contest);
     this.#held.add(lock);
     onAbort(lock.signal, () => this.#held.delete(lock));
     return lock;
@@ -203,7 +203,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
     const error = new ClientClosedError(`the mutex ${this.name} was closed`);
     this.#closing.abort(error);
     const held = [...this.#held];
-    for (const lock of held) lock.end(error);
+    for (const lock of held) lock.giveUp(error);
     // What somebody got in this very moment is held, or left, when its wait has settled.
     await Promise.all([...this.#waits]);
     held.push(...this.#held);
