@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { startEtcd } from "../../testing/index.ts";
+import { deletePrefix } from "./gateway/index.ts";
 
 /** An etcd for a test that breaks nothing, and a corner of it that is the test's own. */
 export interface BorrowedEtcd extends AsyncDisposable {
@@ -19,16 +20,5 @@ export async function borrowEtcd(): Promise<BorrowedEtcd> {
     const cluster = await startEtcd();
     return { endpoints: cluster.endpoints, prefix, [Symbol.asyncDispose]: () => cluster.close() };
   }
-  return { endpoints: foreign, prefix, [Symbol.asyncDispose]: () => deletePrefix(foreign, prefix) };
-}
-
-async function deletePrefix([endpoint]: readonly string[], prefix: string): Promise<void> {
-  // The end of a prefix's range: its last byte, "/", plus one.
-  const rangeEnd = `${prefix.slice(0, -1)}0`;
-  const response = await fetch(`${endpoint}/v3/kv/deleterange`, {
-    method: "POST",
-    body: JSON.stringify({ key: btoa(prefix), range_end: btoa(rangeEnd) }),
-    signal: AbortSignal.timeout(10_000),
-  });
-  if (!response.ok) throw new Error(`${prefix} could not be deleted: ${response.status} ${await response.text()}`);
+  return { endpoints: foreign, prefix, [Symbol.asyncDispose]: () => deletePrefix(foreign[0] ?? "", prefix) };
 }

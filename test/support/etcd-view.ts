@@ -31,16 +31,3 @@ export async function historyOf(
 export async function revisionOf(etcd: EtcdClient): Promise<number> {
   return (await etcd.range("\0revision", { countOnly: true })).revision;
 }
-
-/** The ids of all leases that there are, in hex. */
-export async function leasesOf(endpoint: string): Promise<string[]> {
-  const response = await fetch(`${endpoint}/v3/lease/leases`, {
-    method: "POST",
-    body: "{}",
-    headers: { connection: "close" },
-    signal: AbortSignal.timeout(10_000),
-  });
-  if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
-  const { leases = [] } = (await response.json()) as { leases?: { ID: string }[] };
-  return leases.map(({ ID }) => BigInt(ID).toString(16));
-}

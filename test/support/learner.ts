@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { cleanEnvironment } from "../../testing/clean-environment.ts";
 import { releasePorts, takePorts } from "../../testing/free-ports.ts";
 import { type EtcdCluster, findEtcd } from "../../testing/index.ts";
+import { Gateway } from "./gateway/index.ts";
 import { until } from "./until.ts";
 
 interface MemberList {
@@ -19,11 +20,9 @@ export async function startLearner(cluster: EtcdCluster): Promise<{ readonly end
   const [clientPort, peerPort] = (await takePorts(2)) as [number, number];
   const endpoint = `http://127.0.0.1:${clientPort}`;
   const peerUrl = `http://127.0.0.1:${peerPort}`;
-  const added = await fetch(`${cluster.endpoints[0]}/v3/cluster/member/add`, {
-    method: "POST",
-    body: JSON.stringify({ peerURLs: [peerUrl], isLearner: true }),
-  });
-  const { members } = (await added.json()) as MemberList;
+  const gateway = new Gateway(cluster.member(0).endpoint);
+  const added = await gateway.post("cluster/member/add", { peerURLs: [peerUrl], isLearner: true });
+  const { members } = added as MemberList;
   const peers = members.flatMap(({ name, peerURLs }) => peerURLs.map((url) => `${name || "learner"}=${url}`));
   const args = [
     ...["--name=learner", `--data-dir=${folder}`, "--initial-cluster-state=existing", "--unsafe-no-fsync"],
@@ -50,8 +49,8 @@ export async function startLearner(cluster: EtcdCluster): Promise<{ readonly end
     },
   };
   try {
-    const status = () => fetch(`${endpoint}/v3/maintenance/status`, { method: "POST", body: "{}" });
-    await until(async () => ((await (await status()).json()) as { isLearner?: boolean }).isLearner, {
+    const status = () => new Gateway(endpoint).post("maintenance/status", {});
+    await until(async () => ((await status()) as { isLearner?: boolean }).isLearner, {
       message: "the learner follows",
       timeoutMs: 20_000,
     });

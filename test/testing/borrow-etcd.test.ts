@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { startEtcd } from "../../testing/index.ts";
 import { borrowEtcd } from "../support/borrow-etcd.ts";
-import { get, put } from "./gateway-kv.ts";
+import { get, put } from "../support/gateway/index.ts";
 
 afterEach(() => {
   vi.unstubAllEnvs();

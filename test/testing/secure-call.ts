@@ -1,8 +1,7 @@
 import { once } from "node:events";
 import { connect } from "node:tls";
-import type { Credentials } from "../../testing/gateway-access.ts";
-import { GatewayAccess } from "../../testing/gateway-access.ts";
 import type { EtcdCluster } from "../../testing/index.ts";
+import { type Credentials, get, put, type Secrets } from "../support/gateway/index.ts";
 
 /** What a client sees of a server's certificate: undefined when it trusts it, else the code of the refusal. */
 export async function refusal(
@@ -24,25 +23,18 @@ export async function refusal(
 
 /** The JSON gateway of a cluster as a given user, or as nobody. */
 export class GatewayUser {
-  readonly #access: GatewayAccess;
+  readonly #secrets: Secrets;
 
-  constructor({ tls }: EtcdCluster, credentials?: Credentials) {
-    this.#access = new GatewayAccess(tls, credentials && (() => credentials));
+  constructor({ tls }: EtcdCluster, user?: Credentials) {
+    this.#secrets = { tls, user };
   }
 
   async put(endpoint: string, key: string, value: string): Promise<void> {
-    await this.#access.post(endpoint, "kv/put", { key: base64(key), value: base64(value) });
+    await put(endpoint, key, value, this.#secrets);
   }
 
   /** Linearizable, unless `serializable`: then the member answers from what it has applied. */
   async get(endpoint: string, key: string, { serializable = false } = {}): Promise<string | undefined> {
-    const found = (await this.#access.post(endpoint, "kv/range", { key: base64(key), serializable })) as {
-      kvs?: { value: string }[];
-    };
-    return found.kvs?.[0] && Buffer.from(found.kvs[0].value, "base64").toString();
+    return get(endpoint, key, { serializable, secrets: this.#secrets });
   }
-}
-
-function base64(text: string): string {
-  return Buffer.from(text).toString("base64");
 }

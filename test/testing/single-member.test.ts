@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readStatus } from "../../testing/gateway.ts";
 import { type EtcdCluster, EtcdStartError, findEtcd, startEtcd } from "../../testing/index.ts";
+import { Gateway, get, put } from "../support/gateway/index.ts";
 import { until } from "../support/until.ts";
-import { get, put } from "./gateway-kv.ts";
 
 describe("a cluster of one", () => {
   let cluster: EtcdCluster;
@@ -83,11 +83,8 @@ describe("a cluster of one", () => {
     await put(endpoint, "counted", "2");
     const { revision } = await readStatus(endpoint);
     await cluster.compact(revision);
-    const old = await fetch(`${endpoint}/v3/kv/range`, {
-      method: "POST",
-      body: JSON.stringify({ key: btoa("counted"), revision: String(revision - 1) }),
-    });
-    expect(await old.text()).toContain("required revision has been compacted");
+    const old = new Gateway(endpoint).post("kv/range", { key: btoa("counted"), revision: String(revision - 1) });
+    await expect(old).rejects.toThrow("required revision has been compacted");
   });
 
   test("has no peers to be isolated from", async () => {
@@ -117,8 +114,8 @@ test("the caller's flags reach etcd, the parent's ETCD_ variables do not", async
     await using cluster = await startEtcd({ flags: ["--max-request-bytes=1000"] });
     const { endpoint } = cluster.member(0);
     await expect(put(endpoint, "big", "x".repeat(2_000))).rejects.toThrow("request is too large");
-    const members = await fetch(`${endpoint}/v3/cluster/member/list`, { method: "POST", body: "{}" });
-    expect(await members.json()).toMatchObject({ members: [{ name: "m1" }] });
+    const members = await new Gateway(endpoint).post("cluster/member/list", {});
+    expect(members).toMatchObject({ members: [{ name: "m1" }] });
   } finally {
     delete process.env.ETCD_NAME;
   }

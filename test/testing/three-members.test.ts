@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { isServing, readStatus } from "../../testing/gateway.ts";
 import { ClusterTimeoutError, type EtcdCluster, type EtcdMember, startEtcd } from "../../testing/index.ts";
+import { get, put } from "../support/gateway/index.ts";
 import { until } from "../support/until.ts";
-import { get, put } from "./gateway-kv.ts";
 
 let cluster: EtcdCluster;
 

@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { prefix as prefixOf } from "../../../src/index.ts";
 import { trackerOn } from "../../support/cache-lab.ts";
-import { leasesOf, viewOf } from "../../support/etcd-view.ts";
+import { viewOf } from "../../support/etcd-view.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import { leasesOf, requestsServed } from "../../support/gateway/index.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
-import { requestsServed } from "../../support/requests-served.ts";
 import { seeded } from "../../support/seeded.ts";
 import { until } from "../../support/until.ts";
 

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { CancelledError, ClientClosedError, EtcdClient } from "../../../recipes/index.ts";
-import { watcherCounts } from "../../support/etcd-metrics.ts";
-import { leasesOf, viewOf } from "../../support/etcd-view.ts";
+import { viewOf } from "../../support/etcd-view.ts";
+import { leasesOf, watcherCounts } from "../../support/gateway/index.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { runProgram } from "../../support/run-program.ts";

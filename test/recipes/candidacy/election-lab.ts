@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { LeaderElection, type LeaderElectionOptions, Mutex, type MutexOptions } from "../../../recipes/index.ts";
 import { type EtcdClient, prefix } from "../../../src/index.ts";
 import type { EtcdCluster, StartEtcdOptions } from "../../../testing/index.ts";
+import { Metrics, requestsServed } from "../../support/gateway/index.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 
@@ -56,16 +57,14 @@ export class ElectionLab implements AsyncDisposable {
     return [...kvs].sort((a, b) => a.createRevision - b.createRevision).map(({ key }) => key);
   }
 
-  /** The first of etcd's metrics that begins so. */
-  async metric(start: string): Promise<number> {
-    const response = await fetch(`${this.endpoint}/metrics`, { headers: { connection: "close" } });
-    const line = (await response.text()).split("\n").find((candidate) => candidate.startsWith(start));
-    return Number(line?.split(" ").at(-1));
+  /** One of etcd's metrics. */
+  async metric(name: string): Promise<number> {
+    return (await Metrics.read(this.endpoint)).value(name);
   }
 
   /** How many txns etcd was asked for. */
-  txns(): Promise<number> {
-    return this.metric('grpc_server_started_total{grpc_method="Txn",');
+  async txns(): Promise<number> {
+    return (await requestsServed(this.endpoint)).Txn ?? 0;
   }
 
   also(close: () => Promise<void>): void {

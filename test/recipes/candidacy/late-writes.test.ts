@@ -3,7 +3,7 @@ import { Candidacy } from "../../../recipes/candidacy/index.ts";
 import { type EtcdClient, putOp, type Term } from "../../../recipes/index.ts";
 import { deferred, onAbort } from "../../../src/internal/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
-import { leasesOf } from "../../support/etcd-view.ts";
+import { leasesOf } from "../../support/gateway/index.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 import { ElectionLab } from "./election-lab.ts";

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { LeaderElection, Term } from "../../../recipes/index.ts";
 import { type LeaseId, prefix } from "../../../src/index.ts";
 import { onAbort } from "../../../src/internal/index.ts";
-import { revokeLease } from "../../support/gateway-lease.ts";
+import { revokeLease } from "../../support/gateway/index.ts";
 import { until } from "../../support/until.ts";
 import { ElectionLab, recordElection } from "./election-lab.ts";
 

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { AlreadyDecidedError, ClientClosedError, NotRequestedError } from "../../../recipes/index.ts";
 import { EtcdClient, prefix as under } from "../../../src/index.ts";
-import { leasesOf, viewOf } from "../../support/etcd-view.ts";
-import { leaseRemaining } from "../../support/gateway-lease.ts";
+import { viewOf } from "../../support/etcd-view.ts";
+import { leaseRemaining, leasesOf } from "../../support/gateway/index.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";

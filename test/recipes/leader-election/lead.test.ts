@@ -3,7 +3,7 @@ import type { LeaderElection, Term } from "../../../recipes/index.ts";
 import type { LeaseId } from "../../../src/index.ts";
 import { deferred, onAbort } from "../../../src/internal/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
-import { leaseRemaining } from "../../support/gateway-lease.ts";
+import { leaseRemaining } from "../../support/gateway/index.ts";
 import { outcomeOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 import { ElectionLab, recordElection } from "../candidacy/election-lab.ts";

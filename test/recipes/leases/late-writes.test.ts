@@ -3,9 +3,9 @@ import type { ServiceRegister } from "../../../recipes/index.ts";
 import { type EtcdClient, EtcdTimeoutError, type LeaseId, type PutOp, type TxnOptions } from "../../../src/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
 import { breakLink } from "../../support/break-link.ts";
-import { leasesOf, revisionOf, viewOf } from "../../support/etcd-view.ts";
+import { revisionOf, viewOf } from "../../support/etcd-view.ts";
+import { leasesOf, requestsServed } from "../../support/gateway/index.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
-import { requestsServed } from "../../support/requests-served.ts";
 import { seeded } from "../../support/seeded.ts";
 import { until } from "../../support/until.ts";
 

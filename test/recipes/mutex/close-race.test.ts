@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { Contest } from "../../../recipes/candidacy/index.ts";
 import { EtcdClient, Mutex } from "../../../recipes/index.ts";
 import { deferred, onAbort } from "../../../src/internal/index.ts";
-import { leasesOf } from "../../support/etcd-view.ts";
+import { leasesOf } from "../../support/gateway/index.ts";
 import { until } from "../../support/until.ts";
 import { ElectionLab } from "../candidacy/election-lab.ts";
 

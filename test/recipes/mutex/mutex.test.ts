@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { getOp, keyMissing, type Lock, Mutex, putOp } from "../../../recipes/index.ts";
 import { deferred } from "../../../src/internal/index.ts";
-import { leasesOf, revisionOf } from "../../support/etcd-view.ts";
+import { revisionOf } from "../../support/etcd-view.ts";
+import { leasesOf } from "../../support/gateway/index.ts";
 import { outcomeOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 import { ElectionLab } from "../candidacy/election-lab.ts";

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { EtcdClient, Queue } from "../../../recipes/index.ts";
 import { deferred } from "../../../src/internal/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
-import { leasesOf } from "../../support/etcd-view.ts";
+import { leasesOf } from "../../support/gateway/index.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 import { QueueLab } from "./queue-lab.ts";

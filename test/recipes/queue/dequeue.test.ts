@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { EtcdClient, prefix, Queue } from "../../../recipes/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
+import { handledCalls } from "../../support/gateway/index.ts";
 import { until } from "../../support/until.ts";
-import { handledCalls } from "./handled-calls.ts";
 import { QueueLab } from "./queue-lab.ts";
 
 let lab: QueueLab;

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { EtcdClient, JobLostError, LeaseLostError } from "../../../recipes/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
-import { revokeLease } from "../../support/gateway-lease.ts";
+import { revokeLease } from "../../support/gateway/index.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 import { QueueLab, takeAll } from "./queue-lab.ts";

@@ -9,7 +9,8 @@ import {
 } from "../../../src/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
 import { breakLink } from "../../support/break-link.ts";
-import { historyOf, leasesOf, revisionOf, viewOf } from "../../support/etcd-view.ts";
+import { historyOf, revisionOf, viewOf } from "../../support/etcd-view.ts";
+import { leasesOf } from "../../support/gateway/index.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { seeded } from "../../support/seeded.ts";

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { keyRange, prefix as prefixRange } from "../../../src/index.ts";
-import { leasesOf, revisionOf, viewOf } from "../../support/etcd-view.ts";
+import { revisionOf, viewOf } from "../../support/etcd-view.ts";
+import { leasesOf, requestsServed } from "../../support/gateway/index.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
-import { requestsServed } from "../../support/requests-served.ts";
 import { until } from "../../support/until.ts";
 import { groupEvents, groupOf, registerMany, untilThere, viewFor } from "./group-lab.ts";
 

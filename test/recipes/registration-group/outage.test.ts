@@ -1,9 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { historyOf, leasesOf, revisionOf, viewOf } from "../../support/etcd-view.ts";
-import { revokeLease } from "../../support/gateway-lease.ts";
+import { historyOf, revisionOf, viewOf } from "../../support/etcd-view.ts";
+import { leasesOf, requestsServed, revokeLease } from "../../support/gateway/index.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
-import { requestsServed } from "../../support/requests-served.ts";
 import { until } from "../../support/until.ts";
 import { groupEvents, groupOf, memberEvents, registerMany, untilThere, viewFor } from "./group-lab.ts";
 

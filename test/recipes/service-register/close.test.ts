@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { ServiceRegister } from "../../../recipes/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
-import { historyOf, leasesOf, revisionOf, viewOf } from "../../support/etcd-view.ts";
+import { historyOf, revisionOf, viewOf } from "../../support/etcd-view.ts";
+import { leasesOf } from "../../support/gateway/index.ts";
 import { Recorder, registerEvents } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";

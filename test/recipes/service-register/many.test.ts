@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { ServiceRegister } from "../../../recipes/index.ts";
 import { EtcdClient } from "../../../src/index.ts";
-import { leasesOf } from "../../support/etcd-view.ts";
+import { leasesOf } from "../../support/gateway/index.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
 

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { ConflictError, type LeaseId, LeaseLostError, RegistrationLostError } from "../../../recipes/index.ts";
+import { revokeLease } from "../../support/gateway/index.ts";
 import { Recorder, registerEvents } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
@@ -25,14 +26,7 @@ async function registered(options = {}) {
   return { register, key, recorder, state, first, lease: first.lease };
 }
 
-async function revokeByHand(lease: LeaseId): Promise<void> {
-  const response = await fetch(`${lab.endpoint}/v3/lease/revoke`, {
-    method: "POST",
-    body: JSON.stringify({ ID: BigInt(`0x${lease}`).toString() }),
-    headers: { connection: "close" },
-  });
-  expect(response.ok).toBe(true);
-}
+const revokeByHand = (lease: LeaseId) => revokeLease(lab.endpoint, lease);
 
 test("a key deleted by hand comes back, on the lease that it had", async () => {
   const { register, key, recorder, state, lease } = await registered();

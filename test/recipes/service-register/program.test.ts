@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { historyOf, leasesOf, revisionOf, viewOf } from "../../support/etcd-view.ts";
+import { historyOf, revisionOf, viewOf } from "../../support/etcd-view.ts";
+import { leasesOf } from "../../support/gateway/index.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { type Program, runProgram } from "../../support/run-program.ts";
 import { until } from "../../support/until.ts";

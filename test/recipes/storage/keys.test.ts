@@ -1,8 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { Storage } from "../../../recipes/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
-import { leasesOf } from "../../support/etcd-view.ts";
-import { revokeLease } from "../../support/gateway-lease.ts";
+import { leasesOf, revokeLease } from "../../support/gateway/index.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";

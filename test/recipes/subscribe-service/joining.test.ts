@@ -2,9 +2,9 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { Cancellation, ClusterMonitor, Confirmation } from "../../../recipes/index.ts";
 import type { EtcdClient } from "../../../src/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
+import { requestsServed } from "../../support/gateway/index.ts";
 import { Recorder, subscribeEvents } from "../../support/recorder.ts";
 import { addressesOf, RegistryLab } from "../../support/registry-lab.ts";
-import { requestsServed } from "../../support/requests-served.ts";
 import { until } from "../../support/until.ts";
 
 // Who joins a prefix that is followed already shares its mirror, which is of whatever age. Its `ready` promises more: what

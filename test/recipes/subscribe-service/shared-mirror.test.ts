@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { SubscribeService } from "../../../recipes/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
 import { collectGarbage } from "../../support/collect-garbage.ts";
-import { watcherCounts } from "../../support/etcd-metrics.ts";
+import { watcherCounts } from "../../support/gateway/index.ts";
 import { Recorder, subscribeEvents } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { defaultClient, EtcdClient, prefix, setDefaultClient } from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
-import { leaseRemaining } from "../../support/gateway-lease.ts";
+import { leaseRemaining } from "../../support/gateway/index.ts";
 import { outcomeOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 

@@ -8,11 +8,11 @@ import {
   type StartEtcdOptions,
   startEtcd,
 } from "../../../testing/index.ts";
+import { requestsServed } from "../../support/gateway/index.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
 import { startGrpcProxy } from "../../support/proxies/etcd-grpc-proxy.ts";
 import type { EtcdProxy } from "../../support/proxies/etcd-proxy.ts";
 import { record } from "../../support/record.ts";
-import { requestsServed } from "../../support/requests-served.ts";
 import { until } from "../../support/until.ts";
 
 // `etcd grpc-proxy` passes most of etcd's refusals on as gRPC's UNKNOWN: only the sentence tells what etcd said.

@@ -5,7 +5,7 @@ import { openProtocol, type Protocol } from "../../../src/connection/index.ts";
 import { type Clock, systemRuntime } from "../../../src/internal/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { type Balancer, startBalancer } from "../../support/balancer.ts";
-import { requestsServed } from "../../support/requests-served.ts";
+import { requestsServed } from "../../support/gateway/index.ts";
 
 // A firewall or an address translator that forgets a silent connection says nothing to either end. What is sent on it
 // gets no answer; a new connection works.

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { EtcdClient, prefix } from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
-import { watcherCounts } from "../../support/etcd-metrics.ts";
+import { requestsServed, watcherCounts } from "../../support/gateway/index.ts";
 import { outcomeOf } from "../../support/outcome.ts";
-import { requestsServed } from "../../support/requests-served.ts";
 import { until } from "../../support/until.ts";
 
 // HARDSHIPS 5 and 10: a simple token names the raft index at which it was made, and etcd answers no call with it before it

@@ -15,8 +15,7 @@ import {
 } from "../../../src/index.ts";
 import { ServerLimits } from "../../../src/internal/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
-import { requestsRefused } from "../../support/requests-refused.ts";
-import { requestsServed } from "../../support/requests-served.ts";
+import { requestsRefused, requestsServed } from "../../support/gateway/index.ts";
 
 // Guarded steps that are made at the same time travel as one txn, and each is as if it were alone.
 

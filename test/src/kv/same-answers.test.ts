@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { EtcdClient, type EtcdError, leaseId, prefix } from "../../../src/index.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
+import { requestsServed } from "../../support/gateway/index.ts";
 import { stateOf } from "../../support/replica.ts";
-import { requestsServed } from "../../support/requests-served.ts";
 import { type Seeded, seeded } from "../../support/seeded.ts";
 
 // The same random program with and without coalescing: the same answers, errors included, and the same keys in the end.

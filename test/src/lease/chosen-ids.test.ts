@@ -5,7 +5,7 @@ import { type Deferred, deferred } from "../../../src/internal/index.ts";
 import { Leases } from "../../../src/lease/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
-import { leaseRemaining, revokeLease } from "../../support/gateway-lease.ts";
+import { leaseRemaining, revokeLease } from "../../support/gateway/index.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 

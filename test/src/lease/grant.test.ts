@@ -4,9 +4,8 @@ import { ConflictError, EtcdClient, EtcdTimeoutError, type LeaseId, leaseId } fr
 import { Leases } from "../../../src/lease/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
-import { leaseRemaining } from "../../support/gateway-lease.ts";
+import { leaseRemaining, leasesOf, requestsServed } from "../../support/gateway/index.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
-import { requestsServed } from "../../support/requests-served.ts";
 import { seeded } from "../../support/seeded.ts";
 import { until } from "../../support/until.ts";
 
@@ -109,9 +108,7 @@ test("a lease whose grant failed with an unknown outcome is revoked once etcd ca
 });
 
 async function leaseCount(): Promise<number> {
-  const response = await fetch(`${endpoint}/v3/lease/leases`, { method: "POST", body: "{}" });
-  const { leases = [] } = (await response.json()) as { leases?: unknown[] };
-  return leases.length;
+  return (await leasesOf(endpoint)).length;
 }
 
 test.each([0, -1, Number.NaN, 0.5, 1.5, 1e10, "5" as never])("a TTL of %s is refused by name", async (ttlSeconds) => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { EtcdClient, type Lease } from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
-import { leaseRemaining, revokeLease } from "../../support/gateway-lease.ts";
+import { leaseRemaining, revokeLease } from "../../support/gateway/index.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 

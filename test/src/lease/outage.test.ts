@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { EtcdClient, type Lease } from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
-import { leaseRemaining } from "../../support/gateway-lease.ts";
+import { leaseRemaining } from "../../support/gateway/index.ts";
 import { until } from "../../support/until.ts";
 
 // HARDSHIPS 7: a holder must not believe in its lease for longer than etcd does. One etcd that goes away.

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EtcdClient, prefix } from "../../../src/index.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
+import { requestsServed } from "../../support/gateway/index.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { record } from "../../support/record.ts";
-import { requestsServed } from "../../support/requests-served.ts";
 import { until } from "../../support/until.ts";
 
 // GUARANTEES 3, HARDSHIPS 10: tokens that expire, and all that makes etcd forget them.

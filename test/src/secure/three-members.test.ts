@@ -1,13 +1,11 @@
-import { once } from "node:events";
 import { cp, mkdtemp, rm } from "node:fs/promises";
-import { get } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Mutex, ServiceRegister, SubscribeService } from "../../../recipes/index.ts";
 import { EtcdClient, type EtcdClientOptions, prefix } from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
+import { requestsServed } from "../../support/gateway/index.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { record } from "../../support/record.ts";
 import { until } from "../../support/until.ts";
@@ -48,12 +46,8 @@ function client(cluster: EtcdCluster, options: EtcdClientOptions = {}): EtcdClie
 
 /** What the members of a cluster have served of it so far, in their own words. */
 async function tokensGiven(cluster: EtcdCluster): Promise<number> {
-  const { ca, cert, key } = tlsOf(cluster);
-  const counts = cluster.endpoints.map(async (endpoint) => {
-    const [answer] = await once(get(`${endpoint}/metrics`, { ca, cert, key }), "response");
-    const line = /^grpc_server_started_total\{.*grpc_method="Authenticate".*\} (\d+)$/m.exec(await text(answer));
-    return Number(line?.[1] ?? 0);
-  });
+  const tls = tlsOf(cluster);
+  const counts = cluster.endpoints.map(async (endpoint) => (await requestsServed(endpoint, tls)).Authenticate ?? 0);
   return (await Promise.all(counts)).reduce((sum, count) => sum + count);
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EtcdClient, prefix, putOp } from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
-import { watcherCounts } from "../../support/etcd-metrics.ts";
+import { watcherCounts } from "../../support/gateway/index.ts";
 import { record } from "../../support/record.ts";
 import { Replica, stateOf } from "../../support/replica.ts";
 import { seeded } from "../../support/seeded.ts";

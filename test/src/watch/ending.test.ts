@@ -4,8 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { EtcdClient, type Mirror, prefix, putOp, type Watch } from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { collectGarbage } from "../../support/collect-garbage.ts";
-import { watcherCounts } from "../../support/etcd-metrics.ts";
 import { settled } from "../../support/fake-clock.ts";
+import { watcherCounts } from "../../support/gateway/index.ts";
 import { record } from "../../support/record.ts";
 import { until } from "../../support/until.ts";
 

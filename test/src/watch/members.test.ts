@@ -9,7 +9,7 @@ import {
   putOp,
 } from "../../../src/index.ts";
 import { type EtcdCluster, type EtcdMember, FaultProxy, startEtcd } from "../../../testing/index.ts";
-import { watcherCounts } from "../../support/etcd-metrics.ts";
+import { watcherCounts } from "../../support/gateway/index.ts";
 import { record } from "../../support/record.ts";
 import { stateOf } from "../../support/replica.ts";
 import { until } from "../../support/until.ts";
