@@ -125,6 +125,10 @@ const jest =
 const tested = {
   "jest 29": jest("jest", "jest-29", {}),
   "jest 30": jest("jest", "jest", {}),
+  // What the README says of fake timers that are there before the library is imported.
+  "jest 30, fake timers from the start": jest("jest", "jest", {
+    fakeTimers: { enableGlobally: true, doNotFake: ["Date", "nextTick", "queueMicrotask"] },
+  }),
   "ts-jest": jest("ts-jest", "jest", { preset: "ts-jest" }),
   vitest: ({ project, env }) =>
     command(bin(project, "vitest"), ["run", "--root", join(project, "vitest")], { cwd: project, env }),
