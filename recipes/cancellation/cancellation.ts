@@ -16,7 +16,7 @@ import { DetachedLeases } from "../leases/index.ts";
 import { checkId, checkText, resolveCall } from "../option-schemas/index.ts";
 import { type CommonEvents, Notifier, recipeClient } from "../recipe/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
-import { insist } from "../writes/index.ts";
+import { callUntilKnown } from "../writes/index.ts";
 import { CancelledError } from "./cancelled-error.ts";
 import { type CancellationOptions, resolveCancellation } from "./options.ts";
 
@@ -153,7 +153,7 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
     const call = resolveCall(what, options);
     this.#follower.ended.throwIfAborted();
     const tried = new Set<LeaseId>();
-    const done = await insist(`cancelling ${runId}`, call, (callOptions) =>
+    const done = await callUntilKnown(`cancelling ${runId}`, runtimeOf(this.#etcd), call, (callOptions) =>
       this.#put(runId, reason, callOptions, tried),
     );
     this.#acknowledged.set(runId, done);

@@ -9,6 +9,7 @@ import {
   prefix as prefixRange,
   putOp,
 } from "../../src/index.ts";
+import { type Runtime, runtimeOf } from "../../src/internal/index.ts";
 import { DetachedLeases } from "../leases/index.ts";
 import { type ConfirmationPart, type ConfirmationState, keyOf, readKey } from "./confirmation-keys.ts";
 import type { DecisionRecord, RequestRecord } from "./records.ts";
@@ -16,12 +17,15 @@ import type { DecisionRecord, RequestRecord } from "./records.ts";
 /** What etcd holds of confirmations, and the only two ways in which that changes: a request is opened, and it is decided. */
 export class ConfirmationStore {
   readonly prefix: string;
+  /** That of its client. */
+  readonly runtime: Runtime;
   readonly #etcd: EtcdClient;
   readonly #leases: DetachedLeases;
   readonly #retainSeconds: number;
 
   constructor(etcd: EtcdClient, prefix: string, retainSeconds: number) {
     this.prefix = prefix;
+    this.runtime = runtimeOf(etcd);
     this.#etcd = etcd;
     this.#leases = DetachedLeases.of(etcd);
     this.#retainSeconds = retainSeconds;

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { CallOptions } from "../../src/index.ts";
 import type { Clock } from "../../src/internal/index.ts";
-import { insist } from "../writes/index.ts";
+import { callUntilKnown } from "../writes/index.ts";
 import { AlreadyDecidedError } from "./already-decided-error.ts";
 import type { ConfirmationResult } from "./confirmation-result.ts";
 import type { ConfirmationStore } from "./confirmation-store.ts";
@@ -26,7 +26,7 @@ export async function decideFor(
   options: CallOptions,
 ): Promise<void> {
   const own = newDecision(clock, result);
-  await insist(`deciding ${id}`, options, async (call) => {
+  await callUntilKnown(`deciding ${id}`, store.runtime, options, async (call) => {
     for (;;) {
       const state = await store.read(id, call);
       if (state.decision) {

@@ -1,6 +1,6 @@
 import { type Lease, RequestRefusedError } from "../../src/index.ts";
 import { type Clock, within } from "../../src/internal/index.ts";
-import type { PersistentTxnOptions } from "../writes/index.ts";
+import type { TxnUntilKnownOptions } from "../writes/index.ts";
 import { type DeadLetter, toLetter } from "./dead-letters.ts";
 import { buryJob, claimJob, type JobClaim, undoClaim } from "./job-claim.ts";
 import type { QueueKeys } from "./queue-keys.ts";
@@ -14,7 +14,7 @@ export interface ClaimsUnderWayParts {
   readonly maxAttempts: number;
   readonly place: WaitingPlace;
   /** How what is written on a lease is repeated. */
-  writes(lease: Lease): PersistentTxnOptions;
+  writes(lease: Lease): TxnUntilKnownOptions;
   /** Gives it to the first who waits. @returns false when nobody does any more */
   handOut(claim: JobClaim, lease: Lease): boolean;
   onDead(letter: DeadLetter): void;
@@ -77,14 +77,14 @@ export class ClaimsUnderWay {
     }
   }
 
-  async #bury(job: QueuedJob, options: PersistentTxnOptions): Promise<void> {
+  async #bury(job: QueuedJob, options: TxnUntilKnownOptions): Promise<void> {
     const { keys, clock, onDead } = this.#parts;
     const { value, attempt } = job.content;
     const letter = { value, attempts: attempt, diedAtMs: clock.wallMs() };
     if (await buryJob(keys, job, letter, options)) onDead(toLetter(job.id, letter));
   }
 
-  async #claim(job: QueuedJob, lease: Lease, options: PersistentTxnOptions): Promise<void> {
+  async #claim(job: QueuedJob, lease: Lease, options: TxnUntilKnownOptions): Promise<void> {
     const { keys, place, handOut } = this.#parts;
     // One of several claims at a time takes the place away.
     const leaves = place.isTaken && !this.#leaving;

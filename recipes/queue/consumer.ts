@@ -18,7 +18,7 @@ import {
   type Timer,
 } from "../../src/internal/index.ts";
 import { LeaseLine } from "../leases/index.ts";
-import type { PersistentTxnOptions } from "../writes/index.ts";
+import type { TxnUntilKnownOptions } from "../writes/index.ts";
 import { type Choice, chooseJob } from "./choose-job.ts";
 import { ClaimsUnderWay } from "./claims-under-way.ts";
 import type { DeadLetter } from "./dead-letters.ts";
@@ -306,7 +306,7 @@ export class Consumer {
   }
 
   /** Of writes on this lease: they make no sense when it is over. */
-  #writes(lease: Lease): PersistentTxnOptions {
+  #writes(lease: Lease): TxnUntilKnownOptions {
     return {
       etcd: this.#parts.etcd,
       runtime: this.#parts.runtime,

@@ -1,7 +1,7 @@
 import { compareModRevision, deleteOp, type EtcdClient, keyMissing, putOp } from "../../src/index.ts";
 import type { Runtime } from "../../src/internal/index.ts";
 import { asError } from "../../src/internal/index.ts";
-import { persistentTxn } from "../writes/index.ts";
+import { txnUntilKnown } from "../writes/index.ts";
 import { type LetterContent, readLetter, writeJob } from "./job-content.ts";
 import type { ResolvedCall } from "./options.ts";
 import type { QueueKeys } from "./queue-keys.ts";
@@ -68,7 +68,7 @@ export class DeadLetters {
       const kv = await this.#etcd.get(this.#keys.letter(id), { signal, timeoutMs: Math.max(1, leftMs()) });
       if (!kv) return false;
       const puts = instead?.(readLetter(kv)) ?? [];
-      const { succeeded, unsure } = await persistentTxn(
+      const { succeeded, unsure } = await txnUntilKnown(
         {
           compare: [
             compareModRevision(this.#keys.letter(id), "equal", kv.modRevision),

@@ -12,7 +12,7 @@ import {
   putOp,
   txnOp,
 } from "../../src/index.ts";
-import { type PersistentTxnOptions, persistentTxn } from "../writes/index.ts";
+import { type TxnUntilKnownOptions, txnUntilKnown } from "../writes/index.ts";
 import { type JobContent, type LetterContent, writeJob, writeLetter } from "./job-content.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 import type { QueuedJob } from "./queued-job.ts";
@@ -40,13 +40,13 @@ export async function claimJob(
   job: QueuedJob,
   lease: Lease,
   leavePlace: boolean,
-  options: PersistentTxnOptions,
+  options: TxnUntilKnownOptions,
 ): Promise<JobClaim | undefined> {
   const { id, kv } = job;
   const content = { ...job.content, attempt: job.content.attempt + 1, notBefore: undefined };
   const success: Op[] = [putOp(keys.claim(id), "", { lease }), putOp(keys.job(id), writeJob(content))];
   if (leavePlace) success.push(deleteOp(keys.waiting(lease.id)));
-  const { succeeded, revision, responses } = await persistentTxn(
+  const { succeeded, revision, responses } = await txnUntilKnown(
     {
       compare: [compareModRevision(keys.job(id), "equal", kv.modRevision), keyMissing(keys.claim(id))],
       success,
@@ -71,9 +71,9 @@ export async function buryJob(
   keys: QueueKeys,
   { id, kv }: QueuedJob,
   letter: LetterContent,
-  options: PersistentTxnOptions,
+  options: TxnUntilKnownOptions,
 ): Promise<boolean> {
-  const { succeeded, unsure, responses } = await persistentTxn(
+  const { succeeded, unsure, responses } = await txnUntilKnown(
     {
       compare: [compareModRevision(keys.job(id), "equal", kv.modRevision), keyMissing(keys.claim(id))],
       success: [deleteOp(keys.job(id)), putOp(keys.letter(id), writeLetter(letter))],
@@ -100,14 +100,14 @@ export async function settleClaim(
   keys: QueueKeys,
   { id, revision, jobCreateRevision }: JobClaim,
   settling: Settling,
-  options: PersistentTxnOptions,
+  options: TxnUntilKnownOptions,
 ): Promise<number | undefined> {
   const {
     succeeded,
     revision: now,
     responses,
     unsure,
-  } = await persistentTxn(
+  } = await txnUntilKnown(
     {
       compare: [compareCreateRevision(keys.claim(id), "equal", revision)],
       // A job with this id that somebody added after deleting ours by hand is another one, and nobody's yet.
@@ -142,14 +142,14 @@ export async function undoClaim(
   id: string,
   revision: number,
   content: JobContent | undefined,
-  options: PersistentTxnOptions,
+  options: TxnUntilKnownOptions,
 ): Promise<void> {
   const undone = content && writeJob({ ...content, attempt: Math.max(0, content.attempt - 1) });
   const restore = txnOp({
     compare: [compareModRevision(keys.job(id), "equal", revision)],
     success: undone === undefined ? [] : [putOp(keys.job(id), undone)],
   });
-  await persistentTxn(
+  await txnUntilKnown(
     {
       compare: [compareCreateRevision(keys.claim(id), "equal", revision)],
       success: [restore, deleteOp(keys.claim(id))],
@@ -159,12 +159,12 @@ export async function undoClaim(
 }
 
 /** The place among those who wait; it dies with the lease. */
-export async function takePlace(keys: QueueKeys, lease: Lease, options: PersistentTxnOptions): Promise<number> {
-  return (await persistentTxn({ success: [putOp(keys.waiting(lease.id), "", { lease })] }, options)).revision;
+export async function takePlace(keys: QueueKeys, lease: Lease, options: TxnUntilKnownOptions): Promise<number> {
+  return (await txnUntilKnown({ success: [putOp(keys.waiting(lease.id), "", { lease })] }, options)).revision;
 }
 
-export async function leavePlace(keys: QueueKeys, lease: LeaseId, options: PersistentTxnOptions): Promise<number> {
-  return (await persistentTxn({ success: [deleteOp(keys.waiting(lease))] }, options)).revision;
+export async function leavePlace(keys: QueueKeys, lease: LeaseId, options: TxnUntilKnownOptions): Promise<number> {
+  return (await txnUntilKnown({ success: [deleteOp(keys.waiting(lease))] }, options)).revision;
 }
 
 function changesOf(keys: QueueKeys, id: string, settling: Settling): Op[] {

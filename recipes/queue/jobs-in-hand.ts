@@ -1,6 +1,6 @@
 import { type KeyValue, type Lease, LeaseNotFoundError, RequestRefusedError } from "../../src/index.ts";
 import { type Clock, within } from "../../src/internal/index.ts";
-import type { PersistentTxnOptions } from "../writes/index.ts";
+import type { TxnUntilKnownOptions } from "../writes/index.ts";
 import { type DeadLetter, toLetter } from "./dead-letters.ts";
 import { type Ending, HeldJob } from "./held-job.ts";
 import { type JobClaim, settleClaim } from "./job-claim.ts";
@@ -12,7 +12,7 @@ export interface JobsInHandParts {
   readonly clock: Clock;
   readonly maxAttempts: number;
   /** How what is written on a lease is repeated. */
-  writes(lease: Lease): PersistentTxnOptions;
+  writes(lease: Lease): TxnUntilKnownOptions;
   onReleased(revision: number): void;
   onDead(letter: DeadLetter): void;
   onError(error: unknown, lease: Lease): void;
@@ -96,7 +96,7 @@ export class JobsInHand {
     claim: JobClaim,
     lease: Lease,
     ending: Ending,
-    options: PersistentTxnOptions,
+    options: TxnUntilKnownOptions,
   ): Promise<number | undefined> {
     const { keys, maxAttempts, clock } = this.#parts;
     const { id, content } = claim;

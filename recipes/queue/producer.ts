@@ -18,7 +18,7 @@ import {
   sendInParts,
   TxnRoom,
 } from "../../src/internal/index.ts";
-import { type PersistentTxnOptions, persistentTxn, requestRoom } from "../writes/index.ts";
+import { requestRoom, type TxnUntilKnownOptions, txnUntilKnown } from "../writes/index.ts";
 import { type JobContent, readJob, writeJob } from "./job-content.ts";
 import type { ResolvedCall, ResolvedEnqueue } from "./options.ts";
 import type { QueueKeys } from "./queue-keys.ts";
@@ -88,7 +88,7 @@ export class Producer {
   }
 
   /** One after the other: when one is refused, those before it are there, and those behind it are not. @returns how many were added */
-  async #put(jobs: readonly NewJob[], options: PersistentTxnOptions): Promise<number> {
+  async #put(jobs: readonly NewJob[], options: TxnUntilKnownOptions): Promise<number> {
     let added = 0;
     await sendInParts(jobs, {
       limits: this.#limits,
@@ -96,7 +96,7 @@ export class Producer {
       send: async (part) => {
         const [largest] = [...part].sort((a, b) => b.bytes - a.bytes);
         const request = { success: part.map(({ op }) => op), failure: largest && this.#roomFor(largest) };
-        const { responses, unsure } = await persistentTxn(request, options);
+        const { responses, unsure } = await txnUntilKnown(request, options);
         for (const [index, response] of responses.entries()) {
           if (response.type !== "txn") continue;
           if (response.succeeded || (unsure && hasToken(response.responses, part[index]?.token))) added++;
@@ -137,7 +137,7 @@ export class Producer {
     return { value, attempt: 0, notBefore: delayMs > 0 ? this.#runtime.clock.wallMs() + delayMs : undefined };
   }
 
-  #options({ signal, timeoutMs }: ResolvedCall): PersistentTxnOptions {
+  #options({ signal, timeoutMs }: ResolvedCall): TxnUntilKnownOptions {
     const { clock } = this.#runtime;
     const endMs = clock.monotonicMs() + timeoutMs;
     return { etcd: this.#etcd, runtime: this.#runtime, signal, leftMs: () => endMs - clock.monotonicMs() };

@@ -1,6 +1,6 @@
 import type { KeyValue, Lease } from "../../src/index.ts";
 import type { Clock, Timer } from "../../src/internal/index.ts";
-import type { PersistentTxnOptions } from "../writes/index.ts";
+import type { TxnUntilKnownOptions } from "../writes/index.ts";
 import { leavePlace, undoClaim } from "./job-claim.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 import { MIRROR_LAG_MS, type QueueView } from "./queue-view.ts";
@@ -18,7 +18,7 @@ export interface StraysParts {
   /** Whether the place among those who wait is wanted. */
   isWaiting(): boolean;
   /** How what is written on a lease is repeated. */
-  writes(lease: Lease): PersistentTxnOptions;
+  writes(lease: Lease): TxnUntilKnownOptions;
   onError(error: unknown, lease: Lease): void;
 }
 

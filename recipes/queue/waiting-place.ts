@@ -1,5 +1,5 @@
 import type { KeyValue, Lease } from "../../src/index.ts";
-import type { PersistentTxnOptions } from "../writes/index.ts";
+import type { TxnUntilKnownOptions } from "../writes/index.ts";
 import { leavePlace, takePlace } from "./job-claim.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 
@@ -9,7 +9,7 @@ import type { QueueKeys } from "./queue-keys.ts";
  */
 export class WaitingPlace {
   readonly #keys: QueueKeys;
-  readonly #options: (lease: Lease) => PersistentTxnOptions;
+  readonly #options: (lease: Lease) => TxnUntilKnownOptions;
   readonly #onError: (error: unknown, lease: Lease) => void;
   #lease: Lease | undefined;
   #wanted = false;
@@ -20,7 +20,7 @@ export class WaitingPlace {
 
   constructor(
     keys: QueueKeys,
-    options: (lease: Lease) => PersistentTxnOptions,
+    options: (lease: Lease) => TxnUntilKnownOptions,
     onError: (error: unknown, lease: Lease) => void,
   ) {
     this.#keys = keys;

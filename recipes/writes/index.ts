@@ -1,4 +1,5 @@
-// Guarded writes that are repeated until their outcome is known, and the room that they need later.
-export { insist } from "./insist.ts";
-export { type PersistentTxnOptions, persistentTxn } from "./persistent-txn.ts";
+// Guarded writes: repeated until their outcome is known, and with the room that they need later.
+export { callUntilKnown } from "./call-until-known.ts";
+export { repeatUntilKnown } from "./repeat-until-known.ts";
 export { requestRoom, revisionRoom } from "./request-room.ts";
+export { type TxnUntilKnownOptions, txnUntilKnown } from "./txn-until-known.ts";

@@ -1,4 +1,5 @@
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
+import { UnavailableError } from "../errors/unavailable-error.ts";
 import { onAbort } from "./abort.ts";
 import type { Clock } from "./clock.ts";
 import { inMs } from "./in-ms.ts";
@@ -10,27 +11,58 @@ interface CallOptions {
 }
 
 /**
- * Runs several calls as one: their `signal` aborts when the caller's does, or when `timeoutMs` is over.
+ * Runs several calls as one: their `signal` aborts when the caller's does, or when `timeoutMs` is over; each has the time that
+ * is left.
  *
- * @throws what `calls` throws; `signal.reason`; EtcdTimeoutError, whose outcome is unknown
+ * @param calls says by `failed` what went wrong and is tried again
+ * @throws what `calls` throws; `signal.reason`; EtcdTimeoutError, whose outcome is unknown, and whose cause is what failed last
  */
 export async function timed<T>(
   clock: Clock,
   what: string,
   { signal, timeoutMs }: CallOptions,
-  calls: (options: CallOptions) => Promise<T>,
+  calls: (options: CallOptions, failed: (error: unknown) => void) => Promise<T>,
 ): Promise<T> {
   signal?.throwIfAborted();
-  if (timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY) return calls({ signal, timeoutMs });
+  if (timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY) return calls({ signal, timeoutMs }, () => {});
+  let last: unknown;
+  const failed = (error: unknown) => {
+    last = error;
+  };
+  const outOfTime = () => {
+    const why = last instanceof Error ? `; last: ${last.message}` : "";
+    return new EtcdTimeoutError(`${what} took longer than ${inMs(timeoutMs)}${why}`, {
+      cause: last,
+      outcomeUnknown: true,
+    });
+  };
+  const endMs = clock.monotonicMs() + timeoutMs;
+  const leftMs = () => endMs - clock.monotonicMs();
   const limit = new AbortController();
-  const outOfTime = new EtcdTimeoutError(`${what} took longer than ${inMs(timeoutMs)}`, { outcomeUnknown: true });
-  const timer = clock.timer(timeoutMs, () => limit.abort(outOfTime));
+  const timer = clock.timer(timeoutMs, () => limit.abort(outOfTime()));
   const release = onAbort(signal, () => limit.abort(signal?.reason));
   try {
-    // Each may take all of it, also where that is more than the client gives a call.
-    return await calls({ signal: limit.signal, timeoutMs });
+    return await calls(
+      {
+        signal: limit.signal,
+        /** A moment less than there is left: what comes of the call says why, the limit cannot. */
+        get timeoutMs() {
+          return Math.max(1, Math.ceil(leftMs() - momentOf(leftMs())));
+        },
+      },
+      failed,
+    );
+  } catch (error) {
+    const isLast = error instanceof EtcdTimeoutError || error instanceof UnavailableError;
+    if (limit.signal.aborted || !isLast || leftMs() > momentOf(timeoutMs)) throw error;
+    failed(error);
+    throw outOfTime();
   } finally {
     timer.cancel();
     release();
   }
+}
+
+function momentOf(ms: number): number {
+  return Math.min(100, ms / 10);
 }

@@ -4,8 +4,8 @@ import type { ConfirmationStore } from "../../../recipes/confirmation/confirmati
 import { RequestLoop } from "../../../recipes/confirmation/request-loop.ts";
 import type { ServiceInstance } from "../../../recipes/index.ts";
 import { callServers } from "../../../recipes/subscribe-service/service-call.ts";
-import { insist } from "../../../recipes/writes/index.ts";
-import { persistentTxn } from "../../../recipes/writes/persistent-txn.ts";
+import { callUntilKnown } from "../../../recipes/writes/index.ts";
+import { txnUntilKnown } from "../../../recipes/writes/txn-until-known.ts";
 import { type EtcdClient, UnavailableError } from "../../../src/index.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 import { outcomeOf } from "../../support/outcome.ts";
@@ -47,7 +47,7 @@ test.each(notLongBefore)("a txn of a queue that ends at 10 s succeeds when etcd 
   const answer = backAt(backMs);
   const etcd = { txn: () => answer({ succeeded: true }) } as unknown as EtcdClient;
   const leftMs = () => limitMs - clock.monotonicMs();
-  const { value } = await outcomeWithin(persistentTxn([] as never, { etcd, runtime: runtime(), leftMs }), limitMs);
+  const { value } = await outcomeWithin(txnUntilKnown([] as never, { etcd, runtime: runtime(), leftMs }), limitMs);
   expect(value).toMatchObject({ succeeded: true });
 });
 
@@ -57,7 +57,7 @@ test.each(notLongBefore)(
     const answer = backAt(backMs);
     expect(
       await outcomeWithin(
-        insist("it", { timeoutMs: limitMs }, () => answer("written")),
+        callUntilKnown("it", runtime(), { timeoutMs: limitMs }, () => answer("written")),
         limitMs,
       ),
     ).toMatchObject({

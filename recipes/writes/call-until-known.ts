@@ -1,0 +1,32 @@
+import type { CallOptions } from "../../src/index.ts";
+import { isFinal, isRefusal, type Runtime, timed } from "../../src/internal/index.ts";
+import { repeatUntilKnown } from "./repeat-until-known.ts";
+
+/** What the calls of a client have, too. */
+const DEFAULT_TIMEOUT_MS = 5_000;
+
+/**
+ * Makes a call again, within its time, while it is unknown whether it was executed. Only for one that tells its own earlier
+ * write from somebody else's.
+ *
+ * @throws what `call` throws; EtcdTimeoutError, with the last failure as its cause; `signal.reason`
+ */
+export function callUntilKnown<Answer>(
+  what: string,
+  runtime: Runtime,
+  { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: CallOptions,
+  call: (options: CallOptions) => Promise<Answer>,
+): Promise<Answer> {
+  const { clock } = runtime;
+  return timed(clock, what, { signal, timeoutMs }, (limit, failed) => {
+    const endMs = clock.monotonicMs() + timeoutMs;
+    return repeatUntilKnown(() => call(limit), {
+      what,
+      runtime,
+      leftMs: () => endMs - clock.monotonicMs(),
+      signal: limit.signal,
+      ends: (error, unsure) => isFinal(error) || isRefusal(error) || !unsure,
+      onRetry: failed,
+    });
+  });
+}

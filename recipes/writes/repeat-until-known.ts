@@ -1,0 +1,61 @@
+import { EtcdError, EtcdTimeoutError } from "../../src/index.ts";
+import { Backoff, type BackoffOptions, type Runtime } from "../../src/internal/index.ts";
+
+export interface RepeatOptions {
+  /** For the error at the end of the time. */
+  readonly what: string;
+  readonly runtime: Runtime;
+  /** How long it may go on; asked before each attempt. */
+  readonly leftMs: () => number;
+  readonly signal?: AbortSignal | undefined;
+  readonly backoff?: BackoffOptions | undefined;
+  /** Whether it ends with this failure. `unsure`: an attempt, this one or one before, may have been executed. */
+  readonly ends: (error: unknown, unsure: boolean) => boolean;
+  /** Told of each failure that is followed by another attempt. */
+  readonly onRetry?: ((error: Error) => void) | undefined;
+}
+
+export interface Attempt {
+  /** How long all attempts may go on from now. */
+  readonly leftMs: number;
+  /** An earlier attempt may have been executed: what is found now may be its work. */
+  readonly unsure: boolean;
+}
+
+/**
+ * Repeats a write until its outcome is known. Only for one that is guarded so that executing it twice is harmless, and that
+ * tells its own earlier work from somebody else's.
+ *
+ * @throws the failure that ends it; EtcdTimeoutError at the end of the time, with the last failure as its cause and with
+ *   `outcomeUnknown` if any attempt may have been executed; `signal.reason`
+ */
+export async function repeatUntilKnown<Answer>(
+  attempt: (now: Attempt) => Promise<Answer>,
+  { what, runtime, leftMs, signal, backoff, ends, onRetry }: RepeatOptions,
+): Promise<Answer> {
+  let unsure = false;
+  let pauses: Backoff | undefined;
+  let cause: unknown;
+  for (;;) {
+    const left = leftMs();
+    if (left <= 0) {
+      const why = cause instanceof Error ? `; last: ${cause.message}` : "";
+      throw new EtcdTimeoutError(`${what} did not end in time${why}`, {
+        cause,
+        outcomeUnknown: unsure,
+        retryable: true,
+      });
+    }
+    try {
+      return await attempt({ leftMs: left, unsure });
+    } catch (error) {
+      signal?.throwIfAborted();
+      unsure ||= error instanceof EtcdError && error.outcomeUnknown;
+      if (ends(error, unsure)) throw error;
+      cause = error;
+      onRetry?.(error as EtcdError);
+    }
+    pauses ??= new Backoff(runtime, backoff);
+    await pauses.wait(signal, { cause, leftMs: leftMs() });
+  }
+}

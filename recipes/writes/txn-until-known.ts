@@ -1,0 +1,53 @@
+import { type EtcdClient, LeaseNotFoundError, type TxnAnswer, type TxnOptions } from "../../src/index.ts";
+import { endsRetries, isDenied, type Runtime } from "../../src/internal/index.ts";
+import { repeatUntilKnown } from "./repeat-until-known.ts";
+
+/** An attempt takes no longer, so that another one can follow in time. */
+const ATTEMPT_MS = 2_000;
+
+export interface TxnUntilKnownOptions {
+  readonly etcd: Pick<EtcdClient, "txn">;
+  readonly runtime: Runtime;
+  /** How long it may go on; asked before each attempt. */
+  readonly leftMs: () => number;
+  readonly signal?: AbortSignal | undefined;
+  /** Lets it travel with others, see `EtcdClient.txn()`. @default false */
+  readonly batch?: boolean | undefined;
+  /** Waits until a missing role, user or password is mended on the server, too: no caller is there to be told. @default false */
+  readonly waitsOutDenial?: boolean | undefined;
+  /** Told of each failure that is followed by another attempt. */
+  readonly onRetry?: ((error: Error) => void) | undefined;
+}
+
+export interface KnownTxnAnswer extends TxnAnswer {
+  /** An earlier attempt may have been executed: what is found now may be its work. */
+  readonly unsure: boolean;
+}
+
+/**
+ * Repeats a txn until etcd answers or there is no time left. The txn must be guarded so that executing it twice is
+ * harmless: when its compares fail and the answer is `unsure`, look whether an earlier attempt did it.
+ *
+ * @throws LeaseNotFoundError; what etcd refuses; ClientClosedError; EtcdTimeoutError at the end of the time, with `outcomeUnknown` if any
+ *   attempt may have been executed; `signal.reason`
+ */
+export function txnUntilKnown(
+  request: TxnOptions,
+  { etcd, runtime, leftMs, signal, batch, waitsOutDenial = false, onRetry }: TxnUntilKnownOptions,
+): Promise<KnownTxnAnswer> {
+  return repeatUntilKnown(
+    async ({ leftMs: left, unsure }) => {
+      const timeoutMs = Math.min(ATTEMPT_MS, left);
+      return { ...(await etcd.txn(request, { signal, timeoutMs, batch })), unsure };
+    },
+    {
+      what: "the txn",
+      runtime,
+      leftMs,
+      signal,
+      backoff: { initialMs: 50, maxMs: 1_000 },
+      ends: (error) => error instanceof LeaseNotFoundError || endsRetries(error, waitsOutDenial && isDenied(error)),
+      onRetry,
+    },
+  );
+}
