@@ -1,11 +1,4 @@
-import {
-  ClientClosedError,
-  type EtcdClient,
-  type KeyValue,
-  type Lease,
-  LeaseNotFoundError,
-  type Mirror,
-} from "../../src/index.ts";
+import { ClientClosedError, type EtcdClient, type KeyValue, type Lease, LeaseNotFoundError } from "../../src/index.ts";
 import {
   asError,
   Backoff,
@@ -17,7 +10,9 @@ import {
   type Runtime,
   type Timer,
 } from "../../src/internal/index.ts";
+import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { LeaseLine } from "../leases/index.ts";
+import { recipeClient } from "../recipe/index.ts";
 import type { TxnUntilKnownOptions } from "../writes/index.ts";
 import { type Choice, chooseJob } from "./choose-job.ts";
 import { ClaimsUnderWay } from "./claims-under-way.ts";
@@ -68,7 +63,7 @@ export class Consumer {
   readonly #strays: Strays;
   readonly #ending = new AbortController();
   readonly #waiters = new Set<Waiter>();
-  #mirror: Mirror | undefined;
+  #mirror: PrefixFollower | undefined;
   #timer: Timer | undefined;
   #granting = false;
   #graceMs = 0;
@@ -265,37 +260,38 @@ export class Consumer {
   }
 
   #leaseLost(lease: Lease): void {
+    // A client that is being closed is the end, of which the mirror tells next.
+    if (this.#parts.etcd.closed) return;
     this.#inHand.lose((job) => job.lease === lease, "its lease is lost", lease.signal.reason);
     if (!this.#ending.signal.aborted) this.#warn(asError(lease.signal.reason));
     this.#look();
   }
 
   #follow(): void {
-    if (this.#mirror) return;
-    try {
-      this.#mirror = this.#parts.etcd.mirror(this.#parts.keys.all, {
-        onStatus: (status, error) => {
-          if (status === "live") this.#hasWorked = true;
-          if (status === "failed") this.#fail(error ?? new ClientClosedError("the client was closed"));
-          else if (error && status !== "closed") this.#warn(error);
-        },
-      });
-      void this.#read(this.#mirror);
-    } catch (error) {
-      this.#fail(error);
-    }
+    const { etcd, keys } = this.#parts;
+    this.#mirror ??= new PrefixFollower({
+      what: "the worker",
+      prefix: `${keys.name}/`,
+      client: recipeClient(etcd),
+      mirror: "own",
+      onNews: (news) => this.#followed(news),
+    });
   }
 
-  async #read(mirror: Mirror): Promise<void> {
-    const { clock } = this.#parts.runtime;
-    try {
-      for await (const batch of mirror) {
-        this.#view.apply(batch, clock.monotonicMs());
+  #followed(news: FollowNews): void {
+    switch (news.type) {
+      case "status":
+        if (news.status === "live") this.#hasWorked = true;
+        break;
+      case "warning":
+        this.#warn(news.error);
+        break;
+      case "failed":
+        this.#fail(news.error);
+        break;
+      default:
+        this.#view.apply(news, this.#parts.runtime.clock.monotonicMs());
         this.#look();
-      }
-    } catch (error) {
-      // Of a mirror that failed onStatus has told already.
-      this.#fail(error);
     }
   }
 

@@ -11,7 +11,6 @@ export type QueueRoom = (typeof rooms)[number];
 /** The keys of one queue. */
 export class QueueKeys {
   readonly name: string;
-  readonly all: KeyRange;
   readonly jobs: KeyRange;
   readonly letters: KeyRange;
   readonly #prefix: string;
@@ -19,7 +18,6 @@ export class QueueKeys {
   constructor(name: string) {
     this.name = name;
     this.#prefix = `${name}/`;
-    this.all = prefix(this.#prefix);
     this.jobs = prefix(`${this.#prefix}jobs/`);
     this.letters = prefix(`${this.#prefix}dead/`);
   }
