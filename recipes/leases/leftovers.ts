@@ -1,5 +1,6 @@
-import { compareModRevision, deleteOp, type EtcdClient, type Lease, LeaseNotFoundError } from "../../src/index.ts";
+import { type EtcdClient, type Lease, LeaseNotFoundError } from "../../src/index.ts";
 import { asError, type Clock, log, type Timer } from "../../src/internal/index.ts";
+import { deleteIfUnchanged } from "../writes/index.ts";
 
 const debug = log("lease");
 
@@ -97,6 +98,6 @@ export class Leftovers {
     const kv = await etcd.get(key);
     if (kv?.lease !== lease.id) return;
     debug("%s belongs to nobody any more", key);
-    await etcd.txn({ compare: [compareModRevision(key, "equal", kv.modRevision)], success: [deleteOp(key)] });
+    await deleteIfUnchanged(etcd, key, kv);
   }
 }

@@ -1,15 +1,7 @@
-import {
-  compareModRevision,
-  deleteOp,
-  type EtcdClient,
-  type KeyValue,
-  type Lease,
-  type LeaseId,
-  LeaseNotFoundError,
-  putOp,
-} from "../../src/index.ts";
+import { type EtcdClient, type KeyValue, type Lease, type LeaseId, LeaseNotFoundError } from "../../src/index.ts";
 import type { KeyLeases } from "../leases/index.ts";
 import { registrationRoom } from "../registration-format/index.ts";
+import { changeKey, deleteIfUnchanged, putIfUnchanged } from "../writes/index.ts";
 import { nextStep } from "./next-step.ts";
 
 /** `found`: it stood there already. `overwritten`: it was there, with another value or on another lease. `made`: it was not there. */
@@ -75,11 +67,10 @@ export class OwnedKey {
    * @throws EtcdError when etcd cannot be asked
    */
   async rewrite(text: string, signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const kv = await this.#ownState(signal);
-      if (!kv?.lease || kv.text === text) return;
-      if ((await this.#put(kv, text, { id: kv.lease }, signal)) !== undefined) return;
-    }
+    await this.#changeOwn(signal, async (kv) => {
+      if (!kv.lease || kv.text === text) return kv.modRevision;
+      return this.#put(kv, text, { id: kv.lease }, signal);
+    });
   }
 
   /**
@@ -88,15 +79,7 @@ export class OwnedKey {
    * @throws EtcdError when etcd cannot be asked
    */
   async withdraw(signal?: AbortSignal): Promise<void> {
-    for (;;) {
-      const kv = await this.#ownState(signal);
-      if (!kv) return;
-      const { succeeded } = await this.#etcd.txn(
-        { compare: [compareModRevision(this.key, "equal", kv.modRevision)], success: [deleteOp(this.key)] },
-        { signal },
-      );
-      if (succeeded) return;
-    }
+    await this.#changeOwn(signal, (kv) => deleteIfUnchanged(this.#etcd, this.key, kv, { signal }));
   }
 
   /** Says that this owner is about to leave. */
@@ -118,11 +101,17 @@ export class OwnedKey {
     this.#leases.forget();
   }
 
-  /** The key as it is in etcd, if it is our own. Without ever having had a lease nothing can be. */
-  async #ownState(signal?: AbortSignal): Promise<KeyValue | undefined> {
-    if (!this.#lease) return undefined;
-    const kv = await this.#etcd.get(this.key, { signal });
-    return kv && this.isOwn(kv) ? kv : undefined;
+  /**
+   * Does something with the key as it is in etcd, if it is our own. Without ever having had a lease nothing can be.
+   *
+   * @param change undefined: it changed meanwhile
+   */
+  async #changeOwn(
+    signal: AbortSignal | undefined,
+    change: (own: KeyValue) => Promise<number | undefined>,
+  ): Promise<void> {
+    if (!this.#lease) return;
+    await changeKey(this.#etcd, this.key, { signal }, async (kv) => (kv && this.isOwn(kv) ? change(kv) : 0));
   }
 
   /** @returns the revision of the put, or undefined when the key is no longer as it was or the lease is gone */
@@ -133,15 +122,8 @@ export class OwnedKey {
     signal: AbortSignal,
   ): Promise<number | undefined> {
     try {
-      const { succeeded, revision } = await this.#etcd.txn(
-        {
-          compare: [compareModRevision(this.key, "equal", known?.modRevision ?? 0)],
-          success: [putOp(this.key, text, { lease })],
-          failure: registrationRoom(this.key, text, known?.modRevision ?? 0),
-        },
-        { signal },
-      );
-      return succeeded ? revision : undefined;
+      const room = registrationRoom(this.key, text, known?.modRevision ?? 0);
+      return await putIfUnchanged(this.#etcd, this.key, known, { value: text, lease, room }, { signal });
     } catch (error) {
       if (!(error instanceof LeaseNotFoundError)) throw error;
       if (this.#lease && lease === this.#lease) this.#leases.gone(this.#lease, error);

@@ -1,14 +1,10 @@
 import {
   type CallOptions,
   ClientClosedError,
-  compareModRevision,
-  deleteOp,
   type KeyValue,
   type Lease,
   LeaseNotFoundError,
   type LeaseTimeToLive,
-  type Op,
-  putOp,
 } from "../../src/index.ts";
 import { runtimeOf, showAs, timed } from "../../src/internal/index.ts";
 import { DetachedLeases } from "../leases/index.ts";
@@ -19,7 +15,7 @@ import {
   type RecipeClientOptions,
   recipeClient,
 } from "../recipe/index.ts";
-import { requestRoom } from "../writes/index.ts";
+import { changeKey, deleteIfUnchanged, type GuardedPut, putIfUnchanged, requestRoom } from "../writes/index.ts";
 import {
   type OnDelete,
   type OnPut,
@@ -114,14 +110,13 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   async put(key: string, value: string, options: StoragePutOptions = {}): Promise<{ revision: number }> {
     const { ttlSeconds, ...call } = resolveWrite("Storage.put", key, value, options);
     this.#checkOpen();
-    return timed(runtimeOf(this.#client.etcd).clock, `the put of ${key}`, call, async (limit) => {
-      for (;;) {
-        const known = await this.#client.etcd.get(key, limit);
+    return timed(runtimeOf(this.#client.etcd).clock, `the put of ${key}`, call, (limit) =>
+      changeKey(this.#client.etcd, key, limit, async (known) => {
         const room = requestRoom(key, Buffer.byteLength(value), TOUCH_BYTES);
-        const revision = await this.#write(key, value, known, ttlSeconds, limit, room);
-        if (revision !== undefined) return { revision };
-      }
-    });
+        const revision = await this.#write(key, known, { value, room }, ttlSeconds, limit);
+        return revision === undefined ? undefined : { revision };
+      }),
+    );
   }
 
   /** @returns the value, or undefined when there is no such key */
@@ -140,17 +135,13 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   async delete(key: string, options: CallOptions = {}): Promise<boolean> {
     const call = resolveKeyCall("Storage.delete", key, options);
     this.#checkOpen();
-    return timed(runtimeOf(this.#client.etcd).clock, `the deletion of ${key}`, call, async (limit) => {
-      for (;;) {
-        const known = await this.#client.etcd.get(key, limit);
+    return timed(runtimeOf(this.#client.etcd).clock, `the deletion of ${key}`, call, (limit) =>
+      changeKey(this.#client.etcd, key, limit, async (known) => {
         if (!known) return false;
-        const { succeeded } = await this.#client.etcd.txn(
-          { compare: [compareModRevision(key, "equal", known.modRevision)], success: [deleteOp(key)] },
-          limit,
-        );
-        if (succeeded) return true;
-      }
-    });
+        const deleted = await deleteIfUnchanged(this.#client.etcd, key, known, limit);
+        return deleted === undefined ? undefined : true;
+      }),
+    );
   }
 
   /**
@@ -163,19 +154,19 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   async touch(key: string, options: StorageTouchOptions = {}): Promise<boolean> {
     const { ttlSeconds, ...call } = resolveTouch("Storage.touch", key, options);
     this.#checkOpen();
-    return timed(runtimeOf(this.#client.etcd).clock, `the touch of ${key}`, call, async (limit) => {
-      for (;;) {
-        const known = await this.#client.etcd.get(key, limit);
+    return timed(runtimeOf(this.#client.etcd).clock, `the touch of ${key}`, call, (limit) =>
+      changeKey(this.#client.etcd, key, limit, async (known) => {
         if (!known) return false;
         if (!known.lease) return true;
         const left = await this.#timeToLive(known, limit);
         // Its lease ended since: it is read again.
-        if (!left) continue;
+        if (!left) return undefined;
         const seconds = ttlSeconds ?? DetachedLeases.ttlOf(left.grantedSeconds);
         if (left.remainingSeconds >= seconds) return true;
-        if ((await this.#write(key, known.value, known, seconds, limit)) !== undefined) return true;
-      }
-    });
+        const moved = await this.#write(key, known, { value: known.value }, seconds, limit);
+        return moved === undefined ? undefined : true;
+      }),
+    );
   }
 
   /** Ends the watches, see `StorageWatch.close()`. Calling it again is harmless. */
@@ -191,24 +182,14 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   /** Writes if the key is still as it was known. @returns the revision, or undefined when it is not */
   async #write(
     key: string,
-    value: string | Uint8Array,
     known: KeyValue | undefined,
+    put: GuardedPut,
     ttlSeconds: number | undefined,
     limit: CallOptions,
-    room: readonly Op[] = [],
   ): Promise<number | undefined> {
-    const put = async (lease?: Lease) => {
-      const { succeeded, revision } = await this.#client.etcd.txn(
-        {
-          compare: [compareModRevision(key, "equal", known?.modRevision ?? 0)],
-          success: [putOp(key, value, { lease })],
-          failure: room,
-        },
-        limit,
-      );
-      return succeeded ? revision : undefined;
-    };
-    return ttlSeconds === undefined ? put() : this.#leases.use(ttlSeconds, limit, put);
+    const { etcd } = this.#client;
+    const write = (lease?: Lease) => putIfUnchanged(etcd, key, known, { ...put, lease }, limit);
+    return ttlSeconds === undefined ? write() : this.#leases.use(ttlSeconds, limit, write);
   }
 
   async #timeToLive({ lease }: KeyValue, limit: CallOptions): Promise<LeaseTimeToLive | undefined> {
