@@ -9,7 +9,7 @@ import {
 import { inMs, onAbort, quietDeferred, type Runtime, runtimeOf, showAs, within } from "../../src/internal/index.ts";
 import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { IdLanes } from "../lanes/index.ts";
-import { recipeClient } from "../recipe/index.ts";
+import { type CommonEvents, recipeClient } from "../recipe/index.ts";
 import { InvalidValueError } from "../registration-format/index.ts";
 import type { OnDelete, OnPut, ResolvedWatch } from "./options.ts";
 
@@ -36,26 +36,23 @@ export interface StorageWatch extends AsyncDisposable {
 
 type Change = { readonly type: "put"; readonly value: string } | { readonly type: "delete"; readonly last: string };
 
-export interface FollowedPrefixParts {
+export interface RunningWatchParts {
   readonly etcd: EtcdClient;
   readonly options: ResolvedWatch;
   readonly onPut: OnPut;
   readonly onDelete: OnDelete;
-  /** Something was retried or skipped. */
-  warn(error: Error): void;
-  /** The end, which a retry cannot mend. */
-  fail(error: Error): void;
-  closed(watch: StorageWatch): void;
+  tell(name: keyof CommonEvents, error: Error): void;
+  onClosed(watch: StorageWatch): void;
 }
 
 /** The keys under a prefix, told to callbacks: a follower says what changed, lanes run the callbacks. */
-export class FollowedPrefix implements StorageWatch {
+export class RunningWatch implements StorageWatch {
   static {
-    showAs(FollowedPrefix, "StorageWatch", (it) => ({ status: it.status }));
+    showAs(RunningWatch, "StorageWatch", (it) => ({ status: it.status }));
   }
 
   readonly ready: Promise<void>;
-  readonly #parts: FollowedPrefixParts;
+  readonly #parts: RunningWatchParts;
   readonly #prefix: string;
   readonly #ready = quietDeferred<void>();
   readonly #lanes: IdLanes<Change>;
@@ -65,7 +62,7 @@ export class FollowedPrefix implements StorageWatch {
   #failed = false;
   #closed: Promise<void> | undefined;
 
-  constructor(parts: FollowedPrefixParts) {
+  constructor(parts: RunningWatchParts) {
     this.#parts = parts;
     const { etcd, options } = parts;
     const { prefix, concurrency, signal } = options;
@@ -81,9 +78,8 @@ export class FollowedPrefix implements StorageWatch {
       onFailed: (id, { type }, cause, againInMs) => {
         const callback = type === "put" ? "onPut" : "onDelete";
         const again = `it is called again in ${inMs(againInMs)}`;
-        parts.warn(
-          new ListenerFailedError(`${callback}(${JSON.stringify(id)}) failed: ${cause.message}; ${again}`, { cause }),
-        );
+        const message = `${callback}(${JSON.stringify(id)}) failed: ${cause.message}; ${again}`;
+        parts.tell("warning", new ListenerFailedError(message, { cause }));
       },
     });
     this.#follower = new PrefixFollower({
@@ -119,12 +115,12 @@ export class FollowedPrefix implements StorageWatch {
       case "status":
         return undefined;
       case "warning":
-        this.#parts.warn(news.error);
+        this.#parts.tell("warning", news.error);
         return undefined;
       case "failed":
         this.#failed = true;
         void this.#end(news.error);
-        this.#parts.fail(news.error);
+        this.#parts.tell("failed", news.error);
         return undefined;
       default:
         if (news.type !== "snapshot" || this.#parts.options.initial !== "none") this.#apply(news);
@@ -144,9 +140,8 @@ export class FollowedPrefix implements StorageWatch {
     const id = kv.key.slice(this.#prefix.length);
     // Two keys that are not UTF-8 can read the same, and a text that is not the key finds nothing in etcd.
     if (id === "" || kv.key.includes("\ufffd")) {
-      this.#parts.warn(
-        new InvalidValueError(`${kv.key} is left out: its name is ${id === "" ? "the prefix itself" : "not UTF-8"}`),
-      );
+      const why = id === "" ? "the prefix itself" : "not UTF-8";
+      this.#parts.tell("warning", new InvalidValueError(`${kv.key} is left out: its name is ${why}`));
       return;
     }
     this.#lanes.add(id, change);
@@ -169,7 +164,7 @@ export class FollowedPrefix implements StorageWatch {
     const running = this.#lanes.end();
     await this.#follower.close();
     await within(this.#runtime.clock, running, CLOSE_LIMIT_MS, () => undefined).catch(() => {});
-    this.#parts.closed(this);
+    this.#parts.onClosed(this);
   }
 }
 

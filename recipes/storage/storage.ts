@@ -28,7 +28,7 @@ import {
   type StorageTouchOptions,
   type StorageWatchOptions,
 } from "./options.ts";
-import { FollowedPrefix, type StorageWatch } from "./storage-watch.ts";
+import { RunningWatch, type StorageWatch } from "./storage-watch.ts";
 
 /** A touch names the lease and the revision of what was put. */
 const TOUCH_BYTES = 64;
@@ -87,14 +87,13 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   watch(prefix: string, onPut: OnPut, onDelete: OnDelete, options: StorageWatchOptions = {}): StorageWatch {
     const resolved = resolveWatch(prefix, onPut, onDelete, options);
     this.#checkOpen();
-    const watch = new FollowedPrefix({
+    const watch = new RunningWatch({
       etcd: this.#client.etcd,
       options: resolved,
       onPut,
       onDelete,
-      warn: (error) => this.notify("warning", error),
-      fail: (error) => this.notify("failed", error),
-      closed: (ended) => this.#watches.delete(ended),
+      tell: (name, error) => this.notify(name, error),
+      onClosed: (ended) => this.#watches.delete(ended),
     });
     this.#watches.add(watch);
     return watch;
