@@ -73,6 +73,8 @@ export {
   RequestRefusedError,
   rangeOp,
   type StatusOptions,
+  type StmTransaction,
+  type StmValue,
   setDefaultClient,
   type TimeToLiveOptions,
   type TlsOptions,

@@ -18,6 +18,7 @@ export const checkOf = {
   put: optionsOf("put", { ...callChecks, lease: leaseRefCheck, previous: flag, batch: flag }),
   delete: optionsOf("delete", { ...callChecks, previous: flag, batch: flag }),
   txn: optionsOf("txn", { ...callChecks, batch: flag }),
+  stm: optionsOf("stm", callChecks),
   grantLease: optionsOf("grantLease", { ...callChecks, keepAlive: flag, renewEverySeconds: seconds, id: leaseIdCheck }),
   leaseTimeToLive: optionsOf("leaseTimeToLive", { ...callChecks, keys: flag }),
   watch: optionsOf("watch", {

@@ -6,6 +6,7 @@ import { ClientClosedError } from "./errors/client-closed-error.ts";
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
 import { errorOfCall } from "./errors/of-call.ts";
 import { shown } from "./errors/shown.ts";
+import type { Runtime } from "./internal/runtime.ts";
 import { setRuntime } from "./internal/runtime-of.ts";
 import { ServerLimits } from "./internal/server-limits.ts";
 import { showAs } from "./internal/show-as.ts";
@@ -19,6 +20,8 @@ import {
   RangeCounts,
   type RangeOptions,
   type ReadOptions,
+  runStm,
+  type StmTransaction,
   type TxnAnswer,
   type TxnCallOptions,
   type TxnOptions,
@@ -86,6 +89,7 @@ export class EtcdClient implements AsyncDisposable {
   readonly #leases: Leases;
   readonly #hub: WatchHub;
   readonly #watchParts: FollowParts;
+  readonly #runtime: Runtime;
   #closing: Promise<void> | undefined;
 
   /** @throws InvalidOptionError that names the option, before any I/O */
@@ -93,6 +97,7 @@ export class EtcdClient implements AsyncDisposable {
     const resolved = resolveClientOptions(options);
     const { runtime, openProtocol } = partsOf(options);
     setRuntime(this, runtime);
+    this.#runtime = runtime;
     this.#protocol = openProtocol({ ...resolved, runtime });
     const limits = ServerLimits.of(this);
     const reads = new PointReads(this.#protocol, runtime.clock, limits);
@@ -166,6 +171,41 @@ export class EtcdClient implements AsyncDisposable {
     checkOf.txn(options);
     this.#checkOpen("txn");
     return this.#kv.txn(request, options);
+  }
+
+  /**
+   * A software transaction: runs `work`, which reads and writes keys through `tx`, and then writes all at once, if nothing
+   * that it read has changed since; else it is run again from the beginning, after growing random pauses.
+   *
+   * ```ts
+   * await etcd.stm(async (tx) => {
+   *   const [a, b] = await Promise.all([tx.get("a"), tx.get("b")]);
+   *   tx.put("a", String(Number(a?.text ?? 0) - 1));
+   *   tx.put("b", String(Number(b?.text ?? 0) + 1));
+   * });
+   * ```
+   *
+   * Guaranteed: all reads of one try see one revision, and the transactions that write are serializable: as if one ran after
+   * the other, without write skew. `work` may run any number of times, so it must do nothing but read and write through `tx`.
+   *
+   * Not guaranteed: progress of one that reads what others write all the time. What `work` does not read can change under it.
+   *
+   * @param options `timeoutMs` holds for all tries together, 10 s if it is left out
+   * @returns what the last run of `work` returned
+   * @throws what `work` throws: nothing was written; EtcdTimeoutError; RequestRefusedError for more reads or writes than a txn
+   *   takes (128, unless etcd was started with another `--max-txn-ops`); `signal.reason`. After an error with
+   *   `outcomeUnknown: true`, or an abort, it may have been written, or be written later
+   */
+  async stm<Result>(
+    work: (tx: StmTransaction) => Promise<Result> | Result,
+    options: CallOptions = {},
+  ): Promise<Result> {
+    if (typeof work !== "function") {
+      throw new InvalidOptionError("stm", "work", `must be a function, not ${shown(work)}`);
+    }
+    checkOf.stm(options);
+    this.#checkOpen("stm");
+    return runStm(this.#kv, this.#runtime, work, options);
   }
 
   /**

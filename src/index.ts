@@ -34,6 +34,8 @@ export type {
   PutOptions,
   RangeOptions,
   ReadOptions,
+  StmTransaction,
+  StmValue,
   TxnAnswer,
   TxnCallOptions,
   TxnOptions,

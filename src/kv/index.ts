@@ -15,3 +15,5 @@ export { PageSize } from "./page-size.ts";
 export { keyAfter, type PagedRange, pagedRange } from "./paged-range.ts";
 export { PointReads } from "./point-reads.ts";
 export { type RangeCount, RangeCounts } from "./range-counts.ts";
+export { runStm } from "./stm.ts";
+export type { StmTransaction, StmValue } from "./stm-attempt.ts";

@@ -1,0 +1,50 @@
+import { EtcdTimeoutError } from "../errors/timeout-error.ts";
+import { onAbort } from "../internal/abort.ts";
+import { Backoff } from "../internal/backoff.ts";
+import { inMs } from "../internal/in-ms.ts";
+import type { Runtime } from "../internal/runtime.ts";
+import type { CallOptions } from "../model/call-options.ts";
+import type { Kv } from "./kv.ts";
+import { StmAttempt, type StmTransaction } from "./stm-attempt.ts";
+
+/** What has a transaction that names no time of its own, in milliseconds. */
+const DEFAULT_TIMEOUT_MS = 10_000;
+
+/**
+ * Runs `work` until what it read still stands when its writes are made, within its time. Optimistic, as the software
+ * transactional memory of Go's `concurrency` (client/v3/concurrency/stm.go) with its isolation `SerializableSnapshot`.
+ *
+ * @throws what `work` throws; EtcdTimeoutError; `signal.reason`; what the calls of a client throw
+ */
+export async function runStm<Result>(
+  kv: Kv,
+  runtime: Runtime,
+  work: (tx: StmTransaction) => Promise<Result> | Result,
+  { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: CallOptions,
+): Promise<Result> {
+  signal?.throwIfAborted();
+  const { clock } = runtime;
+  const endMs = clock.monotonicMs() + timeoutMs;
+  const ending = new AbortController();
+  let tries = 0;
+  const outOfTime = () =>
+    new EtcdTimeoutError(`the transaction did not come through within ${inMs(timeoutMs)}, tried ${tries} times`, {
+      retryable: true,
+    });
+  const timer =
+    timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.timer(timeoutMs, () => ending.abort(outOfTime()));
+  const release = onAbort(signal, () => ending.abort(signal?.reason));
+  const backoff = new Backoff(runtime, { initialMs: 5, maxMs: 500 });
+  try {
+    for (;;) {
+      tries++;
+      const attempt = new StmAttempt(kv, { signal: ending.signal, timeoutMs });
+      const done = await attempt.run(work);
+      if (done.committed) return done.result;
+      await backoff.wait(ending.signal, { leftMs: endMs - clock.monotonicMs() });
+    }
+  } finally {
+    timer?.cancel();
+    release();
+  }
+}
