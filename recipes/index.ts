@@ -79,6 +79,7 @@ export {
   type TimeToLiveOptions,
   type TlsOptions,
   type TxnAnswer,
+  type TxnCallOptions,
   type TxnOp,
   type TxnOptions,
   txnOp,

@@ -40,7 +40,7 @@ export type Attempted<Result> = { readonly committed: true; readonly result: Res
 /** One try of a transaction: what it has read, and what it will write. */
 export class StmAttempt {
   readonly #kv: Kv;
-  readonly #call: CallOptions;
+  readonly #call: () => CallOptions;
   /** By the bytes of the key, each of them a letter. The reads under way are here, too: two of one key are one. */
   readonly #reads = new Map<string, Promise<KeyValue | undefined>>();
   readonly #found = new Map<string, { readonly key: Uint8Array; readonly modRevision: number }>();
@@ -49,7 +49,8 @@ export class StmAttempt {
   #revision: Promise<number> | undefined;
   #isOver = false;
 
-  constructor(kv: Kv, call: CallOptions) {
+  /** @param call what each call of this try has */
+  constructor(kv: Kv, call: () => CallOptions) {
     this.#kv = kv;
     this.#call = call;
   }
@@ -91,10 +92,10 @@ export class StmAttempt {
   async #read(key: Uint8Array, name: string): Promise<KeyValue | undefined> {
     let kv: KeyValue | undefined;
     if (this.#revision) {
-      kv = await this.#kv.get(key, { ...this.#call, revision: await this.#revision });
+      kv = await this.#kv.get(key, { ...this.#call(), revision: await this.#revision });
     } else {
       // A range, for its answer says at which revision it was read.
-      const reading = this.#kv.range(key, this.#call);
+      const reading = this.#kv.range(key, this.#call());
       this.#revision = reading.then(({ revision }) => revision);
       this.#revision.catch(() => {});
       [kv] = (await reading).kvs;
@@ -124,7 +125,7 @@ export class StmAttempt {
     for (const { key, modRevision } of this.#found.values())
       compare.push(compareModRevision(key, "equal", modRevision));
     const success = [...this.#writes.values()].map(({ op }) => op);
-    return (await this.#kv.txn({ compare, success }, this.#call)).succeeded;
+    return (await this.#kv.txn({ compare, success }, this.#call())).succeeded;
   }
 
   #checkOpen(): void {

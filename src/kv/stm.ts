@@ -25,10 +25,11 @@ export async function runStm<Result>(
   signal?.throwIfAborted();
   const { clock } = runtime;
   const endMs = clock.monotonicMs() + timeoutMs;
+  const leftMs = () => endMs - clock.monotonicMs();
   const ending = new AbortController();
   let tries = 0;
   const outOfTime = () =>
-    new EtcdTimeoutError(`the transaction did not come through within ${inMs(timeoutMs)}, tried ${tries} times`, {
+    new EtcdTimeoutError(`stm: the transaction did not come through within ${inMs(timeoutMs)}, tried ${tries} times`, {
       retryable: true,
     });
   const timer =
@@ -38,13 +39,18 @@ export async function runStm<Result>(
   try {
     for (;;) {
       tries++;
-      const attempt = new StmAttempt(kv, { signal: ending.signal, timeoutMs });
+      const attempt = new StmAttempt(kv, () => ({ signal: ending.signal, timeoutMs: timeOfCall(leftMs()) }));
       const done = await attempt.run(work);
       if (done.committed) return done.result;
-      await backoff.wait(ending.signal, { leftMs: endMs - clock.monotonicMs() });
+      await backoff.wait(ending.signal, { leftMs: leftMs() });
     }
   } finally {
     timer?.cancel();
     release();
   }
+}
+
+/** A moment less than all of it has: what a call fails with says why. */
+function timeOfCall(leftMs: number): number {
+  return Math.max(1, leftMs - Math.min(50, leftMs / 10));
 }

@@ -63,6 +63,7 @@ const tables: Record<string, Table<Closable>> = {
       row("put", (it, options) => it.put("k", "v", options), AWAY),
       row("delete", (it, options) => it.delete("k", options), AWAY),
       row("txn", (it, options) => it.txn({ success: [door.putOp("k", "v")] }, options), AWAY),
+      row("stm", (it, options) => it.stm((tx) => tx.put("k", "v"), options), AWAY),
       row("grantLease", (it, options) => it.grantLease(60, options), AWAY),
       row("leaseTimeToLive", (it, options) => it.leaseTimeToLive(door.leaseId("5"), options), AWAY),
       row("watch", (it) => it.watch("k").ready, waits),

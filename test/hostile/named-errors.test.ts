@@ -46,6 +46,7 @@ const calls: [name: string, call: () => Promise<unknown>, method: string, key: s
   ["delete in a batch", () => client.delete("/k/1", { ...short, batch: true }), "delete", '"/k/1"'],
   ["delete of a range", () => client.delete(prefix("/k/"), short), "delete", 'prefix "/k/"'],
   ["txn", () => client.txn({ success: [putOp("/k/1", "hunter2")] }, short), "txn", '"/k/1"'],
+  ["stm", () => client.stm(async (tx) => void (await tx.get("/k/1")), short), "range", '"/k/1"'],
   ["grantLease", () => client.grantLease(60, short), "grantLease", "60 s"],
   ["grantLease with an id", () => client.grantLease(60, { ...short, id: door.leaseId("77") }), "grantLease", "77"],
   ["leaseTimeToLive", () => client.leaseTimeToLive(lease, short), "timeToLive", "lease"],

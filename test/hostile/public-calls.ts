@@ -72,6 +72,7 @@ export const publicCalls: (() => FuzzedCall)[] = [
   () => method(lab.etcd, "delete", ["/k"], [...call, "previous", "batch"]),
   () => ({ ...method(lab.etcd, "txn", [], ["compare", "success", "failure"]), what: "txn, request" }),
   () => method(lab.etcd, "txn", [{ success: [door.getOp("/k")] }], call),
+  () => method(lab.etcd, "stm", [() => {}], call),
   () => method(lab.etcd, "grantLease", [60], [...call, "keepAlive", "renewEverySeconds", "id"]),
   () => method(lab.etcd, "leaseTimeToLive", [lease], [...call, "keys"]),
   () => method(lease, "timeToLive", [], [...call, "keys"]),

@@ -80,7 +80,8 @@ const unpublished = new Set([
   ),
   ...["follow", "statusChanged", "failed"].map((method) => `ServiceView.${method}`),
   ...["startAfter", "closeWith", "end", "fail", "warn"].map((method) => `RegisteredMember.${method}`),
-  ...["HeldLease.lose", "HeldLease.replaced", "HeldJob.lose", "RunningTerm.end", "RunningTerm.leave", "HeldLock.end"],
+  ...["HeldLease.lose", "HeldLease.replaced", "HeldJob.lose"],
+  ...["RunningTerm", "HeldLock"].flatMap((held) => ["end", "giveUp", "leave"].map((method) => `${held}.${method}`)),
 ]);
 
 function* refusals({

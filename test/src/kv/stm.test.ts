@@ -166,7 +166,7 @@ test("its signal and its time end it, and what is misused is named", async () =>
   };
   expect(await etcdErrorOf(always())).toMatchObject({
     code: "ETCD_TIMEOUT",
-    message: expect.stringMatching(/^the transaction did not come through within 300 ms, tried \d+ times/),
+    message: expect.stringMatching(/^stm: the transaction did not come through within 300 ms, tried \d+ times/),
   });
   const controller = new AbortController();
   const reason = new Error("enough");
