@@ -1,7 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { startChild } from "../support/child.ts";
 
 /** A built example that runs as a user runs it: a process of its own, whose output is no terminal. */
 export interface RunningExample extends Disposable {
@@ -19,22 +19,15 @@ export function runExample(
 ): RunningExample {
   const program = fileURLToPath(new URL(`../../build/examples/${name}.js`, import.meta.url));
   if (!existsSync(program)) throw new Error(`run \`npm run build && npm run build:examples\` first: no ${program}`);
-  const child = spawn(process.execPath, [program, ...args], {
-    env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "pipe", "ipc"],
-  });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-    });
-  }
+  const child = startChild(process.execPath, [program, ...args], { env: { ...process.env, ...env }, ipc: true });
   return {
-    process: child,
+    process: child.process,
     get output() {
-      return output;
+      return child.output;
     },
-    ended: once(child, "close").then(([code, signal]) => ({ code, signal })),
-    [Symbol.dispose]: () => child.kill("SIGKILL"),
+    ended: child.ended.then((end) =>
+      typeof end === "number" ? { code: end, signal: null } : { code: null, signal: end },
+    ),
+    [Symbol.dispose]: () => child.kill(),
   };
 }

@@ -1,9 +1,9 @@
-import { execFile } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { outcomeOfRun } from "../support/child.ts";
 
 // The rules are biome.json's; here they are shown to bite. The files are linted in a folder of their own, under a copy
 // of biome.json and at the paths that they would have in the checkout, so that nobody else's lint ever sees them.
@@ -293,9 +293,7 @@ function write(path: string, text: string): void {
 async function lint(): Promise<Diagnostic[]> {
   const biome = join(checkout, "node_modules/@biomejs/biome/bin/biome");
   const args = [biome, "lint", "--diagnostic-level=error", "--reporter=json", "--max-diagnostics=none"];
-  const report = await new Promise<string>((resolve) => {
-    // Its exit code is 1, as it should be: most of these files are wrong.
-    execFile(process.execPath, args, { cwd: folder, maxBuffer: 2 ** 26 }, (_, stdout) => resolve(stdout));
-  });
-  return JSON.parse(report).diagnostics;
+  // Its exit code is 1, as it should be: most of these files are wrong.
+  const { stdout } = await outcomeOfRun(process.execPath, args, { cwd: folder, maxBuffer: 2 ** 26 });
+  return JSON.parse(stdout).diagnostics;
 }

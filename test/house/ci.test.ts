@@ -1,9 +1,9 @@
-import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { outcomeOfRun } from "../support/child.ts";
 import { pathOf } from "../support/path-of.ts";
 
 const tools = ["bash", "cat", "dirname", "grep", "mktemp", "nice", "node", "rm", "timeout"];
@@ -52,9 +52,7 @@ interface Outcome {
 async function ci(extra: Readonly<Record<string, string>> = {}): Promise<Outcome> {
   const none = { SETUP_FAILED: "0", CHECK_FAILED: "0", TESTS_FAILED: "0" };
   const env = { PATH: join(clone, "bin"), TMPDIR: clone, ...none, ...extra };
-  const [code, stdout] = await new Promise<[number, string]>((resolve) => {
-    execFile(join(clone, ".ci/run"), { env }, (error, stdout) => resolve([Number(error?.code ?? 0), stdout]));
-  });
+  const { code, stdout } = await outcomeOfRun(join(clone, ".ci/run"), [], { env });
   const calls = await readFile(join(clone, "calls"), "utf8").catch(() => "");
   return { code, lines: stdout.trim().split("\n"), calls };
 }

@@ -1,7 +1,6 @@
-import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import { run } from "../support/child.ts";
 
 const dist = fileURLToPath(new URL("../../dist/", import.meta.url));
 
@@ -37,7 +36,7 @@ test.each(["esm", "cjs"].flatMap((form) => ["recipes", "src", "testing"].map((ro
   "importing %s/%s opens nothing, reads no data, loads no gRPC, and lets go",
   async (form, room) => {
     const args = ["--input-type=module", "--eval", program, `${dist}${form}/${room}/index.js`];
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { timeout: 50_000 });
+    const { stdout, stderr } = await run(process.execPath, args, { timeout: 50_000 });
     expect(stderr).toBe("");
     const { names, data, grpc, kept } = JSON.parse(stdout);
     expect(names).toBeGreaterThan(5);

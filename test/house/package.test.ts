@@ -1,15 +1,14 @@
-import { execFile } from "node:child_process";
 import { accessSync, constants, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import { run } from "../support/child.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 const manifest = JSON.parse(read("package.json"));
 const lock = JSON.parse(read("package-lock.json"));
 
 test("the tarball holds the doors, the installer and the papers, and nothing else of the checkout", async () => {
-  const { stdout } = await promisify(execFile)("npm", ["pack", "--dry-run", "--json"], { cwd: checkout });
+  const { stdout } = await run("npm", ["pack", "--dry-run", "--json"], { cwd: checkout });
   const paths: string[] = JSON.parse(stdout)[0].files.map(({ path }: { path: string }) => path);
   const targets = JSON.stringify([manifest.exports, manifest.main, manifest.types, manifest.typesVersions]).matchAll(
     /"\.\/(dist\/[^"]+)"/g,

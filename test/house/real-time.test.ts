@@ -1,9 +1,9 @@
-import { execFile } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { outcomeOfRun } from "../support/child.ts";
 
 // What fake timers replace must not be used where the library goes on regardless: see src/internal/real-time.ts.
 
@@ -50,11 +50,9 @@ test("nothing goes round real-time.ts", () => {
 async function refusedLines(folder: string): Promise<number[]> {
   const biome = join(checkout, "node_modules/@biomejs/biome/bin/biome");
   const args = [biome, "lint", "--diagnostic-level=error", "--reporter=json", "--max-diagnostics=none"];
-  const report = await new Promise<string>((resolve) => {
-    execFile(process.execPath, args, { cwd: folder }, (_, stdout) => resolve(stdout));
-  });
+  const { stdout } = await outcomeOfRun(process.execPath, args, { cwd: folder });
   const { diagnostics }: { diagnostics: { category: string; location: { start: { line: number } } }[] } =
-    JSON.parse(report);
+    JSON.parse(stdout);
   return diagnostics
     .filter(({ category }) => category === "lint/style/noRestrictedGlobals")
     .map(({ location }) => location.start.line);

@@ -1,10 +1,10 @@
-import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { outcomeOfRun } from "../support/child.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -24,13 +24,10 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 /** @returns what it printed, its exit code last */
-function stress(...args: string[]): Promise<string> {
-  return new Promise((resolve) => {
-    const program = [join(checkout, "scripts/stress.mjs"), "failing", ...args];
-    execFile(process.execPath, program, { cwd: folder }, (error, stdout) =>
-      resolve(`${stdout}exit ${error?.code ?? 0}`),
-    );
-  });
+async function stress(...args: string[]): Promise<string> {
+  const program = [join(checkout, "scripts/stress.mjs"), "failing", ...args];
+  const { code, stdout } = await outcomeOfRun(process.execPath, program, { cwd: folder });
+  return `${stdout}exit ${code}`;
 }
 
 test("each run draws another seed; one that failed is told and can be repeated", async () => {

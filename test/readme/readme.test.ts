@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { prefix } from "../../src/index.ts";
-import { type Program, runNode } from "../support/run-program.ts";
+import type { Child } from "../support/child.ts";
+import { runNode } from "../support/run-program.ts";
 import { until } from "../support/until.ts";
 import { ReadersWorld } from "./readers-world.ts";
 import { Programs, readSnippets, type Snippet } from "./snippets.ts";
@@ -17,7 +18,7 @@ interface Use {
   env?(): NodeJS.ProcessEnv;
   before?(): Promise<unknown>;
   /** By default it runs to its end. */
-  check?(program: Program): Promise<unknown>;
+  check?(program: Child): Promise<unknown>;
 }
 
 let world: ReadersWorld;
@@ -25,7 +26,7 @@ let programs: Programs;
 
 const theEnd = 'console.log("the end");\nprocess.exit();\n';
 
-async function toItsEnd(program: Program): Promise<void> {
+async function toItsEnd(program: Child): Promise<void> {
   const ended = await program.ended;
   expect({ ended, last: program.lines.at(-1), errors: program.errors }).toEqual({
     ended: 0,
@@ -35,13 +36,13 @@ async function toItsEnd(program: Program): Promise<void> {
 }
 
 function prints(...lines: readonly string[]) {
-  return async (program: Program) => {
+  return async (program: Child) => {
     await toItsEnd(program);
     expect(program.lines).toEqual(expect.arrayContaining([...lines]));
   };
 }
 
-async function endsWith(program: Program, error: string): Promise<void> {
+async function endsWith(program: Child, error: string): Promise<void> {
   expect(await program.ended).toBe(1);
   expect(program.errors.join("\n")).toContain(error);
 }

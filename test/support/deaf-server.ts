@@ -1,6 +1,5 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { startChild } from "./child.ts";
 
 /** Linux takes one connection more than the backlog says, and these fill it. */
 const crowd = 8;
@@ -17,17 +16,15 @@ const program = `
  * and its queue of connections is full.
  */
 export async function startDeafServer(): Promise<{ readonly endpoint: string } & AsyncDisposable> {
-  const child = spawn(process.execPath, ["-e", program], { stdio: ["ignore", "pipe", "inherit"] });
-  const [line] = (await once(child.stdout, "data")) as [Buffer];
-  const port = Number(line.toString());
+  const child = startChild(process.execPath, ["-e", program]);
+  const port = Number(await child.firstLine);
   const sockets: Socket[] = [];
   for (let i = 0; i < crowd; i++) sockets.push(connect(port, "127.0.0.1").on("error", () => {}));
   return {
     endpoint: `http://127.0.0.1:${port}`,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
-      child.kill("SIGKILL");
-      await once(child, "close");
+      await child[Symbol.asyncDispose]();
     },
   };
 }

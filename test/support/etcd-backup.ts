@@ -1,12 +1,9 @@
-import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
 import type { EtcdCluster } from "../../testing/index.ts";
-
-const run = promisify(execFile);
+import { run } from "./child.ts";
 
 /**
  * What a cluster of one had at a moment, and how to go back to it: the same ids, and a revision that begins anew from

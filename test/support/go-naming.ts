@@ -1,14 +1,10 @@
-import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { run, startChild } from "./child.ts";
 
-const run = promisify(execFile);
 const source = fileURLToPath(new URL("../programs/go/naming.go", import.meta.url));
 /** Where Debian and Ubuntu unpack `golang-etcd-server-dev`; it has clientv3 under its import path of before modules. */
 const packagedSources = "/usr/share/gocode";
@@ -49,19 +45,7 @@ export async function buildGoNaming(): Promise<GoNaming | string> {
       const { stdout } = await run(binary, args, { timeout: 30_000 });
       return stdout;
     },
-    follow(...args) {
-      const child = spawn(binary, args, { stdio: ["ignore", "pipe", "inherit"] });
-      const lines: string[] = [];
-      createInterface(child.stdout).on("line", (line) => lines.push(line));
-      const closed = once(child, "close");
-      return {
-        lines,
-        async [Symbol.asyncDispose]() {
-          child.kill("SIGKILL");
-          await closed;
-        },
-      };
-    },
+    follow: (...args) => startChild(binary, args),
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
 }

@@ -1,6 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
+import { type Child, startChild } from "./child.ts";
 import type { Program } from "./find-program.ts";
 
 /**
@@ -9,12 +7,10 @@ import type { Program } from "./find-program.ts";
  */
 export class KeptProcess {
   readonly pid: number;
-  readonly #keeper: ChildProcess;
-  readonly #exited: Promise<unknown>;
+  readonly #keeper: Child;
 
-  private constructor(keeper: ChildProcess, exited: Promise<unknown>, pid: number) {
+  private constructor(keeper: Child, pid: number) {
     this.#keeper = keeper;
-    this.#exited = exited;
     this.pid = pid;
   }
 
@@ -22,15 +18,12 @@ export class KeptProcess {
   static async start({ path, env }: Program, args: readonly string[], logFile: string): Promise<KeptProcess> {
     // The shell kills the group when its own input ends, which is when this process closes it or dies.
     const script = '"$@" >>"$LOG" 2>&1 & echo $!; cat >/dev/null; kill -9 0';
-    const keeper = spawn("sh", ["-c", script, "sh", path, ...args], {
+    const keeper = startChild("sh", ["-c", script, "sh", path, ...args], {
       env: { ...env, LOG: logFile },
-      stdio: ["pipe", "pipe", "ignore"],
       detached: true,
+      input: true,
     });
-    const exited = once(keeper, "exit");
-    if (!keeper.stdout) throw new Error("the shell has no output");
-    const [line] = await once(createInterface(keeper.stdout), "line");
-    return new KeptProcess(keeper, exited, Number(line));
+    return new KeptProcess(keeper, Number(await keeper.firstLine));
   }
 
   signal(name: NodeJS.Signals): void {
@@ -39,7 +32,7 @@ export class KeptProcess {
 
   /** As a crash would end it, with all that it has started. */
   async kill(): Promise<void> {
-    this.#keeper.stdin?.end();
-    await this.#exited;
+    this.#keeper.process.stdin?.end();
+    await this.#keeper.ended;
   }
 }

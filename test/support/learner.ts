@@ -1,5 +1,3 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +5,7 @@ import { cleanEnvironment } from "../../testing/clean-environment.ts";
 import { releasePorts, takePorts } from "../../testing/free-ports.ts";
 import { type EtcdCluster, findEtcd } from "../../testing/index.ts";
 import { Gateway } from "./gateway/index.ts";
+import { KeptProcess } from "./kept-process.ts";
 import { until } from "./until.ts";
 
 interface MemberList {
@@ -33,17 +32,12 @@ export async function startLearner(cluster: EtcdCluster): Promise<{ readonly end
     ],
     ...[`--listen-client-urls=${endpoint}`, `--advertise-client-urls=${endpoint}`],
   ];
-  // The shell kills it when its own input ends: when this process closes it, or dies, however.
-  const keeper = spawn("sh", ["-c", '"$@" & cat >/dev/null; kill -9 $!', "sh", path, ...args], {
-    env: cleanEnvironment(process.env),
-    stdio: ["pipe", "ignore", "ignore"],
-  });
-  const closed = once(keeper, "close");
+  const program = { path, env: cleanEnvironment(process.env) };
+  const kept = await KeptProcess.start(program, args, join(folder, "log"));
   const learner = {
     endpoint,
     async [Symbol.asyncDispose]() {
-      keeper.stdin.end();
-      await closed;
+      await kept.kill();
       releasePorts([clientPort, peerPort]);
       await rm(folder, { recursive: true, force: true });
     },

@@ -1,14 +1,12 @@
-import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { run } from "../support/child.ts";
 import { pathOf } from "../support/path-of.ts";
 
 const installer = fileURLToPath(new URL("../../scripts/etcd-recipes-etcd.mjs", import.meta.url));
-const run = promisify(execFile);
 
 /** What apt 2.6 says of a list whose Valid-Until has passed, and of one whose signature is wrong. */
 const expired = "E: Release file for http://mirror/dists/$suite/InRelease is expired (invalid since 22d 0h 38min 44s).";

@@ -1,4 +1,3 @@
-import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
@@ -7,12 +6,11 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { findEtcd } from "../../testing/index.ts";
+import { run } from "../support/child.ts";
 import { pathOf } from "../support/path-of.ts";
 
-const run = promisify(execFile);
 const installer = fileURLToPath(new URL("../../scripts/etcd-recipes-etcd.mjs", import.meta.url));
 const version = "3.5.24";
 const architecture = process.arch === "x64" ? "amd64" : process.arch;

@@ -1,13 +1,13 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { isServing } from "../../testing/gateway.ts";
+import { startChild } from "../support/child.ts";
 import { until } from "../support/until.ts";
 
 // A program needs JavaScript: these tests use what `npm run build` made, as the users of the package do.
@@ -41,14 +41,12 @@ async function startParent(members: number, then: string): Promise<Started> {
     const pids = cluster.members.map((member) => member.pid);
     ${then}
     console.log(JSON.stringify({ pids, endpoints: cluster.endpoints }));`;
-  const parent = spawn(process.execPath, ["--input-type=module", "-e", program], {
+  const { process: parent, firstLine } = startChild(process.execPath, ["--input-type=module", "-e", program], {
     env: { ...process.env, TMPDIR: temporary },
-    stdio: ["ignore", "pipe", "inherit"],
     detached: true,
   });
   parents.push(parent);
-  const [line] = (await once(createInterface(parent.stdout as NodeJS.ReadableStream), "line")) as [string];
-  return { parent, ...JSON.parse(line) };
+  return { parent, ...JSON.parse(await firstLine) };
 }
 
 async function untilNothingIsLeft(pids: readonly number[]): Promise<void> {

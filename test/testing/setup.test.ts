@@ -1,13 +1,10 @@
-import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { run } from "../support/child.ts";
 import { pathOf } from "../support/path-of.ts";
-
-const run = promisify(execFile);
 
 /** A clone of nothing but the scripts, with an `npm` and an `etcd` that only pretend. */
 let clone: string;

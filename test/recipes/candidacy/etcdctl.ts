@@ -1,9 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import type { ChildProcess } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
-import { createInterface } from "node:readline";
 import { findEtcd } from "../../../testing/index.ts";
+import { startChild } from "../../support/child.ts";
 
 /** A running etcdctl: somebody else's client, on the same keys. It ends with its scope. */
 export interface Etcdctl extends AsyncDisposable {
@@ -25,18 +24,14 @@ export async function findEtcdctl(): Promise<string> {
 }
 
 export async function etcdctl(endpoint: string, ...args: readonly string[]): Promise<Etcdctl> {
-  const child = spawn(await findEtcdctl(), ["--endpoints", endpoint, ...args], {
-    env: { ...process.env, ETCDCTL_API: "3" },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const lines: string[] = [];
-  createInterface(child.stdout).on("line", (line) => lines.push(line));
-  const ended = once(child, "close");
+  const env = { ...process.env, ETCDCTL_API: "3" };
+  const child = startChild(await findEtcdctl(), ["--endpoints", endpoint, ...args], { env });
   const end = async (signal: NodeJS.Signals) => {
     child.kill(signal);
-    await ended;
+    await child.ended;
   };
-  return { process: child, lines, interrupt: () => end("SIGINT"), [Symbol.asyncDispose]: () => end("SIGKILL") };
+  const { process: running, lines } = child;
+  return { process: running, lines, interrupt: () => end("SIGINT"), [Symbol.asyncDispose]: () => end("SIGKILL") };
 }
 
 function isExecutable(path: string): boolean {

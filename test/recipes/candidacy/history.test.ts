@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { EtcdClient, prefix } from "../../../src/index.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
+import type { Child } from "../../support/child.ts";
 import { historyOf } from "../../support/etcd-view.ts";
-import { type Program, runProgramFile } from "../../support/run-program.ts";
+import { runProgramFile } from "../../support/run-program.ts";
 import { type Seeded, seeded } from "../../support/seeded.ts";
 import { until } from "../../support/until.ts";
 import { type Belief, checkBeliefs, checkWrites, type GuardedWrite } from "./contention.ts";
@@ -51,8 +52,8 @@ class Deletions implements AsyncDisposable {
 
 /** The contenders, each a process. One that was killed is followed by another. */
 class Crowd implements AsyncDisposable {
-  readonly #all: Program[] = [];
-  readonly #running: Program[] = [];
+  readonly #all: Child[] = [];
+  readonly #running: Child[] = [];
   readonly #records: Told[] = [];
   /** How many lines of each have been read. */
   readonly #read: number[] = [];
@@ -108,7 +109,7 @@ class Crowd implements AsyncDisposable {
   }
 
   /** Those that hold something, by what they said last. */
-  get #holders(): Program[] {
+  get #holders(): Child[] {
     const holding = new Map<string, string>();
     for (const told of this.records) {
       if (told.type === "belief") holding.set(`${told.name} ${told.token}`, told.id);

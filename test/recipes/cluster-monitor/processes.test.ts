@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { ClusterNode } from "../../../recipes/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
+import type { Child } from "../../support/child.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
-import { type Program, runProgram } from "../../support/run-program.ts";
+import { runProgram } from "../../support/run-program.ts";
 import { until } from "../../support/until.ts";
 import { monitorEvents, monitorOf, namesOf } from "./lab.ts";
 
@@ -16,7 +17,7 @@ afterEach(() => lab.clear());
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
 /** A node in a process of its own. */
-function nodeProcess(prefix: string, name: string, ttlSeconds: number): Program {
+function nodeProcess(prefix: string, name: string, ttlSeconds: number): Child {
   const program = runProgram(
     `
     import { ClusterMonitor } from "etcd-recipes";

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Program, runProgram } from "../../support/run-program.ts";
+import type { Child } from "../../support/child.ts";
+import { runProgram } from "../../support/run-program.ts";
 import { until } from "../../support/until.ts";
 import { ElectionLab } from "../candidacy/election-lab.ts";
 
@@ -36,6 +37,6 @@ test("two processes with one random sequence do not both hold the lock", async (
   holder.kill("SIGTERM");
   expect(await holder.ended).toBe(0);
   await until(() => holders().length === 2, { timeoutMs: 30_000 });
-  const token = ({ lines }: Program) => Number(lines[0]);
+  const token = ({ lines }: Child) => Number(lines[0]);
   expect(token(first)).not.toBe(token(second));
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Program } from "../../support/run-program.ts";
+import type { Child } from "../../support/child.ts";
 import { until } from "../../support/until.ts";
 import { QueueLab } from "./queue-lab.ts";
 
@@ -49,8 +49,8 @@ test(`${JOBS} jobs, ${PROCESSES * WORKERS_IN_EACH} workers in ${PROCESSES} proce
   const enqueuedMs = performance.now() - enqueueing;
   expect(await producer.size()).toBe(JOBS);
 
-  const programs: Program[] = [];
-  const killed: Program[] = [];
+  const programs: Child[] = [];
+  const killed: Child[] = [];
   const start = () => programs.push(lab.run(source));
   // Two lines a job, nearly.
   const acknowledged = () => programs.reduce((sum, { lines }) => sum + lines.length / 2, 0);
@@ -58,7 +58,7 @@ test(`${JOBS} jobs, ${PROCESSES * WORKERS_IN_EACH} workers in ${PROCESSES} proce
   for (let count = 0; count < PROCESSES; count++) start();
   for (const at of KILLS) {
     await until(() => acknowledged() >= at, { timeoutMs: 300_000, message: () => complaints(programs) });
-    const victim = programs[killed.length] as Program;
+    const victim = programs[killed.length] as Child;
     victim.kill("SIGKILL");
     await victim.ended;
     killed.push(victim);
@@ -108,6 +108,6 @@ function rate(count: number, ms: number): number {
   return Math.round((count / ms) * 1_000);
 }
 
-function complaints(programs: readonly Program[]): string {
+function complaints(programs: readonly Child[]): string {
   return programs.flatMap(({ errors }) => errors.slice(0, 5)).join("\n") || "nobody complains";
 }

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { type Job, Queue, type QueueOptions } from "../../../recipes/index.ts";
+import type { Child } from "../../support/child.ts";
 import { viewOf } from "../../support/etcd-view.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
-import { type Program, runProgram } from "../../support/run-program.ts";
+import { runProgram } from "../../support/run-program.ts";
 
 /** An etcd of its own, and queues on it. */
 export class QueueLab implements AsyncDisposable {
@@ -44,7 +45,7 @@ export class QueueLab implements AsyncDisposable {
     return Object.keys(await this.view()).filter((key) => key.startsWith(`${room}/`));
   }
 
-  run(source: string): Program {
+  run(source: string): Child {
     const program = runProgram(source, { ETCD_ENDPOINTS: this.lab.endpoint, QUEUE: this.name });
     this.lab.also(async () => {
       program.kill();

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { Child } from "../../support/child.ts";
 import { historyOf, revisionOf, viewOf } from "../../support/etcd-view.ts";
 import { leasesOf } from "../../support/gateway/index.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
-import { type Program, runProgram } from "../../support/run-program.ts";
+import { runProgram } from "../../support/run-program.ts";
 import { until } from "../../support/until.ts";
 
 let lab: RegistryLab;
@@ -13,7 +14,7 @@ beforeAll(async () => {
 afterEach(() => lab.clear());
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
-function run(source: string, env: NodeJS.ProcessEnv = { ETCD_ENDPOINTS: lab.endpoint }): Program {
+function run(source: string, env: NodeJS.ProcessEnv = { ETCD_ENDPOINTS: lab.endpoint }): Child {
   const program = runProgram(source, env);
   lab.also(async () => {
     program.kill();

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EtcdClient, prefix } from "../../../src/index.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
 import { canFakeWallClock, FakedWallClock } from "../../recipes/candidacy/faked-wall-clock.ts";
-import { type Program, runProgramFile } from "../../support/run-program.ts";
+import type { Child } from "../../support/child.ts";
+import { runProgramFile } from "../../support/run-program.ts";
 import { until } from "../../support/until.ts";
 
 // A wall clock that is set is no suspended machine, and a machine that slept for a part of the TTL has lost nothing. Seen by a
@@ -36,7 +37,7 @@ afterAll(async () => {
 
 /** A process that holds everything, and what it reports. */
 class Holder {
-  readonly program: Program;
+  readonly program: Child;
   readonly #name = `/test/${randomUUID()}`;
 
   constructor(env: NodeJS.ProcessEnv, sleepsMs?: readonly number[]) {

@@ -1,12 +1,10 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
-import { promisify } from "node:util";
+import type { ChildProcess } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Storage, SubscribeService } from "../../../recipes/index.ts";
 import { EtcdClient } from "../../../src/index.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
 import { findEtcdctl } from "../../recipes/candidacy/etcdctl.ts";
+import { run, startChild } from "../../support/child.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
 import { readmeRoles } from "../../support/readme-roles.ts";
 import { until } from "../../support/until.ts";
@@ -49,21 +47,20 @@ function argsOf(user: string | undefined, endpoint: string): string[] {
 const env = { PATH: process.env.PATH, ETCDCTL_API: "3" };
 
 async function etcdctl(user: string | undefined, endpoint: string, ...args: readonly string[]): Promise<string> {
-  return (await promisify(execFile)(program, [...argsOf(user, endpoint), ...args], { env })).stdout;
+  return (await run(program, [...argsOf(user, endpoint), ...args], { env })).stdout;
 }
 
 /** What `etcdctl watch` prints; it ends with its scope. */
 function etcdctlWatch(user: string, endpoint: string, ...args: readonly string[]): Watch {
   const given = [...argsOf(user, endpoint), "watch", ...args];
-  const child = spawn(program, given, { env, stdio: ["ignore", "pipe", "pipe"] });
-  const lines: string[] = [];
-  for (const output of [child.stdout, child.stderr]) createInterface(output).on("line", (line) => lines.push(line));
-  const ended = once(child, "close");
-  const end = async () => {
-    child.kill("SIGKILL");
-    await ended;
+  const child = startChild(program, given, { env });
+  return {
+    child: child.process,
+    get lines() {
+      return child.output.split("\n");
+    },
+    [Symbol.asyncDispose]: () => child[Symbol.asyncDispose](),
   };
-  return { child, lines, [Symbol.asyncDispose]: end };
 }
 
 interface Watch extends AsyncDisposable {
@@ -139,8 +136,8 @@ describe.each([0, 1, 2])("on member %i", (member) => {
       "--command-timeout=3s",
       "--dial-timeout=3s",
     ];
-    const run = promisify(execFile)(program, [...bare, "--user", "group:password", "get", "/svc/a"], { env });
-    await expect(run).rejects.toThrow();
+    const running = run(program, [...bare, "--user", "group:password", "get", "/svc/a"], { env });
+    await expect(running).rejects.toThrow();
   });
 
   test("a list sees what etcdctl registers under the role, and goes without it when its lease does", async () => {

@@ -1,4 +1,3 @@
-import { execFile } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
@@ -6,10 +5,11 @@ import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
-import { inspect, promisify } from "node:util";
+import { inspect } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { EtcdClient } from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
+import { run } from "../../support/child.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 
@@ -121,7 +121,7 @@ distinguished_name=any
 subjectAltName=IP:127.0.0.1
 `,
   );
-  await promisify(execFile)("openssl", [...args, "-config", "odd.cnf"], { cwd: dir });
+  await run("openssl", [...args, "-config", "odd.cnf"], { cwd: dir });
 }
 
 function newKey(file: string): string[] {

@@ -1,5 +1,3 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   CacheExpirer,
@@ -17,6 +15,7 @@ import {
 import { EtcdClient, putOp, txnOp } from "../../../src/index.ts";
 import { type AuthPermission, type EtcdCluster, type PermittedKeys, startEtcd } from "../../../testing/index.ts";
 import { findEtcdctl } from "../../recipes/candidacy/etcdctl.ts";
+import { run } from "../../support/child.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 
@@ -323,7 +322,7 @@ async function user(permissions: readonly AuthPermission[]) {
   const given = ["--endpoints", cluster.endpoints.join(","), ...secure, "--user", `${name}:password`];
   const etcdctl = async (...args: string[]) => {
     const env = { PATH: process.env.PATH, ETCDCTL_API: "3" };
-    return (await promisify(execFile)(await findEtcdctl(), [...given, ...args], { env })).stdout;
+    return (await run(await findEtcdctl(), [...given, ...args], { env })).stdout;
   };
   return { at, client, etcdctl };
 }

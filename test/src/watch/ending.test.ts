@@ -1,15 +1,12 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { EtcdClient, type Mirror, prefix, putOp, type Watch } from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
+import { run } from "../../support/child.ts";
 import { collectGarbage } from "../../support/collect-garbage.ts";
 import { settled } from "../../support/fake-clock.ts";
 import { watcherCounts } from "../../support/gateway/index.ts";
 import { record } from "../../support/record.ts";
 import { until } from "../../support/until.ts";
-
-const run = promisify(execFile);
 
 describe("the end of a watch and of a mirror", () => {
   let cluster: EtcdCluster;
