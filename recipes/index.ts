@@ -1,4 +1,5 @@
 /// <reference types="node" preserve="true" />
+
 export {
   type AuthOptions,
   allKeys,
@@ -129,9 +130,7 @@ export {
   type CancellationEvents,
   type CancellationOptions,
   type CancellationStatus,
-  CancelledError,
 } from "./cancellation/index.ts";
-export { FencedOutError } from "./candidacy/index.ts";
 export {
   ClusterMonitor,
   type ClusterMonitorEvents,
@@ -148,9 +147,17 @@ export {
   type ConfirmationRequestOptions,
   type ConfirmationResult,
   type ConfirmationStatus,
-  NotRequestedError,
   type PendingConfirmation,
 } from "./confirmation/index.ts";
+export {
+  CancelledError,
+  FencedOutError,
+  InvalidValueError,
+  JobLostError,
+  MassRemovalError,
+  NotRequestedError,
+  RegistrationLostError,
+} from "./errors/index.ts";
 export {
   LeaderElection,
   type LeaderElectionEvents,
@@ -168,7 +175,6 @@ export {
   type EnqueueManyOptions,
   type EnqueueOptions,
   type Job,
-  JobLostError,
   Queue,
   type QueueCallOptions,
   type QueueEvents,
@@ -176,8 +182,8 @@ export {
   type ReleaseOptions,
   type SettleOptions,
 } from "./queue/index.ts";
-export { type CommonEvents, MassRemovalError, type RecipeClientOptions } from "./recipe/index.ts";
-export { InvalidValueError, type RegistrationFormat } from "./registration-format/index.ts";
+export type { CommonEvents, RecipeClientOptions } from "./recipe/index.ts";
+export type { RegistrationFormat } from "./registration-format/index.ts";
 export {
   type GroupMember,
   type GroupMemberEvents,
@@ -190,7 +196,6 @@ export {
   type CloseOptions,
   type RegisterConflict,
   type RegisterStatus,
-  RegistrationLostError,
   ServiceRegister,
   type ServiceRegisterEvents,
   type ServiceRegisterOptions,

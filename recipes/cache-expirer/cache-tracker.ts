@@ -10,10 +10,10 @@ import {
   type MirrorStatus,
 } from "../../src/index.ts";
 import { abortable, asError, inMs, log, quietDeferred, type Runtime, timed, within } from "../../src/internal/index.ts";
+import { InvalidValueError } from "../errors/index.ts";
 import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import type { Hold } from "../lanes/index.ts";
 import { recipeClient } from "../recipe/index.ts";
-import { InvalidValueError } from "../registration-format/index.ts";
 import { BucketLeases } from "./bucket-leases.ts";
 import { Buckets } from "./buckets.ts";
 import { Cleaner } from "./cleaner.ts";

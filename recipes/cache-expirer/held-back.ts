@@ -1,4 +1,4 @@
-import { MassRemovalError } from "../recipe/index.ts";
+import { MassRemovalError } from "../errors/index.ts";
 import type { Buckets } from "./buckets.ts";
 
 /** Ids that are missing, and would have been cleaned if there were not so many of them. */

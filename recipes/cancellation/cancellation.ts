@@ -11,13 +11,12 @@ import {
   putOp,
 } from "../../src/index.ts";
 import { runtimeOf, showAs } from "../../src/internal/index.ts";
+import { CancelledError, InvalidValueError } from "../errors/index.ts";
 import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { DetachedLeases } from "../leases/index.ts";
 import { checkId, checkText, resolveCall } from "../option-schemas/index.ts";
 import { type CommonEvents, Notifier, recipeClient } from "../recipe/index.ts";
-import { InvalidValueError } from "../registration-format/index.ts";
 import { callUntilKnown } from "../writes/index.ts";
-import { CancelledError } from "./cancelled-error.ts";
 import { type CancellationOptions, resolveCancellation } from "./options.ts";
 
 /**

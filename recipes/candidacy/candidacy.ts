@@ -17,8 +17,8 @@ import {
   type TxnOptions,
 } from "../../src/index.ts";
 import { abortable, asError, deadlineSignal, log, onAbort, runtimeOf, timed } from "../../src/internal/index.ts";
+import { FencedOutError } from "../errors/index.ts";
 import { untilGone } from "../follow/index.ts";
-import { FencedOutError } from "./fenced-out-error.ts";
 import { fencedTxn, toTxnOptions } from "./fenced-txn.ts";
 
 const debug = log("candidacy");

@@ -1,6 +1,6 @@
 import type { KeyValue, MirrorBatch } from "../../src/index.ts";
 import { asError } from "../../src/internal/index.ts";
-import { InvalidValueError } from "../registration-format/index.ts";
+import { InvalidValueError } from "../errors/index.ts";
 import { type ConfirmationPart, readKey } from "./confirmation-keys.ts";
 import type { ConfirmationResult, PendingConfirmation } from "./confirmation-result.ts";
 import { type RequestRecord, readDecision, readRequest } from "./records.ts";

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { CallOptions } from "../../src/index.ts";
 import type { Clock } from "../../src/internal/index.ts";
+import { NotRequestedError } from "../errors/index.ts";
 import { callUntilKnown } from "../writes/index.ts";
 import { AlreadyDecidedError } from "./already-decided-error.ts";
 import type { ConfirmationResult } from "./confirmation-result.ts";
 import type { ConfirmationStore } from "./confirmation-store.ts";
-import { NotRequestedError } from "./not-requested-error.ts";
 import { type DecisionRecord, readDecision } from "./records.ts";
 
 export function newDecision(clock: Clock, result: ConfirmationResult): DecisionRecord {

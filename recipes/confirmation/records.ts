@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { KeyValue } from "../../src/index.ts";
-import { InvalidValueError } from "../registration-format/index.ts";
+import { InvalidValueError } from "../errors/index.ts";
 import type { ConfirmationResult } from "./confirmation-result.ts";
 
 /** The value of `<id>/request`. Both times are milliseconds since the epoch, by the clock of whoever requested. */

@@ -1,6 +1,6 @@
 import type { KeyValue } from "../../src/index.ts";
 import { asError, Backoff, type Clock, endsRetries, type Runtime, Wake } from "../../src/internal/index.ts";
-import { InvalidValueError } from "../registration-format/index.ts";
+import { InvalidValueError } from "../errors/index.ts";
 import type { ConfirmationResult } from "./confirmation-result.ts";
 import type { ConfirmationStore } from "./confirmation-store.ts";
 import { newDecision } from "./decide.ts";

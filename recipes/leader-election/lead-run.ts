@@ -1,5 +1,6 @@
 import { asError, type Clock, onAbort, within } from "../../src/internal/index.ts";
-import { type Candidacy, type Contest, FencedOutError } from "../candidacy/index.ts";
+import type { Candidacy, Contest } from "../candidacy/index.ts";
+import { FencedOutError } from "../errors/index.ts";
 import type { LeaderElectionEvents } from "./election-events.ts";
 import type { Health } from "./health.ts";
 import { type Ending, RunningTerm } from "./running-term.ts";

@@ -1,7 +1,8 @@
 import type { EventEmitter } from "node:events";
 import { type CallOptions, ClientClosedError, ConflictError } from "../../src/index.ts";
 import { asError, onAbort, runtimeOf, showAs } from "../../src/internal/index.ts";
-import { Contest, FencedOutError } from "../candidacy/index.ts";
+import { Contest } from "../candidacy/index.ts";
+import { FencedOutError } from "../errors/index.ts";
 import { resolveCall } from "../option-schemas/index.ts";
 import { Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
 import type { LeaderElectionEvents } from "./election-events.ts";

@@ -1,6 +1,7 @@
 import type { CallOptions } from "../../src/index.ts";
 import { quietDeferred, showAs } from "../../src/internal/index.ts";
-import { type Candidacy, type Contest, FencedOutError, Held } from "../candidacy/index.ts";
+import { type Candidacy, type Contest, Held } from "../candidacy/index.ts";
+import { FencedOutError } from "../errors/index.ts";
 import { resolveCall } from "../option-schemas/index.ts";
 import { checkCandidate } from "./options.ts";
 import type { Term } from "./term.ts";

@@ -1,5 +1,6 @@
 import { showAs } from "../../src/internal/index.ts";
-import { FencedOutError, Held } from "../candidacy/index.ts";
+import { Held } from "../candidacy/index.ts";
+import { FencedOutError } from "../errors/index.ts";
 import type { Lock } from "./lock.ts";
 
 /** A lock on the candidacy that came first. */

@@ -1,8 +1,8 @@
 import { ClientClosedError, type Lease } from "../../src/index.ts";
 import { abortable, type Clock, deadlineSignal, showAs, type Timer } from "../../src/internal/index.ts";
+import { JobLostError } from "../errors/index.ts";
 import type { Job, ReleaseOptions, SettleOptions } from "./job.ts";
 import type { JobClaim } from "./job-claim.ts";
-import { JobLostError } from "./job-lost-error.ts";
 import { resolveRelease, resolveSettle } from "./options.ts";
 
 export type Ending = { readonly type: "ack" } | { readonly type: "release"; readonly delayMs: number };

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { KeyValue } from "../../src/index.ts";
-import { InvalidValueError } from "../registration-format/index.ts";
+import { InvalidValueError } from "../errors/index.ts";
 
 /** What stands under a job's key, as JSON. */
 export interface JobContent {

@@ -1,10 +1,10 @@
 import { type KeyValue, type Lease, LeaseNotFoundError, RequestRefusedError } from "../../src/index.ts";
 import { type Clock, within } from "../../src/internal/index.ts";
+import { JobLostError } from "../errors/index.ts";
 import type { TxnUntilKnownOptions } from "../writes/index.ts";
 import { type DeadLetter, toLetter } from "./dead-letters.ts";
 import { type Ending, HeldJob } from "./held-job.ts";
 import { type JobClaim, settleClaim } from "./job-claim.ts";
-import { JobLostError } from "./job-lost-error.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 
 export interface JobsInHandParts {

@@ -1,6 +1,6 @@
 import type { KeyValue, LeaseId, MirrorBatch } from "../../src/index.ts";
 import { asError } from "../../src/internal/index.ts";
-import { InvalidValueError } from "../registration-format/index.ts";
+import { InvalidValueError } from "../errors/index.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 import { byDue, byOrder, QueuedJob } from "./queued-job.ts";
 import { SortedQueue } from "./sorted-queue.ts";

@@ -1,4 +1,3 @@
 // What every recipe is: its client, and events whose listeners cannot hurt it.
-export { MassRemovalError } from "./mass-removal-error.ts";
 export { type CommonEvents, Notifier } from "./notifier.ts";
 export { type RecipeClient, type RecipeClientOptions, recipeClient } from "./recipe-client.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { InvalidValueError } from "./invalid-value-error.ts";
+import { InvalidValueError } from "../errors/index.ts";
 import { DEFAULT_WEIGHT, type Registration } from "./registration.ts";
 
 /** kratos v2's `registry.ServiceInstance`, as its contrib/registry/etcd writes it. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
+import { InvalidValueError } from "../errors/index.ts";
 import { decodeKratos, looksLikeKratos } from "./decode-kratos.ts";
-import { InvalidValueError } from "./invalid-value-error.ts";
 import { DEFAULT_WEIGHT, type Registration, reservedNames } from "./registration.ts";
 
 /** What no address has and no writer of ours writes: it would move the cursor of whoever prints it. */

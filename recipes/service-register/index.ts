@@ -4,7 +4,6 @@ export { type KeyState, nextStep } from "./next-step.ts";
 export type { ServiceRegisterOptions } from "./options.ts";
 export type { RegisterConflict, RegisterStatus, ServiceRegisterEvents } from "./register-events.ts";
 export { RegistrationLife } from "./registration-life.ts";
-export { RegistrationLostError } from "./registration-lost-error.ts";
 export {
   type CloseOptions,
   checkAddress,

@@ -1,8 +1,8 @@
 import { ConflictError, type KeyValue } from "../../src/index.ts";
 import { log, quietDeferred } from "../../src/internal/index.ts";
+import { RegistrationLostError } from "../errors/index.ts";
 import type { DesiredRegistration } from "./desired-registration.ts";
 import type { RegisterStatus, ServiceRegisterEvents } from "./register-events.ts";
-import { RegistrationLostError } from "./registration-lost-error.ts";
 
 const debug = log("register");
 

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { asError, checkPlainObject, parseOptions, shown } from "../../src/internal/index.ts";
+import { InvalidValueError } from "../errors/index.ts";
 import { callFields, delayAtLeast0, registrationFields } from "../option-schemas/index.ts";
 import {
   DEFAULT_WEIGHT,
   decodeRegistration,
-  InvalidValueError,
   type Registration,
   type RegistrationFormat,
   reservedNames,

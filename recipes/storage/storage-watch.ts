@@ -7,10 +7,10 @@ import {
   type MirrorStatus,
 } from "../../src/index.ts";
 import { inMs, onAbort, quietDeferred, type Runtime, runtimeOf, showAs, within } from "../../src/internal/index.ts";
+import { InvalidValueError } from "../errors/index.ts";
 import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { IdLanes } from "../lanes/index.ts";
 import { type CommonEvents, recipeClient } from "../recipe/index.ts";
-import { InvalidValueError } from "../registration-format/index.ts";
 import type { OnDelete, OnPut, ResolvedWatch } from "./options.ts";
 
 /** How long `close()` waits for callbacks that still run. */

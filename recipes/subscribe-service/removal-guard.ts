@@ -1,5 +1,5 @@
 import { type Clock, inMs, type Timer } from "../../src/internal/index.ts";
-import { MassRemovalError } from "../recipe/index.ts";
+import { MassRemovalError } from "../errors/index.ts";
 import type { ListChange } from "./list-change.ts";
 
 /** A removal is told so much later: the others of a mass removal come within this time, mostly. */

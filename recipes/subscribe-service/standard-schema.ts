@@ -1,6 +1,6 @@
 import { InvalidOptionError } from "../../src/index.ts";
 import { shown } from "../../src/internal/index.ts";
-import { InvalidValueError } from "../registration-format/index.ts";
+import { InvalidValueError } from "../errors/index.ts";
 
 /**
  * What we need of a Standard Schema (standardschema.dev, v1): zod, valibot, arktype and others provide it. Written out

@@ -1,8 +1,9 @@
 import { InvalidOptionError, type KeyValue, type MirrorBatch } from "../../src/index.ts";
 import { asError, log, onAbort, type Runtime, runtimeOf, showAs } from "../../src/internal/index.ts";
+import { InvalidValueError } from "../errors/index.ts";
 import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { recipeClient } from "../recipe/index.ts";
-import { decodeRegistration, InvalidValueError } from "../registration-format/index.ts";
+import { decodeRegistration } from "../registration-format/index.ts";
 import { type InstanceFilter, toPredicate } from "./instance-filter.ts";
 import type { ListChange, ListStep } from "./list-change.ts";
 import {

@@ -151,7 +151,10 @@ const rooms = [
   {
     file: "recipes/leases/probe.ts",
     message: "Border: the floor under the recipes",
-    good: ["./lease-line.ts", "../writes/index.ts", "../../src/index.ts", "../../src/internal/index.ts", "node:crypto"],
+    good: [
+      ...["./lease-line.ts", "../errors/index.ts", "../writes/index.ts"],
+      ...["../../src/index.ts", "../../src/internal/index.ts", "node:crypto"],
+    ],
     bad: [
       "../queue/index.ts",
       "../writes/call-until-known.ts",
@@ -159,6 +162,12 @@ const rooms = [
       "../../src/client.ts",
       "zod",
     ],
+  },
+  {
+    file: "recipes/errors/probe.ts",
+    message: "Border: the floor under the recipes",
+    good: ["./recipe-errors.ts", "../../src/index.ts"],
+    bad: ["../queue/index.ts", "../confirmation/already-decided-error.ts", "../../src/client.ts", "zod"],
   },
   {
     file: "recipes/option-schemas/probe.ts",
