@@ -154,11 +154,12 @@ test("a function that throws writes nothing, and a lease that is gone is named",
 });
 
 test("its signal and its time end it, and what is misused is named", async () => {
+  let writes = 0;
   const always = async () => {
     await etcd.stm(
       async (tx) => {
         await tx.get("hot");
-        await etcd.put("hot", String(Math.random()));
+        await etcd.put("hot", String(++writes));
         tx.put("hot", "mine");
       },
       { timeoutMs: 300 },
