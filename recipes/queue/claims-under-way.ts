@@ -1,28 +1,20 @@
 import { type Lease, RequestRefusedError } from "../../src/index.ts";
-import { type Clock, within } from "../../src/internal/index.ts";
+import { within } from "../../src/internal/index.ts";
 import type { TxnUntilKnownOptions } from "../writes/index.ts";
-import { type DeadLetter, toLetter } from "./dead-letters.ts";
-import { buryJob, claimJob, type JobClaim, undoClaim } from "./job-claim.ts";
-import type { QueueKeys } from "./queue-keys.ts";
+import { toLetter } from "./dead-letters.ts";
+import { buryJob, claimJob, undoClaim } from "./job-claim.ts";
+import type { JobsInHand } from "./jobs-in-hand.ts";
 import { MIRROR_LAG_MS } from "./queue-view.ts";
 import type { QueuedJob } from "./queued-job.ts";
+import type { Waiters } from "./waiters.ts";
 import type { WaitingPlace } from "./waiting-place.ts";
+import type { WorkerPort } from "./worker-port.ts";
 
 export interface ClaimsUnderWayParts {
-  readonly keys: QueueKeys;
-  readonly clock: Clock;
-  readonly maxAttempts: number;
+  readonly port: WorkerPort;
   readonly place: WaitingPlace;
-  /** How what is written on a lease is repeated. */
-  writes(lease: Lease): TxnUntilKnownOptions;
-  /** Gives it to the first who waits. @returns false when nobody does any more */
-  handOut(claim: JobClaim, lease: Lease): boolean;
-  onDead(letter: DeadLetter): void;
-  /** Told of a job that etcd does not let anybody claim. */
-  onRefused(error: RequestRefusedError): void;
-  onError(error: unknown, lease: Lease): void;
-  /** Told when one is no longer under way, whatever came of it. */
-  onOver(): void;
+  readonly waiters: Waiters;
+  readonly inHand: JobsInHand;
 }
 
 /** The jobs that a worker is claiming, or making dead letters of, for somebody who waits. */
@@ -43,49 +35,52 @@ export class ClaimsUnderWay {
     return this.#taking.has(id);
   }
 
-  /** Claims a job for the first who waits, or makes a dead letter of it. */
-  take(job: QueuedJob, lease: Lease): void {
-    const taking = this.#take(job, lease).finally(() => {
-      this.#taking.delete(job.id);
-      this.#parts.onOver();
-    });
+  /** Claims a job for the first who waits, or makes a dead letter of it. Resolves when it is no longer under way; never rejects. */
+  async take(job: QueuedJob, lease: Lease): Promise<void> {
+    const taking = this.#take(job, lease);
     this.#taking.set(job.id, taking);
+    try {
+      await taking;
+    } finally {
+      this.#taking.delete(job.id);
+    }
   }
 
   /** Waits for what is on its way to etcd, for `limitMs` at most. */
   async settled(limitMs: number): Promise<void> {
     if (this.#taking.size === 0) return;
-    await within(this.#parts.clock, Promise.all(this.#taking.values()), limitMs, () => undefined).catch(() => {});
+    await within(this.#parts.port.clock, Promise.all(this.#taking.values()), limitMs, () => undefined).catch(() => {});
   }
 
   async #take(job: QueuedJob, lease: Lease): Promise<void> {
-    const { clock, maxAttempts, writes, onRefused, onError } = this.#parts;
+    const { port } = this.#parts;
     // Not cut off by the end of the worker: what a claim has done must be undone if nobody gets the job.
-    const options = { ...writes(lease), signal: undefined };
+    const options = { ...port.writes(lease), signal: undefined };
     let avoidMs = MIRROR_LAG_MS;
     try {
-      if (job.content.attempt >= maxAttempts) await this.#bury(job, options);
+      if (job.content.attempt >= port.maxAttempts) await this.#bury(job, options);
       else await this.#claim(job, lease, options);
     } catch (error) {
       if (error instanceof RequestRefusedError) {
         // As large as etcd takes, and with a claim larger: no worker can have it, and those behind it must not wait.
         avoidMs = Number.POSITIVE_INFINITY;
-        onRefused(error);
-      } else onError(error, lease);
+        port.onWarning(error);
+      } else port.onError(error, lease);
     } finally {
-      job.avoidUntilMs = clock.monotonicMs() + avoidMs;
+      job.avoidUntilMs = port.clock.monotonicMs() + avoidMs;
     }
   }
 
   async #bury(job: QueuedJob, options: TxnUntilKnownOptions): Promise<void> {
-    const { keys, clock, onDead } = this.#parts;
+    const { port } = this.#parts;
     const { value, attempt } = job.content;
-    const letter = { value, attempts: attempt, diedAtMs: clock.wallMs() };
-    if (await buryJob(keys, job, letter, options)) onDead(toLetter(job.id, letter));
+    const letter = { value, attempts: attempt, diedAtMs: port.clock.wallMs() };
+    if (await buryJob(port.keys, job, letter, options)) port.onDead(toLetter(job.id, letter));
   }
 
   async #claim(job: QueuedJob, lease: Lease, options: TxnUntilKnownOptions): Promise<void> {
-    const { keys, place, handOut } = this.#parts;
+    const { port, place, waiters, inHand } = this.#parts;
+    const { keys } = port;
     // One of several claims at a time takes the place away.
     const leaves = place.isTaken && !this.#leaving;
     if (leaves) this.#leaving = true;
@@ -95,6 +90,8 @@ export class ClaimsUnderWay {
     if (!claim || lease.signal.aborted) return;
     if (leaves) place.leftAt(claim.revision);
     // Whoever asked may have gone meanwhile.
-    if (!handOut(claim, lease)) await undoClaim(keys, job.id, claim.revision, claim.content, options);
+    const waiter = waiters.shift();
+    if (waiter) waiter.job.resolve(inHand.hold(claim, lease, waiter.visibilityMs));
+    else await undoClaim(keys, job.id, claim.revision, claim.content, options);
   }
 }

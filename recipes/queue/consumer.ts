@@ -1,15 +1,5 @@
 import { ClientClosedError, type EtcdClient, type KeyValue, type Lease, LeaseNotFoundError } from "../../src/index.ts";
-import {
-  asError,
-  Backoff,
-  type Deferred,
-  endsRetries,
-  log,
-  onAbort,
-  quietDeferred,
-  type Runtime,
-  type Timer,
-} from "../../src/internal/index.ts";
+import { asError, Backoff, endsRetries, log, onAbort, type Runtime, type Timer } from "../../src/internal/index.ts";
 import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { LeaseLine } from "../leases/index.ts";
 import { recipeClient } from "../recipe/index.ts";
@@ -18,13 +8,15 @@ import { type Choice, chooseJob } from "./choose-job.ts";
 import { ClaimsUnderWay } from "./claims-under-way.ts";
 import type { DeadLetter } from "./dead-letters.ts";
 import type { Job } from "./job.ts";
-import type { JobClaim } from "./job-claim.ts";
 import { JobsInHand } from "./jobs-in-hand.ts";
 import type { QueueKeys } from "./queue-keys.ts";
-import { MIRROR_LAG_MS, QueueView } from "./queue-view.ts";
+import { QueueView } from "./queue-view.ts";
 import type { QueuedJob } from "./queued-job.ts";
+import { ReleasedRevision } from "./released-revision.ts";
 import { Strays } from "./strays.ts";
+import { Waiters } from "./waiters.ts";
 import { WaitingPlace } from "./waiting-place.ts";
+import type { WorkerPort } from "./worker-port.ts";
 
 const debug = log("queue");
 
@@ -42,96 +34,63 @@ export interface ConsumerParts {
   onDead(letter: DeadLetter): void;
 }
 
-interface Waiter {
-  readonly visibilityMs: number | undefined;
-  readonly job: Deferred<Job>;
-  /** Takes the listener off the caller's signal. */
-  off: () => void;
-}
-
 /**
  * The worker's side of a queue: one mirror of it, one lease for all jobs in hand. It looks for work whenever something
  * changes: the mirror, who asks for a job here, what came of a claim, a timer for what is due later.
  */
 export class Consumer {
   readonly #parts: ConsumerParts;
+  readonly #waiters: Waiters;
   readonly #view: QueueView;
   readonly #place: WaitingPlace;
   readonly #leases: LeaseLine;
   readonly #claiming: ClaimsUnderWay;
   readonly #inHand: JobsInHand;
   readonly #strays: Strays;
+  readonly #released: ReleasedRevision;
   readonly #ending = new AbortController();
-  readonly #waiters = new Set<Waiter>();
   #mirror: PrefixFollower | undefined;
   #timer: Timer | undefined;
   #granting = false;
   #graceMs = 0;
-  #ownRevision = 0;
-  #ownRevisionUntilMs = 0;
   #lastWarning: string | undefined;
   /** Whether the queue could be followed before: what etcd refuses later is mended there. */
   #hasWorked = false;
 
   constructor(parts: ConsumerParts) {
     this.#parts = parts;
-    this.#view = new QueueView(parts.keys, {
-      claimed: (id, claim) => this.#sawClaim(id, claim),
-      unclaimed: (id, claim) => this.#inHand.claimGone(id, claim),
-      left: (place) => this.#place.vanished(place),
-      invalid: (error) => this.#warn(error),
-    });
-    this.#place = new WaitingPlace(
-      parts.keys,
-      (lease) => this.#writes(lease),
-      (error, lease) => this.#stumbled(error, lease),
-    );
-    this.#leases = new LeaseLine(parts.etcd, parts.ttlSeconds);
-    this.#inHand = new JobsInHand({
-      ...parts,
-      clock: parts.runtime.clock,
-      writes: (lease) => this.#writes(lease),
-      onReleased: (revision) => this.#lookPast(revision),
-      onError: (error, lease) => this.#stumbled(error, lease),
-    });
-    this.#claiming = new ClaimsUnderWay({
-      ...parts,
-      clock: parts.runtime.clock,
-      place: this.#place,
-      writes: (lease) => this.#writes(lease),
-      handOut: (claim, lease) => this.#handOut(claim, lease),
-      onRefused: (error) => this.#warn(error),
-      onError: (error, lease) => this.#stumbled(error, lease),
-      onOver: () => {
-        this.#drawGrace();
-        this.#look();
-      },
-    });
-    this.#strays = new Strays({
+    this.#released = new ReleasedRevision(parts.runtime.clock);
+    const port: WorkerPort = {
       keys: parts.keys,
-      view: this.#view,
       clock: parts.runtime.clock,
-      signal: this.#ending.signal,
-      lease: () => this.#leases.current,
-      isKnown: (id, claim) => this.#isKnown(id) || this.#inHand.isSettling(id, claim.createRevision),
-      isWaiting: () => this.#waiters.size > 0,
+      maxAttempts: parts.maxAttempts,
       writes: (lease) => this.#writes(lease),
+      onReleased: (revision) => this.#released.add(revision),
+      onDead: parts.onDead,
+      onWarning: (error) => this.#warn(error),
       onError: (error, lease) => this.#stumbled(error, lease),
-    });
+    };
+    const waiters = new Waiters(() => this.#look());
+    const leases = new LeaseLine(parts.etcd, parts.ttlSeconds);
+    const view = new QueueView(parts.keys);
+    const place = new WaitingPlace(port);
+    const inHand = new JobsInHand(port);
+    const claiming = new ClaimsUnderWay({ port, place, waiters, inHand });
+    this.#strays = new Strays({ port, view, leases, claiming, inHand, waiters });
+    this.#waiters = waiters;
+    this.#leases = leases;
+    this.#view = view;
+    this.#place = place;
+    this.#inHand = inHand;
+    this.#claiming = claiming;
     this.#drawGrace();
   }
 
   dequeue(visibilityMs: number | undefined, signal: AbortSignal | undefined): Promise<Job> {
     if (this.#ending.signal.aborted) return Promise.reject(this.#ending.signal.reason);
-    const waiter: Waiter = { visibilityMs, job: quietDeferred(), off: () => {} };
-    this.#waiters.add(waiter);
-    waiter.off = onAbort(signal, () => {
-      this.#waiters.delete(waiter);
-      waiter.job.reject(signal?.reason);
-      this.#look();
-    });
+    const job = this.#waiters.add(visibilityMs, signal);
     this.#look();
-    return waiter.job.promise;
+    return job;
   }
 
   /** Gives everything back: who waits is told, jobs in hand are lost, the lease is revoked. Bounded by `limitMs`. */
@@ -154,11 +113,7 @@ export class Consumer {
     this.#ending.abort(reason);
     this.#timer?.cancel();
     this.#strays.stop();
-    for (const waiter of this.#waiters) {
-      waiter.off();
-      waiter.job.reject(reason);
-    }
-    this.#waiters.clear();
+    this.#waiters.rejectAll(reason);
   }
 
   /** The end: a closed client, or what etcd refuses before the queue could be followed. */
@@ -187,34 +142,28 @@ export class Consumer {
     this.#follow();
     const lease = this.#leases.current;
     if (!lease) void this.#grantLease();
-    if (!lease || !this.#view.listed || this.#isBehind()) return;
+    if (!lease || !this.#view.listed) return;
+    const waitMs = this.#released.waitMs(this.#mirror?.revision ?? 0);
+    if (waitMs > 0) {
+      this.#lookIn(waitMs);
+      return;
+    }
     let lookAgainMs: number | undefined;
     while (this.#claiming.size < this.#waiters.size) {
       const choice = this.#choose(lease);
       lookAgainMs = choice.lookAgainMs;
       if (!choice.job) break;
-      this.#claiming.take(choice.job, lease);
+      void this.#claiming.take(choice.job, lease).then(() => this.#claimIsOver());
     }
     if (this.#claiming.size >= this.#waiters.size || this.#ending.signal.aborted) return;
     this.#place.take(lease);
     const dueMs = this.#view.dueInMs(this.#parts.runtime.clock.wallMs());
     const nextMs = Math.min(lookAgainMs ?? Number.POSITIVE_INFINITY, dueMs ?? Number.POSITIVE_INFINITY);
-    if (nextMs < Number.POSITIVE_INFINITY) this.#timer = this.#parts.runtime.clock.timer(nextMs, () => this.#look());
+    if (nextMs < Number.POSITIVE_INFINITY) this.#lookIn(nextMs);
   }
 
-  /** What this worker gave back stands where it stood: it must see that before it takes what comes after. */
-  #lookPast(revision: number): void {
-    const nowMs = this.#parts.runtime.clock.monotonicMs();
-    // One answer can overtake the other. What is older than that may be of a history that is lost.
-    this.#ownRevision = nowMs < this.#ownRevisionUntilMs ? Math.max(this.#ownRevision, revision) : revision;
-    this.#ownRevisionUntilMs = nowMs + MIRROR_LAG_MS;
-  }
-
-  #isBehind(): boolean {
-    const leftMs = this.#ownRevisionUntilMs - this.#parts.runtime.clock.monotonicMs();
-    if (leftMs <= 0 || (this.#mirror?.revision ?? 0) >= this.#ownRevision) return false;
-    this.#timer = this.#parts.runtime.clock.timer(leftMs, () => this.#look());
-    return true;
+  #lookIn(delayMs: number): void {
+    this.#timer = this.#parts.runtime.clock.timer(delayMs, () => this.#look());
   }
 
   #choose(lease: Lease): Choice {
@@ -223,21 +172,15 @@ export class Consumer {
     const wallMs = clock.wallMs();
     this.#view.release(wallMs, nowMs);
     const isTaken = ({ id }: QueuedJob) => this.#isKnown(id);
-    return chooseJob({ view: this.#view, own: lease.id, isTaken, nowMs, wallMs, graceMs: this.#graceMs, random });
+    const graceMs = this.#graceMs;
+    const choice = chooseJob({ view: this.#view, own: lease.id, isTaken, nowMs, wallMs, graceMs, random });
+    this.#takeNews();
+    return choice;
   }
 
   /** Whether this worker has the job in hand, or is about to. */
   #isKnown(id: string): boolean {
     return this.#claiming.has(id) || this.#inHand.has(id);
-  }
-
-  #handOut(claim: JobClaim, lease: Lease): boolean {
-    const [waiter] = this.#waiters;
-    if (!waiter) return false;
-    this.#waiters.delete(waiter);
-    waiter.off();
-    waiter.job.resolve(this.#inHand.hold(claim, lease, waiter.visibilityMs));
-    return true;
   }
 
   /** One lease for all jobs in hand, as long as somebody waits for a job: tried until there is one. */
@@ -291,7 +234,17 @@ export class Consumer {
         break;
       default:
         this.#view.apply(news, this.#parts.runtime.clock.monotonicMs());
+        this.#takeNews();
         this.#look();
+    }
+  }
+
+  #takeNews(): void {
+    for (const news of this.#view.takeNews()) {
+      if (news.type === "claimed") this.#sawClaim(news.id, news.claim);
+      else if (news.type === "unclaimed") this.#inHand.claimGone(news.id, news.claim);
+      else if (news.type === "left") this.#place.vanished(news.place);
+      else this.#warn(news.error);
     }
   }
 
@@ -325,6 +278,11 @@ export class Consumer {
     this.#lastWarning = error.message;
     debug("%s: %s", this.#parts.keys.name, error.message);
     if (news) this.#parts.onWarning(error);
+  }
+
+  #claimIsOver(): void {
+    this.#drawGrace();
+    this.#look();
   }
 
   #drawGrace(): void {

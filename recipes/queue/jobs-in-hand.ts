@@ -1,22 +1,13 @@
 import { type KeyValue, type Lease, LeaseNotFoundError, RequestRefusedError } from "../../src/index.ts";
-import { type Clock, within } from "../../src/internal/index.ts";
+import { within } from "../../src/internal/index.ts";
 import { JobLostError } from "../errors/index.ts";
 import type { TxnUntilKnownOptions } from "../writes/index.ts";
-import { type DeadLetter, toLetter } from "./dead-letters.ts";
+import { toLetter } from "./dead-letters.ts";
 import { type Ending, HeldJob } from "./held-job.ts";
 import { type JobClaim, settleClaim } from "./job-claim.ts";
-import type { QueueKeys } from "./queue-keys.ts";
+import type { WorkerPort } from "./worker-port.ts";
 
-export interface JobsInHandParts {
-  readonly keys: QueueKeys;
-  readonly clock: Clock;
-  readonly maxAttempts: number;
-  /** How what is written on a lease is repeated. */
-  writes(lease: Lease): TxnUntilKnownOptions;
-  onReleased(revision: number): void;
-  onDead(letter: DeadLetter): void;
-  onError(error: unknown, lease: Lease): void;
-}
+export type JobsInHandParts = Omit<WorkerPort, "onWarning">;
 
 /** The jobs that a worker holds, and how they end. */
 export class JobsInHand {

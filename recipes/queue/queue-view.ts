@@ -8,21 +8,20 @@ import { SortedQueue } from "./sorted-queue.ts";
 /** How long the mirror may take to tell what came of a claim. */
 export const MIRROR_LAG_MS = 1_000;
 
-export interface QueueViewListener {
-  claimed(id: string, claim: KeyValue): void;
+/** What happened to keys of a queue, beside what the view itself makes of it. */
+export type ViewNews =
+  | { readonly type: "claimed"; readonly id: string; readonly claim: KeyValue }
   /** `claim` is as it was last. */
-  unclaimed(id: string, claim: KeyValue): void;
+  | { readonly type: "unclaimed"; readonly id: string; readonly claim: KeyValue }
   /** A place among those who wait is gone. */
-  left(place: KeyValue): void;
-  invalid(error: Error): void;
-}
+  | { readonly type: "left"; readonly place: KeyValue }
+  | { readonly type: "invalid"; readonly error: Error };
 
 /** What a queue's mirror shows, in the shape in which a worker looks for its next job. */
 export class QueueView {
   /** Whether there was a first list. */
   listed = false;
   readonly #keys: QueueKeys;
-  readonly #listener: QueueViewListener;
   readonly #jobs = new Map<string, QueuedJob>();
   readonly #claims = new Map<string, KeyValue>();
   /** How many claims each worker has. */
@@ -32,10 +31,17 @@ export class QueueView {
   readonly #ready = new SortedQueue<QueuedJob>(byOrder);
   readonly #delayed = new SortedQueue<QueuedJob>(byDue);
   #order: readonly LeaseId[] | undefined;
+  #news: ViewNews[] = [];
 
-  constructor(keys: QueueKeys, listener: QueueViewListener) {
+  constructor(keys: QueueKeys) {
     this.#keys = keys;
-    this.#listener = listener;
+  }
+
+  /** What happened since this was asked last. */
+  takeNews(): readonly ViewNews[] {
+    const news = this.#news;
+    this.#news = [];
+    return news;
   }
 
   apply({ puts, deletes }: MirrorBatch, nowMs: number): void {
@@ -101,7 +107,7 @@ export class QueueView {
       this.#delayed.add(job);
     } catch (error) {
       this.#ready.delete(job);
-      this.#listener.invalid(asError(error));
+      this.#news.push({ type: "invalid", error: asError(error) });
     }
     return false;
   }
@@ -114,11 +120,11 @@ export class QueueView {
       this.#claims.delete(read.id);
       const job = this.#jobs.get(read.id);
       if (job) this.#addReady(job, nowMs);
-      this.#listener.unclaimed(read.id, kv);
+      this.#news.push({ type: "unclaimed", id: read.id, claim: kv });
     } else if (read?.room === "waiting") {
       this.#waiting.delete(read.id as LeaseId);
       this.#order = undefined;
-      this.#listener.left(kv);
+      this.#news.push({ type: "left", place: kv });
     }
   }
 
@@ -126,7 +132,7 @@ export class QueueView {
   #putBeside(kv: KeyValue): boolean {
     const read = this.#keys.read(kv.key);
     if (read?.room === "jobs") return false;
-    if (!read) this.#listener.invalid(new InvalidValueError(`${kv.key} is no key of the queue ${this.#keys.name}`));
+    if (!read) this.#invalid(`${kv.key} is no key of the queue ${this.#keys.name}`);
     else if (read.room === "claims") this.#putClaim(read.id, kv);
     else if (read.room === "waiting") {
       // One that is not its owner's own would stand for a worker that never comes.
@@ -138,17 +144,17 @@ export class QueueView {
   }
 
   #putClaim(id: string, kv: KeyValue): void {
-    if (!kv.lease) {
-      this.#listener.invalid(
-        new InvalidValueError(`${kv.key} is on no lease: it holds its job until somebody deletes it`),
-      );
-    }
+    if (!kv.lease) this.#invalid(`${kv.key} is on no lease: it holds its job until somebody deletes it`);
     this.#countClaim(this.#claims.get(id), -1);
     this.#claims.set(id, kv);
     this.#countClaim(kv, 1);
     const job = this.#jobs.get(id);
     if (job) this.#unlist(job);
-    this.#listener.claimed(id, kv);
+    this.#news.push({ type: "claimed", id, claim: kv });
+  }
+
+  #invalid(message: string): void {
+    this.#news.push({ type: "invalid", error: new InvalidValueError(message) });
   }
 
   #countClaim(claim: KeyValue | undefined, by: 1 | -1): void {

@@ -1,25 +1,20 @@
-import type { KeyValue, Lease } from "../../src/index.ts";
-import type { Clock, Timer } from "../../src/internal/index.ts";
-import type { TxnUntilKnownOptions } from "../writes/index.ts";
+import type { KeyValue } from "../../src/index.ts";
+import type { Timer } from "../../src/internal/index.ts";
+import type { LeaseLine } from "../leases/index.ts";
+import type { ClaimsUnderWay } from "./claims-under-way.ts";
 import { leavePlace, undoClaim } from "./job-claim.ts";
-import type { QueueKeys } from "./queue-keys.ts";
+import type { JobsInHand } from "./jobs-in-hand.ts";
 import { MIRROR_LAG_MS, type QueueView } from "./queue-view.ts";
+import type { Waiters } from "./waiters.ts";
+import type { WorkerPort } from "./worker-port.ts";
 
 export interface StraysParts {
-  readonly keys: QueueKeys;
+  readonly port: WorkerPort;
   readonly view: QueueView;
-  readonly clock: Clock;
-  /** Ends it. */
-  readonly signal: AbortSignal;
-  /** The worker's lease, if it has one. */
-  lease(): Lease | undefined;
-  /** Whether this worker has the job in hand, is about to, or ends this claim. */
-  isKnown(id: string, claim: KeyValue): boolean;
-  /** Whether the place among those who wait is wanted. */
-  isWaiting(): boolean;
-  /** How what is written on a lease is repeated. */
-  writes(lease: Lease): TxnUntilKnownOptions;
-  onError(error: unknown, lease: Lease): void;
+  readonly leases: LeaseLine;
+  readonly claiming: ClaimsUnderWay;
+  readonly inHand: JobsInHand;
+  readonly waiters: Waiters;
 }
 
 /**
@@ -29,6 +24,7 @@ export interface StraysParts {
 export class Strays {
   readonly #parts: StraysParts;
   #timer: Timer | undefined;
+  #stopped = false;
 
   constructor(parts: StraysParts) {
     this.#parts = parts;
@@ -36,29 +32,36 @@ export class Strays {
 
   /** There may be one: gives it back in a moment, if it is one by then. */
   sweepSoon(): void {
-    const { clock, signal } = this.#parts;
-    if (!signal.aborted) this.#timer ??= clock.timer(MIRROR_LAG_MS, () => void this.#sweep());
+    if (!this.#stopped) this.#timer ??= this.#parts.port.clock.timer(MIRROR_LAG_MS, () => void this.#sweep());
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#timer?.cancel();
   }
 
   async #sweep(): Promise<void> {
     this.#timer = undefined;
-    const { keys, view, signal, isKnown, isWaiting, writes, onError } = this.#parts;
-    const lease = this.#parts.lease();
-    if (!lease || signal.aborted) return;
+    const { port, view, leases, waiters } = this.#parts;
+    const lease = leases.current;
+    if (!lease || this.#stopped) return;
     try {
       for (const [id, claim] of view.claimsOf(lease.id)) {
-        if (isKnown(id, claim)) continue;
+        if (this.#isKnown(id, claim)) continue;
         const job = view.job(id);
         const content = job?.kv.modRevision === claim.createRevision ? job.content : undefined;
-        await undoClaim(keys, id, claim.createRevision, content, writes(lease));
+        await undoClaim(port.keys, id, claim.createRevision, content, port.writes(lease));
       }
-      if (!isWaiting() && view.waiting.includes(lease.id)) await leavePlace(keys, lease.id, writes(lease));
+      const isLate = waiters.size === 0 && view.waiting.includes(lease.id);
+      if (isLate) await leavePlace(port.keys, lease.id, port.writes(lease));
     } catch (error) {
-      onError(error, lease);
+      port.onError(error, lease);
     }
+  }
+
+  /** Whether this worker has the job in hand, is about to, or ends this claim. */
+  #isKnown(id: string, claim: KeyValue): boolean {
+    const { claiming, inHand } = this.#parts;
+    return claiming.has(id) || inHand.has(id) || inHand.isSettling(id, claim.createRevision);
   }
 }

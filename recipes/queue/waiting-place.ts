@@ -1,16 +1,13 @@
 import type { KeyValue, Lease } from "../../src/index.ts";
-import type { TxnUntilKnownOptions } from "../writes/index.ts";
 import { leavePlace, takePlace } from "./job-claim.ts";
-import type { QueueKeys } from "./queue-keys.ts";
+import type { WorkerPort } from "./worker-port.ts";
 
 /**
  * The worker's place among those who wait for a job: a key that is there while it has nothing to do. One write at a time;
  * what is wanted meanwhile is done after.
  */
 export class WaitingPlace {
-  readonly #keys: QueueKeys;
-  readonly #options: (lease: Lease) => TxnUntilKnownOptions;
-  readonly #onError: (error: unknown, lease: Lease) => void;
+  readonly #port: WorkerPort;
   #lease: Lease | undefined;
   #wanted = false;
   #working = false;
@@ -18,14 +15,8 @@ export class WaitingPlace {
   #taken = 0;
   #left = 0;
 
-  constructor(
-    keys: QueueKeys,
-    options: (lease: Lease) => TxnUntilKnownOptions,
-    onError: (error: unknown, lease: Lease) => void,
-  ) {
-    this.#keys = keys;
-    this.#options = options;
-    this.#onError = onError;
+  constructor(port: WorkerPort) {
+    this.#port = port;
   }
 
   /** Whether the key is there, or may be before long. */
@@ -62,14 +53,15 @@ export class WaitingPlace {
   }
 
   async #work(lease: Lease): Promise<void> {
+    const { keys } = this.#port;
     this.#working = true;
     try {
       while (this.#lease === lease && !lease.signal.aborted && this.#wanted !== this.#taken > this.#left) {
-        if (this.#wanted) this.#taken = await takePlace(this.#keys, lease, this.#options(lease));
-        else this.#left = Math.max(this.#left, await leavePlace(this.#keys, lease.id, this.#options(lease)));
+        if (this.#wanted) this.#taken = await takePlace(keys, lease, this.#port.writes(lease));
+        else this.#left = Math.max(this.#left, await leavePlace(keys, lease.id, this.#port.writes(lease)));
       }
     } catch (error) {
-      this.#onError(error, lease);
+      this.#port.onError(error, lease);
     } finally {
       this.#working = false;
       // A new lease came while the old one was written to.

@@ -12,7 +12,7 @@ const wallMs = 1_000_000;
 
 /** A view of these keys, each made at a revision of its own, in this order. */
 function viewOf(entries: readonly { key: string; lease?: LeaseId }[]): QueueView {
-  const view = new QueueView(keys, { claimed() {}, unclaimed() {}, left() {}, invalid() {} });
+  const view = new QueueView(keys);
   const puts = entries.map(({ key, lease }, index) => {
     const revisions = { createRevision: index + 2, modRevision: index + 2, version: 1 };
     const value = Buffer.from(JSON.stringify({ value: key, attempt: 0 }));
