@@ -1,12 +1,6 @@
 export type { Balancer, Outcome, PickFunction, PickRequest } from "./balancer.ts";
 export { ConsistentHash, type ConsistentHashOptions } from "./consistent-hash.ts";
-export {
-  type BalancerName,
-  type BalancerOption,
-  type BalancerSettings,
-  balancerNames,
-  createBalancer,
-} from "./create-balancer.ts";
+export { type BalancerName, type BalancerOption, balancerNames } from "./create-balancer.ts";
 export { LeastRequests, type LeastRequestsOptions } from "./least-requests.ts";
 export { P2c, type P2cOptions } from "./p2c.ts";
 export { RandomChoice } from "./random.ts";

@@ -50,7 +50,7 @@ export interface TouchesParts {
   readonly onGone: (id: string) => void;
 }
 
-interface Wish {
+interface PendingMove {
   readonly id: string;
   readonly expiresAt: number;
   /** Make the key if it is not there. */
@@ -73,9 +73,9 @@ export class Touches {
   readonly #parts: TouchesParts;
   readonly #limits: ServerLimits;
   /** What was asked for and is not answered yet. */
-  readonly #wishes = new Map<string, Wish>();
+  readonly #moves = new Map<string, PendingMove>();
   /** Those of them that were not sent, from `#next` on. */
-  #queue: Wish[] = [];
+  #queue: PendingMove[] = [];
   #next = 0;
   #batches = 0;
   #scheduled = false;
@@ -93,8 +93,8 @@ export class Touches {
   move(id: string, create: boolean, call: CallOptions): Promise<boolean> {
     if (!create && this.#isTouched(id)) return touched;
     const { buckets, clock } = this.#parts;
-    const wish = this.#wish(id, buckets.at(clock.wallMs()).expiresAt, create);
-    return call.signal === undefined && call.timeoutMs === undefined ? wish.promise : this.#waitFor(wish, call);
+    const move = this.#moveOf(id, buckets.at(clock.wallMs()).expiresAt, create);
+    return call.signal === undefined && call.timeoutMs === undefined ? move.promise : this.#waitFor(move, call);
   }
 
   /** Whether the key is known to be in the bucket of now, or a later one. */
@@ -105,7 +105,7 @@ export class Touches {
     return keys.isAnswered(id) || this.#parts.isLive();
   }
 
-  async #waitFor({ id, promise }: Wish, { signal, timeoutMs }: CallOptions): Promise<boolean> {
+  async #waitFor({ id, promise }: PendingMove, { signal, timeoutMs }: CallOptions): Promise<boolean> {
     signal?.throwIfAborted();
     const waiting = abortable(promise, signal);
     if (timeoutMs === undefined) return waiting;
@@ -115,17 +115,17 @@ export class Touches {
   }
 
   /** One for all calls that want the same and come before its request leaves. */
-  #wish(id: string, expiresAt: number, create: boolean): Wish {
-    const known = this.#wishes.get(id);
+  #moveOf(id: string, expiresAt: number, create: boolean): PendingMove {
+    const known = this.#moves.get(id);
     if (known && !known.sent && known.expiresAt >= expiresAt && (known.create || !create)) return known;
-    const wish: Wish = { id, expiresAt, create, sent: false, ...quietDeferred<boolean>() };
-    this.#wishes.set(id, wish);
-    this.#enqueue(wish);
-    return wish;
+    const move: PendingMove = { id, expiresAt, create, sent: false, ...quietDeferred<boolean>() };
+    this.#moves.set(id, move);
+    this.#enqueue(move);
+    return move;
   }
 
-  #enqueue(wish: Wish): void {
-    this.#queue.push(wish);
+  #enqueue(move: PendingMove): void {
+    this.#queue.push(move);
     if (this.#scheduled || this.#batches >= BATCHES_AT_ONCE) return;
     this.#scheduled = true;
     // What is asked for in the same breath travels together.
@@ -136,18 +136,18 @@ export class Touches {
     });
   }
 
-  #takeBatch(): Wish[] {
-    const batch = new Map<string, Wish>();
-    const later: Wish[] = [];
+  #takeBatch(): PendingMove[] {
+    const batch = new Map<string, PendingMove>();
+    const later: PendingMove[] = [];
     const room = new TxnRoom(this.#limits);
     for (; this.#next < this.#queue.length; this.#next++) {
-      const wish = this.#queue[this.#next] as Wish;
+      const move = this.#queue[this.#next] as PendingMove;
       // No key twice in one txn.
-      if (batch.has(wish.id)) later.push(wish);
-      else if (room.take(this.#sizeOf(wish))) batch.set(wish.id, wish);
+      if (batch.has(move.id)) later.push(move);
+      else if (room.take(this.#sizeOf(move))) batch.set(move.id, move);
       else break;
     }
-    for (const wish of batch.values()) wish.sent = true;
+    for (const move of batch.values()) move.sent = true;
     this.#queue.push(...later);
     if (this.#next >= this.#queue.length / 2) {
       this.#queue = this.#queue.slice(this.#next);
@@ -156,17 +156,17 @@ export class Touches {
     return [...batch.values()];
   }
 
-  async #sendBatch(batch: readonly Wish[]): Promise<void> {
+  async #sendBatch(batch: readonly PendingMove[]): Promise<void> {
     this.#batches++;
     await sendInParts(batch, {
       limits: this.#limits,
-      sizeOf: (wish) => this.#sizeOf(wish),
+      sizeOf: (move) => this.#sizeOf(move),
       send: async (part) => {
         const { answers, target, revision } = await this.#send(part);
-        for (const [i, wish] of part.entries()) this.#answered(wish, answers[i] as OpResult, target, revision);
+        for (const [i, move] of part.entries()) this.#answered(move, answers[i] as OpResult, target, revision);
       },
       failed: (part, error) => {
-        for (const wish of part) this.#settle(wish, () => wish.reject(error));
+        for (const move of part) this.#settle(move, () => move.reject(error));
       },
       // The lease is that of all of them.
       splits: (error) => isOfOne(error) && !(error instanceof LeaseNotFoundError),
@@ -175,21 +175,23 @@ export class Touches {
     if (this.#next < this.#queue.length) void this.#sendBatch(this.#takeBatch());
   }
 
-  #sizeOf({ id }: Wish): PartSize {
+  #sizeOf({ id }: PendingMove): PartSize {
     // A key stands three times in a move.
     return { nested: 1, bytes: AROUND_KEYS_BYTES + 3 * Buffer.byteLength(this.#parts.prefix + id) };
   }
 
-  async #send(batch: readonly Wish[]): Promise<{ answers: readonly OpResult[]; target: Tracking; revision: number }> {
+  async #send(
+    batch: readonly PendingMove[],
+  ): Promise<{ answers: readonly OpResult[]; target: Tracking; revision: number }> {
     const { etcd, leases, buckets, clock } = this.#parts;
     const target = buckets.at(clock.wallMs());
     const { responses, revision } = await leases.use(target, (lease) =>
-      etcd.txn({ success: batch.map((wish) => this.#toOp(wish, target, lease)) }),
+      etcd.txn({ success: batch.map((move) => this.#toOp(move, target, lease)) }),
     );
     return { answers: responses, target, revision };
   }
 
-  #toOp({ id, create, seen }: Wish, target: Tracking, lease: Lease): Op {
+  #toOp({ id, create, seen }: PendingMove, target: Tracking, lease: Lease): Op {
     const key = this.#parts.prefix + id;
     const known = seen ? seen.state : this.#parts.keys.get(id);
     // Nothing is known that could be moved: it is looked at first.
@@ -202,30 +204,30 @@ export class Touches {
     });
   }
 
-  #answered(wish: Wish, answer: OpResult, target: Tracking, revision: number): void {
-    const { id } = wish;
+  #answered(move: PendingMove, answer: OpResult, target: Tracking, revision: number): void {
+    const { id } = move;
     const inner = answer.type === "txn" ? answer.responses[0] : answer;
     if (inner?.type === "put") {
       this.#found(id, { modRevision: revision, expiresAt: target.expiresAt });
-      this.#settle(wish, () => wish.resolve(true));
+      this.#settle(move, () => move.resolve(true));
       return;
     }
-    this.#read(wish, (inner as RangeResult).kvs[0], revision);
+    this.#read(move, (inner as RangeResult).kvs[0], revision);
   }
 
   /** What etcd has instead of what was known: enough, nothing, or something to move in the next batch. */
-  #read(wish: Wish, kv: KeyValue | undefined, revision: number): void {
+  #read(move: PendingMove, kv: KeyValue | undefined, revision: number): void {
     const { keys, buckets, clock } = this.#parts;
     const state = kv && stateOf(kv);
-    if (state) this.#found(wish.id, state);
-    else keys.missing(wish.id, revision);
-    wish.seen = { state };
+    if (state) this.#found(move.id, state);
+    else keys.missing(move.id, revision);
+    move.seen = { state };
     const end = state?.expiresAt;
-    if (end !== undefined && end >= buckets.at(clock.wallMs()).expiresAt) this.#settle(wish, () => wish.resolve(true));
-    else if (!kv && !wish.create) this.#settle(wish, () => wish.resolve(false));
+    if (end !== undefined && end >= buckets.at(clock.wallMs()).expiresAt) this.#settle(move, () => move.resolve(true));
+    else if (!kv && !move.create) this.#settle(move, () => move.resolve(false));
     else {
-      wish.sent = false;
-      this.#queue.push(wish);
+      move.sent = false;
+      this.#queue.push(move);
     }
   }
 
@@ -233,8 +235,8 @@ export class Touches {
     if (!this.#parts.keys.found(id, state)) this.#parts.onGone(id);
   }
 
-  #settle(wish: Wish, settle: () => void): void {
-    if (this.#wishes.get(wish.id) === wish) this.#wishes.delete(wish.id);
+  #settle(move: PendingMove, settle: () => void): void {
+    if (this.#moves.get(move.id) === move) this.#moves.delete(move.id);
     settle();
   }
 }

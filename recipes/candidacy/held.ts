@@ -1,15 +1,15 @@
 import type { CallOptions, Op, TxnAnswer, TxnOptions } from "../../src/index.ts";
 import type { Candidacy } from "./candidacy.ts";
-import type { Contest } from "./contest.ts";
+import type { CandidacyLine } from "./candidacy-line.ts";
 
 /** What a candidacy that came first holds, until it is over: a term, a lock. */
 export class Held {
   readonly #candidacy: Candidacy;
-  readonly #contest: Contest;
+  readonly #line: CandidacyLine;
 
-  constructor(candidacy: Candidacy, contest: Contest) {
+  constructor(candidacy: Candidacy, line: CandidacyLine) {
     this.#candidacy = candidacy;
-    this.#contest = contest;
+    this.#line = line;
   }
 
   get signal(): AbortSignal {
@@ -40,6 +40,6 @@ export class Held {
 
   /** Deletes the key. Bounded, and never fails. */
   leave(): Promise<void> {
-    return this.#contest.leave(this.#candidacy);
+    return this.#line.leave(this.#candidacy);
   }
 }

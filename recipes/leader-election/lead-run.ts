@@ -1,5 +1,5 @@
 import { asError, type Clock, onAbort, within } from "../../src/internal/index.ts";
-import type { Candidacy, Contest } from "../candidacy/index.ts";
+import type { Candidacy, CandidacyLine } from "../candidacy/internal.ts";
 import { FencedOutError } from "../errors/index.ts";
 import type { LeaderElectionEvents } from "./election-events.ts";
 import type { Health } from "./health.ts";
@@ -10,7 +10,7 @@ import type { Term } from "./term.ts";
 const LEAST_GRACE_MS = 1_000;
 
 export interface LeadParts<T> {
-  readonly contest: Contest;
+  readonly line: CandidacyLine;
   readonly clock: Clock;
   readonly candidate: string;
   readonly health: Health;
@@ -71,7 +71,7 @@ export class LeadRun<T> {
   }
 
   async #run(): Promise<T> {
-    const { health, contest } = this.#parts;
+    const { health, line } = this.#parts;
     const over = new AbortController();
     void health.run(over.signal);
     try {
@@ -87,17 +87,17 @@ export class LeadRun<T> {
       }
     } finally {
       over.abort(new FencedOutError("lead() is over"));
-      await contest.vacated();
+      await line.vacated();
     }
   }
 
   /** Campaigning, until it is first in line. @returns nothing when it is not healthy any more */
   async #campaign(): Promise<Candidacy | undefined> {
-    const { contest, candidate, tell } = this.#parts;
+    const { line, candidate, tell } = this.#parts;
     const campaign = new AbortController();
     const release = this.#onEnd((_, reason) => campaign.abort(reason));
     try {
-      const candidacy = await contest.campaign(candidate, campaign.signal, { hasWorked: this.#wasElected });
+      const candidacy = await line.campaign(candidate, campaign.signal, { hasWorked: this.#wasElected });
       this.#wasElected = true;
       return candidacy;
     } catch (error) {
@@ -112,8 +112,8 @@ export class LeadRun<T> {
 
   /** Leading, then leaving. @returns what came of the work; nothing when another campaign is due */
   async #lead(candidacy: Candidacy): Promise<Outcome<T> | undefined> {
-    const { contest, tell } = this.#parts;
-    const term = new RunningTerm(candidacy, contest);
+    const { line, tell } = this.#parts;
+    const term = new RunningTerm(candidacy, line);
     this.#term = term;
     const release = this.#onEnd((ending, reason) => term.end(ending, reason));
     try {

@@ -1,7 +1,7 @@
 import type { EventEmitter } from "node:events";
 import { type CallOptions, ClientClosedError, ConflictError } from "../../src/index.ts";
 import { asError, onAbort, runtimeOf, showAs } from "../../src/internal/index.ts";
-import { Contest } from "../candidacy/index.ts";
+import { CandidacyLine } from "../candidacy/internal.ts";
 import { FencedOutError } from "../errors/index.ts";
 import { resolveCall } from "../option-schemas/index.ts";
 import { Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
@@ -59,7 +59,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
   readonly candidate: string;
   readonly #options: ResolvedElection;
   readonly #client: RecipeClient;
-  readonly #contest: Contest;
+  readonly #line: CandidacyLine;
   readonly #closing = new AbortController();
   #run: Pick<LeadRun<unknown>, "term" | "stop" | "resign" | "gone"> | undefined;
   /** What `lead()` gave its caller. */
@@ -81,7 +81,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
     this.name = name;
     this.candidate = candidate;
     const { ttlSeconds, renewEverySeconds } = this.#options;
-    this.#contest = new Contest({
+    this.#line = new CandidacyLine({
       etcd: this.#client.etcd,
       name,
       ttlSeconds,
@@ -121,7 +121,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
     const { health: check, healthEveryMs: everyMs } = this.#options;
     const { clock } = runtimeOf(this.#client.etcd);
     const run = new LeadRun<T>({
-      contest: this.#contest,
+      line: this.#line,
       clock,
       candidate: this.candidate,
       health: new Health({ check, everyMs, clock, onWarning: (error) => this.notify("warning", error) }),
@@ -181,7 +181,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
   async leader(options?: CallOptions): Promise<LeaderInfo | undefined> {
     resolveCall("leader", options);
     this.#closing.signal.throwIfAborted();
-    const first = await this.#contest.first(options);
+    const first = await this.#line.first(options);
     return first && leaderInfo(first);
   }
 
@@ -193,7 +193,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
   async candidates(options?: CallOptions): Promise<LeaderInfo[]> {
     resolveCall("candidates", options);
     this.#closing.signal.throwIfAborted();
-    return (await this.#contest.all(options)).map(leaderInfo);
+    return (await this.#line.all(options)).map(leaderInfo);
   }
 
   /**
@@ -229,7 +229,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
     this.#closing.abort(error);
     this.#stop(run, error);
     await run?.gone();
-    await this.#contest.vacated();
+    await this.#line.vacated();
     await this.#client.release();
   }
 

@@ -1,6 +1,6 @@
 import type { CallOptions } from "../../src/index.ts";
 import { quietDeferred, showAs } from "../../src/internal/index.ts";
-import { type Candidacy, type Contest, Held } from "../candidacy/index.ts";
+import { type Candidacy, type CandidacyLine, Held } from "../candidacy/internal.ts";
 import { FencedOutError } from "../errors/index.ts";
 import { resolveCall } from "../option-schemas/index.ts";
 import { checkCandidate } from "./options.ts";
@@ -22,8 +22,8 @@ export class RunningTerm extends Held implements Term {
   readonly #gone = quietDeferred<void>();
   #ending: Ending | undefined;
 
-  constructor(candidacy: Candidacy, contest: Contest) {
-    super(candidacy, contest);
+  constructor(candidacy: Candidacy, line: CandidacyLine) {
+    super(candidacy, line);
     this.#candidacy = candidacy;
   }
 

@@ -1,5 +1,5 @@
 import { showAs } from "../../src/internal/index.ts";
-import { Held } from "../candidacy/index.ts";
+import { Held } from "../candidacy/internal.ts";
 import { FencedOutError } from "../errors/index.ts";
 import type { Lock } from "./lock.ts";
 

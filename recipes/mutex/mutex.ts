@@ -1,6 +1,6 @@
 import { ClientClosedError, EtcdTimeoutError } from "../../src/index.ts";
 import { type Clock, inMs, onAbort, quietDeferred, runtimeOf, showAs, within } from "../../src/internal/index.ts";
-import { type Candidacy, Contest } from "../candidacy/index.ts";
+import { type Candidacy, CandidacyLine } from "../candidacy/internal.ts";
 import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
 import { HeldLock } from "./held-lock.ts";
 import type { Lock } from "./lock.ts";
@@ -49,7 +49,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   readonly name: string;
   readonly #client: RecipeClient;
   readonly #clock: Clock;
-  readonly #contest: Contest;
+  readonly #line: CandidacyLine;
   readonly #closing = new AbortController();
   readonly #held = new Set<HeldLock>();
   /** The work of each `run()` that has its lock; settles with it, and never rejects. */
@@ -72,7 +72,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
     this.name = name;
     this.#client = client;
     this.#clock = clock;
-    this.#contest = new Contest({
+    this.#line = new CandidacyLine({
       etcd: this.#client.etcd,
       name,
       ttlSeconds,
@@ -99,7 +99,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
    * @throws `signal.reason`; ClientClosedError after `close()`; EtcdError when etcd cannot be asked
    */
   async tryAcquire(options: TryAcquireOptions = {}): Promise<Lock | undefined> {
-    return this.#within(resolveTry(options), (signal) => this.#contest.attempt(NO_VALUE, signal));
+    return this.#within(resolveTry(options), (signal) => this.#line.attempt(NO_VALUE, signal));
   }
 
   /**
@@ -151,7 +151,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
     const clock = this.#clock;
     const endMs = clock.monotonicMs() + (options.timeoutMs ?? Number.POSITIVE_INFINITY);
     const leftMs = () => endMs - clock.monotonicMs();
-    return this.#within(options, (signal) => this.#contest.campaign(NO_VALUE, signal, { leftMs }));
+    return this.#within(options, (signal) => this.#line.campaign(NO_VALUE, signal, { leftMs }));
   }
 
   /** Runs `wait` with one signal for all that can end it. */
@@ -183,7 +183,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
     const releases = [signal, this.#closing.signal].map((other) => onAbort(other, () => end.abort(other?.reason)));
     try {
       const candidacy = await wait(end.signal);
-      if (candidacy && end.signal.aborted) void this.#contest.leave(candidacy);
+      if (candidacy && end.signal.aborted) void this.#line.leave(candidacy);
       end.signal.throwIfAborted();
       return (candidacy && this.#hold(candidacy)) as HeldLock | (T & undefined);
     } finally {
@@ -193,7 +193,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   }
 
   #hold(candidacy: Candidacy): HeldLock {
-    const lock = new HeldLock(candidacy, this.#contest);
+    const lock = new HeldLock(candidacy, this.#line);
     this.#held.add(lock);
     onAbort(lock.signal, () => this.#held.delete(lock));
     return lock;
@@ -208,7 +208,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
     await Promise.all([...this.#waits]);
     held.push(...this.#held);
     await Promise.all(held.map((lock) => this.#letGo(lock)));
-    await this.#contest.vacated();
+    await this.#line.vacated();
     await this.#client.release();
   }
 

@@ -1,3 +1,1 @@
-export { decodeRegistration } from "./decode.ts";
-export { encodeRegistration, registrationRoom } from "./encode.ts";
-export { DEFAULT_WEIGHT, type Registration, type RegistrationFormat, reservedNames } from "./registration.ts";
+export type { RegistrationFormat } from "./registration.ts";

@@ -8,7 +8,7 @@ import {
   putOp,
   txnOp,
 } from "../../src/index.ts";
-import { registrationRoom } from "../registration-format/index.ts";
+import { registrationRoom } from "../registration-format/internal.ts";
 
 /** One step on one key. `over`: the modRevision that the key must still have, 0 for a missing one. */
 export type BulkStep =

@@ -142,7 +142,7 @@ export class BulkWriter {
       this.#lease = lease;
       this.#parts.onLease(lease);
     } catch (error) {
-      this.#stumbled(error);
+      this.#noteFailure(error);
     }
   }
 
@@ -226,7 +226,7 @@ export class BulkWriter {
       return;
     }
     if (!isFinal(error)) for (const { item } of batch) item.failed(asError(error));
-    this.#stumbled(error);
+    this.#noteFailure(error);
   }
 
   /** Before the first success each member is told at once what it may not. */
@@ -259,7 +259,7 @@ export class BulkWriter {
     this.#again.add(item);
   }
 
-  #stumbled(error: unknown): void {
+  #noteFailure(error: unknown): void {
     if (this.#stopping.signal.aborted) return;
     if (endsRetries(error, this.#hasWorked)) {
       this.#parts.onFatal(asError(error));

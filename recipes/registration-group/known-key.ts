@@ -1,5 +1,5 @@
 import type { KeyValue } from "../../src/index.ts";
-import type { KeyState } from "../service-register/index.ts";
+import type { KeyState } from "../service-register/internal.ts";
 
 /** What a mirror told of a key. */
 export interface Told {

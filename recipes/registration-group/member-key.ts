@@ -1,6 +1,11 @@
 import { EtcdTimeoutError, type KeyValue, type Lease, type LeaseId, RequestRefusedError } from "../../src/index.ts";
 import { abortable, type Clock, type Deferred, inMs, quietDeferred, within } from "../../src/internal/index.ts";
-import { type DesiredRegistration, type KeyState, nextStep, type RegistrationLife } from "../service-register/index.ts";
+import {
+  type DesiredRegistration,
+  type KeyState,
+  nextStep,
+  type RegistrationLife,
+} from "../service-register/internal.ts";
 import type { BulkItem, BulkStep } from "./bulk-item.ts";
 import { KnownKey } from "./known-key.ts";
 
@@ -177,7 +182,7 @@ export class MemberKey implements BulkItem {
   failed(error: Error): void {
     this.#sent = undefined;
     this.#known.unsure();
-    if (this.#wanted === "there") this.#life.stumbled(error);
+    if (this.#wanted === "there") this.#life.noteFailure(error);
   }
 
   refused(error: Error): boolean {
@@ -193,7 +198,7 @@ export class MemberKey implements BulkItem {
       return false;
     }
     if (this.#life.hasWorked) {
-      this.#life.stumbled(error);
+      this.#life.noteFailure(error);
       return true;
     }
     this.#owner.fail(error, false);

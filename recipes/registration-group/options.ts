@@ -10,7 +10,7 @@ import {
 } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
 import type { RegistrationFormat } from "../registration-format/index.ts";
-import { checkAddress, type ResolvedRegistration, resolveRegistration } from "../service-register/index.ts";
+import { checkAddress, type ResolvedRegistration, resolveRegistration } from "../service-register/internal.ts";
 
 /** Options of a RegistrationGroup. All may be left out. */
 export interface RegistrationGroupOptions extends RecipeClientOptions {

@@ -2,16 +2,14 @@ import { ClientClosedError } from "../../src/index.ts";
 import { abortable, type Deferred, quietDeferred, showAs, sleep } from "../../src/internal/index.ts";
 import { Notifier } from "../recipe/index.ts";
 import type { RegistrationFormat } from "../registration-format/index.ts";
+import type { CloseOptions, RegisterStatus, ServiceUpdate } from "../service-register/index.ts";
 import {
-  type CloseOptions,
   DesiredRegistration,
-  type RegisterStatus,
   RegistrationLife,
   resolveClose,
   resolveUpdate,
   resolveWait,
-  type ServiceUpdate,
-} from "../service-register/index.ts";
+} from "../service-register/internal.ts";
 import type { GroupMember, GroupMemberEvents } from "./group-member.ts";
 import { type KeyOwner, type KeySurroundings, MemberKey } from "./member-key.ts";
 import type { ResolvedMember } from "./options.ts";

@@ -1,5 +1,6 @@
 import { type Deferred, quietDeferred } from "../../src/internal/index.ts";
-import { encodeRegistration, type Registration, type RegistrationFormat } from "../registration-format/index.ts";
+import type { RegistrationFormat } from "../registration-format/index.ts";
+import { encodeRegistration, type Registration } from "../registration-format/internal.ts";
 import type { ServiceUpdate } from "./registration-options.ts";
 
 /** During an outage the oldest of more updates than this become one: they are refused or written together. */

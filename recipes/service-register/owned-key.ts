@@ -1,6 +1,6 @@
 import { type EtcdClient, type KeyValue, type Lease, type LeaseId, LeaseNotFoundError } from "../../src/index.ts";
 import type { KeyLeases } from "../leases/index.ts";
-import { registrationRoom } from "../registration-format/index.ts";
+import { registrationRoom } from "../registration-format/internal.ts";
 import { changeKey, deleteIfUnchanged, putIfUnchanged } from "../writes/index.ts";
 import { nextStep } from "./next-step.ts";
 

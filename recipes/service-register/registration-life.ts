@@ -125,7 +125,7 @@ export class RegistrationLife {
   }
 
   /** Something went wrong and is tried again; told once for the same message. */
-  stumbled(error: Error): void {
+  noteFailure(error: Error): void {
     const news = this.#lastError?.message !== error.message;
     this.#lastError = error;
     debug("%s: %s", this.#parts.key, error.message);

@@ -3,13 +3,13 @@ import { InvalidOptionError } from "../../src/index.ts";
 import { asError, checkPlainObject, parseOptions, shown } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 import { callFields, delayAtLeast0, registrationFields } from "../option-schemas/index.ts";
+import type { RegistrationFormat } from "../registration-format/index.ts";
 import {
   DEFAULT_WEIGHT,
   decodeRegistration,
   type Registration,
-  type RegistrationFormat,
   reservedNames,
-} from "../registration-format/index.ts";
+} from "../registration-format/internal.ts";
 
 /** What `update()` can change; what is left out stays as it is. A plain registration has nothing but the address. */
 export interface ServiceUpdate {

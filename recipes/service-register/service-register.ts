@@ -221,7 +221,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
           this.#fail(error);
           return;
         }
-        this.#life.stumbled(asError(error));
+        this.#life.noteFailure(asError(error));
         await backoff.wait(signal, { cause: error }).catch(() => {});
       }
     }
@@ -236,7 +236,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
       onEnd: (error) => this.#fail(error),
       onRefused: (error) => {
         // It is followed again when that is mended. The loop finds out what it means for the key.
-        this.#life.stumbled(error);
+        this.#life.noteFailure(error);
         this.#wake.set();
       },
     });
@@ -251,7 +251,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     const { health, healthEveryMs } = this.#options;
     if (!health) return;
     const onResult = (healthy: boolean, error?: Error) => {
-      if (error) this.#life.stumbled(error);
+      if (error) this.#life.noteFailure(error);
       if (healthy === this.#healthy) return;
       this.#healthy = healthy;
       this.#wake.set();
@@ -308,7 +308,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   #watchLease(lease: Lease): void {
     const { ttlSeconds } = this.#options;
     if (lease.ttlSeconds > ttlSeconds) {
-      this.#life.stumbled(
+      this.#life.noteFailure(
         new Error(`a ttl of ${ttlSeconds} s is too short for etcd, which granted ${lease.ttlSeconds} s`),
       );
     }

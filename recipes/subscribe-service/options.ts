@@ -8,7 +8,8 @@ import {
   parseOptions,
   shown,
 } from "../../src/internal/index.ts";
-import { type BalancerOption, createBalancer } from "../balancer/index.ts";
+import type { BalancerOption } from "../balancer/index.ts";
+import { createBalancer } from "../balancer/internal.ts";
 import {
   callFields,
   checkCallable,

@@ -1,5 +1,5 @@
 import type { KeyValue, LeaseId } from "../../src/index.ts";
-import type { Registration } from "../registration-format/index.ts";
+import type { Registration } from "../registration-format/internal.ts";
 
 /** One registered service. Frozen; a change makes a new one. */
 export interface ServiceInstance<Metadata = unknown> {

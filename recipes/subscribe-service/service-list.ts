@@ -1,6 +1,7 @@
 import { EtcdTimeoutError, InvalidOptionError } from "../../src/index.ts";
 import { asError, inMs, type Runtime } from "../../src/internal/index.ts";
-import { type Balancer, createBalancer, type PickRequest } from "../balancer/index.ts";
+import type { Balancer, PickRequest } from "../balancer/index.ts";
+import { createBalancer } from "../balancer/internal.ts";
 import { Notifier } from "../recipe/index.ts";
 import { ChangeDebounce, type ServiceChanges } from "./change-debounce.ts";
 import { InstanceTable } from "./instance-table.ts";

@@ -3,7 +3,7 @@ import { asError, log, onAbort, type Runtime, runtimeOf, showAs } from "../../sr
 import { InvalidValueError } from "../errors/index.ts";
 import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { recipeClient } from "../recipe/index.ts";
-import { decodeRegistration } from "../registration-format/index.ts";
+import { decodeRegistration } from "../registration-format/internal.ts";
 import { type InstanceFilter, toPredicate } from "./instance-filter.ts";
 import type { ListChange, ListStep } from "./list-change.ts";
 import {

@@ -4,9 +4,9 @@ import { nextTick } from "../internal/real-time.ts";
 import { isOfOne, sendInParts } from "../internal/send-in-parts.ts";
 import { ServerLimits, TxnRoom } from "../internal/server-limits.ts";
 import type { CallOptions } from "../model/call-options.ts";
-import type { Carrier } from "./carrier.ts";
+import type { BatchedCalls } from "./batched-calls.ts";
 import { KeyTurns } from "./key-turns.ts";
-import { LoneKeys } from "./lone-keys.ts";
+import { KeysSentAlone } from "./keys-sent-alone.ts";
 import { PendingCall } from "./pending-call.ts";
 
 const MOST_IN_FLIGHT = 16;
@@ -27,10 +27,10 @@ const GATHER_MS = 1;
  * ```
  */
 export class Coalescer<Request, Answer> {
-  readonly #carrier: Carrier<Request, Answer>;
+  readonly #carrier: BatchedCalls<Request, Answer>;
   readonly #limits: ServerLimits;
   /** Those that failed for a reason of their own, or are large. */
-  readonly #lone = new LoneKeys();
+  readonly #lone = new KeysSentAlone();
   /** Of writes that use the same key. */
   readonly #turns = new KeyTurns<PendingCall<Request, Answer>>();
   #waiting: PendingCall<Request, Answer>[] = [];
@@ -44,7 +44,7 @@ export class Coalescer<Request, Answer> {
   /** Nothing is under way, and those that are called in this turn of the event loop leave at its end. */
   #beginning = false;
 
-  constructor(carrier: Carrier<Request, Answer>, limits = new ServerLimits()) {
+  constructor(carrier: BatchedCalls<Request, Answer>, limits = new ServerLimits()) {
     this.#carrier = carrier;
     this.#limits = limits;
   }

@@ -3,7 +3,7 @@ import { ProtocolError } from "../errors/protocol-error.ts";
 import type { Clock } from "../internal/clock.ts";
 import { ServerLimits } from "../internal/server-limits.ts";
 import type { CallOptions } from "../model/call-options.ts";
-import type { Carrier } from "./carrier.ts";
+import type { BatchedCalls } from "./batched-calls.ts";
 import { Coalescer } from "./coalescer.ts";
 import type { GuardedStep } from "./guarded-step.ts";
 
@@ -20,7 +20,7 @@ export class GuardedWrites {
   readonly #steps: Coalescer<GuardedStep, Answer>;
 
   constructor(protocol: Protocol, clock: Clock, limits = new ServerLimits()) {
-    const carrier: Carrier<GuardedStep, Answer> = {
+    const carrier: BatchedCalls<GuardedStep, Answer> = {
       name: "KV.txn",
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,

@@ -1,4 +1,4 @@
-export type { Carrier } from "./carrier.ts";
+export type { BatchedCalls } from "./batched-calls.ts";
 export { Coalescer } from "./coalescer.ts";
 export {
   type DeleteOptions,

@@ -5,7 +5,7 @@ import type { Timer } from "../internal/clock.ts";
 import { inMs } from "../internal/in-ms.ts";
 import type { PartSize } from "../internal/txn-size.ts";
 import type { CallOptions } from "../model/call-options.ts";
-import type { Carrier } from "./carrier.ts";
+import type { BatchedCalls } from "./batched-calls.ts";
 
 interface CallParts<Request, Answer> {
   readonly request: Request;
@@ -22,7 +22,7 @@ export class PendingCall<Request, Answer> {
   /** Those that a write uses; none of a read. */
   readonly keys: readonly string[];
   readonly size: Required<PartSize>;
-  readonly #carrier: Carrier<Request, Answer>;
+  readonly #carrier: BatchedCalls<Request, Answer>;
   readonly #parts: CallParts<Request, Answer>;
   readonly #timeoutMs: number;
   readonly #deadlineMs: number;
@@ -31,7 +31,7 @@ export class PendingCall<Request, Answer> {
   #settled = false;
   #departed = false;
 
-  constructor(carrier: Carrier<Request, Answer>, parts: CallParts<Request, Answer>) {
+  constructor(carrier: BatchedCalls<Request, Answer>, parts: CallParts<Request, Answer>) {
     this.request = parts.request;
     this.options = parts.options;
     this.keys = parts.keys;

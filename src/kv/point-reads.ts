@@ -5,7 +5,7 @@ import { ServerLimits } from "../internal/server-limits.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { KeyValue } from "../model/key-value.ts";
 import type { RangeOp } from "../model/op.ts";
-import type { Carrier } from "./carrier.ts";
+import type { BatchedCalls } from "./batched-calls.ts";
 import { Coalescer } from "./coalescer.ts";
 import { keyText } from "./key-text.ts";
 
@@ -40,7 +40,7 @@ export class PointReads {
 }
 
 function coalescer(protocol: Protocol, clock: Clock, limits: ServerLimits): Coalescer<RangeOp, PointRead> {
-  const carrier: Carrier<RangeOp, PointRead> = {
+  const carrier: BatchedCalls<RangeOp, PointRead> = {
     name: "KV.range",
     clock,
     requestTimeoutMs: protocol.requestTimeoutMs,

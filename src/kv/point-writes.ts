@@ -5,7 +5,7 @@ import { ServerLimits } from "../internal/server-limits.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { KeyValue } from "../model/key-value.ts";
 import type { DeleteOp, OpResult, PutOp } from "../model/op.ts";
-import type { Carrier } from "./carrier.ts";
+import type { BatchedCalls } from "./batched-calls.ts";
 import { Coalescer } from "./coalescer.ts";
 import { keyText } from "./key-text.ts";
 
@@ -20,7 +20,7 @@ export class PointWrites {
   readonly #writes: Coalescer<Write, Written>;
 
   constructor(protocol: Protocol, clock: Clock, limits = new ServerLimits()) {
-    const carrier: Carrier<Write, Written> = {
+    const carrier: BatchedCalls<Write, Written> = {
       name: "KV.put",
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,

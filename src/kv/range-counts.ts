@@ -4,7 +4,7 @@ import type { Clock } from "../internal/clock.ts";
 import { ServerLimits } from "../internal/server-limits.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { type KeyRange, rangeName } from "../model/key-range.ts";
-import type { Carrier } from "./carrier.ts";
+import type { BatchedCalls } from "./batched-calls.ts";
 import { Coalescer } from "./coalescer.ts";
 
 /** How many keys a range had, and when. */
@@ -18,7 +18,7 @@ export class RangeCounts {
   readonly #counts: Coalescer<KeyRange, RangeCount>;
 
   constructor(protocol: Protocol, clock: Clock, limits = new ServerLimits()) {
-    const carrier: Carrier<KeyRange, RangeCount> = {
+    const carrier: BatchedCalls<KeyRange, RangeCount> = {
       name: "KV.range",
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,

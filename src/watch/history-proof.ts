@@ -5,7 +5,7 @@ import { RequestRefusedError } from "../errors/request-refused-error.ts";
 import type { Clock } from "../internal/clock.ts";
 import { sendInParts } from "../internal/send-in-parts.ts";
 import { ServerLimits } from "../internal/server-limits.ts";
-import { type Carrier, Coalescer } from "../kv/index.ts";
+import { type BatchedCalls, Coalescer } from "../kv/index.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { type KeyRange, rangeName } from "../model/key-range.ts";
 import type { OpResult } from "../model/op.ts";
@@ -47,7 +47,7 @@ export class HistoryProofs {
       });
       return answers;
     };
-    const carrier: Carrier<Proof, boolean> = {
+    const carrier: BatchedCalls<Proof, boolean> = {
       name: "KV.txn",
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,

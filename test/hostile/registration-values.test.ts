@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { InvalidValueError } from "../../recipes/index.ts";
-import { decodeRegistration } from "../../recipes/registration-format/index.ts";
+import { decodeRegistration } from "../../recipes/registration-format/internal.ts";
 import { deep, nastyText } from "./hostile-values.ts";
 
 // Each thing that a registration is checked for, by a value that only this check refuses.

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createBalancer } from "../../recipes/balancer/index.ts";
+import { createBalancer } from "../../recipes/balancer/internal.ts";
 import { InvalidOptionError } from "../../recipes/index.ts";
 import { EtcdNotFoundError, EtcdStartError, FaultProxy, startEtcd } from "../../testing/index.ts";
 import { seeded } from "../support/seeded.ts";

@@ -145,7 +145,15 @@ const rooms = [
   {
     file: "recipes/mutex/probe.ts",
     message: "Border: a recipe",
-    good: ["./lock.ts", "../queue/index.ts", "../../src/index.ts", "../../src/internal/index.ts", "zod", "node:events"],
+    good: [
+      "./lock.ts",
+      "../queue/index.ts",
+      "../candidacy/internal.ts",
+      "../../src/index.ts",
+      "../../src/internal/index.ts",
+      "zod",
+      "node:events",
+    ],
     bad: ["../queue/job.ts", "../index.ts", "../../src/client.ts", "../../src/kv/index.ts", "etcd3", "@grpc/grpc-js"],
   },
   {

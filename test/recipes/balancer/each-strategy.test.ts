@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { balancerNames, createBalancer } from "../../../recipes/balancer/index.ts";
+import { balancerNames } from "../../../recipes/balancer/index.ts";
+import { createBalancer } from "../../../recipes/balancer/internal.ts";
 import { type Balancer, type BalancerOption, InvalidOptionError } from "../../../recipes/index.ts";
 import { seeded } from "../../support/seeded.ts";
 import { countsOf, picked, server, servers, type TestServer } from "./servers.ts";

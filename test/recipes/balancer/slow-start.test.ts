@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createBalancer } from "../../../recipes/balancer/index.ts";
+import { createBalancer } from "../../../recipes/balancer/internal.ts";
 import { ConsistentHash, LeastRequests, RoundRobin, SlowStart, ZonePreference } from "../../../recipes/index.ts";
 import { seeded } from "../../support/seeded.ts";
 import { countsOf, picked, server, servers, type TestServer } from "./servers.ts";

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
-import { Candidacy } from "../../../recipes/candidacy/index.ts";
+import { Candidacy } from "../../../recipes/candidacy/internal.ts";
 import { type EtcdClient, putOp, type Term } from "../../../recipes/index.ts";
 import { deferred, onAbort } from "../../../src/internal/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { Contest } from "../../../recipes/candidacy/index.ts";
+import { CandidacyLine } from "../../../recipes/candidacy/internal.ts";
 import { ElectionLab } from "./election-lab.ts";
 
 let lab: ElectionLab;
@@ -24,9 +24,9 @@ test("a lease that is lost before anybody listens ends its candidacy, and anothe
       return typeof value === "function" ? value.bind(target) : value;
     },
   });
-  const contest = new Contest({ etcd, name: lab.newName(), ttlSeconds: 2, onWarning: () => {} });
-  const first = await contest.campaign("a", AbortSignal.timeout(10_000));
+  const line = new CandidacyLine({ etcd, name: lab.newName(), ttlSeconds: 2, onWarning: () => {} });
+  const first = await line.campaign("a", AbortSignal.timeout(10_000));
   expect(grants).toBe(2);
   expect(first.token).toBeGreaterThan(0);
-  await contest.leave(first);
+  await line.leave(first);
 });

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
-import { Contest } from "../../../recipes/candidacy/index.ts";
+import { CandidacyLine } from "../../../recipes/candidacy/internal.ts";
 import { EtcdClient, Mutex } from "../../../recipes/index.ts";
 import { deferred, onAbort } from "../../../src/internal/index.ts";
 import { leasesOf } from "../../support/gateway/index.ts";
@@ -21,9 +21,12 @@ test.each([0, 1, 2, 3, 4, 5, 6, 7])(
   async (ticks) => {
     const name = lab.newName();
     const mutex = lab.mutex(name, { ttlSeconds: 5 });
-    const campaign = Contest.prototype.campaign;
+    const campaign = CandidacyLine.prototype.campaign;
     let closing: Promise<void> | undefined;
-    const spy = vi.spyOn(Contest.prototype, "campaign").mockImplementation(async function (this: Contest, ...args) {
+    const spy = vi.spyOn(CandidacyLine.prototype, "campaign").mockImplementation(async function (
+      this: CandidacyLine,
+      ...args
+    ) {
       const first = await campaign.apply(this, args);
       void (async () => {
         for (let tick = 0; tick < ticks; tick++) await null;

@@ -3,7 +3,7 @@ import {
   decodeRegistration,
   encodeRegistration,
   type Registration,
-} from "../../../recipes/registration-format/index.ts";
+} from "../../../recipes/registration-format/internal.ts";
 
 const bare: Registration = { address: "10.0.0.1:8080", weight: 1, draining: false, metadata: undefined };
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { InvalidValueError } from "../../../recipes/errors/index.ts";
-import { decodeRegistration } from "../../../recipes/registration-format/index.ts";
+import { decodeRegistration } from "../../../recipes/registration-format/internal.ts";
 
 // kratos v2, contrib/registry/etcd: the key is `/microservices/<name>/<id>` (registry.go: registerKey), the value
 // json.Marshal of registry.ServiceInstance (service.go: marshal), whose tags are id, name, version, metadata, endpoints

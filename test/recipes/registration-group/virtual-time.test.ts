@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { RegistrationGroup, type RegistrationGroupOptions } from "../../../recipes/index.ts";
-import { decodeRegistration } from "../../../recipes/registration-format/index.ts";
+import { decodeRegistration } from "../../../recipes/registration-format/internal.ts";
 import { prefix } from "../../../src/index.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { type VirtualClient, VirtualLab } from "../../support/virtual-lab.ts";

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test, vi } from "vitest";
-import { Contest } from "../../../recipes/candidacy/index.ts";
+import { CandidacyLine } from "../../../recipes/candidacy/internal.ts";
 import type { ConfirmationStore } from "../../../recipes/confirmation/confirmation-store.ts";
 import { RequestLoop } from "../../../recipes/confirmation/request-loop.ts";
 import type { ServiceInstance } from "../../../recipes/index.ts";
@@ -76,9 +76,9 @@ test.each(notLongBefore)("who waits 10 s for a lock gets in line when etcd is ba
       throw new Error("in line is enough");
     },
   } as unknown as EtcdClient;
-  const contest = new Contest({ etcd, name: "/lock", ttlSeconds: 60, onWarning: () => {} });
+  const line = new CandidacyLine({ etcd, name: "/lock", ttlSeconds: 60, onWarning: () => {} });
   const ending = new AbortController();
-  const campaign = contest.campaign("", ending.signal, { leftMs: () => limitMs - clock.monotonicMs() });
+  const campaign = line.campaign("", ending.signal, { leftMs: () => limitMs - clock.monotonicMs() });
   const outcome = outcomeOf(campaign);
   await clock.pass(limitMs);
   ending.abort();

@@ -8,9 +8,9 @@ import {
   UnavailableError,
 } from "../../../src/index.ts";
 import { type Deferred, deferred } from "../../../src/internal/index.ts";
-import type { Carrier } from "../../../src/kv/carrier.ts";
+import type { BatchedCalls } from "../../../src/kv/batched-calls.ts";
 import { Coalescer } from "../../../src/kv/coalescer.ts";
-import { LoneKeys } from "../../../src/kv/lone-keys.ts";
+import { KeysSentAlone } from "../../../src/kv/keys-sent-alone.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { outcomeOf } from "../../support/outcome.ts";
 
@@ -44,7 +44,7 @@ class Lab {
     operations,
   }: LabOptions = {}) {
     const key = (request: string) => request.split("=")[0] as string;
-    const carrier: Carrier<string, string> = {
+    const carrier: BatchedCalls<string, string> = {
       name: "test",
       clock: this.clock,
       requestTimeoutMs: 5_000,
@@ -404,7 +404,7 @@ describe("writes of one key", () => {
 });
 
 test("a thousand keys are remembered as going alone; those longest ago are forgotten", () => {
-  const lone = new LoneKeys();
+  const lone = new KeysSentAlone();
   expect(lone.any).toBe(false);
   for (const key of names(1_000)) lone.add(key);
   lone.add("k0");

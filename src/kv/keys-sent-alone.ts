@@ -1,7 +1,7 @@
 const MOST = 1_000;
 
 /** The keys that last were better sent alone; of many, those longest ago are forgotten. */
-export class LoneKeys {
+export class KeysSentAlone {
   readonly #keys = new Set<string>();
 
   get any(): boolean {

@@ -6,7 +6,7 @@ const debug = log("candidacy");
 
 const LONGEST_DELAY_MS = 5_000;
 
-export interface ContestParts {
+export interface CandidacyLineParts {
   readonly etcd: EtcdClient;
   readonly name: string;
   readonly ttlSeconds: number;
@@ -24,12 +24,12 @@ export interface CampaignOptions {
 }
 
 /** All who want what one name stands for: those in line, and getting in line and out of it. */
-export class Contest {
-  readonly #parts: ContestParts;
+export class CandidacyLine {
+  readonly #parts: CandidacyLineParts;
   readonly #leaving = new Set<Promise<void>>();
   #lastWarning: string | undefined;
 
-  constructor(parts: ContestParts) {
+  constructor(parts: CandidacyLineParts) {
     this.#parts = parts;
   }
 
@@ -82,7 +82,7 @@ export class Contest {
           wasInLine ||= candidacy?.isInLine === true;
           if (endsRetries(error, wasInLine)) throw error;
           cause = error;
-          this.#stumbled(asError(error));
+          this.#noteFailure(asError(error));
         }
         if (candidacy?.signal.aborted) {
           void this.leave(candidacy);
@@ -132,10 +132,10 @@ export class Contest {
   async #enter(value: string, signal: AbortSignal): Promise<Candidacy> {
     const { etcd, name, ttlSeconds, renewEverySeconds } = this.#parts;
     const lease = await etcd.grantLease(ttlSeconds, { renewEverySeconds, signal });
-    return new Candidacy(etcd, name, value, lease, (error) => this.#stumbled(error));
+    return new Candidacy(etcd, name, value, lease, (error) => this.#noteFailure(error));
   }
 
-  #stumbled(error: Error): void {
+  #noteFailure(error: Error): void {
     debug("%s: %s", this.#parts.name, error.message);
     if (error.message === this.#lastWarning) return;
     this.#lastWarning = error.message;

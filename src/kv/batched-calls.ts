@@ -2,7 +2,7 @@ import type { Clock } from "../internal/clock.ts";
 import type { CallOptions } from "../model/call-options.ts";
 
 /** How the calls of one kind travel, one by one and together. */
-export interface Carrier<Request, Answer> {
+export interface BatchedCalls<Request, Answer> {
   /** For messages of errors. */
   readonly name: string;
   readonly clock: Clock;
