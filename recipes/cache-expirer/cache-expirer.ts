@@ -77,11 +77,13 @@ export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncD
    * @throws InvalidOptionError that names the argument or option, before any I/O
    */
   constructor(prefix: string, options: CacheExpirerOptions) {
-    super();
     const resolved = resolveExpirer(prefix, options);
+    const client = recipeClient(resolved.client);
+    const runtime = runtimeOf(client.etcd);
+    super(runtime.clock);
     this.prefix = resolved.prefix;
-    this.#client = recipeClient(resolved.client);
-    this.#tracker = new CacheTracker(this.#client.etcd, resolved, runtimeOf(this.#client.etcd), {
+    this.#client = client;
+    this.#tracker = new CacheTracker(client.etcd, resolved, runtime, {
       status: (status) => this.notify("status", status),
       warning: (error) => this.notify("warning", error),
       failed: (error) => {

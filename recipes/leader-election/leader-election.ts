@@ -75,9 +75,11 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
    * @throws InvalidOptionError that names the argument or option, before any I/O
    */
   constructor(name: string, candidate: string, options: LeaderElectionOptions = {}) {
-    super();
-    this.#options = resolveElection(name, candidate, options);
-    this.#client = recipeClient(this.#options.client);
+    const resolved = resolveElection(name, candidate, options);
+    const client = recipeClient(resolved.client);
+    super(runtimeOf(client.etcd).clock);
+    this.#options = resolved;
+    this.#client = client;
     this.name = name;
     this.candidate = candidate;
     const { ttlSeconds, renewEverySeconds } = this.#options;

@@ -68,7 +68,7 @@ export class Consumer {
       onReleased: (revision) => this.#released.add(revision),
       onDead: parts.onDead,
       onWarning: (error) => this.#warn(error),
-      onError: (error, lease) => this.#stumbled(error, lease),
+      onError: (error, lease) => this.#noteFailure(error, lease),
     };
     const waiters = new Waiters(() => this.#look());
     const leases = new LeaseLine(parts.etcd, parts.ttlSeconds);
@@ -194,7 +194,7 @@ export class Consumer {
         const lease = await this.#leases.living(signal);
         onAbort(lease.signal, () => this.#leaseLost(lease));
       } catch (error) {
-        this.#stumbled(error);
+        this.#noteFailure(error);
         await backoff.wait(signal, { cause: error }).catch(() => {});
       }
     }
@@ -266,7 +266,7 @@ export class Consumer {
     };
   }
 
-  #stumbled(error: unknown, lease?: Lease): void {
+  #noteFailure(error: unknown, lease?: Lease): void {
     if (this.#ending.signal.aborted) return;
     if (error instanceof LeaseNotFoundError) lease?.abandon(error);
     else if (endsRetries(error, this.#hasWorked)) this.#fail(error);

@@ -79,13 +79,15 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
    * @throws InvalidOptionError that names the argument or option
    */
   constructor(name: string, options: QueueOptions = {}) {
-    super();
-    this.#options = resolveQueue(name, options);
-    this.name = name;
-    this.#client = recipeClient(this.#options.client);
-    const { etcd } = this.#client;
-    const { ttlSeconds, maxAttempts } = this.#options;
+    const resolved = resolveQueue(name, options);
+    const client = recipeClient(resolved.client);
+    const { etcd } = client;
+    const { ttlSeconds, maxAttempts } = resolved;
     const runtime = runtimeOf(etcd);
+    super(runtime.clock);
+    this.#options = resolved;
+    this.name = name;
+    this.#client = client;
     this.#keys = new QueueKeys(name);
     this.#producer = new Producer(etcd, this.#keys, runtime);
     this.#letters = new DeadLetters(etcd, this.#keys, runtime);

@@ -117,11 +117,14 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
    * @throws InvalidOptionError that names the argument or option, before any I/O
    */
   constructor(key: string, address: string, ttlSeconds: number, options: ServiceRegisterOptions = {}) {
-    super();
-    this.#options = resolveRegister(key, address, ttlSeconds, options);
-    this.#client = recipeClient(this.#options.client);
-    const { etcd } = this.#client;
-    this.#runtime = runtimeOf(etcd);
+    const resolved = resolveRegister(key, address, ttlSeconds, options);
+    const client = recipeClient(resolved.client);
+    const { etcd } = client;
+    const runtime = runtimeOf(etcd);
+    super(runtime.clock);
+    this.#options = resolved;
+    this.#client = client;
+    this.#runtime = runtime;
     const { lease, onConflict } = this.#options;
     const leases =
       lease === "shared"

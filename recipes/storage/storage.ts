@@ -71,8 +71,9 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
 
   /** @throws InvalidOptionError that names the option, before any I/O */
   constructor(options: RecipeClientOptions = {}) {
-    super();
-    this.#client = recipeClient(resolveStorage(options).client);
+    const client = recipeClient(resolveStorage(options).client);
+    super(runtimeOf(client.etcd).clock);
+    this.#client = client;
     this.#leases = DetachedLeases.of(this.#client.etcd);
   }
 
