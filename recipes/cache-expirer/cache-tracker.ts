@@ -1,8 +1,6 @@
 import {
   type CallOptions,
   ClientClosedError,
-  compareModRevision,
-  deleteOp,
   type EtcdClient,
   EtcdTimeoutError,
   HistoryLostError,
@@ -14,6 +12,7 @@ import { InvalidValueError } from "../errors/index.ts";
 import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import type { Hold } from "../lanes/index.ts";
 import { recipeClient } from "../recipe/index.ts";
+import { changeKey, deleteIfUnchanged } from "../writes/index.ts";
 import { BucketLeases } from "./bucket-leases.ts";
 import { Buckets } from "./buckets.ts";
 import { Cleaner } from "./cleaner.ts";
@@ -95,7 +94,7 @@ export class CacheTracker {
       isLive,
       warn,
       onTick: async (nowMs, gone) => {
-        for (const id of gone) this.#cleaner.clean(id, "expired");
+        for (const [id, expiresAt] of gone) this.#cleaner.clean(id, this.#reasonOf(expiresAt));
         for (const id of this.#heldBack.takeDue(nowMs)) this.#cleaner.clean(id, "missing");
         await leases.endSwept();
       },
@@ -136,20 +135,16 @@ export class CacheTracker {
     if (this.#closing.signal.aborted) return this.#over();
     if (this.#heldBack.release(id)) this.#cleaner.clean(id, "evicted");
     const key = this.#options.prefix + id;
-    return timed(this.#runtime.clock, `the eviction of ${id}`, call, async (limit) => {
-      for (;;) {
-        const known = await this.#etcd.get(key, limit);
+    return timed(this.#runtime.clock, `the eviction of ${id}`, call, (limit) =>
+      changeKey(this.#etcd, key, limit, async (known) => {
         if (!known) return false;
-        const { succeeded, revision } = await this.#etcd.txn(
-          { compare: [compareModRevision(key, "equal", known.modRevision)], success: [deleteOp(key)] },
-          limit,
-        );
-        if (!succeeded) continue;
+        const revision = await deleteIfUnchanged(this.#etcd, key, known, limit);
+        if (revision === undefined) return undefined;
         // A touch right after it must not take what the mirror still shows for true.
         this.#keys.missing(id, revision);
         return true;
-      }
-    });
+      }),
+    );
   }
 
   end(): Promise<void> {

@@ -1,22 +1,13 @@
-import type { EtcdClient, Op, OpResult } from "../../src/index.ts";
-import {
-  asError,
-  Backoff,
-  isOfOne,
-  opSize,
-  type PartSize,
-  type Runtime,
-  ServerLimits,
-  sendInParts,
-  TxnRoom,
-  Wake,
-} from "../../src/internal/index.ts";
+import type { EtcdClient } from "../../src/index.ts";
+import { asError, Backoff, isOfOne, type Runtime, Wake } from "../../src/internal/index.ts";
+import { deleteIfUnchanged } from "../writes/index.ts";
 import type { Buckets } from "./buckets.ts";
-import { deleteAsKnown } from "./touches.ts";
-import type { Tracked, TrackedKeys } from "./tracked-keys.ts";
+import type { TrackedKeys } from "./tracked-keys.ts";
 
 /** Buckets of a short TTL are not worth a timer each. */
 const SHORTEST_PAUSE_MS = 50;
+/** So many deletions are asked for at a time, which travel in some ten requests. */
+const AT_ONCE = 1_000;
 /** The wall clock may be set meanwhile. */
 const LONGEST_PAUSE_MS = 3_600_000;
 
@@ -26,17 +17,24 @@ export interface SweeperParts {
   readonly buckets: Buckets;
   readonly runtime: Runtime;
   readonly keys: TrackedKeys;
-  /** What else is due now and then; and the ids of keys that were gone already, which nothing else tells of. */
-  readonly onTick: (nowMs: number, gone: readonly string[]) => Promise<void>;
+  /**
+   * What else is due now and then.
+   *
+   * @param gone ids of keys that are gone, which nothing else tells of, each with the time at which it would have ended
+   */
+  readonly onTick: (nowMs: number, gone: ReadonlyMap<string, number | undefined>) => Promise<void>;
   readonly isLive: () => boolean;
   warn(error: Error): void;
 }
 
-interface Deletion {
-  readonly id: string;
-  readonly known: Tracked;
-  readonly op: Op;
+interface Swept {
+  /** The ids of keys that were gone already, though etcd's last answer said something else. */
+  readonly gone: ReadonlyMap<string, number | undefined>;
+  /** Why not all that is due was deleted. */
+  readonly refusal?: { readonly error: unknown } | undefined;
 }
+
+const nothing: Swept = { gone: new Map() };
 
 /**
  * Deletes keys one bucket past their time: a leader change in etcd gives every lease its whole TTL again, so leases alone
@@ -45,11 +43,9 @@ interface Deletion {
 export class Sweeper {
   readonly #parts: SweeperParts;
   readonly #wake = new Wake();
-  readonly #limits: ServerLimits;
 
   constructor(parts: SweeperParts) {
     this.#parts = parts;
-    this.#limits = ServerLimits.of(parts.etcd);
   }
 
   /** Looks now: etcd is back, or there is something new. */
@@ -64,8 +60,9 @@ export class Sweeper {
       const nowMs = runtime.clock.wallMs();
       let pauseMs = Math.min(Math.max(SHORTEST_PAUSE_MS, buckets.next(nowMs) - nowMs), LONGEST_PAUSE_MS);
       try {
-        const gone = isLive() ? await this.#sweep(signal) : [];
+        const { gone, refusal } = isLive() ? await this.#sweep(signal) : nothing;
         await this.#parts.onTick(nowMs, gone);
+        if (refusal) throw refusal.error;
         backoff.succeeded();
       } catch (error) {
         if (signal.aborted) return;
@@ -76,50 +73,31 @@ export class Sweeper {
     }
   }
 
-  /** @returns the ids that were gone already, though etcd's last answer said something else */
-  async #sweep(signal: AbortSignal): Promise<string[]> {
-    const { etcd, prefix, buckets, runtime, keys } = this.#parts;
+  async #sweep(signal: AbortSignal): Promise<Swept> {
+    const { buckets, runtime, keys } = this.#parts;
     const due = keys.endedBy(runtime.clock.wallMs() - buckets.bucketMs);
-    const gone: string[] = [];
+    const gone = keys.forgetOverdue(runtime.clock.wallMs());
     let refusal: { readonly error: unknown } | undefined;
-    for (let next = 0; next < due.length; ) {
-      const batch: Deletion[] = [];
-      const room = new TxnRoom(this.#limits);
-      for (; next < due.length; next++) {
-        const id = due[next] as string;
-        const known = keys.get(id);
-        if (!known) continue;
-        const deletion = { id, known, op: deleteAsKnown(prefix + id, known.modRevision) };
-        if (!room.take(sizeOf(deletion))) break;
-        batch.push(deletion);
+    for (let next = 0; next < due.length; next += AT_ONCE) {
+      const deleting = due.slice(next, next + AT_ONCE).map((id) => this.#delete(id, signal));
+      for (const result of await Promise.allSettled(deleting)) {
+        if (result.status === "rejected") refusal ??= { error: result.reason };
+        else if (result.value) gone.set(...result.value);
       }
-      if (batch.length === 0) continue;
-      await sendInParts(batch, {
-        limits: this.#limits,
-        sizeOf,
-        send: async (part) => {
-          const { responses, revision } = await etcd.txn({ success: part.map(({ op }) => op) }, { signal });
-          for (const [i, { id, known }] of part.entries()) {
-            if (succeeded(responses[i])) keys.missing(id, revision);
-            else if (keys.refuted(id, known)) gone.push(id);
-          }
-        },
-        failed: (part, error) => {
-          // One that is refused must not keep the others.
-          if (!isOfOne(error) || part.length > 1) throw error;
-          refusal ??= { error };
-        },
-      });
+      // One that is refused must not keep the others; while etcd is out of reach there is no use in asking for more.
+      if (refusal && !isOfOne(refusal.error)) break;
     }
-    if (refusal) throw refusal.error;
-    return gone;
+    return { gone, refusal };
   }
-}
 
-function sizeOf({ op }: Deletion): PartSize {
-  return opSize(op);
-}
-
-function succeeded(answer: OpResult | undefined): boolean {
-  return answer?.type === "txn" && answer.succeeded;
+  /** @returns the id and its end, if its key was gone already and nothing else tells of that */
+  async #delete(id: string, signal: AbortSignal): Promise<[id: string, expiresAt: number | undefined] | undefined> {
+    const { etcd, prefix, keys } = this.#parts;
+    const known = keys.get(id);
+    if (!known) return undefined;
+    const revision = await deleteIfUnchanged(etcd, prefix + id, known, { signal, batch: true });
+    if (revision === undefined) return keys.refuted(id, known) ? [id, known.expiresAt] : undefined;
+    keys.missing(id, revision);
+    return undefined;
+  }
 }

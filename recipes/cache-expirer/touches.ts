@@ -1,7 +1,6 @@
 import {
   type CallOptions,
   compareModRevision,
-  deleteOp,
   type EtcdClient,
   EtcdTimeoutError,
   getOp,
@@ -239,9 +238,4 @@ export class Touches {
     if (this.#moves.get(move.id) === move) this.#moves.delete(move.id);
     settle();
   }
-}
-
-/** The deletion of a key that is still as known. */
-export function deleteAsKnown(key: string, modRevision: number): Op {
-  return txnOp({ compare: [compareModRevision(key, "equal", modRevision)], success: [deleteOp(key)] });
 }

@@ -17,7 +17,12 @@ interface Answer {
   readonly asOf: number;
   /** The newest state that an answer told of, until the mirror has come to it. */
   unseen: Tracked | undefined;
+  /** When `forgetOverdue()` met it first. */
+  metMs?: number | undefined;
 }
+
+/** A mirror that is live comes to what etcd answered within this time, if it ever does. */
+const OVERDUE_MS = 30_000;
 
 /**
  * The keys as this process knows them, and which of them end when: what the mirror shows, and on top of it what etcd answered
@@ -82,8 +87,7 @@ export class TrackedKeys {
   }
 
   /**
-   * Etcd was asked for the key, which is not in this state, and the mirror may never say so: an answer of a history that is
-   * lost, which came when the mirror was past that, has a revision that the new history comes to much later or never.
+   * Etcd was asked for the key, which is not in this state, and the mirror may never say so: see `forgetOverdue()`.
    *
    * @returns whether nothing is known of the key any more
    */
@@ -91,6 +95,25 @@ export class TrackedKeys {
     if (this.#answers.get(id)?.state !== state) return false;
     this.#change(id, () => this.#answers.delete(id));
     return this.get(id) === undefined;
+  }
+
+  /**
+   * Forgets the answers that the mirror has not come to for long. An answer of a history that is lost, which came when the
+   * mirror was past that or had not begun, has a revision that the new history comes to much later or never.
+   *
+   * @param nowMs by whatever clock, the same one each time
+   * @returns what was there by such an answer, and is not by the mirror: each id with the time at which it would have ended
+   */
+  forgetOverdue(nowMs: number): Map<string, number | undefined> {
+    const gone = new Map<string, number | undefined>();
+    for (const [id, answer] of this.#answers) {
+      answer.metMs ??= nowMs;
+      if (nowMs - answer.metMs < OVERDUE_MS) continue;
+      const last = answer.state ?? answer.unseen;
+      this.#change(id, () => this.#answers.delete(id));
+      if (last && !this.get(id)) gone.set(id, last.expiresAt);
+    }
+    return gone;
   }
 
   /**

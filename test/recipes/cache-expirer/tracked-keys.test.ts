@@ -150,3 +150,24 @@ test("an answer of a lost history, which the mirror never comes to, is forgotten
   expect(keys.refuted("c", keys.get("c") ?? b)).toBe(false);
   expect(keys.size).toBe(2);
 });
+
+test("what an answer of a lost history told before the first list is forgotten when the mirror does not come to it", () => {
+  const keys = new TrackedKeys("cache/");
+  keys.found("evicted here", { modRevision: 7, expiresAt });
+  keys.missing("evicted here", 8);
+  keys.found("there", { modRevision: 9, expiresAt });
+  keys.apply(batch(1, { type: "snapshot" }), false);
+  expect(keys.forgetOverdue(1_000).size).toBe(0);
+  expect(keys.forgetOverdue(30_999).size).toBe(0);
+  keys.found("late", { modRevision: 10, expiresAt });
+  expect([...keys.forgetOverdue(31_000)]).toEqual([
+    ["evicted here", expiresAt],
+    ["there", expiresAt],
+  ]);
+  expect(keys.size).toBe(1);
+  // What the mirror shows is no news.
+  keys.apply(batch(2, { puts: [{ ...put(2), key: "cache/late" }] }), false);
+  expect(keys.forgetOverdue(100_000).size).toBe(0);
+  expect(keys.forgetOverdue(200_000).size).toBe(0);
+  expect(keys.get("late")).toMatchObject({ modRevision: 2 });
+});
