@@ -18,8 +18,7 @@ export function drawnSeed(): number | undefined {
 }
 
 /** @param name so that two tests of one run do not draw the same numbers */
-export function seeded(name: string): Seeded {
-  const seed = Number(process.env.TEST_SEED ?? 1);
+export function seeded(name: string, seed = Number(process.env.TEST_SEED ?? 1)): Seeded {
   lastSeed = seed;
   const next = mulberry32(seed ^ hash(name));
   const between = (least: number, most: number) => least + Math.floor(next() * (most - least + 1));
