@@ -69,12 +69,13 @@ export interface StatusOptions extends CallOptions {
 const CLOSE_LIMIT_MS = 2_000;
 
 /**
- * A client of etcd v3. It connects when it is first used, moves between its endpoints by itself, and holds nothing while
- * nothing is asked of it: a process that only has an idle client ends by itself.
+ * A client of etcd v3. It connects when it is first used, moves between its endpoints by itself, and holds nothing
+ * while nothing is asked of it: a process that only has an idle client ends by itself.
  *
  * Every call takes `{ signal, timeoutMs }`: it rejects with `signal.reason` when aborted and never waits past its time.
  * Calls fail with `UnavailableError`, `EtcdTimeoutError`, `PermissionDeniedError`, `UnauthenticatedError`,
- * `RequestRefusedError`, `ExhaustedError`, `ProtocolError` or `ClientClosedError`; what else can happen stands with each.
+ * `RequestRefusedError`, `ExhaustedError`, `ProtocolError` or `ClientClosedError`; what else can happen stands with
+ * each.
  *
  * Reads are repeated on other endpoints within their time. A write is repeated only if it provably was not executed;
  * otherwise its error has `outcomeUnknown: true`. The outcome of an aborted write is unknown.
@@ -133,10 +134,11 @@ export class EtcdClient implements AsyncDisposable {
   }
 
   /**
-   * Writes one key. After an error with `outcomeUnknown: true`, or an abort, it may have been written, or be written later.
+   * Writes one key. After an error with `outcomeUnknown: true`, or an abort, it may have been written, or be written
+   * later.
    *
-   * @throws LeaseNotFoundError when `lease` is gone: nothing was written; RequestRefusedError for more than etcd takes in one
-   *   request (1.5 MiB, unless it was started with another `--max-request-bytes`)
+   * @throws LeaseNotFoundError when `lease` is gone: nothing was written; RequestRefusedError for more than etcd takes
+   *   in one request (1.5 MiB, unless it was started with another `--max-request-bytes`)
    */
   async put(
     key: BytesLike,
@@ -159,12 +161,12 @@ export class EtcdClient implements AsyncDisposable {
   }
 
   /**
-   * Executes `success` if all compares hold, else `failure`, as one step at one revision. With writes in it: after an error
-   * with `outcomeUnknown: true`, or an abort, it may have been executed, or be executed later. A compare on a modRevision
-   * makes that harmless.
+   * Executes `success` if all compares hold, else `failure`, as one step at one revision. With writes in it: after an
+   * error with `outcomeUnknown: true`, or an abort, it may have been executed, or be executed later. A compare on a
+   * modRevision makes that harmless.
    *
-   * @throws RequestRefusedError for one key written twice, more operations than etcd takes (128, unless it was started with
-   *   another `--max-txn-ops`), or more bytes (as for `put()`)
+   * @throws RequestRefusedError for one key written twice, more operations than etcd takes (128, unless it was started
+   *   with another `--max-txn-ops`), or more bytes (as for `put()`)
    */
   async txn(request: TxnOptions, options?: TxnCallOptions): Promise<TxnAnswer> {
     checkTxn("txn", request);
@@ -174,8 +176,8 @@ export class EtcdClient implements AsyncDisposable {
   }
 
   /**
-   * A software transaction: runs `work`, which reads and writes keys through `tx`, and then writes all at once, if nothing
-   * that it read has changed since; else it is run again from the beginning, after growing random pauses.
+   * A software transaction: runs `work`, which reads and writes keys through `tx`, and then writes all at once, if
+   * nothing that it read has changed since; else it is run again from the beginning, after growing random pauses.
    *
    * ```ts
    * await etcd.stm(async (tx) => {
@@ -185,16 +187,18 @@ export class EtcdClient implements AsyncDisposable {
    * });
    * ```
    *
-   * Guaranteed: all reads of one try see one revision, and the transactions that write are serializable: as if one ran after
-   * the other, without write skew. `work` may run any number of times, so it must do nothing but read and write through `tx`.
+   * Guaranteed: all reads of one try see one revision, and the transactions that write are serializable: as if one ran
+   * after the other, without write skew. `work` may run any number of times, so it must do nothing but read and write
+   * through `tx`.
    *
-   * Not guaranteed: progress of one that reads what others write all the time. What `work` does not read can change under it.
+   * Not guaranteed: progress of one that reads what others write all the time. What `work` does not read can change
+   * under it.
    *
    * @param options `timeoutMs` holds for all tries together, 10 s if it is left out
    * @returns what the last run of `work` returned
-   * @throws what `work` throws: nothing was written; EtcdTimeoutError; RequestRefusedError for more reads or writes than a txn
-   *   takes (128, unless etcd was started with another `--max-txn-ops`); `signal.reason`. After an error with
-   *   `outcomeUnknown: true`, or an abort, it may have been written, or be written later
+   * @throws what `work` throws: nothing was written; EtcdTimeoutError; RequestRefusedError for more reads or writes
+   *   than a txn takes (128, unless etcd was started with another `--max-txn-ops`); `signal.reason`. After an error
+   *   with `outcomeUnknown: true`, or an abort, it may have been written, or be written later
    */
   async stm<Result>(
     work: (tx: StmTransaction) => Promise<Result> | Result,
@@ -222,7 +226,7 @@ export class EtcdClient implements AsyncDisposable {
   }
 
   /**
-   * What etcd says of a lease, whoever holds it.
+   * What etcd says of a lease, whichever client holds it.
    *
    * @throws LeaseNotFoundError when there is no such lease any more
    */

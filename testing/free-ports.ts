@@ -2,15 +2,16 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 import { threadId } from "node:worker_threads";
 
-// Below the ports that the kernel gives to outgoing connections (from 32768 on Linux, 49152 on macOS). One of those
-// can be taken by any connection while its owner is down, even by a client that dials just that port: it connects to itself.
+// Below the ports that the kernel gives to outgoing connections (from 32768 on Linux, 49152 on macOS). One of those can
+// be taken by any connection while its owner is down, even by a client that dials just that port: it connects to
+// itself.
 const firstPort = 12_000;
 const slices = 200;
 const sliceSize = 100;
 
-// Each process takes its ports from a slice of its own, and so does each of its worker threads, which know nothing of each
-// other: a port must stay free for its owner while a member or a proxy is down. Whoever listens on the first port of a
-// slice has it.
+// Each process takes its ports from a slice of its own, and so does each of its worker threads, which know nothing of
+// each other: a port must stay free for its owner while a member or a proxy is down. Whoever listens on the first port
+// of a slice has it.
 let slice: Promise<number> | undefined;
 const taken = new Set<number>();
 let next = 0;
@@ -28,7 +29,7 @@ async function takeSlice(): Promise<number> {
   throw new Error(`no free ports on 127.0.0.1 between ${firstPort} and ${firstPort + slices * sliceSize - 1}`);
 }
 
-/** Takes a port of 127.0.0.1 that nobody listens on. It stays this process's until {@link releasePorts}. */
+/** Takes a port of 127.0.0.1 that is free. It stays this process's until {@link releasePorts}. */
 export async function takePort(): Promise<number> {
   slice ??= takeSlice();
   const start = await slice;

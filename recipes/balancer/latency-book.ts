@@ -11,7 +11,7 @@ interface Entry {
 
 /** What takes no time that can be measured still takes some, or a server with any number of calls would seem free. */
 const SHORTEST_MS = 0.01;
-/** While nobody reported a latency, all are alike, and only in-flight calls, weights and failures count. */
+/** While no latency was reported, all are alike, and only in-flight calls, weights and failures count. */
 const UNKNOWN_TYPICAL_MS = 1;
 /** A failure counts as a call that took 4, 16, 64, … times as long as usual, by how many there were in a row. */
 const FAILURE_FACTOR = 4;
@@ -21,11 +21,12 @@ const FORGOTTEN_AFTER = 10;
 const FIRST_SWEEP = 64;
 
 /**
- * Calls in flight and an estimate of the latency for each server that had calls, by its id. What says nothing any more is
- * dropped, so that servers that come and go leave nothing behind; never one with a call in flight.
+ * Calls in flight and an estimate of the latency for each server that had calls, by its id. What says nothing any more
+ * is dropped, so that servers that come and go leave nothing behind; never one with a call in flight.
  *
- * The estimate is the peak EWMA of Finagle (com.twitter.finagle.loadbalancer.PeakEwma): a slower call raises it at once, faster
- * ones lower it over the time constant, and without calls it decays likewise, so that a server that was slow is tried again.
+ * The estimate is the peak EWMA of Finagle (com.twitter.finagle.loadbalancer.PeakEwma): a slower call raises it at
+ * once, faster ones lower it over the time constant, and without calls it decays likewise, so that a server that was
+ * slow is tried again.
  */
 export class LatencyBook {
   readonly #decayMs: number;

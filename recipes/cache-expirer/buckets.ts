@@ -18,8 +18,8 @@ const schema = z.object({
 });
 
 /**
- * Time in steps of a 64th of the TTL: all that is touched within a step expires together, a TTL after the end of the step.
- * So a key is never early, and a touch of what was touched in the same step has nothing to do.
+ * Time in steps of a 64th of the TTL: all that is touched within a step expires together, a TTL after the end of the
+ * step. So a key is never early, and a touch of what was touched in the same step has nothing to do.
  */
 export class Buckets {
   readonly ttlMs: number;
@@ -51,7 +51,7 @@ export function encodeTracking({ bucket, expiresAt }: Tracking): string {
   return JSON.stringify({ bucket, expiresAt });
 }
 
-/** Undefined for what nobody of us has written. */
+/** Undefined for what no tracker has written. */
 export function decodeTracking(text: string): Tracking | undefined {
   try {
     return schema.parse(JSON.parse(text));

@@ -17,7 +17,7 @@ export interface CacheExpirerEvents extends CommonEvents {
 }
 
 /**
- * Lets ids expire together that nobody used for a while: build caches, for instance, seven days after their last use.
+ * Lets ids expire together that were not used for a while: build caches, for instance, seven days after their last use.
  *
  * ```ts
  * const caches = new CacheExpirer("cache/", {
@@ -29,30 +29,31 @@ export interface CacheExpirerEvents extends CommonEvents {
  * if (!(await caches.touch("proj-1"))) build(); // at each use; false: it is gone
  * ```
  *
- * Each id has a key under the prefix. What is touched within a 64th of the TTL shares a lease, a *bucket*: ten thousand ids
- * have 66 leases at most. A touch costs nothing when the key is in the bucket of now already; else it is a guarded move, in a
- * batch with others, and only ever to a later bucket. A track always asks etcd.
+ * Each id has a key under the prefix. What is touched within a 64th of the TTL shares a lease, a *bucket*: ten thousand
+ * ids have 66 leases at most. A touch costs nothing when the key is in the bucket of now already; else it is a guarded
+ * move, in a batch with others, and only ever to a later bucket. A track always asks etcd.
  *
- * Guaranteed: an id lives `ttlSeconds` at least after its last successful `track()` or `touch()`, whichever process did it.
- * While one tracker of the prefix runs and reaches etcd, what is not touched is gone two buckets later at most, also when
- * leader changes in etcd prolong every lease. `onExpire` is called for every id of this process's view that is gone, also when it went
- * during a disconnect, a compaction or a wipe; again after a failure; and only right after etcd said that there is no key.
- * `track()` takes back what was to be cleaned, and waits for an `onExpire` of its id that runs, so it is never called for
- * what was tracked in this process. `touch()` never brings a key back.
+ * Guaranteed: an id lives `ttlSeconds` at least after its last successful `track()` or `touch()`, whichever process did
+ * it. While one tracker of the prefix runs and reaches etcd, what is not touched is gone two buckets later at most,
+ * also when leader changes in etcd prolong every lease. `onExpire` is called for every id of this process's view that
+ * is gone, also when it went during a disconnect, a compaction or a wipe; again after a failure; and only right after
+ * etcd said that there is no key. `track()` takes back what was to be cleaned, and waits for an `onExpire` of its id
+ * that runs, so it is never called for what was tracked in this process. `touch()` never brings a key back.
  *
- * An id is whatever somebody wrote under the prefix. One with "." or ".." as a part, or a slash at its beginning, is left out, with
- * a `warning`: taken for a path, it would lead out of the folder.
+ * An id is whatever somebody wrote under the prefix. One with "." or ".." as a part, or a slash at its beginning, is
+ * left out, with a `warning`: taken for a path, it would lead out of the folder.
  *
  * Not guaranteed: that `onExpire` is called only once for an expiry: a process that dies in between calls it again, as
- * `missing`. That no other process tracks an id while `onExpire` of this one runs: files that several processes share want
- * a lock. Clocks of the trackers must be within one bucket of each other; a wall clock that is set forward lets ids expire
- * early. The reason is as good as can be known: a watch does not say why a key went. What went before its time was evicted, by
- * `evict()` or by hand; what was evicted but seen only after its time (in an outage) is told as `expired`; of what is
- * `missing` nobody knows whether it expired, was evicted or was lost with etcd's data.
+ * `missing`. That no other process tracks an id while `onExpire` of this one runs: files that several processes share
+ * want a lock. Clocks of the trackers must be within one bucket of each other; a wall clock that is set forward lets
+ * ids expire early. The reason is as good as can be known: a watch does not say why a key went. What went before its
+ * time was evicted, by `evict()` or by hand; what was evicted but seen only after its time (in an outage) is told as
+ * `expired`; of what is `missing` nobody knows whether it expired, was evicted or was lost with etcd's data.
  *
  * Errors that end it, by `failed` and by rejecting `ready`: before `ready`, `PermissionDeniedError` and
- * `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach is retried for ever; `status` and
- * `warning` say so. A role, a user or a password that is missing after `ready` is retried so too, after pauses that grow to 30 s.
+ * `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach is retried for ever; `status`
+ * and `warning` say so. A role, a user or a password that is missing after `ready` is retried so too, after pauses that
+ * grow to 30 s.
  */
 export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncDisposable {
   static {
@@ -62,8 +63,8 @@ export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncD
   /** Where the keys stand, always with a slash at its end. */
   readonly prefix: string;
   /**
-   * Resolves when the list was read and is followed: what had ended before is being cleaned. Rejects when it never will be.
-   * It may be left unused: `track()` and `touch()` work before it.
+   * Resolves when the list was read and is followed: what had ended before is being cleaned. Rejects when it never will
+   * be. It may be left unused: `track()` and `touch()` work before it.
    */
   readonly ready: Promise<void>;
   readonly #client: RecipeClient;
@@ -105,10 +106,10 @@ export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncD
   }
 
   /**
-   * Begins to track an id, or touches it when it is tracked already. Etcd is asked each time: when it resolves, the key was
-   * there after the call, whatever other processes evicted before it. To be called, and awaited, before its files are
-   * written: what is on the disk and not tracked is cleaned at the next start. Takes back what was to be cleaned of this id,
-   * and waits for an `onExpire` of it that runs; do not await it in there.
+   * Begins to track an id, or touches it when it is tracked already. Etcd is asked each time: when it resolves, the key
+   * was there after the call, whatever other processes evicted before it. To be called, and awaited, before its files
+   * are written: what is on the disk and not tracked is cleaned at the next start. Takes back what was to be cleaned of
+   * this id, and waits for an `onExpire` of it that runs; do not await it in there.
    *
    * @param id at most 65536 bytes, without a slash at its beginning, and without `.` and `..` as a part
    * @throws InvalidOptionError; ClientClosedError; what an EtcdClient's calls throw: then it may be tracked or not
@@ -142,8 +143,8 @@ export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncD
   }
 
   /**
-   * Stops; keys and leases stay. Begins no `onExpire` any more and waits for those that run, 5 s at most. Calling it again
-   * is harmless.
+   * Stops; keys and leases stay. Begins no `onExpire` any more and waits for those that run, 5 s at most. Calling it
+   * again is harmless.
    */
   close(): Promise<void> {
     this.#closed ??= this.#close();

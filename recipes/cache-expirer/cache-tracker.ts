@@ -158,7 +158,8 @@ export class CacheTracker {
     try {
       const { known } = this.#options;
       const parts = { runtime: this.#runtime, warn: (error: Error) => this.#warn(error) };
-      // Before the list is read: what is tracked while the answer is made stands in the list, and what was not is missing.
+      // Before the list is read: what is tracked while the answer is made stands in the list, and what was not is
+      // missing.
       if (known) this.#known = await askForKnown({ known, ...parts }, signal);
       if (signal.aborted) return;
       this.#follower = new PrefixFollower({
@@ -224,7 +225,7 @@ export class CacheTracker {
   /** A watch does not say why a key went. No lease ends before its time, so what went earlier was deleted by somebody. */
   #reasonOf(expiresAt: number | undefined): ExpireReason {
     if (expiresAt === undefined) return "evicted";
-    // The clock of whoever wrote it may differ from ours by a bucket.
+    // The clock of its writer may differ from ours by a bucket.
     return this.#runtime.clock.wallMs() >= expiresAt - this.#buckets.bucketMs ? "expired" : "evicted";
   }
 

@@ -6,9 +6,9 @@ import type { RecipeClientOptions } from "../recipe/index.ts";
 import { staysBelow } from "./stays-below.ts";
 
 /**
- * Why an id is to be cleaned. `expired`: nobody touched it for `ttlSeconds`. `evicted`: its key was deleted before its time,
- * by `evict()` or by hand. `missing`: it was known here and etcd has no key of it: it ended while no process looked, or etcd
- * was wiped.
+ * Why an id is to be cleaned. `expired`: it was not touched for `ttlSeconds`. `evicted`: its key was deleted before its
+ * time, by `evict()` or by hand. `missing`: it was known here and etcd has no key of it: it ended while no process
+ * looked, or etcd was wiped.
  */
 export type ExpireReason = "expired" | "evicted" | "missing";
 
@@ -16,8 +16,8 @@ export interface CacheExpirerOptions extends RecipeClientOptions {
   /** How long an id lives after its last touch, in whole seconds, 1 to 8000000000. */
   ttlSeconds: number;
   /**
-   * Cleans up what belongs to an id that is gone. When it throws, or its promise rejects, it is called again after a while,
-   * unless the id is tracked again meanwhile.
+   * Cleans up what belongs to an id that is gone. When it throws, or its promise rejects, it is called again after a
+   * while, unless the id is tracked again meanwhile.
    */
   onExpire: (id: string, reason: ExpireReason) => unknown;
   /**
@@ -28,8 +28,9 @@ export interface CacheExpirerOptions extends RecipeClientOptions {
   /** How many `onExpire` run at a time, each for another id; from 1 to 10000. @default 16 */
   concurrency?: number | undefined;
   /**
-   * When this part of all ids is missing at once, or more, they are held back and a `warning` tells of it: above 0, at most
-   * 1; 1 means all of them. What is held back is cleaned when its time would have been over, unless it is tracked again.
+   * When this part of all ids is missing at once, or more, they are held back and a `warning` tells of it: above 0, at
+   * most 1; 1 means all of them. What is held back is cleaned when its time would have been over, unless it is tracked
+   * again.
    *
    * @default nothing is held back
    */

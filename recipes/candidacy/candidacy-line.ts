@@ -49,7 +49,7 @@ export class CandidacyLine {
   }
 
   /**
-   * Gets in line and waits until nobody is ahead. A lost lease ends a candidacy for good, and another one begins, at the
+   * Gets in line and waits until none is ahead. A lost lease ends a candidacy for good, and another one begins, at the
    * end of the line. What fails emits a warning and is retried for ever; after refusals, in pauses that grow to 30 s.
    *
    * @throws `signal.reason`; what etcd refuses before it was in line for the first time; ClientClosedError
@@ -69,7 +69,7 @@ export class CandidacyLine {
         let cause: unknown;
         try {
           candidacy ??= await this.#enter(value, signal);
-          // Ended in the moment in which nobody could tell it.
+          // Ended in the moment in which it could not be told.
           signal.throwIfAborted();
           await candidacy.untilFirst();
           signal.throwIfAborted();
@@ -97,7 +97,7 @@ export class CandidacyLine {
   }
 
   /**
-   * Gets in line if nobody is there, and out again if somebody was faster.
+   * Gets in line if none is there, and out again if somebody was faster.
    *
    * @throws `signal.reason`; EtcdError
    */
@@ -117,7 +117,7 @@ export class CandidacyLine {
     }
   }
 
-  /** Takes a candidacy out of the line. Bounded, and never fails: nobody needs to wait for it. */
+  /** Takes a candidacy out of the line. Bounded, and never fails: it need not be awaited. */
   leave(candidacy: Candidacy): Promise<void> {
     const leaving = candidacy.leave().finally(() => this.#leaving.delete(leaving));
     this.#leaving.add(leaving);

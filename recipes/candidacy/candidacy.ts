@@ -27,11 +27,11 @@ const debug = log("candidacy");
 const LEAVE_LIMIT_MS = 5_000;
 
 /**
- * One place in the line below a name: one lease, one key on it, `<name>/<lease id>`, as Go's `concurrency` writes it. The
- * lowest createRevision is first, and what is first holds what all wait for.
+ * One place in the line below a name: one lease, one key on it, `<name>/<lease id>`, as Go's `concurrency` writes it.
+ * The lowest createRevision is first, and what is first holds what all wait for.
  *
  * ```
- *   entered ──key put──▶ waiting ──nobody is ahead, own key read back, time left──▶ first
+ *   entered ──key put──▶ waiting ──none is ahead, own key read back, time left──▶ first
  *   any ──lease lost, key deleted or made anew, end()──▶ over, for good          over ──leave()──▶ gone from etcd
  * ```
  *
@@ -91,7 +91,7 @@ export class Candidacy {
   }
 
   /**
-   * Gets in line, and waits until nobody is ahead. After a failure it can be called again: the place in line is kept.
+   * Gets in line, and waits until none is ahead. After a failure it can be called again: the place in line is kept.
    *
    * @throws the reason of `signal` when it is over; EtcdError when etcd cannot be asked
    */
@@ -106,7 +106,7 @@ export class Candidacy {
   }
 
   /**
-   * Gets in line, and tells whether nobody is ahead.
+   * Gets in line, and tells whether none is ahead.
    *
    * @throws the reason of `signal` when it is over; EtcdError when etcd cannot be asked
    */
@@ -116,11 +116,11 @@ export class Candidacy {
   }
 
   /**
-   * Executes `request` as one txn, if the own key is still the one that the token is of. What the request compares stands
-   * in a txn within it: `succeeded` tells of that.
+   * Executes `request` as one txn, if the own key is still the one that the token is of. What the request compares
+   * stands in a txn within it: `succeeded` tells of that.
    *
-   * @throws FencedOutError when it is not, or when `signal` reads aborted: nothing was written. After any other error with
-   *   `outcomeUnknown: true` it may have been
+   * @throws FencedOutError when it is not, or when `signal` reads aborted: nothing was written. After any other error
+   *   with `outcomeUnknown: true` it may have been
    */
   async txn(request: TxnOptions | readonly Op[], options?: CallOptions): Promise<TxnAnswer> {
     const fenced = toTxnOptions(request);
@@ -131,7 +131,8 @@ export class Candidacy {
   }
 
   /**
-   * Puts another value under the own key. One after the other: an earlier one that timed out never lands over a later one.
+   * Puts another value under the own key. One after the other: an earlier one that timed out never lands over a later
+   * one.
    *
    * @param options hold for all of it, the wait for earlier ones included
    * @throws FencedOutError when the key is not held any more; EtcdError when etcd cannot be asked

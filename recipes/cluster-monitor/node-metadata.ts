@@ -34,7 +34,7 @@ export function nodeSchema<Info>(info: MetadataSchema<Info> | undefined): Metada
 export function validateInfo<Info>(info: MetadataSchema<Info>, value: unknown): SchemaResult<Info> {
   const result = info["~standard"].validate(value);
   if (!(result instanceof Promise)) return result;
-  // Nobody waits for it, so a rejection must not become an unhandled one.
+  // It is not awaited, so a rejection must not become an unhandled one.
   result.catch(() => {});
   throw new InvalidOptionError(
     "ClusterMonitor",

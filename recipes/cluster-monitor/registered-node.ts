@@ -63,7 +63,7 @@ export class RegisteredNode<Info> implements Membership<Info> {
 
   update(info: Info): Promise<void> {
     const updated = this.#update(info);
-    // One that nobody awaits ends no process when this is closed.
+    // One that is not awaited ends no process when this is closed.
     updated.catch(() => {});
     return updated;
   }

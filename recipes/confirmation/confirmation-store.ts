@@ -81,7 +81,7 @@ export class ConfirmationStore {
   }
 
   /**
-   * Decides a confirmation that nobody has decided. The request goes onto the lease of the decision, so they end together:
+   * Decides a confirmation that is not decided. The request goes onto the lease of the decision, so they end together:
    * one without the other would look like a time-out.
    *
    * @param known as it was read; the request must still be that one

@@ -3,7 +3,7 @@ import type { KeyValue } from "../../src/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 import type { ConfirmationResult } from "./confirmation-result.ts";
 
-/** The value of `<id>/request`. Both times are milliseconds since the epoch, by the clock of whoever requested. */
+/** The value of `<id>/request`. Both times are milliseconds since the epoch, by the clock of the requester. */
 export interface RequestRecord {
   readonly requestedAt: number;
   readonly deadline: number;

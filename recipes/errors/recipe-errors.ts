@@ -16,8 +16,8 @@ export class CancelledError extends EtcdError {
 }
 
 /**
- * What the token stood for is not held any more: the write was not executed. Also the reason of the signal of a term or a
- * lock that its owner gave up.
+ * What the token stood for is not held any more: the write was not executed. Also the reason of the signal of a term or
+ * a lock that its owner gave up.
  */
 export class FencedOutError extends EtcdError {
   override readonly name = "FencedOutError";
@@ -31,9 +31,9 @@ export class InvalidValueError extends EtcdError {
 }
 
 /**
- * The job is not this worker's any more: its lease was lost, its time was over, it was released, or the queue was closed.
- * Somebody else may have it already. `cause` says why where there is more to say; with `outcomeUnknown` it may have been
- * acknowledged all the same.
+ * The job is not this worker's any more: its lease was lost, its time was over, it was released, or the queue was
+ * closed. Somebody else may have it already. `cause` says why where there is more to say; with `outcomeUnknown` it may
+ * have been acknowledged all the same.
  */
 export class JobLostError extends EtcdError {
   override readonly name = "JobLostError";
@@ -46,7 +46,7 @@ export class MassRemovalError extends EtcdError {
   readonly code = "ETCD_MASS_REMOVAL";
 }
 
-/** Nobody has requested this confirmation, or so long ago that etcd no longer knows of it. */
+/** This confirmation was not requested, or so long ago that etcd no longer knows of it. */
 export class NotRequestedError extends EtcdError {
   override readonly name = "NotRequestedError";
   readonly code = "ETCD_NOT_REQUESTED";

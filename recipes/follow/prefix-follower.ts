@@ -30,16 +30,17 @@ export interface PrefixFollowerParts {
   /** `shared` with all others that follow the prefix through the same client so, or its `own`. */
   readonly mirror: "shared" | "own";
   /**
-   * When it returns a promise for a batch, the next batch comes after that; if much happens meanwhile, as one `resynced`
-   * batch. What it throws for a batch ends the follower.
+   * When it returns a promise for a batch, the next batch comes after that; if much happens meanwhile, as one
+   * `resynced` batch. What it throws for a batch ends the follower.
    */
   onNews(news: FollowNews): Promise<void> | void;
 }
 
 /**
  * A prefix that is followed in the background of a recipe: started after the caller had a chance to listen, ended by
- * `close()` or by what a retry cannot mend, and then silent but for the status. One that joins a shared mirror gets what that
- * has at once, of whatever age, and is live only when that is as new as a linearizable read which was made since.
+ * `close()` or by what a retry cannot mend, and then silent but for the status. One that joins a shared mirror gets
+ * what that has at once, of whatever age, and is live only when that is as new as a linearizable read which was made
+ * since.
  */
 export class PrefixFollower {
   /** Resolves when what was handed on is all that etcd had when this was made, or more, and is followed. */
@@ -83,7 +84,7 @@ export class PrefixFollower {
     return this.#followed?.mirror.revision ?? 0;
   }
 
-  /** What all who share the prefix have made of each entry; undefined while nobody else does. See PrefixMirror. */
+  /** What all who share the prefix have made of each entry; undefined while it is not shared. See PrefixMirror. */
   made(how: object): WeakMap<KeyValue, unknown> | undefined {
     return this.#followed?.made(how);
   }

@@ -12,8 +12,8 @@ export interface HealthCheckParts {
 }
 
 /**
- * Asks again and again whether the service can serve, until `signal` aborts. One check at a time is waited for; the signal
- * of a check aborts when it is over, out of time or no longer wanted.
+ * Asks again and again whether the service can serve, until `signal` aborts. One check at a time is waited for; the
+ * signal of a check aborts when it is over, out of time or no longer wanted.
  */
 export async function checkHealth(
   { check, everyMs, clock, onResult }: HealthCheckParts,
@@ -23,7 +23,7 @@ export async function checkHealth(
     const attempt = new AbortController();
     const release = onAbort(signal, () => attempt.abort(signal.reason));
     try {
-      // Whoever closes does not wait for a check that does not listen to its signal.
+      // A close does not wait for a check that does not listen to its signal.
       const answer = abortable((async () => check(attempt.signal))(), attempt.signal);
       const healthy = await within(
         clock,

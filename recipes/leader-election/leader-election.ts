@@ -23,7 +23,8 @@ import {
 import type { Term } from "./term.ts";
 
 /**
- * One candidate in an election: of all who campaign under a name, the first to register leads, the others follow in order.
+ * One candidate in an election: of all who campaign under a name, the first to register leads, the others follow in
+ * order.
  *
  * ```ts
  * const election = new LeaderElection("/leader", "scheduler-1");
@@ -35,20 +36,20 @@ import type { Term } from "./term.ts";
  * `etcdctl elect` and Go's `concurrency.Election` take part in the same election. Names must not nest: candidates of
  * `/leader/a` stand in line for `/leader` too.
  *
- * Guaranteed: nobody is told that it leads without having read its own key back, with time left on its lease; a lost lease
- * ends a candidacy for good. Reading `term.signal.aborted` compares the clock: it is true no later than etcd expires the
- * lease. Two terms of one candidate never overlap, also when its work ignores the signal. After an outage in which leases
- * were lost, nobody waits behind a key of its own. A waiting candidate follows only the one before it.
+ * Guaranteed: no candidate is told that it leads without having read its own key back, with time left on its lease; a
+ * lost lease ends a candidacy for good. Reading `term.signal.aborted` compares the clock: it is true no later than etcd
+ * expires the lease. Two terms of one candidate never overlap, also when its work ignores the signal. After an outage
+ * in which leases were lost, nobody waits behind a key of its own. A waiting candidate follows only the one before it.
  *
- * Not guaranteed: that a process that was paused, or a request that is under way, does nothing outside etcd after its term.
- * Inside etcd `term.txn()` sees to that; outside, `term.token` does, where it is compared. Nor that the next leader comes
- * within the TTL of a dead one: a leader change in etcd gives a lease its whole TTL again. Nor that a term lasts: somebody
- * who deletes the key or revokes the lease lets the next one lead while this one is being told.
+ * Not guaranteed: that a process that was paused, or a request that is under way, does nothing outside etcd after its
+ * term. Inside etcd `term.txn()` sees to that; outside, `term.token` does, where it is compared. Nor that the next
+ * leader comes within the TTL of a dead one: a leader change in etcd gives a lease its whole TTL again. Nor that a term
+ * lasts: somebody who deletes the key or revokes the lease lets the next one lead while this one is being told.
  *
  * Errors that end `lead()`, told by `failed`: before it was in line for the first time, `PermissionDeniedError`,
- * `UnauthenticatedError` and `RequestRefusedError`; at any time `ClientClosedError` of the client. Everything else emits
- * `warning` and is retried for ever, after growing, random pauses: up to 30 s for a role, a user or a password that is
- * missing. While etcd refuses to tell of the key, the lease decides whether a term lasts.
+ * `UnauthenticatedError` and `RequestRefusedError`; at any time `ClientClosedError` of the client. Everything else
+ * emits `warning` and is retried for ever, after growing, random pauses: up to 30 s for a role, a user or a password
+ * that is missing. While etcd refuses to tell of the key, the lease decides whether a term lasts.
  */
 export class LeaderElection extends Notifier<LeaderElectionEvents> implements AsyncDisposable {
   static {
@@ -100,11 +101,12 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
 
   /**
    * Campaigns, and runs `work` once elected. Resolves with what `work` returns, and rejects with what it throws, after
-   * resigning. A term that was lost, or that `health` ended, is followed by another campaign, whatever its work came to; so
-   * `work` can run more than once. It is always waited for, also when it ignores its signal.
+   * resigning. A term that was lost, or that `health` ended, is followed by another campaign, whatever its work came
+   * to; so `work` can run more than once. It is always waited for, also when it ignores its signal.
    *
    * @param work should end soon when `term.signal` aborts
-   * @param options an aborted `signal` ends the campaign or the term; this rejects with its reason once the work has settled
+   * @param options an aborted `signal` ends the campaign or the term; this rejects with its reason once the work has
+   *   settled
    * @throws ConflictError when `lead()` is running already; FencedOutError after `resign()` without a term;
    *   ClientClosedError after `close()`; what etcd refuses before it was in line
    */
@@ -150,8 +152,8 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
   /**
    * Ends the term: its signal aborts, the work is waited for until the lease has run out, then the key is deleted, and
    * `lead()` settles as the work does. Without a term it ends the campaign: `lead()` rejects with a FencedOutError. No
-   * `elected` follows. Without a `lead()` nothing happens. Resolves when the key is gone, or left to its lease because etcd
-   * could not be asked; so the work itself must not wait for it: that is what `term.resign()` is for.
+   * `elected` follows. Without a `lead()` nothing happens. Resolves when the key is gone, or left to its lease because
+   * etcd could not be asked; so the work itself must not wait for it: that is what `term.resign()` is for.
    */
   async resign(): Promise<void> {
     const run = this.#run;
@@ -163,8 +165,8 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
   /**
    * Says something else to those who observe, in the place of the candidate's name, for this term.
    *
-   * @throws FencedOutError when this candidate does not lead; InvalidOptionError for an empty value; ClientClosedError after
-   *   `close()`
+   * @throws FencedOutError when this candidate does not lead; InvalidOptionError for an empty value; ClientClosedError
+   *   after `close()`
    */
   async proclaim(value: string, options?: CallOptions): Promise<void> {
     checkCandidate("proclaim", "value", value);
@@ -199,8 +201,8 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
   }
 
   /**
-   * Who leads, first as it is now, then each change: another leader, another value of the same, nobody (undefined). A reader
-   * that lags gets the newest; what came between is left out. Ends with `close()`.
+   * Who leads, first as it is now, then each change: another leader, another value of the same, nobody (undefined). A
+   * reader that lags gets the newest; what came between is left out. Ends with `close()`.
    *
    * @param options an aborted `signal` ends it with its reason
    */
@@ -211,10 +213,9 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
   }
 
   /**
-   * Ends the term or the campaign, as `resign()` does; `lead()` rejects with a ClientClosedError once its work has settled, or
-   * settles as the work does if the term had been resigned before.
-   * Takes as long as the work, at most what is left of the lease, and a moment for etcd, 5 s at most. Calling it again is
-   * harmless.
+   * Ends the term or the campaign, as `resign()` does; `lead()` rejects with a ClientClosedError once its work has
+   * settled, or settles as the work does if the term had been resigned before. Takes as long as the work, at most what
+   * is left of the lease, and a moment for etcd, 5 s at most. Calling it again is harmless.
    */
   async close(): Promise<void> {
     this.#closed ??= this.#close();

@@ -3,24 +3,24 @@ import type { CallOptions, Op, TxnAnswer, TxnOptions } from "../../src/index.ts"
 /**
  * The time in which one candidate leads.
  *
- * Guaranteed: `signal` reads aborted no later than etcd *expires* the lease of the key, whatever happens to this process,
- * the network or etcd; until then nobody else is elected, unless somebody deletes the key or revokes the lease. `txn` writes
- * only while the key is in etcd.
+ * Guaranteed: `signal` reads aborted no later than etcd *expires* the lease of the key, whatever happens to this
+ * process, the network or etcd; until then no other candidate is elected, unless somebody deletes the key or revokes
+ * the lease. `txn` writes only while the key is in etcd.
  *
- * Not guaranteed: that nothing happens after the term outside etcd. A process that was paused goes on where it was, and a
- * request that left earlier can arrive later: give `token` with it, and let the other side refuse a lower one than it has
- * seen.
+ * Not guaranteed: that nothing happens after the term outside etcd. A process that was paused goes on where it was, and
+ * a request that left earlier can arrive later: give `token` with it, and let the other side refuse a lower one than it
+ * has seen.
  */
 export interface Term {
   /**
-   * Aborts when the term ends, for whatever reason. Reading `aborted` compares the clock; once true it stays true. A signal
-   * that `AbortSignal.any()` makes of it does not compare on Node 20 and 22: after a pause of the process it can read false a
-   * moment longer.
+   * Aborts when the term ends, for whatever reason. Reading `aborted` compares the clock; once true it stays true. A
+   * signal that `AbortSignal.any()` makes of it does not compare on Node 20 and 22: after a pause of the process it can
+   * read false a moment longer.
    */
   readonly signal: AbortSignal;
   /**
-   * The fencing token: the createRevision of the key. Each term has a higher one than all before it, within one history of
-   * etcd: one that is restored from a backup must be restored with a revision bump.
+   * The fencing token: the createRevision of the key. Each term has a higher one than all before it, within one history
+   * of etcd: one that is restored from a backup must be restored with a revision bump.
    */
   readonly token: number;
   /** The key in etcd that stands for the term. */
@@ -29,8 +29,8 @@ export interface Term {
    * A txn that is executed only while the term lasts. `succeeded` tells whether the request's own compares held.
    *
    * @param request operations, or compares and operations
-   * @throws FencedOutError when the term is over: nothing was written. After any other error with `outcomeUnknown: true` it
-   *   may have been, or be later, but not after the key is gone
+   * @throws FencedOutError when the term is over: nothing was written. After any other error with `outcomeUnknown:
+   *   true` it may have been, or be later, but not after the key is gone
    */
   txn(request: TxnOptions | readonly Op[], options?: CallOptions): Promise<TxnAnswer>;
   /**
@@ -40,8 +40,8 @@ export interface Term {
    */
   proclaim(value: string, options?: CallOptions): Promise<void>;
   /**
-   * Begins the end of the term: `signal` aborts; once the work has settled, or the lease has run out, the key is deleted.
-   * `lead()` then settles as the work did. Harmless on a term that is over.
+   * Begins the end of the term: `signal` aborts; once the work has settled, or the lease has run out, the key is
+   * deleted. `lead()` then settles as the work did. Harmless on a term that is over.
    */
   resign(): void;
 }

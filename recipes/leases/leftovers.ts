@@ -16,12 +16,12 @@ export interface LeftoversParts {
 }
 
 /**
- * Deletes what stands on a living lease and belongs to nobody any more: a key whose owner was closed while etcd was out of
- * reach, or that a put brought back which had timed out and landed after its owner had left. Until the lease ends such a put
- * can land, so it is looked at until then.
+ * Deletes what stands on a living lease and has no owner any more: a key whose owner was closed while etcd was out of
+ * reach, or that a put brought back which had timed out and landed after its owner had left. Until the lease ends such
+ * a put can land, so it is looked at until then.
  *
- * There is no watch and no list of what was closed: etcd itself says which keys are on the lease. One request for all of them
- * 0.5 s after somebody left, and again after growing pauses of at most 30 s.
+ * There is no watch and no list of what was closed: etcd itself says which keys are on the lease. One request for all
+ * of them 0.5 s after somebody left, and again after growing pauses of at most 30 s.
  */
 export class Leftovers {
   readonly #parts: LeftoversParts;

@@ -3,24 +3,24 @@ import type { CallOptions, Op, TxnAnswer, TxnOptions } from "../../src/index.ts"
 /**
  * What `acquire()` gave: held until `release()`, or until it is lost.
  *
- * Guaranteed: `signal` reads aborted no later than etcd *expires* the lease of the key, whatever happens to this process,
- * the network or etcd; until then nobody else acquires it, unless somebody deletes the key or revokes the lease. `txn` writes
- * only while the key is in etcd.
+ * Guaranteed: `signal` reads aborted no later than etcd *expires* the lease of the key, whatever happens to this
+ * process, the network or etcd; until then no other caller acquires it, unless somebody deletes the key or revokes the
+ * lease. `txn` writes only while the key is in etcd.
  *
  * Not guaranteed: that nothing happens after that outside etcd. A process that was paused goes on where it was, and a
- * request that left earlier can arrive later: give `token` with it, and let the other side refuse a lower one than it has
- * seen.
+ * request that left earlier can arrive later: give `token` with it, and let the other side refuse a lower one than it
+ * has seen.
  */
 export interface Lock extends AsyncDisposable {
   /**
    * Aborts when it is lost or released. Reading `aborted` compares the clock; once true it stays true. A signal that
-   * `AbortSignal.any()` makes of it does not compare on Node 20 and 22: after a pause of the process it can read false a
-   * moment longer.
+   * `AbortSignal.any()` makes of it does not compare on Node 20 and 22: after a pause of the process it can read false
+   * a moment longer.
    */
   readonly signal: AbortSignal;
   /**
-   * The fencing token: the createRevision of the key. Each holder has a higher one than all before it, within one history of
-   * etcd: one that is restored from a backup must be restored with a revision bump.
+   * The fencing token: the createRevision of the key. Each holder has a higher one than all before it, within one
+   * history of etcd: one that is restored from a backup must be restored with a revision bump.
    */
   readonly token: number;
   /** The key in etcd that stands for it. */
@@ -34,8 +34,9 @@ export interface Lock extends AsyncDisposable {
    */
   txn(request: TxnOptions | readonly Op[], options?: CallOptions): Promise<TxnAnswer>;
   /**
-   * Gives it to the next one: `signal` aborts, and the key is deleted. Resolves when that is done; when etcd cannot be asked,
-   * after the TTL or 5 s, whichever is shorter, and it goes on in the background. Never rejects; calling it again is harmless.
+   * Gives it to the next one: `signal` aborts, and the key is deleted. Resolves when that is done; when etcd cannot be
+   * asked, after the TTL or 5 s, whichever is shorter, and it goes on in the background. Never rejects; calling it
+   * again is harmless.
    */
   release(): Promise<void>;
 }

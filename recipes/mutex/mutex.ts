@@ -28,18 +28,20 @@ const NO_VALUE = "";
  * }, { timeoutMs: 5_000 });
  * ```
  *
- * Guaranteed: nobody gets it without having read its own key back, with time left on its lease. Reading
- * `lock.signal.aborted` compares the clock: it is true no later than etcd expires the lease. A wait that was given up leaves
- * no key behind. Each acquisition has a lease of its own, so one object can be used by many callers at once; it is not
- * reentrant. A waiter follows only the one before it.
+ * Guaranteed: no caller gets it without having read its own key back, with time left on its lease. Reading
+ * `lock.signal.aborted` compares the clock: it is true no later than etcd expires the lease. A wait that was given up
+ * leaves no key behind. Each acquisition has a lease of its own, so one object can be used by many callers at once; it
+ * is not reentrant. A waiter follows only the one before it.
  *
- * Not guaranteed: that two holders never overlap outside etcd. A process that was paused goes on where it was, with a lock
- * that is somebody else's by then. Inside etcd `lock.txn()` sees to that; outside, `lock.token` does, where it is compared.
- * Nor that the next one gets it within the TTL of a dead holder: a leader change in etcd gives a lease its whole TTL again.
+ * Not guaranteed: that two holders never overlap outside etcd. A process that was paused goes on where it was, with a
+ * lock that is somebody else's by then. Inside etcd `lock.txn()` sees to that; outside, `lock.token` does, where it is
+ * compared. Nor that the next one gets it within the TTL of a dead holder: a leader change in etcd gives a lease its
+ * whole TTL again.
  *
- * While a caller waits, what fails emits `warning` and is retried for ever, after growing, random pauses: up to 30 s for a
- * role, a user or a password that is missing. To a caller that was not in line yet it is thrown: `PermissionDeniedError`,
- * `UnauthenticatedError`, `RequestRefusedError`; at any time `ClientClosedError`. There is no `failed`: one caller's end is not the others'.
+ * While a caller waits, what fails emits `warning` and is retried for ever, after growing, random pauses: up to 30 s
+ * for a role, a user or a password that is missing. To a caller that was not in line yet it is thrown:
+ * `PermissionDeniedError`, `UnauthenticatedError`, `RequestRefusedError`; at any time `ClientClosedError`. There is no
+ * `failed`: one caller's end is not the others'.
  */
 export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   static {
@@ -92,8 +94,8 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   }
 
   /**
-   * Gets it if nobody has it and nobody waits for it. Otherwise nothing is written, unless somebody else came in the same
-   * moment.
+   * Gets it if it has no holder and no caller waits for it. Otherwise nothing is written, unless somebody else came in
+   * the same moment.
    *
    * @returns undefined when somebody has it
    * @throws `signal.reason`; ClientClosedError after `close()`; EtcdError when etcd cannot be asked
@@ -103,8 +105,8 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   }
 
   /**
-   * Waits for its turn, runs `work` and releases, also when it throws. Resolves with what `work` returns, also when the lock
-   * was lost meanwhile: whether it was held to the end is for `work` to look at, by `lock.signal` or `lock.txn()`.
+   * Waits for its turn, runs `work` and releases, also when it throws. Resolves with what `work` returns, also when the
+   * lock was lost meanwhile: whether it was held to the end is for `work` to look at, by `lock.signal` or `lock.txn()`.
    *
    * @param options hold for the wait
    * @throws what `acquire()` throws; what `work` throws
@@ -129,9 +131,9 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   }
 
   /**
-   * Ends all waits with a ClientClosedError, and releases every lock that this object gave. Work that `run()` began is told
-   * by `lock.signal` and waited for, at most until its lease has run out; so the work itself must not wait for it. Takes a
-   * moment more for etcd, 5 s at most. Calling it again is harmless.
+   * Ends all waits with a ClientClosedError, and releases every lock that this object gave. Work that `run()` began is
+   * told by `lock.signal` and waited for, at most until its lease has run out; so the work itself must not wait for it.
+   * Takes a moment more for etcd, 5 s at most. Calling it again is harmless.
    */
   async close(): Promise<void> {
     if (!this.#closed) {

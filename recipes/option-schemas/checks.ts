@@ -92,8 +92,8 @@ export function checkName(what: string, name: unknown): asserts name is string {
 /**
  * What stands behind a prefix.
  *
- * @throws InvalidOptionError unless `id` is a non-empty string without a leading slash, and the text of one key: what is
- *   not well-formed, many ids come to
+ * @throws InvalidOptionError unless `id` is a non-empty string without a leading slash, and the text of one key: what
+ *   is not well-formed, many ids come to
  */
 export function checkId(what: string, id: unknown, option = "id"): asserts id is string {
   checkFoundId(what, id, option);
@@ -104,7 +104,7 @@ export function checkId(what: string, id: unknown, option = "id"): asserts id is
 }
 
 /**
- * What was found behind a prefix, whoever wrote it there: also an id that none of ours begins with.
+ * What was found behind a prefix, by whichever writer: also an id that none of ours begins with.
  *
  * @throws InvalidOptionError unless `id` is a non-empty string and the text of one key
  */

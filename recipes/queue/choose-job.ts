@@ -30,9 +30,9 @@ export interface Choice {
 /**
  * Chooses the job to claim next, so that workers do not all run for the same one.
  *
- * Those who wait have their turn: the first of them takes the first job, the second the second; the others leave it to them
- * for a moment, in case they are dead or frozen. Of what nobody waits for, one among the first 4 n at random, with n workers.
- * So a worker that is alone takes the first one, always.
+ * Those who wait have their turn: the first of them takes the first job, the second the second; the others leave it to
+ * them for a moment, in case they are dead or frozen. Of what is left over, one among the first 4 n at random, with n
+ * workers. So a worker that is alone takes the first one, always.
  */
 export function chooseJob({ view, own, isTaken, nowMs, wallMs, graceMs, random }: ChoiceParts): Choice {
   const { waiting } = view;

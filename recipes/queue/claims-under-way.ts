@@ -54,7 +54,7 @@ export class ClaimsUnderWay {
 
   async #take(job: QueuedJob, lease: Lease): Promise<void> {
     const { port } = this.#parts;
-    // Not cut off by the end of the worker: what a claim has done must be undone if nobody gets the job.
+    // Not cut off by the end of the worker: what a claim has done must be undone if no caller gets the job.
     const options = { ...port.writes(lease), signal: undefined };
     let avoidMs = MIRROR_LAG_MS;
     try {
@@ -89,7 +89,7 @@ export class ClaimsUnderWay {
     });
     if (!claim || lease.signal.aborted) return;
     if (leaves) place.leftAt(claim.revision);
-    // Whoever asked may have gone meanwhile.
+    // The caller may have gone meanwhile.
     const waiter = waiters.shift();
     if (waiter) waiter.job.resolve(inHand.hold(claim, lease, waiter.visibilityMs));
     else await undoClaim(keys, job.id, claim.revision, claim.content, options);

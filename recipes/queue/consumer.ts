@@ -127,7 +127,7 @@ export class Consumer {
     this.#parts.onFailed(error);
   }
 
-  /** Brings whoever waits together with what is there. */
+  /** Brings the calls that wait together with what is there. */
   #look(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -250,7 +250,7 @@ export class Consumer {
 
   #sawClaim(id: string, claim: KeyValue): void {
     if (claim.lease !== this.#leases.current?.id || this.#isKnown(id)) return;
-    // A claim that nobody here knows of: one that was given up, and landed late. Or one whose end the mirror tells soon.
+    // A claim that is unknown here: one that was given up, and landed late. Or one whose end the mirror tells soon.
     this.#strays.sweepSoon();
   }
 

@@ -29,8 +29,8 @@ export interface JobClaim {
 }
 
 /**
- * Claims a job as it is known: the claim on the worker's lease, and the attempt in the job's own key, which outlives the
- * worker. Every claim changes the job's modRevision, so a late one finds it changed and does nothing.
+ * Claims a job as it is known: the claim on the worker's lease, and the attempt in the job's own key, which outlives
+ * the worker. Every claim changes the job's modRevision, so a late one finds it changed and does nothing.
  *
  * @param leavePlace takes the worker out of those who wait, in the same step
  * @returns the claim, or undefined when the job is not as it was known
@@ -63,7 +63,7 @@ export async function claimJob(
 }
 
 /**
- * Makes a dead letter of a job as it is known, if nobody has claimed it.
+ * Makes a dead letter of a job as it is known, if no worker has claimed it.
  *
  * @returns whether this call did it
  */

@@ -7,7 +7,7 @@ export interface JobContent {
   readonly value: string;
   /** How often it was handed to a worker. */
   readonly attempt: number;
-  /** Not before this time, in milliseconds since the epoch, by the clock of whoever wrote it. */
+  /** Not before this time, in milliseconds since the epoch, by the clock of its writer. */
   readonly notBefore?: number | undefined;
   /** Of a job with an id of the caller's choosing: tells the call that put it there from any other. */
   readonly token?: string | undefined;

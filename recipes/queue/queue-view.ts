@@ -80,7 +80,7 @@ export class QueueView {
     return this.#jobs.get(id);
   }
 
-  /** Who waits for a job, whoever came first first. */
+  /** Who waits for a job, in the order of arrival. */
   get waiting(): readonly LeaseId[] {
     this.#order ??= [...this.#waiting]
       .sort(([, a], [, b]) => a.createRevision - b.createRevision)

@@ -18,8 +18,8 @@ export interface StraysParts {
 }
 
 /**
- * Claims and places on a worker's lease that nobody here knows of: they were given up, and landed late. Without this such a
- * job would be held by nobody, and such a place would let its turn pass, as long as the worker lives.
+ * Claims and places on a worker's lease that are unknown here: they were given up, and landed late. Without this such a
+ * job would have no holder, and such a place would let its turn pass, as long as the worker lives.
  */
 export class Strays {
   readonly #parts: StraysParts;

@@ -106,7 +106,7 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
 
   update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     const updated = this.#update(update, options);
-    // One that nobody awaits ends no process when this is closed.
+    // One that is not awaited ends no process when this is closed.
     updated.catch(() => {});
     return updated;
   }

@@ -34,8 +34,8 @@ const debug = log("register");
 const LOOK_AGAIN_MS = 30_000;
 
 /**
- * Keeps many services in the list that one process answers for, such as the jobs or tenants that it hosts: thousands of keys
- * below one prefix, on one lease, renewed by one message, followed by one watch, written by few requests.
+ * Keeps many services in the list that one process answers for, such as the jobs or tenants that it hosts: thousands of
+ * keys below one prefix, on one lease, renewed by one message, followed by one watch, written by few requests.
  *
  * ```ts
  * const group = new RegistrationGroup("/publictest/pipeline/", 5);
@@ -46,24 +46,25 @@ const LOOK_AGAIN_MS = 30_000;
  * await group.close({ drainMs: 2000 });
  * ```
  *
- * Guaranteed for each instance what a ServiceRegister guarantees: it comes back by itself after an outage of any length, a
- * revoked lease, a key deleted by hand, a wiped etcd; closed, it never comes back; no write of it lands over somebody else's
- * newer one, and who was replaced waits. One instance whose first registration etcd refuses, because its value is too large or its key is not
- * permitted, fails alone; etcd before 3.4.42, 3.5.28 and 3.6.9 checks no permission in nested txns, and so refuses no key here.
- * No listener, and no promise that nobody awaits, can end the process.
+ * Guaranteed for each instance what a ServiceRegister guarantees: it comes back by itself after an outage of any
+ * length, a revoked lease, a key deleted by hand, a wiped etcd; closed, it never comes back; no write of it lands over
+ * somebody else's newer one, and who was replaced waits. One instance whose first registration etcd refuses, because
+ * its value is too large or its key is not permitted, fails alone; etcd before 3.4.42, 3.5.28 and 3.6.9 checks no
+ * permission in nested txns, and so refuses no key here. No listener, and no promise that is not awaited, can end the
+ * process.
  *
- * Not guaranteed: that instances which were registered together appear at once: each request is one revision of at most 127
- * of them. Nor that the keys are gone at the TTL when the process dies: that is a minimum. They are lost together, and there
- * is no `health`: a process that cannot serve closes its instances.
+ * Not guaranteed: that instances which were registered together appear at once: each request is one revision of at most
+ * 127 of them. Nor that the keys are gone at the TTL when the process dies: that is a minimum. They are lost together,
+ * and there is no `health`: a process that cannot serve closes its instances.
  *
- * It follows its whole prefix, so a role needs to read that, and what others have there is in its memory too: once, also if
- * a SubscribeService of the same client follows it.
+ * It follows its whole prefix, so a role needs to read that, and what others have there is in its memory too: once,
+ * also if a SubscribeService of the same client follows it.
  *
  * Errors that end it, by `failed` and by rejecting what waits: before etcd has let it in, `PermissionDeniedError` for
- * reading the prefix and `UnauthenticatedError`; at any time `ClientClosedError`. Everything else emits `warning` and is
- * retried for ever, after growing, random pauses of at most 5 s; a role, a user or a password that is missing later, of at
- * most 30 s. An instance that was registered before waits so for its permission, too. Its warnings are those of the group
- * while nothing listens for them on the instance.
+ * reading the prefix and `UnauthenticatedError`; at any time `ClientClosedError`. Everything else emits `warning` and
+ * is retried for ever, after growing, random pauses of at most 5 s; a role, a user or a password that is missing later,
+ * of at most 30 s. An instance that was registered before waits so for its permission, too. Its warnings are those of
+ * the group while nothing listens for them on the instance.
  */
 export class RegistrationGroup extends Notifier<RegistrationGroupEvents> implements AsyncDisposable {
   static {
@@ -175,13 +176,13 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   }
 
   /**
-   * Starts to register one instance, in the background, together with all others of the same turn. One whose id is being
-   * closed begins when that one has left.
+   * Starts to register one instance, in the background, together with all others of the same turn. One whose id is
+   * being closed begins when that one has left.
    *
    * @param id stands behind the prefix: `m1`
    * @param address how it is reached, for instance `10.0.0.1:8080`
-   * @throws InvalidOptionError for a bad argument or option, or an id that is registered here already; ClientClosedError
-   *   after `close()`; the failure after `failed`
+   * @throws InvalidOptionError for a bad argument or option, or an id that is registered here already;
+   *   ClientClosedError after `close()`; the failure after `failed`
    */
   register(id: string, address: string, options: GroupMemberOptions = {}): GroupMember {
     const resolved = resolveMember(this.#options, id, address, options);
@@ -201,9 +202,9 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   }
 
   /**
-   * Leaves with all instances: marks those as draining that can say so, deletes the others, waits `drainMs`, then revokes
-   * the lease, which takes all keys with it. When etcd is out of reach this takes, besides the wait, 5 s or the TTL at most,
-   * whichever is shorter. What goes wrong is a `warning`. Calling it again is harmless.
+   * Leaves with all instances: marks those as draining that can say so, deletes the others, waits `drainMs`, then
+   * revokes the lease, which takes all keys with it. When etcd is out of reach this takes, besides the wait, 5 s or the
+   * TTL at most, whichever is shorter. What goes wrong is a `warning`. Calling it again is harmless.
    *
    * @throws InvalidOptionError
    */
@@ -308,7 +309,8 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   }
 
   async #letGo(error: Error): Promise<void> {
-    // A client that is being closed revokes its leases itself, and waits for that; what it does not find it cannot revoke.
+    // A client that is being closed revokes its leases itself, and waits for that; what it does not find it cannot
+    // revoke.
     if (!(error instanceof ClientClosedError)) {
       await this.#leases
         .revokeAll({ timeoutMs: this.#limitMs })

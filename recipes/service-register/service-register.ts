@@ -61,21 +61,22 @@ const LOOK_AGAIN_MS = 30_000;
  *   registering ──not permitted──▶ failed    any ──client closed──▶ failed    any ──close()──▶ closed
  * ```
  *
- * Guaranteed: it comes back by itself after an outage of any length, a revoked lease, a key deleted by hand, a wiped etcd.
- * After a `close()` that reached etcd it never comes back; after one that could not, the key is left to its lease and never
- * renewed, or, if others live on that lease, deleted as soon as etcd can be asked. No write of it lands over somebody else's
- * newer one: two objects on one key never fight for ever, the one that was replaced waits. No listener, and no promise that
- * nobody awaits, can end the process.
+ * Guaranteed: it comes back by itself after an outage of any length, a revoked lease, a key deleted by hand, a wiped
+ * etcd. After a `close()` that reached etcd it never comes back; after one that could not, the key is left to its lease
+ * and never renewed, or, if others live on that lease, deleted as soon as etcd can be asked. No write of it lands over
+ * somebody else's newer one: two objects on one key never fight for ever, the one that was replaced waits. No listener,
+ * and no promise that is not awaited, can end the process.
  *
- * Not guaranteed: with `lease: "shared"`, that a write which was on its way at `close()` does not land after it; it is deleted
- * about half a second later. That the key is gone at the TTL when the process dies. A leader change in etcd gives a lease its whole TTL
- * again, so the TTL is a minimum. Nor that the service is reachable, or that it serves: that is what `health` is for.
+ * Not guaranteed: with `lease: "shared"`, that a write which was on its way at `close()` does not land after it; it is
+ * deleted about half a second later. That the key is gone at the TTL when the process dies. A leader change in etcd
+ * gives a lease its whole TTL again, so the TTL is a minimum. Nor that the service is reachable, or that it serves:
+ * that is what `health` is for.
  *
- * Errors that end it, by `failed` and by rejecting `ready`: before it was in the list or `passive`, `PermissionDeniedError`,
- * `UnauthenticatedError`, `RequestRefusedError` and `ConflictError` with `onConflict: "error"`; at any time
- * `ClientClosedError`. Everything else emits `warning` and is retried for ever, after growing, random pauses of at most 5 s.
- * A missing role, user or password that is mended on the server is retried so too, with pauses that grow to 30 s; `lastError`
- * says what is missing.
+ * Errors that end it, by `failed` and by rejecting `ready`: before it was in the list or `passive`,
+ * `PermissionDeniedError`, `UnauthenticatedError`, `RequestRefusedError` and `ConflictError` with `onConflict:
+ * "error"`; at any time `ClientClosedError`. Everything else emits `warning` and is retried for ever, after growing,
+ * random pauses of at most 5 s. A missing role, user or password that is mended on the server is retried so too, with
+ * pauses that grow to 30 s; `lastError` says what is missing.
  */
 export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements AsyncDisposable {
   static {
@@ -154,18 +155,18 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   }
 
   /**
-   * Changes what the service says of itself; what is left out stays, and `metadata` is replaced whole. Resolves when this
-   * value, or a newer one, stands in etcd, also if that is after an outage. Updates that come faster than etcd takes them
-   * become one write. While the registration is passive it waits. One that etcd refuses, such as metadata beyond its limit
-   * of 1.5 MiB, changes nothing: the value before it stays.
+   * Changes what the service says of itself; what is left out stays, and `metadata` is replaced whole. Resolves when
+   * this value, or a newer one, stands in etcd, also if that is after an outage. Updates that come faster than etcd
+   * takes them become one write. While the registration is passive it waits. One that etcd refuses, such as metadata
+   * beyond its limit of 1.5 MiB, changes nothing: the value before it stays.
    *
    * @param options an aborted `signal` ends the wait, not the update
-   * @throws InvalidOptionError for what the format cannot carry; RequestRefusedError; ClientClosedError after `close()`; the
-   *   failure after `failed`; `signal.reason`
+   * @throws InvalidOptionError for what the format cannot carry; RequestRefusedError; ClientClosedError after
+   *   `close()`; the failure after `failed`; `signal.reason`
    */
   update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     const updated = this.#update(update, options);
-    // One that nobody awaits ends no process when this is closed.
+    // One that is not awaited ends no process when this is closed.
     updated.catch(() => {});
     return updated;
   }
@@ -182,11 +183,11 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   }
 
   /**
-   * Leaves the list: marks the service as draining and waits `drainMs`, then deletes the key if it is its own and revokes
-   * the lease; a shared lease, if it was the last one on it. A plain registration cannot say that it drains: its key is
-   * deleted first, the wait comes after. One that is not in the list does not wait. When etcd is out of reach this takes,
-   * besides the wait, 5 s or the TTL at most, whichever is shorter, and the key dies with its lease, or is deleted later if
-   * the lease is shared. What goes wrong is a `warning`. Calling it again is harmless.
+   * Leaves the list: marks the service as draining and waits `drainMs`, then deletes the key if it is its own and
+   * revokes the lease; a shared lease, if it was the last one on it. A plain registration cannot say that it drains:
+   * its key is deleted first, the wait comes after. One that is not in the list does not wait. When etcd is out of
+   * reach this takes, besides the wait, 5 s or the TTL at most, whichever is shorter, and the key dies with its lease,
+   * or is deleted later if the lease is shared. What goes wrong is a `warning`. Calling it again is harmless.
    *
    * @throws InvalidOptionError
    */
@@ -332,7 +333,8 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   }
 
   async #letGo(error: Error): Promise<void> {
-    // A client that is being closed revokes its leases itself, and waits for that; what it does not find it cannot revoke.
+    // A client that is being closed revokes its leases itself, and waits for that; what it does not find it cannot
+    // revoke.
     if (error instanceof ClientClosedError) this.#owned.forget();
     else {
       const leaving = timed(this.#runtime.clock, `leaving ${this.key}`, { timeoutMs: this.#limitMs }, ({ signal }) =>

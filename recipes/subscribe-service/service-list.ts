@@ -38,8 +38,9 @@ export abstract class ServiceList<Metadata = unknown>
   /** What is followed, always with a slash at its end. */
   abstract readonly prefix: string;
   /**
-   * Resolves when a list was told that has all that etcd had when this was made, or more, and is followed, however long that
-   * takes: what was acknowledged before is in it. Rejects when it never will be: not permitted, closed. It may be left unused.
+   * Resolves when a list was told that has all that etcd had when this was made, or more, and is followed, however long
+   * that takes: what was acknowledged before is in it. Rejects when it never will be: not permitted, closed. It may be
+   * left unused.
    */
   abstract readonly ready: Promise<void>;
   readonly #runtime: Runtime;
@@ -99,12 +100,12 @@ export abstract class ServiceList<Metadata = unknown>
   }
 
   /**
-   * One instance, by the strategy: none that is draining, and none that is ejected or gone unless there is nothing else.
-   * Also from the last good list, in an outage.
+   * One instance, by the strategy: none that is draining, and none that is ejected or gone unless there is nothing
+   * else. Also from the last good list, in an outage.
    *
-   * @throws NoServersError when there is none, whose `state` says why, also before the first list; ClientClosedError after
-   *   `close()`; the failure after `failed`; InvalidOptionError, also when a strategy of the user's own returns none; what it
-   *   throws
+   * @throws NoServersError when there is none, whose `state` says why, also before the first list; ClientClosedError
+   *   after   `close()`; the failure after `failed`; InvalidOptionError, also when a strategy of the user's own returns
+   *   none; what it throws
    */
   pick(request: PickRequest = {}): ServiceInstance<Metadata> {
     checkPick(request);
@@ -115,9 +116,9 @@ export abstract class ServiceList<Metadata = unknown>
   }
 
   /**
-   * Calls a server by `fn`, and if that throws or is out of time another one, up to `attempts` times. What comes of each
-   * attempt is told to the strategy, as it is in flight and when it has ended, and to the outlier detection. Without a
-   * server it waits for the first.
+   * Calls a server by `fn`, and if that throws or is out of time another one, up to `attempts` times. What comes of
+   * each attempt is told to the strategy, as it is in flight and when it has ended, and to the outlier detection.
+   * Without a server it waits for the first.
    *
    * ```ts
    * const send = async (server, signal) => {
@@ -128,15 +129,16 @@ export abstract class ServiceList<Metadata = unknown>
    * const answer = await services.call(send, { attempts: 3, timeoutMs: 5_000 });
    * ```
    *
-   * Guaranteed: it settles within its time, also when `fn` ignores its signal; what `fn` does after that is not looked at.
-   * The next attempt goes to a server that was not tried, as long as there is one.
+   * Guaranteed: it settles within its time, also when `fn` ignores its signal; what `fn` does after that is not looked
+   * at. The next attempt goes to a server that was not tried, as long as there is one.
    *
-   * Not guaranteed: that the work was done once. A server that failed, or was slow, may have done it: with more than one
-   * attempt `fn` must be one that may be called twice. Every error that `fn` throws counts against its server; what is not
-   * the server's fault is better returned.
+   * Not guaranteed: that the work was done once. A server that failed, or was slow, may have done it: with more than
+   * one attempt `fn` must be one that may be called twice. Every error that `fn` throws counts against its server; what
+   * is not the server's fault is better returned.
    *
-   * @throws what the last attempt failed with; EtcdTimeoutError when that was out of time; NoServersError when there was no
-   *   server in time; `signal.reason`; ClientClosedError after `close()`; the failure after `failed`; InvalidOptionError
+   * @throws what the last attempt failed with; EtcdTimeoutError when that was out of time; NoServersError when there
+   *   was no   server in time; `signal.reason`; ClientClosedError after `close()`; the failure after `failed`;
+   *   InvalidOptionError
    */
   async call<Result>(fn: ServiceCall<Metadata, Result>, options: ServiceCallOptions = {}): Promise<Result> {
     const { key, ...limits } = resolveServiceCall(fn, options);
@@ -155,8 +157,8 @@ export abstract class ServiceList<Metadata = unknown>
   }
 
   /**
-   * Says what came of a call to an instance that `pick()` gave, for the strategy and the outlier detection. For those who
-   * do not use `call()`, which does it by itself.
+   * Says what came of a call to an instance that `pick()` gave, for the strategy and the outlier detection. For those
+   * who do not use `call()`, which does it by itself.
    *
    * @param error what it failed with; undefined when it did not fail
    * @throws InvalidOptionError
@@ -170,8 +172,8 @@ export abstract class ServiceList<Metadata = unknown>
    * Waits until the list is as wanted; looks at once, or when the first list is there, then after each batch.
    *
    * @returns the list that was as wanted
-   * @throws EtcdTimeoutError after `timeoutMs`; `signal.reason`; ClientClosedError when closed meanwhile; the failure after
-   *   `failed`; what `predicate` throws; InvalidOptionError
+   * @throws EtcdTimeoutError after `timeoutMs`; `signal.reason`; ClientClosedError when closed meanwhile; the failure
+   *   after `failed`; what `predicate` throws; InvalidOptionError
    */
   async until(
     predicate: (list: readonly ServiceInstance<Metadata>[]) => boolean,
@@ -218,7 +220,7 @@ export abstract class ServiceList<Metadata = unknown>
   protected take({ changes, first = false }: ListStep<Metadata>): () => void {
     const wasEmpty = this.#table.size === 0;
     const told: (() => void)[] = [];
-    // What nobody hears needs not be gathered.
+    // What has no listener needs not be gathered.
     const gather = !first && this.listenerCount("change") > 0;
     // Nobody has heard what was gathered before, and nobody will.
     if (!gather) this.#change.drop();

@@ -55,7 +55,7 @@ export function validateMetadata<Output>(schema: MetadataSchema<Output>, metadat
   );
 }
 
-/** Nobody waits for it, so a rejection must not become an unhandled one. */
+/** It is not awaited, so a rejection must not become an unhandled one. */
 function isPromise<T>(result: T | Promise<T>): result is Promise<T> {
   if (!(result instanceof Promise)) return false;
   result.catch(() => {});

@@ -44,23 +44,23 @@ const withoutSchema = {};
  * );
  * ```
  *
- * Guaranteed: after the first, the list is one that etcd had, but for what `maxDropRatio` holds back; no change is missed,
- * whatever happens to the connection or to etcd. Events are told in etcd's order, one batch after the other, and the list is
- * already the new one when they are. An instance that was deleted and made again is told as `delete`, then `put`; with
- * `maxDropRatio`, as `put` alone if it came back before its removal was told. In an outage the last good list stays, with
- * its age. One value that cannot be read is kept out and reported, and hurts nothing else. No listener, and no promise that
- * nobody awaits, can end the process.
+ * Guaranteed: after the first, the list is one that etcd had, but for what `maxDropRatio` holds back; no change is
+ * missed, whatever happens to the connection or to etcd. Events are told in etcd's order, one batch after the other,
+ * and the list is already the new one when they are. An instance that was deleted and made again is told as `delete`,
+ * then `put`; with `maxDropRatio`, as `put` alone if it came back before its removal was told. In an outage the last
+ * good list stays, with its age. One value that cannot be read is kept out and reported, and hurts nothing else. No
+ * listener, and no promise that is not awaited, can end the process.
  *
- * Not guaranteed: that a listed service answers. A dead one stays until its lease ends: use `call()`, or `report()`. Nor that
- * every state in between is told: after an outage, and to a process that is too slow, only what differs.
+ * Not guaranteed: that a listed service answers. A dead one stays until its lease ends: use `call()`, or `report()`.
+ * Nor that every state in between is told: after an outage, and to a process that is too slow, only what differs.
  *
- * Several of one prefix and client in a process share one watch and one copy of what stands in etcd. One that joins others has
- * their list at once, of whatever age, and is `ready` and `live` when it has what etcd had when it was made.
+ * Several of one prefix and client in a process share one watch and one copy of what stands in etcd. One that joins
+ * others has their list at once, of whatever age, and is `ready` and `live` when it has what etcd had when it was made.
  *
  * Errors that end it, by `failed` and by rejecting `ready`: before `ready`, `PermissionDeniedError` and
- * `UnauthenticatedError`; at any time `ClientClosedError`, and `InvalidOptionError` for a metadata schema that turns out to be
- * asynchronous. An etcd that is out of reach is retried for ever; `status` and `warning` say so. A role, a user or a password
- * that is missing after `ready` is retried so too, after pauses that grow to 30 s.
+ * `UnauthenticatedError`; at any time `ClientClosedError`, and `InvalidOptionError` for a metadata schema that turns
+ * out to be asynchronous. An etcd that is out of reach is retried for ever; `status` and `warning` say so. A role, a
+ * user or a password that is missing after `ready` is retried so too, after pauses that grow to 30 s.
  */
 export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> {
   static {
@@ -131,11 +131,12 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
   }
 
   /**
-   * A part of the list, with a strategy, events and waits of its own, and without a watch of its own. It has what is listed
-   * now at once. It lives until it, or this list, is closed.
+   * A part of the list, with a strategy, events and waits of its own, and without a watch of its own. It has what is
+   * listed now at once. It lives until it, or this list, is closed.
    *
    * ```ts
-   * const canaries = services.view({ version: "2.0.0-rc1", zone: ["a", "b"], metadata: ({ tier }) => tier === "gold" });
+   * const canaries = services.view({ version: "2.0.0-rc1", zone: ["a", "b"], metadata: ({ tier }) => tier === "gold"
+   * });
    * ```
    *
    * @throws InvalidOptionError; ClientClosedError after `close()`; the failure after `failed`
@@ -225,8 +226,8 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
   }
 
   /**
-   * Brings this list and its views up to date, then tells of it: after what is being told, if a listener caused it. One that
-   * a user's balancer or predicate causes while another is taken is taken after that.
+   * Brings this list and its views up to date, then tells of it: after what is being told, if a listener caused it. One
+   * that a user's balancer or predicate causes while another is taken is taken after that.
    */
   #step(step: ListStep<Metadata>): void {
     this.#untaken.push(step);

@@ -40,8 +40,8 @@ const MOST_RENEWALS = 3;
 const SILENCE_MS = 500;
 
 /**
- * Carries calls, etcd3's typed stubs among them, over channels of our own. A call moves from endpoint to endpoint within
- * its time; a stream is opened on one endpoint and belongs to whoever opened it.
+ * Carries calls, etcd3's typed stubs among them, over channels of our own. A call moves from endpoint to endpoint
+ * within its time; a stream is opened on one endpoint and belongs to its opener.
  */
 export class Connection implements ICallable<Endpoint> {
   readonly callOptionsFactory = undefined;
@@ -94,7 +94,7 @@ export class Connection implements ICallable<Endpoint> {
   }
 
   /**
-   * Opens a stream, which belongs to whoever opened it. A token that is not accepted is forgotten: the next one gets another.
+   * Opens a stream, which belongs to its opener. A token that is not accepted is forgotten: the next one gets another.
    *
    * @throws UnavailableError when there is no connection within `limitMs`; UnauthenticatedError for a bad password
    */
@@ -177,7 +177,8 @@ export class Connection implements ICallable<Endpoint> {
       let insecure = true;
       for (const endpoint of rpc.only ? [rpc.only] : this.endpoints.inOrder("calls")) {
         const remainingMs = leftMs();
-        // One more attempt with hardly any time would hide why the one before it failed, and leave open what became of a write.
+        // One more attempt with hardly any time would hide why the one before it failed, and leave open what became of
+        // a write.
         if (remainingMs <= (last ? leastMs : 0)) throw outOfTime(name, timeoutMs, last, maybeExecuted);
         const mostMs = patience?.attemptLimitMs ?? attemptLimitMs(timeoutMs);
         const waitMs = Math.min(mostMs, remainingMs);
@@ -212,11 +213,13 @@ export class Connection implements ICallable<Endpoint> {
             endpoint.failed();
             if (channel && !(last.error instanceof EtcdTimeoutError)) endpoint.memberFailed("calls", channel);
           }
-          // It may be frozen, or the link dead: the next call gets a new connection. Where patience is asked for, pings tell.
+          // It may be frozen, or the link dead: the next call gets a new connection. Where patience is asked for, pings
+          // tell.
           const silent = last.error instanceof EtcdTimeoutError && limitMs >= SILENCE_MS && !patience;
           if (silent && channel) endpoint.drop("calls", channel);
           if (token && isRefused(token, last) && (renewals < MOST_RENEWALS || isOfOldRevision(last))) {
-            // Etcd did nothing this time, and may do it for another token. What must not be executed twice had no attempt before.
+            // Etcd did nothing this time, and may do it for another token. What must not be executed twice had no
+            // attempt before.
             this.#authenticator?.forget(token);
             refused = true;
             break;

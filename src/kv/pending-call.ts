@@ -70,7 +70,7 @@ export class PendingCall<Request, Answer> {
     return { signal: this.options.signal, timeoutMs: this.remainingMs };
   }
 
-  /** It is sent from here on; false when nobody waits for it any more. */
+  /** It is sent from here on; false when no caller waits for it any more. */
   depart(): boolean {
     this.#departed = true;
     return !this.#settled;

@@ -12,9 +12,9 @@ const debug = log("lease");
 const AT_ONCE = 16;
 
 /**
- * Revokes leases that nobody holds any more until etcd says that they are gone, a few at a time. Without it a lease that
- * was lost in an outage comes back with its whole TTL and its keys stand in their own owner's way. Its pauses do not
- * keep the process alive; an attempt, and a dial that it began, hold it until they are over.
+ * Revokes leases that have no holder any more until etcd says that they are gone, a few at a time. Without it a lease
+ * that was lost in an outage comes back with its whole TTL and its keys stand in their own owner's way. Its pauses do
+ * not keep the process alive; an attempt, and a dial that it began, hold it until they are over.
  */
 export class LeaseRevoker {
   readonly #protocol: Protocol;

@@ -33,17 +33,18 @@ export interface GrantLeaseOptions extends CallOptions {
    */
   renewEverySeconds?: number | undefined;
   /**
-   * An id of the caller's choosing. One lease at a time may have it, in all processes: two holders of one id take each other's
-   * lease for their own, and the first that revokes it takes it from both. A lease with a chosen id is never revoked in the
-   * background: one that was lost in an outage stays in etcd for its TTL, and until then granting its id rejects with a
-   * `ConflictError`. Grant it anew only after all requests of the last holder have been answered. @default random
+   * An id of the caller's choosing. One lease at a time may have it, in all processes: two holders of one id take each
+   * other's lease for their own, and the first that revokes it takes it from both. A lease with a chosen id is never
+   * revoked in the background: one that was lost in an outage stays in etcd for its TTL, and until then granting its id
+   * rejects with a `ConflictError`. Grant it anew only after all requests of the last holder have been answered.
+   * @default random
    */
   id?: LeaseId | undefined;
 }
 
 /** Two silent endpoints, a sixth of the TTL each, still leave a third one time to answer before the deadline. */
 const LATEST_RENEWAL = 0.6;
-/** The event of a lease that nobody renews comes at most this late after a suspension of the machine. */
+/** The event of a lease that is not renewed comes at most this late after a suspension of the machine. */
 const LOOK_EVERY_MS = 60_000;
 
 /** Grants leases and holds the kept-alive ones of a client. */
@@ -154,8 +155,8 @@ export class Leases {
   }
 
   /**
-   * Etcd may still have it. A random id stands for this lease alone; a chosen one can be granted again at any moment, by
-   * another process too, and a late revocation would end that lease.
+   * Etcd may still have it. A random id stands for this lease alone; a chosen one can be granted again at any moment,
+   * by another process too, and a late revocation would end that lease.
    */
   #giveUp(lease: HeldLease): void {
     if (!lease.idIsChosen) this.#revoker.revokeInBackground(lease.id);
@@ -185,8 +186,8 @@ export class Leases {
   }
 
   /**
-   * What nobody renews ends by the clock alone. Its timer never keeps the process alive. It stands still while the machine is
-   * suspended, so it looks in between, too.
+   * What is not renewed ends by the clock alone. Its timer never keeps the process alive. It stands still while the
+   * machine is suspended, so it looks in between, too.
    */
   #endAtDeadline(lease: HeldLease): void {
     const { clock } = this.#runtime;

@@ -35,10 +35,10 @@ interface Wanted {
 /**
  * The feeds on one open stream, by their numbers.
  *
- * Etcd creates watches in the order of the requests, under the numbers that they ask for; only the answer to one that it
- * refuses has the number -1. `etcd grpc-proxy` numbers them itself, and confirms them in any order, so that two of them
- * cannot be told apart. The first answer with a number shows which it is: before it, and always where the number is not
- * the one that was asked for, one request at a time is under way.
+ * Etcd creates watches in the order of the requests, under the numbers that they ask for; only the answer to one that
+ * it refuses has the number -1. `etcd grpc-proxy` numbers them itself, and confirms them in any order, so that two of
+ * them cannot be told apart. The first answer with a number shows which it is: before it, and always where the number
+ * is not the one that was asked for, one request at a time is under way.
  */
 export class OpenStream {
   readonly #stream: WatchStream;
@@ -75,7 +75,7 @@ export class OpenStream {
     if (!this.#createTimer && !this.#closed) this.#awaitCreated();
   }
 
-  /** Tells the server that nobody listens any more; a feed that it has not confirmed yet is cancelled when it is. */
+  /** Tells the server that no reader is left; a feed that it has not confirmed yet is cancelled when it is. */
   cancel(feed: WatchFeed): void {
     for (const [watchId, created] of this.#created) {
       if (created !== feed) continue;

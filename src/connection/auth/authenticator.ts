@@ -8,9 +8,9 @@ import type { Patience, RpcOptions } from "../rpc-options.ts";
 import { TlsError } from "../tls/tls-error.ts";
 
 /**
- * The request for a token gets this many times the time of an attempt at most, after it ran out of it again and again. A
- * password costs etcd some 100 ms of CPU, also when nobody waits any more: asked anew too early, again and again, a crowd
- * of clients never gets a token (HARDSHIPS 13).
+ * The request for a token gets this many times the time of an attempt at most, after it ran out of it again and again.
+ * A password costs etcd some 100 ms of CPU, also when no caller waits any more: asked anew too early, again and again,
+ * a crowd of clients never gets a token (HARDSHIPS 13).
  */
 const MOST_PATIENCE = 16;
 
@@ -40,8 +40,8 @@ export interface Waiting {
 }
 
 /**
- * The one token of a client. Whoever needs one while none is there waits for the same request (GUARANTEES 3): etcd takes
- * some 100 ms of CPU for each password.
+ * The one token of a client. Whoever needs one while none is there waits for the same request (GUARANTEES 3): etcd
+ * takes some 100 ms of CPU for each password.
  */
 export class Authenticator implements Patience {
   readonly #parts: AuthenticatorParts;
