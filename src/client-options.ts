@@ -10,8 +10,8 @@ import { resolveTls, type TlsOptions } from "./tls-options.ts";
 /** Options of an EtcdClient. All may be left out. */
 export interface EtcdClientOptions {
   /**
-   * The members of the cluster: `http://host:port` or `https://host:port`, not mixed; the port is 2379 when left out. One may
-   * also stand for several members: a name with several addresses, a Service, a TCP balancer.
+   * The members of the cluster: `http://host:port` or `https://host:port`, not mixed; the port is 2379 when left out.
+   * One may also stand for several members: a name with several addresses, a Service, a TCP balancer.
    *
    * @default the environment's ETCD_ENDPOINTS, separated by commas, then http://127.0.0.1:2379
    */
@@ -27,8 +27,8 @@ export interface EtcdClientOptions {
   /** How long a call may take in all, every attempt included, in milliseconds, at least 1. @default 5000 */
   requestTimeoutMs?: number | undefined;
   /**
-   * Let puts and deletes of single keys that are made at the same time travel as one txn: many times faster, but they are
-   * written at one revision. Each call can say otherwise with `batch`. Reads of single keys always travel together.
+   * Let puts and deletes of single keys that are made at the same time travel as one txn: many times faster, but they
+   * are written at one revision. Each call can say otherwise with `batch`. Reads of single keys always travel together.
    *
    * @default false
    */

@@ -1,7 +1,7 @@
 /**
- * A binary heap of the numbers from 0 on, ordered by what two arrays say of each: the lesser `first` is on top, of equals the
- * lesser `second`, of those the lesser number. The arrays are the caller's: after it has changed an entry it calls `moved()`,
- * which costs O(log n).
+ * A binary heap of the numbers from 0 on, ordered by what two arrays say of each: the lesser `first` is on top, of
+ * equals the lesser `second`, of those the lesser number. The arrays are the caller's: after it has changed an entry it
+ * calls `moved()`, which costs O(log n).
  */
 export class IndexedHeap {
   readonly #first: Float64Array;

@@ -12,15 +12,16 @@ export interface LeastRequestsOptions<Server> extends ServerTraits<Server> {
 const checkOptions = optionsOf("LeastRequests", { id: callback, weight: callback, random: callback });
 
 /**
- * The server with the fewest calls in flight for its weight; among equals by chance, in proportion to their weights, so that
- * callers without concurrency spread out by weight too (with `(in flight + 1) / weight` they would all go to the heaviest).
- * The rule of nginx's least_conn.
+ * The server with the fewest calls in flight for its weight; among equals by chance, in proportion to their weights, so
+ * that callers without concurrency spread out by weight too (with `(in flight + 1) / weight` they would all go to the
+ * heaviest). The rule of nginx's least_conn.
  *
- * It knows the calls of this process only, by `started()` and `ended()`; without them it chooses at random by weight. A server
- * that fails at once has few calls in flight and attracts more: `P2c` is the one that minds latency and failures.
+ * It knows the calls of this process only, by `started()` and `ended()`; without them it chooses at random by weight. A
+ * server that fails at once has few calls in flight and attracts more: `P2c` is the one that minds latency and
+ * failures.
  *
- * The least of all, not of a sample. A pick, a start and an end of a call cost O(log n), the first pick after a change of the list
- * O(n).
+ * The least of all, not of a sample. A pick, a start and an end of a call cost O(log n), the first pick after a change
+ * of the list O(n).
  */
 export class LeastRequests<Server> implements Balancer<Server> {
   readonly #slots: ServerSlots<Server>;

@@ -12,9 +12,9 @@ interface Level {
 /**
  * The load of each server of an array, its calls in flight for its weight, and which one has least.
  *
- * Among equals each is chosen in proportion to its weight: each has drawn a number from the exponential distribution with its
- * weight as the rate, the least number is chosen, and the one that was chosen draws again, from there on. Such draws have no
- * memory, so one that waits is neither preferred nor put back.
+ * Among equals each is chosen in proportion to its weight: each has drawn a number from the exponential distribution
+ * with its weight as the rate, the least number is chosen, and the one that was chosen draws again, from there on. Such
+ * draws have no memory, so one that waits is neither preferred nor put back.
  */
 export class Loads {
   readonly #slots: Int32Array;

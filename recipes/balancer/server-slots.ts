@@ -19,9 +19,10 @@ export type OnJoin<Server> = (slot: number, server: Server, id: unknown) => void
 const FIRST_CAPACITY = 64;
 
 /**
- * Gives each server a small number by its id, its slot, so that a strategy that looks at all servers for every pick can do so
- * over typed arrays; and counts the calls in flight by slot. A server keeps its slot while it is in one of the arrays
- * that were used last or has a call in flight; slots of others are taken back when they are as many as those in use.
+ * Gives each server a small number by its id, its slot, so that a strategy that looks at all servers for every pick can
+ * do so over typed arrays; and counts the calls in flight by slot. A server keeps its slot while it is in one of the
+ * arrays that were used last or has a call in flight; slots of others are taken back when they are as many as those in
+ * use.
  */
 export class ServerSlots<Server> {
   readonly #what: string;

@@ -59,14 +59,15 @@ const checkOptions = optionsOf("SlowStart", {
 });
 
 /**
- * Gives a server that came later than the first list a small share in the beginning, which grows linearly to its full one
- * over `slowStartMs`, whatever the balancer under it: what that one chooses is accepted with the probability of the share, else
- * it chooses among the warm servers. As a strategy that looks for idle servers would choose a cold one for every request,
- * a cold server is also held to twice the share of its weight and age. A request with a key is accepted by a hash of key
- * and id, so that a key moves to the new server once and not back and forth.
+ * Gives a server that came later than the first list a small share in the beginning, which grows linearly to its full
+ * one over `slowStartMs`, whatever the balancer under it: what that one chooses is accepted with the probability of the
+ * share, else it chooses among the warm servers. As a strategy that looks for idle servers would choose a cold one for
+ * every request, a cold server is also held to twice the share of its weight and age. A request with a key is accepted
+ * by a hash of key and id, so that a key moves to the new server once and not back and forth.
  *
- * It begins with the last `changed()` before the first pick from an array that holds the server, or with that pick. Who left
- * the list and came back is new again. When none is warm, what the balancer chooses is accepted: somebody has to do the work.
+ * It begins with the last `changed()` before the first pick from an array that holds the server, or with that pick. Who
+ * left the list and came back is new again. When none is warm, what the balancer chooses is accepted: somebody has to
+ * do the work.
  *
  * The first pick after a change of the list costs O(n). While somebody is new, a pick may ask the balancer twice.
  */

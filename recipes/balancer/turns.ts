@@ -5,8 +5,9 @@ import type { SlotView } from "./server-slots.ts";
 const LARGEST_TIME = 2 ** 30;
 
 /**
- * Whose turn it is among the servers of one array, by earliest deadline first. Time is counted in picks: a server of weight w
- * among weights that sum up to W is due every W / w picks, and at each pick the one that is due first is chosen.
+ * Whose turn it is among the servers of one array, by earliest deadline first. Time is counted in picks: a server of
+ * weight w among weights that sum up to W is due every W / w picks, and at each pick the one that is due first is
+ * chosen.
  */
 export class Turns {
   readonly #intervals: Float64Array;

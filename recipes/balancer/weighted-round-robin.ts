@@ -6,8 +6,8 @@ import { Turns } from "./turns.ts";
 
 export interface WeightedRoundRobinOptions<Server> extends ServerTraits<Server> {
   /**
-   * A number in [0, 1): the servers of the first list begin at random places of their turn, so that processes that start
-   * together do not all begin with the same server. @default none: all begin at the same place
+   * A number in [0, 1): the servers of the first list begin at random places of their turn, so that processes that
+   * start together do not all begin with the same server. @default none: all begin at the same place
    */
   random?: (() => number) | undefined;
 }
@@ -15,17 +15,17 @@ export interface WeightedRoundRobinOptions<Server> extends ServerTraits<Server> 
 const checkOptions = optionsOf("WeightedRoundRobin", { id: callback, weight: callback, random: callback });
 
 /**
- * One after the other, in proportion to the weights, and as evenly as possible: weights of 5, 1 and 1 give `a b a a a c a`
- * and not `a a a a a b c`. Earliest deadline first: a server of weight w among weights that sum up to W is due every W / w
- * picks, and the one that is due first is chosen. With whole weights each gets exactly w of W picks in a row, counted from the
- * first one.
+ * One after the other, in proportion to the weights, and as evenly as possible: weights of 5, 1 and 1 give
+ * `a b a a a c a` and not `a a a a a b c`. Earliest deadline first: a server of weight w among weights that sum up to W
+ * is due every W / w picks, and the one that is due first is chosen. With whole weights each gets exactly w of W picks
+ * in a row, counted from the first one.
  *
- * The smooth weighted round-robin of nginx has the same shares, in another order (`a a b a c a a`): it looks at all servers for
- * each pick, and gives the turns of the light ones by what all others have gained.
+ * The smooth weighted round-robin of nginx has the same shares, in another order (`a a b a c a a`): it looks at all
+ * servers for each pick, and gives the turns of the light ones by what all others have gained.
  *
- * Each array has turns of its own, which go on when it changes in place: how long a server still has to wait is kept by its
- * id, as a part of its interval. One that joins waits for a part of its own: it gets its share at once, and no burst. The
- * first turn of each further array goes to another server, so that retries spread.
+ * Each array has turns of its own, which go on when it changes in place: how long a server still has to wait is kept by
+ * its id, as a part of its interval. One that joins waits for a part of its own: it gets its share at once, and no
+ * burst. The first turn of each further array goes to another server, so that retries spread.
  *
  * A pick costs O(log n), the first one after a change of the list O(n).
  */

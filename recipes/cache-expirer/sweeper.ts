@@ -37,8 +37,8 @@ interface Swept {
 const nothing: Swept = { gone: new Map() };
 
 /**
- * Deletes keys one bucket past their time: a leader change in etcd gives every lease its whole TTL again, so leases alone
- * would be late by a TTL and more. Each deletion is "if the key is as known": what was touched meanwhile stays.
+ * Deletes keys one bucket past their time: a leader change in etcd gives every lease its whole TTL again, so leases
+ * alone would be late by a TTL and more. Each deletion is "if the key is as known": what was touched meanwhile stays.
  */
 export class Sweeper {
   readonly #parts: SweeperParts;

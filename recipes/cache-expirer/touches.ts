@@ -64,9 +64,9 @@ interface PendingMove {
 }
 
 /**
- * Moves keys to the bucket of now. Each move is "if the key is as known, put it with the lease of the new bucket", and only
- * ever to a later one: a late touch of another process cannot move it back. Moves travel in batches of nested txns, so a key
- * that is gone fails its own move and no other.
+ * Moves keys to the bucket of now. Each move is "if the key is as known, put it with the lease of the new bucket", and
+ * only ever to a later one: a late touch of another process cannot move it back. Moves travel in batches of nested
+ * txns, so a key that is gone fails its own move and no other.
  */
 export class Touches {
   readonly #parts: TouchesParts;
@@ -85,8 +85,8 @@ export class Touches {
   }
 
   /**
-   * @param create whether to make a key that is not there: then etcd is asked in any case, for what is known here may be
-   *   older than a deletion that another process was told of
+   * @param create whether to make a key that is not there: then etcd is asked in any case, for what is known here may
+   *   be older than a deletion that another process was told of
    * @returns whether the key is there, in the bucket of now or a later one. A touch sends no request when that is known
    */
   move(id: string, create: boolean, call: CallOptions): Promise<boolean> {

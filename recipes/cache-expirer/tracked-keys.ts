@@ -25,11 +25,12 @@ interface Answer {
 const OVERDUE_MS = 30_000;
 
 /**
- * The keys as this process knows them, and which of them end when: what the mirror shows, and on top of it what etcd answered
- * to this process and the mirror has not come to.
+ * The keys as this process knows them, and which of them end when: what the mirror shows, and on top of it what etcd
+ * answered to this process and the mirror has not come to.
  *
- * Both are ordered by the revisions of what they tell of, never by the revision in an answer's header: the header says how
- * far etcd was when it answered, and a key that it found may be much older, so the mirror may have shown it long before.
+ * Both are ordered by the revisions of what they tell of, never by the revision in an answer's header: the header says
+ * how far etcd was when it answered, and a key that it found may be much older, so the mirror may have shown it long
+ * before.
  */
 export class TrackedKeys {
   readonly #prefix: string;
@@ -98,11 +99,12 @@ export class TrackedKeys {
   }
 
   /**
-   * Forgets the answers that the mirror has not come to for long. An answer of a history that is lost, which came when the
-   * mirror was past that or had not begun, has a revision that the new history comes to much later or never.
+   * Forgets the answers that the mirror has not come to for long. An answer of a history that is lost, which came when
+   * the mirror was past that or had not begun, has a revision that the new history comes to much later or never.
    *
    * @param nowMs by whatever clock, the same one each time
-   * @returns what was there by such an answer, and is not by the mirror: each id with the time at which it would have ended
+   * @returns what was there by such an answer, and is not by the mirror: each id with the time at which it would have
+   *   ended
    */
   forgetOverdue(nowMs: number): Map<string, number | undefined> {
     const gone = new Map<string, number | undefined>();
@@ -118,7 +120,8 @@ export class TrackedKeys {
 
   /**
    * @param historyLost whether revisions before this batch say nothing any more
-   * @returns what went and is not there again, each id with the time at which it would have ended, as far as that is known
+   * @returns what went and is not there again, each id with the time at which it would have ended, as far as that is
+   *   known
    */
   apply(batch: MirrorBatch, historyLost: boolean): Map<string, number | undefined> {
     const forget = historyLost || batch.revision < this.#revision;
@@ -154,8 +157,8 @@ export class TrackedKeys {
   }
 
   /**
-   * The prefix itself is the key of no id; nor is what is not UTF-8: another key can read the same. Nor what leads out of a
-   * folder when it is taken for a path there: whoever cleans up an id removes files.
+   * The prefix itself is the key of no id; nor is what is not UTF-8: another key can read the same. Nor what leads out
+   * of a folder when it is taken for a path there: whoever cleans up an id removes files.
    */
   isOfId(kv: KeyValue): boolean {
     const id = this.idOf(kv);

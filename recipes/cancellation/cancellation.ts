@@ -49,21 +49,23 @@ interface Cancelling {
  * cancellation.release("run-1");                      // when the run is over
  * ```
  *
- * Guaranteed: a signal aborts, with a `CancelledError`, when anybody cancels its run, also when that was before the signal
- * was asked for, and after an outage, a compaction, a restart of etcd. It is held until it is released, so one that has
- * only a listener fires too. The first reason stays. An aborted signal stays aborted, whatever becomes of the entry.
+ * Guaranteed: a signal aborts, with a `CancelledError`, when anybody cancels its run, also when that was before the
+ * signal was asked for, and after an outage, a compaction, a restart of etcd. It is held until it is released, so one
+ * that has only a listener fires too. The first reason stays. An aborted signal stays aborted, whatever becomes of the
+ * entry.
  *
- * Not guaranteed: that a run stops; it must listen. How soon: a dead link is noticed within about 9 s. That a process which
- * cannot reach etcd for longer than `ttlSeconds` still hears of it, or one that asks for the first time after that. A
- * cancellation that nobody has heard of is lost when etcd's data is. What a listener of a signal throws is an uncaught
- * exception, as with every AbortSignal.
+ * Not guaranteed: that a run stops; it must listen. How soon: a dead link is noticed within about 9 s. That a process
+ * which cannot reach etcd for longer than `ttlSeconds` still hears of it, or one that asks for the first time after
+ * that. A cancellation that nobody has heard of is lost when etcd's data is. What a listener of a signal throws is an
+ * uncaught exception, as with every AbortSignal.
  *
  * A run id names one attempt: once cancelled, it stays cancelled until the entry expires, so a second attempt takes
  * another id.
  *
  * Errors that end it, by `failed` and by rejecting `ready`: before `ready`, `PermissionDeniedError` and
- * `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach is retried for ever; `status` and
- * `warning` say so. A role, a user or a password that is missing after `ready` is retried so too, after pauses that grow to 30 s.
+ * `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach is retried for ever; `status`
+ * and `warning` say so. A role, a user or a password that is missing after `ready` is retried so too, after pauses that
+ * grow to 30 s.
  */
 export class Cancellation extends Notifier<CancellationEvents> implements AsyncDisposable {
   static {
@@ -73,8 +75,8 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
   /** What is followed, always with a slash at its end. */
   readonly prefix: string;
   /**
-   * Resolves when the first list was told and is followed, however long that takes; rejects when it never will be. It may
-   * be left unused.
+   * Resolves when the first list was told and is followed, however long that takes; rejects when it never will be. It
+   * may be left unused.
    */
   readonly ready: Promise<void>;
   readonly #ttlSeconds: number;
@@ -120,8 +122,8 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
    * The signal of a run: the same one until it is released. Aborts at once if the run is known to be cancelled; before
    * `ready` that is not known yet. Any number of listeners is fine.
    *
-   * @throws InvalidOptionError for an empty id or one with a leading slash; ClientClosedError after `close()`; the failure
-   *   after `failed`
+   * @throws InvalidOptionError for an empty id or one with a leading slash; ClientClosedError after `close()`; the
+   *   failure after `failed`
    */
   signal(runId: string): AbortSignal {
     checkId("Cancellation.signal", runId, "runId");

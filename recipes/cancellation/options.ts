@@ -6,8 +6,8 @@ import type { RecipeClientOptions } from "../recipe/index.ts";
 /** Options of a Cancellation. All may be left out. */
 export interface CancellationOptions extends RecipeClientOptions {
   /**
-   * How long etcd keeps a cancellation that this object makes, in whole seconds, 1 to 8000000000. Longer than any run lasts,
-   * and than any process that runs it can be out of etcd's reach. @default 86400, a day
+   * How long etcd keeps a cancellation that this object makes, in whole seconds, 1 to 8000000000. Longer than any run
+   * lasts, and than any process that runs it can be out of etcd's reach. @default 86400, a day
    */
   ttlSeconds?: number | undefined;
 }

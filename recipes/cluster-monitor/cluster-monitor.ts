@@ -9,8 +9,8 @@ import { type ClusterMonitorOptions, checkNodeName, type ResolvedMonitor, resolv
 import { RegisteredNode } from "./registered-node.ts";
 
 /**
- * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach, the list is the last good
- * one. `failed`, `closed`: the end.
+ * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach, the list is the last
+ * good one. `failed`, `closed`: the end.
  */
 export type ClusterMonitorStatus = SubscribeStatus;
 
@@ -27,7 +27,8 @@ export interface ClusterMonitorEvents<Info = unknown> extends CommonEvents {
 }
 
 /**
- * Tells which nodes of a cluster are up: a ServiceRegister for each node that joins here, a SubscribeService for the list.
+ * Tells which nodes of a cluster are up: a ServiceRegister for each node that joins here, a SubscribeService for the
+ * list.
  *
  * ```ts
  * const monitor = new ClusterMonitor("/nodes/", { ttlSeconds: 30 });
@@ -37,16 +38,16 @@ export interface ClusterMonitorEvents<Info = unknown> extends CommonEvents {
  * monitor.nodes(); // [{ name: "worker-1", info: { zone: "a" }, upSince, lastChange, draining: false }]
  * ```
  *
- * Guaranteed: the list is one that etcd had, no change is missed, and in an outage the last good list stays; a node that
- * joined stays listed until it leaves, also across outages: see SubscribeService and ServiceRegister. A node that restarts
- * within its TTL is `changed`, never `down` and `up`.
+ * Guaranteed: the list is one that etcd had, no change is missed, and in an outage the last good list stays; a node
+ * that joined stays listed until it leaves, also across outages: see SubscribeService and ServiceRegister. A node that
+ * restarts within its TTL is `changed`, never `down` and `up`.
  *
- * Not guaranteed: that a listed node works. A dead one is `down` when its TTL ends, and a leader change in etcd gives it a
- * whole TTL again. A node that lost its lease in an outage, and lives, is told as `down` and `up` if others saw it go,
- * with the same `upSince`. The times are what each node's own clock says.
+ * Not guaranteed: that a listed node works. A dead one is `down` when its TTL ends, and a leader change in etcd gives
+ * it a whole TTL again. A node that lost its lease in an outage, and lives, is told as `down` and `up` if others saw it
+ * go, with the same `upSince`. The times are what each node's own clock says.
  *
- * Errors that end it, by `failed` and by rejecting `ready`: those of SubscribeService. What happens to a membership is told
- * by its `ready`, its `status` and by `warning`; it lasts until it leaves or `close()`.
+ * Errors that end it, by `failed` and by rejecting `ready`: those of SubscribeService. What happens to a membership is
+ * told by its `ready`, its `status` and by `warning`; it lasts until it leaves or `close()`.
  */
 export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvents<Info>> implements AsyncDisposable {
   static {
@@ -107,12 +108,12 @@ export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvent
   }
 
   /**
-   * Makes this process a node of the cluster, at once, in the background. Another process that has the name is replaced; it
-   * returns when this one leaves.
+   * Makes this process a node of the cluster, at once, in the background. Another process that has the name is
+   * replaced; it returns when this one leaves.
    *
    * @param name stands behind the prefix: `worker-1`
-   * @param info anything that JSON can write. An `address` in it, a string, is what other readers of the list connect to;
-   *   without one they see the name
+   * @param info anything that JSON can write. An `address` in it, a string, is what other readers of the list connect
+   *   to; without one they see the name
    * @throws InvalidOptionError for a bad name, one that has joined here already, an info that the schema rejects;
    *   ClientClosedError after `close()`
    */
@@ -139,8 +140,8 @@ export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvent
   }
 
   /**
-   * Leaves with all that joined here, then stops following; the list stays as it is. Bounded as `ServiceRegister.close()`.
-   * Calling it again is harmless.
+   * Leaves with all that joined here, then stops following; the list stays as it is. Bounded as
+   * `ServiceRegister.close()`. Calling it again is harmless.
    */
   async close(): Promise<void> {
     this.#closed ??= this.#close();

@@ -12,8 +12,8 @@ export interface ClusterMonitorOptions<Info = unknown> extends RecipeClientOptio
   /** How long a node that joined here is listed after its process died, in whole seconds, 1 to 9000000000. @default 30 */
   ttlSeconds?: number | undefined;
   /**
-   * What the info of a node must be: any Standard Schema (zod, valibot, arktype), a synchronous one, which takes what it
-   * returns. A node that it rejects is kept out and reported as `invalid`. @default none: info is what JSON said
+   * What the info of a node must be: any Standard Schema (zod, valibot, arktype), a synchronous one, which takes what
+   * it returns. A node that it rejects is kept out and reported as `invalid`. @default none: info is what JSON said
    */
   info?: MetadataSchema<Info> | undefined;
 }

@@ -23,8 +23,8 @@ interface Entry {
 }
 
 /**
- * What was seen of the confirmations under a prefix, in etcd's order. Good for telling; what is true now must be asked of
- * etcd, because this can be behind.
+ * What was seen of the confirmations under a prefix, in etcd's order. Good for telling; what is true now must be asked
+ * of etcd, because this can be behind.
  */
 export class ConfirmationView {
   readonly #parts: ConfirmationViewParts;

@@ -18,8 +18,8 @@ import { readRequest } from "./records.ts";
 import { RequestLoop } from "./request-loop.ts";
 
 /**
- * `connecting`: no list yet. `live`: etcd tells of every request and decision. `stale`: etcd is out of reach; what happens
- * meanwhile is told when it is back. `failed`, `closed`: the end.
+ * `connecting`: no list yet. `live`: etcd tells of every request and decision. `stale`: etcd is out of reach; what
+ * happens meanwhile is told when it is back. `failed`, `closed`: the end.
  */
 export type ConfirmationStatus = MirrorStatus;
 
@@ -47,22 +47,25 @@ export interface ConfirmationEvents extends CommonEvents {
  *                             └───────────────────────▶ timeout
  * ```
  *
- * Guaranteed: there is one decision, the first one, and all who ask get that one: requester and approver never end apart,
- * also when they race, restart, or lose their links in between. A time-out is a decision like the others: it stands in etcd
- * before anybody is told of it. `request()` on an id that runs picks it up with the time it has left, and on one that was
- * decided returns the decision. A request that a wiped etcd forgot is written again with the time it has left.
+ * Guaranteed: there is one decision, the first one, and all who ask get that one: requester and approver never end
+ * apart, also when they race, restart, or lose their links in between. A time-out is a decision like the others: it
+ * stands in etcd before anybody is told of it. `request()` on an id that runs picks it up with the time it has left,
+ * and on one that was decided returns the decision. A request that a wiped etcd forgot is written again with the time
+ * it has left.
  *
- * Not guaranteed: that it times out at the deadline. While no requester runs, nobody looks, and until somebody does it can
- * still be decided: the time-out lease ends late by a 32nd and a second, by a leader change in etcd later. A process that
- * picks a request up compares the deadline with its own clock. A requester that is away for longer than `retainSeconds`
- * finds nothing, and asks anew. A decision that a wiped etcd forgot before its requester saw it is asked for anew.
+ * Not guaranteed: that it times out at the deadline. While no requester runs, nobody looks, and until somebody does it
+ * can still be decided: the time-out lease ends late by a 32nd and a second, by a leader change in etcd later. A
+ * process that picks a request up compares the deadline with its own clock. A requester that is away for longer than
+ * `retainSeconds` finds nothing, and asks anew. A decision that a wiped etcd forgot before its requester saw it is
+ * asked for anew.
  *
  * Ids are one-shot: as long as etcd keeps the decision, an id has that one.
  *
  * Errors that end it, by `failed` and by rejecting `ready` and the requests that wait: before `ready`,
- * `PermissionDeniedError` and `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach is retried
- * for ever; `status` and `warning` say so. A role, a user or a password that is missing after `ready`, or after a request was
- * opened, is retried so too, after pauses that grow to 30 s. A key under the prefix that cannot be read is a `warning` and hurts no other confirmation.
+ * `PermissionDeniedError` and `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach is
+ * retried for ever; `status` and `warning` say so. A role, a user or a password that is missing after `ready`, or after
+ * a request was opened, is retried so too, after pauses that grow to 30 s. A key under the prefix that cannot be read
+ * is a `warning` and hurts no other confirmation.
  */
 export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncDisposable {
   static {
@@ -72,8 +75,8 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
   /** What is followed, always with a slash at its end. */
   readonly prefix: string;
   /**
-   * Resolves when the first list was told and is followed, however long that takes; rejects when it never will be. It may
-   * be left unused: no call waits for it.
+   * Resolves when the first list was told and is followed, however long that takes; rejects when it never will be. It
+   * may be left unused: no call waits for it.
    */
   readonly ready: Promise<void>;
   readonly #runtime: Runtime;
@@ -85,7 +88,8 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
   /**
    * Starts to follow at once, in the background.
    *
-   * @param prefix where the confirmations stand; `/pipeline/confirm` is read as `/pipeline/confirm/`; at most 65536 bytes
+   * @param prefix where the confirmations stand; `/pipeline/confirm` is read as `/pipeline/confirm/`; at most 65536
+   *   bytes
    * @throws InvalidOptionError that names the argument or option, before any I/O
    */
   constructor(prefix: string, options: ConfirmationOptions = {}) {
@@ -119,11 +123,12 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
   }
 
   /**
-   * Asks for a decision and waits for it; picks up what is there already. An etcd that is out of reach is waited for, also
-   * past the deadline: what is returned stands in etcd.
+   * Asks for a decision and waits for it; picks up what is there already. An etcd that is out of reach is waited for,
+   * also past the deadline: what is returned stands in etcd.
    *
-   * @throws InvalidOptionError; `signal.reason`, then the request stays and can be decided; ClientClosedError when closed
-   *   meanwhile, likewise; the failure after `failed`; InvalidValueError when somebody put a decision that cannot be read
+   * @throws InvalidOptionError; `signal.reason`, then the request stays and can be decided; ClientClosedError when
+   *   closed meanwhile, likewise; the failure after `failed`; InvalidValueError when somebody put a decision that
+   *   cannot be read
    */
   async request(id: string, options: ConfirmationRequestOptions): Promise<ConfirmationResult> {
     const { timeoutSeconds, signal } = resolveRequest(id, options);
@@ -156,8 +161,8 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
    *
    * @param by who decided
    * @throws AlreadyDecidedError when it was decided before, or its time is over; NotRequestedError; InvalidOptionError;
-   *   EtcdTimeoutError with `outcomeUnknown: true`: it may be approved, or be yet; `signal.reason`; ClientClosedError after
-   *   `close()`; the failure after `failed`
+   *   EtcdTimeoutError with `outcomeUnknown: true`: it may be approved, or be yet; `signal.reason`; ClientClosedError
+   *   after `close()`; the failure after `failed`
    */
   async approve(id: string, by: string, options: CallOptions = {}): Promise<void> {
     const { result, call } = resolveDecision("approved", id, by, undefined, options);
@@ -178,8 +183,8 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
   }
 
   /**
-   * Those that wait for a decision now, as etcd says, the most urgent first. Frozen. One that cannot be read is left out,
-   * with a `warning`.
+   * Those that wait for a decision now, as etcd says, the most urgent first. Frozen. One that cannot be read is left
+   * out, with a `warning`.
    */
   async pending(options: CallOptions = {}): Promise<readonly PendingConfirmation[]> {
     const call = resolveCall("Confirmation.pending", options);

@@ -13,10 +13,11 @@ export function newDecision(clock: Clock, result: ConfirmationResult): DecisionR
 }
 
 /**
- * Decides a confirmation for somebody, if it is still open. A write whose outcome is unknown is known again by its nonce.
+ * Decides a confirmation for somebody, if it is still open. A write whose outcome is unknown is known again by its
+ * nonce.
  *
- * @throws AlreadyDecidedError; NotRequestedError; InvalidValueError for a decision that cannot be read; EtcdTimeoutError;
- *   `signal.reason`
+ * @throws AlreadyDecidedError; NotRequestedError; InvalidValueError for a decision that cannot be read;
+ *   EtcdTimeoutError; `signal.reason`
  */
 export async function decideFor(
   store: ConfirmationStore,

@@ -38,7 +38,8 @@ export class RequestLoop {
 
   /**
    * @returns the decision that stands in etcd
-   * @throws `signal.reason`; what etcd refuses before the request was opened or found; ClientClosedError; InvalidValueError for a decision that cannot be read
+   * @throws `signal.reason`; what etcd refuses before the request was opened or found; ClientClosedError;
+   *   InvalidValueError for a decision that cannot be read
    */
   async run(signal: AbortSignal): Promise<ConfirmationResult> {
     const { runtime, onWarning } = this.#parts;

@@ -22,7 +22,8 @@ export interface RangeStep {
 }
 
 /**
- * Follows a range for as long as it is iterated: first what is there, then each change. A list anew is another snapshot.
+ * Follows a range for as long as it is iterated: first what is there, then each change. A list anew is another
+ * snapshot.
  *
  * @throws `signal.reason`; what ends it
  */

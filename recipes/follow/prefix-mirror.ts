@@ -15,8 +15,8 @@ const followed = new WeakMap<EtcdClient, Map<string, PrefixMirror>>();
 
 /**
  * One Mirror of a prefix, and who uses it. A shared one is there for all recipes of this process that follow the prefix
- * through the same client: one watch and one copy of the entries, however many they are. It ends with the last of them; who
- * comes after its end gets a new one.
+ * through the same client: one watch and one copy of the entries, however many they are. It ends with the last of them;
+ * who comes after its end gets a new one.
  */
 export class PrefixMirror {
   readonly mirror: Mirror;
@@ -64,8 +64,8 @@ export class PrefixMirror {
   }
 
   /**
-   * What its users have made of each entry, by how they make it, so that it is made once and not by each of them. Undefined
-   * while there is one user alone, whom it would only cost.
+   * What its users have made of each entry, by how they make it, so that it is made once and not by each of them.
+   * Undefined while there is one user alone, whom it would only cost.
    */
   made(how: object): WeakMap<KeyValue, unknown> | undefined {
     if (this.#users.size < 2) return undefined;

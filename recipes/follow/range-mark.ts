@@ -31,9 +31,9 @@ export async function readMark(etcd: EtcdClient, prefix: string, options: CallOp
 /**
  * Whether a mirror has what a mark of the same history found, or something newer.
  *
- * A mirror learns of no revision at which nothing happened to its keys, so it may never come to the mark's. But when it has
- * come to the newest modRevision, no key that etcd had was put after that: the mirror has all of them, as they are. It can
- * only have more, which were deleted since, and then its number of keys is another one.
+ * A mirror learns of no revision at which nothing happened to its keys, so it may never come to the mark's. But when it
+ * has come to the newest modRevision, no key that etcd had was put after that: the mirror has all of them, as they are.
+ * It can only have more, which were deleted since, and then its number of keys is another one.
  */
 export function isAsNew(mirror: Pick<Mirror, "revision" | "size" | "get">, mark: RangeMark): boolean {
   if (mirror.revision >= mark.revision) return true;

@@ -37,9 +37,9 @@ export interface Hold<Task> {
 }
 
 /**
- * Runs tasks that belong to ids: those of one id one after the other, in order; those of different ids in parallel, so many
- * at a time. A task that fails is run again, after growing random delays of up to 30 s, before the next one of its id; other
- * ids do not wait for it.
+ * Runs tasks that belong to ids: those of one id one after the other, in order; those of different ids in parallel, so
+ * many at a time. A task that fails is run again, after growing random delays of up to 30 s, before the next one of its
+ * id; other ids do not wait for it.
  */
 export class IdLanes<Task> {
   readonly #parts: IdLanesParts<Task>;
@@ -68,8 +68,8 @@ export class IdLanes<Task> {
   }
 
   /**
-   * Takes out what waits for an id, waits until what runs has ended, and lets nothing of this id run before the release.
-   * What runs and fails is not run again; it is among the dropped.
+   * Takes out what waits for an id, waits until what runs has ended, and lets nothing of this id run before the
+   * release. What runs and fails is not run again; it is among the dropped.
    */
   async hold(id: string): Promise<Hold<Task>> {
     const lane = this.#lane(id);

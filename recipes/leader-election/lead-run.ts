@@ -30,8 +30,8 @@ type Outcome<T> = { readonly value: T } | { readonly error: unknown };
  *                                     └──work settled──── lost, or health: no
  * ```
  *
- * A term is left only when its work has settled or its lease has run out, and the next campaign begins only when the work
- * has settled: two terms of one candidate never overlap.
+ * A term is left only when its work has settled or its lease has run out, and the next campaign begins only when the
+ * work has settled: two terms of one candidate never overlap.
  */
 export class LeadRun<T> {
   readonly #parts: LeadParts<T>;

@@ -23,9 +23,9 @@ export interface LeaderElectionOptions extends RecipeClientOptions {
   /** Seconds between renewals; above 0, at most half the TTL: one that fails must leave time for another. @default half the TTL */
   renewEverySeconds?: number | undefined;
   /**
-   * Says whether this candidate can lead. While it says false, throws or does not answer in time, it does not campaign; a
-   * leader resigns, and campaigns again when it says true. What it throws is a `warning`, once for the same message. Its
-   * `signal` aborts when its time is over and when `lead()` is.
+   * Says whether this candidate can lead. While it says false, throws or does not answer in time, it does not campaign;
+   * a leader resigns, and campaigns again when it says true. What it throws is a `warning`, once for the same message.
+   * Its `signal` aborts when its time is over and when `lead()` is.
    *
    * @default it always can
    */

@@ -7,8 +7,8 @@ import { checkCandidate } from "./options.ts";
 import type { Term } from "./term.ts";
 
 /**
- * Why a term ended. `done`: the work settled. `resigned`: it was asked to. `unhealthy`: `health` said no. `stopped`: the
- * signal of `lead()`, or `close()`. `lost`: the lease or the key is gone.
+ * Why a term ended. `done`: the work settled. `resigned`: it was asked to. `unhealthy`: `health` said no. `stopped`:
+ * the signal of `lead()`, or `close()`. `lost`: the lease or the key is gone.
  */
 export type Ending = "done" | "resigned" | "unhealthy" | "stopped" | "lost";
 

@@ -20,8 +20,8 @@ export interface LeaseTime {
 }
 
 /**
- * The detached lease of all that ends at about the same time: never renewed, so it outlives the process. There is one at a
- * time. When it does not last long enough, or etcd lost it, another one is granted, once for all who wait for it.
+ * The detached lease of all that ends at about the same time: never renewed, so it outlives the process. There is one
+ * at a time. When it does not last long enough, or etcd lost it, another one is granted, once for all who wait for it.
  */
 export class DetachedLease {
   readonly #etcd: EtcdClient;

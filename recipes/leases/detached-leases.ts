@@ -11,11 +11,11 @@ const ROUNDING = 1 / 128;
 const ofClients = new WeakMap<EtcdClient, DetachedLeases>();
 
 /**
- * Leases for keys that outlive the process: never renewed by us, and shared by all recipes of a client, so a thousand puts
- * need one. Of one TTL there are some 66 at most at any time; TTLs that are alike share them too.
+ * Leases for keys that outlive the process: never renewed by us, and shared by all recipes of a client, so a thousand
+ * puts need one. Of one TTL there are some 66 at most at any time; TTLs that are alike share them too.
  *
- * A key lives for its TTL at least. A healthy etcd ends it at most a 32nd of the TTL and two seconds later; after a leader
- * change up to a whole TTL later.
+ * A key lives for its TTL at least. A healthy etcd ends it at most a 32nd of the TTL and two seconds later; after a
+ * leader change up to a whole TTL later.
  */
 export class DetachedLeases {
   readonly #etcd: EtcdClient;

@@ -5,8 +5,8 @@ import { abortable } from "../../src/internal/index.ts";
 const MOST_REMEMBERED_LEASES = 64;
 
 /**
- * One lease after the other, each kept alive until it is lost: who needs the living one gets it, and all who need it at the
- * same time wait for one grant.
+ * One lease after the other, each kept alive until it is lost: who needs the living one gets it, and all who need it at
+ * the same time wait for one grant.
  */
 export class LeaseLine {
   readonly #etcd: Pick<EtcdClient, "grantLease">;
@@ -60,8 +60,8 @@ export class LeaseLine {
   }
 
   /**
-   * Ends every lease that there was, also those that are already being revoked in the background: a write that is still on
-   * its way to one of them finds no lease. Who needs one after this call gets a new one.
+   * Ends every lease that there was, also those that are already being revoked in the background: a write that is still
+   * on its way to one of them finds no lease. Who needs one after this call gets a new one.
    *
    * @throws EtcdError when etcd cannot be asked; then it goes on in the background
    */

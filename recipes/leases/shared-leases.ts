@@ -15,9 +15,10 @@ const ofClients = new WeakMap<EtcdClient, Map<number, SharedLeases>>();
  *                                 └────────────┘ (one grant, for all who need it)
  * ```
  *
- * Guaranteed: one key has one owner at a time, so a key on one of these leases, earlier ones too, is its owner's or was left
- * by the one before. Who leaves takes its own key and nothing else; what it could not take, or what lands later, is deleted
- * while the lease lives (`Leftovers`). Only when the last one leaves the lease is revoked; who comes meanwhile gets a new one.
+ * Guaranteed: one key has one owner at a time, so a key on one of these leases, earlier ones too, is its owner's or was
+ * left by the one before. Who leaves takes its own key and nothing else; what it could not take, or what lands later,
+ * is deleted while the lease lives (`Leftovers`). Only when the last one leaves the lease is revoked; who comes
+ * meanwhile gets a new one.
  */
 export class SharedLeases {
   readonly #line: LeaseLine;

@@ -1,5 +1,5 @@
-// Checks of arguments and fields of zod schemas that several recipes have. A room of its own, so that no published type leads
-// to zod.
+// Checks of arguments and fields of zod schemas that several recipes have. A room of its own, so that no published type
+// leads to zod.
 export { callFields, resolveCall } from "./call-fields.ts";
 export {
   checkCallable,

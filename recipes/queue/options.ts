@@ -9,14 +9,15 @@ export interface QueueOptions extends RecipeClientOptions {
   /** How long the jobs of a dead worker stay away from the others, in whole seconds, 1 to 9000000000. @default 10 */
   ttlSeconds?: number | undefined;
   /**
-   * How often a job is handed to a worker before it becomes a dead letter; at least 1. All workers of a queue should say the
-   * same.
+   * How often a job is handed to a worker before it becomes a dead letter; at least 1. All workers of a queue should
+   * say the same.
    *
    * @default 5
    */
   maxAttempts?: number | undefined;
   /**
-   * How long a worker may hold a job, in seconds, 0.1 to 2000000; then it goes back. @default as long as the worker lives
+   * How long a worker may hold a job, in seconds, 0.1 to 2000000; then it goes back. @default as long as the worker
+   * lives
    */
   visibilitySeconds?: number | undefined;
 }
@@ -30,7 +31,8 @@ export interface QueueCallOptions {
 
 export interface EnqueueOptions extends QueueCallOptions {
   /**
-   * How long the job stays away from workers, in milliseconds, at most a hundred years, by the clock of this process and theirs.
+   * How long the job stays away from workers, in milliseconds, at most a hundred years, by the clock of this process
+   * and theirs.
    *
    * @default 0
    */

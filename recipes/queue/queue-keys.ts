@@ -3,8 +3,8 @@ import { type KeyRange, type LeaseId, prefix } from "../../src/index.ts";
 const rooms = ["jobs", "claims", "dead", "waiting"] as const;
 
 /**
- * `jobs/<id>`: what is to be done. `claims/<id>`: who does it, on the worker's lease. `dead/<id>`: what was tried too often.
- * `waiting/<lease>`: a worker that has nothing to do, on its lease.
+ * `jobs/<id>`: what is to be done. `claims/<id>`: who does it, on the worker's lease. `dead/<id>`: what was tried too
+ * often. `waiting/<lease>`: a worker that has nothing to do, on its lease.
  */
 export type QueueRoom = (typeof rooms)[number];
 

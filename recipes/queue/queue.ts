@@ -42,21 +42,22 @@ export interface QueueEvents extends CommonEvents {
  * }
  * ```
  *
- * Guaranteed: a job that was added stays until it is acknowledged, or becomes a dead letter after `maxAttempts`: one whose
- * worker dies, or is cut off, comes back when the worker's lease ends. No two workers hold one job at the same time, as long
- * as they look at `job.signal`. A worker that is alone gets the jobs in the order in which they were added: etcd's order,
- * and within one `enqueueMany()` the order of its values; a job that comes back stands where it stood. Who waits for a job
- * asks etcd for nothing; when one comes, one of those who wait claims it, not all of them.
+ * Guaranteed: a job that was added stays until it is acknowledged, or becomes a dead letter after `maxAttempts`: one
+ * whose worker dies, or is cut off, comes back when the worker's lease ends. No two workers hold one job at the same
+ * time, as long as they look at `job.signal`. A worker that is alone gets the jobs in the order in which they were
+ * added: etcd's order, and within one `enqueueMany()` the order of its values; a job that comes back stands where it
+ * stood. Who waits for a job asks etcd for nothing; when one comes, one of those who wait claims it, not all of them.
  *
- * Not guaranteed: that a job runs once; it runs at least once. Nor that several workers finish in order: each takes one of
- * the first 4 n jobs, with n workers, and jobs that come back are late. Delays hold by the clocks of whoever adds and whoever
- * takes. A wiped etcd has no jobs any more: those in hand are told lost, and the workers go on with what is added then.
+ * Not guaranteed: that a job runs once; it runs at least once. Nor that several workers finish in order: each takes one
+ * of the first 4 n jobs, with n workers, and jobs that come back are late. Delays hold by the clocks of whoever adds
+ * and whoever takes. A wiped etcd has no jobs any more: those in hand are told lost, and the workers go on with what is
+ * added then.
  *
  * Everything else under `name/` belongs to the queue: names of queues must not stand within one another.
  *
- * A closed client ends the worker's side, and so does a permission that is missing before its first list: by `failed`, and by
- * rejecting each `dequeue()`. Everything else emits `warning` and is retried as long as it makes sense; a role, a user or a
- * password that is missing later, after pauses that grow to 30 s.
+ * A closed client ends the worker's side, and so does a permission that is missing before its first list: by `failed`,
+ * and by rejecting each `dequeue()`. Everything else emits `warning` and is retried as long as it makes sense; a role,
+ * a user or a password that is missing later, after pauses that grow to 30 s.
  */
 export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
   static {
@@ -104,12 +105,12 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
   }
 
   /**
-   * Adds a job. While etcd is out of reach it is tried again, under the same id, so that it is there once; only a job that
-   * was done and acknowledged between two attempts can be there again.
+   * Adds a job. While etcd is out of reach it is tried again, under the same id, so that it is there once; only a job
+   * that was done and acknowledged between two attempts can be there again.
    *
    * @returns the job's id, and whether it was added: not if a job or a dead letter with this id was there
-   * @throws InvalidOptionError; EtcdTimeoutError, then it may be there if `outcomeUnknown`; RequestRefusedError for a value
-   *   larger than etcd takes (about 1.5 MiB, with the room that claiming and giving back need); `signal.reason`
+   * @throws InvalidOptionError; EtcdTimeoutError, then it may be there if `outcomeUnknown`; RequestRefusedError for a
+   *   value larger than etcd takes (about 1.5 MiB, with the room that claiming and giving back need); `signal.reason`
    */
   async enqueue(value: string, options: EnqueueOptions = {}): Promise<Enqueued> {
     const resolved = resolveEnqueue(value, options);
@@ -118,8 +119,9 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
   }
 
   /**
-   * Adds jobs in the order of `values`, with one transaction for every 125 of them, or for every megabyte. Each transaction
-   * is there whole or not at all; when this fails, the jobs before a certain one are there, and those behind it are not.
+   * Adds jobs in the order of `values`, with one transaction for every 125 of them, or for every megabyte. Each
+   * transaction is there whole or not at all; when this fails, the jobs before a certain one are there, and those
+   * behind it are not.
    *
    * @returns their ids
    * @throws as `enqueue()`
@@ -142,7 +144,8 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
   }
 
   /**
-   * How many jobs are not acknowledged yet: ready, delayed and in hand. Dead letters do not count, jobs that cannot be read do.
+   * How many jobs are not acknowledged yet: ready, delayed and in hand. Dead letters do not count, jobs that cannot be
+   * read do.
    *
    * @throws InvalidOptionError; EtcdError; `signal.reason`
    */
@@ -190,10 +193,10 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
   }
 
   /**
-   * Ends the worker's side: whoever waits gets a `ClientClosedError`, acknowledgements under way are waited for, jobs in hand
-   * are lost to this process and go back at once; what was being claimed for somebody who waited goes back as if it had not
-   * been. When etcd is out of reach this takes 5 s or the TTL at most, whichever is shorter, and they go back when the lease
-   * ends. What goes wrong is a `warning`. Calling it again is harmless.
+   * Ends the worker's side: whoever waits gets a `ClientClosedError`, acknowledgements under way are waited for, jobs
+   * in hand are lost to this process and go back at once; what was being claimed for somebody who waited goes back as
+   * if it had not been. When etcd is out of reach this takes 5 s or the TTL at most, whichever is shorter, and they go
+   * back when the lease ends. What goes wrong is a `warning`. Calling it again is harmless.
    */
   close(): Promise<void> {
     this.#closed ??= this.#close();

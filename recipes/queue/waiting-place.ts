@@ -3,8 +3,8 @@ import { leavePlace, takePlace } from "./job-claim.ts";
 import type { WorkerPort } from "./worker-port.ts";
 
 /**
- * The worker's place among those who wait for a job: a key that is there while it has nothing to do. One write at a time;
- * what is wanted meanwhile is done after.
+ * The worker's place among those who wait for a job: a key that is there while it has nothing to do. One write at a
+ * time; what is wanted meanwhile is done after.
  */
 export class WaitingPlace {
   readonly #port: WorkerPort;

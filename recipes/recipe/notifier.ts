@@ -19,8 +19,9 @@ export interface CommonEvents {
 type AnyListener = (...args: unknown[]) => unknown;
 
 /**
- * An EventEmitter whose listeners cannot hurt it: one that throws, or whose promise rejects, is reported as a `warning`,
- * and the others still run. A `warning` that nothing listens for, or whose listener fails, is a warning of the process.
+ * An EventEmitter whose listeners cannot hurt it: one that throws, or whose promise rejects, is reported as a
+ * `warning`, and the others still run. A `warning` that nothing listens for, or whose listener fails, is a warning of
+ * the process.
  */
 export class Notifier<Events extends Record<keyof Events, unknown[]> & CommonEvents> extends EventEmitter<Events> {
   readonly #clock: Clock | undefined;

@@ -22,9 +22,9 @@ export function looksLikeKratos(json: object): boolean {
 }
 
 /**
- * Reads an instance that kratos v2 registered: the address is that of its first endpoint. The metadata is kratos's, and with
- * it `name`, `version` and `endpoints` of the instance; where both say something, the instance's own counts. The weight is
- * `metadata.weight`, if that is a number in text, as kratos's balancers read it.
+ * Reads an instance that kratos v2 registered: the address is that of its first endpoint. The metadata is kratos's, and
+ * with it `name`, `version` and `endpoints` of the instance; where both say something, the instance's own counts. The
+ * weight is `metadata.weight`, if that is a number in text, as kratos's balancers read it.
  *
  * @throws InvalidValueError that says what is wrong, without showing the value
  */

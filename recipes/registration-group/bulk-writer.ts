@@ -51,13 +51,13 @@ interface Sent {
 }
 
 /**
- * Does the steps of many keys in few requests: what is due now travels in txns of nested ones, each "if the key is as known,
- * do it, else say what is there", so that one key's change fails its own step and no other. No timer: what is asked for in the
- * same turn goes together, and what comes while all places are taken goes with the next txn.
+ * Does the steps of many keys in few requests: what is due now travels in txns of nested ones, each "if the key is as
+ * known, do it, else say what is there", so that one key's change fails its own step and no other. No timer: what is
+ * asked for in the same turn goes together, and what comes while all places are taken goes with the next txn.
  *
- * A txn that etcd refuses is halved until the step that is to blame stands alone. That one waits alone, if it is tried again;
- * after anything else all of them wait, with growing random delays. Where one key after the other is denied, and none is
- * written in between, the txns that are denied as well wait whole, and are the first ones of the next time.
+ * A txn that etcd refuses is halved until the step that is to blame stands alone. That one waits alone, if it is tried
+ * again; after anything else all of them wait, with growing random delays. Where one key after the other is denied, and
+ * none is written in between, the txns that are denied as well wait whole, and are the first ones of the next time.
  */
 export class BulkWriter {
   readonly #parts: BulkWriterParts;

@@ -8,9 +8,9 @@ export interface Told {
 }
 
 /**
- * What is known of one key in etcd, from the answers to its steps and from a mirror that may be behind them or ahead of them:
- * the newer counts, by revision. After a wipe of etcd revisions prove nothing: an answer below what was known when it was
- * asked for is believed, and a list below it is a reason to look at the key.
+ * What is known of one key in etcd, from the answers to its steps and from a mirror that may be behind them or ahead of
+ * them: the newer counts, by revision. After a wipe of etcd revisions prove nothing: an answer below what was known
+ * when it was asked for is believed, and a list below it is a reason to look at the key.
  */
 export class KnownKey {
   #state: KeyState | undefined;

@@ -15,8 +15,8 @@ import { checkAddress, type ResolvedRegistration, resolveRegistration } from "..
 /** Options of a RegistrationGroup. All may be left out. */
 export interface RegistrationGroupOptions extends RecipeClientOptions {
   /**
-   * What the first registration of an instance does when somebody else has its key, unless the instance says otherwise; as
-   * of a ServiceRegister.
+   * What the first registration of an instance does when somebody else has its key, unless the instance says otherwise;
+   * as of a ServiceRegister.
    *
    * @default "replace"
    */

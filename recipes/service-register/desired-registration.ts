@@ -14,8 +14,8 @@ interface Pending {
 }
 
 /**
- * What should stand in etcd: the last value that did, or the first one, and all updates since. When etcd refuses a value,
- * the update to blame is found and dropped, and the others go on:
+ * What should stand in etcd: the last value that did, or the first one, and all updates since. When etcd refuses a
+ * value, the update to blame is found and dropped, and the others go on:
  *
  * ```
  *   update() ──▶ pending, in the text ──written──▶ the good value

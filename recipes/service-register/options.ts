@@ -16,8 +16,8 @@ import { checkAddress, type ResolvedRegistration, resolveRegistration } from "./
 /** Options of a ServiceRegister. All may be left out. */
 export interface ServiceRegisterOptions extends RecipeClientOptions {
   /**
-   * Anything that JSON can write as an object; readers get it as JSON writes it. Taken as it is at the call: what happens to
-   * the object later changes nothing. Not with the plain format. @default none
+   * Anything that JSON can write as an object; readers get it as JSON writes it. Taken as it is at the call: what
+   * happens to the object later changes nothing. Not with the plain format. @default none
    */
   metadata?: Readonly<Record<string, unknown>> | undefined;
   /** Its share of the load, at least 0, compared with those of the others. Not with the plain format. @default 1 */
@@ -30,24 +30,24 @@ export interface ServiceRegisterOptions extends RecipeClientOptions {
    */
   format?: RegistrationFormat | undefined;
   /**
-   * What the first registration does when somebody else has the key. `replace`: takes it. `wait`: waits until it is free.
-   * `error`: fails with a ConflictError. Later the key is taken only when it is missing or our own.
+   * What the first registration does when somebody else has the key. `replace`: takes it. `wait`: waits until it is
+   * free. `error`: fails with a ConflictError. Later the key is taken only when it is missing or our own.
    *
    * @default "replace"
    */
   onConflict?: "replace" | "wait" | "error" | undefined;
   /**
-   * `shared`: one lease for all registrations of this client that say so and have the same TTL: one renewal for all of them,
-   * and they are lost, and come back, together. Each still leaves alone; the lease is revoked when the last one leaves. One
-   * key can be there once. Not with options for a client of its own, which has nobody to share with.
+   * `shared`: one lease for all registrations of this client that say so and have the same TTL: one renewal for all of
+   * them, and they are lost, and come back, together. Each still leaves alone; the lease is revoked when the last one
+   * leaves. One key can be there once. Not with options for a client of its own, which has nobody to share with.
    *
    * @default "own"
    */
   lease?: "own" | "shared" | undefined;
   /**
-   * Says whether the service can serve. While it says false, throws or does not answer in time, the service is out of the
-   * list (`passive`); it comes back by itself. What it throws is a `warning`, once for the same message. Also asked before
-   * the first registration. Its `signal` aborts when its time is over and when the registration is closed.
+   * Says whether the service can serve. While it says false, throws or does not answer in time, the service is out of
+   * the list (`passive`); it comes back by itself. What it throws is a `warning`, once for the same message. Also asked
+   * before the first registration. Its `signal` aborts when its time is over and when the registration is closed.
    *
    * @default the service can always serve
    */

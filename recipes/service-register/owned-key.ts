@@ -12,8 +12,8 @@ export type Claim =
   | { readonly outcome: "taken"; readonly by: KeyValue };
 
 /**
- * One key that one object wants to own. Every write is a txn guarded by the key's last known modRevision (0: missing), so a
- * write that timed out cannot land later over something newer (GUARANTEES 15).
+ * One key that one object wants to own. Every write is a txn guarded by the key's last known modRevision (0: missing),
+ * so a write that timed out cannot land later over something newer (GUARANTEES 15).
  */
 export class OwnedKey {
   readonly key: string;
@@ -37,8 +37,8 @@ export class OwnedKey {
   }
 
   /**
-   * Puts `text` under the key, on a living lease, if the key is missing, our own, or `mayTake` allows it. Puts nothing when
-   * it is there already.
+   * Puts `text` under the key, on a living lease, if the key is missing, our own, or `mayTake` allows it. Puts nothing
+   * when it is there already.
    *
    * @throws EtcdError when etcd cannot be asked; then it may or may not have been put, and the next claim finds out
    */
@@ -62,7 +62,8 @@ export class OwnedKey {
   }
 
   /**
-   * Puts `text` under the key if it is there and our own, on the lease that it has: unlike a claim it never brings it back.
+   * Puts `text` under the key if it is there and our own, on the lease that it has: unlike a claim it never brings it
+   * back.
    *
    * @throws EtcdError when etcd cannot be asked
    */
@@ -88,7 +89,8 @@ export class OwnedKey {
   }
 
   /**
-   * Deletes the key if it is our own, and leaves the leases, also those that are already being revoked in the background.
+   * Deletes the key if it is our own, and leaves the leases, also those that are already being revoked in the
+   * background.
    *
    * @throws EtcdError when etcd cannot be asked; then it goes on in the background
    */

@@ -2,9 +2,9 @@ import type { KeyValue } from "../../src/index.ts";
 import type { CommonEvents } from "../recipe/index.ts";
 
 /**
- * `registering`: not in the list yet. `registered`: in the list, with the newest value. `recovering`: it was, and is being
- * put back. `passive`: not in the list on purpose: somebody else has the key, or `health` says no. `failed`, `closed`: the
- * end.
+ * `registering`: not in the list yet. `registered`: in the list, with the newest value. `recovering`: it was, and is
+ * being put back. `passive`: not in the list on purpose: somebody else has the key, or `health` says no. `failed`,
+ * `closed`: the end.
  */
 export type RegisterStatus = "registering" | "registered" | "recovering" | "passive" | "failed" | "closed";
 

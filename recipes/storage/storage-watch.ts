@@ -17,8 +17,8 @@ import type { OnDelete, OnPut, ResolvedWatch } from "./options.ts";
 const CLOSE_LIMIT_MS = 5_000;
 
 /**
- * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach; what happens meanwhile is
- * told when it is back. `failed`, `closed`: the end.
+ * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach; what happens meanwhile
+ * is told when it is back. `failed`, `closed`: the end.
  */
 export type StorageWatchStatus = MirrorStatus;
 
@@ -28,8 +28,8 @@ export interface StorageWatch extends AsyncDisposable {
   readonly ready: Promise<void>;
   readonly status: StorageWatchStatus;
   /**
-   * Begins no callback any more, and waits for those that run, 5 s at most: do not await it in a callback of its own. What
-   * was not handled yet is left. Calling it again is harmless.
+   * Begins no callback any more, and waits for those that run, 5 s at most: do not await it in a callback of its own.
+   * What was not handled yet is left. Calling it again is harmless.
    */
   close(): Promise<void>;
 }

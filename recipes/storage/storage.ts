@@ -43,21 +43,22 @@ const TOUCH_BYTES = 64;
  * await storage.put("cache/proj-1", "/data/proj-1", { ttlSeconds: 7 * 24 * 3600 });
  * ```
  *
- * Guaranteed: once `ready` has resolved, every deletion is told to `onDelete` at least once within the life of the process,
- * also one that happened during a disconnect, a compaction or in a wiped etcd. The callbacks of one id run one after the
- * other, in etcd's order; those of different ids in parallel. One that throws, or whose promise rejects, is reported as a
- * `warning` and called again, after random delays that grow to 30 s, until it succeeds or a newer change of the same id
- * makes a put out of date; other ids do not wait for it. A key with a TTL lives for that time at least after its last put or
- * touch. No write lands over somebody else's newer one, however late it arrives.
+ * Guaranteed: once `ready` has resolved, every deletion is told to `onDelete` at least once within the life of the
+ * process, also one that happened during a disconnect, a compaction or in a wiped etcd. The callbacks of one id run one
+ * after the other, in etcd's order; those of different ids in parallel. One that throws, or whose promise rejects, is
+ * reported as a `warning` and called again, after random delays that grow to 30 s, until it succeeds or a newer change
+ * of the same id makes a put out of date; other ids do not wait for it. A key with a TTL lives for that time at least
+ * after its last put or touch. No write lands over somebody else's newer one, however late it arrives.
  *
  * Not guaranteed: that a callback is called only once for a deletion, or that every value in between is told: after an
- * outage, to a process that is too slow, and behind a callback that fails, only what differs in the end. Nor that a key is gone at
- * its TTL: keys share leases, which adds a 32nd of the TTL and two seconds, and a leader change in etcd gives a lease its whole
- * time again. What happened while no process watched is not told: see CacheExpirer, which knows what is on the disk.
+ * outage, to a process that is too slow, and behind a callback that fails, only what differs in the end. Nor that a key
+ * is gone at its TTL: keys share leases, which adds a 32nd of the TTL and two seconds, and a leader change in etcd
+ * gives a lease its whole time again. What happened while no process watched is not told: see CacheExpirer, which knows
+ * what is on the disk.
  *
  * Errors that end a watch, by `failed` and by rejecting its `ready`: before `ready`, `PermissionDeniedError` and
- * `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach emits `warning` and is retried for
- * ever; so is a role, a user or a password that is missing after `ready`, after pauses that grow to 30 s.
+ * `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach emits `warning` and is retried
+ * for ever; so is a role, a user or a password that is missing after `ready`, after pauses that grow to 30 s.
  */
 export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   static {
@@ -101,10 +102,11 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   }
 
   /**
-   * Writes one key, of at most 65536 bytes. With `ttlSeconds` it is put on a detached lease, which outlives the process.
+   * Writes one key, of at most 65536 bytes. With `ttlSeconds` it is put on a detached lease, which outlives the
+   * process.
    *
-   * @throws InvalidOptionError; ClientClosedError; what an EtcdClient's calls throw, RequestRefusedError among it for a value
-   *   larger than etcd takes (about 1.5 MiB, with room for a later `touch()`). After an error with
+   * @throws InvalidOptionError; ClientClosedError; what an EtcdClient's calls throw, RequestRefusedError among it for a
+   *   value larger than etcd takes (about 1.5 MiB, with room for a later `touch()`). After an error with
    *   `outcomeUnknown: true`, or an abort, it may have been written, or be written later unless somebody else has
    */
   async put(key: string, value: string, options: StoragePutOptions = {}): Promise<{ revision: number }> {
@@ -145,8 +147,8 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   }
 
   /**
-   * Lets a key live for its TTL from now on; never shorter than it would have. It never brings a key back, and does nothing
-   * to one without a TTL.
+   * Lets a key live for its TTL from now on; never shorter than it would have. It never brings a key back, and does
+   * nothing to one without a TTL.
    *
    * @returns whether it was there
    * @throws as `put()` does

@@ -30,18 +30,18 @@ export interface PickOptions<Metadata = unknown> {
   /** How `pick()` chooses: a name, a function, or a Balancer of its own. @default "round-robin" */
   balancer?: BalancerOption<ServiceInstance<Metadata>> | undefined;
   /**
-   * Servers whose `metadata.zone` this is are preferred, as long as one of them can be chosen. A metadata schema that takes
-   * the zone away hides it. @default none is preferred
+   * Servers whose `metadata.zone` this is are preferred, as long as one of them can be chosen. A metadata schema that
+   * takes the zone away hides it. @default none is preferred
    */
   zone?: string | undefined;
   /**
-   * A server that comes after the first list gets its full share only after so many milliseconds, and grows to it. At least
-   * 0. @default 0
+   * A server that comes after the first list gets its full share only after so many milliseconds, and grows to it. At
+   * least 0. @default 0
    */
   slowStartMs?: number | undefined;
   /**
-   * `change` waits until nothing has changed for so many milliseconds, then tells what all of it came to. Neither the first
-   * list nor the first instance of an empty list waits. At least 0. @default 0: one `change` for each batch
+   * `change` waits until nothing has changed for so many milliseconds, then tells what all of it came to. Neither the
+   * first list nor the first instance of an empty list waits. At least 0. @default 0: one `change` for each batch
    */
   changeDelayMs?: number | undefined;
   /** `change` waits no longer than this, in milliseconds, however much changes. @default 10 times `changeDelayMs` */
@@ -51,16 +51,17 @@ export interface PickOptions<Metadata = unknown> {
 /** Options of a SubscribeService. All may be left out. */
 export interface SubscribeServiceOptions<Metadata = unknown> extends RecipeClientOptions, PickOptions<Metadata> {
   /**
-   * What the metadata of an instance must be: any Standard Schema (zod, valibot, arktype), a synchronous one. An instance
-   * that it rejects is kept out of the list and reported as `invalid`. @default none: metadata is what JSON said
+   * What the metadata of an instance must be: any Standard Schema (zod, valibot, arktype), a synchronous one. An
+   * instance that it rejects is kept out of the list and reported as `invalid`. @default none: metadata is what JSON
+   * said
    */
   metadata?: MetadataSchema<Metadata> | undefined;
   /** When a server is not chosen for a while because calls to it fail; false: never. @default as its options say */
   outlierDetection?: OutlierDetectionOptions | false | undefined;
   /**
-   * When this part of the services is gone at once (within some 10 s), or more, what is still listed stays, and a `warning`
-   * with a MassRemovalError says so: above 0, at most 1; 1 means all of them. With it each removal is told one second late;
-   * such a service is not chosen any more meanwhile.
+   * When this part of the services is gone at once (within some 10 s), or more, what is still listed stays, and a
+   * `warning` with a MassRemovalError says so: above 0, at most 1; 1 means all of them. With it each removal is told
+   * one second late; such a service is not chosen any more meanwhile.
    *
    * @default nothing is held back
    */
@@ -229,8 +230,8 @@ export function resolveUntil(predicate: unknown, options: unknown): UntilOptions
 
 export interface ServiceCallOptions {
   /**
-   * How many servers are tried at most, each attempt another one as long as there is one; at least 1. More than one is for
-   * calls that may be made twice: a server that failed may have done the work. @default 1
+   * How many servers are tried at most, each attempt another one as long as there is one; at least 1. More than one is
+   * for calls that may be made twice: a server that failed may have done the work. @default 1
    */
   attempts?: number | undefined;
   /** Calls with the same key belong together, see `pick()`. */
@@ -238,8 +239,8 @@ export interface ServiceCallOptions {
   /** Ends the call, whatever it is at; it rejects with `signal.reason`. */
   signal?: AbortSignal | undefined;
   /**
-   * How long all of it may take, the wait for a first server included, in milliseconds; above 0. An attempt may take its
-   * part of what is left: with three attempts to go a third of it. @default 30000
+   * How long all of it may take, the wait for a first server included, in milliseconds; above 0. An attempt may take
+   * its part of what is left: with three attempts to go a third of it. @default 30000
    */
   timeoutMs?: number | undefined;
 }

@@ -28,11 +28,12 @@ export interface ServiceViewParts<Metadata> {
 }
 
 /**
- * The part of a list that a filter lets through, with a strategy of its own. It costs no watch: it is told by the list that
- * it is a part of, and ends with it. An instance that a change lets in is told as `put`, one that it takes out as `delete`.
+ * The part of a list that a filter lets through, with a strategy of its own. It costs no watch: it is told by the list
+ * that it is a part of, and ends with it. An instance that a change lets in is told as `put`, one that it takes out as
+ * `delete`.
  *
- * Guaranteed and not guaranteed is what is so of the whole list. What a filter throws keeps the instance out and is told as
- * `warning`. Ejections are those of the whole list.
+ * Guaranteed and not guaranteed is what is so of the whole list. What a filter throws keeps the instance out and is
+ * told as `warning`. Ejections are those of the whole list.
  */
 export class ServiceView<Metadata = unknown> extends ServiceList<Metadata> {
   static {

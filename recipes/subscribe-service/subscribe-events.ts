@@ -5,8 +5,8 @@ import type { Ejection } from "./outlier-detector.ts";
 import type { ServiceInstance } from "./service-instance.ts";
 
 /**
- * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach, the list is the last good
- * one, see `staleForMs`. `failed`, `closed`: the end.
+ * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach, the list is the last
+ * good one, see `staleForMs`. `failed`, `closed`: the end.
  */
 export type SubscribeStatus = MirrorStatus;
 
@@ -16,8 +16,8 @@ export interface SubscribeServiceEvents<Metadata = unknown> extends CommonEvents
   /** An instance is gone; this is what it was last. */
   delete: [last: ServiceInstance<Metadata>];
   /**
-   * Once for each batch, after its puts and deletes, or later with `changeDelayMs`; the list is frozen. Also once for the
-   * first list, however long.
+   * Once for each batch, after its puts and deletes, or later with `changeDelayMs`; the list is frozen. Also once for
+   * the first list, however long.
    */
   change: [list: readonly ServiceInstance<Metadata>[], changes: ServiceChanges<Metadata>];
   /** Calls to a server failed, so it is not chosen for a while. */

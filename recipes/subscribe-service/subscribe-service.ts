@@ -135,8 +135,8 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
    * listed now at once. It lives until it, or this list, is closed.
    *
    * ```ts
-   * const canaries = services.view({ version: "2.0.0-rc1", zone: ["a", "b"], metadata: ({ tier }) => tier === "gold"
-   * });
+   * const isGold = ({ tier }) => tier === "gold";
+   * const canaries = services.view({ version: "2.0.0-rc1", zone: ["a", "b"], metadata: isGold });
    * ```
    *
    * @throws InvalidOptionError; ClientClosedError after `close()`; the failure after `failed`

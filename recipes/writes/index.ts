@@ -1,4 +1,5 @@
-// Guarded writes: of a key that is as it was known, repeated until their outcome is known, with the room that they need later.
+// Guarded writes: of a key that is as it was known, repeated until their outcome is known, with the room that they need
+// later.
 export { callUntilKnown } from "./call-until-known.ts";
 export { changeKey } from "./change-key.ts";
 export { deleteIfUnchanged } from "./delete-if-unchanged.ts";

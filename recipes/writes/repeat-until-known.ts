@@ -23,11 +23,11 @@ export interface Attempt {
 }
 
 /**
- * Repeats a write until its outcome is known. Only for one that is guarded so that executing it twice is harmless, and that
- * tells its own earlier work from somebody else's.
+ * Repeats a write until its outcome is known. Only for one that is guarded so that executing it twice is harmless, and
+ * that tells its own earlier work from somebody else's.
  *
- * @throws the failure that ends it; EtcdTimeoutError at the end of the time, with the last failure as its cause and with
- *   `outcomeUnknown` if any attempt may have been executed; `signal.reason`
+ * @throws the failure that ends it; EtcdTimeoutError at the end of the time, with the last failure as its cause and
+ *   with `outcomeUnknown` if any attempt may have been executed; `signal.reason`
  */
 export async function repeatUntilKnown<Answer>(
   attempt: (now: Attempt) => Promise<Answer>,

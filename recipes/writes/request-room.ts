@@ -4,11 +4,13 @@ import { compareValue, type Op, txnOp } from "../../src/index.ts";
 const LARGE_BYTES = 16 * 1024;
 
 /**
- * Room for what comes after a put. etcd limits whole requests (`--max-request-bytes`), and does not say to what: a value that
- * just fits when it is put is stuck when a later step, such as a claim or a mark, has to write some bytes more with it. So
- * the request that puts a large value has these bytes in it already, and is refused if they are too many.
+ * Room for what comes after a put. etcd limits whole requests (`--max-request-bytes`), and does not say to what: a
+ * value that just fits when it is put is stuck when a later step, such as a claim or a mark, has to write some bytes
+ * more with it. So the request that puts a large value has these bytes in it already, and is refused if they are too
+ * many.
  *
- * They stand in a branch that nothing comes of: the `failure` of the request. It does not count for the number of operations.
+ * They stand in a branch that nothing comes of: the `failure` of the request. It does not count for the number of
+ * operations.
  */
 export function requestRoom(key: string, valueBytes: number, roomBytes: number): Op[] {
   if (valueBytes < LARGE_BYTES) return [];

@@ -28,8 +28,8 @@ export interface KnownTxnAnswer extends TxnAnswer {
  * Repeats a txn until etcd answers or there is no time left. The txn must be guarded so that executing it twice is
  * harmless: when its compares fail and the answer is `unsure`, look whether an earlier attempt did it.
  *
- * @throws LeaseNotFoundError; what etcd refuses; ClientClosedError; EtcdTimeoutError at the end of the time, with `outcomeUnknown` if any
- *   attempt may have been executed; `signal.reason`
+ * @throws LeaseNotFoundError; what etcd refuses; ClientClosedError; EtcdTimeoutError at the end of the time, with
+ *   `outcomeUnknown` if any attempt may have been executed; `signal.reason`
  */
 export function txnUntilKnown(
   request: TxnOptions,

@@ -11,11 +11,12 @@ interface CallOptions {
 }
 
 /**
- * Runs several calls as one: their `signal` aborts when the caller's does, or when `timeoutMs` is over; each has the time that
- * is left.
+ * Runs several calls as one: their `signal` aborts when the caller's does, or when `timeoutMs` is over; each has the
+ * time that is left.
  *
  * @param calls says by `failed` what went wrong and is tried again
- * @throws what `calls` throws; `signal.reason`; EtcdTimeoutError, whose outcome is unknown, and whose cause is what failed last
+ * @throws what `calls` throws; `signal.reason`; EtcdTimeoutError, whose outcome is unknown, and whose cause is what
+ *   failed last
  */
 export async function timed<T>(
   clock: Clock,

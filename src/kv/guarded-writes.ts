@@ -10,9 +10,9 @@ import type { GuardedStep } from "./guarded-step.ts";
 type Answer = Awaited<ReturnType<Protocol["txn"]>>;
 
 /**
- * Txns that write. Those that are made at the same time travel as one, in which each is a txn with its own compares and its own
- * answer; what they write has one revision. Two that use the same key, if only to compare or to read it, never do, and
- * are executed in the order of the calls.
+ * Txns that write. Those that are made at the same time travel as one, in which each is a txn with its own compares and
+ * its own answer; what they write has one revision. Two that use the same key, if only to compare or to read it, never
+ * do, and are executed in the order of the calls.
  *
  * Only for callers that ask for it: an etcd before 3.4.42, 3.5.28 and 3.6.9 checks no permission in nested txns.
  */

@@ -1,6 +1,6 @@
 /**
- * Lets calls that use the same key go one after the other, in the order in which they came. Each has all its keys or waits,
- * and it is in line for all of them from the beginning, so two can never wait for each other.
+ * Lets calls that use the same key go one after the other, in the order in which they came. Each has all its keys or
+ * waits, and it is in line for all of them from the beginning, so two can never wait for each other.
  */
 export class KeyTurns<Call extends { readonly keys: readonly string[] }> {
   /** The keys in use, each with the calls in line for it. */

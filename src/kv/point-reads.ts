@@ -20,8 +20,9 @@ export interface PointRead {
 }
 
 /**
- * Reads of single keys at the newest revision. Those that are made at the same time travel as one read-only txn, which is
- * as linearizable as each alone (etcd v3 API, "Transaction": a txn without writes takes the path of a linearizable read).
+ * Reads of single keys at the newest revision. Those that are made at the same time travel as one read-only txn, which
+ * is as linearizable as each alone (etcd v3 API, "Transaction": a txn without writes takes the path of a linearizable
+ * read).
  */
 export class PointReads {
   readonly #linearizable: Coalescer<RangeOp, PointRead>;

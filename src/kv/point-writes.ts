@@ -13,8 +13,8 @@ type Write = PutOp | DeleteOp;
 type Written = { revision: number } & OpResult;
 
 /**
- * Puts and deletes of single keys. Those that are made at the same time travel as one txn: they then share a revision, so
- * a watch tells them together. Two writes of one key never do, and are executed in the order of the calls.
+ * Puts and deletes of single keys. Those that are made at the same time travel as one txn: they then share a revision,
+ * so a watch tells them together. Two writes of one key never do, and are executed in the order of the calls.
  */
 export class PointWrites {
   readonly #writes: Coalescer<Write, Written>;

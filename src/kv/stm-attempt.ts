@@ -12,7 +12,8 @@ import type { Kv } from "./kv.ts";
 /** What a transaction reads and writes. All of it stands, or none. */
 export interface StmTransaction {
   /**
-   * Reads one key: as this transaction has written it, else as it was at the one revision that all reads of this try share.
+   * Reads one key: as this transaction has written it, else as it was at the one revision that all reads of this try
+   * share.
    *
    * @returns undefined when there is no such key
    */

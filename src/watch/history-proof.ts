@@ -19,8 +19,8 @@ interface Proof {
 type Answers = ReadonlyMap<Question, OpResult>;
 
 /**
- * Asks whether etcd's history is still the one that was followed. Those who ask at the same time, such as all watches of a
- * client after an outage, ask in one txn.
+ * Asks whether etcd's history is still the one that was followed. Those who ask at the same time, such as all watches
+ * of a client after an outage, ask in one txn.
  */
 export class HistoryProofs {
   readonly #proofs: Coalescer<Proof, boolean>;
@@ -31,7 +31,8 @@ export class HistoryProofs {
       const { responses } = await protocol.txn({ compare: [], success, failure: [] }, options);
       return new Map(questions.map((question, index) => [question, responses[index] as OpResult]));
     };
-    // Each reads at a revision of its own, so it does not matter when: a server that takes few operations gets few at a time.
+    // Each reads at a revision of its own, so it does not matter when: a server that takes few operations gets few at a
+    // time.
     const askInHalves = async (questions: readonly Question[], options: CallOptions): Promise<Answers> => {
       const answers = new Map<Question, OpResult>();
       await sendInParts(questions, {

@@ -119,8 +119,8 @@ export class MultiplexedWatch implements Watch {
   }
 
   /**
-   * The proof's reads are refused without a word about how far it is compacted. A watch from the revision that could not
-   * be read is refused, too, and told.
+   * The proof's reads are refused without a word about how far it is compacted. A watch from the revision that could
+   * not be read is refused, too, and told.
    */
   #askCompaction(revision: number, untold: CompactedError): void {
     const { hub, runtime } = this.#parts;

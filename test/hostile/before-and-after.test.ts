@@ -3,8 +3,8 @@ import * as door from "../../recipes/index.ts";
 import { FaultProxy, startEtcd } from "../../testing/index.ts";
 import { methodsOf } from "./public-calls.ts";
 
-// What every method does while etcd is out of reach, before anything is ready, and after `close()`. It waits, or fails by
-// name; what it answers at once can be told from an answer of etcd's by the status beside it.
+// What every method does while etcd is out of reach, before anything is ready, and after `close()`. It waits, or fails
+// by name; what it answers at once can be told from an answer of etcd's by the status beside it.
 
 interface Call {
   readonly signal: AbortSignal;

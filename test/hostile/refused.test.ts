@@ -3,8 +3,8 @@ import * as door from "../../recipes/index.ts";
 import type { FuzzedCall } from "./hostile-options.ts";
 import { closed, endPublicCalls, methodsOf, publicCalls, publicObjects, startPublicCalls } from "./public-calls.ts";
 
-// What is wrong is not only answered with an error of ours: it is refused by the name that the caller knows, with what was
-// given, and before anything is sent. A call that takes it silently does something else than its caller means.
+// What is wrong is not only answered with an error of ours: it is refused by the name that the caller knows, with what
+// was given, and before anything is sent. A call that takes it silently does something else than its caller means.
 
 beforeAll(startPublicCalls);
 afterAll(endPublicCalls);

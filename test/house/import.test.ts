@@ -4,8 +4,8 @@ import { run } from "../support/child.ts";
 
 const dist = fileURLToPath(new URL("../../dist/", import.meta.url));
 
-// What is built is imported in a process of its own. It reports which files beside modules were read, which packages were
-// loaded, and what keeps it from ending.
+// What is built is imported in a process of its own. It reports which files beside modules were read, which packages
+// were loaded, and what keeps it from ending.
 const program = `
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";

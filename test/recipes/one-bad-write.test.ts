@@ -18,7 +18,8 @@ import { historyOf, revisionOf } from "../support/etcd-view.ts";
 import { RegistryLab } from "../support/registry-lab.ts";
 import { until } from "../support/until.ts";
 
-// A write that etcd refuses, here one of 1.6 MB, rejects its caller. The object behind it lives, and its last good value stays.
+// A write that etcd refuses, here one of 1.6 MB, rejects its caller. The object behind it lives, and its last good
+// value stays.
 
 const tooLarge = "x".repeat(1_600_000);
 /** Long enough for a machine that has much else to do. */

@@ -9,7 +9,8 @@ import { requestsRefused } from "../support/gateway/index.ts";
 import { RegistryLab } from "../support/registry-lab.ts";
 import { until } from "../support/until.ts";
 
-// What travels together gets through an etcd with lower limits than its defaults, and the client remembers what they are.
+// What travels together gets through an etcd with lower limits than its defaults, and the client remembers what they
+// are.
 
 const few = { flag: "--max-txn-ops=32", value: "v" };
 const small = { flag: "--max-request-bytes=20000", value: "v".repeat(500) };

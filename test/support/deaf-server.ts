@@ -12,8 +12,8 @@ const program = `
 `;
 
 /**
- * A port where the kernel drops every attempt to connect, as with a host that is gone: the process behind it is stopped,
- * and its queue of connections is full.
+ * A port where the kernel drops every attempt to connect, as with a host that is gone: the process behind it is
+ * stopped, and its queue of connections is full.
  */
 export async function startDeafServer(): Promise<{ readonly endpoint: string } & AsyncDisposable> {
   const child = startChild(process.execPath, ["-e", program]);

@@ -42,8 +42,8 @@ export class ReferenceClient implements AsyncDisposable {
   static async connect(url: string): Promise<ReferenceClient> {
     const session = connect(url, { maxSessionMemory: 1_000, settings: { initialWindowSize: 4 * 1024 * 1024 } });
     await once(session, "remoteSettings");
-    // Node gives no room back for what comes for a stream that was reset, so with the usual 64 kB the connection stands still
-    // after a few of them.
+    // Node gives no room back for what comes for a stream that was reset, so with the usual 64 kB the connection stands
+    // still after a few of them.
     session.setLocalWindowSize(2 ** 30);
     return new ReferenceClient(session);
   }

@@ -2,8 +2,8 @@ import { type Child, startChild } from "./child.ts";
 import type { Program } from "./find-program.ts";
 
 /**
- * A program that ends when this process does, however that ends. In a group of its own: Ctrl-C in a terminal does not take
- * it away before its clients, and what it starts ends with it.
+ * A program that ends when this process does, however that ends. In a group of its own: Ctrl-C in a terminal does not
+ * take it away before its clients, and what it starts ends with it.
  */
 export class KeptProcess {
   readonly pid: number;

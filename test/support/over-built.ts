@@ -1,8 +1,8 @@
 import { dirname, join, relative, resolve } from "node:path";
 
 /**
- * A plugin of Vite: what tests import of `src`, `recipes` and `testing` is the ES module that `npm run build` made of it. Node
- * loads it in a tenth of the time that it takes to compile each source anew for each test file.
+ * A plugin of Vite: what tests import of `src`, `recipes` and `testing` is the ES module that `npm run build` made of
+ * it. Node loads it in a tenth of the time that it takes to compile each source anew for each test file.
  *
  * Not for tests that replace a module by `vi.mock`: what is not compiled here cannot be replaced here.
  *
@@ -28,7 +28,8 @@ const secured = new Map([
 ]);
 
 /**
- * A plugin of Vite: tests start every etcd under mutual TLS with authentication, and their clients let writes travel together.
+ * A plugin of Vite: tests start every etcd under mutual TLS with authentication, and their clients let writes travel
+ * together.
  *
  * @param checkout the folder that has `test` in it
  */

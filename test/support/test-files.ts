@@ -23,8 +23,8 @@ const replacesModule = /\bvi\.(mock|doMock)\(\s*"\./;
 /** Test files, by their paths within the checkout. */
 export interface TestFiles {
   /**
-   * They compute and nothing else: no etcd, no socket, no other process, and they leave their own as it was. What one etcd
-   * says of them every etcd says, and several can share a process.
+   * They compute and nothing else: no etcd, no socket, no other process, and they leave their own as it was. What one
+   * etcd says of them every etcd says, and several can share a process.
    */
   readonly logic: readonly string[];
   /** They replace modules of the project, which they must get as sources. */

@@ -9,8 +9,9 @@ import { until } from "../../support/until.ts";
 import { type Belief, checkBeliefs, checkWrites, type GuardedWrite } from "./contention.ts";
 import { canFakeWallClock, FakedWallClock } from "./faked-wall-clock.ts";
 
-// GUARANTEES 11, 18, 19: many processes contend while members of etcd are killed, paused, isolated and lose the leadership,
-// and holders are stopped for twice their TTL. All of them say what they did; what etcd did is in its history.
+// GUARANTEES 11, 18, 19: many processes contend while members of etcd are killed, paused, isolated and lose the
+// leadership, and holders are stopped for twice their TTL. All of them say what they did; what etcd did is in its
+// history.
 
 const root = "/history/";
 const locks = [1, 2, 3, 4].map((number) => `${root}lock-${number}`);
@@ -70,8 +71,8 @@ class Crowd implements AsyncDisposable {
 
   #start(place: number): void {
     const number = this.#all.length;
-    // One in three sees a suspended machine when it is stopped: its monotonic clock stands still. Of another one the wall
-    // clock jumps. Never both: who sleeps while its wall clock is set back has no clock left that could tell.
+    // One in three sees a suspended machine when it is stopped: its monotonic clock stands still. Of another one the
+    // wall clock jumps. Never both: who sleeps while its wall clock is set back has no clock left that could tell.
     const options = {
       id: `p${number}`,
       endpoints: this.#endpoints,
@@ -166,8 +167,8 @@ async function disturbCluster(cluster: EtcdCluster, random: Seeded): Promise<str
     await sleepMs(random.between(500, 2_500));
     await member.heal();
   } else {
-    // A follower only: a leader that was frozen revokes leases that others renewed meanwhile (a bug of etcd), so that keys
-    // go although their leases did not expire.
+    // A follower only: a leader that was frozen revokes leases that others renewed meanwhile (a bug of etcd), so that
+    // keys go although their leases did not expire.
     await member.pause();
     await sleepMs(random.between(500, 2_500));
     await member.resume();

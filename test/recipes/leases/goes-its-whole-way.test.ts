@@ -15,7 +15,8 @@ import { viewOf } from "../../support/etcd-view.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
 
-// GUARANTEES 26: what is accepted must be able to go its whole way. Of a request etcd counts all bytes, and later steps add some.
+// GUARANTEES 26: what is accepted must be able to go its whole way. Of a request etcd counts all bytes, and later steps
+// add some.
 
 /** An etcd that takes little, so that its limit is found soon; the rules are the same. */
 const MOST_REQUEST_BYTES = 60_000;

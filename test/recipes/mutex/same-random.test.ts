@@ -4,7 +4,8 @@ import { runProgram } from "../../support/run-program.ts";
 import { until } from "../../support/until.ts";
 import { ElectionLab } from "../candidacy/election-lab.ts";
 
-// Cloned machines, and programs that seed Math.random for their own purposes, have one random sequence in two processes.
+// Cloned machines, and programs that seed Math.random for their own purposes, have one random sequence in two
+// processes.
 
 let lab: ElectionLab;
 beforeAll(async () => {

@@ -176,7 +176,8 @@ test("each job is done, by one at a time, and a worker that is alone takes them 
     world.clear();
     const isDone = () => !model.isAdding && model.missing.length === 0;
     await world.until(isDone, ENOUGH_MS, `all jobs are done`);
-    // Those of which it is not known whether they were added, too; and what lands late, when its job is done and gone already.
+    // Those of which it is not known whether they were added, too; and what lands late, when its job is done and gone
+    // already.
     await world.sleep(LATEST_MS);
     const isEmpty = () => world.etcd.entries(prefix(`${name}/jobs/`)).length === 0;
     await world.until(isEmpty, ENOUGH_MS, "the queue is empty");

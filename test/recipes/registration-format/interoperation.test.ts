@@ -101,7 +101,8 @@ for (const [what, address] of [
   });
 }
 
-// go-zero, core/discov: publisher.go puts the value as it is under makeEtcdKey (clients.go): `<key>/<lease id in decimal>`.
+// go-zero, core/discov: publisher.go puts the value as it is under makeEtcdKey (clients.go):
+// `<key>/<lease id in decimal>`.
 test("an instance of go-zero is the bare address", () => {
   expect(decodeRegistration("192.168.1.10:8081")).toEqual({
     address: "192.168.1.10:8081",

@@ -85,7 +85,8 @@ test("SIGTERM while etcd is away: the program ends all the same", async () => {
   const began = performance.now();
   program.kill("SIGTERM");
   expect(await program.ended).toBe(0);
-  // Its close takes 5 s besides the wait; then the client tries once more to be rid of the lease, which takes 5 s again.
+  // Its close takes 5 s besides the wait; then the client tries once more to be rid of the lease, which takes 5 s
+  // again.
   expect(performance.now() - began).toBeLessThan(20_000);
 });
 

@@ -181,7 +181,8 @@ test("the key is there with the newest value as long as the object lives, never 
     await Promise.all(model.open.map((each) => each.close()));
     for (const each of model.all) world.check(each.register.status === "closed", `${each.name} is closed`);
     await world.sleep(LATEST_MS);
-    // One that could not be closed cleanly is left to its lease, which another leader may have given its whole time again.
+    // One that could not be closed cleanly is left to its lease, which another leader may have given its whole time
+    // again.
     await world.until(
       () => keys.every((key) => etcd.entries({ start: Buffer.from(key) }).length === 0),
       20_000,

@@ -7,8 +7,8 @@ import { Recorder, subscribeEvents } from "../../support/recorder.ts";
 import { addressesOf, RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
 
-// Who joins a prefix that is followed already shares its mirror, which is of whatever age. Its `ready` promises more: what
-// was acknowledged before it was made.
+// Who joins a prefix that is followed already shares its mirror, which is of whatever age. Its `ready` promises more:
+// what was acknowledged before it was made.
 
 let lab: RegistryLab;
 

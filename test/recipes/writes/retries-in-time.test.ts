@@ -10,8 +10,8 @@ import { type EtcdClient, UnavailableError } from "../../../src/index.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 import { outcomeOf } from "../../support/outcome.ts";
 
-// A retry that knows until when it must have worked does not sleep through the rest of its time: what comes back shortly
-// before is found. The delays drawn here are the longest that there are.
+// A retry that knows until when it must have worked does not sleep through the rest of its time: what comes back
+// shortly before is found. The delays drawn here are the longest that there are.
 
 const surroundings = vi.hoisted(() => ({ systemRuntime: { clock: undefined as never, random: () => 0.999 } }));
 vi.mock("../../../src/internal/runtime.ts", () => surroundings);

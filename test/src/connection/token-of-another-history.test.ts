@@ -5,8 +5,8 @@ import { requestsServed, watcherCounts } from "../../support/gateway/index.ts";
 import { outcomeOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 
-// HARDSHIPS 5 and 10: a simple token names the raft index at which it was made, and etcd answers no call with it before it
-// has come so far. One that was wiped may never: it neither takes the token nor refuses it.
+// HARDSHIPS 5 and 10: a simple token names the raft index at which it was made, and etcd answers no call with it before
+// it has come so far. One that was wiped may never: it neither takes the token nor refuses it.
 
 let cluster: EtcdCluster;
 let endpoint: string;

@@ -9,8 +9,8 @@ import { leaseRemaining, revokeLease } from "../../support/gateway/index.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 
-// An id of the caller's choosing is granted again and again. What is done for the lease that had it before must not touch the
-// one that has it now.
+// An id of the caller's choosing is granted again and again. What is done for the lease that had it before must not
+// touch the one that has it now.
 
 let cluster: EtcdCluster;
 let endpoint: string;

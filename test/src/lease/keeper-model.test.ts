@@ -8,8 +8,8 @@ import { MemoryEtcd, MemoryProtocol } from "../../support/memory-etcd/index.ts";
 import { type Seeded, seeded } from "../../support/seeded.ts";
 import { MemberLink } from "./member-link.ts";
 
-// The keeper of many leases on an etcd in memory that knows which of them live, in virtual time. What real etcds and real
-// links do to the same rules stands in the files beside this one.
+// The keeper of many leases on an etcd in memory that knows which of them live, in virtual time. What real etcds and
+// real links do to the same rules stands in the files beside this one.
 
 const LATENCY_MS = 2;
 /** What a lease needs after an outage: a dial, a renewal and its answer, and the smallest pause, a third of the time on top. */

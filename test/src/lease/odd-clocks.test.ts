@@ -7,8 +7,8 @@ import type { Child } from "../../support/child.ts";
 import { runProgramFile } from "../../support/run-program.ts";
 import { until } from "../../support/until.ts";
 
-// A wall clock that is set is no suspended machine, and a machine that slept for a part of the TTL has lost nothing. Seen by a
-// process that holds one of everything that stands on a lease.
+// A wall clock that is set is no suspended machine, and a machine that slept for a part of the TTL has lost nothing.
+// Seen by a process that holds one of everything that stands on a lease.
 
 const TTL_SECONDS = 10;
 

@@ -80,8 +80,8 @@ test("a link that is cut again and again, and a silent one that wakes up in time
 });
 
 test("a link whose round trip takes a second, a fifth of the TTL, loses no lease, also when it has to be connected anew", async () => {
-  // A connection under TLS takes a round trip more: two seconds, more than one may take by default, and a lease of 5 s has
-  // no time left for the renewal after it.
+  // A connection under TLS takes a round trip more: two seconds, more than one may take by default, and a lease of 5 s
+  // has no time left for the renewal after it.
   const secure = endpoint.startsWith("https:");
   const { ttlSeconds, dialTimeoutMs } = secure ? { ttlSeconds: 8, dialTimeoutMs: 4_000 } : { ttlSeconds: 5 };
   await using proxy = await FaultProxy.start(endpoint);

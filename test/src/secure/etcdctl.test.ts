@@ -9,8 +9,9 @@ import { etcdErrorOf } from "../../support/outcome.ts";
 import { readmeRoles } from "../../support/readme-roles.ts";
 import { until } from "../../support/until.ts";
 
-// The roles of the README, as they stand there, seen from outside: what etcdctl may do with them. Each role is tried on one of
-// three members, for they have the same roles and users; another program, with TLS, for each key and call takes its time.
+// The roles of the README, as they stand there, seen from outside: what etcdctl may do with them. Each role is tried on
+// one of three members, for they have the same roles and users; another program, with TLS, for each key and call takes
+// its time.
 
 const roles = readmeRoles();
 let cluster: EtcdCluster;

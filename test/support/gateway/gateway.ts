@@ -6,8 +6,8 @@ const TOKEN_LASTS_MS = 1_000;
 const tokens = new Map<string, { readonly askedMs: number; readonly token: Promise<string | undefined> }>();
 
 /**
- * etcd's JSON gateway as a client past ours uses it: etcdctl, or curl. Under TLS it has the certificates and the user that the
- * environment names.
+ * etcd's JSON gateway as a client past ours uses it: etcdctl, or curl. Under TLS it has the certificates and the user
+ * that the environment names.
  */
 export class Gateway {
   readonly #endpoint: string;

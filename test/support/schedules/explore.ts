@@ -18,8 +18,8 @@ const MOST_STEPS = 200_000;
 const LONGEST_MS = 24 * 3_600_000;
 
 /**
- * Runs a scenario in many worlds, each with chances of its own, and fails with the first that fails: with its number, its seed
- * and what happened in it.
+ * Runs a scenario in many worlds, each with chances of its own, and fails with the first that fails: with its number,
+ * its seed and what happened in it.
  *
  * @returns how many schedules were run, and how many things happened in all of them
  */
@@ -104,8 +104,8 @@ class Running {
 }
 
 /**
- * Everything that waits for nothing but its turn has had it: promises, ticks, and what they leave to the next turn of the event
- * loop, for which it takes a second one.
+ * Everything that waits for nothing but its turn has had it: promises, ticks, and what they leave to the next turn of
+ * the event loop, for which it takes a second one.
  */
 function turn(): Promise<void> {
   return new Promise((resolve) => {

@@ -12,8 +12,9 @@ interface Stream {
 }
 
 /**
- * The network of one process, by chance: each call and each answer has its own way, so they overtake each other; a stream keeps
- * its order, lags and breaks. It can be cut: what is under way is lost, connections are refused, and so on until it is mended.
+ * The network of one process, by chance: each call and each answer has its own way, so they overtake each other; a
+ * stream keeps its order, lags and breaks. It can be cut: what is under way is lost, connections are refused, and so on
+ * until it is mended.
  */
 export class UnreliableNetwork implements Network {
   weather: Weather = calm;

@@ -6,8 +6,8 @@ const EPOCH_MS = 1_700_000_000_000;
 export const APART_MS = 0.001;
 
 /**
- * A process as time goes: it can be stopped and goes on later, and then everything that was due meanwhile happens at once, in
- * any order. Its clocks go on while it stands still, as they do after SIGSTOP.
+ * A process as time goes: it can be stopped and goes on later, and then everything that was due meanwhile happens at
+ * once, in any order. Its clocks go on while it stands still, as they do after SIGSTOP.
  */
 export class VirtualProcess {
   readonly clock: Clock;
