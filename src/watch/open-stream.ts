@@ -51,6 +51,9 @@ export class OpenStream {
   #nextId = FIRST_ID;
   #takesIds = false;
   readonly #created = new Map<string, WatchFeed>();
+  /** The numbers of those. */
+  readonly #ids = new Map<WatchFeed, string>();
+  #serverRevision = 0;
   #createTimer: Timer | undefined;
   #progressTimer: Timer | undefined;
   #heardMs: number;
@@ -68,6 +71,11 @@ export class OpenStream {
     return this.#stream.endpoint;
   }
 
+  /** How far the server was when it was last heard, or more. */
+  get serverRevision(): number {
+    return this.#serverRevision;
+  }
+
   create(feed: WatchFeed, startRevision: number): void {
     this.#wanted.push({ feed, startRevision });
     this.#sendWanted();
@@ -77,16 +85,15 @@ export class OpenStream {
 
   /** Tells the server that no reader is left; a feed that it has not confirmed yet is cancelled when it is. */
   cancel(feed: WatchFeed): void {
-    for (const [watchId, created] of this.#created) {
-      if (created !== feed) continue;
-      this.#created.delete(watchId);
-      this.#stream.cancel(watchId);
-      return;
-    }
+    const watchId = this.#ids.get(feed);
+    if (watchId === undefined) return;
+    this.#forget(watchId, feed);
+    this.#stream.cancel(watchId);
   }
 
   receive(response: WatchResponse): void {
     this.#heardMs = this.#clock.monotonicMs();
+    this.#serverRevision = Math.max(this.#serverRevision, response.headerRevision);
     if (response.watchId === NO_ID && !response.created && !response.canceled) return;
     this.#dispatch(response);
     // What the server owes may take its time again from here on.
@@ -148,6 +155,7 @@ export class OpenStream {
       } else if (!wanted || wanted.feed.over) this.#stream.cancel(response.watchId);
       else {
         this.#created.set(response.watchId, wanted.feed);
+        this.#ids.set(wanted.feed, response.watchId);
         this.#listener.onCreated(wanted.feed, wanted.startRevision, response.headerRevision);
       }
       return;
@@ -155,11 +163,16 @@ export class OpenStream {
     const feed = this.#created.get(response.watchId);
     if (!feed) return;
     if (response.canceled) {
-      this.#created.delete(response.watchId);
+      this.#forget(response.watchId, feed);
       this.#cancelled(feed, response);
     } else {
       feed.receive(response);
     }
+  }
+
+  #forget(watchId: string, feed: WatchFeed): void {
+    this.#created.delete(watchId);
+    this.#ids.delete(feed);
   }
 
   #cancelled(feed: WatchFeed, { compactRevision, cancelReason }: WatchResponse): void {

@@ -199,8 +199,9 @@ export class WatchHub {
         continue;
       }
       if (!current()) return;
-      // One that goes on begins with what is known already: see #created.
-      stream.create(feed, feed.wasCreated && feed.revision > 0 ? feed.revision : feed.revision + 1);
+      // One that goes on, or that comes after what the server has, begins with what is known already: see #created.
+      const isLate = feed.wasCreated || feed.revision < stream.serverRevision;
+      stream.create(feed, isLate && feed.revision > 0 ? feed.revision : feed.revision + 1);
       return;
     }
   }

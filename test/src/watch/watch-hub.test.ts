@@ -245,6 +245,25 @@ describe("a watch whose past was read, when the server is further by then", () =
     expect(starts()).toEqual([10, 9]);
   });
 
+  test("begins with what is known where the server has said before how far it is: one request, not two and a cancel", async () => {
+    const { scripted, hub } = setUp();
+    follow(hub);
+    await settled();
+    const { stream } = scripted;
+    stream.answer({ created: true, watchId: "0", headerRevision: 9 });
+    follow(hub, { afterRevision: 30 });
+    stream.answer({ created: true, watchId: "1", headerRevision: 30 });
+    const before = stream.created.length;
+    const { told } = follow(hub, { afterRevision: 25 });
+    stream.answer({ created: true, watchId: String(before), headerRevision: 31 });
+    expect(stream.created.slice(before).map(({ startRevision }) => startRevision)).toEqual([25]);
+    expect(told.lives).toBe(1);
+    const upToDate = follow(hub, { afterRevision: 31 });
+    stream.answer({ created: true, watchId: String(before + 1), headerRevision: 31 });
+    expect(stream.created.at(-1)?.startRevision).toBe(32);
+    expect(upToDate.told.lives).toBe(1);
+  });
+
   test("goes on at once when the server is not, or lags", async () => {
     for (const serverRevision of [9, 7]) {
       const { told, starts } = await created(known, serverRevision);
