@@ -1,8 +1,18 @@
 import { callback, flag, type OptionCheck, optionsOf, wholeNumber } from "./errors/check-options.ts";
 import { callChecks, signalCheck } from "./model/call-options.ts";
 import { leaseIdCheck, leaseRefCheck } from "./model/lease-id.ts";
+import { revisionBounds, sortCheck } from "./model/op.ts";
+import { keptByPutChecks } from "./model/to-put.ts";
 
 const readChecks = { ...callChecks, revision: wholeNumber(1), serializable: flag };
+
+const rangeChecks = {
+  ...readChecks,
+  ...Object.fromEntries(revisionBounds.map((bound) => [bound, wholeNumber(1)])),
+  limit: wholeNumber(1),
+  keysOnly: flag,
+  sort: sortCheck,
+};
 
 /** Its bounds depend on the TTL, and are looked at with it. */
 const seconds: OptionCheck = {
@@ -14,8 +24,10 @@ const url: OptionCheck = { allowed: "one of this client's endpoints", holds: (va
 /** What the options of each call of the client may be. */
 export const checkOf = {
   get: optionsOf("get", readChecks),
-  range: optionsOf("range", { ...readChecks, limit: wholeNumber(1), keysOnly: flag, countOnly: flag }),
-  put: optionsOf("put", { ...callChecks, lease: leaseRefCheck, previous: flag, batch: flag }),
+  range: optionsOf("range", { ...rangeChecks, countOnly: flag }),
+  iterate: optionsOf("iterate", rangeChecks),
+  compact: optionsOf("compact", { ...callChecks, physical: flag }),
+  put: optionsOf("put", { ...callChecks, ...keptByPutChecks, lease: leaseRefCheck, previous: flag, batch: flag }),
   delete: optionsOf("delete", { ...callChecks, previous: flag, batch: flag }),
   txn: optionsOf("txn", { ...callChecks, batch: flag }),
   stm: optionsOf("stm", callChecks),

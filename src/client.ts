@@ -1,23 +1,20 @@
 import { checkOf } from "./call-checks.ts";
-import { type EtcdClientOptions, resolveClientOptions } from "./client-options.ts";
-import { partsOf } from "./client-parts.ts";
-import type { MemberStatus, Protocol } from "./connection/index.ts";
-import { ClientClosedError } from "./errors/client-closed-error.ts";
+import { ClientCore } from "./client-core.ts";
+import type { EtcdClientOptions } from "./client-options.ts";
+import type { MemberStatus } from "./connection/index.ts";
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
 import { errorOfCall } from "./errors/of-call.ts";
 import { shown } from "./errors/shown.ts";
-import type { Runtime } from "./internal/runtime.ts";
 import { setRuntime } from "./internal/runtime-of.ts";
 import { ServerLimits } from "./internal/server-limits.ts";
 import { showAs } from "./internal/show-as.ts";
 import {
+  type CompactOptions,
   type DeleteOptions,
-  Kv,
+  type IterateOptions,
   ownRange,
   type PagedRange,
-  PointReads,
   type PutOptions,
-  RangeCounts,
   type RangeOptions,
   type ReadOptions,
   runStm,
@@ -26,13 +23,7 @@ import {
   type TxnCallOptions,
   type TxnOptions,
 } from "./kv/index.ts";
-import {
-  type GrantLeaseOptions,
-  type Lease,
-  Leases,
-  type LeaseTimeToLive,
-  type TimeToLiveOptions,
-} from "./lease/index.ts";
+import type { GrantLeaseOptions, Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease/index.ts";
 import type { BytesLike } from "./model/bytes.ts";
 import type { CallOptions } from "./model/call-options.ts";
 import { checkTxn } from "./model/check-txn.ts";
@@ -40,13 +31,11 @@ import { type KeyOrRange, toKeyRange } from "./model/key-range.ts";
 import type { KeyValue } from "./model/key-value.ts";
 import { type LeaseRef, toLeaseId } from "./model/lease-id.ts";
 import {
-  type FollowParts,
   type Mirror,
   type MirrorOptions,
   MultiplexedMirror,
   MultiplexedWatch,
   type Watch,
-  WatchHub,
   type WatchOptions,
 } from "./watch/index.ts";
 
@@ -65,9 +54,6 @@ export interface StatusOptions extends CallOptions {
   endpoint?: string | undefined;
 }
 
-/** How long `close()` gives etcd to revoke the leases of this client. */
-const CLOSE_LIMIT_MS = 2_000;
-
 /**
  * A client of etcd v3. It connects when it is first used, moves between its endpoints by itself, and holds nothing
  * while nothing is asked of it: a process that only has an idle client ends by itself.
@@ -85,28 +71,13 @@ export class EtcdClient implements AsyncDisposable {
     showAs(EtcdClient, "EtcdClient", (it) => ({ endpoints: it.endpoints, closed: it.closed }));
   }
 
-  readonly #protocol: Protocol;
-  readonly #kv: Kv;
-  readonly #leases: Leases;
-  readonly #hub: WatchHub;
-  readonly #watchParts: FollowParts;
-  readonly #runtime: Runtime;
-  #closing: Promise<void> | undefined;
+  readonly #core: ClientCore;
 
   /** @throws InvalidOptionError that names the option, before any I/O */
   constructor(options: EtcdClientOptions = {}) {
-    const resolved = resolveClientOptions(options);
-    const { runtime, openProtocol } = partsOf(options);
-    setRuntime(this, runtime);
-    this.#runtime = runtime;
-    this.#protocol = openProtocol({ ...resolved, runtime });
-    const limits = ServerLimits.of(this);
-    const reads = new PointReads(this.#protocol, runtime.clock, limits);
-    this.#kv = new Kv(this.#protocol, reads, runtime.clock, resolved.autoBatch, limits);
-    this.#leases = new Leases(this.#protocol, resolved.dialTimeoutMs, runtime);
-    this.#hub = new WatchHub(this.#protocol, resolved.dialTimeoutMs, runtime, limits);
-    const counts = new RangeCounts(this.#protocol, runtime.clock, limits);
-    this.#watchParts = { hub: this.#hub, protocol: this.#protocol, reads, counts, runtime };
+    this.#core = new ClientCore(options);
+    setRuntime(this, this.#core.runtime);
+    ServerLimits.set(this, this.#core.limits);
   }
 
   /**
@@ -116,21 +87,53 @@ export class EtcdClient implements AsyncDisposable {
    * @throws CompactedError, FutureRevisionError for a `revision` that etcd no longer or not yet has
    */
   async get(key: BytesLike, options?: ReadOptions): Promise<KeyValue | undefined> {
-    checkOf.get(options);
-    this.#checkOpen("get");
-    return this.#kv.get(key, options);
+    return this.#for("get", options).kv.get(key, options);
   }
 
   /**
-   * Reads a range of any size, in the order of keys: in pages, all at the revision of the first. `timeoutMs` holds for
-   * each page.
+   * Reads a range of any size, in the order of keys unless `sort` says otherwise: in pages, all at the revision of the
+   * first. `timeoutMs` holds for each page.
+   *
+   * The first `limit` by anything but the key cannot be read in pages: they come in one answer, for which etcd reads all of
+   * the range. Without `limit` the pages are sorted here.
    *
    * @throws CompactedError, FutureRevisionError for a `revision` that etcd no longer or not yet has
    */
   async range(range: KeyOrRange, options?: RangeOptions): Promise<PagedRange> {
-    checkOf.range(options);
-    this.#checkOpen("range");
-    return this.#kv.range(range, options);
+    return this.#for("range", options).kv.range(range, options);
+  }
+
+  /**
+   * Reads a range of any size without holding it: for each key as it comes, from pages of some 2 MiB, all at the revision
+   * of the first.
+   *
+   * ```ts
+   * for await (const { key, text } of etcd.iterate(prefix("big/"))) console.log(key, text);
+   * ```
+   *
+   * Nothing is read before the first key is asked for, nor beyond the page that the loop is left in. An etcd that has
+   * RangeStream (3.7) sends what follows the first page by that, and no more at once than 4 MiB. `timeoutMs` holds for each
+   * page. A range that is sorted by anything but its keys is held all the same, as `range()` does.
+   *
+   * @throws InvalidOptionError at once; from the loop CompactedError when the revision is compacted away in its middle
+   *   (what came until then was right; a new loop reads a newer state), and what `range()` throws
+   */
+  iterate(range: KeyOrRange, options?: IterateOptions): AsyncIterableIterator<KeyValue> {
+    return this.#for("iterate", options).kv.iterate(range, options);
+  }
+
+  /**
+   * Forgets what was before `revision`: states that only a read at an earlier revision, or a watch that begins there,
+   * could see. It cannot be undone, and holds for all keys of etcd, whatever the client's namespace.
+   *
+   * After an error with `outcomeUnknown: true`, or an abort, it may have been done, or be done later: to call it again is
+   * harmless.
+   *
+   * @param revision at most the newest
+   * @throws CompactedError when it is compacted up to there already; FutureRevisionError when there is no such revision yet
+   */
+  async compact(revision: number, options?: CompactOptions): Promise<void> {
+    return this.#for("compact", options).kv.compact(revision, options);
   }
 
   /**
@@ -138,16 +141,15 @@ export class EtcdClient implements AsyncDisposable {
    * later.
    *
    * @throws LeaseNotFoundError when `lease` is gone: nothing was written; RequestRefusedError for more than etcd takes
-   *   in one request (1.5 MiB, unless it was started with another `--max-request-bytes`)
+   *   in one request (1.5 MiB, unless it was started with another `--max-request-bytes`), and where `ignoreValue` or
+   *   `ignoreLease` finds no such key
    */
   async put(
     key: BytesLike,
     value: BytesLike,
     options?: PutOptions,
   ): Promise<{ revision: number; previous?: KeyValue }> {
-    checkOf.put(options);
-    this.#checkOpen("put");
-    return this.#kv.put(key, value, options);
+    return this.#for("put", options).kv.put(key, value, options);
   }
 
   /** Deletes a key or a range. After an error with `outcomeUnknown: true`, or an abort, it may have been deleted, or be deleted later. */
@@ -155,9 +157,7 @@ export class EtcdClient implements AsyncDisposable {
     range: KeyOrRange,
     options?: DeleteOptions,
   ): Promise<{ deleted: number; revision: number; previous: readonly KeyValue[] }> {
-    checkOf.delete(options);
-    this.#checkOpen("delete");
-    return this.#kv.delete(range, options);
+    return this.#for("delete", options).kv.delete(range, options);
   }
 
   /**
@@ -170,9 +170,7 @@ export class EtcdClient implements AsyncDisposable {
    */
   async txn(request: TxnOptions, options?: TxnCallOptions): Promise<TxnAnswer> {
     checkTxn("txn", request);
-    checkOf.txn(options);
-    this.#checkOpen("txn");
-    return this.#kv.txn(request, options);
+    return this.#for("txn", options).kv.txn(request, options);
   }
 
   /**
@@ -207,9 +205,8 @@ export class EtcdClient implements AsyncDisposable {
     if (typeof work !== "function") {
       throw new InvalidOptionError("stm", "work", `must be a function, not ${shown(work)}`);
     }
-    checkOf.stm(options);
-    this.#checkOpen("stm");
-    return runStm(this.#kv, this.#runtime, work, options);
+    const { kv, runtime } = this.#for("stm", options);
+    return runStm(kv, runtime, work, options);
   }
 
   /**
@@ -220,9 +217,7 @@ export class EtcdClient implements AsyncDisposable {
    * @throws InvalidOptionError; ConflictError when a lease with the given `id` exists
    */
   async grantLease(ttlSeconds: number, options: GrantLeaseOptions = {}): Promise<Lease> {
-    checkOf.grantLease(options);
-    this.#checkOpen("grantLease");
-    return this.#leases.grant(ttlSeconds, options);
+    return this.#for("grantLease", options).leases.grant(ttlSeconds, options);
   }
 
   /**
@@ -231,9 +226,8 @@ export class EtcdClient implements AsyncDisposable {
    * @throws LeaseNotFoundError when there is no such lease any more
    */
   async leaseTimeToLive(lease: LeaseRef, options?: TimeToLiveOptions): Promise<LeaseTimeToLive> {
-    checkOf.leaseTimeToLive(options);
-    this.#checkOpen("leaseTimeToLive");
-    return this.#leases.timeToLive(toLeaseId("leaseTimeToLive", lease), options);
+    const { leases } = this.#for("leaseTimeToLive", options);
+    return leases.timeToLive(toLeaseId("leaseTimeToLive", lease), options);
   }
 
   /**
@@ -242,9 +236,8 @@ export class EtcdClient implements AsyncDisposable {
    * @throws InvalidOptionError; ClientClosedError
    */
   watch(range: KeyOrRange, options: WatchOptions = {}): Watch {
-    checkOf.watch(options);
-    this.#checkOpen("watch");
-    return new MultiplexedWatch(this.#watchParts, ownRange(toKeyRange("watch", range)), options);
+    const { follow } = this.#for("watch", options);
+    return new MultiplexedWatch(follow, ownRange(toKeyRange("watch", range)), options);
   }
 
   /**
@@ -253,22 +246,20 @@ export class EtcdClient implements AsyncDisposable {
    * @throws InvalidOptionError; ClientClosedError
    */
   mirror(range: KeyOrRange, options: MirrorOptions = {}): Mirror {
-    checkOf.mirror(options);
-    this.#checkOpen("mirror");
-    return new MultiplexedMirror(this.#watchParts, ownRange(toKeyRange("mirror", range)), options);
+    const { follow } = this.#for("mirror", options);
+    return new MultiplexedMirror(follow, ownRange(toKeyRange("mirror", range)), options);
   }
 
   /** What a member says of itself. A member without a leader answers too. */
   async status(options: StatusOptions = {}): Promise<EtcdStatus> {
-    checkOf.status(options);
-    this.#checkOpen("status");
+    const { protocol } = this.#for("status", options);
     const { endpoint } = options;
-    const chosen = endpoint === undefined ? undefined : this.#protocol.endpoints.find(({ url }) => url === endpoint);
+    const chosen = endpoint === undefined ? undefined : protocol.endpoints.find(({ url }) => url === endpoint);
     if (endpoint !== undefined && !chosen) {
-      const known = this.#protocol.endpoints.map(({ url }) => url).join(", ");
+      const known = this.endpoints.join(", ");
       throw new InvalidOptionError("status", "endpoint", `must be one of ${known}, not ${shown(endpoint)}`);
     }
-    const status = await this.#protocol.memberStatus(chosen, options).catch((error: unknown) => {
+    const status = await protocol.memberStatus(chosen, options).catch((error: unknown) => {
       throw errorOfCall(() => `status${endpoint === undefined ? "" : ` of ${endpoint}`}`, error, options.signal);
     });
     return { endpoint, ...status };
@@ -276,11 +267,11 @@ export class EtcdClient implements AsyncDisposable {
 
   /** The endpoints in use, as URLs. */
   get endpoints(): readonly string[] {
-    return this.#protocol.endpoints.map(({ url }) => url);
+    return this.#core.protocol.endpoints.map(({ url }) => url);
   }
 
   get closed(): boolean {
-    return this.#closing !== undefined;
+    return this.#core.closed;
   }
 
   /**
@@ -289,22 +280,17 @@ export class EtcdClient implements AsyncDisposable {
    * harmless.
    */
   close(): Promise<void> {
-    // In a moment: it is closed before any listener is told, for that may close it, too.
-    this.#closing ??= Promise.resolve().then(() => this.#close());
-    return this.#closing;
+    return this.#core.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  async #close(): Promise<void> {
-    this.#hub.close();
-    await this.#leases.close(CLOSE_LIMIT_MS);
-    this.#protocol.close();
-  }
-
-  #checkOpen(call: string): void {
-    if (this.#closing) throw new ClientClosedError(`${call}: the client is closed`);
+  /** What a call is handed to, once its options are looked at. */
+  #for(call: keyof typeof checkOf, options: object | undefined): ClientCore {
+    checkOf[call](options);
+    this.#core.checkOpen(call);
+    return this.#core;
   }
 }

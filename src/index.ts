@@ -29,7 +29,9 @@ export {
   WatchOverflowError,
 } from "./errors/index.ts";
 export type {
+  CompactOptions,
   DeleteOptions,
+  IterateOptions,
   PagedRange,
   PutOptions,
   RangeOptions,
@@ -57,6 +59,7 @@ export {
   type DeleteResult,
   deleteOp,
   getOp,
+  type KeptByPut,
   type KeyOrRange,
   type KeyRange,
   type KeyValue,
@@ -77,6 +80,7 @@ export {
   type RangeOp,
   type RangeResult,
   type RangeSort,
+  type RevisionBounds,
   rangeOp,
   type TxnOp,
   txnOp,

@@ -36,7 +36,7 @@ export class CandidacyLine {
   /** Who holds it. */
   async first(options?: CallOptions): Promise<KeyValue | undefined> {
     const { etcd, name } = this.#parts;
-    const sort = { by: "createRevision", order: "ascend" } as const;
+    const sort = { target: "createRevision", order: "ascend" } as const;
     const { responses } = await etcd.txn({ success: [rangeOp(prefix(`${name}/`), { sort, limit: 1 })] }, options);
     return responses[0]?.type === "range" ? responses[0].kvs[0] : undefined;
   }

@@ -209,7 +209,7 @@ export class Candidacy {
         compare: [this.#own()],
         success: [
           rangeOp(prefix(`${this.#name}/`), {
-            sort: { by: "createRevision", order: "descend" },
+            sort: { target: "createRevision", order: "descend" },
             maxCreateRevision: this.#token - 1,
             limit: 1,
             keysOnly: true,

@@ -18,7 +18,7 @@ export interface RangeMark {
 
 export async function readMark(etcd: EtcdClient, prefix: string, options: CallOptions): Promise<RangeMark> {
   const newest = rangeOp(prefixRange(prefix), {
-    sort: { by: "modRevision", order: "descend" },
+    sort: { target: "modRevision", order: "descend" },
     limit: 1,
     keysOnly: true,
   });

@@ -4,7 +4,7 @@ import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
-import type { GrpcStream } from "../grpc/index.ts";
+import { type GrpcStream, grpcStatus } from "../grpc/index.ts";
 import { within } from "../internal/abort.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { log } from "../internal/log.ts";
@@ -23,6 +23,7 @@ import { EndpointSet } from "./endpoints/endpoint-set.ts";
 import { IdleProof } from "./endpoints/idle-proof.ts";
 import { type Failure, isOfOldRevision, translateFailure } from "./errors/error-translation.ts";
 import { outOfTime } from "./out-of-time.ts";
+import { ReplyStream } from "./reply-stream.ts";
 import type { RpcOptions, StubOptions } from "./rpc-options.ts";
 import type { StreamHandlers } from "./stream-handlers.ts";
 import { TlsCredentials } from "./tls/tls-credentials.ts";
@@ -135,6 +136,42 @@ export class Connection implements ICallable<Endpoint> {
       });
     }
     return stream;
+  }
+
+  /**
+   * Sends a request that is answered in many messages, to the member that calls go to, and once: who reads them has other
+   * ways to go on. Resolves when the first of them is here.
+   *
+   * @returns undefined where the server does not know the call, which is remembered for as long as the connection lasts
+   * @throws what keeps the server from answering; ClientClosedError; `signal.reason`
+   */
+  async openReply(path: string, request: Buffer, { signal, timeoutMs }: RpcOptions): Promise<ReplyStream | undefined> {
+    const scope = new CallScope(signal, this.#open);
+    const reply = new ReplyStream(scope, this.#runtime.clock);
+    try {
+      if (this.#closed) throw new ClientClosedError("the client is closed");
+      const limitMs = attemptLimitMs(timeoutMs);
+      const endpoint = this.endpoints.inOrder("calls")[0] as Endpoint;
+      const channel = await scope.waitFor(() => endpoint.connect("calls", limitMs));
+      if (channel.unknownCalls.has(path)) {
+        reply.close();
+        return undefined;
+      }
+      const token = await scope.waitFor(async () => this.#authenticator?.tokenWithin(limitMs, noToken));
+      if (channel.closed) throw new UnavailableError("the connection was closed before the call was sent");
+      const stream = channel.grpc.stream(path, { metadata: callMetadata(path, token) }, reply);
+      reply.opened(stream);
+      stream.write(request);
+      stream.end();
+      const over = await reply.begun(limitMs);
+      if (over?.failure?.code !== grpcStatus.UNIMPLEMENTED) return reply;
+      channel.unknownCalls.add(path);
+      reply.close();
+      return undefined;
+    } catch (error) {
+      reply.close();
+      throw error;
+    }
   }
 
   /** The stubs call this for every stream that ends, also for one that we ended ourselves: whoever owns the stream judges. */

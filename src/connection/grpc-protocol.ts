@@ -1,4 +1,4 @@
-import { LeaseClient, MaintenanceClient } from "etcd3/lib/rpc.js";
+import { KVClient, LeaseClient, MaintenanceClient } from "etcd3/lib/rpc.js";
 import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import type { CallOptions } from "../model/call-options.ts";
@@ -21,7 +21,7 @@ import type {
 } from "./codec/messages.ts";
 import { Connection } from "./connection.ts";
 import type { Endpoint } from "./endpoints/endpoint.ts";
-import type { KeepAliveStream, Protocol, ProtocolOptions, WatchStream } from "./protocol.ts";
+import type { KeepAliveStream, Protocol, ProtocolOptions, RangeStream, WatchStream } from "./protocol.ts";
 import { ProtocolStream } from "./protocol-stream.ts";
 import type { CallKind, RpcOptions } from "./rpc-options.ts";
 import type { StreamHandlers } from "./stream-handlers.ts";
@@ -31,6 +31,7 @@ export class GrpcProtocol implements Protocol {
   readonly #connection: Connection;
   readonly #codec: Codec;
   readonly requestTimeoutMs: number;
+  readonly #kv: KVClient;
   readonly #lease: LeaseClient;
   readonly #maintenance: MaintenanceClient;
 
@@ -38,12 +39,27 @@ export class GrpcProtocol implements Protocol {
     this.#connection = new Connection(options);
     this.#codec = new Codec(options.namespace);
     this.requestTimeoutMs = options.requestTimeoutMs;
+    this.#kv = new KVClient(this.#connection);
     this.#lease = new LeaseClient(this.#connection);
     this.#maintenance = new MaintenanceClient(this.#connection);
   }
 
   range(request: RangeRequest, options?: CallOptions): Promise<RangeResponse> {
     return this.#call(this.#codec.range, request, "read", options);
+  }
+
+  async openRangeStream(request: RangeRequest, options?: CallOptions): Promise<RangeStream | undefined> {
+    const { path, encode, decode } = this.#codec.rangeStream;
+    const rpc = this.#rpc("read", options);
+    const reply = await this.#connection.openReply(path, encode(request), rpc);
+    if (!reply) return undefined;
+    return {
+      next: async () => {
+        const message = await reply.next(rpc.timeoutMs);
+        return message && decode(message);
+      },
+      close: () => reply.close(),
+    };
   }
 
   put(request: PutRequest, options?: CallOptions): Promise<PutResponse> {
@@ -56,6 +72,10 @@ export class GrpcProtocol implements Protocol {
 
   txn(request: TxnRequest, options?: CallOptions): Promise<TxnResponse> {
     return this.#call(this.#codec.txn, request, onlyReads(request) ? "read" : "write", options);
+  }
+
+  async compact(revision: number, physical: boolean, options?: CallOptions): Promise<void> {
+    await this.#kv.compact({ revision, physical }, this.#rpc("write", options));
   }
 
   async leaseGrant(id: LeaseId, ttlSeconds: number, options?: CallOptions): Promise<LeaseGrantResponse> {

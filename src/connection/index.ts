@@ -2,6 +2,7 @@ export type {
   LeaseKeepAliveResponse,
   LeaseTimeToLiveResponse,
   MemberStatus,
+  RangePart,
   RangeResponse,
   WatchCreateRequest,
   WatchResponse,
@@ -9,7 +10,7 @@ export type {
 export { type EndpointUrl, parseEndpoints } from "./endpoints/endpoint-url.ts";
 export { translateWatchCancel } from "./errors/error-translation.ts";
 export { openProtocol } from "./open-protocol.ts";
-export type { KeepAliveStream, Protocol, StreamEndpoint, WatchStream } from "./protocol.ts";
+export type { KeepAliveStream, Protocol, RangeStream, StreamEndpoint, WatchStream } from "./protocol.ts";
 export type { StreamHandlers } from "./stream-handlers.ts";
 export { checkTlsSource } from "./tls/check-tls-source.ts";
 export { TlsError } from "./tls/tls-error.ts";

@@ -9,6 +9,7 @@ import type {
   MemberStatus,
   PutRequest,
   PutResponse,
+  RangePart,
   RangeRequest,
   RangeResponse,
   TxnRequest,
@@ -22,6 +23,16 @@ import type { StreamHandlers } from "./stream-handlers.ts";
 /** A server to open a stream on, as the rooms above see it: something to name and to hand back. */
 export interface StreamEndpoint {
   readonly url: string;
+}
+
+/** Parts of a range, in order. */
+export interface RangeStream {
+  /**
+   * @returns undefined when all parts were read
+   * @throws what the stream ended with; EtcdTimeoutError when nothing comes within the time of an attempt; `signal.reason`
+   */
+  next(): Promise<RangePart | undefined>;
+  close(): void;
 }
 
 export interface WatchStream {
@@ -49,9 +60,18 @@ export interface Protocol {
   readonly requestTimeoutMs: number;
   readonly endpoints: readonly StreamEndpoint[];
   range(request: RangeRequest, options?: CallOptions): Promise<RangeResponse>;
+  /**
+   * Reads a range in many answers, by the call that etcd has since 3.7, from the member that calls go to and without a
+   * second attempt. Neither sorted nor with bounds of revisions.
+   *
+   * @returns undefined where the server does not have that call
+   */
+  openRangeStream(request: RangeRequest, options?: CallOptions): Promise<RangeStream | undefined>;
   put(request: PutRequest, options?: CallOptions): Promise<PutResponse>;
   deleteRange(request: DeleteRangeRequest, options?: CallOptions): Promise<DeleteRangeResponse>;
   txn(request: TxnRequest, options?: CallOptions): Promise<TxnResponse>;
+  /** @param physical to wait until the member that was asked has freed the space */
+  compact(revision: number, physical: boolean, options?: CallOptions): Promise<void>;
   /** Repeated safely: the id is the caller's, so a second grant finds the first. */
   leaseGrant(id: LeaseId, ttlSeconds: number, options?: CallOptions): Promise<LeaseGrantResponse>;
   /** Repeated safely. */

@@ -17,6 +17,11 @@ export class ServerLimits {
   #operations = OPERATIONS;
   #bytes = BYTES;
 
+  /** Called once, when a client is made. */
+  static set(client: object, limits: ServerLimits): void {
+    ofOwners.set(client, limits);
+  }
+
   /** Those of a client: all that it batches learns from each other. */
   static of(client: object): ServerLimits {
     const known = ofOwners.get(client);

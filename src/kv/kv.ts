@@ -1,15 +1,19 @@
 import type { Protocol } from "../connection/index.ts";
+import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { errorOfCall } from "../errors/of-call.ts";
+import { unawaited } from "../errors/plain-object.ts";
+import { shown } from "../errors/shown.ts";
 import type { Clock } from "../internal/clock.ts";
 import type { ServerLimits } from "../internal/server-limits.ts";
-import { type BytesLike, toValue } from "../model/bytes.ts";
+import type { BytesLike } from "../model/bytes.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { Compare } from "../model/compare.ts";
 import { keyName } from "../model/key-name.ts";
-import { type KeyOrRange, toKey, toKeyRange } from "../model/key-range.ts";
+import { type KeyOrRange, type KeyRange, toKey, toKeyRange } from "../model/key-range.ts";
 import type { KeyValue } from "../model/key-value.ts";
-import { type LeaseRef, toLeaseId } from "../model/lease-id.ts";
-import type { Op, OpResult } from "../model/op.ts";
+import type { LeaseRef } from "../model/lease-id.ts";
+import { type Op, type OpResult, type RangeSort, type RevisionBounds, revisionBounds } from "../model/op.ts";
+import { type KeptByPut, toPut } from "../model/to-put.ts";
 import { txnName } from "../model/txn-name.ts";
 import { guardedStep } from "./guarded-step.ts";
 import { GuardedWrites } from "./guarded-writes.ts";
@@ -18,6 +22,8 @@ import { PageSizes } from "./page-sizes.ts";
 import { type PagedRange, pagedRange } from "./paged-range.ts";
 import type { PointReads } from "./point-reads.ts";
 import { PointWrites } from "./point-writes.ts";
+import { rangePages } from "./range-pages.ts";
+import { sortedRange } from "./sorted-range.ts";
 
 export interface ReadOptions extends CallOptions {
   /** Read the state at this revision. @default the newest */
@@ -29,17 +35,29 @@ export interface ReadOptions extends CallOptions {
   serializable?: boolean | undefined;
 }
 
-export interface RangeOptions extends ReadOptions {
+/**
+ * What `range()` and `iterate()` take. etcd looks at every key of a range that is bounded by revisions, or sorted, for each
+ * page of it.
+ */
+export interface IterateOptions extends ReadOptions, RevisionBounds {
   /** At most so many keys. @default all */
   limit?: number | undefined;
   /** Leave the values out. @default false */
   keysOnly?: boolean | undefined;
-  /** Only count; `kvs` stays empty. @default false */
+  /**
+   * Which come first, also for `limit`. Where the target is the same, their order is etcd's with `limit`, else that of
+   * keys. @default by key, ascending
+   */
+  sort?: RangeSort | undefined;
+}
+
+export interface RangeOptions extends IterateOptions {
+  /** Only count; `kvs` stays empty. Not with bounds of revisions, which etcd does not count by. @default false */
   countOnly?: boolean | undefined;
 }
 
-export interface PutOptions extends CallOptions {
-  /** The key dies with this lease. @default none: it stays until it is deleted */
+export interface PutOptions extends CallOptions, KeptByPut {
+  /** The key dies with this lease. @default none: it stays until it is deleted, also one that was on a lease before */
   lease?: LeaseRef | undefined;
   /** Answer with the state before, too. @default false */
   previous?: boolean | undefined;
@@ -55,6 +73,11 @@ export interface DeleteOptions extends CallOptions {
   previous?: boolean | undefined;
   /** As for a put; a range is deleted by itself. @default the client's autoBatch */
   batch?: boolean | undefined;
+}
+
+export interface CompactOptions extends CallOptions {
+  /** Wait until the member that was asked has freed what was compacted. @default false: it does so in the background */
+  physical?: boolean | undefined;
 }
 
 export interface TxnOptions {
@@ -118,11 +141,14 @@ export class Kv {
 
   async range(key: KeyOrRange, options: RangeOptions = {}): Promise<PagedRange> {
     const range = ownRange(toKeyRange("range", key));
-    const { revision, serializable, keysOnly } = options;
+    const { countOnly, sort, ...read } = options;
+    const { revision, serializable, keysOnly } = read;
+    if (countOnly) checkCountable(read);
     try {
-      if (!options.countOnly) {
-        const pageSize = this.#pageSizes.of(range, keysOnly);
-        return await pagedRange(this.#protocol, range, { ...options, pageSize });
+      if (!countOnly) {
+        const pages = { ...read, pageSize: this.#pageSizes.of(range, keysOnly) };
+        if (sort) return await sortedRange(this.#protocol, range, sort, pages);
+        return await pagedRange(this.#protocol, range, pages);
       }
       const answer = await this.#protocol.range({ range, revision, serializable, countOnly: true }, options);
       return { kvs: [], revision: revision ?? answer.revision, count: answer.count };
@@ -131,18 +157,42 @@ export class Kv {
     }
   }
 
+  iterate(key: KeyOrRange, options: IterateOptions = {}): AsyncGenerator<KeyValue, void, undefined> {
+    return this.#iterate(ownRange(toKeyRange("iterate", key)), { ...options });
+  }
+
+  async *#iterate(range: KeyRange, options: IterateOptions): AsyncGenerator<KeyValue, void, undefined> {
+    const { sort, ...read } = options;
+    try {
+      if (sort && sort.target !== "key") {
+        yield* (await sortedRange(this.#protocol, range, sort, read)).kvs;
+        return;
+      }
+      const descend = sort?.order === "descend";
+      const streamed = !descend && revisionBounds.every((bound) => read[bound] === undefined);
+      for await (const { kvs } of rangePages(this.#protocol, range, { ...read, descend, streamed })) yield* kvs;
+    } catch (error) {
+      throw errorOfCall(() => `iterate ${keyName(range)}`, error, options.signal);
+    }
+  }
+
+  async compact(revision: number, { physical = false, ...options }: CompactOptions = {}): Promise<void> {
+    if (!Number.isSafeInteger(revision) || revision < 1) {
+      const problem = `must be a whole number of at least 1, not ${shown(revision)}${unawaited(revision)}`;
+      throw new InvalidOptionError("compact", "revision", problem);
+    }
+    await this.#protocol.compact(revision, physical, options).catch((error: unknown) => {
+      throw errorOfCall(() => `compact up to revision ${revision}`, error, options.signal);
+    });
+  }
+
   async put(
     key: BytesLike,
     value: BytesLike,
     options: PutOptions = {},
   ): Promise<{ revision: number; previous?: KeyValue }> {
-    const { lease, previous, batch = this.#autoBatch } = options;
-    const put = {
-      key: toKey("put", key),
-      value: toValue("put", value),
-      lease: lease === undefined ? undefined : toLeaseId("put", lease),
-      previous,
-    };
+    const { batch = this.#autoBatch } = options;
+    const put = toPut("put", key, value, options);
     try {
       if (!batch) return await this.#protocol.put(put, options);
       // It may leave a moment later, when the caller has other things in its buffers.
@@ -177,4 +227,12 @@ export class Kv {
       throw errorOfCall(() => `txn ${txnName({ compare, success, failure })}`, error, options.signal);
     }
   }
+}
+
+/** etcd counts every key of the range: the number would be that of another range. */
+function checkCountable(options: IterateOptions): void {
+  const bound = revisionBounds.find((name) => options[name] !== undefined);
+  if (bound === undefined) return;
+  const problem = "cannot go with countOnly, as etcd counts all keys of a range; read it with keysOnly and count those";
+  throw new InvalidOptionError("range", bound, problem);
 }

@@ -1,26 +1,15 @@
-import type { Protocol, RangeResponse } from "../connection/index.ts";
+import type { Protocol } from "../connection/index.ts";
 import { CompactedError } from "../errors/compacted-error.ts";
 import { FutureRevisionError } from "../errors/future-revision-error.ts";
-import { RequestRefusedError } from "../errors/request-refused-error.ts";
-import type { CallOptions } from "../model/call-options.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import type { KeyValue } from "../model/key-value.ts";
-import { PageSize } from "./page-size.ts";
-
-export interface PagedRangeOptions extends CallOptions {
-  readonly revision?: number | undefined;
-  readonly limit?: number | undefined;
-  readonly keysOnly?: boolean | undefined;
-  readonly serializable?: boolean | undefined;
-  /** What the list was like the last time. */
-  readonly pageSize?: PageSize | undefined;
-}
+import { type RangePagesOptions, rangePages } from "./range-pages.ts";
 
 export interface PagedRange {
   readonly kvs: readonly KeyValue[];
   /** The revision that all of `kvs` were read at. */
   readonly revision: number;
-  /** How many keys the range held, also when `limit` cut the list. */
+  /** How many keys the range held, also when `limit` cut the list or bounds of revisions left some out. */
   readonly count: number;
 }
 
@@ -34,7 +23,7 @@ const RESTARTS = 3;
 export async function pagedRange(
   protocol: Protocol,
   range: KeyRange,
-  options: PagedRangeOptions = {},
+  options: RangePagesOptions = {},
 ): Promise<PagedRange> {
   for (let restarts = 0; ; restarts++) {
     try {
@@ -47,39 +36,13 @@ export async function pagedRange(
   }
 }
 
-async function readPages(protocol: Protocol, range: KeyRange, options: PagedRangeOptions): Promise<PagedRange> {
-  const { signal, timeoutMs, limit = Number.POSITIVE_INFINITY, keysOnly, serializable } = options;
-  const { pageSize = new PageSize() } = options;
-  pageSize.begin();
+async function readPages(protocol: Protocol, range: KeyRange, options: RangePagesOptions): Promise<PagedRange> {
   const kvs: KeyValue[] = [];
-  let { revision } = options;
-  let count: number | undefined;
-  let start = range.start;
-  for (;;) {
-    const keys = Math.min(pageSize.next(), limit - kvs.length);
-    let page: RangeResponse;
-    try {
-      page = await protocol.range(
-        { range: { ...range, start }, revision, limit: keys, keysOnly, serializable },
-        { signal, timeoutMs },
-      );
-    } catch (error) {
-      if (error instanceof RequestRefusedError && error.beyond === "answerBytes" && pageSize.refused(keys)) continue;
-      throw error;
-    }
-    revision ??= page.revision;
-    count ??= page.count;
+  let first: PagedRange | undefined;
+  for await (const page of rangePages(protocol, range, options)) {
+    first ??= page;
     for (const kv of page.kvs) kvs.push(kv);
-    const last = page.kvs.at(-1);
-    if (!page.more || !last || kvs.length >= limit) return { kvs, revision, count };
-    pageSize.saw(page.kvs.length, page.bytes);
-    start = keyAfter(last.keyBytes);
   }
-}
-
-/** The smallest key above `key`. */
-export function keyAfter(key: Uint8Array): Uint8Array {
-  const next = new Uint8Array(key.length + 1);
-  next.set(key);
-  return next;
+  // There is a first page, or it has thrown.
+  return { ...(first as PagedRange), kvs };
 }

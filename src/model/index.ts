@@ -26,6 +26,8 @@ export type {
   RangeOp,
   RangeResult,
   RangeSort,
+  RevisionBounds,
   TxnOp,
 } from "./op.ts";
+export type { KeptByPut } from "./to-put.ts";
 export type { DeleteEvent, PutEvent, WatchBatch, WatchEvent } from "./watch-event.ts";

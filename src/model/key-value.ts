@@ -116,8 +116,13 @@ export class StoredKeyValue implements KeyValue {
 
   /** Whether two values are the same, without making views of them. */
   static sameValue(a: KeyValue, b: KeyValue): boolean {
-    if (!(a instanceof StoredKeyValue) || !(b instanceof StoredKeyValue)) return bytesEqual(a.value, b.value);
-    return a.#bytes.compare(b.#bytes, b.#valueStart, b.#valueEnd, a.#valueStart, a.#valueEnd) === 0;
+    return StoredKeyValue.lengthOf(a) === StoredKeyValue.lengthOf(b) && StoredKeyValue.compareValues(a, b) === 0;
+  }
+
+  /** The order of two values by their bytes: below 0, 0 or above. */
+  static compareValues(a: KeyValue, b: KeyValue): number {
+    if (!(a instanceof StoredKeyValue) || !(b instanceof StoredKeyValue)) return Buffer.compare(a.value, b.value);
+    return a.#bytes.compare(b.#bytes, b.#valueStart, b.#valueEnd, a.#valueStart, a.#valueEnd);
   }
 
   static #settleTogether(kvs: readonly StoredKeyValue[], bytes: number): void {

@@ -1,15 +1,16 @@
 import { flag, optionsOf, wholeNumber } from "../errors/check-options.ts";
-import { type BytesLike, toValue } from "./bytes.ts";
+import type { BytesLike } from "./bytes.ts";
 import { checkTxn } from "./check-txn.ts";
 import type { Compare } from "./compare.ts";
 import { type KeyOrRange, toKey, toKeyRange } from "./key-range.ts";
-import { type LeaseRef, leaseRefCheck, toLeaseId } from "./lease-id.ts";
-import { type DeleteOp, isSort, type Op, orders, type PutOp, type RangeOp, sortedBy, type TxnOp } from "./op.ts";
+import { type LeaseRef, leaseRefCheck } from "./lease-id.ts";
+import { type DeleteOp, type Op, type PutOp, type RangeOp, revisionBounds, sortCheck, type TxnOp } from "./op.ts";
+import { type KeptByPut, keptByPutChecks, toPut } from "./to-put.ts";
 
 /** etcd reads 0 as left out. */
 const count = wholeNumber(0);
 
-const checkPut = optionsOf("putOp", { lease: leaseRefCheck, previous: flag });
+const checkPutOptions = optionsOf("putOp", { lease: leaseRefCheck, previous: flag, ...keptByPutChecks });
 const checkGet = optionsOf("getOp", { revision: count, serializable: flag });
 const checkRange = optionsOf("rangeOp", {
   revision: count,
@@ -17,29 +18,22 @@ const checkRange = optionsOf("rangeOp", {
   keysOnly: flag,
   countOnly: flag,
   serializable: flag,
-  maxCreateRevision: count,
-  sort: {
-    allowed: `like { by: "modRevision", order: "descend" }, of ${[...sortedBy, ...orders].join(", ")}`,
-    holds: isSort,
-  },
+  ...Object.fromEntries(revisionBounds.map((bound) => [bound, count])),
+  sort: sortCheck,
 });
 const checkDelete = optionsOf("deleteOp", { previous: flag });
 
-/** `lease`: the key dies with it. `previous`: the answer has the state before. */
+/**
+ * `lease`: the key dies with it. `previous`: the answer has the state before. `ignoreValue`, `ignoreLease`: the key, which
+ * must be there, keeps the value or the lease that it has.
+ */
 export function putOp(
   key: BytesLike,
   value: BytesLike,
-  options: { lease?: LeaseRef | undefined; previous?: boolean } = {},
+  options: { lease?: LeaseRef | undefined; previous?: boolean } & KeptByPut = {},
 ): PutOp {
-  checkPut(options);
-  const { lease, previous } = options;
-  return {
-    type: "put",
-    key: toKey("putOp", key),
-    value: toValue("putOp", value),
-    lease: lease === undefined ? undefined : toLeaseId("putOp", lease),
-    previous,
-  };
+  checkPutOptions(options);
+  return { type: "put", ...toPut("putOp", key, value, options) };
 }
 
 /** Reads one key. */

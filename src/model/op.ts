@@ -1,3 +1,4 @@
+import type { OptionCheck } from "../errors/check-options.ts";
 import { isPlainObject } from "../errors/plain-object.ts";
 import type { Compare } from "./compare.ts";
 import { isRange, type KeyRange } from "./key-range.ts";
@@ -13,9 +14,25 @@ export interface PutOp {
   readonly value: Uint8Array;
   readonly lease?: LeaseId | undefined;
   readonly previous?: boolean | undefined;
+  /** Keep the value that the key has; `value` is empty. */
+  readonly ignoreValue?: boolean | undefined;
+  /** Keep the lease that the key is on, if any; `lease` is left out. */
+  readonly ignoreLease?: boolean | undefined;
 }
 
-export interface RangeOp {
+/** Leaves keys out of a range by their revisions, each bound included. etcd counts them all the same. */
+export interface RevisionBounds {
+  /** Leave out the keys that were not changed since: of a lower modRevision. */
+  readonly minModRevision?: number | undefined;
+  /** Leave out the keys that were changed after this revision. */
+  readonly maxModRevision?: number | undefined;
+  /** Leave out the keys that were made before this revision. */
+  readonly minCreateRevision?: number | undefined;
+  /** Leave out the keys that were made after this revision. */
+  readonly maxCreateRevision?: number | undefined;
+}
+
+export interface RangeOp extends RevisionBounds {
   readonly type: "range";
   readonly range: KeyRange;
   /** Read the state at this revision; the newest when left out. */
@@ -25,14 +42,12 @@ export interface RangeOp {
   readonly keysOnly?: boolean | undefined;
   readonly countOnly?: boolean | undefined;
   readonly serializable?: boolean | undefined;
-  /** Leave out the keys that were made after this revision. */
-  readonly maxCreateRevision?: number | undefined;
   /** Which come first, also for `limit`; in the order of keys when left out. */
   readonly sort?: RangeSort | undefined;
 }
 
 export interface RangeSort {
-  readonly by: "key" | "version" | "createRevision" | "modRevision" | "value";
+  readonly target: "key" | "version" | "createRevision" | "modRevision" | "value";
   readonly order: "ascend" | "descend";
 }
 
@@ -78,7 +93,22 @@ export interface NestedTxnResult {
   readonly responses: readonly OpResult[];
 }
 
-const putNames: ReadonlySet<string> = new Set(["type", "key", "value", "lease", "previous"]);
+export const revisionBounds = [
+  "minModRevision",
+  "maxModRevision",
+  "minCreateRevision",
+  "maxCreateRevision",
+] as const satisfies (keyof RevisionBounds)[];
+
+const putNames: ReadonlySet<string> = new Set([
+  "type",
+  "key",
+  "value",
+  "lease",
+  "previous",
+  "ignoreValue",
+  "ignoreLease",
+]);
 const deleteNames: ReadonlySet<string> = new Set(["type", "range", "previous"]);
 const rangeNames: ReadonlySet<string> = new Set([
   "type",
@@ -88,9 +118,10 @@ const rangeNames: ReadonlySet<string> = new Set([
   "keysOnly",
   "countOnly",
   "serializable",
-  "maxCreateRevision",
   "sort",
+  ...revisionBounds,
 ]);
+const sortNames: ReadonlySet<string> = new Set(["target", "order"]);
 
 /** Whether it is a put, range or delete as `putOp()` and the like make it. */
 export function isSimpleOp(op: Record<string, unknown>): boolean {
@@ -102,6 +133,10 @@ export function isSimpleOp(op: Record<string, unknown>): boolean {
         op.value instanceof Uint8Array &&
         (op.lease === undefined || isLeaseId(op.lease)) &&
         isFlag(op.previous) &&
+        (!op.ignoreValue || op.value.length === 0) &&
+        (!op.ignoreLease || op.lease === undefined) &&
+        isFlag(op.ignoreValue) &&
+        isFlag(op.ignoreLease) &&
         hasOnly(op, putNames)
       );
     case "delete":
@@ -111,7 +146,7 @@ export function isSimpleOp(op: Record<string, unknown>): boolean {
         isRange(op.range) &&
         isCount(op.revision) &&
         isCount(op.limit) &&
-        isCount(op.maxCreateRevision) &&
+        revisionBounds.every((bound) => isCount(op[bound])) &&
         isFlag(op.keysOnly) &&
         isFlag(op.countOnly) &&
         isFlag(op.serializable) &&
@@ -123,19 +158,23 @@ export function isSimpleOp(op: Record<string, unknown>): boolean {
   }
 }
 
-export function isSort(sort: unknown): sort is RangeSort {
-  return isPlainObject(sort) && sortedBy.includes(sort.by) && orders.includes(sort.order);
-}
+/** What `target` may be, then what `order` may be. */
+const sortTargets = ["key", "version", "createRevision", "modRevision", "value"] satisfies RangeSort["target"][];
+const orders = ["ascend", "descend"] satisfies RangeSort["order"][];
 
-/** What `by` may be, then what `order` may be. */
-export const sortedBy: readonly unknown[] = [
-  "key",
-  "version",
-  "createRevision",
-  "modRevision",
-  "value",
-] satisfies RangeSort["by"][];
-export const orders: readonly unknown[] = ["ascend", "descend"] satisfies RangeSort["order"][];
+export const sortCheck: OptionCheck = {
+  allowed: `like { target: "modRevision", order: "descend" }, of ${[...sortTargets, ...orders].join(", ")}`,
+  holds: isSort,
+};
+
+function isSort(sort: unknown): sort is RangeSort {
+  return (
+    isPlainObject(sort) &&
+    (sortTargets as unknown[]).includes(sort.target) &&
+    (orders as unknown[]).includes(sort.order) &&
+    hasOnly(sort, sortNames)
+  );
+}
 
 function hasOnly(op: object, names: ReadonlySet<string>): boolean {
   for (const name in op) if (!names.has(name)) return false;

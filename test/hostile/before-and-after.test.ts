@@ -60,6 +60,8 @@ const tables: Record<string, Table<Closable>> = {
     rows: [
       row("get", (it, options) => it.get("k", options), AWAY),
       row("range", (it, options) => it.range(door.prefix("k"), options), AWAY),
+      row("iterate", (it, options) => it.iterate(door.prefix("k"), options).next(), AWAY),
+      row("compact", (it, options) => it.compact(1, options), AWAY),
       row("put", (it, options) => it.put("k", "v", options), AWAY),
       row("delete", (it, options) => it.delete("k", options), AWAY),
       row("txn", (it, options) => it.txn({ success: [door.putOp("k", "v")] }, options), AWAY),

@@ -22,6 +22,8 @@ let registered = 0;
 type AnyFunction = (...args: unknown[]) => unknown;
 
 const call = ["signal", "timeoutMs"];
+const bounds = ["minModRevision", "maxModRevision", "minCreateRevision", "maxCreateRevision"];
+const rangeNames = ["revision", "serializable", "limit", "keysOnly", "sort", ...bounds];
 /** By name. */
 const exported: Readonly<Record<string, unknown>> = { ...door };
 
@@ -67,8 +69,15 @@ export const publicCalls: (() => FuzzedCall)[] = [
     call: (options) => new door.EtcdClient(options as never),
   }),
   () => method(lab.etcd, "get", ["/k"], [...call, "revision", "serializable"]),
-  () => method(lab.etcd, "range", ["/k"], [...call, "revision", "serializable", "limit", "keysOnly", "countOnly"]),
-  () => method(lab.etcd, "put", ["/k", "v"], [...call, "lease", "previous", "batch"]),
+  () => method(lab.etcd, "range", ["/k"], [...call, ...rangeNames, "countOnly"]),
+  () => ({
+    ...method(lab.etcd, "iterate", ["/k"], [...call, ...rangeNames]),
+    call: async (...args) => {
+      for await (const _ of (lab.etcd.iterate as AnyFunction)(...args) as AsyncIterable<unknown>) break;
+    },
+  }),
+  () => method(lab.etcd, "compact", [1], [...call, "physical"]),
+  () => method(lab.etcd, "put", ["/k", ""], [...call, "lease", "previous", "batch", "ignoreValue", "ignoreLease"]),
   () => method(lab.etcd, "delete", ["/k"], [...call, "previous", "batch"]),
   () => ({ ...method(lab.etcd, "txn", [], ["compare", "success", "failure"]), what: "txn, request" }),
   () => method(lab.etcd, "txn", [{ success: [door.getOp("/k")] }], call),
@@ -96,8 +105,8 @@ export const publicCalls: (() => FuzzedCall)[] = [
   () => plain("keyRange", ["/a", "/b"]),
   () => ({
     what: "putOp",
-    args: ["/k", "v", {}],
-    names: ["lease", "previous"],
+    args: ["/k", "", {}],
+    names: ["lease", "previous", "ignoreValue", "ignoreLease"],
     call: (...args) => executed(door.putOp, args),
   }),
   () => ({
@@ -109,7 +118,7 @@ export const publicCalls: (() => FuzzedCall)[] = [
   () => ({
     what: "rangeOp",
     args: ["/k", {}],
-    names: ["revision", "limit", "keysOnly", "countOnly", "serializable", "maxCreateRevision", "sort"],
+    names: [...rangeNames, "countOnly"],
     call: (...args) => executed(door.rangeOp, args),
   }),
   () => ({ what: "deleteOp", args: ["/k", {}], names: ["previous"], call: (...args) => executed(door.deleteOp, args) }),

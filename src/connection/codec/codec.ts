@@ -9,6 +9,7 @@ import type {
   MemberStatus,
   PutRequest,
   PutResponse,
+  RangePart,
   RangeRequest,
   RangeResponse,
   TxnRequest,
@@ -36,6 +37,7 @@ export interface Method<Request, Response> {
  */
 export class Codec {
   readonly range: Method<RangeRequest, RangeResponse>;
+  readonly rangeStream: Method<RangeRequest, RangePart>;
   readonly put: Method<PutRequest, PutResponse>;
   readonly deleteRange: Method<DeleteRangeRequest, DeleteRangeResponse>;
   readonly txn: Method<TxnRequest, TxnResponse>;
@@ -52,6 +54,12 @@ export class Codec {
       "Range",
       (request) => encoder.range(request),
       (bytes) => decoder.range(bytes),
+    );
+    this.rangeStream = method(
+      "KV",
+      "RangeStream",
+      (request) => encoder.range(request),
+      (bytes) => decoder.rangePart(bytes),
     );
     this.put = method(
       "KV",

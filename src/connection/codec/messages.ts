@@ -17,6 +17,9 @@ export interface RangeResponse {
   readonly bytes: number;
 }
 
+/** One of the answers that a range comes in. */
+export type RangePart = Pick<RangeResponse, "kvs">;
+
 export type PutRequest = Omit<PutOp, "type">;
 
 export interface PutResponse {

@@ -17,6 +17,13 @@ const compareTargets = { version: 0, createRevision: 1, modRevision: 2, value: 3
 const sortTargets = { key: 0, version: 1, createRevision: 2, modRevision: 3, value: 4 } as const;
 const sortOrders = { ascend: 1, descend: 2 } as const;
 
+const revisionBoundFields = [
+  ["minModRevision", 10],
+  ["maxModRevision", 11],
+  ["minCreateRevision", 12],
+  ["maxCreateRevision", 13],
+] as const;
+
 /** Where the compared value stands in a Compare, by its target. */
 const operandFields = { version: 4, createRevision: 5, modRevision: 6 } as const;
 
@@ -77,25 +84,31 @@ export class RequestEncoder {
   }
 
   #range(writer: WireWriter, request: RangeRequest): void {
-    const { limit, revision, sort, serializable, keysOnly, countOnly, maxCreateRevision } = request;
+    const { limit, revision, sort, serializable, keysOnly, countOnly } = request;
     this.#keys(writer, request.range);
     if (limit !== undefined) writer.uint32(varintTag(3)).int64(limit);
     if (revision !== undefined) writer.uint32(varintTag(4)).int64(revision);
     if (sort) {
       writer.uint32(varintTag(5)).uint32(sortOrders[sort.order]);
-      writer.uint32(varintTag(6)).uint32(sortTargets[sort.by]);
+      writer.uint32(varintTag(6)).uint32(sortTargets[sort.target]);
     }
     if (serializable) writer.uint32(varintTag(7)).bool(true);
     if (keysOnly) writer.uint32(varintTag(8)).bool(true);
     if (countOnly) writer.uint32(varintTag(9)).bool(true);
-    if (maxCreateRevision !== undefined) writer.uint32(varintTag(13)).int64(maxCreateRevision);
+    for (const [bound, field] of revisionBoundFields) {
+      const revisionBound = request[bound];
+      if (revisionBound !== undefined) writer.uint32(varintTag(field)).int64(revisionBound);
+    }
   }
 
-  #put(writer: WireWriter, { key, value, lease, previous }: PutRequest): void {
+  #put(writer: WireWriter, request: PutRequest): void {
+    const { key, value, lease, previous, ignoreValue, ignoreLease } = request;
     writer.uint32(bytesTag(1)).bytes(this.#key(key));
     writer.uint32(bytesTag(2)).bytes(value);
     if (lease) writeLeaseId(writer, 3, lease);
     if (previous) writer.uint32(varintTag(4)).bool(true);
+    if (ignoreValue) writer.uint32(varintTag(5)).bool(true);
+    if (ignoreLease) writer.uint32(varintTag(6)).bool(true);
   }
 
   #deleteRange(writer: WireWriter, { range, previous }: DeleteRangeRequest): void {

@@ -8,6 +8,7 @@ import type {
   DeleteRangeResponse,
   LeaseKeepAliveResponse,
   PutResponse,
+  RangePart,
   RangeResponse,
   TxnResponse,
   WatchResponse,
@@ -66,6 +67,18 @@ export class ResponseDecoder {
   range(bytes: Buffer): RangeResponse {
     // Without parts: most of a list is kept or none of it, and to copy it would cost a quarter of reading it.
     return this.#range(new WireReader(bytes), bytes.length);
+  }
+
+  /** What else is in it stands in one part or another; all of it together is what a range answers. */
+  rangePart(bytes: Buffer): RangePart {
+    const reader = new WireReader(bytes);
+    const kvs: KeyValue[] = [];
+    while (!atEnd(reader, bytes.length)) {
+      const field = reader.uint32();
+      if (field === tag.bytes1) for (const kv of this.#range(reader, endOfMessage(reader)).kvs) kvs.push(kv);
+      else reader.skip(field);
+    }
+    return { kvs };
   }
 
   put(bytes: Buffer): PutResponse {

@@ -20,6 +20,12 @@ export type ServiceName = "KV" | "Watch" | "Lease" | "Maintenance" | "Cluster" |
 
 /** By the names that the stubs use: `leaseGrant`, where the `.proto` file says `LeaseGrant`. */
 export const stubMethods: Readonly<Partial<Record<ServiceName, Readonly<Record<string, StubMethod>>>>> = {
+  KV: {
+    compact: {
+      request: { revision: [1, "int64"], physical: [2, "bool"] },
+      response: { header: [1, header] },
+    },
+  },
   Lease: {
     leaseGrant: {
       request: { TTL: [1, "int64"], ID: [2, "int64"] },

@@ -35,6 +35,8 @@ export interface EndpointChannelParts {
  *      └──── no connection ──▲
  */
 export class EndpointChannel {
+  /** The calls that the server at the other end does not know, by their paths: another server may, on another connection. */
+  readonly unknownCalls = new Set<string>();
   readonly #parts: EndpointChannelParts;
   readonly #dial = new AbortController();
   readonly #connected: Promise<void>;

@@ -134,8 +134,8 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
   });
 
   describe("a range", () => {
-    const sorts: RangeSort[] = (["key", "version", "createRevision", "modRevision", "value"] as const).flatMap((by) =>
-      (["ascend", "descend"] as const).map((order) => ({ by, order })),
+    const sorts: RangeSort[] = (["key", "version", "createRevision", "modRevision", "value"] as const).flatMap(
+      (target) => (["ascend", "descend"] as const).map((order) => ({ target, order })),
     );
 
     test("is cut after limit keys, which are the first of the order that was asked for", async () => {
@@ -150,7 +150,9 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
         for (let time = 0; time < times; time++) await etcd.put(name, value);
       const orders = Object.fromEntries(
         await Promise.all(
-          sorts.map(async (sort) => [`${sort.by} ${sort.order}`, (await etcd.range({ sort })).kvs.join("")] as const),
+          sorts.map(
+            async (sort) => [`${sort.target} ${sort.order}`, (await etcd.range({ sort })).kvs.join("")] as const,
+          ),
         ),
       );
       expect(orders).toEqual({
@@ -167,7 +169,7 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       });
       expect(await etcd.range({ limit: 3 })).toEqual({ kvs: ["a", "b", "c"], count: 4, more: true });
       expect(await etcd.range({ limit: 4 })).toEqual({ kvs: ["a", "b", "c", "d"], count: 4, more: false });
-      const newest = { by: "createRevision", order: "descend" } as const;
+      const newest = { target: "createRevision", order: "descend" } as const;
       expect(await etcd.range({ limit: 1, sort: newest })).toEqual({ kvs: ["c"], count: 4, more: true });
     });
 
@@ -194,9 +196,14 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       const before = {
         maxCreateRevision: revision,
         limit: 1,
-        sort: { by: "createRevision", order: "descend" },
+        sort: { target: "createRevision", order: "descend" },
       } as const;
       expect(await etcd.range(before)).toEqual({ kvs: ["a"], count: 3, more: true });
+      expect(await etcd.range({ minCreateRevision: revision })).toEqual({ kvs: ["a", "b"], count: 3, more: false });
+      expect(await etcd.range({ minModRevision: revision + 1 })).toEqual({ kvs: ["b", "c"], count: 3, more: false });
+      expect(await etcd.range({ maxModRevision: revision })).toEqual({ kvs: ["a"], count: 3, more: false });
+      const both = { minModRevision: revision, maxModRevision: revision + 1, limit: 1 };
+      expect(await etcd.range(both)).toEqual({ kvs: ["a"], count: 3, more: true });
     });
 
     test("ends before its end, and a single zero byte ends after the last key", async () => {

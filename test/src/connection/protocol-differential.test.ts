@@ -99,7 +99,7 @@ function randomOp(random: Seeded, depth: number): (etcd: ProtocolLab, base: numb
   const draw = random.between(0, depth > 0 ? 9 : 7);
   const limit = random.between(0, 3);
   const sort = random.chance(0.5)
-    ? { by: "key" as const, order: random.pick(["ascend", "descend"] as const) }
+    ? { target: "key" as const, order: random.pick(["ascend", "descend"] as const) }
     : undefined;
   const [countOnly, keysOnly, whole] = [random.chance(0.2), random.chance(0.2), random.chance(0.7)];
   const back = random.chance(0.3) ? random.between(1, 60) : undefined;

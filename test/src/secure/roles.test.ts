@@ -12,7 +12,7 @@ import {
   Storage,
   SubscribeService,
 } from "../../../recipes/index.ts";
-import { EtcdClient, putOp, txnOp } from "../../../src/index.ts";
+import { EtcdClient, prefix, putOp, txnOp } from "../../../src/index.ts";
 import { type AuthPermission, type EtcdCluster, type PermittedKeys, startEtcd } from "../../../testing/index.ts";
 import { findEtcdctl } from "../../recipes/candidacy/etcdctl.ts";
 import { run } from "../../support/child.ts";
@@ -41,6 +41,8 @@ interface Role {
 }
 
 const roles: readonly Role[] = [
+  { recipe: "EtcdClient, reader of a range", permissions: [{ read: { prefix: "/kv/" } }], work: read },
+  { recipe: "EtcdClient, mover of a key", permissions: [{ readwrite: "/kv/a" }], work: move },
   { recipe: "ServiceRegister", permissions: [{ readwrite: "/svc/a" }], work: register },
   {
     recipe: "RegistrationGroup",
@@ -77,6 +79,25 @@ const roles: readonly Role[] = [
   },
   { recipe: "ClusterMonitor, observer", permissions: [{ read: { prefix: "/nodes/" } }], work: monitor },
 ];
+
+async function read({ at, client, root, see }: Scene): Promise<void> {
+  for (const key of ["b", "a"]) await root.put(`${at}/kv/${key}`, "v");
+  const sort = { target: "createRevision", order: "descend" } as const;
+  const { kvs } = await client.range(prefix(`${at}/kv/`), { sort, limit: 1 });
+  expect(kvs.map(({ key }) => key)).toEqual([`${at}/kv/a`]);
+  for await (const { key } of client.iterate(prefix(`${at}/kv/`))) expect(await see(key)).toContain("v");
+}
+
+async function move({ at, client, see }: Scene): Promise<void> {
+  const [first, second] = [await client.grantLease(60), await client.grantLease(60)];
+  await client.put(`${at}/kv/a`, "one", { lease: first });
+  await client.put(`${at}/kv/a`, "", { ignoreValue: true, lease: second });
+  await client.put(`${at}/kv/a`, "two", { ignoreLease: true });
+  await first.revoke();
+  expect(await see(`${at}/kv/a`)).toContain("two");
+  await second.revoke();
+  expect(await client.get(`${at}/kv/a`)).toBeUndefined();
+}
 
 async function register({ at, client, see }: Scene): Promise<void> {
   const key = `${at}/svc/a`;

@@ -19,12 +19,12 @@ import type { KeyRange } from "../../../src/model/key-range.ts";
 import type { KeyValue } from "../../../src/model/key-value.ts";
 import type { LeaseId } from "../../../src/model/lease-id.ts";
 import { KeyStore } from "./key-store.ts";
-import { keyText, textRange } from "./key-text.ts";
+import { textRange } from "./key-text.ts";
 import { LeaseTable } from "./lease-table.ts";
 import { readRange } from "./range-reader.ts";
 import { refuse } from "./refusal.ts";
 import { checkTxn } from "./txn-check.ts";
-import { runTxn } from "./txn-run.ts";
+import { checkKept, executePut, runTxn } from "./txn-run.ts";
 import { ServerWatchStream } from "./watch-server.ts";
 
 export interface MemoryEtcdOptions {
@@ -104,10 +104,12 @@ export class MemoryEtcd {
     return { revision: this.revision, kvs, count, more, bytes };
   }
 
-  put({ key, value, lease, previous }: PutRequest): PutResponse {
+  put(request: PutRequest): PutResponse {
+    const { key, lease, previous } = request;
     if (key.length === 0) throw refuse("emptyKey");
+    checkKept(this.#store, request);
     if (lease !== undefined && !this.#leases.has(lease)) throw refuse("leaseNotFound");
-    const before = this.#store.write((writer) => writer.put(keyText(key), value, lease));
+    const before = this.#store.write((writer) => executePut(this.#store, writer, request));
     return previous && before ? { revision: this.revision, previous: before } : { revision: this.revision };
   }
 

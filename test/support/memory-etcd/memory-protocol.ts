@@ -55,6 +55,15 @@ export class MemoryProtocol implements Protocol {
     return this.#call("KV.range", "read", options, () => this.#etcd.range(request));
   }
 
+  /** It has none, as etcd before 3.7. */
+  async openRangeStream(): Promise<undefined> {
+    return undefined;
+  }
+
+  compact(revision: number, _physical: boolean, options?: CallOptions): Promise<void> {
+    return this.#call("KV.compact", "write", options, () => this.#etcd.compact(revision));
+  }
+
   put(...[request, options]: Parameters<Protocol["put"]>): ReturnType<Protocol["put"]> {
     return this.#call("KV.put", "write", options, () => this.#etcd.put(request));
   }

@@ -4,6 +4,7 @@ import { grpcStatus } from "../../../src/grpc/index.ts";
 /** etcd's own sentences and codes (api/v3rpc/rpctypes/error.go): the client's table makes its errors of them. */
 const refusals = {
   emptyKey: [grpcStatus.INVALID_ARGUMENT, "etcdserver: key is not provided"],
+  keyNotFound: [grpcStatus.INVALID_ARGUMENT, "etcdserver: key not found"],
   compacted: [grpcStatus.OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted"],
   futureRevision: [grpcStatus.OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision"],
   tooManyOps: [grpcStatus.INVALID_ARGUMENT, "etcdserver: too many operations in txn request"],

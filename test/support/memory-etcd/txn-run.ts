@@ -1,5 +1,6 @@
 import type { TxnResponse } from "../../../src/connection/codec/messages.ts";
-import type { Op, OpResult, TxnOp } from "../../../src/model/op.ts";
+import type { KeyValue } from "../../../src/model/key-value.ts";
+import type { Op, OpResult, PutOp, TxnOp } from "../../../src/model/op.ts";
 import { allHold } from "./compares.ts";
 import type { KeyStore, Writer } from "./key-store.ts";
 import { keyText, textRange } from "./key-text.ts";
@@ -35,17 +36,32 @@ function choose(store: KeyStore, { compare, success, failure }: Txn): Chosen {
 
 function check(store: KeyStore, leases: LeaseTable, { ops, nested }: Chosen): void {
   for (const op of ops) {
+    if (op.type === "put") checkKept(store, op);
     if (op.type === "put" && op.lease !== undefined && !leases.has(op.lease)) throw refuse("leaseNotFound");
     if (op.type === "range" && op.revision) store.checkRevision(op.revision);
   }
   for (const within of nested.values()) check(store, leases, within);
 }
 
+type Put = Omit<PutOp, "type">;
+
+/** Only a key that is there can keep what it has. @throws GrpcFailure */
+export function checkKept(store: KeyStore, { key, ignoreValue, ignoreLease }: Put): void {
+  if ((ignoreValue || ignoreLease) && !store.get(keyText(key))) throw refuse("keyNotFound");
+}
+
+/** @returns the state before */
+export function executePut(store: KeyStore, writer: Writer, put: Put): KeyValue | undefined {
+  const { key, value, lease, ignoreValue, ignoreLease } = put;
+  const before = store.get(keyText(key));
+  return writer.put(keyText(key), (ignoreValue && before?.value) || value, ignoreLease ? before?.lease : lease);
+}
+
 function execute(store: KeyStore, writer: Writer, { ops, nested }: Chosen): OpResult[] {
   return ops.map((op): OpResult => {
     switch (op.type) {
       case "put": {
-        const before = writer.put(keyText(op.key), op.value, op.lease);
+        const before = executePut(store, writer, op);
         return op.previous && before ? { type: "put", previous: before } : { type: "put" };
       }
       case "delete": {
