@@ -1,6 +1,7 @@
 /// <reference types="node" preserve="true" />
 
 export {
+  type AdoptLeaseOptions,
   type AuthOptions,
   allKeys,
   type BytesLike,
@@ -49,6 +50,7 @@ export {
   LeaseLostError,
   LeaseNotFoundError,
   type LeaseRef,
+  type LeaseRenewal,
   type LeaseTimeToLive,
   ListenerFailedError,
   leaseId,

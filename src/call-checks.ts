@@ -32,6 +32,9 @@ export const checkOf = {
   txn: optionsOf("txn", { ...callChecks, batch: flag }),
   stm: optionsOf("stm", callChecks),
   grantLease: optionsOf("grantLease", { ...callChecks, keepAlive: flag, renewEverySeconds: seconds, id: leaseIdCheck }),
+  adoptLease: optionsOf("adoptLease", { ...callChecks, keepAlive: flag, renewEverySeconds: seconds }),
+  keepAliveOnce: optionsOf("keepAliveOnce", callChecks),
+  leases: optionsOf("leases", callChecks),
   leaseTimeToLive: optionsOf("leaseTimeToLive", { ...callChecks, keys: flag }),
   watch: optionsOf("watch", {
     signal: signalCheck,

@@ -6,7 +6,7 @@ import { ClientClosedError } from "./errors/client-closed-error.ts";
 import type { Runtime } from "./internal/runtime.ts";
 import { ServerLimits } from "./internal/server-limits.ts";
 import { Kv, PointReads, RangeCounts } from "./kv/index.ts";
-import { Leases } from "./lease/index.ts";
+import { LeaseEngine, Leases } from "./lease/index.ts";
 import { type FollowParts, WatchHub } from "./watch/index.ts";
 
 /** How long `close()` gives etcd to revoke the leases of a client. */
@@ -20,6 +20,7 @@ export class ClientCore {
   readonly kv: Kv;
   readonly leases: Leases;
   readonly follow: FollowParts;
+  readonly #leaseEngine: LeaseEngine;
   #closing: Promise<void> | undefined;
 
   /** @throws InvalidOptionError that names the option, before any I/O */
@@ -34,7 +35,8 @@ export class ClientCore {
     this.protocol = protocol;
     this.runtime = runtime;
     this.kv = new Kv(protocol, reads, runtime.clock, resolved.autoBatch, limits);
-    this.leases = new Leases(protocol, resolved.dialTimeoutMs, runtime);
+    this.#leaseEngine = new LeaseEngine(protocol, resolved.dialTimeoutMs, runtime);
+    this.leases = new Leases(protocol, this.#leaseEngine);
     this.follow = { hub, protocol, reads, counts, runtime };
   }
 
@@ -55,7 +57,7 @@ export class ClientCore {
 
   async #close(): Promise<void> {
     this.follow.hub.close();
-    await this.leases.close(CLOSE_LIMIT_MS);
+    await Promise.all([this.leases.close(CLOSE_LIMIT_MS), this.#leaseEngine.close(CLOSE_LIMIT_MS)]);
     this.protocol.close();
   }
 }

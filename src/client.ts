@@ -23,13 +23,20 @@ import {
   type TxnCallOptions,
   type TxnOptions,
 } from "./kv/index.ts";
-import type { GrantLeaseOptions, Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease/index.ts";
+import type {
+  AdoptLeaseOptions,
+  GrantLeaseOptions,
+  Lease,
+  LeaseRenewal,
+  LeaseTimeToLive,
+  TimeToLiveOptions,
+} from "./lease/index.ts";
 import type { BytesLike } from "./model/bytes.ts";
 import type { CallOptions } from "./model/call-options.ts";
 import { checkTxn } from "./model/check-txn.ts";
 import { type KeyOrRange, toKeyRange } from "./model/key-range.ts";
 import type { KeyValue } from "./model/key-value.ts";
-import { type LeaseRef, toLeaseId } from "./model/lease-id.ts";
+import { type LeaseId, type LeaseRef, toLeaseId } from "./model/lease-id.ts";
 import {
   type Mirror,
   type MirrorOptions,
@@ -221,7 +228,41 @@ export class EtcdClient implements AsyncDisposable {
   }
 
   /**
-   * What etcd says of a lease, whichever client holds it.
+   * Takes over a lease that exists: granted by another process, by `etcdctl`, or before a restart. From here on it is this
+   * client's as if it had granted it; other clients go on as they did.
+   *
+   * Guaranteed: as of a lease that is granted. It is renewed once before this resolves, unless `keepAlive: false`: then its
+   * `signal` aborts when the time is over that it had left, also if others renew it.
+   *
+   * Not guaranteed: that nobody else holds it. As a lease whose id was chosen, it is never revoked in the background.
+   *
+   * @throws LeaseNotFoundError when there is no such lease any more; ConflictError when this client holds it already
+   */
+  async adoptLease(lease: LeaseRef, options?: AdoptLeaseOptions): Promise<Lease> {
+    return this.#for("adoptLease", options).leases.adopt(toLeaseId("adoptLease", lease), options);
+  }
+
+  /**
+   * Renews a lease once, whichever client holds it: for work that comes in steps, and for what another process granted.
+   * `ttlSeconds` is the time that it has again. Repeated on other endpoints within its time, as that does no harm.
+   *
+   * @throws LeaseNotFoundError when there is no such lease any more
+   */
+  async keepAliveOnce(lease: LeaseRef, options?: CallOptions): Promise<LeaseRenewal> {
+    return this.#for("keepAliveOnce", options).leases.renewOnce(toLeaseId("keepAliveOnce", lease), options);
+  }
+
+  /**
+   * The ids of all leases that etcd has, whichever client granted them and whatever their keys: of every namespace.
+   *
+   * Not guaranteed: that those of the last moment are there. A member answers from what it has, and may be behind.
+   */
+  async leases(options?: CallOptions): Promise<readonly LeaseId[]> {
+    return this.#for("leases", options).leases.list(options);
+  }
+
+  /**
+   * What etcd says of a lease, with the keys on it, whichever client holds it.
    *
    * @throws LeaseNotFoundError when there is no such lease any more
    */

@@ -42,7 +42,14 @@ export type {
   TxnCallOptions,
   TxnOptions,
 } from "./kv/index.ts";
-export type { GrantLeaseOptions, Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease/index.ts";
+export type {
+  AdoptLeaseOptions,
+  GrantLeaseOptions,
+  Lease,
+  LeaseRenewal,
+  LeaseTimeToLive,
+  TimeToLiveOptions,
+} from "./lease/index.ts";
 export {
   allKeys,
   type BytesLike,

@@ -90,6 +90,11 @@ export class GrpcProtocol implements Protocol {
     await this.#lease.leaseRevoke({ ID: leaseIdToDecimal(id) }, this.#rpc("idempotent", options));
   }
 
+  async leaseLeases(options?: CallOptions): Promise<readonly LeaseId[]> {
+    const { leases } = await this.#lease.leaseLeases(this.#rpc("read", options));
+    return leases.flatMap(({ ID }) => leaseIdFromDecimal(ID) ?? []);
+  }
+
   async leaseTimeToLive(id: LeaseId, keys: boolean, options?: CallOptions): Promise<LeaseTimeToLiveResponse> {
     const answer = await this.#lease.leaseTimeToLive({ ID: leaseIdToDecimal(id), keys }, this.#rpc("read", options));
     return this.#codec.leaseTimeToLiveResponse(answer);

@@ -76,6 +76,8 @@ export interface Protocol {
   leaseGrant(id: LeaseId, ttlSeconds: number, options?: CallOptions): Promise<LeaseGrantResponse>;
   /** Repeated safely. */
   leaseRevoke(id: LeaseId, options?: CallOptions): Promise<void>;
+  /** All that there are, as the member that is asked knows them. */
+  leaseLeases(options?: CallOptions): Promise<readonly LeaseId[]>;
   leaseTimeToLive(id: LeaseId, keys: boolean, options?: CallOptions): Promise<LeaseTimeToLiveResponse>;
   /** Of `endpoint`, or of the member that calls go to at the moment. */
   memberStatus(endpoint: StreamEndpoint | undefined, options?: CallOptions): Promise<MemberStatus>;

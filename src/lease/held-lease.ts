@@ -68,6 +68,10 @@ export class HeldLease implements Lease {
     this.signal = deadlineSignal(this.#controller, () => this.#look());
   }
 
+  get isDetached(): boolean {
+    return this.#parts.detached;
+  }
+
   remainingMs(): number {
     this.#look();
     return this.#over ? 0 : this.deadline.remainingMs();

@@ -1,2 +1,3 @@
 export type { Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease.ts";
-export { type GrantLeaseOptions, Leases } from "./leases.ts";
+export { LeaseEngine } from "./lease-engine.ts";
+export { type AdoptLeaseOptions, type GrantLeaseOptions, type LeaseRenewal, Leases } from "./leases.ts";

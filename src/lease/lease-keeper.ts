@@ -78,10 +78,6 @@ export class LeaseKeeper {
     if (this.#kept.size === 0) this.close();
   }
 
-  get leases(): HeldLease[] {
-    return this.#kept.all;
-  }
-
   close(): void {
     this.#kept.clear();
     this.#timer?.cancel();

@@ -1,5 +1,6 @@
 import type { Protocol } from "../connection/index.ts";
 import { ClientClosedError } from "../errors/client-closed-error.ts";
+import { ConflictError } from "../errors/conflict-error.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { errorOfCall } from "../errors/of-call.ts";
 import { shown } from "../errors/shown.ts";
@@ -7,14 +8,13 @@ import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { abortable, onAbort, within } from "../internal/abort.ts";
 import type { Timer } from "../internal/clock.ts";
 import { inMs } from "../internal/in-ms.ts";
-import type { Runtime } from "../internal/runtime.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseId } from "../model/lease-id.ts";
 import { askForLease, type GrantedLease } from "./ask-for-lease.ts";
 import { HeldLease } from "./held-lease.ts";
 import type { Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease.ts";
-import { LeaseKeeper } from "./lease-keeper.ts";
-import { LeaseRevoker } from "./lease-revoker.ts";
+import type { LeaseEngine } from "./lease-engine.ts";
+import { renewOnce } from "./renew-once.ts";
 import { timeToLive } from "./time-to-live.ts";
 
 /** etcd's own limit (lease/lessor.go). */
@@ -42,49 +42,86 @@ export interface GrantLeaseOptions extends CallOptions {
   id?: LeaseId | undefined;
 }
 
+/** How an existing lease is taken over. */
+export interface AdoptLeaseOptions extends CallOptions {
+  /**
+   * Renew it until `revoke()` or `close()`, which then revokes it. `false`: it is never renewed by us, and outlives
+   * the process if it lasts so long. @default true
+   */
+  keepAlive?: boolean | undefined;
+  /** As of a lease that is granted. @default a third of its TTL */
+  renewEverySeconds?: number | undefined;
+}
+
+/** What etcd said to one renewal. */
+export interface LeaseRenewal {
+  /** The time that the lease has again, in whole seconds: the TTL that it was granted with. */
+  readonly ttlSeconds: number;
+}
+
+interface NewHandle extends AdoptLeaseOptions {
+  readonly id: LeaseId;
+  readonly ttlSeconds: number;
+  /** From when it was sent. @default the TTL */
+  readonly aliveForSeconds?: number;
+  readonly sentMs: number;
+  readonly idIsChosen: boolean;
+}
+
 /** Two silent endpoints, a sixth of the TTL each, still leave a third one time to answer before the deadline. */
 const LATEST_RENEWAL = 0.6;
 /** The event of a lease that is not renewed comes at most this late after a suspension of the machine. */
 const LOOK_EVERY_MS = 60_000;
 
-/** Grants leases and holds the kept-alive ones of a client. */
+/** Grants and adopts leases, and holds the kept-alive ones of a client, or of one namespace of it. */
 export class Leases {
   readonly #protocol: Protocol;
-  readonly #runtime: Runtime;
-  readonly #keeper: LeaseKeeper;
-  readonly #revoker: LeaseRevoker;
+  readonly #engine: LeaseEngine;
   /** Grants and revocations that close() waits for. */
   readonly #underWay = new Set<Promise<unknown>>();
-  /** The one that holds each id and is not over. */
-  readonly #living = new Map<LeaseId, HeldLease>();
-  /** Those of them whose renewal has ended. */
-  readonly #lapsing = new Set<HeldLease>();
+  /** Those that are kept alive, or were until they began to lapse. */
+  readonly #held = new Set<HeldLease>();
   #closing: { limitMs: number } | undefined;
 
-  constructor(protocol: Protocol, dialTimeoutMs: number, runtime: Runtime) {
+  /** @param protocol what shows the keys on a lease as this client names them */
+  constructor(protocol: Protocol, engine: LeaseEngine) {
     this.#protocol = protocol;
-    this.#runtime = runtime;
-    this.#keeper = new LeaseKeeper(protocol, dialTimeoutMs, runtime);
-    this.#revoker = new LeaseRevoker(protocol, runtime);
+    this.#engine = engine;
   }
 
   grant(ttlSeconds: number, options: GrantLeaseOptions = {}): Promise<Lease> {
     return this.#follow(this.#grantLease(ttlSeconds, options));
   }
 
+  adopt(id: LeaseId, options: AdoptLeaseOptions = {}): Promise<Lease> {
+    return this.#follow(this.#adopt(id, options));
+  }
+
+  async renewOnce(id: LeaseId, options: CallOptions = {}): Promise<LeaseRenewal> {
+    const renewed = await renewOnce({ ...this.#engine, protocol: this.#protocol }, id, options).catch(
+      (error: unknown) => {
+        throw errorOfCall(() => `keepAliveOnce ${id}`, error, options.signal);
+      },
+    );
+    return { ttlSeconds: renewed.ttlSeconds };
+  }
+
+  async list(options: CallOptions = {}): Promise<readonly LeaseId[]> {
+    return this.#protocol.leaseLeases(options).catch((error: unknown) => {
+      throw errorOfCall(() => "leases", error, options.signal);
+    });
+  }
+
   timeToLive(id: LeaseId, options?: TimeToLiveOptions): Promise<LeaseTimeToLive> {
     return timeToLive(this.#protocol, id, options);
   }
 
-  /** Revokes every kept-alive lease, also those that are being granted or given up, giving etcd `limitMs` for it. */
+  /** Revokes every kept-alive lease, also those that are being granted, giving etcd `limitMs` for it. */
   async close(limitMs: number): Promise<void> {
     this.#closing = { limitMs };
-    const held = [...this.#keeper.leases, ...this.#lapsing];
-    this.#keeper.close();
-    const givenUp = this.#revoker.close(limitMs);
-    const revoking = held.map((lease) => lease.revoke({ timeoutMs: limitMs }));
-    const all = Promise.allSettled([...revoking, givenUp, ...this.#underWay]);
-    await within(this.#runtime.clock, all, limitMs, () => undefined).catch(() => {});
+    const revoking = [...this.#held].map((lease) => lease.revoke({ timeoutMs: limitMs }));
+    const all = Promise.allSettled([...revoking, ...this.#underWay]);
+    await within(this.#engine.runtime.clock, all, limitMs, () => undefined).catch(() => {});
   }
 
   #follow<T>(call: Promise<T>): Promise<T> {
@@ -94,48 +131,91 @@ export class Leases {
 
   async #grantLease(ttlSeconds: number, options: GrantLeaseOptions): Promise<Lease> {
     checkTtl(ttlSeconds);
-    const { keepAlive = true, renewEverySeconds } = options;
-    checkRenewal(renewEverySeconds, ttlSeconds);
+    checkRenewal("grantLease", options.renewEverySeconds, ttlSeconds);
     const chosen = options.id === undefined ? undefined : leaseId(options.id);
-    const asked = this.#askFor(chosen, ttlSeconds, options);
-    const {
-      id,
-      ttlSeconds: granted,
-      sentMs,
-    } = await asked.catch((error: unknown) => {
+    const granted = await this.#askFor(chosen, ttlSeconds, options).catch((error: unknown) => {
       throw errorOfCall(() => `grantLease ${chosen ?? `of ${ttlSeconds} s`}`, error, options.signal);
     });
-    const lease = new HeldLease({
-      id,
-      ttlSeconds: granted,
-      renewEveryMs: Math.min(renewEverySeconds ?? granted / 3, granted * LATEST_RENEWAL) * 1_000,
-      protocol: this.#protocol,
-      clock: this.#runtime.clock,
-      detached: !keepAlive,
-      idIsChosen: chosen !== undefined,
-      onLapse: (lapsing) => this.#lapse(lapsing),
-      onOver: (over) => this.#forget(over),
-      revoke: (ended, how) => this.#follow(this.#revoke(ended, how)),
-      onLost: (lost) => this.#giveUp(lost),
-    });
-    lease.deadline.acknowledged(sentMs, granted);
+    const lease = this.#handle({ ...options, ...granted, idIsChosen: chosen !== undefined });
     if (lease.remainingMs() === 0) {
       this.#giveUp(lease);
-      throw new EtcdTimeoutError(`the grant of a lease of ${granted} s took longer than that`, { retryable: true });
+      const problem = `the grant of a lease of ${lease.ttlSeconds} s took longer than that`;
+      throw new EtcdTimeoutError(problem, { retryable: true });
     }
-    if (this.#closing && keepAlive) {
+    if (this.#closing && options.keepAlive !== false) {
       await lease.revoke({ timeoutMs: this.#closing.limitMs });
       throw new ClientClosedError("the client was closed while the lease was granted");
     }
-    this.#living.get(id)?.replaced();
-    this.#living.set(id, lease);
-    if (keepAlive) this.#keeper.keep(lease, sentMs + lease.renewEveryMs);
-    else this.#endAtDeadline(lease);
+    this.#engine.living.get(lease.id)?.replaced();
+    return this.#hold(lease, granted.sentMs);
+  }
+
+  async #adopt(id: LeaseId, options: AdoptLeaseOptions): Promise<Lease> {
+    const { keepAlive = true, renewEverySeconds, ...call } = options;
+    const { clock } = this.#engine.runtime;
+    this.#checkNotHeld(id);
+    try {
+      await this.#engine.revoker.callOff(id);
+      const sentMs = clock.elapsedMs();
+      const found = keepAlive
+        ? await renewOnce({ ...this.#engine, protocol: this.#protocol }, id, call)
+        : await timeToLive(this.#protocol, id, { ...call, keys: false });
+      this.#checkNotHeld(id);
+      if (this.#closing) throw new ClientClosedError("the client was closed");
+      const isRenewed = "ttlSeconds" in found;
+      const ttlSeconds = isRenewed ? found.ttlSeconds : found.grantedSeconds;
+      checkRenewal("adoptLease", renewEverySeconds, ttlSeconds);
+      const aliveForSeconds = isRenewed ? ttlSeconds : found.remainingSeconds;
+      const lease = this.#handle({
+        id,
+        ttlSeconds,
+        aliveForSeconds,
+        sentMs,
+        keepAlive,
+        renewEverySeconds,
+        idIsChosen: true,
+      });
+      return this.#hold(lease, sentMs);
+    } catch (error) {
+      throw errorOfCall(() => `adoptLease ${id}`, error, options.signal);
+    }
+  }
+
+  #checkNotHeld(id: LeaseId): void {
+    if (this.#engine.living.has(id)) throw new ConflictError(`this client holds lease ${id} already`);
+  }
+
+  #handle({ id, ttlSeconds, aliveForSeconds = ttlSeconds, sentMs, ...how }: NewHandle): HeldLease {
+    const lease = new HeldLease({
+      id,
+      ttlSeconds,
+      renewEveryMs: Math.min(how.renewEverySeconds ?? ttlSeconds / 3, ttlSeconds * LATEST_RENEWAL) * 1_000,
+      protocol: this.#protocol,
+      clock: this.#engine.runtime.clock,
+      detached: how.keepAlive === false,
+      idIsChosen: how.idIsChosen,
+      onLapse: (lapsing) => this.#lapse(lapsing),
+      onOver: (over) => this.#forget(over),
+      revoke: (ended, options) => this.#follow(this.#revoke(ended, options)),
+      onLost: (lost) => this.#giveUp(lost),
+    });
+    lease.deadline.acknowledged(sentMs, aliveForSeconds);
+    return lease;
+  }
+
+  #hold(lease: HeldLease, sentMs: number): Lease {
+    this.#engine.living.set(lease.id, lease);
+    if (lease.isDetached) {
+      this.#endAtDeadline(lease);
+    } else {
+      this.#held.add(lease);
+      this.#engine.keeper.keep(lease, sentMs + lease.renewEveryMs);
+    }
     return lease;
   }
 
   async #askFor(id: LeaseId | undefined, ttlSeconds: number, options: GrantLeaseOptions): Promise<GrantedLease> {
-    const { clock } = this.#runtime;
+    const { clock } = this.#engine.runtime;
     const { signal, timeoutMs = this.#protocol.requestTimeoutMs } = options;
     const endMs = clock.elapsedMs() + timeoutMs;
     signal?.throwIfAborted();
@@ -144,10 +224,11 @@ export class Leases {
         new EtcdTimeoutError(`a revocation of lease ${id} was still under way after ${inMs(timeoutMs)}`, {
           retryable: true,
         });
-      await within(clock, abortable(this.#revoker.callOff(id), signal), timeoutMs, late);
+      await within(clock, abortable(this.#engine.revoker.callOff(id), signal), timeoutMs, late);
     }
-    const giveUp = (random: LeaseId) => this.#revoker.revokeInBackground(random);
-    return askForLease({ protocol: this.#protocol, runtime: this.#runtime, giveUp }, ttlSeconds, {
+    const { runtime, revoker } = this.#engine;
+    const giveUp = (random: LeaseId) => revoker.revokeInBackground(random);
+    return askForLease({ protocol: this.#protocol, runtime, giveUp }, ttlSeconds, {
       id,
       signal,
       timeoutMs: Math.max(1, endMs - clock.elapsedMs()),
@@ -159,14 +240,14 @@ export class Leases {
    * by another process too, and a late revocation would end that lease.
    */
   #giveUp(lease: HeldLease): void {
-    if (!lease.idIsChosen) this.#revoker.revokeInBackground(lease.id);
+    if (!lease.idIsChosen) this.#engine.revoker.revokeInBackground(lease.id);
   }
 
   async #revoke(lease: HeldLease, options: CallOptions | undefined): Promise<void> {
     // Its id was granted anew here, so the lease itself is gone.
-    if (this.#living.has(lease.id)) return;
+    if (this.#engine.living.has(lease.id)) return;
     try {
-      await this.#revoker.revoke(lease.id, options);
+      await this.#engine.revoker.revoke(lease.id, options);
     } catch (error) {
       this.#giveUp(lease);
       throw error;
@@ -174,14 +255,14 @@ export class Leases {
   }
 
   #forget(lease: HeldLease): void {
-    this.#keeper.forget(lease);
-    this.#lapsing.delete(lease);
-    if (this.#living.get(lease.id) === lease) this.#living.delete(lease.id);
+    const { keeper, living } = this.#engine;
+    keeper.forget(lease);
+    this.#held.delete(lease);
+    if (living.get(lease.id) === lease) living.delete(lease.id);
   }
 
   #lapse(lease: HeldLease): void {
-    this.#keeper.forget(lease);
-    this.#lapsing.add(lease);
+    this.#engine.keeper.forget(lease);
     this.#endAtDeadline(lease);
   }
 
@@ -190,7 +271,7 @@ export class Leases {
    * machine is suspended, so it looks in between, too.
    */
   #endAtDeadline(lease: HeldLease): void {
-    const { clock } = this.#runtime;
+    const { clock } = this.#engine.runtime;
     let timer: Timer | undefined;
     const look = () => {
       if (lease.signal.aborted) return;
@@ -210,11 +291,11 @@ function checkTtl(ttlSeconds: number): void {
   );
 }
 
-function checkRenewal(renewEverySeconds: number | undefined, ttlSeconds: number): void {
+function checkRenewal(what: string, renewEverySeconds: number | undefined, ttlSeconds: number): void {
   if (renewEverySeconds === undefined || renewEverySeconds < ttlSeconds) return;
   throw new InvalidOptionError(
-    "grantLease",
+    what,
     "renewEverySeconds",
-    `must be above 0 and below ttlSeconds (${ttlSeconds}), not ${shown(renewEverySeconds)}`,
+    `must be above 0 and below the lease's TTL (${ttlSeconds}), not ${shown(renewEverySeconds)}`,
   );
 }

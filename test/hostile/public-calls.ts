@@ -83,6 +83,9 @@ export const publicCalls: (() => FuzzedCall)[] = [
   () => method(lab.etcd, "txn", [{ success: [door.getOp("/k")] }], call),
   () => method(lab.etcd, "stm", [() => {}], call),
   () => method(lab.etcd, "grantLease", [60], [...call, "keepAlive", "renewEverySeconds", "id"]),
+  () => method(lab.etcd, "adoptLease", [lease], [...call, "keepAlive", "renewEverySeconds"]),
+  () => method(lab.etcd, "keepAliveOnce", [lease], call),
+  () => method(lab.etcd, "leases", [], call),
   () => method(lab.etcd, "leaseTimeToLive", [lease], [...call, "keys"]),
   () => method(lease, "timeToLive", [], [...call, "keys"]),
   () => ({

@@ -32,6 +32,7 @@ export const stubMethods: Readonly<Partial<Record<ServiceName, Readonly<Record<s
       response: { header: [1, header], ID: [2, "int64"], TTL: [3, "int64"], error: [4, "string"] },
     },
     leaseRevoke: { request: { ID: [1, "int64"] }, response: { header: [1, header] } },
+    leaseLeases: { request: {}, response: { header: [1, header], leases: [2, repeated({ ID: [1, "int64"] })] } },
     leaseTimeToLive: {
       request: { ID: [1, "int64"], keys: [2, "bool"] },
       response: {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Protocol } from "../../../src/connection/index.ts";
 import { EtcdClient, type Lease, type LeaseId, leaseId, UnavailableError } from "../../../src/index.ts";
 import { type Deferred, deferred } from "../../../src/internal/index.ts";
-import { Leases } from "../../../src/lease/index.ts";
+import { LeaseEngine, Leases } from "../../../src/lease/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 import { leaseRemaining, revokeLease } from "../../support/gateway/index.ts";
@@ -126,7 +126,11 @@ function withHeldRevocations() {
       return held.promise;
     },
   } as unknown as Protocol;
-  return { leases: new Leases(protocol, 1_000, { clock, random: () => 0.5 }), clock, revocations };
+  return {
+    leases: new Leases(protocol, new LeaseEngine(protocol, 1_000, { clock, random: () => 0.5 })),
+    clock,
+    revocations,
+  };
 }
 
 const away = () => new UnavailableError("etcd is away", { retryable: true });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Protocol } from "../../../src/connection/index.ts";
 import { ConflictError, EtcdClient, EtcdTimeoutError, type LeaseId, leaseId } from "../../../src/index.ts";
-import { Leases } from "../../../src/lease/index.ts";
+import { LeaseEngine, Leases } from "../../../src/lease/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { leaseRemaining, leasesOf, requestsServed } from "../../support/gateway/index.ts";
@@ -152,7 +152,12 @@ function grantedBefore(tookMs: number, grantedSeconds: number | undefined, remai
       revoked.push(id);
     },
   } as unknown as Protocol;
-  return { leases: new Leases(protocol, 1_000, { clock, random: seeded("grant").next }), clock, timeouts, revoked };
+  return {
+    leases: new Leases(protocol, new LeaseEngine(protocol, 1_000, { clock, random: seeded("grant").next })),
+    clock,
+    timeouts,
+    revoked,
+  };
 }
 
 /** Leases on an etcd on which the first id that is drawn is of somebody else's lease. */
@@ -172,7 +177,11 @@ function firstIdTaken({ unsure, foreign }: { unsure: boolean; foreign: object })
       revoked.push(id);
     },
   } as unknown as Protocol;
-  return { leases: new Leases(protocol, 1_000, { clock, random: () => 0.5 }), asked, revoked };
+  return {
+    leases: new Leases(protocol, new LeaseEngine(protocol, 1_000, { clock, random: () => 0.5 })),
+    asked,
+    revoked,
+  };
 }
 
 test.each([

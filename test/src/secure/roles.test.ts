@@ -43,6 +43,7 @@ interface Role {
 const roles: readonly Role[] = [
   { recipe: "EtcdClient, reader of a range", permissions: [{ read: { prefix: "/kv/" } }], work: read },
   { recipe: "EtcdClient, mover of a key", permissions: [{ readwrite: "/kv/a" }], work: move },
+  { recipe: "EtcdClient, adopter of a lease", permissions: [{ readwrite: "/kv/a" }], work: adopt },
   { recipe: "ServiceRegister", permissions: [{ readwrite: "/svc/a" }], work: register },
   {
     recipe: "RegistrationGroup",
@@ -96,6 +97,17 @@ async function move({ at, client, see }: Scene): Promise<void> {
   await first.revoke();
   expect(await see(`${at}/kv/a`)).toContain("two");
   await second.revoke();
+  expect(await client.get(`${at}/kv/a`)).toBeUndefined();
+}
+
+async function adopt({ at, client, root, see }: Scene): Promise<void> {
+  const { id } = await root.grantLease(60, { keepAlive: false });
+  expect(await client.keepAliveOnce(id)).toEqual({ ttlSeconds: 60 });
+  const lease = await client.adoptLease(id);
+  await client.put(`${at}/kv/a`, "v", { lease });
+  expect(await see(`${at}/kv/a`)).toContain("v");
+  expect((await lease.timeToLive()).keys).toEqual([`${at}/kv/a`]);
+  await lease.revoke();
   expect(await client.get(`${at}/kv/a`)).toBeUndefined();
 }
 

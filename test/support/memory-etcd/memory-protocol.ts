@@ -84,6 +84,10 @@ export class MemoryProtocol implements Protocol {
     return this.#call("Lease.leaseRevoke", "idempotent", options, () => this.#etcd.leaseRevoke(id));
   }
 
+  leaseLeases(options?: CallOptions): Promise<readonly LeaseId[]> {
+    return this.#call("Lease.leaseLeases", "read", options, () => this.#etcd.leaseIds);
+  }
+
   leaseTimeToLive(id: LeaseId, keys: boolean, options?: CallOptions): Promise<LeaseTimeToLiveResponse> {
     return this.#call("Lease.leaseTimeToLive", "read", options, () => this.#etcd.leaseTimeToLive(id, keys));
   }

@@ -1,0 +1,92 @@
+import type { LeaseKeepAliveResponse, Protocol, StreamEndpoint } from "../connection/index.ts";
+import { EtcdError } from "../errors/etcd-error.ts";
+import { LeaseNotFoundError } from "../errors/lease-not-found-error.ts";
+import { EtcdTimeoutError } from "../errors/timeout-error.ts";
+import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
+import { onAbort, within } from "../internal/abort.ts";
+import { Backoff } from "../internal/backoff.ts";
+import { deferred } from "../internal/deferred.ts";
+import type { Runtime } from "../internal/runtime.ts";
+import { timed } from "../internal/timed.ts";
+import type { CallOptions } from "../model/call-options.ts";
+import type { LeaseId } from "../model/lease-id.ts";
+import { RenewalStream } from "./renewal-stream.ts";
+
+/** A follower keeps a renewal waiting for a leader that is dead: another one is asked after so long. */
+const ATTEMPT_MS = 1_000;
+
+export interface Renewed {
+  readonly ttlSeconds: number;
+  /** When the renewal was sent, by `elapsedMs()`: etcd counts the TTL from then, or from later. */
+  readonly sentMs: number;
+}
+
+export interface RenewOnceParts {
+  readonly protocol: Protocol;
+  readonly runtime: Runtime;
+  readonly dialLimitMs: number;
+}
+
+/**
+ * Renews a lease, whichever client holds it, over a stream of its own. Repeated on the next endpoint until one answers.
+ *
+ * @throws LeaseNotFoundError when there is no such lease; EtcdTimeoutError; what keeps every endpoint from answering
+ */
+export async function renewOnce(parts: RenewOnceParts, id: LeaseId, options: CallOptions): Promise<Renewed> {
+  const { protocol, runtime } = parts;
+  const timeoutMs = options.timeoutMs ?? protocol.requestTimeoutMs;
+  return timed(runtime.clock, `the renewal of ${id}`, { ...options, timeoutMs }, async (call, failed) => {
+    const backoff = new Backoff(runtime, { initialMs: 30, maxMs: 1_000 });
+    let last: StreamEndpoint | undefined;
+    let wasRefused = false;
+    for (;;) {
+      last = protocol.streamEndpoints(last)[0] as StreamEndpoint;
+      try {
+        return await ask(parts, last, id, call.signal);
+      } catch (error) {
+        call.signal?.throwIfAborted();
+        if (!(error instanceof EtcdError)) throw error;
+        // Its token may have been an old one, and is forgotten by now.
+        const isAgain: boolean = error instanceof UnauthenticatedError && !wasRefused;
+        if (!error.retryable && !isAgain) throw error;
+        wasRefused ||= isAgain;
+        failed(error);
+        await backoff.wait(call.signal, { leftMs: call.timeoutMs });
+      }
+    }
+  });
+}
+
+async function ask(
+  { protocol, runtime, dialLimitMs }: RenewOnceParts,
+  endpoint: StreamEndpoint,
+  id: LeaseId,
+  signal: AbortSignal | undefined,
+): Promise<Renewed> {
+  const { clock } = runtime;
+  const answer = deferred<Renewed>();
+  const stream = new RenewalStream(protocol, endpoint, dialLimitMs, {
+    nowMs: () => clock.elapsedMs(),
+    answered: (_, { ttlSeconds }: LeaseKeepAliveResponse, sentMs) => {
+      protocol.streamWorked(endpoint);
+      if (ttlSeconds > 0) answer.resolve({ ttlSeconds, sentMs });
+      else answer.reject(new LeaseNotFoundError(`there is no lease ${id}`));
+    },
+    ended: (_, error) => {
+      protocol.streamFailed(endpoint, "broken");
+      answer.reject(error);
+    },
+  });
+  const release = onAbort(signal, () => answer.reject(signal?.reason));
+  try {
+    stream.renew(id);
+    const late = () => {
+      protocol.streamFailed(endpoint, stream.isOpen ? "silent" : "broken");
+      return new EtcdTimeoutError(`${endpoint.url}: no answer to a renewal`, { retryable: true });
+    };
+    return await within(clock, answer.promise, ATTEMPT_MS, late);
+  } finally {
+    release();
+    stream.close();
+  }
+}
