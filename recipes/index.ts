@@ -95,6 +95,7 @@ export {
   type Watch,
   type WatchBatch,
   type WatchEvent,
+  type WatchFilter,
   type WatchOptions,
   WatchOverflowError,
   type WatchStatus,

@@ -21,6 +21,12 @@ const seconds: OptionCheck = {
 };
 const url: OptionCheck = { allowed: "one of this client's endpoints", holds: (value) => typeof value === "string" };
 
+const filters: OptionCheck = {
+  allowed: 'a list such as ["put"], without puts, or ["delete"], without deletions: with both nothing would be left',
+  holds: (value) =>
+    Array.isArray(value) && value.every((type) => type === "put" || type === "delete") && new Set(value).size < 2,
+};
+
 /** What the options of each call of the client may be. */
 export const checkOf = {
   get: optionsOf("get", readChecks),
@@ -40,6 +46,7 @@ export const checkOf = {
     signal: signalCheck,
     startRevision: wholeNumber(1),
     previous: flag,
+    filters,
     maxBufferedEvents: wholeNumber(1),
     onStatus: callback,
   }),

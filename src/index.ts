@@ -93,6 +93,7 @@ export {
   txnOp,
   type WatchBatch,
   type WatchEvent,
+  type WatchFilter,
 } from "./model/index.ts";
 export type { TlsOptions } from "./tls-options.ts";
 export type {

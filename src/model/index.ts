@@ -30,4 +30,4 @@ export type {
   TxnOp,
 } from "./op.ts";
 export type { KeptByPut } from "./to-put.ts";
-export type { DeleteEvent, PutEvent, WatchBatch, WatchEvent } from "./watch-event.ts";
+export type { DeleteEvent, PutEvent, WatchBatch, WatchEvent, WatchFilter } from "./watch-event.ts";

@@ -7,11 +7,20 @@ import { RecentDeletions } from "./recent-deletions.ts";
 const MOST_OTHERS = 3;
 const SHORT_VALUE_BYTES = 16 * 1024;
 
+/** Gathers what proves a watch's history later. */
+export interface WatchEvidence {
+  /** A read saw the range at this revision with so many keys. */
+  read(revision: number, count: number): void;
+  saw(batch: WatchBatch): void;
+  /** Undefined as long as nothing is known. */
+  evidence(): HistoryEvidence | undefined;
+}
+
 /**
  * Gathers from a watch's own events what proves its history later: the keys that were put last, those that were
  * deleted last, the number of keys.
  */
-export class EventEvidence {
+export class EventEvidence implements WatchEvidence {
   #revision: number | undefined;
   #count: number | undefined;
   #newest: KeyValue | undefined;
@@ -19,7 +28,6 @@ export class EventEvidence {
   readonly #others: KeyValue[] = [];
   readonly #deletions = new RecentDeletions();
 
-  /** A read saw the range at this revision with so many keys. */
   read(revision: number, count: number): void {
     this.#revision = revision;
     this.#count = count;
@@ -42,7 +50,6 @@ export class EventEvidence {
     }
   }
 
-  /** Undefined as long as nothing is known. */
   evidence(): HistoryEvidence | undefined {
     if (this.#revision === undefined) return undefined;
     return {

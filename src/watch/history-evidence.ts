@@ -2,6 +2,7 @@ import type { KeyRange } from "../model/key-range.ts";
 import { type KeyValue, StoredKeyValue, sameKeyState, sameKeyValue } from "../model/key-value.ts";
 import { rangeOp } from "../model/make-op.ts";
 import type { Op } from "../model/op.ts";
+import type { WatchEvent } from "../model/watch-event.ts";
 import { entryName } from "./mirror-batch.ts";
 import type { Deletion } from "./recent-deletions.ts";
 
@@ -27,6 +28,8 @@ export interface HistoryEvidence {
    * gone.
    */
   readonly deleted?: readonly Deletion[] | undefined;
+  /** What happened at the revision of each of them, whatever came later; none after `revision`. */
+  readonly events?: readonly WatchEvent[] | undefined;
 }
 
 /** One operation of the txn that proves a history. */
@@ -40,7 +43,7 @@ export interface Question {
 }
 
 export function questionsOf(range: KeyRange, evidence: HistoryEvidence): Question[] {
-  const { revision, whole, count, newest, others = [], deleted = [] } = evidence;
+  const { revision, whole, count, newest, others = [], deleted = [], events = [] } = evidence;
   const rangeBytes = range.start.length + (range.end?.length ?? 0);
   const questions: Question[] = [];
   if (whole) {
@@ -72,7 +75,18 @@ export function questionsOf(range: KeyRange, evidence: HistoryEvidence): Questio
     questions.push(exists(last.keyBytes, last.revision - 1, 1, true));
     if (last.revision < revision) questions.push(exists(last.keyBytes, last.revision, 0, true));
   }
+  for (const event of events) questions.push(...happened(event, revision));
   return questions;
+}
+
+function happened({ type, kv }: WatchEvent, reached: number): Question[] {
+  const { keyBytes, modRevision } = kv;
+  const below = modRevision < reached;
+  if (type === "put") {
+    return [{ ...stands(kv, modRevision, StoredKeyValue.lengthOf(kv) > SHORT_VALUE_BYTES), below }];
+  }
+  const gone = exists(keyBytes, modRevision, 0, below);
+  return modRevision > 1 ? [exists(keyBytes, modRevision - 1, 1, true), gone] : [gone];
 }
 
 function stands(known: KeyValue, revision: number, keysOnly: boolean): Question {

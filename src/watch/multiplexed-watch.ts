@@ -10,7 +10,8 @@ import { showAs } from "../internal/show-as.ts";
 import { keyName } from "../model/key-name.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import type { WatchBatch } from "../model/watch-event.ts";
-import { EventEvidence } from "./event-evidence.ts";
+import { EventEvidence, type WatchEvidence } from "./event-evidence.ts";
+import { FilteredEvidence } from "./filtered-evidence.ts";
 import type { FollowParts } from "./follow-parts.ts";
 import { StatusListener } from "./status-listener.ts";
 import type { Watch, WatchOptions, WatchStatus } from "./watch.ts";
@@ -32,7 +33,7 @@ export class MultiplexedWatch implements Watch {
   readonly #maxBuffered: number;
   readonly #queue = new AsyncQueue<WatchBatch>((batch) => Math.max(1, batch.events.length));
   readonly #ready = quietDeferred<number>();
-  readonly #evidence = new EventEvidence();
+  readonly #evidence: WatchEvidence;
   readonly #closing = new AbortController();
   #feed: WatchFeed | undefined;
   #status: WatchStatus = "connecting";
@@ -44,6 +45,7 @@ export class MultiplexedWatch implements Watch {
     this.#range = range;
     // Read once and at once: what reading throws is the caller's.
     this.#options = { ...options };
+    this.#evidence = this.#options.filters?.length ? new FilteredEvidence() : new EventEvidence();
     this.#listener = new StatusListener(options.onStatus, "watch", range, parts.runtime.clock);
     this.#maxBuffered = options.maxBufferedEvents ?? 100_000;
     this.ready = this.#ready.promise;
@@ -79,7 +81,7 @@ export class MultiplexedWatch implements Watch {
 
   async #start(): Promise<void> {
     const { hub } = this.#parts;
-    const { startRevision, previous = false } = this.#options;
+    const { startRevision, previous = false, filters = [] } = this.#options;
     let provenOn: object | undefined;
     let afterRevision: number;
     if (startRevision === undefined) {
@@ -97,6 +99,7 @@ export class MultiplexedWatch implements Watch {
     this.#feed = hub.follow({
       range: this.#range,
       previous,
+      filters,
       afterRevision,
       provenOn,
       evidence: () => this.#evidence.evidence(),

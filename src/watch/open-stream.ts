@@ -130,7 +130,8 @@ export class OpenStream {
       if (feed.over) continue;
       const watchId = String(this.#nextId++);
       this.#creating.set(watchId, wanted);
-      this.#stream.create({ range: feed.spec.range, startRevision, previous: feed.spec.previous, watchId });
+      const { range, previous, filters } = feed.spec;
+      this.#stream.create({ range, startRevision, previous, filters, watchId });
     }
   }
 

@@ -4,12 +4,14 @@ import { Backoff } from "../internal/backoff.ts";
 import { isRefusal } from "../internal/refusal.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import type { KeyRange } from "../model/key-range.ts";
-import type { WatchBatch, WatchEvent } from "../model/watch-event.ts";
+import type { WatchBatch, WatchEvent, WatchFilter } from "../model/watch-event.ts";
 import type { HistoryEvidence } from "./history-evidence.ts";
 
 export interface FeedSpec {
   readonly range: KeyRange;
   readonly previous: boolean;
+  /** The events that are not wanted. @default none */
+  readonly filters?: readonly WatchFilter[] | undefined;
   /** The feed begins with the first event after this revision. */
   readonly afterRevision: number;
   /** The stream that was open before what `evidence` says was read: on it nothing has to be proved. */

@@ -1,5 +1,5 @@
 import type { EtcdError } from "../errors/etcd-error.ts";
-import type { WatchBatch } from "../model/watch-event.ts";
+import type { WatchBatch, WatchFilter } from "../model/watch-event.ts";
 
 /**
  * `connecting`: etcd does not follow the range yet. `live`: it tells of every event. `stale`: it is out of reach, the events
@@ -17,6 +17,14 @@ export interface WatchOptions {
   startRevision?: number | undefined;
   /** Give each event the state before it, where it is not compacted away. @default false */
   previous?: boolean | undefined;
+  /**
+   * The events that are not wanted: `["put"]` leaves deletions, `["delete"]` puts. etcd does not send them. Such a watch
+   * knows less of what it follows: an etcd that was wiped or restored is recognized only where one of the last four
+   * events would not have happened in it, and they are not compacted away yet.
+   *
+   * @default none
+   */
+  filters?: readonly WatchFilter[] | undefined;
   /**
    * How many events may wait for the reader before the watch ends with a `WatchOverflowError`; at least 1.
    * @default 100000

@@ -100,7 +100,13 @@ export const publicCalls: (() => FuzzedCall)[] = [
     },
   }),
   () => method(mirror, "get", ["/k"]),
-  () => method(lab.etcd, "watch", ["/k"], ["startRevision", "previous", "maxBufferedEvents", "onStatus", "signal"]),
+  () =>
+    method(
+      lab.etcd,
+      "watch",
+      ["/k"],
+      ["startRevision", "previous", "filters", "maxBufferedEvents", "onStatus", "signal"],
+    ),
   () => method(lab.etcd, "mirror", ["/k"], ["maxBufferedChanges", "onStatus", "signal"]),
   () => method(lab.etcd, "status", [], [...call, "endpoint"]),
   () => plain("leaseId", ["5"]),

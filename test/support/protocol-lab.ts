@@ -10,6 +10,7 @@ import {
   type Op,
   prefix,
   type WatchEvent,
+  type WatchFilter,
 } from "../../src/index.ts";
 import { until } from "./until.ts";
 
@@ -79,7 +80,10 @@ export class ProtocolLab {
     return this.#subject.compact(revision);
   }
 
-  async watch(startRevision: number, { range = this.all, previous = false } = {}): Promise<WatchLog> {
+  async watch(
+    startRevision: number,
+    { range = this.all, previous = false, filters = [] as readonly WatchFilter[] } = {},
+  ): Promise<WatchLog> {
     const log = new WatchLog();
     const [endpoint] = this.protocol.streamEndpoints();
     if (!endpoint) throw new Error("there is one");
@@ -90,7 +94,7 @@ export class ProtocolLab {
     log.close = () => stream.close();
     log.cancel = (id) => stream.cancel(id);
     log.requestProgress = () => stream.requestProgress();
-    log.create = (watchId = "0") => stream.create({ range, startRevision, previous, watchId });
+    log.create = (watchId = "0") => stream.create({ range, startRevision, previous, filters, watchId });
     log.create();
     await log.until((responses) => responses.some(({ created }) => created));
     return log;

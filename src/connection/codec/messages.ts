@@ -2,7 +2,7 @@ import type { KeyRange } from "../../model/key-range.ts";
 import type { KeyValue } from "../../model/key-value.ts";
 import type { LeaseId } from "../../model/lease-id.ts";
 import type { DeleteOp, OpResult, PutOp, RangeOp, TxnOp } from "../../model/op.ts";
-import type { WatchEvent } from "../../model/watch-event.ts";
+import type { WatchEvent, WatchFilter } from "../../model/watch-event.ts";
 
 /** The protocol's messages as the rest of the layer sees them: camelCase, numbers and typed ids, no gRPC. */
 
@@ -66,6 +66,7 @@ export interface WatchCreateRequest {
   /** Never 0: "now" would be a different moment each time it is sent. */
   readonly startRevision: number;
   readonly previous: boolean;
+  readonly filters?: readonly WatchFilter[] | undefined;
   /** The number that the watch shall have; `etcd grpc-proxy` gives it another one. */
   readonly watchId: string;
 }

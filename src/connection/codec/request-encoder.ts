@@ -17,6 +17,9 @@ const compareTargets = { version: 0, createRevision: 1, modRevision: 2, value: 3
 const sortTargets = { key: 0, version: 1, createRevision: 2, modRevision: 3, value: 4 } as const;
 const sortOrders = { ascend: 1, descend: 2 } as const;
 
+/** NOPUT, NODELETE. */
+const filters = { put: 0, delete: 1 } as const;
+
 const revisionBoundFields = [
   ["minModRevision", 10],
   ["maxModRevision", 11],
@@ -77,6 +80,7 @@ export class RequestEncoder {
     writer.uint32(varintTag(3)).int64(request.startRevision);
     // Notices of progress, and what is too large in parts.
     writer.uint32(varintTag(4)).bool(true);
+    for (const filter of request.filters ?? []) writer.uint32(varintTag(5)).uint32(filters[filter]);
     if (request.previous) writer.uint32(varintTag(6)).bool(true);
     writer.uint32(varintTag(7)).int64(Number(request.watchId));
     writer.uint32(varintTag(8)).bool(true);

@@ -522,6 +522,21 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       without.close();
     });
 
+    test("leaves out the events that are not wanted, also of one revision", async () => {
+      const etcd = lab();
+      const { revision } = await etcd.put("a", "1");
+      await etcd.txn([], [putOp(etcd.key("b"), "1"), deleteOp(etcd.key("a"))]);
+      await etcd.put("a", "2");
+      const namesOf = (events: readonly WatchEvent[]) => events.map(({ type, kv }) => `${type} ${etcd.name(kv)}`);
+      const puts = await etcd.watch(revision, { filters: ["delete"] });
+      expect(namesOf(await puts.untilEvents(3))).toEqual(["put a", "put b", "put a"]);
+      puts.close();
+      const deletions = await etcd.watch(revision, { filters: ["put"] });
+      await etcd.delete("b");
+      expect(namesOf(await deletions.untilEvents(2))).toEqual(["delete a", "delete b"]);
+      deletions.close();
+    });
+
     test("that begins before a compaction is told how far that went, and ends", async () => {
       const etcd = lab();
       const { revision } = await etcd.put("a", "1");

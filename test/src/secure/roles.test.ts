@@ -41,7 +41,11 @@ interface Role {
 }
 
 const roles: readonly Role[] = [
-  { recipe: "EtcdClient, reader of a range", permissions: [{ read: { prefix: "/kv/" } }], work: read },
+  {
+    recipe: "EtcdClient, reader of a range and its deletions",
+    permissions: [{ read: { prefix: "/kv/" } }],
+    work: read,
+  },
   { recipe: "EtcdClient, mover of a key", permissions: [{ readwrite: "/kv/a" }], work: move },
   { recipe: "EtcdClient, adopter of a lease", permissions: [{ readwrite: "/kv/a" }], work: adopt },
   { recipe: "ServiceRegister", permissions: [{ readwrite: "/svc/a" }], work: register },
@@ -87,6 +91,14 @@ async function read({ at, client, root, see }: Scene): Promise<void> {
   const { kvs } = await client.range(prefix(`${at}/kv/`), { sort, limit: 1 });
   expect(kvs.map(({ key }) => key)).toEqual([`${at}/kv/a`]);
   for await (const { key } of client.iterate(prefix(`${at}/kv/`))) expect(await see(key)).toContain("v");
+  const deletions = client.watch(prefix(`${at}/kv/`), { filters: ["put"] });
+  await deletions.ready;
+  await root.put(`${at}/kv/a`, "w");
+  await root.delete(`${at}/kv/b`);
+  for await (const { events } of deletions) {
+    expect(events).toMatchObject([{ type: "delete", kv: { key: `${at}/kv/b` } }]);
+    break;
+  }
 }
 
 async function move({ at, client, see }: Scene): Promise<void> {

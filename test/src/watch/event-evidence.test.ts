@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { sameKeyValue } from "../../../src/model/key-value.ts";
 import { EventEvidence } from "../../../src/watch/event-evidence.ts";
+import { FilteredEvidence } from "../../../src/watch/filtered-evidence.ts";
 import { seeded } from "../../support/seeded.ts";
 import { randomOps, StoreModel } from "../../support/store-model.ts";
 
@@ -40,4 +41,33 @@ test("what a watch has gathered is true of the history it comes from, at every m
 
 test("nothing is known before the first read or event", () => {
   expect(new EventEvidence().evidence()).toBeUndefined();
+});
+
+test("what a watch with filters has gathered was true at the revision of each event, whatever came later", () => {
+  const random = seeded("filtered evidence");
+  for (let round = 0; round < 300; round++) {
+    const model = new StoreModel();
+    let revision = 1;
+    const evidence = new FilteredEvidence();
+    const filter = random.pick(["put", "delete"] as const);
+    evidence.read(revision, 0);
+    expect(evidence.evidence()).toEqual({ revision, count: 0, events: [] });
+    for (let batches = 0; batches < 20; batches++) {
+      const all = Array.from({ length: random.between(1, 3) }, () =>
+        model.execute(++revision, randomOps(random, keys, 3)),
+      ).flat();
+      const events = all.filter(({ type }) => type !== filter);
+      const type = events.length > 0 ? "events" : "progress";
+      evidence.saw({ type, revision: events.at(-1)?.kv.modRevision ?? revision, events });
+      const gathered = evidence.evidence();
+      const context = `seed ${random.seed}, round ${round}`;
+      expect(gathered?.count, context).toBeUndefined();
+      if (events.length > 0) expect(gathered?.events?.[0]?.kv, context).toBe(events.at(-1)?.kv);
+      for (const { type: happened, kv } of gathered?.events ?? []) {
+        const known = model.at(kv.modRevision).get(kv.key);
+        if (happened === "delete") expect(known, context).toBeUndefined();
+        else expect(known && sameKeyValue(known, kv), context).toBe(true);
+      }
+    }
+  }
 });

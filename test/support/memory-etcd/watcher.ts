@@ -1,6 +1,6 @@
 import type { WatchCreateRequest, WatchResponse } from "../../../src/connection/index.ts";
-import type { WatchEvent } from "../../../src/model/watch-event.ts";
-import type { KeyStore, Revision } from "./key-store.ts";
+import type { WatchEvent, WatchFilter } from "../../../src/model/watch-event.ts";
+import type { Change, KeyStore, Revision } from "./key-store.ts";
 import { isWithin, keyText, type TextRange, textRange } from "./key-text.ts";
 
 /** What etcd sends at most in one answer to a watch that reads history (mvcc/watcher_group.go). */
@@ -19,6 +19,7 @@ export class Watcher {
   readonly #parts: WatcherParts;
   readonly #range: TextRange;
   readonly #previous: boolean;
+  readonly #filters: readonly WatchFilter[];
   readonly #first: number;
   /** It was told all that there is, so it is told of each new revision at once. */
   #synced: boolean;
@@ -27,6 +28,7 @@ export class Watcher {
     this.#parts = parts;
     this.#range = textRange(request.range);
     this.#previous = request.previous;
+    this.#filters = request.filters ?? [];
     this.#first = request.startRevision;
     this.#synced = this.#first > parts.store.revision;
   }
@@ -62,8 +64,9 @@ export class Watcher {
   }
 
   #tell(revisions: readonly Revision[]): void {
+    const isTold = ({ key, type }: Change) => isWithin(this.#range, key) && !this.#filters.includes(type);
     const events = revisions.flatMap(({ revision, changes }) =>
-      changes.filter(({ key }) => isWithin(this.#range, key)).map((change) => this.#event(change, revision)),
+      changes.filter(isTold).map((change) => this.#event(change, revision)),
     );
     if (events.length > 0) this.#sendInParts(events);
   }
