@@ -1,5 +1,5 @@
 import { type CallOptions, type EtcdClient, type KeyValue, prefix, rangeOp } from "../../src/index.ts";
-import { asError, Backoff, endsRetries, log, onAbort, runtimeOf } from "../../src/internal/index.ts";
+import { Admission, asError, Backoff, endsRetries, log, onAbort, runtimeOf } from "../../src/internal/index.ts";
 import { Candidacy } from "./candidacy.ts";
 
 const debug = log("candidacy");
@@ -131,7 +131,8 @@ export class CandidacyLine {
 
   async #enter(value: string, signal: AbortSignal): Promise<Candidacy> {
     const { etcd, name, ttlSeconds, renewEverySeconds } = this.#parts;
-    const lease = await etcd.grantLease(ttlSeconds, { renewEverySeconds, signal });
+    const grant = () => etcd.grantLease(ttlSeconds, { renewEverySeconds, signal });
+    const lease = await Admission.of(etcd).run(grant, { signal });
     return new Candidacy(etcd, name, value, lease, (error) => this.#noteFailure(error));
   }
 

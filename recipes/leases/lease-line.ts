@@ -1,5 +1,5 @@
 import { type CallOptions, ClientClosedError, type EtcdClient, type Lease, type LeaseId } from "../../src/index.ts";
-import { abortable } from "../../src/internal/index.ts";
+import { Admission, abortable } from "../../src/internal/index.ts";
 
 /** Leases that were there before, newest last: a key on one of them is still the owner's. */
 const MOST_REMEMBERED_LEASES = 64;
@@ -76,7 +76,8 @@ export class LeaseLine {
   }
 
   async #grant(ending: AbortSignal): Promise<Lease> {
-    const lease = await this.#etcd.grantLease(this.#ttlSeconds, { signal: ending });
+    const grant = () => this.#etcd.grantLease(this.#ttlSeconds, { signal: ending });
+    const lease = await Admission.of(this.#etcd).run(grant, { signal: ending });
     // Granted, and at the same moment not needed any more.
     if (ending.aborted) {
       lease.abandon(ending.reason);

@@ -2,12 +2,27 @@ import type { CallOptions, EtcdClient, Lease, LeaseId } from "../../src/index.ts
 import { allSettled, type KeyLeases } from "./key-leases.ts";
 import { LeaseLine } from "./lease-line.ts";
 
+/** From so many lines on a client is told that there is a cheaper way: each costs a grant, and a renewal again and again. */
+const MANY = 500;
+
+/** How many lines each client has, and whether it was told. */
+const ofClients = new WeakMap<object, { count: number; told: boolean }>();
+
 /** A line of leases for one key alone. */
 export class OwnLeases implements KeyLeases {
+  /** Whether this is the line, once for a client, with which they become many. */
+  readonly isOneTooMany: boolean;
   readonly #line: LeaseLine;
+  readonly #of: { count: number; told: boolean };
+  #left = false;
 
   constructor(etcd: Pick<EtcdClient, "grantLease">, ttlSeconds: number) {
     this.#line = new LeaseLine(etcd, ttlSeconds);
+    this.#of = ofClients.get(etcd) ?? { count: 0, told: false };
+    ofClients.set(etcd, this.#of);
+    this.#of.count++;
+    this.isOneTooMany = this.#of.count > MANY && !this.#of.told;
+    this.#of.told ||= this.isOneTooMany;
   }
 
   has(id: LeaseId | undefined): boolean {
@@ -22,7 +37,11 @@ export class OwnLeases implements KeyLeases {
     this.#line.gone(lease, cause);
   }
 
-  ending(): void {}
+  ending(): void {
+    if (this.#left) return;
+    this.#left = true;
+    this.#of.count--;
+  }
 
   /** At once: the leases take a write with them that is still on its way. */
   leave(withdraw: () => Promise<void>, options: CallOptions): Promise<void> {

@@ -9,6 +9,7 @@ import {
   RequestRefusedError,
 } from "../../src/index.ts";
 import {
+  Admission,
   asError,
   Backoff,
   endsRetries,
@@ -190,7 +191,9 @@ export class BulkWriter {
     // What is refused together is tried alone: it is then that the room counts.
     const failure = batch.length === 1 ? batch[0]?.room : undefined;
     const request = { success: batch.map(({ op }) => op), failure };
-    const { responses, revision } = await this.#parts.etcd.txn(request, options);
+    const { etcd } = this.#parts;
+    const send = () => etcd.txn(request, options);
+    const { responses, revision } = await Admission.of(etcd).run(send, { first: true, signal });
     if (signal.aborted) return;
     this.#hasWorked = true;
     this.#backoff.succeeded();

@@ -1,4 +1,5 @@
 import { type EtcdClient, type KeyValue, type Lease, type LeaseId, LeaseNotFoundError } from "../../src/index.ts";
+import { Admission } from "../../src/internal/index.ts";
 import type { KeyLeases } from "../leases/index.ts";
 import { registrationRoom } from "../registration-format/internal.ts";
 import { changeKey, deleteIfUnchanged, putIfUnchanged } from "../writes/index.ts";
@@ -17,12 +18,12 @@ export type Claim =
  */
 export class OwnedKey {
   readonly key: string;
-  readonly #etcd: EtcdClient;
+  readonly #etcd: Pick<EtcdClient, "get" | "txn">;
   readonly #leases: KeyLeases;
   #lease: Lease | undefined;
 
   constructor(etcd: EtcdClient, key: string, leases: KeyLeases) {
-    this.#etcd = etcd;
+    this.#etcd = admitted(etcd);
     this.key = key;
     this.#leases = leases;
   }
@@ -141,4 +142,14 @@ export class OwnedKey {
     }
     return lease;
   }
+}
+
+/** Each call in its turn among those of the client's recipes. A lease is there by then: first come those that have one. */
+function admitted(etcd: EtcdClient): Pick<EtcdClient, "get" | "txn"> {
+  const admission = Admission.of(etcd);
+  return {
+    get: (key, options) => admission.run(() => etcd.get(key, options), { first: true, signal: options?.signal }),
+    txn: (request, options) =>
+      admission.run(() => etcd.txn(request, options), { first: true, signal: options?.signal }),
+  };
 }

@@ -41,6 +41,10 @@ const debug = log("register");
 /** The own key is looked at this often even if nothing is heard of it: old servers can lose a watch's event. */
 const LOOK_AGAIN_MS = 30_000;
 
+const tooManyLeases =
+  "this client has more than 500 registrations with a lease each, which each need a grant and renewals of their own: " +
+  'say { lease: "shared" }, or use a RegistrationGroup';
+
 /**
  * Keeps one service in the list: the key is there, with the newest value, as long as this object lives.
  *
@@ -98,6 +102,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
   readonly #closing = new AbortController();
   readonly #wake = new Wake();
   readonly #running: Promise<void>;
+  readonly #isOneTooMany: boolean;
   /** Undefined until the first check has answered. */
   #healthy: boolean | undefined;
   #withdrawing = false;
@@ -131,6 +136,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
       lease === "shared"
         ? SharedLeases.of(etcd, ttlSeconds).join("ServiceRegister", key)
         : new OwnLeases(etcd, ttlSeconds);
+    this.#isOneTooMany = leases instanceof OwnLeases && leases.isOneTooMany;
     this.key = key;
     this.#desired = new DesiredRegistration(this.#options.format, this.#options.registration);
     this.#owned = new OwnedKey(etcd, key, leases);
@@ -208,6 +214,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     // Nothing may be told before the caller had a chance to listen.
     await null;
     if (signal.aborted) return;
+    if (this.#isOneTooMany) this.notify("warning", new Error(tooManyLeases));
     void this.#followKey(signal);
     this.#followHealth(signal);
     while (!signal.aborted) {

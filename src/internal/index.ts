@@ -11,6 +11,7 @@ export {
   unknownOption,
 } from "../errors/index.ts";
 export { abortable, onAbort, sleep, within } from "./abort.ts";
+export { Admission, type AdmissionOptions } from "./admission.ts";
 export { asError } from "./as-error.ts";
 export { Backoff, type BackoffOptions } from "./backoff.ts";
 export { type Clock, systemClock, type Timer } from "./clock.ts";

@@ -1,0 +1,128 @@
+import { EtcdError } from "../errors/etcd-error.ts";
+import { onAbort } from "./abort.ts";
+
+/** So many calls are under way at once while etcd answers. */
+const MOST = 64;
+/** No fewer, however many fail: some that hang must not keep all others from finding out that etcd is back. */
+const LEAST = 8;
+
+export interface AdmissionOptions {
+  /** Goes on with what was begun, or ends it: before all that only begin. @default false */
+  readonly first?: boolean | undefined;
+  /** Ends the wait. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Waiting {
+  readonly begin: () => void;
+  given: boolean;
+}
+
+const ofClients = new WeakMap<object, Admission>();
+
+/**
+ * Bounds how many calls of a client's recipes are under way at once; the others wait in the order in which they came.
+ * Thousands that are sent together expire together before an answer is read, and are all sent again. A call's own time
+ * begins when its turn comes.
+ *
+ * Each call that fails because etcd is away or too slow halves the bound, each that works adds one to it again, so a
+ * crowd comes back from an outage little by little.
+ * Source: the additive increase and multiplicative decrease of TCP (Chiu and Jain, 1989).
+ *
+ * What users call, renewals and watches do not come here, and so never wait. Only single requests may: one that waited
+ * for another in its turn could wait for ever.
+ */
+export class Admission {
+  /** Those that go on with something, then those that begin. */
+  readonly #lines = [new Line(), new Line()] as const;
+  #underWay = 0;
+  #bound = MOST;
+
+  /** That of a client: one for all its recipes. */
+  static of(client: object): Admission {
+    const known = ofClients.get(client);
+    if (known) return known;
+    const admission = new Admission();
+    ofClients.set(client, admission);
+    return admission;
+  }
+
+  /** How many calls are under way. */
+  get underWay(): number {
+    return this.#underWay;
+  }
+
+  /**
+   * Makes a call when its turn has come.
+   *
+   * @throws what `call` throws; `signal.reason`
+   */
+  async run<T>(call: () => Promise<T>, { first = false, signal }: AdmissionOptions = {}): Promise<T> {
+    signal?.throwIfAborted();
+    if (this.#underWay < this.#bound) this.#underWay++;
+    else await this.#turn(this.#lines[first ? 0 : 1], signal);
+    try {
+      const answer = await call();
+      this.#bound = Math.min(MOST, this.#bound + 1);
+      return answer;
+    } catch (error) {
+      const isAway = error instanceof EtcdError && error.retryable && !signal?.aborted;
+      if (isAway) this.#bound = Math.max(LEAST, Math.ceil(this.#bound / 2));
+      throw error;
+    } finally {
+      this.#underWay--;
+      this.#next();
+    }
+  }
+
+  #turn(line: Line, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = {
+        given: false,
+        begin: () => {
+          release();
+          resolve();
+        },
+      };
+      const release = onAbort(signal, () => {
+        waiting.given = true;
+        reject(signal?.reason);
+      });
+      line.add(waiting);
+    });
+  }
+
+  #next(): void {
+    const [first, then] = this.#lines;
+    while (this.#underWay < this.#bound) {
+      const next = first.take() ?? then.take();
+      if (!next) return;
+      this.#underWay++;
+      next.given = true;
+      next.begin();
+    }
+  }
+}
+
+/** In order; to add and to take one costs the same however many there are. */
+class Line {
+  #in: Waiting[] = [];
+  /** The first of them at the end. */
+  #out: Waiting[] = [];
+
+  add(waiting: Waiting): void {
+    this.#in.push(waiting);
+  }
+
+  take(): Waiting | undefined {
+    for (;;) {
+      if (this.#out.length === 0) {
+        this.#out = this.#in.reverse();
+        this.#in = [];
+      }
+      const next = this.#out.pop();
+      // One that was aborted is here still.
+      if (!next?.given) return next;
+    }
+  }
+}

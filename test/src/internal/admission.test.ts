@@ -1,0 +1,75 @@
+import { expect, test } from "vitest";
+import { UnavailableError } from "../../../src/index.ts";
+import { Admission, type Deferred, deferred } from "../../../src/internal/index.ts";
+import { settled } from "../../support/fake-clock.ts";
+
+/** Calls that last until they are told how to end, by their names. */
+function calls() {
+  const admission = new Admission();
+  const underWay = new Map<string, Deferred<void>>();
+  const ask = (name: string, options?: Parameters<Admission["run"]>[1]) => {
+    const asked = admission.run(() => {
+      const call = deferred<void>();
+      underWay.set(name, call);
+      return call.promise;
+    }, options);
+    asked.catch(() => {});
+    return asked;
+  };
+  const end = (name: string, error?: Error) => {
+    const call = underWay.get(name);
+    underWay.delete(name);
+    if (error) call?.reject(error);
+    else call?.resolve();
+    return settled();
+  };
+  return { admission, underWay, ask, end };
+}
+
+const away = () => new UnavailableError("away", { retryable: true });
+
+test("sixty-four calls are under way, the others wait in order, and who goes on with something comes first", async () => {
+  const { admission, underWay, ask, end } = calls();
+  for (let index = 0; index < 70; index++) void ask(`${index}`);
+  void ask("on", { first: true });
+  await settled();
+  expect([...underWay.keys()]).toEqual(Array.from({ length: 64 }, (_, index) => `${index}`));
+  await end("5");
+  await end("6");
+  expect([...underWay.keys()].slice(-2)).toEqual(["on", "64"]);
+  while (underWay.size > 0) for (const name of [...underWay.keys()]) await end(name);
+  expect(admission.underWay).toBe(0);
+});
+
+test("one that is aborted while it waits is never made, and takes nobody's turn", async () => {
+  const { underWay, ask, end } = calls();
+  for (let index = 0; index < 64; index++) void ask(`${index}`);
+  const abort = new AbortController();
+  const given = ask("given up", { signal: abort.signal });
+  void ask("next");
+  abort.abort("enough");
+  await expect(given).rejects.toBe("enough");
+  await end("0");
+  expect(underWay.has("given up")).toBe(false);
+  expect(underWay.has("next")).toBe(true);
+  await expect(ask("late", { signal: abort.signal })).rejects.toBe("enough");
+});
+
+test("while calls fail fewer are made at once, and more again, one by one, when they work", async () => {
+  const { admission, underWay, ask, end } = calls();
+  for (let index = 0; index < 500; index++) void ask(`${index}`);
+  await settled();
+  for (const name of [...underWay.keys()]) await end(name, away());
+  expect(admission.underWay).toBe(8);
+  await end([...underWay.keys()][0] as string);
+  expect(admission.underWay).toBe(9);
+  // What is wrong with one call alone says nothing of etcd.
+  await end([...underWay.keys()][0] as string, new Error("its own"));
+  expect(admission.underWay).toBe(9);
+});
+
+test("what the recipes of one client wait for holds up no other client", () => {
+  const [one, other] = [{}, {}];
+  expect(Admission.of(one)).toBe(Admission.of(one));
+  expect(Admission.of(one)).not.toBe(Admission.of(other));
+});
