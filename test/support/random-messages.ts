@@ -1,6 +1,7 @@
 import type { Compare, Op, OpResult } from "../../src/index.ts";
 import type { KeyRange } from "../../src/model/key-range.ts";
 import type { LeaseId } from "../../src/model/lease-id.ts";
+import { type RevisionBounds, revisionBounds } from "../../src/model/op.ts";
 import type { Seeded } from "./seeded.ts";
 
 type Json = Record<string, unknown>;
@@ -20,7 +21,9 @@ export class RandomMessages {
     const flags = { serializable: this.#flag(), keysOnly: this.#flag(), countOnly: this.#flag() };
     const limit = this.#maybe(() => this.#integer());
     const revision = this.#maybe(() => this.#integer());
-    const maxCreateRevision = this.#maybe(() => this.#integer());
+    const bounds = Object.fromEntries(
+      revisionBounds.map((bound) => [bound, this.#maybe(() => this.#integer())]),
+    ) as RevisionBounds;
     const [by, target] = this.#random.pick([
       ["key", "Key"],
       ["version", "Version"],
@@ -34,12 +37,15 @@ export class RandomMessages {
     ] as const);
     const sorted = this.#random.chance(0.3);
     return [
-      { range, limit, revision, maxCreateRevision, ...flags, ...(sorted && { sort: { by, order } }) },
+      { range, limit, revision, ...bounds, ...flags, ...(sorted && { sort: { target: by, order } }) },
       {
         ...json,
         limit,
         revision,
-        max_create_revision: maxCreateRevision,
+        min_mod_revision: bounds.minModRevision,
+        max_mod_revision: bounds.maxModRevision,
+        min_create_revision: bounds.minCreateRevision,
+        max_create_revision: bounds.maxCreateRevision,
         serializable: flags.serializable,
         keys_only: flags.keysOnly,
         count_only: flags.countOnly,
@@ -52,10 +58,11 @@ export class RandomMessages {
     const key = this.#bytes(1);
     const value = this.#bytes(0);
     const lease = this.#maybe(() => this.#lease());
-    const previous = this.#flag();
+    const [previous, ignoreValue, ignoreLease] = [this.#flag(), this.#flag(), this.#flag()];
+    const kept = { ignore_value: ignoreValue, ignore_lease: ignoreLease };
     return [
-      { key, value, lease: lease?.hex, previous },
-      { key: this.#inside(key), value, lease: lease?.decimal, prev_kv: previous },
+      { key, value, lease: lease?.hex, previous, ignoreValue, ignoreLease },
+      { key: this.#inside(key), value, lease: lease?.decimal, prev_kv: previous, ...kept },
     ] as const;
   }
 
@@ -96,12 +103,14 @@ export class RandomMessages {
     const startRevision = this.#integer();
     const previous = this.#flag();
     const watchId = String(this.#integer());
+    const filter = this.#maybe(() => this.#random.pick(["put", "delete"] as const));
     return [
-      { create: { range, startRevision, previous, watchId } },
+      { create: { range, startRevision, previous, watchId, filters: filter && [filter] } },
       {
         create_request: {
           ...json,
           start_revision: startRevision,
+          filters: filter && [filter === "put" ? "Noput" : "Nodelete"],
           progress_notify: true,
           fragment: true,
           prev_kv: previous,
