@@ -18,7 +18,7 @@ const built = process.env.TEST_BUILT === "1" ? [overBuilt(import.meta.dirname)] 
 const secure = [
   "test/src/{watch,lease}/**/*.test.ts",
   "test/src/connection/{frozen-server,leaderless,shared-connection,unreachable,written-once}.test.ts",
-  "test/src/kv/{iterate,paged-range}.test.ts",
+  "test/src/kv/{iterate,namespace,paged-range}.test.ts",
 ];
 
 /** Those of them that are about this side alone: how a reader ends, and how it holds a fast writer up. */

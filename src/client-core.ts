@@ -1,5 +1,4 @@
-import type { EtcdClientOptions } from "./client-options.ts";
-import { resolveClientOptions } from "./client-options.ts";
+import { type EtcdClientOptions, resolveClientOptions } from "./client-options.ts";
 import { partsOf } from "./client-parts.ts";
 import type { Protocol } from "./connection/index.ts";
 import { ClientClosedError } from "./errors/client-closed-error.ts";
@@ -7,41 +6,92 @@ import type { Runtime } from "./internal/runtime.ts";
 import { ServerLimits } from "./internal/server-limits.ts";
 import { Kv, PointReads, RangeCounts } from "./kv/index.ts";
 import { LeaseEngine, Leases } from "./lease/index.ts";
-import { type FollowParts, WatchHub } from "./watch/index.ts";
+import { CloseListeners, type FollowParts, HistoryProofs, WatchHub } from "./watch/index.ts";
 
 /** How long `close()` gives etcd to revoke the leases of a client. */
 const CLOSE_LIMIT_MS = 2_000;
 
-/** The engines of one client, as `EtcdClient` hands its calls to them. */
+/** What all clients on the same connections share. */
+interface Shared {
+  readonly runtime: Runtime;
+  readonly limits: ServerLimits;
+  readonly hub: WatchHub;
+  readonly leaseEngine: LeaseEngine;
+  readonly autoBatch: boolean;
+}
+
+/** Where the keys of a client are, below those of the client that has the connections. */
+interface Space {
+  readonly protocol: Protocol;
+  readonly namespace: Uint8Array;
+}
+
+const given = new WeakMap<EtcdClientOptions, ClientCore>();
+
+/**
+ * The engines of one client, as `EtcdClient` hands its calls to them. Those of a namespace have calls and batches of their
+ * own, so that what etcd refuses of one is nothing to the others, and share connections, the stream of watches, that of
+ * renewals, and what was learned of the server's limits. They know their parent, never the other way round: one that is
+ * let go of without a close leaves nothing behind.
+ */
 export class ClientCore {
   readonly protocol: Protocol;
   readonly runtime: Runtime;
-  readonly limits = new ServerLimits();
+  readonly limits: ServerLimits;
   readonly kv: Kv;
   readonly leases: Leases;
   readonly follow: FollowParts;
-  readonly #leaseEngine: LeaseEngine;
+  readonly #shared: Shared;
+  readonly #namespace: Uint8Array;
+  readonly #parent: ClientCore | undefined;
   #closing: Promise<void> | undefined;
 
   /** @throws InvalidOptionError that names the option, before any I/O */
-  constructor(options: EtcdClientOptions) {
+  static of(options: EtcdClientOptions): ClientCore {
+    return given.get(options) ?? ClientCore.#open(options);
+  }
+
+  static #open(options: EtcdClientOptions): ClientCore {
     const resolved = resolveClientOptions(options);
     const { runtime, openProtocol } = partsOf(options);
     const protocol = openProtocol({ ...resolved, runtime });
-    const { limits } = this;
-    const reads = new PointReads(protocol, runtime.clock, limits);
-    const counts = new RangeCounts(protocol, runtime.clock, limits);
-    const hub = new WatchHub(protocol, resolved.dialTimeoutMs, runtime, limits);
+    const { autoBatch, dialTimeoutMs } = resolved;
+    const limits = new ServerLimits();
+    const hub = new WatchHub(protocol, dialTimeoutMs, runtime, limits);
+    const leaseEngine = new LeaseEngine(protocol, dialTimeoutMs, runtime);
+    const shared = { runtime, limits, hub, leaseEngine, autoBatch };
+    return new ClientCore(shared, { protocol, namespace: new Uint8Array() });
+  }
+
+  private constructor(shared: Shared, { protocol, namespace }: Space, parent?: ClientCore) {
+    const { runtime, limits, hub, autoBatch } = shared;
+    const { clock } = runtime;
+    const reads = new PointReads(protocol, clock, limits);
+    const counts = new RangeCounts(protocol, clock, limits);
+    const closing = new CloseListeners(parent?.follow.closing);
+    const space = parent && { namespace, protocol, proofs: new HistoryProofs(protocol, clock, limits) };
     this.protocol = protocol;
     this.runtime = runtime;
-    this.kv = new Kv(protocol, reads, runtime.clock, resolved.autoBatch, limits);
-    this.#leaseEngine = new LeaseEngine(protocol, resolved.dialTimeoutMs, runtime);
-    this.leases = new Leases(protocol, this.#leaseEngine);
-    this.follow = { hub, protocol, reads, counts, runtime };
+    this.limits = limits;
+    this.kv = new Kv(protocol, reads, clock, autoBatch, limits);
+    this.leases = new Leases(protocol, shared.leaseEngine);
+    this.follow = { hub, space, protocol, reads, counts, runtime, closing };
+    this.#shared = shared;
+    this.#namespace = namespace;
+    this.#parent = parent;
+  }
+
+  /** Options that make a client of the keys that begin with `namespace`, on the connections of this one. */
+  within(namespace: Uint8Array): EtcdClientOptions {
+    const options: EtcdClientOptions = {};
+    const protocol = this.protocol.within(namespace);
+    const all = Buffer.concat([this.#namespace, namespace]);
+    given.set(options, new ClientCore(this.#shared, { protocol, namespace: all }, this));
+    return options;
   }
 
   get closed(): boolean {
-    return this.#closing !== undefined;
+    return this.#closing !== undefined || this.#parent?.closed === true;
   }
 
   /** @throws ClientClosedError */
@@ -56,8 +106,13 @@ export class ClientCore {
   }
 
   async #close(): Promise<void> {
-    this.follow.hub.close();
-    await Promise.all([this.leases.close(CLOSE_LIMIT_MS), this.#leaseEngine.close(CLOSE_LIMIT_MS)]);
+    this.follow.closing.close(new ClientClosedError("the client was closed"));
+    if (this.#parent) {
+      await this.leases.close(CLOSE_LIMIT_MS);
+      return;
+    }
+    this.#shared.hub.close();
+    await this.#shared.leaseEngine.close(CLOSE_LIMIT_MS);
     this.protocol.close();
   }
 }

@@ -31,7 +31,7 @@ import type {
   LeaseTimeToLive,
   TimeToLiveOptions,
 } from "./lease/index.ts";
-import type { BytesLike } from "./model/bytes.ts";
+import { type BytesLike, toBytes } from "./model/bytes.ts";
 import type { CallOptions } from "./model/call-options.ts";
 import { checkTxn } from "./model/check-txn.ts";
 import { type KeyOrRange, toKeyRange } from "./model/key-range.ts";
@@ -82,7 +82,7 @@ export class EtcdClient implements AsyncDisposable {
 
   /** @throws InvalidOptionError that names the option, before any I/O */
   constructor(options: EtcdClientOptions = {}) {
-    this.#core = new ClientCore(options);
+    this.#core = ClientCore.of(options);
     setRuntime(this, this.#core.runtime);
     ServerLimits.set(this, this.#core.limits);
   }
@@ -304,6 +304,28 @@ export class EtcdClient implements AsyncDisposable {
       throw errorOfCall(() => `status${endpoint === undefined ? "" : ` of ${endpoint}`}`, error, options.signal);
     });
     return { endpoint, ...status };
+  }
+
+  /**
+   * A client of the keys that begin with `namespace`, on the connections of this one: it writes that before every key and
+   * takes it off again, and sees nothing else. Leases, watches, mirrors and recipes work in it as in any client; all of
+   * them share the connections, one stream of watches and one of renewals. Namespaces nest.
+   *
+   * Closing it ends its own watches and mirrors, and revokes the leases that it keeps alive; it closes no connection, and
+   * its calls under way go on. It ends with this client, and need not be closed: one that is let go of leaves nothing behind.
+   *
+   * Calls that travel together do so with those of the same namespace. `leases()`, `compact()` and `status()` are about
+   * all of etcd. It keeps nobody out: that is what roles are for.
+   *
+   * @throws InvalidOptionError; ClientClosedError
+   */
+  namespace(namespace: string): EtcdClient {
+    if (typeof namespace !== "string" || namespace === "") {
+      const given = namespace === "" ? "" : `, not ${shown(namespace)}`;
+      throw new InvalidOptionError("namespace", "namespace", `must be a string that is not empty${given}`);
+    }
+    this.#core.checkOpen("namespace");
+    return new EtcdClient(this.#core.within(toBytes(namespace)));
   }
 
   /** The endpoints in use, as URLs. */

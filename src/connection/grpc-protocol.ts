@@ -17,31 +17,47 @@ import type {
   RangeResponse,
   TxnRequest,
   TxnResponse,
-  WatchResponse,
 } from "./codec/messages.ts";
-import { Connection } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import type { Endpoint } from "./endpoints/endpoint.ts";
-import type { KeepAliveStream, Protocol, ProtocolOptions, RangeStream, WatchStream } from "./protocol.ts";
+import type {
+  KeepAliveStream,
+  Protocol,
+  ProtocolOptions,
+  RangeStream,
+  WatchHandlers,
+  WatchStream,
+} from "./protocol.ts";
 import { ProtocolStream } from "./protocol-stream.ts";
 import type { CallKind, RpcOptions } from "./rpc-options.ts";
 import type { StreamHandlers } from "./stream-handlers.ts";
 
+export type GrpcProtocolOptions = Pick<ProtocolOptions, "namespace" | "requestTimeoutMs">;
+
 /** The protocol over our own connection: what carries keys by our codec, the rest by way of etcd3's stubs. */
 export class GrpcProtocol implements Protocol {
   readonly #connection: Connection;
+  readonly #namespace: Uint8Array;
   readonly #codec: Codec;
   readonly requestTimeoutMs: number;
   readonly #kv: KVClient;
   readonly #lease: LeaseClient;
   readonly #maintenance: MaintenanceClient;
 
-  constructor(options: ProtocolOptions) {
-    this.#connection = new Connection(options);
-    this.#codec = new Codec(options.namespace);
-    this.requestTimeoutMs = options.requestTimeoutMs;
+  constructor(connection: Connection, { namespace, requestTimeoutMs }: GrpcProtocolOptions) {
+    this.#connection = connection;
+    this.#namespace = namespace;
+    this.#codec = new Codec(namespace);
+    this.requestTimeoutMs = requestTimeoutMs;
     this.#kv = new KVClient(this.#connection);
     this.#lease = new LeaseClient(this.#connection);
     this.#maintenance = new MaintenanceClient(this.#connection);
+  }
+
+  within(namespace: Uint8Array): Protocol {
+    const { requestTimeoutMs } = this;
+    const all = Buffer.concat([this.#namespace, namespace]);
+    return new GrpcProtocol(this.#connection, { namespace: all, requestTimeoutMs });
   }
 
   range(request: RangeRequest, options?: CallOptions): Promise<RangeResponse> {
@@ -134,10 +150,11 @@ export class GrpcProtocol implements Protocol {
   async openWatch(
     endpoint: Endpoint,
     limitMs: number,
-    handlers: StreamHandlers<WatchResponse>,
+    handlers: WatchHandlers,
     signal?: AbortSignal,
   ): Promise<WatchStream> {
-    const stream = await this.#openStream(this.#codec.watch, endpoint, limitMs, handlers, signal);
+    const method = this.#codec.watchOn((watchId) => handlers.namespaceBytes?.(watchId) ?? 0);
+    const stream = await this.#openStream(method, endpoint, limitMs, handlers, signal);
     return {
       endpoint,
       create: (request) => stream.send({ create: request }),

@@ -10,7 +10,7 @@ export type {
 export { type EndpointUrl, parseEndpoints } from "./endpoints/endpoint-url.ts";
 export { translateWatchCancel } from "./errors/error-translation.ts";
 export { openProtocol } from "./open-protocol.ts";
-export type { KeepAliveStream, Protocol, RangeStream, StreamEndpoint, WatchStream } from "./protocol.ts";
+export type { KeepAliveStream, Protocol, RangeStream, StreamEndpoint, WatchHandlers, WatchStream } from "./protocol.ts";
 export type { StreamHandlers } from "./stream-handlers.ts";
 export { checkTlsSource } from "./tls/check-tls-source.ts";
 export { TlsError } from "./tls/tls-error.ts";

@@ -44,6 +44,11 @@ export interface WatchStream {
   close(): void;
 }
 
+export interface WatchHandlers extends StreamHandlers<WatchResponse> {
+  /** How long the namespace of a watch is, by its number: as much is taken off its keys. @default 0 */
+  namespaceBytes?(watchId: string): number;
+}
+
 export interface KeepAliveStream {
   readonly endpoint: StreamEndpoint;
   renew(id: LeaseId): void;
@@ -59,6 +64,8 @@ export interface Protocol {
   /** What a call has that names no time of its own, in milliseconds. */
   readonly requestTimeoutMs: number;
   readonly endpoints: readonly StreamEndpoint[];
+  /** The same connections for keys that begin with `namespace`, after the one of this. Closing that closes none. */
+  within(namespace: Uint8Array): Protocol;
   range(request: RangeRequest, options?: CallOptions): Promise<RangeResponse>;
   /**
    * Reads a range in many answers, by the call that etcd has since 3.7, from the member that calls go to and without a
@@ -94,7 +101,7 @@ export interface Protocol {
   openWatch(
     endpoint: StreamEndpoint,
     limitMs: number,
-    handlers: StreamHandlers<WatchResponse>,
+    handlers: WatchHandlers,
     signal?: AbortSignal,
   ): Promise<WatchStream>;
   /** @throws UnavailableError when there is no connection within `limitMs` */

@@ -14,6 +14,9 @@ export class LeaseEngine {
   readonly revoker: LeaseRevoker;
   /** The one that holds each id and is not over. */
   readonly living = new Map<LeaseId, HeldLease>();
+  /** Grants and revocations that close() waits for. */
+  readonly underWay = new Set<Promise<unknown>>();
+  #closing: { readonly limitMs: number } | undefined;
 
   constructor(protocol: Protocol, dialLimitMs: number, runtime: Runtime) {
     this.runtime = runtime;
@@ -22,10 +25,19 @@ export class LeaseEngine {
     this.revoker = new LeaseRevoker(protocol, runtime);
   }
 
-  /** Renews nothing any more, and tries a last time to revoke what was given up, giving etcd `limitMs` for it. */
+  /** How much time etcd has for a revocation, once the client is being closed. */
+  get closing(): { readonly limitMs: number } | undefined {
+    return this.#closing;
+  }
+
+  /** Revokes every kept-alive lease, also those that are being granted or given up, giving etcd `limitMs` for it. */
   async close(limitMs: number): Promise<void> {
+    this.#closing = { limitMs };
+    const held = [...this.living.values()].filter(({ isDetached }) => !isDetached);
     this.keeper.close();
     const givenUp = this.revoker.close(limitMs);
-    await within(this.runtime.clock, givenUp, limitMs, () => undefined).catch(() => {});
+    const revoking = held.map((lease) => lease.revoke({ timeoutMs: limitMs }));
+    const all = Promise.allSettled([...revoking, givenUp, ...this.underWay]);
+    await within(this.runtime.clock, all, limitMs, () => undefined).catch(() => {});
   }
 }

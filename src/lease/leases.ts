@@ -77,7 +77,7 @@ const LOOK_EVERY_MS = 60_000;
 export class Leases {
   readonly #protocol: Protocol;
   readonly #engine: LeaseEngine;
-  /** Grants and revocations that close() waits for. */
+  /** Grants and revocations of this client. */
   readonly #underWay = new Set<Promise<unknown>>();
   /** Those that are kept alive, or were until they began to lapse. */
   readonly #held = new Set<HeldLease>();
@@ -116,7 +116,7 @@ export class Leases {
     return timeToLive(this.#protocol, id, options);
   }
 
-  /** Revokes every kept-alive lease, also those that are being granted, giving etcd `limitMs` for it. */
+  /** Revokes those that this client keeps alive, also what is being granted, and leaves the others on its connections alone. */
   async close(limitMs: number): Promise<void> {
     this.#closing = { limitMs };
     const revoking = [...this.#held].map((lease) => lease.revoke({ timeoutMs: limitMs }));
@@ -125,8 +125,11 @@ export class Leases {
   }
 
   #follow<T>(call: Promise<T>): Promise<T> {
-    this.#underWay.add(call);
-    return call.finally(() => this.#underWay.delete(call));
+    const all = [this.#underWay, this.#engine.underWay];
+    for (const calls of all) calls.add(call);
+    return call.finally(() => {
+      for (const calls of all) calls.delete(call);
+    });
   }
 
   async #grantLease(ttlSeconds: number, options: GrantLeaseOptions): Promise<Lease> {
@@ -142,8 +145,9 @@ export class Leases {
       const problem = `the grant of a lease of ${lease.ttlSeconds} s took longer than that`;
       throw new EtcdTimeoutError(problem, { retryable: true });
     }
-    if (this.#closing && options.keepAlive !== false) {
-      await lease.revoke({ timeoutMs: this.#closing.limitMs });
+    const closing = this.#closing ?? this.#engine.closing;
+    if (closing && options.keepAlive !== false) {
+      await lease.revoke({ timeoutMs: closing.limitMs });
       throw new ClientClosedError("the client was closed while the lease was granted");
     }
     this.#engine.living.get(lease.id)?.replaced();
@@ -161,7 +165,7 @@ export class Leases {
         ? await renewOnce({ ...this.#engine, protocol: this.#protocol }, id, call)
         : await timeToLive(this.#protocol, id, { ...call, keys: false });
       this.#checkNotHeld(id);
-      if (this.#closing) throw new ClientClosedError("the client was closed");
+      if (this.#closing ?? this.#engine.closing) throw new ClientClosedError("the client was closed");
       const isRenewed = "ttlSeconds" in found;
       const ttlSeconds = isRenewed ? found.ttlSeconds : found.grantedSeconds;
       checkRenewal("adoptLease", renewEverySeconds, ttlSeconds);

@@ -86,7 +86,7 @@ export class MultiplexedMirror implements Mirror {
     this.#audit = new MirrorAudit({ protocol, runtime, range, pageSize: this.#pageSize, audited: this, onFault });
     const releases = [
       onAbort(options.signal, () => this.#end("closed", options.signal?.reason, options.signal)),
-      parts.hub.onClose((error) => this.#end("failed", error)),
+      parts.closing.on((error) => this.#end("failed", error)),
     ];
     onAbort(this.#closing.signal, () => {
       for (const release of releases) release();
@@ -193,6 +193,7 @@ export class MultiplexedMirror implements Mirror {
   #follow(provenOn: object | undefined): void {
     this.#feed = this.#parts.hub.follow({
       range: this.#range,
+      space: this.#parts.space,
       previous: false,
       afterRevision: this.#revision,
       provenOn,

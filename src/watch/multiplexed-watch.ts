@@ -51,7 +51,7 @@ export class MultiplexedWatch implements Watch {
     this.ready = this.#ready.promise;
     const releases = [
       onAbort(options.signal, () => this.#end({ error: options.signal?.reason, discard: true })),
-      parts.hub.onClose((error) => this.#end({ error })),
+      parts.closing.on((error) => this.#end({ error })),
     ];
     onAbort(this.#closing.signal, () => {
       for (const release of releases) release();
@@ -98,6 +98,7 @@ export class MultiplexedWatch implements Watch {
     if (this.#closing.signal.aborted) return;
     this.#feed = hub.follow({
       range: this.#range,
+      space: this.#parts.space,
       previous,
       filters,
       afterRevision,
@@ -130,6 +131,7 @@ export class MultiplexedWatch implements Watch {
     const end = (error: EtcdError) => this.#end({ error });
     this.#feed = hub.follow({
       range: this.#range,
+      space: this.#parts.space,
       previous: false,
       afterRevision: revision - 1,
       provenOn: undefined,

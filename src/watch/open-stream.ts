@@ -91,6 +91,11 @@ export class OpenStream {
     this.#stream.cancel(watchId);
   }
 
+  /** How much of the keys of a watch is not told to its feed. */
+  namespaceBytes(watchId: string): number {
+    return this.#created.get(watchId)?.spec.space?.namespace.length ?? 0;
+  }
+
   receive(response: WatchResponse): void {
     this.#heardMs = this.#clock.monotonicMs();
     this.#serverRevision = Math.max(this.#serverRevision, response.headerRevision);
@@ -130,8 +135,8 @@ export class OpenStream {
       if (feed.over) continue;
       const watchId = String(this.#nextId++);
       this.#creating.set(watchId, wanted);
-      const { range, previous, filters } = feed.spec;
-      this.#stream.create({ range, startRevision, previous, filters, watchId });
+      const { range, space, previous, filters } = feed.spec;
+      this.#stream.create({ range, namespace: space?.namespace, startRevision, previous, filters, watchId });
     }
   }
 

@@ -6,9 +6,12 @@ import type { Runtime } from "../internal/runtime.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import type { WatchBatch, WatchEvent, WatchFilter } from "../model/watch-event.ts";
 import type { HistoryEvidence } from "./history-evidence.ts";
+import type { KeySpace } from "./key-space.ts";
 
 export interface FeedSpec {
   readonly range: KeyRange;
+  /** Where its keys are. @default where those of the hub are */
+  readonly space?: KeySpace | undefined;
   readonly previous: boolean;
   /** The events that are not wanted. @default none */
   readonly filters?: readonly WatchFilter[] | undefined;

@@ -11,6 +11,7 @@ import { isDenied, isRefusal } from "../internal/refusal.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import type { ServerLimits } from "../internal/server-limits.ts";
 import { HistoryProofs } from "./history-proof.ts";
+import type { KeySpace } from "./key-space.ts";
 import { OpenStream } from "./open-stream.ts";
 import { type FeedSpec, WatchFeed } from "./watch-feed.ts";
 
@@ -37,7 +38,7 @@ export class WatchHub {
   readonly #protocol: Protocol;
   readonly #runtime: Runtime;
   readonly #dialLimitMs: number;
-  readonly #proofs: HistoryProofs;
+  readonly #space: KeySpace;
   readonly #feeds = new Set<WatchFeed>();
   readonly #backoff: Backoff;
   #running: AbortController | undefined;
@@ -45,14 +46,14 @@ export class WatchHub {
   #refusalPause: AbortController | undefined;
   #stream: OpenStream | undefined;
   #streamEnded: Deferred<EtcdError> | undefined;
-  readonly #closers = new Set<(error: ClientClosedError) => void>();
   #closed: ClientClosedError | undefined;
 
   constructor(protocol: Protocol, dialLimitMs: number, runtime: Runtime, limits?: ServerLimits) {
     this.#protocol = protocol;
     this.#dialLimitMs = dialLimitMs;
     this.#runtime = runtime;
-    this.#proofs = new HistoryProofs(protocol, runtime.clock, limits);
+    const proofs = new HistoryProofs(protocol, runtime.clock, limits);
+    this.#space = { namespace: new Uint8Array(), protocol, proofs };
     // A stream on which the server has spoken came all the way: when it breaks, the next attempt is soon again. One that
     // falls over before, as on a member without a leader, backs off (HARDSHIPS 13).
     this.#backoff = new Backoff(runtime, { initialMs: 100, stableMs: 0 });
@@ -61,15 +62,6 @@ export class WatchHub {
   /** Identifies the stream that is open now. What is read while it is open belongs to the history that it follows. */
   get openStream(): object | undefined {
     return this.#stream;
-  }
-
-  /**
-   * Calls `listener` when the client is closed: for those who want to follow and are not yet that far. The returned
-   * function takes it off.
-   */
-  onClose(listener: (error: ClientClosedError) => void): () => void {
-    this.#closers.add(listener);
-    return () => this.#closers.delete(listener);
   }
 
   follow(spec: FeedSpec): WatchFeed {
@@ -97,7 +89,6 @@ export class WatchHub {
 
   close(): void {
     this.#closed = new ClientClosedError("the client was closed");
-    for (const tell of [...this.#closers]) tell(this.#closed);
     for (const feed of [...this.#feeds]) this.#end(feed, this.#closed);
   }
 
@@ -162,6 +153,7 @@ export class WatchHub {
           if (open && open === this.#stream) this.#heard(open);
         },
         onEnd: (error) => ended.resolve(error),
+        namespaceBytes: (watchId) => open?.namespaceBytes(watchId) ?? 0,
       },
       signal,
     );
@@ -183,7 +175,7 @@ export class WatchHub {
       const evidence = feed.spec.provenOn === stream ? undefined : feed.spec.evidence();
       try {
         if (evidence) {
-          const holds = await this.#proofs.hold(feed.spec.range, evidence, { signal });
+          const holds = await this.#spaceOf(feed).proofs.hold(feed.spec.range, evidence, { signal });
           if (!holds)
             throw new HistoryLostError(`etcd's history is not the one that was followed up to ${feed.revision}`);
         }
@@ -245,7 +237,7 @@ export class WatchHub {
     feed.refused(error);
     feed.refusals++;
     try {
-      await this.#protocol.range({ range: feed.spec.range, countOnly: true }, { signal: feed.signal });
+      await this.#spaceOf(feed).protocol.range({ range: feed.spec.range, countOnly: true }, { signal: feed.signal });
     } catch (problem) {
       if (feed.over) return;
       if (!feed.survives(problem)) this.#end(feed, problem instanceof EtcdError ? problem : error);
@@ -272,6 +264,10 @@ export class WatchHub {
     };
     const pauseMs = isRefusal(cause) ? feed.backoff.nextMs({ cause }) : 100 + this.#runtime.random() * 900;
     this.#runtime.clock.timer(pauseMs, retry).unref();
+  }
+
+  #spaceOf({ spec }: WatchFeed): KeySpace {
+    return spec.space ?? this.#space;
   }
 
   #end(feed: WatchFeed, error: EtcdError): void {

@@ -73,6 +73,7 @@ const tables: Record<string, Table<Closable>> = {
       row("leaseTimeToLive", (it, options) => it.leaseTimeToLive(door.leaseId("5"), options), AWAY),
       row("watch", (it) => it.watch("k").ready, waits),
       row("mirror", (it) => it.mirror("k").ready, waits),
+      row("namespace", (it, options) => it.namespace("a/").get("k", options), AWAY),
       row("status", (it, options) => it.status(options), AWAY),
     ],
   }),

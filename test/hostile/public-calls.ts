@@ -108,6 +108,7 @@ export const publicCalls: (() => FuzzedCall)[] = [
       ["startRevision", "previous", "filters", "maxBufferedEvents", "onStatus", "signal"],
     ),
   () => method(lab.etcd, "mirror", ["/k"], ["maxBufferedChanges", "onStatus", "signal"]),
+  () => method(lab.etcd, "namespace", ["team-a/"]),
   () => method(lab.etcd, "status", [], [...call, "endpoint"]),
   () => plain("leaseId", ["5"]),
   () => plain("prefix", ["/k"]),

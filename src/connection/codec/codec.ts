@@ -18,7 +18,7 @@ import type {
   WatchStreamRequest,
 } from "./messages.ts";
 import { RequestEncoder } from "./request-encoder.ts";
-import { ResponseDecoder } from "./response-decoder.ts";
+import { ResponseDecoder, watchIdOf } from "./response-decoder.ts";
 import { WireWriter, writeLeaseId } from "./wire-writer.ts";
 
 /** One call of the protocol, with our messages. */
@@ -79,13 +79,32 @@ export class Codec {
       (request) => encoder.txn(request),
       (bytes) => decoder.txn(bytes),
     );
-    this.watch = method(
-      "Watch",
-      "Watch",
-      (request) => encoder.watch(request),
-      (bytes) => decoder.watch(bytes),
-    );
+    this.watch = this.watchOn(() => 0);
     this.leaseKeepAlive = method("Lease", "LeaseKeepAlive", encodeRenewal, (bytes) => decoder.leaseKeepAlive(bytes));
+  }
+
+  /**
+   * Of one stream, on which each watch can have a namespace within that of the codec.
+   *
+   * @param namespaceBytes how long that of a watch is, by its number
+   */
+  watchOn(namespaceBytes: (watchId: string) => number): Method<WatchStreamRequest, WatchResponse> {
+    const own = this.#namespace;
+    const decoders = new Map<number, ResponseDecoder>();
+    const decoderOf = (bytes: number) => {
+      const decoder = decoders.get(bytes) ?? new ResponseDecoder(own.length + bytes);
+      decoders.set(bytes, decoder);
+      return decoder;
+    };
+    return method(
+      "Watch",
+      "Watch",
+      (request) => {
+        const { namespace = noBytes } = typeof request === "object" && "create" in request ? request.create : {};
+        return new RequestEncoder(Buffer.concat([own, namespace])).watch(request);
+      },
+      (bytes) => decoderOf(namespaceBytes(watchIdOf(bytes))).watch(bytes),
+    );
   }
 
   leaseTimeToLiveResponse(response: ILeaseTimeToLiveResponse): LeaseTimeToLiveResponse {
@@ -110,6 +129,8 @@ export class Codec {
     };
   }
 }
+
+const noBytes = new Uint8Array();
 
 function method<Request, Response>(
   service: string,

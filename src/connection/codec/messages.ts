@@ -63,6 +63,8 @@ export interface LeaseKeepAliveResponse {
 
 export interface WatchCreateRequest {
   readonly range: KeyRange;
+  /** What stands before the keys of the range, after the namespace of the stream. @default nothing */
+  readonly namespace?: Uint8Array | undefined;
   /** Never 0: "now" would be a different moment each time it is sent. */
   readonly startRevision: number;
   readonly previous: boolean;

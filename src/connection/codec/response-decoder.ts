@@ -278,6 +278,17 @@ export class ResponseDecoder {
   }
 }
 
+/** Whose watch an answer is about. It stands near the beginning. */
+export function watchIdOf(bytes: Buffer): string {
+  const reader = new WireReader(bytes);
+  while (!atEnd(reader, bytes.length)) {
+    const field = reader.uint32();
+    if (field === tag.varint2) return String(readInt64(reader));
+    reader.skip(field);
+  }
+  return "0";
+}
+
 /** Of the message that is being decoded, where it is large. */
 let parts: MessageParts | undefined;
 

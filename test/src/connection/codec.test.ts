@@ -10,7 +10,7 @@ import {
 } from "../../../src/connection/codec/message-table.ts";
 import { type ServiceName, type StubMethod, stubMethods } from "../../../src/connection/codec/stub-messages.ts";
 import { stubCall } from "../../../src/connection/codec/wire-call.ts";
-import type { KeyValue } from "../../../src/index.ts";
+import { type KeyValue, prefix } from "../../../src/index.ts";
 import type { LeaseId } from "../../../src/model/lease-id.ts";
 import { serviceDefinition } from "../../support/proto-loader.ts";
 import { RandomMessages } from "../../support/random-messages.ts";
@@ -86,6 +86,22 @@ describe.each(["", "a/name space/"])("in the namespace %j", (namespace) => {
       expect(plain(codec[name].decode(more))).toEqual(expectedOf(more));
     }
   });
+});
+
+test("a watch within the namespace of its stream loses the rest of its own, wherever its number stands", () => {
+  const codec = new Codec(Buffer.from("a/"));
+  const { encodeResponse, decodeRequest } = theirs("Watch", "watch");
+  const stream = codec.watchOn((watchId) => (watchId === "5" ? 2 : 0));
+  const create = { range: prefix("k"), namespace: Buffer.from("b/"), startRevision: 1, previous: false, watchId: "5" };
+  const { create_request: asked } = decodeRequest(stream.encode({ create })) as { create_request: Json };
+  expect([asked.key, asked.range_end]).toEqual([Buffer.from("a/b/k"), Buffer.from("a/b/l")]);
+  const keysOf = (...parts: Json[]) =>
+    stream.decode(Buffer.concat(parts.map(encodeResponse))).events.map(({ kv }) => kv.key);
+  const events = { events: [{ type: "Put", kv: { key: Buffer.from("a/b/k"), mod_revision: 1 } }] };
+  expect(keysOf({ watch_id: 5 }, events)).toEqual(["k"]);
+  expect(keysOf(events, { watch_id: 5 })).toEqual(["k"]);
+  expect(keysOf({ watch_id: 6 }, events)).toEqual(["b/k"]);
+  expect(keysOf(events)).toEqual(["b/k"]);
 });
 
 test("renewals: every lease id from 1 to the largest", () => {

@@ -383,6 +383,10 @@ describe.each(roles)("$recipe", ({ permissions, writesNested, work }) => {
       return shown;
     };
     await work({ at, client: own, root, see });
+    // The same below a namespace on the same connections.
+    const within = { client: own.namespace(at), root: root.namespace(at), see: (key: string) => see(at + key) };
+    await root.delete(prefix(`${at}/`));
+    await work({ at: "", ...within });
     await expect(etcdctl("get", `${at}/elsewhere`)).rejects.toThrow("permission denied");
     await expect(etcdctl("put", `${at}/elsewhere`, "v")).rejects.toThrow("permission denied");
   });

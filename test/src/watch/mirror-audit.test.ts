@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { type KeyRange, type MirrorStatus, prefix } from "../../../src/index.ts";
 import { PointReads, RangeCounts } from "../../../src/kv/index.ts";
-import { MultiplexedMirror, WatchHub } from "../../../src/watch/index.ts";
+import { CloseListeners, MultiplexedMirror, WatchHub } from "../../../src/watch/index.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { ModelEtcd } from "../../support/model-etcd.ts";
 import { Replica, stateOf } from "../../support/replica.ts";
@@ -26,7 +26,11 @@ function setUp(etcd: ModelEtcd, random: () => number = () => 0.5, range: KeyRang
   const counts = new RangeCounts(protocol, clock);
   const told: { status: MirrorStatus; code: string | undefined }[] = [];
   const onStatus = (status: MirrorStatus, error?: { code: string }) => told.push({ status, code: error?.code });
-  const mirror = new MultiplexedMirror({ hub, protocol, reads, counts, runtime }, range, { onStatus });
+  const mirror = new MultiplexedMirror(
+    { hub, protocol, reads, counts, runtime, closing: new CloseListeners() },
+    range,
+    { onStatus },
+  );
   const replica = new Replica();
   const faults: unknown[] = [];
   (async () => {

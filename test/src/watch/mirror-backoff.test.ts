@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { PointReads, RangeCounts } from "../../../src/kv/index.ts";
-import { MultiplexedMirror } from "../../../src/watch/index.ts";
+import { CloseListeners, MultiplexedMirror } from "../../../src/watch/index.ts";
 import { WatchHub } from "../../../src/watch/watch-hub.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { ScriptedProtocol } from "../../support/scripted-protocol.ts";
@@ -13,7 +13,12 @@ test("an etcd that is compacted again and again under a mirror is not listed in 
   const hub = new WatchHub(protocol, 2_000, runtime);
   const reads = new PointReads(protocol, clock);
   const counts = new RangeCounts(protocol, clock);
-  const mirror = new MultiplexedMirror({ hub, protocol, reads, counts, runtime }, { start: Buffer.from("a") }, {});
+  const closing = new CloseListeners();
+  const mirror = new MultiplexedMirror(
+    { hub, protocol, reads, counts, runtime, closing },
+    { start: Buffer.from("a") },
+    {},
+  );
   let answered = 0;
   for (let passed = 0; passed < 60_000; passed += 10) {
     await clock.pass(10);

@@ -51,6 +51,10 @@ export class MemoryProtocol implements Protocol {
     this.#streams = this.endpoints[0] as MemoryEndpoint;
   }
 
+  within(): Protocol {
+    throw new Error("the etcd in memory has no namespaces");
+  }
+
   range(...[request, options]: Parameters<Protocol["range"]>): ReturnType<Protocol["range"]> {
     return this.#call("KV.range", "read", options, () => this.#etcd.range(request));
   }
