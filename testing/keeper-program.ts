@@ -1,12 +1,12 @@
 import type { ChildProcess } from "node:child_process";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Server, Socket } from "node:net";
 import type { KeeperConfig, KeeperMessage, KeeperRequest } from "./keeper-protocol.ts";
 
 /** The modules that the keeper works with. They are handed in because it can import nothing. */
 export interface KeeperModules {
   readonly childProcess: typeof import("node:child_process");
   readonly fs: typeof import("node:fs");
-  readonly http: typeof import("node:http");
+  readonly net: typeof import("node:net");
   readonly os: typeof import("node:os");
   readonly path: typeof import("node:path");
 }
@@ -20,12 +20,13 @@ export interface KeeperModules {
  * It is sent to `node -e` as text, which works alike from compiled and from TypeScript sources: it must use nothing
  * from outside its own body but Node's globals.
  */
-export function runKeeper({ childProcess, fs, http, os, path }: KeeperModules): void {
+export function runKeeper({ childProcess, fs, net, os, path }: KeeperModules): void {
   const config: KeeperConfig = JSON.parse(process.argv[1] ?? "{}");
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "etcd-recipes-"));
   const running = new Map<number, ChildProcess>();
   const isolated = new Set<number>();
   const exchanges = new Set<{ from: number; to: number; abort(): void }>();
+  const mostHeadBytes = 64 * 1024;
   const linkPorts: number[] = [];
   let ending = false;
   process.title = `etcd-recipes keeper of ${folder}`;
@@ -34,57 +35,63 @@ export function runKeeper({ childProcess, fs, http, os, path }: KeeperModules): 
     if (process.connected) process.send?.(message, undefined, undefined, () => {});
   }
 
-  // One forward proxy per sender: Go reuses a connection to a proxy for all targets, so each request is looked at.
-  function forward(from: number, request: IncomingMessage, response: ServerResponse): void {
-    const url = new URL(request.url ?? "/", "http://192.0.2.0");
-    const to = Number(url.hostname.split(".")[3]) - 1;
+  // One forward proxy per sender. Go would reuse a connection to it for requests to other members, so each request asks
+  // for a connection that ends with its answer: behind the head of a request the bytes pass as they are.
+  function forward(from: number, head: string, rest: Buffer, sender: Socket): void {
+    const [line = "", ...fields] = head.split("\r\n");
+    const [method, target = "", version] = line.split(" ");
+    const url = URL.canParse(target) ? new URL(target) : undefined;
+    const to = Number(url?.hostname.split(".")[3]) - 1;
     const port = config.peerPorts[to];
-    if (port === undefined || isolated.has(from) || isolated.has(to)) {
-      request.socket.destroy();
+    if (url === undefined || port === undefined || isolated.has(from) || isolated.has(to)) {
+      sender.destroy();
       return;
     }
-    const { "proxy-connection": _, ...headers } = request.headers;
-    const upstream = http.request({
-      host: "127.0.0.1",
-      port,
-      method: request.method,
-      path: `${url.pathname}${url.search}`,
-      headers,
-      agent: false,
-    });
+    const upstream = net.connect({ host: "127.0.0.1", port, noDelay: true });
     const exchange = {
       from,
       to,
       abort() {
         exchanges.delete(exchange);
         upstream.destroy();
-        request.socket.destroy();
+        sender.destroy();
       },
     };
     exchanges.add(exchange);
-    upstream.setNoDelay(true);
-    upstream.on("error", exchange.abort);
-    upstream.on("response", (answer) => {
-      answer.on("error", exchange.abort);
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
-      response.flushHeaders();
-      answer.pipe(response);
-    });
-    request.on("error", exchange.abort);
-    response.on("error", exchange.abort);
-    response.on("close", () => {
+    const kept = fields.filter((field) => !/^(proxy-)?connection:/i.test(field));
+    upstream.write(
+      `${[`${method} ${url.pathname}${url.search} ${version}`, ...kept].join("\r\n")}\r\nConnection: close\r\n\r\n`,
+    );
+    upstream.write(rest);
+    sender.on("error", exchange.abort).on("close", exchange.abort);
+    upstream.on("error", exchange.abort).on("close", () => {
       exchanges.delete(exchange);
-      upstream.destroy();
+      sender.destroySoon();
     });
-    request.pipe(upstream);
+    sender.pipe(upstream);
+    upstream.pipe(sender);
+  }
+
+  function acceptFrom(from: number): Server {
+    return net.createServer({ noDelay: true }, (sender) => {
+      let received = Buffer.alloc(0);
+      const onData = (bytes: Buffer) => {
+        received = Buffer.concat([received, bytes]);
+        const end = received.indexOf("\r\n\r\n");
+        if (end < 0 && received.length > mostHeadBytes) sender.destroy();
+        if (end < 0) return;
+        sender.off("data", onData);
+        sender.off("error", onError);
+        forward(from, received.toString("latin1", 0, end), received.subarray(end + 4), sender);
+      };
+      const onError = () => sender.destroy();
+      sender.on("data", onData);
+      sender.on("error", onError);
+    });
   }
 
   function openLink(from: number): Promise<void> {
-    const server = http.createServer((request, response) => forward(from, request, response));
-    // Streams between peers last as long as the members do.
-    server.requestTimeout = 0;
-    server.headersTimeout = 0;
-    server.keepAliveTimeout = 0;
+    const server = acceptFrom(from);
     return new Promise((resolve, reject) => {
       server.on("error", reject);
       server.listen(0, "127.0.0.1", () => {

@@ -7,7 +7,7 @@ import type { KeeperCommand, KeeperConfig, KeeperMessage, KeeperReply } from "./
 const program = `(${runKeeper})({
   childProcess: require("node:child_process"),
   fs: require("node:fs"),
-  http: require("node:http"),
+  net: require("node:net"),
   os: require("node:os"),
   path: require("node:path"),
 })`;
