@@ -27,6 +27,7 @@ import { MOST_HEADER_BYTES } from "./http2/header-block.ts";
 import type { LivenessTimes } from "./http2/liveness.ts";
 import { DEFAULT_WINDOW_BYTES, errorCode, settingId } from "./http2/protocol.ts";
 import { MessageStream } from "./message-stream.ts";
+import { PingAnswers } from "./ping-answers.ts";
 import { type RequestHead, RequestHeaders } from "./request-headers.ts";
 import { ResponseFrames } from "./response-frames.ts";
 import { rethrow } from "./rethrow.ts";
@@ -66,6 +67,7 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
   readonly #sender: Sender;
   readonly #responses: ResponseFrames;
   readonly #frames: ConnectionFrames;
+  readonly #pingAnswers: PingAnswers;
   readonly #deadlines: Deadlines;
   readonly #watchdog: Watchdog;
   #status: ConnectionStatus = "open";
@@ -97,11 +99,13 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
       unaryCount: () => table.unaryOpen,
       silent: () => this.destroy(silentError()),
     });
+    this.#pingAnswers = new PingAnswers(clock, writer);
     this.#frames = new ConnectionFrames({
       table,
       writer,
       budget,
       sender,
+      pingAnswers: this.#pingAnswers,
       headers,
       end,
       settled: () => {
@@ -205,6 +209,7 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
     this.#reader.stop();
     this.#writer.stop();
     this.#deadlines.stop();
+    this.#pingAnswers.stop();
     this.#parts.socket.destroy();
     for (const exchange of this.#table.all()) {
       const neverExecuted = exchange.firstMessageEnd > this.#writer.flushedPosition;

@@ -5,6 +5,7 @@ import type { FrameWriter } from "./http2/frame-writer.ts";
 import { PeerError } from "./http2/peer-error.ts";
 import { PeerSettings } from "./http2/peer-settings.ts";
 import { errorCode, frameFlag, LARGEST_STREAM_ID, LARGEST_WINDOW_BYTES } from "./http2/protocol.ts";
+import type { PingAnswers } from "./ping-answers.ts";
 import type { RequestHeaders } from "./request-headers.ts";
 import type { ResponseFramesParts } from "./response-frames.ts";
 import type { Sender } from "./sender.ts";
@@ -20,6 +21,7 @@ export interface ConnectionFramesParts {
   readonly writer: FrameWriter;
   readonly budget: FrameBudget;
   readonly sender: Sender;
+  readonly pingAnswers: PingAnswers;
   readonly headers: RequestHeaders;
   readonly end: ResponseFramesParts["end"];
   /** The peer's settings have changed. */
@@ -69,7 +71,7 @@ export class ConnectionFrames {
       return;
     }
     this.#parts.budget.spend();
-    this.#parts.writer.pingAck(bytes, start);
+    this.#parts.pingAnswers.answer(bytes, start);
   }
 
   goaway(streamId: number, bytes: Buffer, start: number, end: number): void {

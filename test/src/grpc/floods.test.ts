@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { systemClock, type Timer } from "../../../src/internal/index.ts";
 import { ask, listen, wireLab } from "../../support/grpc-lab.ts";
 import {
   answer,
@@ -90,7 +91,7 @@ describe("a flood", () => {
 
 describe("what servers do that mean well", () => {
   test("pings beside a large message that is slow to leave", async () => {
-    const clock = new Standing();
+    const clock = new StandingWithTimers();
     await using lab = await wireLab({ clock }, [[4, 2 ** 31 - 1]]);
     lab.peer.send(windowUpdate(0, 2 ** 31 - 1 - 65_535));
     const call = ask(lab.connection, "/a", Buffer.alloc(20_000_000));
@@ -192,8 +193,15 @@ class Standing {
   wallMs() {
     return this.nowMs;
   }
-  timer() {
-    const timer = { cancel() {}, unref: () => timer };
+  timer(_delayMs: number, _callback: () => void): Timer {
+    const timer: Timer = { cancel() {}, unref: () => timer };
     return timer;
+  }
+}
+
+/** Its timers fire in real time. */
+class StandingWithTimers extends Standing {
+  override timer(delayMs: number, callback: () => void) {
+    return systemClock.timer(delayMs, callback);
   }
 }
