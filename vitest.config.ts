@@ -18,6 +18,7 @@ const built = process.env.TEST_BUILT === "1" ? [overBuilt(import.meta.dirname)] 
 const secure = [
   "test/src/{watch,lease}/**/*.test.ts",
   "test/src/connection/{frozen-server,leaderless,shared-connection,unreachable,written-once}.test.ts",
+  "test/src/typed/*.test.ts",
   "test/src/kv/{iterate,namespace,paged-range}.test.ts",
 ];
 

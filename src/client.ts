@@ -8,6 +8,7 @@ import { shown } from "./errors/shown.ts";
 import { setRuntime } from "./internal/runtime-of.ts";
 import { ServerLimits } from "./internal/server-limits.ts";
 import { showAs } from "./internal/show-as.ts";
+import type { StandardSchema } from "./internal/standard-schema.ts";
 import {
   type CompactOptions,
   type DeleteOptions,
@@ -37,6 +38,7 @@ import { checkTxn } from "./model/check-txn.ts";
 import { type KeyOrRange, toKeyRange } from "./model/key-range.ts";
 import type { KeyValue } from "./model/key-value.ts";
 import { type LeaseId, type LeaseRef, toLeaseId } from "./model/lease-id.ts";
+import { TypedClient } from "./typed/index.ts";
 import {
   type Mirror,
   type MirrorOptions,
@@ -326,6 +328,22 @@ export class EtcdClient implements AsyncDisposable {
     }
     this.#core.checkOpen("namespace");
     return new EtcdClient(this.#core.within(toBytes(namespace)));
+  }
+
+  /**
+   * The keys of this client with values that are JSON and valid by a schema: any Standard Schema (zod, valibot, arktype)
+   * that is synchronous, or `anyJson`.
+   *
+   * ```ts
+   * const config = etcd.typed(z.object({ retries: z.number() }));
+   * await config.put("config/a", { retries: 3 });
+   * (await config.get("config/a"))?.value.retries;
+   * ```
+   *
+   * @throws InvalidOptionError for what is no such schema
+   */
+  typed<Input, Value>(schema: StandardSchema<Input, Value>): TypedClient<Input, Value> {
+    return new TypedClient(this, schema);
   }
 
   /** The endpoints in use, as URLs. */

@@ -17,6 +17,7 @@ export {
   FutureRevisionError,
   HistoryLostError,
   InvalidOptionError,
+  InvalidValueError,
   LeaseLostError,
   LeaseNotFoundError,
   ListenerFailedError,
@@ -28,6 +29,7 @@ export {
   UnavailableError,
   WatchOverflowError,
 } from "./errors/index.ts";
+export type { SchemaResult, StandardSchema } from "./internal/standard-schema.ts";
 export type {
   CompactOptions,
   DeleteOptions,
@@ -96,6 +98,20 @@ export {
   type WatchFilter,
 } from "./model/index.ts";
 export type { TlsOptions } from "./tls-options.ts";
+export {
+  anyJson,
+  type InvalidKeyValue,
+  type TypedClient,
+  type TypedKeyValue,
+  type TypedMirror,
+  type TypedMirrorBatch,
+  type TypedPutOptions,
+  type TypedRange,
+  type TypedRangeOptions,
+  type TypedWatch,
+  type TypedWatchBatch,
+  type TypedWatchEvent,
+} from "./typed/index.ts";
 export type {
   Mirror,
   MirrorBatch,

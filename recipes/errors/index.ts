@@ -1,8 +1,8 @@
 // The errors of recipes that need nothing of theirs, each with its code.
+export { InvalidValueError } from "../../src/index.ts";
 export {
   CancelledError,
   FencedOutError,
-  InvalidValueError,
   JobLostError,
   MassRemovalError,
   NotRequestedError,

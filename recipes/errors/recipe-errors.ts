@@ -24,12 +24,6 @@ export class FencedOutError extends EtcdError {
   readonly code = "ETCD_FENCED_OUT";
 }
 
-/** A value in etcd is in no format that a service registration is written in. The message never shows the value. */
-export class InvalidValueError extends EtcdError {
-  override readonly name = "InvalidValueError";
-  readonly code = "ETCD_INVALID_VALUE";
-}
-
 /**
  * The job is not this worker's any more: its lease was lost, its time was over, it was released, or the queue was
  * closed. Somebody else may have it already. `cause` says why where there is more to say; with `outcomeUnknown` it may

@@ -9,6 +9,7 @@ export { ExhaustedError } from "./exhausted-error.ts";
 export { FutureRevisionError } from "./future-revision-error.ts";
 export { HistoryLostError } from "./history-lost-error.ts";
 export { InvalidOptionError } from "./invalid-option-error.ts";
+export { InvalidValueError } from "./invalid-value-error.ts";
 export { LeaseLostError } from "./lease-lost-error.ts";
 export { LeaseNotFoundError } from "./lease-not-found-error.ts";
 export { LONGEST_DELAY_MS } from "./limits.ts";

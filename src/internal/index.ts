@@ -28,6 +28,7 @@ export { runtimeOf } from "./runtime-of.ts";
 export { isOfOne, sendInParts } from "./send-in-parts.ts";
 export { ServerLimits, TxnRoom } from "./server-limits.ts";
 export { showAs } from "./show-as.ts";
+export { checkSchema, type SchemaResult, type StandardSchema, validateBySchema } from "./standard-schema.ts";
 export { timed } from "./timed.ts";
 export { nestedSize, opSize, type PartSize } from "./txn-size.ts";
 export { Wake } from "./wake.ts";

@@ -73,6 +73,7 @@ const tables: Record<string, Table<Closable>> = {
       row("leaseTimeToLive", (it, options) => it.leaseTimeToLive(door.leaseId("5"), options), AWAY),
       row("watch", (it) => it.watch("k").ready, waits),
       row("mirror", (it) => it.mirror("k").ready, waits),
+      row("typed", (it, options) => it.typed(door.anyJson).get("k", options), AWAY),
       row("namespace", (it, options) => it.namespace("a/").get("k", options), AWAY),
       row("status", (it, options) => it.status(options), AWAY),
     ],
@@ -93,6 +94,21 @@ const tables: Record<string, Table<Closable>> = {
       row("get", (it) => it.get("k"), undefined, undefined),
       row("next", (it) => it[Symbol.asyncIterator]().next(), waits, { done: true, value: undefined }),
     ],
+  }),
+  TypedClient: table<door.TypedClient<unknown, unknown> & Closable>({
+    make: (client) => Object.assign(client.typed(door.anyJson), { close: () => client.close() }),
+    rows: [
+      row("get", (it, options) => it.get("k", options), AWAY),
+      row("put", (it, options) => it.put("k", 1, options), AWAY),
+      row("range", (it, options) => it.range("k", options), AWAY),
+      row("watch", (it) => it.watch("k").ready, waits),
+      row("mirror", (it) => it.mirror("k").ready, waits),
+    ],
+  }),
+  TypedMirror: table<door.TypedMirror<unknown>>({
+    make: (client) => client.typed(door.anyJson).mirror("k"),
+    status: ({ status }) => status,
+    rows: [ready as Row<door.TypedMirror<unknown>>, row("get", (it) => it.get("k"), undefined, undefined)],
   }),
   ServiceRegister: table<door.ServiceRegister>({
     make: (client) => new door.ServiceRegister("/r/a", "10.0.0.1:80", 5, { client, metadata: {} }),

@@ -16,6 +16,7 @@ let monitor: door.ClusterMonitor;
 let membership: ReturnType<door.ClusterMonitor["join"]>;
 let lease: door.Lease;
 let mirror: door.Mirror;
+let values: door.TypedClient<unknown, unknown>;
 let member: door.GroupMember;
 let registered = 0;
 
@@ -46,6 +47,7 @@ export async function startPublicCalls(): Promise<void> {
   membership = monitor.join("own", {});
   lease = await client.grantLease(600);
   mirror = client.mirror("/fuzz/mirror");
+  values = client.typed(door.anyJson);
   member = group.register("own", "10.0.0.1:80");
   await Promise.all(
     [server, services, caches, cancellation, confirmation, monitor, membership].map(({ ready }) => ready),
@@ -108,6 +110,18 @@ export const publicCalls: (() => FuzzedCall)[] = [
       ["startRevision", "previous", "filters", "maxBufferedEvents", "onStatus", "signal"],
     ),
   () => method(lab.etcd, "mirror", ["/k"], ["maxBufferedChanges", "onStatus", "signal"]),
+  () => method(lab.etcd, "typed", [door.anyJson]),
+  () => method(values, "get", ["/json"], [...call, "revision", "serializable"]),
+  () => method(values, "put", ["/json", 1], [...call, "lease", "previous", "batch", "ignoreValue", "ignoreLease"]),
+  () => method(values, "range", ["/json"], [...call, ...rangeNames, "countOnly"]),
+  () =>
+    method(
+      values,
+      "watch",
+      ["/json"],
+      ["startRevision", "previous", "filters", "maxBufferedEvents", "onStatus", "signal"],
+    ),
+  () => method(values, "mirror", ["/json"], ["maxBufferedChanges", "onStatus", "signal"]),
   () => method(lab.etcd, "namespace", ["team-a/"]),
   () => method(lab.etcd, "status", [], [...call, "endpoint"]),
   () => plain("leaseId", ["5"]),
@@ -456,7 +470,9 @@ export async function publicObjects(): Promise<object[]> {
   const lock = await inLock((held) => held);
   const view = services.view({});
   const recipes = [server, services, group, queue, storage, caches, cancellation, confirmation, monitor];
-  const others = [watch, mirror, lease, member, membership, followed, election, mutex, job, term, lock, view];
+  const typed = [values, values.watch("/k"), values.mirror("/k")] as const;
+  for (const made of typed.slice(1)) lab.also(() => (made as door.Watch).close());
+  const others = [...typed, watch, mirror, lease, member, membership, followed, election, mutex, job, term, lock, view];
   return [lab.etcd, ...recipes, ...(others as object[])];
 }
 

@@ -31,6 +31,12 @@ const rooms = [
     bad: ["../internal/clock.ts", "../connection/index.ts", "node:fs", "zod", "etcd3/lib/rpc.js"],
   },
   {
+    file: "src/typed/probe.ts",
+    message: "Border: src/typed",
+    good: ["./any-json.ts", "../kv/index.ts", "../watch/index.ts", "../internal/as-error.ts", "../model/bytes.ts"],
+    bad: ["../kv/kv.ts", "../connection/index.ts", "../lease/index.ts", "../client.ts", "node:fs", "zod"],
+  },
+  {
     file: "src/internal/probe.ts",
     message: "Border: src/internal",
     good: [

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
 import {
   CacheExpirer,
   Cancellation,
@@ -48,6 +49,7 @@ const roles: readonly Role[] = [
   },
   { recipe: "EtcdClient, mover of a key", permissions: [{ readwrite: "/kv/a" }], work: move },
   { recipe: "EtcdClient, adopter of a lease", permissions: [{ readwrite: "/kv/a" }], work: adopt },
+  { recipe: "EtcdClient, values by a schema", permissions: [{ readwrite: { prefix: "/kv/" } }], work: typed },
   { recipe: "ServiceRegister", permissions: [{ readwrite: "/svc/a" }], work: register },
   {
     recipe: "RegistrationGroup",
@@ -121,6 +123,18 @@ async function adopt({ at, client, root, see }: Scene): Promise<void> {
   expect((await lease.timeToLive()).keys).toEqual([`${at}/kv/a`]);
   await lease.revoke();
   expect(await client.get(`${at}/kv/a`)).toBeUndefined();
+}
+
+async function typed({ at, client, see }: Scene): Promise<void> {
+  const values = client.typed(z.object({ replicas: z.number() }));
+  await using mirror = values.mirror(prefix(`${at}/kv/`));
+  await using watch = values.watch(prefix(`${at}/kv/`));
+  await Promise.all([mirror.ready, watch.ready]);
+  await values.put(`${at}/kv/a`, { replicas: 2 });
+  await client.put(`${at}/kv/b`, "[");
+  await until(() => mirror.entries.size === 1 && mirror.invalid.size === 1);
+  expect((await values.get(`${at}/kv/a`))?.value).toEqual({ replicas: 2 });
+  expect(await see(`${at}/kv/a`)).toContain('{"replicas":2}');
 }
 
 async function register({ at, client, see }: Scene): Promise<void> {
