@@ -19,7 +19,6 @@ const seconds: OptionCheck = {
   allowed: "a number of seconds above 0",
   holds: (value) => typeof value === "number" && value > 0,
 };
-const url: OptionCheck = { allowed: "one of this client's endpoints", holds: (value) => typeof value === "string" };
 
 const filters: OptionCheck = {
   allowed: 'a list such as ["put"], without puts, or ["delete"], without deletions: with both nothing would be left',
@@ -51,5 +50,4 @@ export const checkOf = {
     onStatus: callback,
   }),
   mirror: optionsOf("mirror", { signal: signalCheck, maxBufferedChanges: wholeNumber(1), onStatus: callback }),
-  status: optionsOf("status", { ...callChecks, endpoint: url }),
 };

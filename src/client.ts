@@ -1,9 +1,8 @@
+import { Auth, Cluster, type EtcdStatus, Maintenance, type StatusOptions } from "./admin/index.ts";
 import { checkOf } from "./call-checks.ts";
 import { ClientCore } from "./client-core.ts";
 import type { EtcdClientOptions } from "./client-options.ts";
-import type { MemberStatus } from "./connection/index.ts";
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
-import { errorOfCall } from "./errors/of-call.ts";
 import { shown } from "./errors/shown.ts";
 import { setRuntime } from "./internal/runtime-of.ts";
 import { ServerLimits } from "./internal/server-limits.ts";
@@ -48,21 +47,6 @@ import {
   type WatchOptions,
 } from "./watch/index.ts";
 
-/** What one member of the cluster says of itself. */
-export interface EtcdStatus extends MemberStatus {
-  /** The endpoint that was asked, if it was chosen by the caller. */
-  readonly endpoint: string | undefined;
-}
-
-export interface StatusOptions extends CallOptions {
-  /**
-   * One of the client's endpoints. Of several members behind it, the one that it is connected to.
-   *
-   * @default the one that calls go to at the moment
-   */
-  endpoint?: string | undefined;
-}
-
 /**
  * A client of etcd v3. It connects when it is first used, moves between its endpoints by itself, and holds nothing
  * while nothing is asked of it: a process that only has an idle client ends by itself.
@@ -80,6 +64,12 @@ export class EtcdClient implements AsyncDisposable {
     showAs(EtcdClient, "EtcdClient", (it) => ({ endpoints: it.endpoints, closed: it.closed }));
   }
 
+  /** Users, roles, and whether etcd asks for them. */
+  readonly auth: Auth;
+  /** The members of the cluster. */
+  readonly cluster: Cluster;
+  /** The care of the cluster: status, alarms, defragmentation, snapshots. */
+  readonly maintenance: Maintenance;
   readonly #core: ClientCore;
 
   /** @throws InvalidOptionError that names the option, before any I/O */
@@ -87,6 +77,9 @@ export class EtcdClient implements AsyncDisposable {
     this.#core = ClientCore.of(options);
     setRuntime(this, this.#core.runtime);
     ServerLimits.set(this, this.#core.limits);
+    this.auth = new Auth(this.#core);
+    this.cluster = new Cluster(this.#core);
+    this.maintenance = new Maintenance(this.#core);
   }
 
   /**
@@ -293,19 +286,9 @@ export class EtcdClient implements AsyncDisposable {
     return new MultiplexedMirror(follow, ownRange(toKeyRange("mirror", range)), options);
   }
 
-  /** What a member says of itself. A member without a leader answers too. */
-  async status(options: StatusOptions = {}): Promise<EtcdStatus> {
-    const { protocol } = this.#for("status", options);
-    const { endpoint } = options;
-    const chosen = endpoint === undefined ? undefined : protocol.endpoints.find(({ url }) => url === endpoint);
-    if (endpoint !== undefined && !chosen) {
-      const known = this.endpoints.join(", ");
-      throw new InvalidOptionError("status", "endpoint", `must be one of ${known}, not ${shown(endpoint)}`);
-    }
-    const status = await protocol.memberStatus(chosen, options).catch((error: unknown) => {
-      throw errorOfCall(() => `status${endpoint === undefined ? "" : ` of ${endpoint}`}`, error, options.signal);
-    });
-    return { endpoint, ...status };
+  /** The same as `maintenance.status()`. */
+  status(options?: StatusOptions): Promise<EtcdStatus> {
+    return this.maintenance.status(options);
   }
 
   /**

@@ -1,8 +1,39 @@
 /// <reference types="node" preserve="true" />
 
+export type {
+  AddedMember,
+  Auth,
+  AuthRole,
+  AuthUser,
+  Cluster,
+  DisarmOptions,
+  EtcdStatus,
+  HashKvOptions,
+  Maintenance,
+  MemberCallOptions,
+  MembersOptions,
+  PermissionToGrant,
+  Roles,
+  SavedSnapshot,
+  SlowCallOptions,
+  SnapshotOptions,
+  SnapshotProgress,
+  StatusOptions,
+  Users,
+} from "./admin/index.ts";
 export type { AuthOptions } from "./auth-options.ts";
-export { EtcdClient, type EtcdStatus, type StatusOptions } from "./client.ts";
+export { EtcdClient } from "./client.ts";
 export type { EtcdClientOptions } from "./client-options.ts";
+export type {
+  AlarmType,
+  AuthStatus,
+  ClusterAlarm,
+  ClusterMember,
+  KeyHash,
+  MemberStatus,
+  PermissionType,
+  RolePermission,
+} from "./connection/index.ts";
 export { defaultClient, setDefaultClient } from "./default-client.ts";
 export {
   ClientClosedError,

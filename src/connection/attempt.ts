@@ -24,10 +24,11 @@ export function attempt<Response>(
   return scope.wait<Response>((resolve, reject) => {
     // Since it was connected others may have given it up: nothing leaves on it any more.
     if (channel.closed) {
-      reject(new UnavailableError("the connection was closed before the call was sent", { retryable: true }));
+      reject(closedBefore());
       return undefined;
     }
-    const options = { metadata: callMetadata(path, token), timeoutMs: limitMs };
+    const timeoutMs = limitMs === Number.POSITIVE_INFINITY ? undefined : limitMs;
+    const options = { metadata: callMetadata(path, token), timeoutMs };
     const call = channel.grpc.unary(path, request, options, (failure, answer) => {
       if (failure) {
         reject(failure);
@@ -44,4 +45,9 @@ export function attempt<Response>(
     });
     return () => call.cancel();
   });
+}
+
+/** It left nowhere. */
+export function closedBefore(): UnavailableError {
+  return new UnavailableError("the connection was closed before the call was sent", { retryable: true });
 }

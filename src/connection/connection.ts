@@ -9,7 +9,8 @@ import { within } from "../internal/abort.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { log } from "../internal/log.ts";
 import type { Runtime } from "../internal/runtime.ts";
-import { attempt } from "./attempt.ts";
+import { type Attempt, attempt } from "./attempt.ts";
+import { attemptStream, type PartSink } from "./attempt-stream.ts";
 import { Authenticator, type Token } from "./auth/authenticator.ts";
 import { callMetadata } from "./auth/call-metadata.ts";
 import { TokenProbe } from "./auth/token-probe.ts";
@@ -79,11 +80,39 @@ export class Connection implements ICallable<Endpoint> {
     return this.call(call, encode(payload), options as RpcOptions);
   }
 
-  async call<Response>(call: WireCall<Response>, request: Buffer, rpc: RpcOptions): Promise<Response> {
+  call<Response>(call: WireCall<Response>, request: Buffer, rpc: RpcOptions): Promise<Response> {
+    return this.#inScope(rpc, (scope) =>
+      this.#tryEndpoints(scope, call, request, rpc, (at) => attempt(scope, call, request, at)),
+    );
+  }
+
+  /**
+   * A read whose answer comes in parts; resolves when the last of them is taken. It moves from endpoint to endpoint until the
+   * first part has come: after that, a failure ends it.
+   */
+  stream<Part>(call: WireCall<Part>, request: Buffer, rpc: RpcOptions, sink: PartSink<Part>): Promise<void> {
+    let begun = false;
+    const take = (part: Part) => {
+      begun = true;
+      return sink(part);
+    };
+    return this.#inScope(rpc, (scope) =>
+      this.#tryEndpoints(
+        scope,
+        call,
+        request,
+        rpc,
+        (at) => attemptStream(scope, call, request, at, take),
+        () => begun,
+      ),
+    );
+  }
+
+  async #inScope<Response>(rpc: RpcOptions, work: (scope: CallScope) => Promise<Response>): Promise<Response> {
     const scope = new CallScope(rpc.signal, this.#open);
     try {
       if (this.#closed) throw new ClientClosedError("the client is closed");
-      return await this.#tryEndpoints(scope, call, request, rpc);
+      return await work(scope);
     } finally {
       scope.release();
     }
@@ -186,14 +215,19 @@ export class Connection implements ICallable<Endpoint> {
     for (const endpoint of this.endpoints.all) endpoint.close();
   }
 
+  /**
+   * @param send makes one attempt
+   * @param begun whether what has come of an attempt rules out another one
+   */
   async #tryEndpoints<Response>(
     scope: CallScope,
-    call: WireCall<Response>,
+    { name }: { readonly name: string },
     request: Buffer,
     rpc: RpcOptions,
+    send: (at: Attempt) => Promise<Response>,
+    begun: () => boolean = () => false,
   ): Promise<Response> {
     const { clock } = this.#runtime;
-    const { name } = call;
     const { kind, patience, timeoutMs } = rpc;
     const deadlineMs = clock.monotonicMs() + timeoutMs;
     const leftMs = () => deadlineMs - clock.monotonicMs();
@@ -232,8 +266,9 @@ export class Connection implements ICallable<Endpoint> {
           const proof = kind === "write" ? this.#idleProof.of(endpoint, channel) : undefined;
           if (proof) await scope.waitFor(() => within(clock, proof, waitMs, () => saysNothing(endpoint)));
           // A write that left cannot go anywhere else, so it gets all the time there is.
-          limitMs = kind === "write" ? leftMs() : Math.min(mostMs, leftMs());
-          const answer = await attempt(scope, call, request, { channel, kind, limitMs, token });
+          if (rpc.slow === "unbounded") limitMs = Number.POSITIVE_INFINITY;
+          else limitMs = kind === "write" || rpc.slow ? leftMs() : Math.min(mostMs, leftMs());
+          const answer = await send({ channel, kind, limitMs, token });
           this.endpoints.worked("calls", endpoint);
           return answer;
         } catch (error) {
@@ -252,7 +287,7 @@ export class Connection implements ICallable<Endpoint> {
           }
           // It may be frozen, or the link dead: the next call gets a new connection. Where patience is asked for, pings
           // tell.
-          const silent = last.error instanceof EtcdTimeoutError && limitMs >= SILENCE_MS && !patience;
+          const silent = last.error instanceof EtcdTimeoutError && limitMs >= SILENCE_MS && !patience && !rpc.slow;
           if (silent && channel) endpoint.drop("calls", channel);
           if (token && isRefused(token, last) && (renewals < MOST_RENEWALS || isOfOldRevision(last))) {
             // Etcd did nothing this time, and may do it for another token. What must not be executed twice had no
@@ -262,7 +297,7 @@ export class Connection implements ICallable<Endpoint> {
             break;
           }
           if (!(last.error instanceof TlsError)) insecure = false;
-          if (!last.worthRetrying || (kind === "write" && !last.neverExecuted)) throw last.error;
+          if (!last.worthRetrying || begun() || (kind === "write" && !last.neverExecuted)) throw last.error;
         }
       }
       // Also a fresh token may be of a member that lags: from the second on it is given time.

@@ -3,6 +3,7 @@ import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseIdFromDecimal, leaseIdToDecimal } from "../model/lease-id.ts";
+import { memberStatus } from "./codec/admin-codec.ts";
 import { Codec, type Method } from "./codec/codec.ts";
 import type {
   DeleteRangeRequest,
@@ -20,6 +21,7 @@ import type {
 } from "./codec/messages.ts";
 import type { Connection } from "./connection.ts";
 import type { Endpoint } from "./endpoints/endpoint.ts";
+import { GrpcAdmin } from "./grpc-admin.ts";
 import type {
   KeepAliveStream,
   Protocol,
@@ -41,6 +43,7 @@ export class GrpcProtocol implements Protocol {
   readonly #codec: Codec;
   readonly requestTimeoutMs: number;
   readonly #kv: KVClient;
+  readonly admin: GrpcAdmin;
   readonly #lease: LeaseClient;
   readonly #maintenance: MaintenanceClient;
 
@@ -50,6 +53,7 @@ export class GrpcProtocol implements Protocol {
     this.#codec = new Codec(namespace);
     this.requestTimeoutMs = requestTimeoutMs;
     this.#kv = new KVClient(this.#connection);
+    this.admin = new GrpcAdmin(this.#connection, requestTimeoutMs);
     this.#lease = new LeaseClient(this.#connection);
     this.#maintenance = new MaintenanceClient(this.#connection);
   }
@@ -119,7 +123,7 @@ export class GrpcProtocol implements Protocol {
   async memberStatus(endpoint: Endpoint | undefined, options?: CallOptions): Promise<MemberStatus> {
     const ask = async (anonymous: boolean) => {
       const rpc: RpcOptions = { ...this.#rpc("read", options), only: endpoint, anonymous };
-      return this.#codec.memberStatus(await this.#maintenance.status(rpc));
+      return memberStatus(await this.#maintenance.status(rpc));
     };
     try {
       // A member without a leader has no token to give, and etcd answers this to everybody.

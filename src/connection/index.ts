@@ -1,16 +1,26 @@
+export type { AdminProtocol } from "./admin-protocol.ts";
 export type {
+  AlarmType,
+  AuthStatus,
+  ClusterAlarm,
+  ClusterMember,
+  KeyHash,
   LeaseKeepAliveResponse,
   LeaseTimeToLiveResponse,
   MemberStatus,
+  PermissionType,
   RangePart,
   RangeResponse,
+  RolePermission,
+  SnapshotPart,
   WatchCreateRequest,
   WatchResponse,
 } from "./codec/messages.ts";
 export { type EndpointUrl, parseEndpoints } from "./endpoints/endpoint-url.ts";
 export { translateWatchCancel } from "./errors/error-translation.ts";
 export { openProtocol } from "./open-protocol.ts";
-export type { KeepAliveStream, Protocol, RangeStream, StreamEndpoint, WatchHandlers, WatchStream } from "./protocol.ts";
+export type { KeepAliveStream, Protocol, RangeStream, WatchHandlers, WatchStream } from "./protocol.ts";
+export type { StreamEndpoint } from "./stream-endpoint.ts";
 export type { StreamHandlers } from "./stream-handlers.ts";
 export { checkTlsSource } from "./tls/check-tls-source.ts";
 export { TlsError } from "./tls/tls-error.ts";

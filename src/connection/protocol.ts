@@ -1,5 +1,6 @@
 import type { CallOptions } from "../model/call-options.ts";
 import type { LeaseId } from "../model/lease-id.ts";
+import type { AdminProtocol } from "./admin-protocol.ts";
 import type {
   DeleteRangeRequest,
   DeleteRangeResponse,
@@ -18,12 +19,8 @@ import type {
   WatchResponse,
 } from "./codec/messages.ts";
 import type { ConnectionOptions } from "./connection-options.ts";
+import type { StreamEndpoint } from "./stream-endpoint.ts";
 import type { StreamHandlers } from "./stream-handlers.ts";
-
-/** A server to open a stream on, as the rooms above see it: something to name and to hand back. */
-export interface StreamEndpoint {
-  readonly url: string;
-}
 
 /** Parts of a range, in order. */
 export interface RangeStream {
@@ -66,6 +63,7 @@ export interface Protocol {
   readonly endpoints: readonly StreamEndpoint[];
   /** The same connections for keys that begin with `namespace`, after the one of this. Closing that closes none. */
   within(namespace: Uint8Array): Protocol;
+  readonly admin: AdminProtocol;
   range(request: RangeRequest, options?: CallOptions): Promise<RangeResponse>;
   /**
    * Reads a range in many answers, by the call that etcd has since 3.7, from the member that calls go to and without a

@@ -58,11 +58,11 @@ export function rangeName({ start, end = new Uint8Array() }: KeyRange): string {
 }
 
 /** @throws InvalidOptionError for an empty key */
-export function toKeyRange(what: string, input: KeyOrRange): KeyRange {
+export function toKeyRange(what: string, input: KeyOrRange, argument = "key"): KeyRange {
   if (typeof input === "string" || input instanceof Uint8Array) return { start: toKey(what, input) };
   if (isRange(input)) return input;
   const problem = `must be a string, bytes, or a range made by prefix(), keyRange() or allKeys(), not ${shown(input)}`;
-  throw new InvalidOptionError(what, "key", `${problem}${unawaited(input)}`);
+  throw new InvalidOptionError(what, argument, `${problem}${unawaited(input)}`);
 }
 
 /** @throws InvalidOptionError for an empty key */

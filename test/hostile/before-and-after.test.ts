@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import * as door from "../../recipes/index.ts";
 import { FaultProxy, startEtcd } from "../../testing/index.ts";
@@ -76,6 +78,61 @@ const tables: Record<string, Table<Closable>> = {
       row("typed", (it, options) => it.typed(door.anyJson).get("k", options), AWAY),
       row("namespace", (it, options) => it.namespace("a/").get("k", options), AWAY),
       row("status", (it, options) => it.status(options), AWAY),
+    ],
+  }),
+  Auth: table<Closable & door.Auth>({
+    make: (client) => part(client, client.auth),
+    rows: [
+      row("enable", (it, options) => it.enable(options), AWAY),
+      row("disable", (it, options) => it.disable(options), AWAY),
+      row("status", (it, options) => it.status(options), AWAY),
+    ],
+  }),
+  Users: table<Closable & door.Users>({
+    make: (client) => part(client, client.auth.users),
+    rows: [
+      row("add", (it, options) => it.add("alice", "password", options), AWAY),
+      row("get", (it, options) => it.get("alice", options), AWAY),
+      row("list", (it, options) => it.list(options), AWAY),
+      row("delete", (it, options) => it.delete("alice", options), AWAY),
+      row("changePassword", (it, options) => it.changePassword("alice", "password", options), AWAY),
+      row("grantRole", (it, options) => it.grantRole("alice", "reader", options), AWAY),
+      row("revokeRole", (it, options) => it.revokeRole("alice", "reader", options), AWAY),
+    ],
+  }),
+  Roles: table<Closable & door.Roles>({
+    make: (client) => part(client, client.auth.roles),
+    rows: [
+      row("add", (it, options) => it.add("reader", options), AWAY),
+      row("get", (it, options) => it.get("reader", options), AWAY),
+      row("list", (it, options) => it.list(options), AWAY),
+      row("delete", (it, options) => it.delete("reader", options), AWAY),
+      row("grant", (it, options) => it.grant("reader", { type: "read", range: "k" }, options), AWAY),
+      row("revoke", (it, options) => it.revoke("reader", "k", options), AWAY),
+    ],
+  }),
+  Cluster: table<Closable & door.Cluster>({
+    make: (client) => part(client, client.cluster),
+    rows: [
+      row("members", (it, options) => it.members(options), AWAY),
+      row("add", (it, options) => it.add("http://10.0.0.4:2380", options), AWAY),
+      row("addLearner", (it, options) => it.addLearner("http://10.0.0.4:2380", options), AWAY),
+      row("promote", (it, options) => it.promote("1", options), AWAY),
+      row("update", (it, options) => it.update("1", "http://10.0.0.4:2380", options), AWAY),
+      row("remove", (it, options) => it.remove("1", options), AWAY),
+    ],
+  }),
+  Maintenance: table<Closable & door.Maintenance>({
+    make: (client) => part(client, client.maintenance),
+    rows: [
+      row("status", (it, options) => it.status(options), AWAY),
+      row("alarms", (it, options) => it.alarms(options), AWAY),
+      row("disarm", (it, options) => it.disarm(options), AWAY),
+      row("defragment", (it, options) => it.defragment(options), AWAY),
+      row("hashKv", (it, options) => it.hashKv(options), AWAY),
+      row("moveLeader", (it, options) => it.moveLeader("1", options), AWAY),
+      row("snapshot", (it, options) => it.snapshot(join(tmpdir(), "etcd-recipes-away.db"), options), AWAY),
+      row("downgrade", (it, options) => it.downgrade("validate", "3.4", options), AWAY),
     ],
   }),
   Watch: table<door.Watch>({
@@ -245,6 +302,11 @@ const tables: Record<string, Table<Closable>> = {
 };
 
 function nothing(): void {}
+
+/** A part of a client ends with it. */
+function part<Part extends object>(client: door.EtcdClient, of: Part): Closable & Part {
+  return Object.assign(of, { close: () => client.close() });
+}
 
 let link: FaultProxy;
 let close: () => Promise<void>;

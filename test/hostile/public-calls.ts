@@ -1,4 +1,7 @@
 import { EventEmitter } from "node:events";
+import { rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as door from "../../recipes/index.ts";
 import { RegistryLab } from "../support/registry-lab.ts";
 import type { FuzzedCall } from "./hostile-options.ts";
@@ -25,6 +28,11 @@ type AnyFunction = (...args: unknown[]) => unknown;
 const call = ["signal", "timeoutMs"];
 const bounds = ["minModRevision", "maxModRevision", "minCreateRevision", "maxCreateRevision"];
 const rangeNames = ["revision", "serializable", "limit", "keysOnly", "sort", ...bounds];
+const permission = {
+  what: "roles.grant, permission",
+  args: [{ type: "read", range: "/k" }],
+  call: (given: unknown) => lab.etcd.auth.roles.grant("reader", given as never),
+};
 /** By name. */
 const exported: Readonly<Record<string, unknown>> = { ...door };
 
@@ -124,6 +132,55 @@ export const publicCalls: (() => FuzzedCall)[] = [
   () => method(values, "mirror", ["/json"], ["maxBufferedChanges", "onStatus", "signal"]),
   () => method(lab.etcd, "namespace", ["team-a/"]),
   () => method(lab.etcd, "status", [], [...call, "endpoint"]),
+  () => method(lab.etcd.auth, "enable", [], call),
+  () => method(lab.etcd.auth, "disable", [], call),
+  () => method(lab.etcd.auth, "status", [], call),
+  () => method(lab.etcd.auth.users, "add", ["alice", "password"], call),
+  () => method(lab.etcd.auth.users, "get", ["alice"], call),
+  () => method(lab.etcd.auth.users, "list", [], call),
+  () => method(lab.etcd.auth.users, "delete", ["bob"], call),
+  () => method(lab.etcd.auth.users, "changePassword", ["bob", "password"], call),
+  () => method(lab.etcd.auth.users, "grantRole", ["alice", "reader"], call),
+  () => method(lab.etcd.auth.users, "revokeRole", ["alice", "reader"], call),
+  () => method(lab.etcd.auth.roles, "add", ["reader"], call),
+  () => method(lab.etcd.auth.roles, "get", ["reader"], call),
+  () => method(lab.etcd.auth.roles, "list", [], call),
+  () => method(lab.etcd.auth.roles, "delete", ["writer"], call),
+  () => method(lab.etcd.auth.roles, "grant", ["reader", { type: "read", range: "/k" }], call),
+  () => ({ ...method(lab.etcd.auth.roles, "grant", [], ["type", "range"]), ...permission }),
+  () => method(lab.etcd.auth.roles, "revoke", ["reader", "/k"], call),
+  () => method(lab.etcd.cluster, "members", [], [...call, "serializable"]),
+  // A member that is added and never comes would end this cluster: all that is right here is refused by etcd.
+  ...(["add", "addLearner"] as const).map((name) => () => ({
+    ...method(lab.etcd.cluster, name, ["http://10.0.0.4:2380"], call),
+    call: async (urls: unknown, options: unknown) => {
+      const [own] = await lab.etcd.cluster.members();
+      const taken = urls === "http://10.0.0.4:2380" ? own?.peerUrls : urls;
+      await lab.etcd.cluster[name](taken as string, options as never);
+    },
+  })),
+  () => method(lab.etcd.cluster, "promote", ["1"], call),
+  () => method(lab.etcd.cluster, "update", ["1", "http://10.0.0.4:2380"], call),
+  () => method(lab.etcd.cluster, "remove", ["1"], call),
+  () => method(lab.etcd.maintenance, "status", [], [...call, "endpoint"]),
+  () => method(lab.etcd.maintenance, "alarms", [], call),
+  () => method(lab.etcd.maintenance, "disarm", [], [...call, "memberId", "alarm"]),
+  () => method(lab.etcd.maintenance, "defragment", [], [...call, "endpoint"]),
+  () => method(lab.etcd.maintenance, "hashKv", [], [...call, "endpoint", "revision"]),
+  () => method(lab.etcd.maintenance, "moveLeader", ["1"], call),
+  () => ({
+    ...method(lab.etcd.maintenance, "snapshot", ["snapshot.db"], [...call, "endpoint", "onProgress"]),
+    call: async (file: unknown, options: unknown) => {
+      const isName = typeof file === "string" && file !== "" && !file.includes("\0");
+      const path = join(tmpdir(), `etcd-recipes-fuzz-${process.pid}.db`);
+      try {
+        await lab.etcd.maintenance.snapshot((isName ? path : file) as string, options as never);
+      } finally {
+        rmSync(path, { force: true });
+      }
+    },
+  }),
+  () => method(lab.etcd.maintenance, "downgrade", ["validate", "3.4"], call),
   () => plain("leaseId", ["5"]),
   () => plain("prefix", ["/k"]),
   () => plain("keyRange", ["/a", "/b"]),
@@ -473,7 +530,9 @@ export async function publicObjects(): Promise<object[]> {
   const typed = [values, values.watch("/k"), values.mirror("/k")] as const;
   for (const made of typed.slice(1)) lab.also(() => (made as door.Watch).close());
   const others = [...typed, watch, mirror, lease, member, membership, followed, election, mutex, job, term, lock, view];
-  return [lab.etcd, ...recipes, ...(others as object[])];
+  const { auth, cluster, maintenance } = lab.etcd;
+  const admin = [auth, auth.users, auth.roles, cluster, maintenance];
+  return [lab.etcd, ...admin, ...recipes, ...(others as object[])];
 }
 
 async function inTerm<T>(work: (term: door.Term) => T | Promise<T>): Promise<T> {

@@ -118,6 +118,12 @@ const rooms = [
     bad: ["../connection.ts", "../endpoints/endpoint.ts", "../../grpc/index.ts", "etcd3"],
   },
   {
+    file: "src/admin/probe.ts",
+    message: "Border: src/admin",
+    good: ["./auth.ts", "../connection/index.ts", "../model/key-range.ts", "node:crypto", "node:fs/promises"],
+    bad: ["etcd3", "../connection/codec/messages.ts", "../kv/index.ts", "../client.ts", "node:net", "zod"],
+  },
+  {
     file: "src/kv/probe.ts",
     message: "Border: src/kv",
     good: ["./kv.ts", "../connection/index.ts", "../model/op.ts", "../errors/compacted-error.ts"],

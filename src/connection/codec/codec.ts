@@ -1,12 +1,10 @@
-import type { ILeaseTimeToLiveResponse, IStatusResponse } from "etcd3/lib/rpc.js";
+import type { ILeaseTimeToLiveResponse } from "etcd3/lib/rpc.js";
 import type { LeaseId } from "../../model/lease-id.ts";
-import { revisionFromDecimal } from "../../model/revision.ts";
 import type {
   DeleteRangeRequest,
   DeleteRangeResponse,
   LeaseKeepAliveResponse,
   LeaseTimeToLiveResponse,
-  MemberStatus,
   PutRequest,
   PutResponse,
   RangePart,
@@ -115,17 +113,6 @@ export class Codec {
       keys: response.keys
         .filter((key) => key.subarray(0, this.#namespace.length).equals(this.#namespace))
         .map((key) => key.subarray(this.#namespace.length)),
-    };
-  }
-
-  memberStatus(response: IStatusResponse): MemberStatus {
-    return {
-      memberId: BigInt(response.header.member_id).toString(16),
-      version: response.version,
-      leaderId: response.leader === "0" ? undefined : BigInt(response.leader).toString(16),
-      revision: revisionFromDecimal(response.header.revision),
-      raftTerm: revisionFromDecimal(response.header.raft_term),
-      dbSizeBytes: Number(response.dbSize),
     };
   }
 }

@@ -90,12 +90,92 @@ export interface WatchResponse {
   readonly events: readonly WatchEvent[];
 }
 
+/** What one member of the cluster says of itself. A field that a server is too old for is undefined. */
 export interface MemberStatus {
+  /** Of the cluster, in lower-case hex, as `etcdctl` prints it. */
+  readonly clusterId: string;
+  /** In lower-case hex. */
   readonly memberId: string;
+  /** Of its etcd, such as "3.5.21". */
   readonly version: string;
   /** The member that leads, as this member sees it; undefined: none. */
   readonly leaderId: string | undefined;
+  /** A learner follows and does not vote; it answers neither writes nor linearizable reads. */
+  readonly isLearner: boolean;
   readonly revision: number;
   readonly raftTerm: number;
+  /** What the cluster has committed, as this member knows. */
+  readonly raftIndex: number;
+  /** What of that it has applied. */
+  readonly raftAppliedIndex: number;
+  /** What the database takes on disk. */
   readonly dbSizeBytes: number;
+  /** What of that is in use: a defragmentation gives the rest back. */
+  readonly dbSizeInUseBytes: number;
+  /** `--quota-backend-bytes`. Since etcd 3.6. */
+  readonly dbSizeQuotaBytes: number | undefined;
+  /** Of the format of the database, such as "3.6.0". Since etcd 3.6. */
+  readonly storageVersion: string | undefined;
+  /** The version that a downgrade under way leads to. Since etcd 3.6. */
+  readonly downgradeTo: string | undefined;
+  /** What is wrong, in etcd's words: alarms, no leader. */
+  readonly errors: readonly string[];
+}
+
+/** A member as the cluster knows it. */
+export interface ClusterMember {
+  /** In lower-case hex, as `etcdctl` prints it. */
+  readonly id: string;
+  /** Empty until it has started. */
+  readonly name: string;
+  /** Where the other members reach it. */
+  readonly peerUrls: readonly string[];
+  /** Where it says that clients reach it; empty until it has started. */
+  readonly clientUrls: readonly string[];
+  /** It follows and does not vote. */
+  readonly isLearner: boolean;
+}
+
+/** `nospace`: the quota of the database is used up, and etcd takes no writes. `corrupt`: the members disagree. */
+export type AlarmType = "nospace" | "corrupt";
+
+export interface ClusterAlarm {
+  /** The member that raised it. */
+  readonly memberId: string;
+  readonly alarm: AlarmType;
+}
+
+export interface KeyHash {
+  /** The member that was asked. */
+  readonly memberId: string;
+  /** Of all keys with their history, from `compactRevision` up to the revision that was asked for. */
+  readonly hash: number;
+  readonly compactRevision: number;
+  /** Up to which it was computed. Since etcd 3.6. */
+  readonly hashRevision: number | undefined;
+  /** The newest revision of the member. */
+  readonly revision: number;
+}
+
+/** A part of a snapshot. The last one is the sha256 of all before it. */
+export interface SnapshotPart {
+  readonly bytes: Buffer;
+  /** How many bytes follow it, that sum aside. */
+  readonly remainingBytes: number;
+  /** Of its etcd. Since etcd 3.6. */
+  readonly version: string | undefined;
+}
+
+export type PermissionType = "read" | "write" | "readwrite";
+
+/** What a role may do. */
+export interface RolePermission {
+  readonly type: PermissionType;
+  readonly range: KeyRange;
+}
+
+export interface AuthStatus {
+  readonly enabled: boolean;
+  /** Grows with each change of users and roles. */
+  readonly authRevision: number;
 }

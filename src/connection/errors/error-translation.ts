@@ -50,7 +50,9 @@ const refusals: Readonly<Partial<Record<Meaning, Make>>> = {
   compacted: (message, details) => new CompactedError(message, details),
   futureRevision: (message, details) => new FutureRevisionError(message, details),
   leaseNotFound: (message, details) => new LeaseNotFoundError(message, details),
-  leaseExists: (message, details) => new ConflictError(message, details),
+  exists: (message, details) => new ConflictError(message, details),
+  // It catches up by itself.
+  notInSync: (message, details) => new RequestRefusedError(message, { ...details, retryable: true }),
   permissionDenied: (message, details) => new PermissionDeniedError(message, details),
   unauthenticated: (message, details) => new UnauthenticatedError(message, details),
   oldAuthRevision: (message, details) => new UnauthenticatedError(message, details),

@@ -5,6 +5,8 @@ import type { RequestLimit } from "../../errors/request-refused-error.ts";
  *
  * - `cannotServe`: this member cannot, another one may
  * - `busy`: this member has too much to do at the moment
+ * - `exists`: what is to be made is there already
+ * - `notInSync`: a learner cannot be promoted yet
  * - `refused`: the request is wrong as it is; to repeat it changes nothing
  * - `unanswered`: etcd does not know itself what became of it
  * - `corrupt`: the members disagree; etcd stays so until an operator has seen to it
@@ -14,7 +16,8 @@ export type Meaning =
   | "compacted"
   | "futureRevision"
   | "leaseNotFound"
-  | "leaseExists"
+  | "exists"
+  | "notInSync"
   | "permissionDenied"
   | "unauthenticated"
   | "oldAuthRevision"
@@ -39,7 +42,14 @@ const sentences: Readonly<Record<Exclude<Meaning, "unknown">, readonly string[]>
     "mvcc: required revision is a future revision",
   ],
   leaseNotFound: ["etcdserver: requested lease not found"],
-  leaseExists: ["etcdserver: lease already exists"],
+  exists: [
+    "etcdserver: lease already exists",
+    "etcdserver: user name already exists",
+    "etcdserver: role name already exists",
+    "etcdserver: member ID already exist",
+    "etcdserver: Peer URLs already exists",
+  ],
+  notInSync: ["etcdserver: can only promote a learner member which is in sync with leader"],
   permissionDenied: ["etcdserver: permission denied", "auth: permission denied"],
   unauthenticated: [
     "etcdserver: invalid auth token",
@@ -68,9 +78,7 @@ const sentences: Readonly<Record<Exclude<Meaning, "unknown">, readonly string[]>
     // Users and roles.
     "etcdserver: root user does not exist",
     "etcdserver: root user does not have root role",
-    "etcdserver: user name already exists",
     "etcdserver: user name not found",
-    "etcdserver: role name already exists",
     "etcdserver: role name not found",
     "etcdserver: role name is empty",
     "etcdserver: role is not granted to the user",
@@ -78,13 +86,10 @@ const sentences: Readonly<Record<Exclude<Meaning, "unknown">, readonly string[]>
     "etcdserver: permission is not granted to the role",
     "etcdserver: invalid auth management",
     // Members.
-    "etcdserver: member ID already exist",
     "etcdserver: member not found",
-    "etcdserver: Peer URLs already exists",
     "etcdserver: given member URLs are invalid",
     "etcdserver: re-configuration failed due to not enough started members",
     "etcdserver: can only promote a learner member",
-    "etcdserver: can only promote a learner member which is in sync with leader",
     "etcdserver: too many learner members in cluster",
     "etcdserver: cluster ID mismatch",
     "etcdserver: bad leader transferee",

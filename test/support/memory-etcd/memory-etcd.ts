@@ -47,7 +47,7 @@ const AROUND_BYTES = 24;
  * An etcd of one member, in memory: keys with their history, txns, leases, watches and compaction, as etcd 3.5 has them. Each
  * request is executed whole, when it is called; how it comes here and how its answer comes back is up to a Network.
  *
- * What it lacks: users and roles, more than one member, a limit for the size of a request.
+ * What it lacks: users and roles, more than one member and the care of it, a limit for the size of a request.
  */
 export class MemoryEtcd {
   readonly clock: Clock;
@@ -145,12 +145,21 @@ export class MemoryEtcd {
     const memberId = "8e9e05c52164694d";
     const dbSizeBytes = 20_480;
     return {
+      clusterId: "cdf818194e3a8c32",
       memberId,
       version: "3.5.0",
       leaderId: memberId,
+      isLearner: false,
       revision: this.revision,
       raftTerm: this.#raftTerm,
+      raftIndex: this.revision,
+      raftAppliedIndex: this.revision,
       dbSizeBytes,
+      dbSizeInUseBytes: dbSizeBytes,
+      dbSizeQuotaBytes: undefined,
+      storageVersion: undefined,
+      downgradeTo: undefined,
+      errors: [],
     };
   }
 

@@ -1,5 +1,6 @@
 import type { LeaseGrantResponse, TxnRequest } from "../../../src/connection/codec/messages.ts";
 import type {
+  AdminProtocol,
   KeepAliveStream,
   LeaseKeepAliveResponse,
   LeaseTimeToLiveResponse,
@@ -53,6 +54,10 @@ export class MemoryProtocol implements Protocol {
 
   within(): Protocol {
     throw new Error("the etcd in memory has no namespaces");
+  }
+
+  get admin(): AdminProtocol {
+    throw new TypeError("the etcd in memory has no users and roles, and no members to care for");
   }
 
   range(...[request, options]: Parameters<Protocol["range"]>): ReturnType<Protocol["range"]> {
