@@ -1,3 +1,4 @@
+import { optionsOf } from "../errors/check-options.ts";
 import { CompactedError } from "../errors/compacted-error.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { type BytesLike, toValue } from "../model/bytes.ts";
@@ -5,7 +6,7 @@ import type { CallOptions } from "../model/call-options.ts";
 import { type Compare, compareModRevision } from "../model/compare.ts";
 import { toKey } from "../model/key-range.ts";
 import type { KeyValue } from "../model/key-value.ts";
-import { type LeaseRef, toLeaseId } from "../model/lease-id.ts";
+import { type LeaseRef, leaseRefCheck, toLeaseId } from "../model/lease-id.ts";
 import type { DeleteOp, PutOp } from "../model/op.ts";
 import type { Kv } from "./kv.ts";
 
@@ -38,6 +39,8 @@ interface Write {
 
 export type Attempted<Result> = { readonly committed: true; readonly result: Result } | { readonly committed: false };
 
+const checkPut = optionsOf("stm put", { lease: leaseRefCheck });
+
 /** One try of a transaction: what it has read, and what it will write. */
 export class StmAttempt {
   readonly #kv: Kv;
@@ -60,7 +63,10 @@ export class StmAttempt {
   async run<Result>(work: (tx: StmTransaction) => Promise<Result> | Result): Promise<Attempted<Result>> {
     const tx: StmTransaction = {
       get: (key) => this.#get(key),
-      put: (key, value, options) => this.#put(key, value, options?.lease),
+      put: (key, value, options) => {
+        checkPut(options);
+        this.#put(key, value, options?.lease);
+      },
       delete: (key) => this.#delete(key),
     };
     try {

@@ -180,6 +180,8 @@ test("its signal and its time end it, and what is misused is named", async () =>
     { signal: controller.signal },
   );
   expect((await outcomeOf(aborted)).error).toBe(reason);
+  const misspelt = etcd.stm((tx) => tx.put("hot", "mine", { ttlSeconds: 5 } as never));
+  expect(await etcdErrorOf(misspelt)).toMatchObject({ code: "ETCD_INVALID_OPTION", option: "ttlSeconds" });
   let escaped: { put(key: string, value: string): void } | undefined;
   await etcd.stm((tx) => {
     escaped = tx;
