@@ -41,6 +41,17 @@ test("both READMEs have the same sections", () => {
   expect(chinese.map(({ level }) => level)).toEqual(english.map(({ level }) => level));
 });
 
+test("docs/protocol.md says of each field which test shows it, by a file that is there, or why it is left out", () => {
+  const rows = readFileSync(`${checkout}docs/protocol.md`, "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("| `"));
+  expect(rows.length).toBeGreaterThan(40);
+  const shown = /test: `|left out because \w/;
+  expect(rows.filter((row) => !shown.test(row))).toEqual([]);
+  const files = rows.flatMap((row) => [...row.matchAll(/`([\w/-]+\.test\.ts)`/g)].map(([, file]) => `test/${file}`));
+  expect(files.filter((file) => !existsSync(checkout + file))).toEqual([]);
+});
+
 // What a translation keeps: code but for its comments and labels, names in the text, the form of its tables, numbers.
 describe("the Chinese README keeps what the English one has", () => {
   test.each(english.map((section, index) => ({ ...section, index })))("in $title", (section) => {
