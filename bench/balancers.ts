@@ -112,7 +112,7 @@ function changing(make: () => Balancer<Server>, size: number): () => void {
   return () => {
     next = (next + 7_919) % size;
     servers[next] = { ...(servers[next] as Server) };
-    balancer.changed?.();
+    balancer.changed?.({ servers, positions: [next] });
     balancer.pick(servers, { key: "user-42" });
   };
 }

@@ -157,6 +157,7 @@ export {
   RandomChoice,
   RoundRobin,
   type RoundRobinOptions,
+  type ServersChange,
   type ServerTraits,
   SlowStart,
   type SlowStartOptions,

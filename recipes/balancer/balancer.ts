@@ -12,6 +12,14 @@ export interface Outcome {
   readonly error?: unknown;
 }
 
+/** What changed in an array of servers, so that a strategy need not look at all of it. */
+export interface ServersChange<Server> {
+  /** The array that changed in place, and already holds what it holds now. */
+  readonly servers: readonly Server[];
+  /** Where another object stands than before. Those by which the array grew or shrank may be left out. */
+  readonly positions: Iterable<number>;
+}
+
 /**
  * Chooses one of several servers. One balancer serves one list; what it remembers outlives changes of the list, after which
  * another server may stand at a position, or none.
@@ -24,8 +32,12 @@ export interface Balancer<Server> {
    *   `changed()`; another array is looked at anew. Not to be kept or changed
    */
   pick(servers: readonly Server[], request: PickRequest): Server;
-  /** The array that it picks from holds other servers now, or others in their places. */
-  changed?(): void;
+  /**
+   * The array that it picks from holds other servers now, or others in their places.
+   *
+   * @param change undefined: any array may hold any others. Positions are read at once and not kept
+   */
+  changed?(change?: ServersChange<Server>): void;
   /** A call to this server began; `ended()` follows, once. */
   started?(server: Server): void;
   ended?(server: Server): void;

@@ -1,4 +1,4 @@
-export type { Balancer, Outcome, PickFunction, PickRequest } from "./balancer.ts";
+export type { Balancer, Outcome, PickFunction, PickRequest, ServersChange } from "./balancer.ts";
 export { ConsistentHash, type ConsistentHashOptions } from "./consistent-hash.ts";
 export { type BalancerName, type BalancerOption, balancerNames } from "./create-balancer.ts";
 export { LeastRequests, type LeastRequestsOptions } from "./least-requests.ts";

@@ -1,27 +1,33 @@
-import { hash } from "node:crypto";
-
-/** 64 bits, the same in every process. */
+/** 64 bits, the same in every process: two integers of 32 bits with a sign, which engines keep without a box. */
 export interface KeyHash {
   readonly high: number;
   readonly low: number;
 }
 
+/** Two lanes of 32 bits, each multiplied by an odd number of its own for each code unit, and mixed with each other at the end. */
 export function hashKey(key: string): KeyHash {
-  // As hex because that is the fastest of its outputs.
-  const digest = hash("sha256", key, "hex");
-  return { high: Number.parseInt(digest.slice(0, 8), 16) | 0, low: Number.parseInt(digest.slice(8, 16), 16) | 0 };
+  let high = 0x243f6a88 ^ key.length;
+  let low = 0x13198a2e;
+  for (let at = 0; at < key.length; at++) {
+    const unit = key.charCodeAt(at);
+    high = Math.imul(high ^ unit, 0x9e3779b1);
+    low = Math.imul(low ^ unit, 0x85ebca77);
+    high ^= high >>> 15;
+    low ^= low >>> 13;
+  }
+  const mixedHigh = mix(high ^ (low << 16), low);
+  return { high: mixedHigh, low: mix(low ^ (high >>> 16), mixedHigh) };
 }
 
 /**
- * A number of 32 bits that depends on every bit of both; each of them is well mixed already. The multipliers and shifts are
- * those of the finalizer of Austin Appleby's MurmurHash3.
+ * An integer of 32 bits that depends on every bit of both. The multipliers and shifts are those of the finalizer of Austin
+ * Appleby's MurmurHash3.
  */
-export function mix(aHigh: number, aLow: number, bHigh: number, bLow: number): number {
-  let mixed = aHigh ^ bHigh;
+export function mix(a: number, b: number): number {
+  let mixed = a ^ Math.imul(b, 0x9e3779b1);
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
-  mixed = ((mixed ^ (mixed >>> 13)) + (aLow ^ bLow)) | 0;
-  mixed = Math.imul(mixed ^ (mixed >>> 16), 0xc2b2ae35);
-  return (mixed ^ (mixed >>> 16)) >>> 0;
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return mixed ^ (mixed >>> 16);
 }
 
 /** The same in every process, in [0, 1). */

@@ -1,7 +1,7 @@
 import { callback, optionsOf } from "../../src/internal/index.ts";
-import type { Balancer } from "./balancer.ts";
+import type { Balancer, ServersChange } from "./balancer.ts";
 import { Loads } from "./loads.ts";
-import { ServerSlots, type SlotView } from "./server-slots.ts";
+import { ServerSlots } from "./server-slots.ts";
 import type { ServerTraits } from "./server-traits.ts";
 
 export interface LeastRequestsOptions<Server> extends ServerTraits<Server> {
@@ -20,48 +20,38 @@ const checkOptions = optionsOf("LeastRequests", { id: callback, weight: callback
  * server that fails at once has few calls in flight and attracts more: `P2c` is the one that minds latency and
  * failures.
  *
- * The least of all, not of a sample. A pick, a start and an end of a call cost O(log n), the first pick after a change
- * of the list O(n).
+ * The least of all, not of a sample. A pick, a start and an end of a call cost O(log n), and so does each server that
+ * changed; the first pick from an array, or after a change that was told without positions, O(n log n).
  */
 export class LeastRequests<Server> implements Balancer<Server> {
-  readonly #slots: ServerSlots<Server>;
-  readonly #random: () => number;
-  readonly #loads = new WeakMap<SlotView, Loads>();
+  readonly #slots: ServerSlots<Server, Loads>;
 
   /** @throws InvalidOptionError */
   constructor(options: LeastRequestsOptions<Server> = {}) {
     checkOptions(options);
-    this.#slots = new ServerSlots("LeastRequests", options);
-    this.#random = options.random ?? Math.random;
+    const random = options.random ?? Math.random;
+    this.#slots = new ServerSlots({
+      what: "LeastRequests",
+      traits: options,
+      makeIndex: () => new Loads((slot) => this.#slots.callsTo(slot), random),
+    });
   }
 
   /** @throws InvalidOptionError for a bad weight */
   pick(servers: readonly Server[]): Server {
     const view = this.#slots.view(servers);
-    let loads = this.#loads.get(view);
-    if (!loads) {
-      const { inFlight, capacity } = this.#slots;
-      loads = new Loads(view, inFlight, capacity, this.#random);
-      this.#loads.set(view, loads);
-    }
-    return servers[loads.least()] as Server;
+    return servers[view.placeOf(view.index.least())] as Server;
   }
 
-  changed(): void {
-    this.#slots.changed();
+  changed(change?: ServersChange<Server>): void {
+    this.#slots.changed(change);
   }
 
   started(server: Server): void {
-    this.#loadChanged(this.#slots.started(server));
+    this.#slots.started(server);
   }
 
   ended(server: Server): void {
-    this.#loadChanged(this.#slots.ended(server));
-  }
-
-  #loadChanged(slot: number | undefined): void {
-    if (slot === undefined) return;
-    const calls = this.#slots.inFlight[slot] as number;
-    for (const view of this.#slots.views()) this.#loads.get(view)?.set(slot, calls);
+    this.#slots.ended(server);
   }
 }

@@ -1,5 +1,6 @@
 import { IndexedHeap } from "./indexed-heap.ts";
-import type { SlotView } from "./server-slots.ts";
+import type { SlotIndex } from "./slot-view.ts";
+import { roomFor } from "./typed-arrays.ts";
 
 /** Servers with the same load. */
 interface Level {
@@ -10,81 +11,74 @@ interface Level {
 }
 
 /**
- * The load of each server of an array, its calls in flight for its weight, and which one has least.
+ * The load of each of some servers, its calls in flight for its weight, and which one has least.
  *
  * Among equals each is chosen in proportion to its weight: each has drawn a number from the exponential distribution
  * with its weight as the rate, the least number is chosen, and the one that was chosen draws again, from there on. Such
  * draws have no memory, so one that waits is neither preferred nor put back.
  */
-export class Loads {
-  readonly #slots: Int32Array;
-  readonly #weights: Float64Array;
+export class Loads implements SlotIndex {
+  readonly #callsOf: (slot: number) => number;
   readonly #random: () => number;
-  readonly #loads: Float64Array;
-  readonly #draws: Float64Array;
-  readonly #heap: IndexedHeap;
-  /** Where the server of a slot stands in the array; −1: it is not in it. */
-  readonly #positions: Int32Array;
+  /** The slots, by load and draw. */
+  readonly #heap = new IndexedHeap();
+  #weights = new Float64Array(0);
   readonly #levels = new Map<number, Level>();
 
-  constructor({ slots, weights }: SlotView, inFlight: Int32Array, capacity: number, random: () => number) {
-    this.#slots = slots;
-    this.#weights = weights;
+  /** @param callsOf the calls in flight of a slot */
+  constructor(callsOf: (slot: number) => number, random: () => number) {
+    this.#callsOf = callsOf;
     this.#random = random;
-    this.#loads = new Float64Array(slots.length);
-    this.#draws = new Float64Array(slots.length);
-    this.#positions = new Int32Array(capacity).fill(-1);
-    for (let at = 0; at < slots.length; at++) {
-      const slot = slots[at] as number;
-      this.#positions[slot] = at;
-      if (this.#weighs(at)) this.#enter(at, inFlight[slot] as number);
-    }
-    this.#heap = new IndexedHeap(this.#loads, this.#draws, (at) => this.#weighs(at));
   }
 
-  /** The position of a server with the least load. */
+  set(slot: number, weight: number): void {
+    const has = this.#heap.has(slot);
+    const calls = this.#callsOf(slot);
+    if (has && this.#weights[slot] === weight && this.#heap.firstOf(slot) === calls / weight) return;
+    if (has) this.#leave(slot);
+    this.#weights = roomFor(this.#weights, slot);
+    this.#weights[slot] = weight;
+    this.#enter(slot, calls);
+  }
+
+  delete(slot: number): void {
+    if (!this.#heap.has(slot)) return;
+    this.#leave(slot);
+    this.#heap.delete(slot);
+  }
+
+  callsChanged(slot: number): void {
+    if (this.#heap.has(slot)) this.set(slot, this.#weights[slot] as number);
+  }
+
+  /** A slot with the least load; there is at least one. */
   least(): number {
-    const at = this.#heap.top ?? 0;
-    const level = this.#levels.get(this.#loads[at] as number);
-    if (level) {
-      level.drawn = this.#draws[at] as number;
-      this.#draws[at] = this.#drawAfter(level, at);
-      this.#heap.moved(at);
-    }
-    return at;
+    const slot = this.#heap.top as number;
+    const load = this.#heap.firstOf(slot);
+    const level = this.#levels.get(load) as Level;
+    level.drawn = this.#heap.secondOf(slot);
+    this.#heap.set(slot, load, this.#drawAfter(level, slot));
+    return slot;
   }
 
-  /** So many calls are in flight to the server of this slot now. */
-  set(slot: number, calls: number): void {
-    const at = this.#positions[slot] ?? -1;
-    if (at < 0 || this.#slots[at] !== slot || !this.#weighs(at)) return;
-    this.#leave(this.#loads[at] as number);
-    this.#enter(at, calls);
-    this.#heap.moved(at);
-  }
-
-  #enter(at: number, calls: number): void {
-    const load = calls / (this.#weights[at] as number);
+  #enter(slot: number, calls: number): void {
+    const load = calls / (this.#weights[slot] as number);
     let level = this.#levels.get(load);
     if (!level) {
       level = { servers: 0, drawn: 0 };
       this.#levels.set(load, level);
     }
     level.servers++;
-    this.#loads[at] = load;
-    this.#draws[at] = this.#drawAfter(level, at);
+    this.#heap.set(slot, load, this.#drawAfter(level, slot));
   }
 
-  #leave(load: number): void {
+  #leave(slot: number): void {
+    const load = this.#heap.firstOf(slot);
     const level = this.#levels.get(load);
     if (level && --level.servers === 0) this.#levels.delete(load);
   }
 
-  #drawAfter({ drawn }: Level, at: number): number {
-    return drawn - Math.log(1 - this.#random()) / (this.#weights[at] as number);
-  }
-
-  #weighs(at: number): boolean {
-    return (this.#weights[at] as number) > 0;
+  #drawAfter({ drawn }: Level, slot: number): number {
+    return drawn - Math.log(1 - this.#random()) / (this.#weights[slot] as number);
   }
 }

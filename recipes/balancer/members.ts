@@ -1,5 +1,3 @@
-import { matchServers } from "./match-servers.ts";
-
 /** A new server is given at most this many times the share that it would have by its weight and its age. */
 const CREDIT_FACTOR = 2;
 const MOST_CREDIT = 4;
@@ -35,12 +33,6 @@ export class Member {
   }
 }
 
-/** An array of servers, as it was, and who they are. */
-export interface MemberList<Server> {
-  readonly servers: readonly Server[];
-  readonly members: readonly Member[];
-}
-
 /** Who is known since when, by id. Those who are gone are forgotten. */
 export class Members<Server> {
   readonly #idOf: (server: Server) => unknown;
@@ -61,43 +53,8 @@ export class Members<Server> {
     return this.#members.get(this.#idOf(server));
   }
 
-  /**
-   * The members of these servers; who is not known came at `cameMs`.
-   *
-   * @param earlier of the same array or another one, to find them faster
-   */
-  listOf(servers: readonly Server[], cameMs: number, earlier?: MemberList<Server>): MemberList<Server> {
-    const matches = matchServers(servers, earlier?.servers ?? []);
-    const members = servers.map((server, at) => {
-      const match = matches[at] as number;
-      const known = match < 0 ? undefined : earlier?.members[match];
-      return known ?? this.#memberOf(server, cameMs);
-    });
-    return { servers: servers.slice(), members };
-  }
-
-  /** Of an array that changed in place: who is not in it any more. A smaller array tells of nobody's leave. */
-  forgetGone(before: MemberList<Server>, now: MemberList<Server>): void {
-    const gone = (all: MemberList<Server>, others: MemberList<Server>) => {
-      const matches = matchServers(all.servers, others.servers);
-      return all.members.filter((_, at) => (matches[at] as number) < 0);
-    };
-    // Some of them have only moved.
-    const moved = new Set(gone(now, before));
-    for (const member of gone(before, now)) {
-      if (!moved.has(member) && this.#members.get(member.id) === member) this.#members.delete(member.id);
-    }
-  }
-
-  /** For those who hand over another array every time: when too many are known, all are forgotten but these. */
-  sweep(wanted: () => readonly MemberList<Server>[]): void {
-    if (this.#members.size <= this.#sweepAbove) return;
-    const kept = new Set(wanted().flatMap(({ members }) => members));
-    for (const [id, member] of this.#members) if (!kept.has(member)) this.#members.delete(id);
-    this.#sweepAbove = Math.max(FIRST_SWEEP, this.#members.size * 2);
-  }
-
-  #memberOf(server: Server, cameMs: number): Member {
+  /** The one that it is; who is not known came at `cameMs`. */
+  memberOf(server: Server, cameMs: number): Member {
     const id = this.#idOf(server);
     const incarnation = this.#incarnationOf(server);
     const known = this.#members.get(id);
@@ -105,5 +62,19 @@ export class Members<Server> {
     const member = new Member(id, incarnation, cameMs);
     this.#members.set(id, member);
     return member;
+  }
+
+  /** It has left an array that changed in place. A smaller array tells of nobody's leave. */
+  forget(member: Member): void {
+    if (this.#members.get(member.id) === member) this.#members.delete(member.id);
+  }
+
+  /** For those who hand over another array every time: when too many are known, all are forgotten but these. */
+  sweep(wanted: () => Iterable<Iterable<Member>>): void {
+    if (this.#members.size <= this.#sweepAbove) return;
+    const kept = new Set<Member>();
+    for (const members of wanted()) for (const member of members) kept.add(member);
+    for (const [id, member] of this.#members) if (!kept.has(member)) this.#members.delete(id);
+    this.#sweepAbove = Math.max(FIRST_SWEEP, this.#members.size * 2);
   }
 }

@@ -1,7 +1,9 @@
 import { callback, optionsOf, systemClock } from "../../src/internal/index.ts";
-import type { Balancer, Outcome } from "./balancer.ts";
+import type { Balancer, Outcome, ServersChange } from "./balancer.ts";
 import { LatencyBook } from "./latency-book.ts";
-import { checkedWeight, defaultId, defaultWeight, type ServerTraits } from "./server-traits.ts";
+import { ServerSlots } from "./server-slots.ts";
+import type { ServerTraits } from "./server-traits.ts";
+import { WeightedDraw } from "./weighted-draw.ts";
 
 export interface P2cOptions<Server> extends ServerTraits<Server> {
   /**
@@ -16,8 +18,6 @@ export interface P2cOptions<Server> extends ServerTraits<Server> {
 }
 
 const DEFAULT_DECAY_MS = 10_000;
-/** Pairs that are drawn while both have weight 0, before one is looked for. */
-const DRAWS = 4;
 
 const checkOptions = optionsOf("P2c", {
   id: callback,
@@ -31,87 +31,85 @@ const checkOptions = optionsOf("P2c", {
 });
 
 /**
- * The power of two choices (Mitzenmacher 2001): of two servers drawn at random the one with the lower cost, which is
- * latency × (calls in flight + 1) / weight. The latency is a peak EWMA: it rises at once and decays over `decayMs`. Two are
- * enough to keep away from what is slow or busy, and unlike the best of all, two do not send every process to one server.
+ * The power of two choices (Mitzenmacher 2001): of two servers drawn at random, in proportion to their weights, the one
+ * with the lower cost, which is latency × (calls in flight for its weight + 1). The latency is a peak EWMA: it rises at
+ * once and decays over `decayMs`. Two are enough to keep away from what is slow or busy, and unlike the best of all, two
+ * do not send every process to one server.
+ *
+ * Servers that are equally fast get calls in proportion to their weights: exactly, without concurrency, and but for a few
+ * percent with some. Calls in flight are whole, and one of them is much for a light server and little for a heavy one, so
+ * the load of the first that was drawn counts as less by the difference.
  *
  * A failure counts as a call that took 4 times as long as usual, further ones in a row 16, 64, … up to 4096 times: a
  * server that refuses at once attracts nothing. Estimates decay without calls, so a server that was slow or failed is
  * tried again: at 4 times the usual after about 1.4 × `decayMs`, at 4096 times after 8.3, sooner when the others are busy.
  * A server of which nothing is known counts as usual; a burst to it ends with its calls in flight.
  *
- * It needs `started()`, `ended()` and `report()`: without them it is a random choice. A weight makes a server seem faster or
- * slower; it is not its share: without concurrency the faster one of each two gets everything.
+ * It needs `started()`, `ended()` and `report()`: without them it is a random choice by weight. Without concurrency the
+ * faster one of each two gets everything.
  *
- * A pick costs the same for any number of servers, unless nearly all of them have weight 0, and a change costs nothing.
+ * A pick costs the same for any number of servers, and so does each server that changed; the first pick from an array, or
+ * after a change that was told without positions, O(n).
  */
 export class P2c<Server> implements Balancer<Server> {
-  readonly #idOf: (server: Server) => unknown;
-  readonly #weightOf: (server: Server) => number;
   readonly #random: () => number;
   readonly #nowMs: () => number;
   readonly #book: LatencyBook;
+  readonly #slots: ServerSlots<Server, WeightedDraw>;
 
   /** @throws InvalidOptionError */
   constructor(options: P2cOptions<Server> = {}) {
     checkOptions(options);
-    const { decayMs = DEFAULT_DECAY_MS } = options;
-    this.#idOf = options.id ?? defaultId;
-    this.#weightOf = options.weight ?? defaultWeight;
-    this.#random = options.random ?? Math.random;
-    this.#nowMs = options.nowMs ?? systemClock.monotonicMs;
-    this.#book = new LatencyBook(decayMs);
+    const { decayMs = DEFAULT_DECAY_MS, random = Math.random, nowMs = systemClock.monotonicMs } = options;
+    const book = new LatencyBook(decayMs);
+    this.#random = random;
+    this.#nowMs = nowMs;
+    this.#book = book;
+    this.#slots = new ServerSlots({
+      what: "P2c",
+      traits: options,
+      makeIndex: () => new WeightedDraw(),
+      onJoin: (slot) => book.forget(slot),
+      isRemembered: (slot) => book.knows(slot, nowMs()),
+    });
   }
 
-  /** @throws InvalidOptionError for a bad weight, when its server is drawn */
+  /** @throws InvalidOptionError for a bad weight */
   pick(servers: readonly Server[]): Server {
-    const { length } = servers;
-    if (length === 1) return servers[0] as Server;
-    for (let draw = 0; draw < DRAWS; draw++) {
-      const first = Math.floor(this.#random() * length);
-      const second = (first + 1 + Math.floor(this.#random() * (length - 1))) % length;
-      const a = servers[first] as Server;
-      const b = servers[second] as Server;
-      const weightOfA = this.#weight(a);
-      const weightOfB = this.#weight(b);
-      if (weightOfA > 0 || weightOfB > 0) return this.#better(a, weightOfA, b, weightOfB);
-    }
-    return this.#anyWithWeight(servers);
+    const view = this.#slots.view(servers);
+    const { index } = view;
+    const first = index.draw(this.#random);
+    if (index.size === 1) return servers[view.placeOf(first)] as Server;
+    const second = index.draw(this.#random, first);
+    return servers[view.placeOf(this.#isCheaper(first, second, index) ? first : second)] as Server;
+  }
+
+  changed(change?: ServersChange<Server>): void {
+    this.#slots.changed(change);
   }
 
   started(server: Server): void {
-    this.#book.started(this.#idOf(server), this.#nowMs());
+    this.#slots.started(server);
   }
 
   ended(server: Server): void {
-    this.#book.ended(this.#idOf(server));
+    this.#slots.ended(server);
   }
 
   report(server: Server, outcome: Outcome): void {
-    this.#book.report(this.#idOf(server), outcome, this.#nowMs());
+    this.#book.report(this.#slots.slotOf(server), outcome, this.#nowMs());
   }
 
-  #better(a: Server, weightOfA: number, b: Server, weightOfB: number): Server {
-    if (weightOfA === 0) return b;
-    if (weightOfB === 0) return a;
+  /** Of equals the first one is: by weight they are drawn already. */
+  #isCheaper(first: number, second: number, index: WeightedDraw): boolean {
     const nowMs = this.#nowMs();
-    // Equals are chosen by chance already: they were drawn.
-    const costOfA = this.#book.costOf(this.#idOf(a), nowMs) / weightOfA;
-    return costOfA <= this.#book.costOf(this.#idOf(b), nowMs) / weightOfB ? a : b;
-  }
-
-  /** Nearly all have weight 0, or all: then they count alike. */
-  #anyWithWeight(servers: readonly Server[]): Server {
-    const start = Math.floor(this.#random() * servers.length);
-    for (let step = 0; step < servers.length; step++) {
-      const server = servers[(start + step) % servers.length] as Server;
-      if (this.#weight(server) > 0) return server;
-    }
-    const other = servers[Math.floor(this.#random() * servers.length)] as Server;
-    return this.#better(servers[start] as Server, 1, other, 1);
-  }
-
-  #weight(server: Server): number {
-    return checkedWeight("P2c", this.#weightOf(server), server);
+    const { typicalWeight } = index;
+    const oneAtFirst = typicalWeight / index.weightOf(first);
+    const oneAtSecond = typicalWeight / index.weightOf(second);
+    const difference = Math.abs(oneAtFirst - oneAtSecond);
+    const loadOfFirst = Math.max(0, this.#slots.callsTo(first) * oneAtFirst - difference);
+    const loadOfSecond = this.#slots.callsTo(second) * oneAtSecond;
+    const costOfFirst = this.#book.estimateMs(first, nowMs) * (loadOfFirst + 1);
+    return costOfFirst <= this.#book.estimateMs(second, nowMs) * (loadOfSecond + 1);
   }
 }

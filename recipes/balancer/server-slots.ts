@@ -1,46 +1,64 @@
 import { ArrayCache } from "./array-cache.ts";
-import { matchServers } from "./match-servers.ts";
+import type { ServersChange } from "./balancer.ts";
 import { checkedWeight, defaultId, defaultWeight, type ServerTraits } from "./server-traits.ts";
+import { type Slot, type SlotIndex, SlotView } from "./slot-view.ts";
+import { roomFor } from "./typed-arrays.ts";
 
-/** An array of servers as numbers, in the same order. */
-export interface SlotView {
-  /** As they were when it was made. */
-  readonly servers: readonly unknown[];
-  readonly slots: Int32Array;
-  /** Checked; when all are 0, all are 1. */
-  readonly weights: Float64Array;
-  readonly totalWeight: number;
-  readonly allZero: boolean;
+export interface ServerSlotsParts<Server, Index extends SlotIndex> {
+  /** The strategy, for errors. */
+  readonly what: string;
+  readonly traits: ServerTraits<Server>;
+  /** An empty index, for an array that is new. */
+  makeIndex(): Index;
+  /** A server that was unknown gets a slot, which another one may have had. It may throw. */
+  onJoin?(slot: number, id: unknown): void;
+  /** Whether a server is worth remembering that is in no array and has no calls in flight. @default none is */
+  isRemembered?(slot: number): boolean;
 }
 
-/** Told when a server that was unknown gets a slot, which another one may have had. */
-export type OnJoin<Server> = (slot: number, server: Server, id: unknown) => void;
-
-const FIRST_CAPACITY = 64;
+const FIRST_SWEEP = 64;
 
 /**
- * Gives each server a small number by its id, its slot, so that a strategy that looks at all servers for every pick can
- * do so over typed arrays; and counts the calls in flight by slot. A server keeps its slot while it is in one of the
- * arrays that were used last or has a call in flight; slots of others are taken back when they are as many as those in
- * use.
+ * Gives each server a small number by its id, its slot, so that a strategy can keep what it knows of servers in typed
+ * arrays; counts the calls in flight by slot; and keeps an index of each array that is picked from, which costs what its
+ * `set()` costs for each server that changed.
+ *
+ * A server keeps its slot while it is in one of the arrays that were used last, has a call in flight or is worth
+ * remembering; slots of others are taken back when they are as many as those in use.
  */
-export class ServerSlots<Server> {
-  readonly #what: string;
+export class ServerSlots<Server, Index extends SlotIndex> {
+  readonly #parts: ServerSlotsParts<Server, Index>;
   readonly #idOf: (server: Server) => unknown;
   readonly #weightOf: (server: Server) => number;
-  readonly #onJoin: OnJoin<Server>;
   readonly #slots = new Map<unknown, number>();
   readonly #free: number[] = [];
-  readonly #views: ArrayCache<Server, SlotView> = new ArrayCache((servers, before) => this.#prepare(servers, before));
-  #inFlight = new Int32Array(FIRST_CAPACITY);
-  #sweepAbove = FIRST_CAPACITY;
+  readonly #views: ArrayCache<Server, SlotView<Index>>;
+  /** How often slots had been taken back when a view was brought up to date. */
+  readonly #sweepsOf = new WeakMap<SlotView<Index>, number>();
+  #inFlight = new Int32Array(0);
+  #sweeps = 0;
+  #sweepAbove = FIRST_SWEEP;
 
-  /** @param what the strategy, for errors */
-  constructor(what: string, traits: ServerTraits<Server>, onJoin: OnJoin<Server> = () => {}) {
-    this.#what = what;
-    this.#idOf = traits.id ?? defaultId;
-    this.#weightOf = traits.weight ?? defaultWeight;
-    this.#onJoin = onJoin;
+  constructor(parts: ServerSlotsParts<Server, Index>) {
+    this.#parts = parts;
+    this.#idOf = parts.traits.id ?? defaultId;
+    this.#weightOf = parts.traits.weight ?? defaultWeight;
+    const slotOf = (server: unknown) => this.#look(server as Server);
+    this.#views = new ArrayCache<Server, SlotView<Index>>({
+      // It does not hear of calls, and its slots may be others by now.
+      agesUnused: true,
+      prepare: (servers, before) => {
+        const view = before ?? new SlotView(parts.makeIndex());
+        view.replace(servers, slotOf, this.#sweepsOf.get(view) === this.#sweeps);
+        this.#sweep(view);
+        return view;
+      },
+      update: (view, servers, positions) => {
+        const isDone = view.update(servers, positions, slotOf);
+        if (isDone) this.#sweep(view);
+        return isDone;
+      },
+    });
   }
 
   /** How many servers are remembered. */
@@ -48,100 +66,72 @@ export class ServerSlots<Server> {
     return this.#slots.size;
   }
 
-  /** As many as there are slots, used or not; it only grows. */
-  get capacity(): number {
-    return this.#inFlight.length;
-  }
-
-  /** Calls in flight by slot. To be asked for anew after each `view()`: it is replaced when it grows. */
-  get inFlight(): Int32Array {
-    return this.#inFlight;
-  }
-
-  /** @throws InvalidOptionError for a bad weight */
-  view(servers: readonly Server[]): SlotView {
+  /** The array as it is now. @throws InvalidOptionError for a bad weight; what `onJoin()` throws */
+  view(servers: readonly Server[]): SlotView<Index> {
     return this.#views.get(servers);
   }
 
-  changed(): void {
-    this.#views.changed();
+  changed(change?: ServersChange<Server>): void {
+    this.#views.changed(change);
   }
 
-  /** The views that are kept at the moment, the latest first. */
-  views(): readonly SlotView[] {
-    return this.#views.kept();
+  callsTo(slot: number): number {
+    return slot < this.#inFlight.length ? (this.#inFlight[slot] as number) : 0;
+  }
+
+  /** The slot of a server, in an array or not. @throws what `onJoin()` throws */
+  slotOf(server: Server): number {
+    const id = this.#idOf(server);
+    return this.#slots.get(id) ?? this.#join(id);
   }
 
   /** @returns the server's slot */
   started(server: Server): number {
-    const slot = this.#slotOf(this.#idOf(server), server);
-    this.#inFlight[slot] = (this.#inFlight[slot] ?? 0) + 1;
+    const slot = this.slotOf(server);
+    this.#count(slot, 1);
     return slot;
   }
 
-  /**
-   * An end without a beginning counts for nothing.
-   *
-   * @returns the server's slot, if it has one
-   */
-  ended(server: Server): number | undefined {
+  /** An end without a beginning counts for nothing. */
+  ended(server: Server): void {
     const slot = this.#slots.get(this.#idOf(server));
-    if (slot !== undefined) this.#inFlight[slot] = Math.max(0, (this.#inFlight[slot] ?? 0) - 1);
-    return slot;
+    if (slot !== undefined && this.callsTo(slot) > 0) this.#count(slot, -1);
   }
 
-  #prepare(servers: readonly Server[], before = this.#views.kept()[0]): SlotView {
-    const { length } = servers;
-    const matches = matchServers<unknown>(servers, before?.servers ?? []);
-    const slots = new Int32Array(length);
-    const weights = new Float64Array(length);
-    let totalWeight = 0;
-    for (let at = 0; at < length; at++) {
-      const match = matches[at] as number;
-      if (before !== undefined && match >= 0) {
-        slots[at] = before.slots[match] as number;
-        weights[at] = before.allZero ? 0 : (before.weights[match] as number);
-      } else {
-        const server = servers[at] as Server;
-        weights[at] = checkedWeight(this.#what, this.#weightOf(server), server);
-        slots[at] = this.#slotOf(this.#idOf(server), server);
-      }
-      totalWeight += weights[at] as number;
-    }
-    const allZero = totalWeight === 0;
-    if (allZero) weights.fill(1);
-    const view = { servers: servers.slice(), slots, weights, totalWeight: allZero ? length : totalWeight, allZero };
-    if (this.#slots.size > this.#sweepAbove) this.#sweep(view);
-    return view;
+  #count(slot: number, by: number): void {
+    this.#inFlight[slot] = this.callsTo(slot) + by;
+    for (const view of this.#views.kept()) if (view.has(slot)) view.index.callsChanged?.(slot, by);
   }
 
-  #slotOf(id: unknown, server: Server): number {
-    const known = this.#slots.get(id);
-    if (known !== undefined) return known;
+  #look(server: Server): Slot {
+    const weight = checkedWeight(this.#parts.what, this.#weightOf(server), server);
+    return { slot: this.slotOf(server), weight };
+  }
+
+  #join(id: unknown): number {
     const slot = this.#free.at(-1) ?? this.#slots.size;
-    if (slot >= this.#inFlight.length) this.#grow();
     // It may throw; then nothing has happened.
-    this.#onJoin(slot, server, id);
+    this.#parts.onJoin?.(slot, id);
     this.#free.pop();
+    this.#inFlight = roomFor(this.#inFlight, slot);
     this.#inFlight[slot] = 0;
     this.#slots.set(id, slot);
     return slot;
   }
 
-  #grow(): void {
-    const larger = new Int32Array(this.#inFlight.length * 2);
-    larger.set(this.#inFlight);
-    this.#inFlight = larger;
-  }
-
-  #sweep(latest: SlotView): void {
-    const wanted = new Uint8Array(this.#inFlight.length);
-    for (const { slots } of [latest, ...this.#views.kept()]) for (const slot of slots) wanted[slot] = 1;
-    for (const [id, slot] of this.#slots) {
-      if (wanted[slot] === 1 || (this.#inFlight[slot] ?? 0) > 0) continue;
-      this.#slots.delete(id);
-      this.#free.push(slot);
+  #sweep(latest: SlotView<Index>): void {
+    if (this.#slots.size > this.#sweepAbove) {
+      const views = [latest, ...this.#views.kept()];
+      const { isRemembered } = this.#parts;
+      for (const [id, slot] of this.#slots) {
+        if (this.callsTo(slot) > 0 || views.some((view) => view.has(slot)) || isRemembered?.(slot)) continue;
+        this.#slots.delete(id);
+        this.#free.push(slot);
+      }
+      this.#sweeps++;
+      for (const view of views) this.#sweepsOf.set(view, this.#sweeps);
+      this.#sweepAbove = Math.max(FIRST_SWEEP, this.#slots.size * 2);
     }
-    this.#sweepAbove = Math.max(FIRST_CAPACITY, this.#slots.size * 2);
+    this.#sweepsOf.set(latest, this.#sweeps);
   }
 }

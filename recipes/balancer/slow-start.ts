@@ -1,9 +1,9 @@
 import { InvalidOptionError } from "../../src/index.ts";
 import { callback, optionsOf, systemClock } from "../../src/internal/index.ts";
 import { ArrayCache } from "./array-cache.ts";
-import type { Balancer, Outcome, PickRequest } from "./balancer.ts";
+import type { Balancer, Outcome, PickRequest, ServersChange } from "./balancer.ts";
 import { fraction } from "./key-hash.ts";
-import { type Member, type MemberList, Members } from "./members.ts";
+import { Members } from "./members.ts";
 import {
   checkInner,
   countedWeight,
@@ -12,6 +12,7 @@ import {
   defaultWeight,
   type ServerTraits,
 } from "./server-traits.ts";
+import { WarmingArray } from "./warming-array.ts";
 
 export interface SlowStartOptions<Server> extends ServerTraits<Server> {
   /** How long a new server takes to its full share, in milliseconds: 0 or above. */
@@ -26,17 +27,6 @@ export interface SlowStartOptions<Server> extends ServerTraits<Server> {
   random?: (() => number) | undefined;
   /** Milliseconds that never run backwards. @default performance.now */
   nowMs?: (() => number) | undefined;
-}
-
-interface Prepared<Server> {
-  readonly list: MemberList<Server>;
-  /** Those with their full share; undefined: all have it. */
-  readonly warm: readonly Server[] | undefined;
-  /** When the next one gets its full share. */
-  readonly untilMs: number;
-  /** How many the balancer under it chooses from, and the sum of their weights, or 1. */
-  readonly candidates: number;
-  readonly totalWeight: number;
 }
 
 const DEFAULT_INITIAL_SHARE = 0.1;
@@ -69,7 +59,9 @@ const checkOptions = optionsOf("SlowStart", {
  * left the list and came back is new again. When none is warm, what the balancer chooses is accepted: somebody has to
  * do the work.
  *
- * The first pick after a change of the list costs O(n). While somebody is new, a pick may ask the balancer twice.
+ * Each server that changed costs what the balancer under it costs, twice from the first new one on; the first pick from an
+ * array, or after a change that was told without positions, O(n) besides. While somebody is new, a pick may ask the
+ * balancer twice.
  */
 export class SlowStart<Server> implements Balancer<Server> {
   readonly #inner: Balancer<Server>;
@@ -80,11 +72,10 @@ export class SlowStart<Server> implements Balancer<Server> {
   readonly #members: Members<Server>;
   readonly #random: () => number;
   readonly #nowMs: () => number;
-  readonly #prepared = new ArrayCache<Server, Prepared<Server>>((servers, before) => this.#prepare(servers, before));
-  /** Who stood in each array last; of a list that retries have driven out of `#prepared`, too. */
-  readonly #stood = new WeakMap<readonly Server[], MemberList<Server>>();
+  readonly #arrays: ArrayCache<Server, WarmingArray<Server>>;
   #begun = false;
   #changedMs: number | undefined;
+  #cameMs = 0;
   #picks = 0;
 
   /** @throws InvalidOptionError */
@@ -101,36 +92,41 @@ export class SlowStart<Server> implements Balancer<Server> {
     this.#members = new Members(options.id ?? defaultId, options.incarnation ?? defaultIncarnation);
     this.#random = options.random ?? Math.random;
     this.#nowMs = options.nowMs ?? systemClock.monotonicMs;
+    this.#arrays = new ArrayCache<Server, WarmingArray<Server>>({
+      prepare: (servers, before) => this.#look(servers, before),
+      update: (array, servers, positions) => {
+        const nowMs = this.#arrived();
+        this.#tell(array.update(servers, positions, nowMs));
+        return true;
+      },
+    });
   }
 
   pick(servers: readonly Server[], request: PickRequest): Server {
-    let prepared = this.#prepared.get(servers);
-    if (prepared.warm === undefined) return this.#inner.pick(servers, request);
+    const array = this.#arrays.get(servers);
+    if (!array.hasCold) return this.#inner.pick(servers, request);
     const nowMs = this.#nowMs();
-    if (nowMs >= prepared.untilMs) {
-      this.#prepared.changed();
-      prepared = this.#prepared.get(servers);
-    }
+    this.#tell(array.settle(servers, nowMs));
     this.#picks++;
     const chosen = this.#inner.pick(servers, request);
-    const { warm } = prepared;
-    if (warm === undefined || warm.length === 0) return chosen;
+    const { warm } = array;
+    if (!array.hasCold || warm.length === 0) return chosen;
     const member = this.#members.get(chosen);
     if (member === undefined || nowMs - member.sinceMs >= this.#slowStartMs) return chosen;
     const share = Math.max(this.#initialShare, (nowMs - member.sinceMs) / this.#slowStartMs);
     if (request.key !== undefined) {
       if (fraction(`${String(member.id)}\n${request.key}`) < share) return chosen;
     } else {
-      const even = Math.max(1 / prepared.candidates, this.#lenientWeight(chosen) / prepared.totalWeight);
-      if (this.#random() < share && member.takesCredit(this.#picks, share * even)) return chosen;
+      const evenShare = this.#evenShare(chosen, servers, array.meanWeight);
+      if (this.#random() < share && member.takesCredit(this.#picks, share * evenShare)) return chosen;
     }
     return this.#inner.pick(warm, request);
   }
 
-  changed(): void {
+  changed(change?: ServersChange<Server>): void {
     this.#changedMs = this.#nowMs();
-    this.#prepared.changed();
-    this.#inner.changed?.();
+    this.#arrays.changed(change);
+    this.#inner.changed?.(change);
   }
 
   started(server: Server): void {
@@ -145,32 +141,40 @@ export class SlowStart<Server> implements Balancer<Server> {
     this.#inner.report?.(server, outcome);
   }
 
-  #prepare(servers: readonly Server[], before: Prepared<Server> | undefined): Prepared<Server> {
+  #look(servers: readonly Server[], before: WarmingArray<Server> | undefined): WarmingArray<Server> {
+    const nowMs = this.#arrived();
+    const array = before ?? this.#newArray();
+    if (array.replace(servers, nowMs) && before) this.#inner.changed?.();
+    this.#members.sweep(() => [array, ...this.#arrays.kept()].map(({ members }) => members));
+    return array;
+  }
+
+  #newArray(): WarmingArray<Server> {
+    return new WarmingArray<Server>({
+      slowStartMs: this.#slowStartMs,
+      memberOf: (server) => this.#members.memberOf(server, this.#cameMs),
+      weightOf: (server) => this.#lenientWeight(server),
+      onGone: (member) => this.#members.forget(member),
+    });
+  }
+
+  /** Who is new in what is looked at now came with the last change, or now. @returns the time */
+  #arrived(): number {
     const nowMs = this.#nowMs();
-    const cameMs = this.#begun ? (this.#changedMs ?? nowMs) : Number.NEGATIVE_INFINITY;
+    this.#cameMs = this.#begun ? (this.#changedMs ?? nowMs) : Number.NEGATIVE_INFINITY;
     this.#begun = true;
     this.#changedMs = undefined;
-    const list = this.#members.listOf(servers, cameMs, (before ?? this.#prepared.kept()[0])?.list);
-    const stood = this.#stood.get(servers);
-    if (stood !== undefined) this.#members.forgetGone(stood, list);
-    this.#stood.set(servers, list);
-    this.#members.sweep(() => [list, ...this.#prepared.kept().map((kept) => kept.list)]);
-    const { members } = list;
+    return nowMs;
+  }
 
-    const isWarm = ({ sinceMs }: Member) => nowMs - sinceMs >= this.#slowStartMs;
-    if (members.every(isWarm)) return { list, warm: undefined, untilMs: 0, candidates: 0, totalWeight: 1 };
-    const candidates = this.#candidatesOf(servers);
-    const endsMs = members.map(({ sinceMs }) => sinceMs + this.#slowStartMs);
-    return {
-      list,
-      warm: servers.filter((_, at) => isWarm(members[at] as Member)),
-      untilMs: endsMs.reduce(
-        (least, endMs) => (endMs > nowMs && endMs < least ? endMs : least),
-        Number.POSITIVE_INFINITY,
-      ),
-      candidates: candidates.length,
-      totalWeight: candidates.reduce((sum, server) => sum + this.#lenientWeight(server), 0) || 1,
-    };
+  #tell(change: ServersChange<Server> | undefined): void {
+    if (change) this.#inner.changed?.(change);
+  }
+
+  /** Its part of all picks, by weight or by number: a strategy may not look at weights. */
+  #evenShare(server: Server, servers: readonly Server[], meanWeight: number): number {
+    const candidates = this.#candidatesOf(servers).length;
+    return Math.max(1, this.#lenientWeight(server) / (meanWeight || 1)) / candidates;
   }
 
   /** Whether a weight is a good one is for the balancer to say, which may not look at it. */

@@ -1,52 +1,74 @@
 import { IndexedHeap } from "./indexed-heap.ts";
-import type { SlotView } from "./server-slots.ts";
+import type { SlotIndex } from "./slot-view.ts";
 
-/** Above it the turns begin again at 0, so that their numbers stay exact to a millionth of a pick. */
-const LARGEST_TIME = 2 ** 30;
+/** When the heaviest server has had so many turns, time begins again at 0, so that it stays exact. */
+const MOST_TURNS = 2 ** 40;
 
 /**
- * Whose turn it is among the servers of one array, by earliest deadline first. Time is counted in picks: a server of
- * weight w among weights that sum up to W is due every W / w picks, and at each pick the one that is due first is
- * chosen.
+ * Whose turn it is among some servers, by earliest deadline first: a server of weight w is due every 1 / w, and at each
+ * pick the one that is due first is chosen. Time goes by 1 while each gets as many turns as it weighs.
  */
-export class Turns {
-  readonly #intervals: Float64Array;
-  readonly #dueAt: Float64Array;
-  readonly #heap: IndexedHeap;
+export class Turns implements SlotIndex {
+  readonly #random: () => number;
+  readonly #firstByWeight: boolean;
+  /** By when each is due, then by its interval: of two at the same time the heavier goes first, it is due again sooner. */
+  readonly #heap = new IndexedHeap();
+  #hasBegun = false;
   #now = 0;
+  #heaviest = 0;
 
-  /** @param phaseOf how much of its interval each server has to wait first, above 0 and at most 1 */
-  constructor({ slots, weights, totalWeight }: SlotView, phaseOf: (slot: number) => number) {
-    this.#intervals = weights.map((weight) => totalWeight / weight);
-    this.#dueAt = new Float64Array(slots.length);
-    for (let at = 0; at < slots.length; at++) {
-      if ((weights[at] as number) === 0) continue;
-      this.#dueAt[at] = phaseOf(slots[at] as number) * (this.#intervals[at] as number);
-    }
-    // Of those that are due at the same time the heavier one goes first: it is due again sooner.
-    this.#heap = new IndexedHeap(this.#dueAt, this.#intervals, (at) => (weights[at] as number) > 0);
+  /**
+   * @param random a number in [0, 1)
+   * @param firstByWeight the first turn goes to each server in proportion to its weight
+   */
+  constructor(random: () => number, firstByWeight: boolean) {
+    this.#random = random;
+    this.#firstByWeight = firstByWeight;
   }
 
-  /** The position of the server whose turn it is. */
+  set(slot: number, weight: number): void {
+    const interval = 1 / weight;
+    const has = this.#heap.has(slot);
+    if (has && this.#heap.secondOf(slot) === interval) return;
+    const phase = has ? this.#phaseOf(slot) : this.#firstPhase();
+    this.#heap.set(slot, this.#now + phase * interval, interval);
+    this.#heaviest = Math.max(this.#heaviest, weight);
+    this.#keepExact();
+  }
+
+  delete(slot: number): void {
+    this.#heap.delete(slot);
+  }
+
+  /** The slot whose turn it is; there is at least one. */
   next(): number {
-    const at = this.#heap.top ?? 0;
-    const dueAt = this.#dueAt[at] as number;
-    this.#now = Math.max(this.#now, dueAt);
-    this.#dueAt[at] = dueAt + (this.#intervals[at] as number);
-    this.#heap.moved(at);
-    if (this.#now > LARGEST_TIME) this.#beginAgain();
-    return at;
+    const slot = this.#heap.top as number;
+    const dueAt = this.#heap.firstOf(slot);
+    const interval = this.#heap.secondOf(slot);
+    if (dueAt > this.#now) this.#now = dueAt;
+    this.#heap.set(slot, dueAt + interval, interval);
+    this.#hasBegun = true;
+    this.#keepExact();
+    return slot;
   }
 
-  /** How much of its interval the server at this position still has to wait, from 0 to 1. */
-  phaseAt(at: number): number {
-    const left = (this.#dueAt[at] as number) - this.#now;
-    return Math.min(Math.max(left / (this.#intervals[at] as number), 0), 1);
+  /** How much of its interval one that comes now has to wait first, above 0 and at most 1. */
+  #firstPhase(): number {
+    const drawn = 1 - this.#random();
+    // Of several that wait so long, each for a part of its interval, the first is each one in proportion to its weight.
+    return this.#firstByWeight && !this.#hasBegun ? Math.min(-Math.log(drawn), 1) : drawn;
   }
 
-  /** All are due as much earlier, so that their order stays. */
-  #beginAgain(): void {
-    for (let at = 0; at < this.#dueAt.length; at++) this.#dueAt[at] = (this.#dueAt[at] as number) - this.#now;
+  /** How much of its interval it still has to wait. */
+  #phaseOf(slot: number): number {
+    const left = (this.#heap.firstOf(slot) - this.#now) / this.#heap.secondOf(slot);
+    return Math.min(Math.max(left, 0), 1);
+  }
+
+  #keepExact(): void {
+    if (this.#now * this.#heaviest <= MOST_TURNS) return;
+    this.#heap.lowerFirst(this.#now);
     this.#now = 0;
+    this.#heaviest = 1 / this.#heap.leastSecond();
   }
 }

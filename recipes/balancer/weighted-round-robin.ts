@@ -1,6 +1,6 @@
 import { callback, optionsOf } from "../../src/internal/index.ts";
-import type { Balancer } from "./balancer.ts";
-import { ServerSlots, type SlotView } from "./server-slots.ts";
+import type { Balancer, ServersChange } from "./balancer.ts";
+import { ServerSlots } from "./server-slots.ts";
 import type { ServerTraits } from "./server-traits.ts";
 import { Turns } from "./turns.ts";
 
@@ -27,67 +27,33 @@ const checkOptions = optionsOf("WeightedRoundRobin", { id: callback, weight: cal
  * its id, as a part of its interval. One that joins waits for a part of its own: it gets its share at once, and no
  * burst. The first turn of each further array goes to another server, so that retries spread.
  *
- * A pick costs O(log n), the first one after a change of the list O(n).
+ * A pick costs O(log n), and so does each server that changed; the first pick from an array, or after a change that was
+ * told without positions, O(n log n).
  */
 export class WeightedRoundRobin<Server> implements Balancer<Server> {
-  readonly #slots: ServerSlots<Server>;
-  readonly #random: () => number;
-  readonly #ofArrays = new WeakMap<readonly Server[], ArrayTurns>();
-  #latest: ArrayTurns | undefined;
-  #hasBegun = false;
+  readonly #slots: ServerSlots<Server, Turns>;
 
   /** @throws InvalidOptionError */
   constructor(options: WeightedRoundRobinOptions<Server> = {}) {
     checkOptions(options);
-    this.#random = options.random ?? goldenNumbers();
-    this.#slots = new ServerSlots("WeightedRoundRobin", options);
+    const random = options.random ?? goldenNumbers();
+    let arrays = 0;
+    this.#slots = new ServerSlots({
+      what: "WeightedRoundRobin",
+      traits: options,
+      makeIndex: () => new Turns(random, arrays++ > 0),
+    });
   }
 
   /** @throws InvalidOptionError for a bad weight */
   pick(servers: readonly Server[]): Server {
     const view = this.#slots.view(servers);
-    if (this.#latest?.view !== view) this.#latest = this.#turnsOf(servers, view);
-    return servers[this.#latest.turns.next()] as Server;
+    return servers[view.placeOf(view.index.next())] as Server;
   }
 
-  changed(): void {
-    this.#slots.changed();
+  changed(change?: ServersChange<Server>): void {
+    this.#slots.changed(change);
   }
-
-  #turnsOf(servers: readonly Server[], view: SlotView): ArrayTurns {
-    const before = this.#ofArrays.get(servers);
-    if (before?.view === view) return before;
-    const newcomer = this.#hasBegun && !before ? () => this.#drawByWeight() : () => 1 - this.#random();
-    const phases = before && this.#phasesOf(before);
-    const phaseOf = (slot: number) => {
-      const known = phases?.[slot] ?? Number.NaN;
-      return Number.isNaN(known) ? newcomer() : known;
-    };
-    const ofArray = { view, turns: new Turns(view, phaseOf) };
-    this.#ofArrays.set(servers, ofArray);
-    this.#hasBegun = true;
-    return ofArray;
-  }
-
-  /** How much of its interval each server still has to wait, by slot; NaN where that is not known. */
-  #phasesOf({ view, turns }: ArrayTurns): Float64Array {
-    const phases = new Float64Array(this.#slots.capacity).fill(Number.NaN);
-    if (view.allZero) return phases;
-    for (let at = 0; at < view.slots.length; at++) {
-      if ((view.weights[at] as number) > 0) phases[view.slots[at] as number] = turns.phaseAt(at);
-    }
-    return phases;
-  }
-
-  /** Of several servers that wait so long, each for a part of its interval, the first is each one in proportion to its weight. */
-  #drawByWeight(): number {
-    return Math.min(-Math.log(1 - this.#random()), 1);
-  }
-}
-
-interface ArrayTurns {
-  readonly view: SlotView;
-  readonly turns: Turns;
 }
 
 /** A part of 1 by the golden ratio: its multiples modulo 1 lie as far from each other as they can. */

@@ -1,7 +1,8 @@
 import { InvalidOptionError } from "../../src/index.ts";
 import { callback, optionsOf } from "../../src/internal/index.ts";
 import { ArrayCache } from "./array-cache.ts";
-import type { Balancer, Outcome, PickRequest } from "./balancer.ts";
+import { ArraySubset } from "./array-subset.ts";
+import type { Balancer, Outcome, PickRequest, ServersChange } from "./balancer.ts";
 import { checkInner, defaultZone } from "./server-traits.ts";
 
 export interface ZonePreferenceOptions<Server> {
@@ -9,11 +10,6 @@ export interface ZonePreferenceOptions<Server> {
   zone: string;
   /** The zone of a server. @default its `metadata.zone` if that is a string */
   zoneOf?: ((server: Server) => string | undefined) | undefined;
-}
-
-interface Preferred<Server> {
-  readonly own: Server[];
-  readonly preferred: readonly Server[];
 }
 
 const checkOptions = optionsOf("ZonePreference", {
@@ -25,11 +21,12 @@ const checkOptions = optionsOf("ZonePreference", {
  * Lets another balancer choose among the servers of the own zone, as long as there is one; else among all. How busy they are
  * does not matter: one server that is left in a zone gets everything that comes from there.
  *
- * The first pick after a change of the list costs O(n), a further one what the other balancer costs.
+ * A pick and each server that changed cost what the other balancer costs; the first pick from an array, or after a change
+ * that was told without positions, O(n) besides.
  */
 export class ZonePreference<Server> implements Balancer<Server> {
   readonly #inner: Balancer<Server>;
-  readonly #ownOf: ArrayCache<Server, Preferred<Server>>;
+  readonly #ownOf: ArrayCache<Server, ArraySubset<Server>>;
 
   /** @throws InvalidOptionError */
   constructor(inner: Balancer<Server>, options: ZonePreferenceOptions<Server>) {
@@ -38,12 +35,20 @@ export class ZonePreference<Server> implements Balancer<Server> {
     if (zone === undefined) throw new InvalidOptionError("ZonePreference", "zone", "is missing: the zone to prefer");
     checkInner("ZonePreference", inner);
     this.#inner = inner;
-    this.#ownOf = new ArrayCache((servers, before) => {
-      // In place, as the list changes, so that a strategy goes on where it is.
-      const own = before?.own ?? [];
-      own.length = 0;
-      for (const server of servers) if (zoneOf(server) === zone) own.push(server);
-      return { own, preferred: own.length === 0 || own.length === servers.length ? servers : own };
+    const isOwn = (server: Server) => zoneOf(server) === zone;
+    this.#ownOf = new ArrayCache<Server, ArraySubset<Server>>({
+      prepare: (servers, before) => {
+        // In place, as the list changes, so that a strategy goes on where it is.
+        const own = before ?? new ArraySubset<Server>();
+        own.fill(servers, isOwn);
+        if (before) inner.changed?.();
+        return own;
+      },
+      update: (own, servers, positions) => {
+        own.update(servers, positions, isOwn);
+        inner.changed?.(own.takeChange());
+        return true;
+      },
     });
   }
 
@@ -53,12 +58,13 @@ export class ZonePreference<Server> implements Balancer<Server> {
 
   /** Those of the own zone, or all; an array that changes when `servers` does. */
   preferred(servers: readonly Server[]): readonly Server[] {
-    return this.#ownOf.get(servers).preferred;
+    const { servers: own } = this.#ownOf.get(servers);
+    return own.length === 0 ? servers : own;
   }
 
-  changed(): void {
-    this.#ownOf.changed();
-    this.#inner.changed?.();
+  changed(change?: ServersChange<Server>): void {
+    this.#ownOf.changed(change);
+    this.#inner.changed?.(change);
   }
 
   started(server: Server): void {

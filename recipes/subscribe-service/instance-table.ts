@@ -1,4 +1,8 @@
+import type { ServersChange } from "../balancer/index.ts";
 import type { ServiceInstance } from "./service-instance.ts";
+
+/** When more have changed, positions are of no use. */
+const MOST_POSITIONS = 10_000;
 
 /**
  * The instances by key. A change costs the same in a table of any length: those that may be picked stand in one array that
@@ -11,11 +15,19 @@ export class InstanceTable<Metadata> {
   readonly #others: ServiceInstance<Metadata>[] = [];
   /** Those that are gone from etcd, while that is not told yet. */
   readonly #leaving = new Set<string>();
+  /** Where `#pickable` changed since the last `takeChange()`; undefined: at too many positions. */
+  #changed: Set<number> | undefined = new Set();
+  #draining = 0;
   #sorted: readonly ServiceInstance<Metadata>[] | undefined;
   #notDraining: readonly ServiceInstance<Metadata>[] | undefined;
 
   get size(): number {
     return this.#places.size;
+  }
+
+  /** How many do not drain: those that may be picked, or could be if they were not ejected or gone. */
+  get serving(): number {
+    return this.#places.size - this.#draining;
   }
 
   get(key: string): ServiceInstance<Metadata> | undefined {
@@ -36,7 +48,9 @@ export class InstanceTable<Metadata> {
   }
 
   delete(key: string): void {
-    if (!this.#places.has(key)) return;
+    const instance = this.get(key);
+    if (!instance) return;
+    if (instance.draining) this.#draining--;
     this.#takeOut(key);
     this.#places.delete(key);
     this.#leaving.delete(key);
@@ -73,16 +87,25 @@ export class InstanceTable<Metadata> {
    * gone ones: a server that may answer is better than none. An array that changes in place.
    */
   pickable(): readonly ServiceInstance<Metadata>[] {
-    return this.#pickable.length > 0 ? this.#pickable : this.notDraining();
+    return this.#pickable.length > 0 ? this.#pickable : this.#serving();
   }
 
-  notDraining(): readonly ServiceInstance<Metadata>[] {
+  /** How the array of those that may be picked has changed since the last time; undefined: in many places. */
+  takeChange(): ServersChange<ServiceInstance<Metadata>> | undefined {
+    const changed = this.#changed;
+    this.#changed = new Set();
+    return changed && { servers: this.#pickable, positions: changed };
+  }
+
+  #serving(): readonly ServiceInstance<Metadata>[] {
     this.#notDraining ??= this.instances().filter(({ draining }) => !draining);
     return this.#notDraining;
   }
 
   #put(instance: ServiceInstance<Metadata>): void {
     this.#forgetLists();
+    if (this.get(instance.key)?.draining) this.#draining--;
+    if (instance.draining) this.#draining++;
     this.#place(instance);
   }
 
@@ -91,23 +114,41 @@ export class InstanceTable<Metadata> {
     const place = this.#places.get(key);
     const picked = !instance.draining && !instance.ejected && !this.#leaving.has(key);
     if (place !== undefined && place >= 0 === picked) {
-      if (picked) this.#pickable[place] = instance;
+      if (picked) this.#setPickable(place, instance);
       else this.#others[-1 - place] = instance;
       return;
     }
     if (place !== undefined) this.#takeOut(key);
-    if (picked) this.#places.set(key, this.#pickable.push(instance) - 1);
+    if (picked) this.#places.set(key, this.#setPickable(this.#pickable.length, instance));
     else this.#places.set(key, -this.#others.push(instance));
   }
 
   /** The last one of its array takes its place. */
   #takeOut(key: string): void {
     const place = this.#places.get(key) as number;
-    const array = place < 0 ? this.#others : this.#pickable;
-    const last = array.pop();
+    if (place < 0) {
+      const last = this.#others.pop();
+      if (!last || last.key === key) return;
+      this.#others[-1 - place] = last;
+      this.#places.set(last.key, place);
+      return;
+    }
+    const last = this.#pickable.pop();
+    this.#noteChange(this.#pickable.length);
     if (!last || last.key === key) return;
-    array[place < 0 ? -1 - place : place] = last;
-    this.#places.set(last.key, place);
+    this.#places.set(last.key, this.#setPickable(place, last));
+  }
+
+  /** @returns the place */
+  #setPickable(place: number, instance: ServiceInstance<Metadata>): number {
+    this.#pickable[place] = instance;
+    this.#noteChange(place);
+    return place;
+  }
+
+  #noteChange(place: number): void {
+    this.#changed?.add(place);
+    if (this.#changed && this.#changed.size > MOST_POSITIONS) this.#changed = undefined;
   }
 
   #forgetLists(): void {

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../../src/internal/index.ts";
+import { type Clock, Heap, type HeapEntry, type Timer } from "../../src/internal/index.ts";
 
 /** When a server is no longer chosen, by what comes of the calls to it. All may be left out. */
 export interface OutlierDetectionOptions {
@@ -70,7 +70,9 @@ interface ServerRecord {
 export class OutlierDetector {
   readonly #parts: OutlierDetectorParts;
   readonly #records = new Map<string, ServerRecord>();
-  readonly #ejected = new Set<string>();
+  /** The ejected ones, by when they come back. */
+  readonly #returns = new Heap<string>();
+  readonly #ejected = new Map<string, HeapEntry<string>>();
   #timer: Timer | undefined;
 
   constructor(parts: OutlierDetectorParts) {
@@ -98,13 +100,17 @@ export class OutlierDetector {
   /** It left, or another one has its key now. */
   forget(key: string): void {
     this.#records.delete(key);
+    const entry = this.#ejected.get(key);
+    if (!entry) return;
     this.#ejected.delete(key);
+    this.#returns.remove(entry);
   }
 
   close(): void {
     this.#timer?.cancel();
     this.#records.clear();
     this.#ejected.clear();
+    this.#returns.clear();
   }
 
   #turnWindow(record: ServerRecord, nowMs: number): void {
@@ -135,17 +141,23 @@ export class OutlierDetector {
     record.times++;
     const forMs = Math.min(maxEjectionMs, baseEjectionMs * 2 ** (record.times - 1));
     record.ejectedUntilMs = nowMs + forMs;
-    this.#ejected.add(key);
+    this.#ejected.set(key, this.#returns.add(key, record.ejectedUntilMs));
     this.#setTimer(nowMs);
     this.#parts.onEject(key, { reason, forMs, times: record.times, error });
   }
 
   #readmitDue(): void {
     const nowMs = this.#parts.clock.monotonicMs();
-    for (const key of [...this.#ejected]) {
+    const due: string[] = [];
+    for (let { first } = this.#returns; first && first.key <= nowMs; { first } = this.#returns) {
+      this.#returns.remove(first);
+      this.#ejected.delete(first.value);
+      due.push(first.value);
+    }
+    for (const key of due) {
       const record = this.#records.get(key);
-      if (!record || (record.ejectedUntilMs ?? 0) > nowMs) continue;
-      this.#ejected.delete(key);
+      // One that came back before it may have caused this one to go.
+      if (!record || this.#ejected.has(key)) continue;
       const { times } = record;
       this.#records.set(key, { ...newRecord(nowMs), times, readmittedMs: nowMs, onProbation: true });
       this.#parts.onReadmit(key);
@@ -157,10 +169,8 @@ export class OutlierDetector {
   #setTimer(nowMs: number): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    let firstMs = Number.POSITIVE_INFINITY;
-    for (const key of this.#ejected) firstMs = Math.min(firstMs, this.#records.get(key)?.ejectedUntilMs ?? nowMs);
-    if (firstMs === Number.POSITIVE_INFINITY) return;
-    this.#timer = this.#parts.clock.timer(firstMs - nowMs, () => this.#readmitDue()).unref();
+    if (this.#returns.size === 0) return;
+    this.#timer = this.#parts.clock.timer(this.#returns.firstKey - nowMs, () => this.#readmitDue()).unref();
   }
 }
 

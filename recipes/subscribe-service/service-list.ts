@@ -45,6 +45,8 @@ export abstract class ServiceList<Metadata = unknown>
   abstract readonly ready: Promise<void>;
   readonly #runtime: Runtime;
   readonly #balancer: Balancer<ServiceInstance<Metadata>>;
+  /** Whether the strategy is one of ours that looks at keys. */
+  readonly #isByKey: boolean;
   readonly #table = new InstanceTable<Metadata>();
   readonly #change: ChangeDebounce<Metadata>;
   readonly #waits: ListWaits;
@@ -57,6 +59,7 @@ export abstract class ServiceList<Metadata = unknown>
     const { clock, random } = runtime;
     super(clock);
     this.#runtime = runtime;
+    this.#isByKey = strategy === "consistent-hash";
     this.#balancer = createBalancer("SubscribeService", strategy, {
       zone,
       slowStartMs,
@@ -230,7 +233,8 @@ export abstract class ServiceList<Metadata = unknown>
       else if (!first) told.push(() => this.notify("invalid", change.key, change.error));
     }
     if (first) told.push(() => this.#tellFirst(changes));
-    if (touched) this.#inform(() => this.#balancer.changed?.());
+    const change = this.#table.takeChange();
+    if (touched) this.#inform(() => this.#balancer.changed?.(change));
     this.#listed ||= first;
     return () => {
       for (const tell of told) {
@@ -337,10 +341,12 @@ export abstract class ServiceList<Metadata = unknown>
     this.ended.throwIfAborted();
     const servers = this.#table.pickable();
     if (servers.length === 0) return undefined;
-    if (tried.size > 0 && servers.length >= LONG_LIST && request.key === undefined) {
+    if (tried.size > 0 && servers.length >= LONG_LIST && (request.key === undefined || this.#isByKey)) {
       // Hardly any of them was tried: to draw again costs less than to leave those out.
       for (let draw = 0; draw < DRAWS; draw++) {
-        const server = this.#pickOf(servers, request);
+        // The same server belongs to a key each time, and the same other one to what is made of it.
+        const key = request.key === undefined ? undefined : `${request.key}\n${tried.size}\n${draw}`;
+        const server = this.#pickOf(servers, key === undefined ? request : { key });
         if (!tried.has(server.key)) return server;
       }
     }

@@ -316,7 +316,7 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
     return new OutlierDetector({
       options,
       clock: this.#runtime.clock,
-      population: () => this.table.notDraining().length,
+      population: () => this.table.serving,
       onEject: (key, ejection) =>
         withListed(key, (instance) => ({ type: "ejected", instance: withEjected(instance, true), ejection })),
       onReadmit: (key) =>

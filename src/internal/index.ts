@@ -17,6 +17,7 @@ export { Backoff, type BackoffOptions } from "./backoff.ts";
 export { type Clock, systemClock, type Timer } from "./clock.ts";
 export { deadlineSignal } from "./deadline-signal.ts";
 export { type Deferred, deferred, quietDeferred } from "./deferred.ts";
+export { Heap, type HeapEntry } from "./heap.ts";
 export { inMs } from "./in-ms.ts";
 export { log } from "./log.ts";
 export { parseOptions } from "./parse-options.ts";

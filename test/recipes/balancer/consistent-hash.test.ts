@@ -35,7 +35,7 @@ test("the same in another process, and in the next release", () => {
   const list = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"];
   const balancer = new ConsistentHash<string>();
   const here = ["a", "b", "c", "d", "e", "f", "g", "h"].map((key) => balancer.pick(list, { key }).at(-1)).join("");
-  expect(here).toBe("53212111");
+  expect(here).toBe("45531554");
 });
 
 test("one that joins takes its share of the keys, and no other key moves", () => {
@@ -135,4 +135,37 @@ test("an id must be the same in every process", () => {
       "ConsistentHash: loadFactor must be",
     );
   }
+});
+
+test("told where the list changes, it is what a new one would be", () => {
+  const random = seeded("told hash");
+  const list = servers(200);
+  const balancer = new ConsistentHash<TestServer>();
+  balancer.pick(list, { key: "x" });
+  for (let step = 0; step < 300; step++) {
+    const at = random.between(0, list.length - 1);
+    const what = random.between(0, 2);
+    if (what === 0 && list.length > 50) {
+      const last = list.pop() as TestServer;
+      if (at < list.length) list[at] = last;
+    } else if (what === 1) list.push(server(`joined-${step}`, { weight: random.pick([0, 0.01, 1, 30]) }));
+    else list[at] = server((list[at] as TestServer).key, { weight: random.between(0, 9) });
+    balancer.changed({ servers: list, positions: [at] });
+    if (step % 3 === 0) balancer.pick(list, { key: "x" });
+  }
+  expect(owners(balancer, list), `seed ${random.seed}`).toEqual(owners(new ConsistentHash(), list));
+});
+
+test("shares differ by some two percent, and what one server has does not grow with their number", () => {
+  const list = servers(100);
+  const counts = new Map<string, number>();
+  const balancer = new ConsistentHash<TestServer>();
+  const picks = 400_000;
+  for (let pick = 0; pick < picks; pick++) {
+    const { key } = balancer.pick(list, { key: `user-${pick}` });
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  const mean = picks / list.length;
+  const variance = [...counts.values()].reduce((sum, count) => sum + (count / mean - 1) ** 2, 0) / list.length;
+  expect(Math.sqrt(variance - 1 / mean)).toBeLessThan(0.03);
 });

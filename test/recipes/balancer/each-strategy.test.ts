@@ -208,3 +208,72 @@ describe("a weight that is none", () => {
     expect(countsOf(drive(balancer, tiny, 200, random.next).map(({ key }) => key)).get("m0")).toBeUndefined();
   });
 });
+
+describe.each(balancerNames)("%s, told where its list changes", (name) => {
+  test("picks what it would without being told, and out of the list", () => {
+    const random = seeded(`told ${name}`);
+    const settings = () => {
+      const own = seeded(`same numbers ${random.seed}`);
+      return { zone: "a", slowStartMs: 50, random: own.next, nowMs: () => 0 };
+    };
+    const told = createBalancer<TestServer>("test", name, settings());
+    const list = servers(300);
+    told.pick(list, {});
+    for (let step = 0; step < 200; step++) {
+      const positions: number[] = [];
+      for (let change = random.between(1, 5); change > 0; change--) {
+        const at = random.between(0, list.length - 1);
+        const what = random.between(0, 3);
+        positions.push(at);
+        if (what === 0 && list.length > 1) {
+          const last = list.pop() as TestServer;
+          positions.push(list.length);
+          if (at < list.length) list[at] = last;
+        } else if (what === 1)
+          positions.push(list.push(server(`new-${step}-${change}`, { zone: random.pick(["a", "b"]) })) - 1);
+        else if (what === 2) list[at] = server((list[at] as TestServer).key, { weight: random.between(0, 5) });
+        else list[at] = server(`instead-${step}-${change}`, { weight: random.between(0, 3) });
+      }
+      told.changed?.({ servers: list, positions });
+      for (const chosen of drive(told, list, 5, random.next)) {
+        expect(list, `step ${step}, seed ${random.seed}`).toContain(chosen);
+      }
+    }
+    // Whoever has a weight and is in the zone is chosen, and nobody else.
+    const warm = list.filter(({ metadata, weight }) => metadata.zone === "a" && (weight > 0 || !weighs.has(name)));
+    const seen = new Set(drive(told, list, 60_000, random.next).map(({ key }) => key));
+    for (const key of seen)
+      expect(
+        warm.map((one) => one.key),
+        `seed ${random.seed}`,
+      ).toContain(key);
+    expect(seen.size, `seed ${random.seed}`).toBeGreaterThan(warm.length * 0.9);
+  });
+});
+
+const weighs = new Set<string>(["weighted-round-robin", "p2c", "least-requests", "consistent-hash"]);
+
+/** Serves changes by position, and counts how often a server is read. */
+test.each(balancerNames)("%s looks only at the servers that changed", (name) => {
+  let read = 0;
+  const counted = (key: string) =>
+    ({
+      key,
+      metadata: { zone: "a" },
+      createRevision: 1,
+      get weight() {
+        read++;
+        return 1;
+      },
+    }) as TestServer;
+  const list = Array.from({ length: 5_000 }, (_, index) => counted(`m${index}`));
+  const balancer = createBalancer<TestServer>("test", name, { zone: "a" });
+  for (let change = 0; change < 100; change++) {
+    balancer.pick(list, { key: `k${change}` });
+    if (change === 10) read = 0;
+    list[change * 7] = counted(`later-${change}`);
+    balancer.changed?.({ servers: list, positions: [change * 7] });
+  }
+  balancer.pick(list, {});
+  expect(read).toBeLessThan(90 * 10);
+});

@@ -2,10 +2,11 @@ import { expect, test } from "vitest";
 import { LatencyBook } from "../../../recipes/balancer/latency-book.ts";
 import { Members } from "../../../recipes/balancer/members.ts";
 import { ServerSlots } from "../../../recipes/balancer/server-slots.ts";
+import { WeightedDraw } from "../../../recipes/balancer/weighted-draw.ts";
 import { server, type TestServer } from "./servers.ts";
 
-// A million servers come and go, a hundred at a time.
-const rounds = 10_000;
+// Two hundred thousand servers come and go, a hundred at a time.
+const rounds = 2_000;
 const atOnce = 100;
 
 function* generations(): Generator<TestServer[]> {
@@ -15,7 +16,11 @@ function* generations(): Generator<TestServer[]> {
 }
 
 test("slots of servers that are gone are taken back, never one with a call in flight", () => {
-  const slots = new ServerSlots<TestServer>("test", {});
+  const slots = new ServerSlots<TestServer, WeightedDraw>({
+    what: "test",
+    traits: {},
+    makeIndex: () => new WeightedDraw(),
+  });
   const busy = server("busy");
   slots.started(busy);
   slots.started(busy);
@@ -29,44 +34,59 @@ test("slots of servers that are gone are taken back, never one with a call in fl
     most = Math.max(most, slots.size);
   }
   expect(most).toBeLessThan(1_500);
-  expect(slots.capacity).toBeLessThan(4_096);
-  const { slots: own } = slots.view([busy]);
-  expect(slots.inFlight[own[0] as number]).toBe(2);
+  expect(slots.callsTo(slots.slotOf(busy))).toBe(2);
 });
 
-test("estimates that say nothing any more are dropped, never one with a call in flight", () => {
+test("an array that changes in place takes slots back as well", () => {
+  const slots = new ServerSlots<TestServer, WeightedDraw>({
+    what: "test",
+    traits: {},
+    makeIndex: () => new WeightedDraw(),
+  });
+  const list = Array.from({ length: 100 }, (_, index) => server(`first-${index}`));
+  slots.view(list);
+  for (let change = 0; change < 100_000; change++) {
+    list[change % 100] = server(`later-${change}`);
+    slots.changed({ servers: list, positions: [change % 100] });
+    slots.view(list);
+  }
+  expect(slots.size).toBeLessThan(250);
+  expect(slots.view(list).index.size).toBe(100);
+});
+
+test("a slot is kept while its estimate says something, and the next server in it begins anew", () => {
   const book = new LatencyBook(1_000);
-  book.started("busy", 0);
-  book.started("busy", 0);
-  let most = 0;
   let nowMs = 0;
+  const slots = new ServerSlots<TestServer, WeightedDraw>({
+    what: "test",
+    traits: {},
+    makeIndex: () => new WeightedDraw(),
+    onJoin: (slot) => book.forget(slot),
+    isRemembered: (slot) => book.knows(slot, nowMs),
+  });
+  const slow = server("slow");
+  let most = 0;
   for (const list of generations()) {
     nowMs += 1_000;
-    for (const { key } of list) {
-      book.started(key, nowMs);
-      book.ended(key);
-      book.report(key, { latencyMs: 5 }, nowMs);
-    }
-    most = Math.max(most, book.size);
+    slots.view(list);
+    for (const one of list) book.report(slots.slotOf(one), { latencyMs: 5 }, nowMs);
+    if (nowMs === 1_000_000) book.report(slots.slotOf(slow), { latencyMs: 500, error: "no" }, nowMs);
+    if (nowMs === 1_005_000)
+      expect(book.estimateMs(slots.slotOf(slow), nowMs)).toBeCloseTo(Math.max(5, 500 * Math.exp(-5)), 1);
+    most = Math.max(most, slots.size);
   }
   // What came in the last ten time constants, and as much again.
   expect(most).toBeLessThan(4_000);
-  expect(book.costOf("busy", nowMs)).toBeCloseTo(15);
+  expect(book.estimateMs(slots.slotOf(server("other")), nowMs)).toBeCloseTo(5);
 });
 
-test("members that are gone are forgotten, in an array that changes in place and in one that is always another", () => {
-  const inPlace = new Members<TestServer>(({ key }) => key, String);
-  const another = new Members<TestServer>(({ key }) => key, String);
-  let before = inPlace.listOf([], 0);
+test("members that are gone are forgotten, also when the array is always another", () => {
+  const members = new Members<TestServer>(({ key }) => key, String);
   let most = 0;
   for (const list of generations()) {
-    const now = inPlace.listOf(list, 0, before);
-    inPlace.forgetGone(before, now);
-    before = now;
-    const others = another.listOf(list, 0);
-    another.sweep(() => [others]);
-    most = Math.max(most, inPlace.size, another.size);
+    const all = list.map((one) => members.memberOf(one, 0));
+    members.sweep(() => [all]);
+    most = Math.max(most, members.size);
   }
-  expect(inPlace.size).toBe(atOnce);
   expect(most).toBeLessThanOrEqual(3 * atOnce);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { P2c } from "../../../recipes/index.ts";
 import { seeded } from "../../support/seeded.ts";
-import { countsOf, deviation, picked, server, servers, type TestServer } from "./servers.ts";
+import { byWeight, countsOf, deviation, picked, server, servers, type TestServer } from "./servers.ts";
 
 interface Call {
   readonly server: TestServer;
@@ -17,6 +17,8 @@ class Traffic {
   nowMs = 0;
   latencyMs: (server: TestServer) => number = () => 10;
   fails: (server: TestServer) => boolean = () => false;
+  /** How far latencies are from each other. */
+  spread = 0.4;
   #running: Call[] = [];
 
   constructor() {
@@ -32,7 +34,7 @@ class Traffic {
       const chosen = this.balancer.pick(list);
       keys.push(chosen.key);
       this.balancer.started(chosen);
-      const latencyMs = this.latencyMs(chosen) * (0.8 + 0.4 * this.random.next());
+      const latencyMs = this.latencyMs(chosen) * (1 - this.spread / 2 + this.spread * this.random.next());
       const error = this.fails(chosen) ? { error: new Error("refused") } : {};
       this.#running.push({ server: chosen, startMs: this.nowMs, endMs: this.nowMs + latencyMs, ...error });
     }
@@ -145,6 +147,7 @@ test("weight 0 is not picked, unless all have it", () => {
   const balancer = new P2c<TestServer>({ random: random.next });
   expect(countsOf(picked(balancer, list, 2_000)).size).toBeGreaterThan(500);
   list[700] = server("m700");
+  balancer.changed();
   expect(countsOf(picked(balancer, list, 100))).toEqual(new Map([["m700", 100]]));
 });
 
@@ -156,4 +159,23 @@ test("a latency that is no number is none", () => {
     balancer.report(list[1] as TestServer, { latencyMs, error: "no" });
   }
   expect(countsOf(picked(balancer, list, 100))).toEqual(new Map([["m0", 100]]));
+});
+
+test("servers that are equally fast get calls by weight, however many are under way", () => {
+  for (const everyMs of [200, 0.5, 0.1]) {
+    const traffic = new Traffic();
+    traffic.spread = 0;
+    const list = [1, 3].flatMap((weight) => servers(20).map(({ key }) => server(`${weight}-${key}`, { weight })));
+    const keys = traffic.run(list, 20_000, everyMs);
+    const light = keys.filter((key) => key.startsWith("1-")).length / 20_000;
+    // They weigh a quarter of all.
+    expect(Math.abs(light / 0.25 - 1), `every ${everyMs} ms, seed ${traffic.random.seed}`).toBeLessThan(0.15);
+  }
+});
+
+test("without outcomes it is a random choice by weight", () => {
+  const random = seeded("p2c by weight");
+  const list = [0.5, 1, 2, 3.5, 10, 1_000].map((weight) => server(`w${weight}`, { weight }));
+  const counts = countsOf(picked(new P2c({ random: random.next }), list, 100_000));
+  expect(deviation(counts, byWeight(list, 100_000)), `seed ${random.seed}`).toBeLessThan(5);
 });

@@ -9,6 +9,8 @@ test("whatever happens in whatever order, it has what a plain list would have", 
     const table = new InstanceTable<unknown>();
     const model = new Map<string, { instance: ServiceInstance; leaving: boolean }>();
     const steps: string[] = [];
+    /** What one knows of the pickable ones who hears of changes only. */
+    const followed: ServiceInstance[] = [];
     for (let step = 0; step < 100; step++) {
       const key = `k${random.between(0, 7)}`;
       const ejected = random.chance(0.3) && { ejected: true as const };
@@ -39,6 +41,11 @@ test("whatever happens in whatever order, it has what a plain list would have", 
       expect([...pickable].sort(), said).toEqual(keysOf(free.length > 0 ? free : notDraining));
       expect(table.all(), said).toEqual(keysOf(all).map((name) => model.get(name)?.instance));
       expect(table.size).toBe(model.size);
+      expect(table.serving, said).toBe(notDraining.length);
+      const change = table.takeChange();
+      for (const at of change?.positions ?? []) followed[at] = change?.servers[at] as ServiceInstance;
+      followed.length = change?.servers.length ?? 0;
+      expect(followed, said).toEqual(change?.servers);
     }
   }
 });
