@@ -1,8 +1,11 @@
 // `npm run build`: the package in its two forms, ES modules in dist/esm and CommonJS in dist/cjs, each with its types. tsc
-// makes both; a package.json beside the second says what its `.js` files are.
+// compiles file by file: the declarations of both forms, and the modules that tests import. What users import is one file
+// for each door and what they share, made of those modules: Node loads it in half the time that four hundred files take.
+// A package.json beside the CommonJS form says what its `.js` files are.
 import { spawn } from "node:child_process";
-import { rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { rolldown } from "rolldown";
 
 const checkout = fileURLToPath(new URL("..", import.meta.url));
 const tsc = `${checkout}node_modules/typescript/bin/tsc`;
@@ -16,9 +19,30 @@ function compile(project) {
   });
 }
 
+/** Joins the modules of each door. */
+async function join() {
+  const { dependencies } = JSON.parse(readFileSync(`${checkout}package.json`, "utf8"));
+  const bundle = await rolldown({
+    cwd: `${checkout}dist/esm`,
+    input: { recipes: "recipes/index.js", client: "src/index.js", testing: "testing/index.js" },
+    platform: "node",
+    external: Object.keys(dependencies).map((name) => new RegExp(`^${name}(/|$)`)),
+  });
+  for (const format of ["esm", "cjs"]) {
+    await bundle.write({
+      dir: `${checkout}dist/${format}`,
+      format,
+      entryFileNames: "[name].js",
+      chunkFileNames: "shared-[name].js",
+    });
+  }
+  await bundle.close();
+}
+
 // A file that no source makes any more must not be published. Only with --clean: programs may run from dist meanwhile.
 if (process.argv.includes("--clean")) rmSync(`${checkout}dist`, { recursive: true, force: true });
 const codes = await Promise.all(["tsconfig.build.json", "tsconfig.cjs.json"].map(compile));
 if (codes.some((code) => code !== 0)) process.exit(1);
 // A bundler looks for `sideEffects` in the package.json that is nearest to a file.
 writeFileSync(`${checkout}dist/cjs/package.json`, `${JSON.stringify({ type: "commonjs", sideEffects: false })}\n`);
+await join();

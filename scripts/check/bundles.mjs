@@ -9,7 +9,7 @@ import { withPacked } from "./packed.mjs";
 const template = fileURLToPath(new URL("bundlers", import.meta.url));
 
 export async function tryInBundlers() {
-  const { startEtcd } = await import(pathToFileURL(`${checkout}dist/esm/testing/index.js`).href);
+  const { startEtcd } = await import(pathToFileURL(`${checkout}dist/esm/testing.js`).href);
   const cluster = await startEtcd();
   try {
     const env = { ...process.env, ETCD_ENDPOINTS: cluster.endpoints.join(",") };

@@ -16,7 +16,7 @@ const runtimes = {
 
 /** @returns one line for each runtime */
 export async function tryRuntimes() {
-  const { startEtcd } = await import(pathToFileURL(`${checkout}dist/esm/testing/index.js`).href);
+  const { startEtcd } = await import(pathToFileURL(`${checkout}dist/esm/testing.js`).href);
   const cluster = await startEtcd();
   try {
     const env = { ...process.env, ETCD_ENDPOINTS: cluster.endpoints.join(",") };

@@ -14,13 +14,15 @@ test("the tarball holds the doors, the installer and the papers, and nothing els
     /"\.\/(dist\/[^"]+)"/g,
   );
   for (const [, target] of targets) expect(paths).toContain(target);
-  const others = paths.filter((path) => !/^dist\/(esm|cjs)\/(src|recipes|testing)\/.+\.(js|d\.ts)$/.test(path));
+  const others = paths.filter((path) => !/^dist\/(esm|cjs)\/(src|recipes|testing)\/.+\.d\.ts$/.test(path));
   expect(others.sort()).toEqual([
     "CHANGELOG.md",
     "LICENSE",
     "README.md",
     "README.zh-CN.md",
-    "dist/cjs/package.json",
+    ...["client.js", "package.json", "recipes.js"].map((name) => `dist/cjs/${name}`),
+    ...["shared-rolldown-runtime.js", "shared-src.js", "testing.js"].map((name) => `dist/cjs/${name}`),
+    ...["client.js", "recipes.js", "shared-src.js", "testing.js"].map((name) => `dist/esm/${name}`),
     "package.json",
     "scripts/etcd-recipes-etcd.mjs",
   ]);

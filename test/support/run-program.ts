@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { type Child, startChild } from "./child.ts";
 
 // A program needs JavaScript: these tests use what `npm run build` made, as the users of the package do.
-const built = new URL("../../dist/esm/recipes/index.js", import.meta.url);
+const built = new URL("../../dist/esm/recipes.js", import.meta.url);
 
 /** Runs an ES module. `etcd-recipes` in it means what was built here. */
 export function runProgram(source: string, env: NodeJS.ProcessEnv = {}): Child {

@@ -11,7 +11,7 @@ import { startChild } from "../support/child.ts";
 import { until } from "../support/until.ts";
 
 // A program needs JavaScript: these tests use what `npm run build` made, as the users of the package do.
-const testing = new URL("../../dist/esm/testing/index.js", import.meta.url);
+const testing = new URL("../../dist/esm/testing.js", import.meta.url);
 
 let temporary: string;
 let parents: ChildProcess[];
