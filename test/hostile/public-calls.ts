@@ -20,6 +20,7 @@ let membership: ReturnType<door.ClusterMonitor["join"]>;
 let lease: door.Lease;
 let mirror: door.Mirror;
 let values: door.TypedClient<unknown, unknown>;
+let typedMirror: door.TypedMirror<unknown>;
 let member: door.GroupMember;
 let registered = 0;
 
@@ -56,6 +57,7 @@ export async function startPublicCalls(): Promise<void> {
   lease = await client.grantLease(600);
   mirror = client.mirror("/fuzz/mirror");
   values = client.typed(door.anyJson);
+  typedMirror = values.mirror("/json");
   member = group.register("own", "10.0.0.1:80");
   await Promise.all(
     [server, services, caches, cancellation, confirmation, monitor, membership].map(({ ready }) => ready),
@@ -120,8 +122,18 @@ export const publicCalls: (() => FuzzedCall)[] = [
   () => method(lab.etcd, "mirror", ["/k"], ["maxBufferedChanges", "onStatus", "signal"]),
   () => method(lab.etcd, "typed", [door.anyJson]),
   () => method(values, "get", ["/json"], [...call, "revision", "serializable"]),
-  () => method(values, "put", ["/json", 1], [...call, "lease", "previous", "batch", "ignoreValue", "ignoreLease"]),
-  () => method(values, "range", ["/json"], [...call, ...rangeNames, "countOnly"]),
+  () => ({
+    ...method(values, "put", ["/json", 1], [...call, "lease", "previous", "batch", "ignoreLease"]),
+    free: [1],
+  }),
+  () => method(typedMirror, "get", ["/json"]),
+  () =>
+    method(
+      values,
+      "range",
+      ["/json"],
+      [...call, ...rangeNames].filter((name) => name !== "keysOnly"),
+    ),
   () =>
     method(
       values,
@@ -527,9 +539,25 @@ export async function publicObjects(): Promise<object[]> {
   const lock = await inLock((held) => held);
   const view = services.view({});
   const recipes = [server, services, group, queue, storage, caches, cancellation, confirmation, monitor];
-  const typed = [values, values.watch("/k"), values.mirror("/k")] as const;
-  for (const made of typed.slice(1)) lab.also(() => (made as door.Watch).close());
-  const others = [...typed, watch, mirror, lease, member, membership, followed, election, mutex, job, term, lock, view];
+  const typedWatch = values.watch("/k");
+  lab.also(() => typedWatch.close());
+  const others = [
+    values,
+    typedWatch,
+    typedMirror,
+    watch,
+    mirror,
+    lease,
+    member,
+    membership,
+    followed,
+    election,
+    mutex,
+    job,
+    term,
+    lock,
+    view,
+  ];
   const { auth, cluster, maintenance } = lab.etcd;
   const admin = [auth, auth.users, auth.roles, cluster, maintenance];
   return [lab.etcd, ...admin, ...recipes, ...(others as object[])];
