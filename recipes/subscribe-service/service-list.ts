@@ -45,8 +45,8 @@ export abstract class ServiceList<Metadata = unknown>
   abstract readonly ready: Promise<void>;
   readonly #runtime: Runtime;
   readonly #balancer: Balancer<ServiceInstance<Metadata>>;
-  /** Whether the strategy is one of ours that looks at keys. */
-  readonly #isByKey: boolean;
+  /** Whether the strategy is one of ours: another one may read more in a key than that it is another one. */
+  readonly #isNamed: boolean;
   readonly #table = new InstanceTable<Metadata>();
   readonly #change: ChangeDebounce<Metadata>;
   readonly #waits: ListWaits;
@@ -59,7 +59,7 @@ export abstract class ServiceList<Metadata = unknown>
     const { clock, random } = runtime;
     super(clock);
     this.#runtime = runtime;
-    this.#isByKey = strategy === "consistent-hash";
+    this.#isNamed = typeof strategy === "string";
     this.#balancer = createBalancer("SubscribeService", strategy, {
       zone,
       slowStartMs,
@@ -341,7 +341,7 @@ export abstract class ServiceList<Metadata = unknown>
     this.ended.throwIfAborted();
     const servers = this.#table.pickable();
     if (servers.length === 0) return undefined;
-    if (tried.size > 0 && servers.length >= LONG_LIST && (request.key === undefined || this.#isByKey)) {
+    if (tried.size > 0 && servers.length >= LONG_LIST && (request.key === undefined || this.#isNamed)) {
       // Hardly any of them was tried: to draw again costs less than to leave those out.
       for (let draw = 0; draw < DRAWS; draw++) {
         // The same server belongs to a key each time, and the same other one to what is made of it.
