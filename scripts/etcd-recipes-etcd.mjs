@@ -12,7 +12,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 
 const run = promisify(execFile);
-const defaultVersion = "3.5.24";
+/** The first of 3.5 that has the security fixes of 2026 (SECURITY.md). */
+const defaultVersion = "3.5.33";
 const oldestVersion = "3.5.0";
 const officialReleases = "https://github.com/etcd-io/etcd/releases/download";
 const whatToDo =
@@ -195,7 +196,12 @@ export async function fetchPackage(folder, { version, log, env, distribution }) 
     for (const mirror of await listMirrors(distribution, env)) {
       for (const suite of suites) {
         try {
-          return await fetchFromSuite({ temporary, folder, mirror, suite, distribution, version, environment, log });
+          const request = { temporary, folder, mirror, suite, distribution, version, environment, log };
+          const installed = await fetchFromSuite(request);
+          if (version === undefined && compareVersions(installed, defaultVersion) < 0) {
+            log(`etcd ${installed} lacks security fixes that ${defaultVersion} has: it is for tests and development`);
+          }
+          return installed;
         } catch (error) {
           seen.push(`${suite}: ${lastLine(error.stderr || error.message)}`);
         }

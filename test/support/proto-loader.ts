@@ -26,7 +26,9 @@ function loadDefinitions(): Record<ServiceName, ServiceDefinition> {
   // By the names that etcd3's stubs use: `leaseGrant`, where the .proto file says `LeaseGrant`.
   const named = (service: ServiceName): ServiceDefinition => {
     const methods = Object.values(loaded[`etcdserverpb.${service}`] as ServiceDefinition);
-    return Object.fromEntries(methods.map((method) => [method.originalName ?? method.path, method]));
+    const nameOf = (path: string) => path.slice(path.lastIndexOf("/") + 1);
+    const stubName = (name: string) => name.charAt(0).toLowerCase() + name.slice(1);
+    return Object.fromEntries(methods.map((method) => [stubName(nameOf(method.path)), method]));
   };
   return {
     KV: named("KV"),

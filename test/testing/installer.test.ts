@@ -12,7 +12,7 @@ import { run } from "../support/child.ts";
 import { pathOf } from "../support/path-of.ts";
 
 const installer = fileURLToPath(new URL("../../scripts/etcd-recipes-etcd.mjs", import.meta.url));
-const version = "3.5.24";
+const version = "3.5.33";
 const architecture = process.arch === "x64" ? "amd64" : process.arch;
 const release = `etcd-v${version}-${process.platform}-${architecture}`;
 const archive = `${release}.${process.platform === "darwin" ? "zip" : "tar.gz"}`;

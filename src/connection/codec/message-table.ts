@@ -11,7 +11,7 @@ export interface MessageTable {
 
 export type FieldType = ItemType | RepeatedType;
 type ItemType = ScalarType | EnumType | MessageTable;
-type ScalarType = "string" | "bytes" | "bool" | "int64" | "uint64";
+type ScalarType = "string" | "bytes" | "bool" | "uint32" | "int64" | "uint64";
 
 class EnumType {
   readonly numbers: Readonly<Record<string, number>>;
@@ -62,6 +62,7 @@ function writeField(writer: WireWriter, number: number, type: ItemType, value: u
   if (type === "string") writer.uint32(bytesTag(number)).string(String(value));
   else if (type === "bytes") writer.uint32(bytesTag(number)).bytes(asBytes(value));
   else if (type === "bool") writer.uint32(varintTag(number)).bool(value === true);
+  else if (type === "uint32") writer.uint32(varintTag(number)).uint32(Number(value));
   else if (type === "int64" || type === "uint64") {
     const bits = BigInt.asUintN(64, BigInt(String(value)));
     writer.uint32(varintTag(number)).halves(Number(bits & 0xffff_ffffn), Number(bits >> 32n));
@@ -99,6 +100,7 @@ function readField(reader: WireReader, type: ItemType): unknown {
   // A copy: what is read here is kept, and the message around it is not.
   if (type === "bytes") return Buffer.from(reader.bytes());
   if (type === "bool") return reader.bool();
+  if (type === "uint32") return reader.uint32() >>> 0;
   if (type === "int64") return readInt64Decimal(reader);
   if (type === "uint64") return readUint64Decimal(reader);
   if (type instanceof EnumType) {
@@ -114,11 +116,14 @@ function defaultOf(type: FieldType): unknown {
   if (type === "string") return "";
   if (type === "bytes") return Buffer.alloc(0);
   if (type === "bool") return false;
+  if (type === "uint32") return 0;
   return type === "int64" || type === "uint64" ? "0" : null;
 }
 
 function wireTypeOf(type: ItemType): number {
-  return type === "bool" || type === "int64" || type === "uint64" || type instanceof EnumType ? 0 : 2;
+  return type === "bool" || type === "uint32" || type === "int64" || type === "uint64" || type instanceof EnumType
+    ? 0
+    : 2;
 }
 
 interface NumberedField {

@@ -98,7 +98,7 @@ export const stubMethods: Readonly<Partial<Record<ServiceName, Readonly<Record<s
       request: { revision: [1, "int64"] },
       response: {
         header: [1, header],
-        hash: [2, "uint64"],
+        hash: [2, "uint32"],
         compact_revision: [3, "int64"],
         // Since etcd 3.6.
         hash_revision: [4, "int64"],
