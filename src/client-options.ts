@@ -10,7 +10,8 @@ import { resolveTls, type TlsOptions } from "./tls-options.ts";
 /** Options of an EtcdClient. All may be left out. */
 export interface EtcdClientOptions {
   /**
-   * The members of the cluster: `http://host:port` or `https://host:port`, not mixed; the port is 2379 when left out.
+   * The members of the cluster: `http://host:port` or `https://host:port`, not mixed; the port is 2379 when left out, and
+   * `host:port` is `http://host:port`.
    * One may also stand for several members: a name with several addresses, a Service, a TCP balancer.
    *
    * @default the environment's ETCD_ENDPOINTS, separated by commas, then http://127.0.0.1:2379
@@ -134,15 +135,17 @@ export function resolveClientOptions(
 }
 
 function readEndpoints(given: string | string[] | undefined, env: NodeJS.ProcessEnv): EndpointUrl[] {
-  if (given === undefined) return parseEndpoints("EtcdClient", fromEnvironment(env), "ETCD_ENDPOINTS");
-  return parseEndpoints("EtcdClient", typeof given === "string" ? splitList(given) : given);
+  if (given !== undefined) {
+    return parseEndpoints("EtcdClient", withScheme(typeof given === "string" ? splitList(given) : given));
+  }
+  const listed = splitList(env.ETCD_ENDPOINTS ?? "");
+  const endpoints = listed.length === 0 ? ["http://127.0.0.1:2379"] : withScheme(listed);
+  return parseEndpoints("EtcdClient", endpoints, "ETCD_ENDPOINTS");
 }
 
-/** etcdctl also takes `host:port` without a scheme from the environment. */
-function fromEnvironment(env: NodeJS.ProcessEnv): string[] {
-  const listed = splitList(env.ETCD_ENDPOINTS ?? "");
-  if (listed.length === 0) return ["http://127.0.0.1:2379"];
-  return listed.map((endpoint) => (endpoint.includes("://") ? endpoint : `http://${endpoint}`));
+/** As etcdctl takes them: `host:port` is plain. */
+function withScheme(endpoints: readonly string[]): string[] {
+  return endpoints.map((endpoint) => (endpoint.includes("://") ? endpoint : `http://${endpoint}`));
 }
 
 function splitList(text: string): string[] {

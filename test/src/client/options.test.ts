@@ -20,10 +20,11 @@ function errorOf(options: unknown): InvalidOptionError {
 test.each<[options: unknown, option: string, message: string]>([
   [{ endpoints: [] }, "endpoints", "EtcdClient: endpoints must name at least one endpoint"],
   [{ endpoints: "" }, "endpoints", "EtcdClient: endpoints must name at least one endpoint"],
+  [{ endpoints: "root:hunter2@host:2379" }, "endpoints", "EtcdClient: endpoints must not carry a user or a password"],
   [
-    { endpoints: "127.0.0.1:2379" },
+    { endpoints: "https://a,b:2379" },
     "endpoints",
-    'EtcdClient: endpoints has "127.0.0.1:2379"; write it as http://host:2379 or https://host:2379',
+    "EtcdClient: endpoints must not mix http and https: one plain connection would give away what the others protect",
   ],
   [
     { endpoints: ["ftp://host"] },
@@ -118,6 +119,14 @@ test.each([
   const env = { ETCD_ENDPOINTS: value };
   expect(resolveClientOptions({}, env).endpoints.map(({ url }) => url)).toEqual(read);
   expect(resolveClientOptions({ endpoints: "http://said" }, env).endpoints[0]?.url).toBe("http://said:2379");
+});
+
+test("host:port is plain, in the options as in ETCD_ENDPOINTS", () => {
+  const read = ["http://a:2379", "http://[::1]:12379"];
+  expect(resolveClientOptions({ endpoints: "a, [::1]:12379" }, {}).endpoints.map(({ url }) => url)).toEqual(read);
+  expect(resolveClientOptions({ endpoints: ["a:2379", "[::1]:12379"] }, {}).endpoints.map(({ url }) => url)).toEqual(
+    read,
+  );
 });
 
 test("a mistake in ETCD_ENDPOINTS is said to be there", () => {
