@@ -1,7 +1,7 @@
 import type { CallOptions, MirrorStatus } from "../../src/index.ts";
 import { runtimeOf, showAs } from "../../src/internal/index.ts";
 import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
-import { CacheTracker } from "./cache-tracker.ts";
+import { type CacheNews, CacheTracker } from "./cache-tracker.ts";
 import { type CacheExpirerOptions, type ExpireReason, resolveExpirer, resolveIdCall } from "./options.ts";
 
 /**
@@ -84,15 +84,7 @@ export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncD
     super(runtime.clock);
     this.prefix = resolved.prefix;
     this.#client = client;
-    this.#tracker = new CacheTracker(client.etcd, resolved, runtime, {
-      status: (status) => this.notify("status", status),
-      warning: (error) => this.notify("warning", error),
-      failed: (error) => {
-        this.notify("failed", error);
-        if (!this.#closed) void this.#client.release();
-      },
-      cleaned: (id, reason) => this.notify("cleaned", id, reason),
-    });
+    this.#tracker = new CacheTracker(client.etcd, resolved, runtime, (news) => this.#tell(news));
     this.ready = this.#tracker.ready;
   }
 
@@ -153,6 +145,23 @@ export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncD
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #tell(news: CacheNews): void {
+    switch (news.type) {
+      case "status":
+        this.notify("status", news.status);
+        break;
+      case "cleaned":
+        this.notify("cleaned", news.id, news.reason);
+        break;
+      case "warning":
+        this.notify("warning", news.error);
+        break;
+      case "failed":
+        this.notify("failed", news.error);
+        if (!this.#closed) void this.#client.release();
+    }
   }
 
   async #close(): Promise<void> {

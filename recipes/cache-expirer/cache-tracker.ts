@@ -14,6 +14,7 @@ import type { Hold } from "../lanes/index.ts";
 import { recipeClient } from "../recipe/index.ts";
 import { changeKey, deleteIfUnchanged } from "../writes/index.ts";
 import { BucketLeases } from "./bucket-leases.ts";
+import { BucketRounds } from "./bucket-rounds.ts";
 import { Buckets } from "./buckets.ts";
 import { Cleaner } from "./cleaner.ts";
 import { HeldBack } from "./held-back.ts";
@@ -29,12 +30,10 @@ const debug = log("cache");
 const CLOSE_LIMIT_MS = 5_000;
 
 /** What the tracker tells. */
-export interface CacheTrackerEvents {
-  status(status: MirrorStatus): void;
-  warning(error: Error): void;
-  failed(error: Error): void;
-  cleaned(id: string, reason: ExpireReason): void;
-}
+export type CacheNews =
+  | { readonly type: "status"; readonly status: MirrorStatus }
+  | { readonly type: "warning" | "failed"; readonly error: Error }
+  | { readonly type: "cleaned"; readonly id: string; readonly reason: ExpireReason };
 
 /**
  * The engine of a CacheExpirer.
@@ -50,7 +49,7 @@ export class CacheTracker {
   readonly #etcd: EtcdClient;
   readonly #options: ResolvedExpirer;
   readonly #runtime: Runtime;
-  readonly #tell: CacheTrackerEvents;
+  readonly #onNews: (news: CacheNews) => void;
   readonly #ready = quietDeferred<void>();
   readonly #closing = new AbortController();
   readonly #buckets: Buckets;
@@ -58,47 +57,39 @@ export class CacheTracker {
   readonly #touches: Touches;
   readonly #cleaner: Cleaner;
   readonly #heldBack: HeldBack;
+  readonly #leases: BucketLeases;
   readonly #sweeper: Sweeper;
+  readonly #rounds: BucketRounds;
   #follower: PrefixFollower | undefined;
   #known: readonly string[] = [];
   #historyLost = false;
   #status: MirrorStatus = "connecting";
   #ended: Promise<void> | undefined;
 
-  constructor(etcd: EtcdClient, options: ResolvedExpirer, runtime: Runtime, tell: CacheTrackerEvents) {
+  constructor(etcd: EtcdClient, options: ResolvedExpirer, runtime: Runtime, onNews: (news: CacheNews) => void) {
     this.#etcd = etcd;
     this.#options = options;
     this.#runtime = runtime;
-    this.#tell = tell;
+    this.#onNews = onNews;
     this.ready = this.#ready.promise;
     const { prefix, ttlSeconds, concurrency, onExpire, maxDropRatio } = options;
     const { clock } = runtime;
-    const isLive = () => this.#status === "live";
-    const warn = (error: Error) => this.#warn(error);
     const buckets = new Buckets(ttlSeconds);
     const keys = new TrackedKeys(prefix);
     const leases = new BucketLeases(etcd, buckets, clock);
     this.#buckets = buckets;
     this.#keys = keys;
+    this.#leases = leases;
+    const isLive = () => this.#status === "live";
     // The cleaner asks etcd before it believes that.
     const onGone = (id: string) => this.#cleaner.clean(id, "evicted");
     this.#touches = new Touches({ etcd, prefix, buckets, clock, keys, leases, isLive, onGone });
-    this.#cleaner = new Cleaner({ etcd, prefix, runtime, concurrency, onExpire, warn, cleaned: tell.cleaned });
+    const cleaned = (id: string, reason: ExpireReason) => onNews({ type: "cleaned", id, reason });
+    const onWarning = (error: Error) => this.#warn(error);
+    this.#cleaner = new Cleaner({ etcd, prefix, runtime, concurrency, onExpire, onWarning, cleaned });
     this.#heldBack = new HeldBack(buckets, maxDropRatio);
-    this.#sweeper = new Sweeper({
-      etcd,
-      prefix,
-      buckets,
-      runtime,
-      keys,
-      isLive,
-      warn,
-      onTick: async (nowMs, gone) => {
-        for (const [id, expiresAt] of gone) this.#cleaner.clean(id, this.#reasonOf(expiresAt));
-        for (const id of this.#heldBack.takeDue(nowMs)) this.#cleaner.clean(id, "missing");
-        await leases.endSwept();
-      },
-    });
+    this.#sweeper = new Sweeper({ etcd, prefix, buckets, clock, keys });
+    this.#rounds = new BucketRounds(runtime, buckets);
     void this.#run();
   }
 
@@ -157,7 +148,7 @@ export class CacheTracker {
     const { signal } = this.#closing;
     try {
       const { known } = this.#options;
-      const parts = { runtime: this.#runtime, warn: (error: Error) => this.#warn(error) };
+      const parts = { runtime: this.#runtime, onWarning: (error: Error) => this.#warn(error) };
       // Before the list is read: what is tracked while the answer is made stands in the list, and what was not is
       // missing.
       if (known) this.#known = await askForKnown({ known, ...parts }, signal);
@@ -170,12 +161,21 @@ export class CacheTracker {
         mirror: "own",
         onNews: (news) => this.#followed(news),
       });
-      void this.#sweeper.run(signal);
+      const onRetry = (error: Error) => this.#warn(error);
+      void this.#rounds.run((nowMs) => this.#round(nowMs), { signal, onRetry });
       await this.#follower.ready;
       this.#ready.resolve();
     } catch (error) {
       void this.#end("failed", asError(error));
     }
+  }
+
+  async #round(nowMs: number): Promise<void> {
+    const swept = this.#status === "live" ? await this.#sweeper.sweep(this.#closing.signal) : undefined;
+    for (const [id, expiresAt] of swept?.gone ?? []) this.#cleaner.clean(id, this.#reasonOf(expiresAt));
+    for (const id of this.#heldBack.takeDue(nowMs)) this.#cleaner.clean(id, "missing");
+    await this.#leases.endSwept();
+    if (swept?.refusal) throw swept.refusal.error;
   }
 
   #followed(news: FollowNews): void {
@@ -184,7 +184,7 @@ export class CacheTracker {
         // The end is told with its error.
         if (news.status === "failed" || news.status === "closed") return;
         this.#setStatus(news.status);
-        if (news.status === "live") this.#sweeper.wake();
+        if (news.status === "live") this.#rounds.wake();
         break;
       case "warning":
         if (news.error instanceof HistoryLostError) this.#historyLost = true;
@@ -257,13 +257,13 @@ export class CacheTracker {
 
   #warn(error: Error): void {
     debug("%s: %s", this.#options.prefix, error.message);
-    if (!this.#closing.signal.aborted) this.#tell.warning(error);
+    if (!this.#closing.signal.aborted) this.#onNews({ type: "warning", error });
   }
 
   #setStatus(status: MirrorStatus): void {
     if (this.#status === status || this.#status === "closed") return;
     this.#status = status;
-    this.#tell.status(status);
+    this.#onNews({ type: "status", status });
   }
 
   #over(): Promise<never> {
@@ -277,7 +277,7 @@ export class CacheTracker {
     }
     this.#ended = this.#stop(error);
     this.#setStatus(status);
-    if (status === "failed") this.#tell.failed(error);
+    if (status === "failed") this.#onNews({ type: "failed", error });
     return this.#ended;
   }
 

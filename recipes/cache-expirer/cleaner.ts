@@ -10,7 +10,7 @@ export interface CleanerParts {
   readonly runtime: Runtime;
   readonly concurrency: number;
   readonly onExpire: CacheExpirerOptions["onExpire"];
-  warn(error: Error): void;
+  onWarning(error: Error): void;
   cleaned(id: string, reason: ExpireReason): void;
 }
 
@@ -27,7 +27,7 @@ export class Cleaner {
       run: (id, reason) => this.#clean(id, reason),
       // The files of an id are cleaned once, however often it went.
       merge: (reasons) => reasons.slice(-1),
-      onFailed: (_id, _reason, error) => parts.warn(error),
+      onFailed: (_id, _reason, error) => parts.onWarning(error),
     });
   }
 

@@ -1,16 +1,17 @@
 import { ListenerFailedError } from "../../src/index.ts";
-import { abortable, asError, Backoff, inMs, type Runtime, sleep } from "../../src/internal/index.ts";
+import { abortable, asError, inMs, type Runtime } from "../../src/internal/index.ts";
+import { retry } from "../retries/index.ts";
 import { type CacheExpirerOptions, checkCacheId } from "./options.ts";
 
 export interface KnownIdsParts {
   readonly known: NonNullable<CacheExpirerOptions["known"]>;
   readonly runtime: Runtime;
-  warn(error: Error): void;
+  onWarning(error: Error): void;
 }
 
 /** Asks which ids there are here, again after a failure; leaves out what is no id. None when `signal` aborts. */
 export async function askForKnown(
-  { known, runtime, warn }: KnownIdsParts,
+  { known, runtime, onWarning }: KnownIdsParts,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const isId = (id: unknown) => {
@@ -18,21 +19,22 @@ export async function askForKnown(
       checkCacheId("known()", id);
       return true;
     } catch (error) {
-      warn(asError(error));
+      onWarning(asError(error));
       return false;
     }
   };
-  const backoff = new Backoff(runtime, { initialMs: 200, maxMs: 30_000 });
-  while (!signal.aborted) {
-    try {
-      return [...(await abortable((async () => known())(), signal))].filter(isId);
-    } catch (cause) {
-      if (signal.aborted) break;
-      const againInMs = backoff.nextMs();
-      const again = `it is called again in ${inMs(againInMs)}`;
-      warn(new ListenerFailedError(`known() failed: ${asError(cause).message}; ${again}`, { cause }));
-      await sleep(runtime.clock, againInMs, signal).catch(() => {});
-    }
+  try {
+    return await retry(async () => [...(await abortable((async () => known())(), signal))].filter(isId), {
+      runtime,
+      signal,
+      backoff: { initialMs: 200, maxMs: 30_000 },
+      onRetry: (cause, againInMs) => {
+        const again = `it is called again in ${inMs(againInMs)}`;
+        onWarning(new ListenerFailedError(`known() failed: ${cause.message}; ${again}`, { cause }));
+      },
+    });
+  } catch (error) {
+    if (signal.aborted) return [];
+    throw error;
   }
-  return [];
 }

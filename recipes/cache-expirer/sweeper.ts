@@ -1,40 +1,26 @@
 import type { EtcdClient } from "../../src/index.ts";
-import { asError, Backoff, isOfOne, type Runtime, Wake } from "../../src/internal/index.ts";
+import { type Clock, isOfOne } from "../../src/internal/index.ts";
 import { deleteIfUnchanged } from "../writes/index.ts";
 import type { Buckets } from "./buckets.ts";
 import type { TrackedKeys } from "./tracked-keys.ts";
 
-/** Buckets of a short TTL are not worth a timer each. */
-const SHORTEST_PAUSE_MS = 50;
 /** So many deletions are asked for at a time, which travel in some ten requests. */
 const AT_ONCE = 1_000;
-/** The wall clock may be set meanwhile. */
-const LONGEST_PAUSE_MS = 3_600_000;
 
 export interface SweeperParts {
   readonly etcd: EtcdClient;
   readonly prefix: string;
   readonly buckets: Buckets;
-  readonly runtime: Runtime;
+  readonly clock: Clock;
   readonly keys: TrackedKeys;
-  /**
-   * What else is due now and then.
-   *
-   * @param gone ids of keys that are gone, which nothing else tells of, each with the time at which it would have ended
-   */
-  readonly onTick: (nowMs: number, gone: ReadonlyMap<string, number | undefined>) => Promise<void>;
-  readonly isLive: () => boolean;
-  warn(error: Error): void;
 }
 
-interface Swept {
+export interface Swept {
   /** The ids of keys that were gone already, though etcd's last answer said something else. */
   readonly gone: ReadonlyMap<string, number | undefined>;
   /** Why not all that is due was deleted. */
   readonly refusal?: { readonly error: unknown } | undefined;
 }
-
-const nothing: Swept = { gone: new Map() };
 
 /**
  * Deletes keys one bucket past their time: a leader change in etcd gives every lease its whole TTL again, so leases
@@ -42,41 +28,16 @@ const nothing: Swept = { gone: new Map() };
  */
 export class Sweeper {
   readonly #parts: SweeperParts;
-  readonly #wake = new Wake();
 
   constructor(parts: SweeperParts) {
     this.#parts = parts;
   }
 
-  /** Looks now: etcd is back, or there is something new. */
-  wake(): void {
-    this.#wake.set();
-  }
-
-  async run(signal: AbortSignal): Promise<void> {
-    const { runtime, buckets, isLive, warn } = this.#parts;
-    const backoff = new Backoff(runtime, { initialMs: 100 });
-    while (!signal.aborted) {
-      const nowMs = runtime.clock.wallMs();
-      let pauseMs = Math.min(Math.max(SHORTEST_PAUSE_MS, buckets.next(nowMs) - nowMs), LONGEST_PAUSE_MS);
-      try {
-        const { gone, refusal } = isLive() ? await this.#sweep(signal) : nothing;
-        await this.#parts.onTick(nowMs, gone);
-        if (refusal) throw refusal.error;
-        backoff.succeeded();
-      } catch (error) {
-        if (signal.aborted) return;
-        warn(asError(error));
-        pauseMs = Math.min(pauseMs, backoff.nextMs({ cause: error }));
-      }
-      await this.#wake.wait(runtime.clock, pauseMs, signal);
-    }
-  }
-
-  async #sweep(signal: AbortSignal): Promise<Swept> {
-    const { buckets, runtime, keys } = this.#parts;
-    const due = keys.endedBy(runtime.clock.wallMs() - buckets.bucketMs);
-    const gone = keys.forgetOverdue(runtime.clock.wallMs());
+  /** Deletes what is due. */
+  async sweep(signal: AbortSignal): Promise<Swept> {
+    const { buckets, clock, keys } = this.#parts;
+    const due = keys.endedBy(clock.wallMs() - buckets.bucketMs);
+    const gone = keys.forgetOverdue(clock.wallMs());
     let refusal: { readonly error: unknown } | undefined;
     for (let next = 0; next < due.length; next += AT_ONCE) {
       const deleting = due.slice(next, next + AT_ONCE).map((id) => this.#delete(id, signal));

@@ -1,5 +1,6 @@
 import { type CallOptions, type EtcdClient, type KeyValue, prefix, rangeOp } from "../../src/index.ts";
-import { Admission, asError, Backoff, endsRetries, log, onAbort, runtimeOf } from "../../src/internal/index.ts";
+import { Admission, endsRetries, log, onAbort, runtimeOf } from "../../src/internal/index.ts";
+import { retry, WarnOnce } from "../retries/index.ts";
 import { Candidacy } from "./candidacy.ts";
 
 const debug = log("candidacy");
@@ -12,7 +13,7 @@ export interface CandidacyLineParts {
   readonly ttlSeconds: number;
   /** @default a third of the TTL */
   readonly renewEverySeconds?: number;
-  /** Told of what was retried. */
+  /** Called with what was retried. */
   onWarning(error: Error): void;
 }
 
@@ -27,10 +28,11 @@ export interface CampaignOptions {
 export class CandidacyLine {
   readonly #parts: CandidacyLineParts;
   readonly #leaving = new Set<Promise<void>>();
-  #lastWarning: string | undefined;
+  readonly #warnings: WarnOnce;
 
   constructor(parts: CandidacyLineParts) {
     this.#parts = parts;
+    this.#warnings = new WarnOnce((error) => parts.onWarning(error));
   }
 
   /** Who holds it. */
@@ -60,36 +62,37 @@ export class CandidacyLine {
     { leftMs, hasWorked = false }: CampaignOptions = {},
   ): Promise<Candidacy> {
     const maxMs = Math.min(LONGEST_DELAY_MS, this.#parts.ttlSeconds * 500);
-    const backoff = new Backoff(runtimeOf(this.#parts.etcd), { initialMs: 50, maxMs });
     let candidacy: Candidacy | undefined;
     let wasInLine = hasWorked;
     const release = onAbort(signal, () => candidacy?.end(signal.reason));
+    const attempt = async () => {
+      candidacy ??= await this.#enter(value, signal);
+      // Ended in the moment in which it could not be told.
+      signal.throwIfAborted();
+      await candidacy.untilFirst();
+      signal.throwIfAborted();
+      return candidacy;
+    };
     try {
-      for (;;) {
-        let cause: unknown;
-        try {
-          candidacy ??= await this.#enter(value, signal);
-          // Ended in the moment in which it could not be told.
-          signal.throwIfAborted();
-          await candidacy.untilFirst();
-          signal.throwIfAborted();
-          this.#lastWarning = undefined;
-          const first = candidacy;
-          candidacy = undefined;
-          return first;
-        } catch (error) {
-          signal.throwIfAborted();
+      const first = await retry(attempt, {
+        runtime: runtimeOf(this.#parts.etcd),
+        signal,
+        backoff: { initialMs: 50, maxMs },
+        leftMs,
+        ends: (error) => {
           wasInLine ||= candidacy?.isInLine === true;
-          if (endsRetries(error, wasInLine)) throw error;
-          cause = error;
-          this.#noteFailure(asError(error));
-        }
-        if (candidacy?.signal.aborted) {
+          return endsRetries(error, wasInLine);
+        },
+        onRetry: (error) => {
+          this.#warn(error);
+          if (!candidacy?.signal.aborted) return;
           void this.leave(candidacy);
           candidacy = undefined;
-        }
-        await backoff.wait(signal, { cause, leftMs: leftMs?.() });
-      }
+        },
+      });
+      this.#warnings.worked();
+      candidacy = undefined;
+      return first;
     } finally {
       release();
       if (candidacy) void this.leave(candidacy);
@@ -133,13 +136,11 @@ export class CandidacyLine {
     const { etcd, name, ttlSeconds, renewEverySeconds } = this.#parts;
     const grant = () => etcd.grantLease(ttlSeconds, { renewEverySeconds, signal });
     const lease = await Admission.of(etcd).run(grant, { signal });
-    return new Candidacy(etcd, name, value, lease, (error) => this.#noteFailure(error));
+    return new Candidacy(etcd, name, value, lease, (error) => this.#warn(error));
   }
 
-  #noteFailure(error: Error): void {
+  #warn(error: Error): void {
     debug("%s: %s", this.#parts.name, error.message);
-    if (error.message === this.#lastWarning) return;
-    this.#lastWarning = error.message;
-    this.#parts.onWarning(error);
+    this.#warnings.warn(error);
   }
 }

@@ -1,13 +1,12 @@
 import type { KeyValue } from "../../src/index.ts";
-import { asError, Backoff, type Clock, endsRetries, type Runtime, Wake } from "../../src/internal/index.ts";
+import { type Clock, endsRetries, type Runtime, Wake } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
+import { LOOK_AGAIN_MS } from "../follow/index.ts";
+import { retry, WarnOnce } from "../retries/index.ts";
 import type { ConfirmationResult } from "./confirmation-result.ts";
 import type { ConfirmationStore } from "./confirmation-store.ts";
 import { newDecision } from "./decide.ts";
 import { type RequestRecord, readDecision, readRequest } from "./records.ts";
-
-/** etcd is asked this often even if nothing is heard: old servers can lose a watch's event. */
-const LOOK_AGAIN_MS = 30_000;
 
 export interface RequestLoopParts {
   readonly id: string;
@@ -43,25 +42,24 @@ export class RequestLoop {
    */
   async run(signal: AbortSignal): Promise<ConfirmationResult> {
     const { runtime, onWarning } = this.#parts;
-    const backoff = new Backoff(runtime, { initialMs: 100 });
-    let told = "";
-    for (;;) {
-      signal.throwIfAborted();
-      try {
+    const warnings = new WarnOnce(onWarning);
+    const attempt = async (worked: () => void) => {
+      for (;;) {
         const result = await this.#step(signal);
         if (result) return result;
-        backoff.succeeded();
+        worked();
         await this.#untilWorthALook(signal);
-      } catch (error) {
         signal.throwIfAborted();
-        if (endsRetries(error, this.#record !== undefined) || error instanceof InvalidValueError) throw error;
-        const { message } = asError(error);
-        if (message !== told) onWarning(asError(error));
-        told = message;
-        const leftMs = this.#record && this.#dueAtMs - runtime.clock.monotonicMs();
-        await backoff.wait(signal, { cause: error, leftMs });
       }
-    }
+    };
+    return retry(attempt, {
+      runtime,
+      signal,
+      backoff: { initialMs: 100 },
+      leftMs: () => this.#record && this.#dueAtMs - runtime.clock.monotonicMs(),
+      ends: (error) => endsRetries(error, this.#record !== undefined) || error instanceof InvalidValueError,
+      onRetry: (error) => warnings.warn(error),
+    });
   }
 
   /** Asks etcd how it stands, and does what is to be done; undefined while there is nothing but to wait. */

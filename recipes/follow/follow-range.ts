@@ -1,5 +1,6 @@
 import type { EtcdClient, EtcdError, KeyOrRange, Mirror, MirrorBatch } from "../../src/index.ts";
-import { asError, Backoff, isRefusal, log, runtimeOf } from "../../src/internal/index.ts";
+import { isRefusal, log, runtimeOf } from "../../src/internal/index.ts";
+import { retry } from "../retries/index.ts";
 
 const debug = log("follow");
 
@@ -30,33 +31,53 @@ export interface RangeStep {
 export async function* followRange(
   etcd: EtcdClient,
   range: KeyOrRange,
-  { signal, onRefused, onEnd, endsAfter = () => true, listEveryMs }: FollowRangeOptions,
+  options: FollowRangeOptions,
 ): AsyncGenerator<RangeStep, never, undefined> {
-  const runtime = runtimeOf(etcd);
-  const backoff = new Backoff(runtime, { initialMs: 100 });
+  const { signal, endsAfter = () => true } = options;
   const refused = (error: unknown) => {
-    if (isRefusal(error) && !signal.aborted) onRefused(error as EtcdError);
+    if (isRefusal(error) && !signal.aborted) options.onRefused(error as EtcdError);
   };
-  for (;;) {
-    signal.throwIfAborted();
-    const now = etcd.mirror(range, {
-      signal,
-      onStatus: (status, error) => {
-        if (status === "connecting" || status === "stale") refused(error);
-        if (status === "failed" && error && endsAfter(error)) onEnd?.(error);
-      },
-    });
-    const timer = listEveryMs === undefined ? undefined : runtime.clock.timer(listEveryMs, () => void now.close());
-    try {
-      for await (const batch of now) yield { batch, now };
-    } catch (error) {
-      if (signal.aborted || endsAfter(error)) throw error;
-      debug("it is listed anew: %s", asError(error).message);
-      refused(error);
-      await backoff.wait(signal, { cause: error });
-    } finally {
-      timer?.cancel();
-      await now.close();
+  let steps = stepsOfMirror(etcd, range, { ...options, endsAfter, onRefused: refused });
+  const next = async () => {
+    for (;;) {
+      const { done, value } = await steps.next();
+      if (!done) return value;
+      // An aborted signal ends a mirror, too.
+      signal.throwIfAborted();
+      steps = stepsOfMirror(etcd, range, { ...options, endsAfter, onRefused: refused });
     }
+  };
+  const onRetry = (error: Error) => {
+    debug("it is listed anew: %s", error.message);
+    refused(error);
+  };
+  const retrying = { runtime: runtimeOf(etcd), signal, backoff: { initialMs: 100 }, ends: endsAfter, onRetry };
+  try {
+    for (;;) yield await retry(next, retrying);
+  } finally {
+    await steps.return();
+  }
+}
+
+/** Ends when it is time to list anew. */
+async function* stepsOfMirror(
+  etcd: EtcdClient,
+  range: KeyOrRange,
+  { signal, onRefused, onEnd, endsAfter, listEveryMs }: FollowRangeOptions,
+): AsyncGenerator<RangeStep, void, undefined> {
+  const now = etcd.mirror(range, {
+    signal,
+    onStatus: (status, error) => {
+      if (error && (status === "connecting" || status === "stale")) onRefused(error);
+      if (status === "failed" && error && endsAfter?.(error)) onEnd?.(error);
+    },
+  });
+  const { clock } = runtimeOf(etcd);
+  const timer = listEveryMs === undefined ? undefined : clock.timer(listEveryMs, () => void now.close());
+  try {
+    for await (const batch of now) yield { batch, now };
+  } finally {
+    timer?.cancel();
+    await now.close();
   }
 }

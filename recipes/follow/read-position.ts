@@ -1,16 +1,15 @@
 import type { MirrorBatch } from "../../src/index.ts";
-import { abortable, asError, Backoff, endsRetries, type Runtime, Wake } from "../../src/internal/index.ts";
+import { abortable, endsRetries, type Runtime, Wake } from "../../src/internal/index.ts";
+import { retry, WarnOnce } from "../retries/index.ts";
+import { LOOK_AGAIN_MS } from "./look-again.ts";
 import type { PrefixMirror } from "./prefix-mirror.ts";
 import { isAsNew, type RangeMark } from "./range-mark.ts";
-
-/** etcd is asked again this often, even if nothing is heard: old servers can lose a watch's event. */
-const LOOK_AGAIN_MS = 30_000;
 
 export interface CatchUpParts {
   readonly followed: PrefixMirror;
   readonly runtime: Runtime;
   readonly signal: AbortSignal;
-  /** Told of what is tried again. */
+  /** Called with what is tried again. */
   onWarning(error: Error): void;
 }
 
@@ -42,28 +41,25 @@ export class ReadPosition {
   async catchUp(parts: CatchUpParts): Promise<void> {
     const { followed, runtime, signal } = parts;
     const [moved, live] = [new Wake(), new Wake()];
-    const backoff = new Backoff(runtime, { initialMs: 100 });
-    let told = "";
+    const warnings = new WarnOnce((error) => parts.onWarning(error));
     this.#moved.add(moved);
     this.#live.add(live);
+    const attempt = async () => {
+      const lists = this.#lists;
+      const mark = await abortable(followed.mark(), signal);
+      // A mirror of another history finds that out, and lists anew.
+      return (mark && (await this.#reaches(mark, lists, moved, parts))) || undefined;
+    };
     try {
-      for (;;) {
-        const lists = this.#lists;
-        try {
-          const mark = await abortable(followed.mark(), signal);
-          // A mirror of another history finds that out, and lists anew.
-          if (mark && (await this.#reaches(mark, lists, moved, parts))) return;
-        } catch (error) {
-          signal.throwIfAborted();
-          // Who waits for this has not begun yet.
-          if (endsRetries(error, false)) throw error;
-          const { message } = asError(error);
-          if (message !== told) parts.onWarning(asError(error));
-          told = message;
-        }
-        await live.wait(runtime.clock, backoff.nextMs(), signal);
-        signal.throwIfAborted();
-      }
+      await retry(attempt, {
+        runtime,
+        signal,
+        backoff: { initialMs: 100 },
+        // Its caller has not begun yet.
+        ends: (error) => endsRetries(error, false),
+        onRetry: (error) => warnings.warn(error),
+        pause: (delayMs) => live.wait(runtime.clock, delayMs, signal),
+      });
     } finally {
       this.#moved.delete(moved);
       this.#live.delete(live);

@@ -1,9 +1,7 @@
 import type { EtcdClient, EtcdError, KeyValue } from "../../src/index.ts";
 import { isFinal } from "../../src/internal/index.ts";
 import { followRange } from "./follow-range.ts";
-
-/** The key is listed anew this often, even if nothing is heard of it: old servers can lose a watch's event. */
-const LOOK_AGAIN_MS = 30_000;
+import { LOOK_AGAIN_MS } from "./look-again.ts";
 
 /**
  * Resolves when a key is gone, or was deleted and made anew, however long that takes.

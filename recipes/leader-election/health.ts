@@ -1,12 +1,13 @@
 import { abortable, type Clock, quietDeferred } from "../../src/internal/index.ts";
 import { checkHealth } from "../health/index.ts";
+import { WarnOnce } from "../retries/index.ts";
 
 export interface HealthParts {
   /** Undefined: always healthy. */
   readonly check: ((signal: AbortSignal) => Promise<boolean> | boolean) | undefined;
   readonly everyMs: number;
   readonly clock: Clock;
-  /** Told when a check threw or took too long, once for the same message. */
+  /** Called when a check threw or took too long, once for the same message. */
   onWarning(error: Error): void;
 }
 
@@ -16,10 +17,11 @@ export class Health {
   readonly #listeners = new Set<() => void>();
   /** Undefined until the first check has answered. */
   #healthy: boolean | undefined;
-  #lastWarning: string | undefined;
+  readonly #warnings: WarnOnce;
 
   constructor(parts: HealthParts) {
     this.#parts = parts;
+    this.#warnings = new WarnOnce((error) => parts.onWarning(error));
     if (!parts.check) this.#healthy = true;
   }
 
@@ -54,15 +56,14 @@ export class Health {
   }
 
   #set(healthy: boolean): void {
-    if (healthy) this.#lastWarning = undefined;
+    if (healthy) this.#warnings.worked();
     if (healthy === this.#healthy) return;
     this.#healthy = healthy;
     for (const listener of [...this.#listeners]) listener();
   }
 
   #unwell(error: Error): void {
-    if (error.message !== this.#lastWarning) this.#parts.onWarning(error);
-    this.#lastWarning = error.message;
+    this.#warnings.warn(error);
     this.#set(false);
   }
 }

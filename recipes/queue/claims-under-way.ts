@@ -64,8 +64,8 @@ export class ClaimsUnderWay {
       if (error instanceof RequestRefusedError) {
         // As large as etcd takes, and with a claim larger: no worker can have it, and those behind it must not wait.
         avoidMs = Number.POSITIVE_INFINITY;
-        port.onWarning(error);
-      } else port.onError(error, lease);
+        port.onNews({ type: "warning", error });
+      } else port.onNews({ type: "failure", error, lease });
     } finally {
       job.avoidUntilMs = port.clock.monotonicMs() + avoidMs;
     }
@@ -75,7 +75,9 @@ export class ClaimsUnderWay {
     const { port } = this.#parts;
     const { value, attempt } = job.content;
     const letter = { value, attempts: attempt, diedAtMs: port.clock.wallMs() };
-    if (await buryJob(port.keys, job, letter, options)) port.onDead(toLetter(job.id, letter));
+    if (await buryJob(port.keys, job, letter, options)) {
+      port.onNews({ type: "dead", letter: toLetter(job.id, letter) });
+    }
   }
 
   async #claim(job: QueuedJob, lease: Lease, options: TxnUntilKnownOptions): Promise<void> {

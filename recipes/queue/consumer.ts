@@ -1,12 +1,12 @@
 import { ClientClosedError, type EtcdClient, type KeyValue, type Lease, LeaseNotFoundError } from "../../src/index.ts";
-import { asError, Backoff, endsRetries, log, onAbort, type Runtime, type Timer } from "../../src/internal/index.ts";
+import { asError, endsRetries, log, onAbort, type Runtime, type Timer } from "../../src/internal/index.ts";
 import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { LeaseLine } from "../leases/index.ts";
 import { recipeClient } from "../recipe/index.ts";
+import { retry, WarnOnce } from "../retries/index.ts";
 import type { TxnUntilKnownOptions } from "../writes/index.ts";
 import { type Choice, chooseJob } from "./choose-job.ts";
 import { ClaimsUnderWay } from "./claims-under-way.ts";
-import type { DeadLetter } from "./dead-letters.ts";
 import type { Job } from "./job.ts";
 import { JobsInHand } from "./jobs-in-hand.ts";
 import type { QueueKeys } from "./queue-keys.ts";
@@ -16,7 +16,7 @@ import { ReleasedRevision } from "./released-revision.ts";
 import { Strays } from "./strays.ts";
 import { Waiters } from "./waiters.ts";
 import { WaitingPlace } from "./waiting-place.ts";
-import type { WorkerPort } from "./worker-port.ts";
+import type { QueueNews, WorkerNews, WorkerPort } from "./worker-port.ts";
 
 const debug = log("queue");
 
@@ -29,9 +29,7 @@ export interface ConsumerParts {
   readonly ttlSeconds: number;
   readonly maxAttempts: number;
   readonly runtime: Runtime;
-  onWarning(error: Error): void;
-  onFailed(error: Error): void;
-  onDead(letter: DeadLetter): void;
+  onNews(news: QueueNews): void;
 }
 
 /**
@@ -53,22 +51,20 @@ export class Consumer {
   #timer: Timer | undefined;
   #granting = false;
   #graceMs = 0;
-  #lastWarning: string | undefined;
+  readonly #warnings: WarnOnce;
   /** Whether the queue could be followed before: what etcd refuses later is mended there. */
   #hasWorked = false;
 
   constructor(parts: ConsumerParts) {
     this.#parts = parts;
+    this.#warnings = new WarnOnce((error) => parts.onNews({ type: "warning", error }));
     this.#released = new ReleasedRevision(parts.runtime.clock);
     const port: WorkerPort = {
       keys: parts.keys,
       clock: parts.runtime.clock,
       maxAttempts: parts.maxAttempts,
       writes: (lease) => this.#writes(lease),
-      onReleased: (revision) => this.#released.add(revision),
-      onDead: parts.onDead,
-      onWarning: (error) => this.#warn(error),
-      onError: (error, lease) => this.#noteFailure(error, lease),
+      onNews: (news) => this.#happened(news),
     };
     const waiters = new Waiters(() => this.#look());
     const leases = new LeaseLine(parts.etcd, parts.ttlSeconds);
@@ -103,7 +99,7 @@ export class Consumer {
     try {
       await this.#leases.revokeAll({ timeoutMs: Math.max(1, endMs - clock.monotonicMs()) });
     } catch (error) {
-      if (!(error instanceof ClientClosedError)) this.#parts.onWarning(asError(error));
+      if (!(error instanceof ClientClosedError)) this.#parts.onNews({ type: "warning", error: asError(error) });
     }
     await this.#mirror?.close();
   }
@@ -124,7 +120,7 @@ export class Consumer {
     void this.#mirror?.close();
     this.#inHand.lose(() => true, "the queue failed", error);
     void this.#leases.revokeAll({}).catch(() => {});
-    this.#parts.onFailed(error);
+    this.#parts.onNews({ type: "failed", error });
   }
 
   /** Brings the calls that wait together with what is there. */
@@ -153,7 +149,10 @@ export class Consumer {
       const choice = this.#choose(lease);
       lookAgainMs = choice.lookAgainMs;
       if (!choice.job) break;
-      void this.#claiming.take(choice.job, lease).then(() => this.#claimIsOver());
+      void this.#claiming.take(choice.job, lease).then(() => {
+        this.#drawGrace();
+        this.#look();
+      });
     }
     if (this.#claiming.size >= this.#waiters.size || this.#ending.signal.aborted) return;
     this.#place.take(lease);
@@ -187,17 +186,17 @@ export class Consumer {
   async #grantLease(): Promise<void> {
     if (this.#granting) return;
     this.#granting = true;
+    const { runtime } = this.#parts;
     const { signal } = this.#ending;
-    const backoff = new Backoff(this.#parts.runtime, { initialMs: 100 });
-    while (!this.#leases.current && this.#waiters.size > 0 && !signal.aborted) {
-      try {
+    const attempt = async () => {
+      while (!this.#leases.current && this.#waiters.size > 0) {
         const lease = await this.#leases.living(signal);
         onAbort(lease.signal, () => this.#leaseLost(lease));
-      } catch (error) {
-        this.#noteFailure(error);
-        await backoff.wait(signal, { cause: error }).catch(() => {});
       }
-    }
+      return true;
+    };
+    const options = { runtime, signal, backoff: { initialMs: 100 }, onRetry: (error: Error) => this.#failed(error) };
+    await retry(attempt, options).catch(() => {});
     this.#granting = false;
     this.#look();
   }
@@ -266,7 +265,23 @@ export class Consumer {
     };
   }
 
-  #noteFailure(error: unknown, lease?: Lease): void {
+  #happened(news: WorkerNews): void {
+    switch (news.type) {
+      case "released":
+        this.#released.add(news.revision);
+        break;
+      case "dead":
+        this.#parts.onNews(news);
+        break;
+      case "warning":
+        this.#warn(news.error);
+        break;
+      case "failure":
+        this.#failed(news.error, news.lease);
+    }
+  }
+
+  #failed(error: unknown, lease?: Lease): void {
     if (this.#ending.signal.aborted) return;
     if (error instanceof LeaseNotFoundError) lease?.abandon(error);
     else if (endsRetries(error, this.#hasWorked)) this.#fail(error);
@@ -274,15 +289,8 @@ export class Consumer {
   }
 
   #warn(error: Error): void {
-    const news = this.#lastWarning !== error.message;
-    this.#lastWarning = error.message;
     debug("%s: %s", this.#parts.keys.name, error.message);
-    if (news) this.#parts.onWarning(error);
-  }
-
-  #claimIsOver(): void {
-    this.#drawGrace();
-    this.#look();
+    this.#warnings.warn(error);
   }
 
   #drawGrace(): void {

@@ -7,7 +7,7 @@ import { type Ending, HeldJob } from "./held-job.ts";
 import { type JobClaim, settleClaim } from "./job-claim.ts";
 import type { WorkerPort } from "./worker-port.ts";
 
-export type JobsInHandParts = Omit<WorkerPort, "onWarning">;
+export type JobsInHandParts = WorkerPort;
 
 /** The jobs that a worker holds, and how they end. */
 export class JobsInHand {
@@ -39,7 +39,7 @@ export class JobsInHand {
       onOver: () => {
         if (this.#held.get(claim.id) === held) this.#held.delete(claim.id);
       },
-      onWarning: (error) => this.#parts.onError(error, lease),
+      onWarning: (error) => this.#parts.onNews({ type: "failure", error, lease }),
     });
     this.#held.set(claim.id, held);
     return held;
@@ -96,17 +96,19 @@ export class JobsInHand {
       const letter = { value: content.value, attempts: content.attempt, diedAtMs: clock.wallMs() };
       try {
         const buried = await settleClaim(keys, claim, { type: "bury", letter }, options);
-        if (buried !== undefined) this.#parts.onDead(toLetter(id, letter));
+        if (buried !== undefined) {
+          this.#parts.onNews({ type: "dead", letter: toLetter(id, letter) });
+        }
         return buried;
       } catch (error) {
         if (!(error instanceof RequestRefusedError)) throw error;
         // As large as etcd takes, and as a letter larger: it goes back, and no worker takes it any more.
-        this.#parts.onError(error, lease);
+        this.#parts.onNews({ type: "failure", error, lease });
       }
     }
     const notBefore = ending.delayMs > 0 && content.attempt < maxAttempts ? clock.wallMs() + ending.delayMs : undefined;
     const released = await settleClaim(keys, claim, { type: "release", content: { ...content, notBefore } }, options);
-    if (released !== undefined) this.#parts.onReleased(released);
+    if (released !== undefined) this.#parts.onNews({ type: "released", revision: released });
     return released;
   }
 }

@@ -98,9 +98,10 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
       ttlSeconds,
       maxAttempts,
       runtime,
-      onWarning: (error) => this.notify("warning", error),
-      onFailed: (error) => this.notify("failed", error),
-      onDead: (letter) => this.notify("dead", letter),
+      onNews: (news) => {
+        if (news.type === "dead") this.notify("dead", news.letter);
+        else this.notify(news.type, news.error);
+      },
     });
   }
 

@@ -55,7 +55,7 @@ export class Strays {
       const isLate = waiters.size === 0 && view.waiting.includes(lease.id);
       if (isLate) await leavePlace(port.keys, lease.id, port.writes(lease));
     } catch (error) {
-      port.onError(error, lease);
+      port.onNews({ type: "failure", error, lease });
     }
   }
 

@@ -61,7 +61,7 @@ export class WaitingPlace {
         else this.#left = Math.max(this.#left, await leavePlace(keys, lease.id, this.#port.writes(lease)));
       }
     } catch (error) {
-      this.#port.onError(error, lease);
+      this.#port.onNews({ type: "failure", error, lease });
     } finally {
       this.#working = false;
       // A new lease came while the old one was written to.

@@ -4,6 +4,22 @@ import type { TxnUntilKnownOptions } from "../writes/index.ts";
 import type { DeadLetter } from "./dead-letters.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 
+/** What a queue tells of its worker. */
+export type QueueNews =
+  | { readonly type: "warning" | "failed"; readonly error: Error }
+  | { readonly type: "dead"; readonly letter: DeadLetter };
+
+/** What happens in the parts of a worker. */
+export type WorkerNews =
+  /** A job was given back at this revision. */
+  | { readonly type: "released"; readonly revision: number }
+  /** Its attempts are used up. */
+  | { readonly type: "dead"; readonly letter: DeadLetter }
+  /** Something went wrong that concerns one job. */
+  | { readonly type: "warning"; readonly error: Error }
+  /** Something on this lease failed, maybe for good. */
+  | { readonly type: "failure"; readonly error: unknown; readonly lease: Lease };
+
 /** What all parts of a queue's worker know of it, and whom they tell what happens. */
 export interface WorkerPort {
   readonly keys: QueueKeys;
@@ -11,11 +27,5 @@ export interface WorkerPort {
   readonly maxAttempts: number;
   /** How what is written on a lease is repeated. */
   writes(lease: Lease): TxnUntilKnownOptions;
-  /** A job was given back at this revision. */
-  onReleased(revision: number): void;
-  onDead(letter: DeadLetter): void;
-  /** Something went wrong that concerns one job. */
-  onWarning(error: Error): void;
-  /** Something on this lease failed, maybe for good. */
-  onError(error: unknown, lease: Lease): void;
+  onNews(news: WorkerNews): void;
 }

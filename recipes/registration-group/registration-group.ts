@@ -9,7 +9,7 @@ import {
   showAs,
   sleep,
 } from "../../src/internal/index.ts";
-import { type FollowNews, PrefixFollower } from "../follow/index.ts";
+import { type FollowNews, LOOK_AGAIN_MS, PrefixFollower } from "../follow/index.ts";
 import { LeaseLine } from "../leases/index.ts";
 import { checkText } from "../option-schemas/index.ts";
 import { Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
@@ -29,9 +29,6 @@ import { type MemberSurroundings, RegisteredMember } from "./registered-member.t
 import { Roster } from "./roster.ts";
 
 const debug = log("register");
-
-/** How often etcd is asked which keys are on the lease, even if nothing is heard: old servers can lose a watch's event. */
-const LOOK_AGAIN_MS = 30_000;
 
 /**
  * Keeps many services in the list that one process answers for, such as the jobs or tenants that it hosts: thousands of

@@ -18,7 +18,7 @@ import {
   timed,
   Wake,
 } from "../../src/internal/index.ts";
-import { followRange } from "../follow/index.ts";
+import { followRange, LOOK_AGAIN_MS } from "../follow/index.ts";
 import { checkHealth } from "../health/index.ts";
 import { OwnLeases, SharedLeases } from "../leases/index.ts";
 import { Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
@@ -37,9 +37,6 @@ import {
 } from "./registration-options.ts";
 
 const debug = log("register");
-
-/** The own key is looked at this often even if nothing is heard of it: old servers can lose a watch's event. */
-const LOOK_AGAIN_MS = 30_000;
 
 const tooManyLeases =
   "this client has more than 500 registrations with a lease each, which each need a grant and renewals of their own: " +

@@ -1,5 +1,6 @@
 import { EtcdError, EtcdTimeoutError } from "../../src/index.ts";
-import { Backoff, type BackoffOptions, type Runtime } from "../../src/internal/index.ts";
+import type { BackoffOptions, Runtime } from "../../src/internal/index.ts";
+import { retry } from "../retries/index.ts";
 
 export interface RepeatOptions {
   /** For the error at the end of the time. */
@@ -34,28 +35,22 @@ export async function repeatUntilKnown<Answer>(
   { what, runtime, leftMs, signal, backoff, ends, onRetry }: RepeatOptions,
 ): Promise<Answer> {
   let unsure = false;
-  let pauses: Backoff | undefined;
   let cause: unknown;
-  for (;;) {
+  let outOfTime: EtcdTimeoutError | undefined;
+  const attemptInTime = async () => {
     const left = leftMs();
-    if (left <= 0) {
-      const why = cause instanceof Error ? `; last: ${cause.message}` : "";
-      throw new EtcdTimeoutError(`${what} did not end in time${why}`, {
-        cause,
-        outcomeUnknown: unsure,
-        retryable: true,
-      });
-    }
-    try {
-      return await attempt({ leftMs: left, unsure });
-    } catch (error) {
-      signal?.throwIfAborted();
-      unsure ||= error instanceof EtcdError && error.outcomeUnknown;
-      if (ends(error, unsure)) throw error;
-      cause = error;
-      onRetry?.(error as EtcdError);
-    }
-    pauses ??= new Backoff(runtime, backoff);
-    await pauses.wait(signal, { cause, leftMs: leftMs() });
-  }
+    if (left > 0) return { answer: await attempt({ leftMs: left, unsure }) };
+    const why = cause instanceof Error ? `; last: ${cause.message}` : "";
+    const error = { cause, outcomeUnknown: unsure, retryable: true };
+    outOfTime = new EtcdTimeoutError(`${what} did not end in time${why}`, error);
+    throw outOfTime;
+  };
+  const isLast = (error: unknown) => {
+    if (error === outOfTime) return true;
+    unsure ||= error instanceof EtcdError && error.outcomeUnknown;
+    cause = error;
+    return ends(error, unsure);
+  };
+  const { answer } = await retry(attemptInTime, { runtime, signal, backoff, leftMs, ends: isLast, onRetry });
+  return answer;
 }

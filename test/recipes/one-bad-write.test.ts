@@ -201,9 +201,7 @@ test("Queue: a job that cannot become a dead letter goes back, and ends no worke
     clock: systemRuntime.clock,
     maxAttempts: 1,
     writes: () => ({ etcd, runtime: systemRuntime, leftMs: () => 5_000, waitsOutDenial: true }),
-    onReleased() {},
-    onDead() {},
-    onError: (error) => errors.push(error),
+    onNews: (news) => news.type === "failure" && errors.push(news.error),
   });
   const content = { value: "v", attempt: 1, notBefore: undefined, token: undefined };
   const job = inHand.hold({ id: "a", revision: claim.revision, jobCreateRevision: 1, content }, lease, undefined);

@@ -30,7 +30,7 @@ export function trackerOn(
     lab.client({ endpoints: [...endpoints] }),
     resolved,
     { clock, random: () => 0.5 },
-    { status() {}, warning: (error) => warnings.push(error), failed: (error) => warnings.push(error), cleaned() {} },
+    (news) => "error" in news && warnings.push(news.error),
   );
   lab.also(() => tracker.end());
   return { tracker, expired, warnings };

@@ -1,0 +1,3 @@
+// Retries: what fails is tried again after growing random delays, and warns of the same failure once.
+export { type RetryOptions, retry } from "./retry.ts";
+export { WarnOnce } from "./warn-once.ts";
