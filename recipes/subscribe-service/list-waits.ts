@@ -1,21 +1,21 @@
 import { type Clock, onAbort, quietDeferred } from "../../src/internal/index.ts";
 import type { UntilOptions } from "./options.ts";
 
-export interface ListWaitsParts {
-  readonly clock: Clock;
+/** How it stands with a list that somebody waits for. */
+export interface WaitedList {
   /** Whether there is a list to look at. */
-  isListed(): boolean;
-  /** The end of the list, and why, when it has come. */
-  ended(): AbortSignal;
+  readonly list: { readonly listed: boolean };
+  /** Aborts at its end, with the reason. */
+  readonly ended: AbortSignal;
 }
 
 /** All who wait for a list that is as they want it. */
 export class ListWaits {
-  readonly #parts: ListWaitsParts;
+  readonly #clock: Clock;
   readonly #waiting = new Set<() => void>();
 
-  constructor(parts: ListWaitsParts) {
-    this.#parts = parts;
+  constructor(clock: Clock) {
+    this.#clock = clock;
   }
 
   /**
@@ -24,22 +24,22 @@ export class ListWaits {
    * @throws what `look` throws; `outOfTime()`; `signal.reason`; why the list ended
    */
   async until<Found>(
+    waited: WaitedList,
     look: () => Found | undefined,
     { timeoutMs, signal }: UntilOptions,
     outOfTime: () => Error,
   ): Promise<Found> {
-    const { clock, isListed, ended } = this.#parts;
     const found = quietDeferred<Found>();
     const lookAgain = () => {
       try {
-        ended().throwIfAborted();
-        const result = isListed() ? look() : undefined;
+        waited.ended.throwIfAborted();
+        const result = waited.list.listed ? look() : undefined;
         if (result !== undefined) found.resolve(result);
       } catch (error) {
         found.reject(error);
       }
     };
-    const timer = timeoutMs === undefined ? undefined : clock.timer(timeoutMs, () => found.reject(outOfTime()));
+    const timer = timeoutMs === undefined ? undefined : this.#clock.timer(timeoutMs, () => found.reject(outOfTime()));
     const release = onAbort(signal, () => found.reject(signal?.reason));
     this.#waiting.add(lookAgain);
     try {

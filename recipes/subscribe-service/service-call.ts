@@ -1,5 +1,7 @@
 import { EtcdTimeoutError } from "../../src/index.ts";
-import { Backoff, inMs, onAbort, type Runtime, sleep } from "../../src/internal/index.ts";
+import { inMs, onAbort, sleep } from "../../src/internal/index.ts";
+import { retry } from "../retries/index.ts";
+import type { ServersOfCall } from "./servers-of-call.ts";
 import type { ServiceInstance } from "./service-instance.ts";
 
 /** One use of a server by `call()`. Its `signal` aborts when the caller's does, and when the attempt is out of time. */
@@ -8,18 +10,8 @@ export type ServiceCall<Metadata, Result> = (
   signal: AbortSignal,
 ) => Promise<Result> | Result;
 
-export interface ServiceCallParts<Metadata> {
-  readonly runtime: Runtime;
-  /** One that is not among those tried, if there is such a one; undefined when there is none at all. */
-  choose(tried: ReadonlySet<string>): ServiceInstance<Metadata> | undefined;
-  /** Whether there is one that is not among those tried. */
-  hasOther(tried: ReadonlySet<string>): boolean;
-  /** Waits until there is a server; rejects when the time is over. */
-  someServer(timeoutMs: number): Promise<void>;
-  started(server: ServiceInstance<Metadata>): void;
-  ended(server: ServiceInstance<Metadata>): void;
-  report(server: ServiceInstance<Metadata>, outcome: { latencyMs: number; error?: unknown }): void;
-}
+/** The members of a ServersOfCall. */
+export type ServiceCallParts<Metadata> = Pick<ServersOfCall<Metadata>, keyof ServersOfCall<Metadata>>;
 
 export interface ServiceCallLimits {
   readonly attempts: number;
@@ -29,42 +21,52 @@ export interface ServiceCallLimits {
 
 /** Calls one server after the other until one does not fail; rejects with what the last one failed with. */
 export async function callServers<Metadata, Result>(
-  parts: ServiceCallParts<Metadata>,
+  servers: ServiceCallParts<Metadata>,
   call: ServiceCall<Metadata, Result>,
   { attempts, timeoutMs, signal }: ServiceCallLimits,
 ): Promise<Result> {
-  const { clock } = parts.runtime;
+  const { runtime } = servers;
+  const { clock } = runtime;
   const untilMs = clock.monotonicMs() + timeoutMs;
+  const leftMs = () => untilMs - clock.monotonicMs();
   const tried = new Set<string>();
-  const backoff = new Backoff(parts.runtime);
+  let attemptsLeft = attempts;
   let failed: { readonly error: unknown } | undefined;
-  for (let left = attempts; left > 0 && clock.monotonicMs() < untilMs; left--) {
+  const callNext = async () => {
     let server: ServiceInstance<Metadata> | undefined;
     try {
-      // A server that is alone is given a moment.
-      if (failed && !parts.hasOther(tried)) {
-        const leftMs = untilMs - clock.monotonicMs();
-        await sleep(clock, Math.min(backoff.nextMs({ leftMs }), leftMs), signal);
-      }
-      server = parts.choose(tried);
+      server = servers.choose(tried);
       while (!server) {
-        await parts.someServer(untilMs - clock.monotonicMs());
-        server = parts.choose(tried);
+        await servers.someServer(leftMs());
+        server = servers.choose(tried);
       }
     } catch (error) {
       // What a server failed with says more than that there is none any more.
       throw failed && !signal?.aborted ? failed.error : error;
     }
     tried.add(server.key);
-    // The time is shared with the attempts to come, so that a frozen server does not take it all. Nothing is awaited between
-    // the choice and the attempt: calls that begin at the same time must see each other.
-    const limitMs = (untilMs - clock.monotonicMs()) / left;
-    if (limitMs <= 0) break;
-    const outcome = await attempt(parts, call, server, limitMs, signal);
-    if (!("error" in outcome)) return outcome.result;
-    failed = outcome;
-  }
-  throw failed ? failed.error : new EtcdTimeoutError(`the call was out of time after ${inMs(timeoutMs)}`);
+    // The time is shared with the attempts to come, so that a frozen server does not take it all. Nothing is awaited
+    // between the choice and the attempt: calls that begin at the same time must see each other.
+    const limitMs = leftMs() / attemptsLeft;
+    if (limitMs > 0) {
+      const outcome = await attempt(servers, call, server, limitMs, signal);
+      if (!("error" in outcome)) return outcome;
+      failed = outcome;
+    }
+    attemptsLeft--;
+    if (attemptsLeft > 0 && leftMs() > 0) return undefined;
+    throw failed ? failed.error : new EtcdTimeoutError(`the call was out of time after ${inMs(timeoutMs)}`);
+  };
+  const { result } = await retry(callNext, {
+    runtime,
+    leftMs,
+    ends: () => true,
+    // A server that is alone is given a moment.
+    pause: async (delayMs) => {
+      if (!servers.hasOther(tried)) await sleep(clock, Math.min(delayMs, leftMs()), signal);
+    },
+  });
+  return result;
 }
 
 /**
@@ -72,12 +74,13 @@ export async function callServers<Metadata, Result>(
  * after that is ignored.
  */
 function attempt<Metadata, Result>(
-  { runtime: { clock }, started, ended, report }: ServiceCallParts<Metadata>,
+  servers: ServiceCallParts<Metadata>,
   call: ServiceCall<Metadata, Result>,
   server: ServiceInstance<Metadata>,
   limitMs: number,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly result: Result } | { readonly error: unknown }> {
+  const { clock } = servers.runtime;
   return new Promise((resolve, reject) => {
     const controller = new AbortController();
     const startedMs = clock.monotonicMs();
@@ -92,7 +95,7 @@ function attempt<Metadata, Result>(
     const finish = (outcome: { result: Result } | { error: unknown }) => {
       if (!close()) return;
       resolve(outcome);
-      report(server, {
+      servers.report(server, {
         latencyMs: clock.monotonicMs() - startedMs,
         ...("error" in outcome && { error: outcome.error }),
       });
@@ -109,7 +112,7 @@ function attempt<Metadata, Result>(
       controller.abort(signal?.reason);
     });
     if (!open) return;
-    started(server);
+    servers.started(server);
     // A server whose call ignores its signal is busy until that has settled.
     const run = async () => call(server, controller.signal);
     run()
@@ -117,6 +120,6 @@ function attempt<Metadata, Result>(
         (result) => finish({ result }),
         (error) => finish({ error: error ?? new Error("failed without a reason") }),
       )
-      .finally(() => ended(server));
+      .finally(() => servers.ended(server));
   });
 }
