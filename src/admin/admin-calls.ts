@@ -19,6 +19,11 @@ export class AdminCalls {
     this.#parts = parts;
   }
 
+  /** The URLs of the client's endpoints. */
+  get endpoints(): readonly string[] {
+    return this.#parts.protocol.endpoints.map(({ url }) => url);
+  }
+
   /** @param about such as the name of a user; never a password */
   async run<Result>(
     call: string,

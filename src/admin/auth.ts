@@ -1,4 +1,5 @@
 import type { AuthStatus } from "../connection/index.ts";
+import { showAs } from "../internal/show-as.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { callOptionsOf } from "../model/call-options.ts";
 import { AdminCalls, type AdminParts } from "./admin-calls.ts";
@@ -18,6 +19,10 @@ const checkOf = {
  * What changes something and fails with `outcomeUnknown: true`, or is aborted, may have been done, or be done later.
  */
 export class Auth {
+  static {
+    showAs(Auth, "Auth", (it) => ({ endpoints: it.#calls.endpoints }));
+  }
+
   readonly users: Users;
   readonly roles: Roles;
   readonly #calls: AdminCalls;

@@ -1,5 +1,6 @@
 import type { ClusterMember } from "../connection/index.ts";
 import { flag, optionsOf } from "../errors/check-options.ts";
+import { showAs } from "../internal/show-as.ts";
 import { type CallOptions, callChecks, callOptionsOf } from "../model/call-options.ts";
 import { AdminCalls, type AdminParts } from "./admin-calls.ts";
 import { checkMemberId, toPeerUrls } from "./admin-checks.ts";
@@ -37,6 +38,10 @@ const checkOf = {
  * A change that fails with `outcomeUnknown: true`, or is aborted, may have been made, or be made later: `members()` tells.
  */
 export class Cluster {
+  static {
+    showAs(Cluster, "Cluster", (it) => ({ endpoints: it.#calls.endpoints }));
+  }
+
   readonly #calls: AdminCalls;
 
   /** @internal */

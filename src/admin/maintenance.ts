@@ -3,6 +3,7 @@ import { callback, optionsOf, wholeNumber } from "../errors/check-options.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { shown } from "../errors/shown.ts";
 import { onAbort } from "../internal/abort.ts";
+import { showAs } from "../internal/show-as.ts";
 import { timed } from "../internal/timed.ts";
 import { type CallOptions, callChecks, callOptionsOf } from "../model/call-options.ts";
 import { AdminCalls, type AdminParts } from "./admin-calls.ts";
@@ -76,6 +77,10 @@ const checkOf = {
  * ```
  */
 export class Maintenance {
+  static {
+    showAs(Maintenance, "Maintenance", (it) => ({ endpoints: it.#calls.endpoints }));
+  }
+
   readonly #parts: AdminParts;
   readonly #calls: AdminCalls;
 

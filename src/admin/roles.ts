@@ -3,6 +3,7 @@ import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { checkPlainObject } from "../errors/plain-object.ts";
 import { shown } from "../errors/shown.ts";
 import { unknownOption } from "../errors/unknown-option.ts";
+import { showAs } from "../internal/show-as.ts";
 import { type CallOptions, callOptionsOf } from "../model/call-options.ts";
 import { type KeyOrRange, type KeyRange, toKeyRange } from "../model/key-range.ts";
 import type { AdminCalls } from "./admin-calls.ts";
@@ -34,6 +35,10 @@ const names = ["type", "range"];
 
 /** The roles of etcd: see `Auth`. Their ranges are keys of the whole etcd, also where the client has a namespace. */
 export class Roles {
+  static {
+    showAs(Roles, "Roles", (it) => ({ endpoints: it.#calls.endpoints }));
+  }
+
   readonly #calls: AdminCalls;
 
   /** @internal */

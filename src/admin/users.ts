@@ -1,4 +1,5 @@
 import { shown } from "../errors/shown.ts";
+import { showAs } from "../internal/show-as.ts";
 import { type CallOptions, callOptionsOf } from "../model/call-options.ts";
 import type { AdminCalls } from "./admin-calls.ts";
 import { checkName, checkPassword } from "./admin-checks.ts";
@@ -21,6 +22,10 @@ const checkOf = {
 
 /** The users of etcd: see `Auth`. */
 export class Users {
+  static {
+    showAs(Users, "Users", (it) => ({ endpoints: it.#calls.endpoints }));
+  }
+
   readonly #calls: AdminCalls;
 
   /** @internal */

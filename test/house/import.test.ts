@@ -32,10 +32,10 @@ const grpc = read.filter((path) => /@grpc|protobufjs/.test(path));
 fs.writeSync(1, JSON.stringify({ names, data, grpc, kept: after }));
 `;
 
-test.each(["esm", "cjs"].flatMap((form) => ["recipes", "src", "testing"].map((room) => [form, room])))(
+test.each(["esm", "cjs"].flatMap((form) => ["recipes", "client", "testing"].map((door) => [form, door])))(
   "importing %s/%s opens nothing, reads no data, loads no gRPC, and lets go",
-  async (form, room) => {
-    const args = ["--input-type=module", "--eval", program, `${dist}${form}/${room}/index.js`];
+  async (form, door) => {
+    const args = ["--input-type=module", "--eval", program, `${dist}${form}/${door}.js`];
     const { stdout, stderr } = await run(process.execPath, args, { timeout: 50_000 });
     expect(stderr).toBe("");
     const { names, data, grpc, kept } = JSON.parse(stdout);
