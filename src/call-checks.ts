@@ -1,3 +1,4 @@
+import { endpointCheck } from "./admin/index.ts";
 import { callback, flag, type OptionCheck, optionsOf, wholeNumber } from "./errors/check-options.ts";
 import { callChecks, signalCheck } from "./model/call-options.ts";
 import { leaseIdCheck, leaseRefCheck } from "./model/lease-id.ts";
@@ -40,6 +41,8 @@ export const checkOf = {
   adoptLease: optionsOf("adoptLease", { ...callChecks, keepAlive: flag, renewEverySeconds: seconds }),
   keepAliveOnce: optionsOf("keepAliveOnce", callChecks),
   leases: optionsOf("leases", callChecks),
+  health: optionsOf("health", { ...callChecks, endpoint: endpointCheck }),
+  syncEndpoints: optionsOf("syncEndpoints", callChecks),
   leaseTimeToLive: optionsOf("leaseTimeToLive", { ...callChecks, keys: flag }),
   watch: optionsOf("watch", {
     signal: signalCheck,

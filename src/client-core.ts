@@ -1,3 +1,4 @@
+import { ClientNotices } from "./client-events.ts";
 import { type EtcdClientOptions, resolveClientOptions } from "./client-options.ts";
 import { partsOf } from "./client-parts.ts";
 import type { Protocol } from "./connection/index.ts";
@@ -6,6 +7,7 @@ import type { Runtime } from "./internal/runtime.ts";
 import { ServerLimits } from "./internal/server-limits.ts";
 import { Kv, PointReads, RangeCounts } from "./kv/index.ts";
 import { LeaseEngine, Leases } from "./lease/index.ts";
+import { MemberFollower } from "./member-endpoints.ts";
 import { CloseListeners, type FollowParts, HistoryProofs, WatchHub } from "./watch/index.ts";
 
 /** How long `close()` gives etcd to revoke the leases of a client. */
@@ -18,6 +20,8 @@ interface Shared {
   readonly hub: WatchHub;
   readonly leaseEngine: LeaseEngine;
   readonly autoBatch: boolean;
+  readonly notices: ClientNotices;
+  readonly members: MemberFollower | undefined;
 }
 
 /** Where the keys of a client are, below those of the client that has the connections. */
@@ -54,12 +58,25 @@ export class ClientCore {
   static #open(options: EtcdClientOptions): ClientCore {
     const resolved = resolveClientOptions(options);
     const { runtime, openProtocol } = partsOf(options);
-    const protocol = openProtocol({ ...resolved, runtime });
+    const notices = new ClientNotices(runtime.clock);
+    let members: MemberFollower | undefined;
+    const protocol = openProtocol({
+      ...resolved,
+      runtime,
+      notices: {
+        connected: (endpoint) => {
+          notices.emit("connected", endpoint);
+          members?.connected();
+        },
+        disconnected: (endpoint, reason) => notices.emit("disconnected", endpoint, reason),
+      },
+    });
+    if (resolved.followMembers) members = new MemberFollower(protocol, runtime);
     const { autoBatch, dialTimeoutMs } = resolved;
     const limits = new ServerLimits();
     const hub = new WatchHub(protocol, dialTimeoutMs, runtime, limits);
     const leaseEngine = new LeaseEngine(protocol, dialTimeoutMs, runtime);
-    const shared = { runtime, limits, hub, leaseEngine, autoBatch };
+    const shared = { runtime, limits, hub, leaseEngine, autoBatch, notices, members };
     return new ClientCore(shared, { protocol, namespace: new Uint8Array() });
   }
 
@@ -90,6 +107,11 @@ export class ClientCore {
     return options;
   }
 
+  /** What becomes of the connections, for those who listen. */
+  get notices(): ClientNotices {
+    return this.#shared.notices;
+  }
+
   get closed(): boolean {
     return this.#closing !== undefined || this.#parent?.closed === true;
   }
@@ -111,6 +133,7 @@ export class ClientCore {
       await this.leases.close(CLOSE_LIMIT_MS);
       return;
     }
+    this.#shared.members?.close();
     this.#shared.hub.close();
     await this.#shared.leaseEngine.close(CLOSE_LIMIT_MS);
     this.protocol.close();

@@ -1,8 +1,10 @@
 import { z } from "zod";
 import { type AuthOptions, resolveAuth } from "./auth-options.ts";
 import { type EndpointUrl, parseEndpoints, type TlsSource } from "./connection/index.ts";
+import { InvalidOptionError } from "./errors/invalid-option-error.ts";
 import { LONGEST_DELAY_MS } from "./errors/limits.ts";
 import { isPlainObject } from "./errors/plain-object.ts";
+import { shown } from "./errors/shown.ts";
 import { parseOptions } from "./internal/parse-options.ts";
 import { toBytes } from "./model/bytes.ts";
 import { resolveTls, type TlsOptions } from "./tls-options.ts";
@@ -17,6 +19,14 @@ export interface EtcdClientOptions {
    * @default the environment's ETCD_ENDPOINTS, separated by commas, then http://127.0.0.1:2379
    */
   endpoints?: string | readonly string[] | undefined;
+  /**
+   * Make the members of the cluster the endpoints, from the first connection on and then about once a minute, as
+   * `syncEndpoints()` does. For etcd that is reached directly: the URLs that members name must be reachable from here, which
+   * those behind a balancer or a proxy are often not.
+   *
+   * @default false
+   */
+  followMembers?: boolean | undefined;
   /** For `https://` endpoints. @default what ETCD_CACERT, ETCD_CERT and ETCD_KEY name, then the CAs that Node trusts */
   tls?: TlsOptions | undefined;
   /** @default ETCD_USERNAME and ETCD_PASSWORD, then none */
@@ -44,6 +54,7 @@ export interface ResolvedClientOptions {
   readonly dialTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly autoBatch: boolean;
+  readonly followMembers: boolean;
 }
 
 const milliseconds = (fallback: number) =>
@@ -105,6 +116,7 @@ const schema = z.strictObject({
   dialTimeoutMs: milliseconds(2_000),
   requestTimeoutMs: milliseconds(5_000),
   autoBatch: z.boolean("must be true or false").default(false),
+  followMembers: z.boolean("must be true or false").default(false),
 });
 
 /**
@@ -141,6 +153,23 @@ function readEndpoints(given: string | string[] | undefined, env: NodeJS.Process
   const listed = splitList(env.ETCD_ENDPOINTS ?? "");
   const endpoints = listed.length === 0 ? ["http://127.0.0.1:2379"] : withScheme(listed);
   return parseEndpoints("EtcdClient", endpoints, "ETCD_ENDPOINTS");
+}
+
+/**
+ * Endpoints as `setEndpoints()` takes them.
+ *
+ * @throws InvalidOptionError
+ */
+export function toEndpoints(what: string, given: unknown): EndpointUrl[] {
+  const listed = typeof given === "string" ? splitList(given) : given;
+  if (!Array.isArray(listed) || listed.some((endpoint) => typeof endpoint !== "string")) {
+    throw new InvalidOptionError(
+      what,
+      "endpoints",
+      `must be a URL such as http://127.0.0.1:2379, or a list of such, not ${shown(given)}`,
+    );
+  }
+  return parseEndpoints(what, withScheme(listed));
 }
 
 /** As etcdctl takes them: `host:port` is plain. */

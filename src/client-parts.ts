@@ -1,11 +1,13 @@
 import type { EtcdClientOptions, ResolvedClientOptions } from "./client-options.ts";
-import { openProtocol, type Protocol } from "./connection/index.ts";
+import { type ConnectionNotices, openProtocol, type Protocol } from "./connection/index.ts";
 import { type Runtime, systemRuntime } from "./internal/runtime.ts";
 
 /** What a client is made of, besides its options. */
 export interface ClientParts {
   readonly runtime: Runtime;
-  openProtocol(options: ResolvedClientOptions & { readonly runtime: Runtime }): Protocol;
+  openProtocol(
+    options: ResolvedClientOptions & { readonly runtime: Runtime; readonly notices: ConnectionNotices },
+  ): Protocol;
 }
 
 const systemParts: ClientParts = { runtime: systemRuntime, openProtocol };

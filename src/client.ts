@@ -1,9 +1,13 @@
-import { Auth, Cluster, type EtcdStatus, Maintenance, type StatusOptions } from "./admin/index.ts";
+import { EventEmitter } from "node:events";
+import { Auth, Cluster, type EtcdStatus, endpointOf, Maintenance, type StatusOptions } from "./admin/index.ts";
 import { checkOf } from "./call-checks.ts";
 import { ClientCore } from "./client-core.ts";
-import type { EtcdClientOptions } from "./client-options.ts";
+import type { ClientEvents } from "./client-events.ts";
+import { type EtcdClientOptions, toEndpoints } from "./client-options.ts";
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
+import { errorOfCall } from "./errors/of-call.ts";
 import { shown } from "./errors/shown.ts";
+import { checkHealth, type EtcdHealth, type HealthOptions } from "./health.ts";
 import { setRuntime } from "./internal/runtime-of.ts";
 import { ServerLimits } from "./internal/server-limits.ts";
 import { showAs } from "./internal/show-as.ts";
@@ -31,6 +35,7 @@ import type {
   LeaseTimeToLive,
   TimeToLiveOptions,
 } from "./lease/index.ts";
+import { followMembersOnce } from "./member-endpoints.ts";
 import { type BytesLike, toBytes } from "./model/bytes.ts";
 import type { CallOptions } from "./model/call-options.ts";
 import { checkTxn } from "./model/check-txn.ts";
@@ -58,8 +63,11 @@ import {
  *
  * Reads are repeated on other endpoints within their time. A write is repeated only if it provably was not executed;
  * otherwise its error has `outcomeUnknown: true`. The outcome of an aborted write is unknown.
+ *
+ * It emits `connected(endpoint)` and `disconnected(endpoint, reason)` as connections come and go. Clients of namespaces emit
+ * them as well, for they share the connections. What a listener throws is a warning of the process.
  */
-export class EtcdClient implements AsyncDisposable {
+export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDisposable {
   static {
     showAs(EtcdClient, "EtcdClient", (it) => ({ endpoints: it.endpoints, closed: it.closed }));
   }
@@ -74,12 +82,14 @@ export class EtcdClient implements AsyncDisposable {
 
   /** @throws InvalidOptionError that names the option, before any I/O */
   constructor(options: EtcdClientOptions = {}) {
+    super();
     this.#core = ClientCore.of(options);
     setRuntime(this, this.#core.runtime);
     ServerLimits.set(this, this.#core.limits);
     this.auth = new Auth(this.#core);
     this.cluster = new Cluster(this.#core);
     this.maintenance = new Maintenance(this.#core);
+    this.#core.notices.attach(this);
   }
 
   /**
@@ -327,6 +337,52 @@ export class EtcdClient implements AsyncDisposable {
    */
   typed<Input, Value>(schema: StandardSchema<Input, Value>): TypedClient<Input, Value> {
     return new TypedClient(this, schema);
+  }
+
+  /**
+   * Whether etcd serves this client: one linearizable read, to which a majority of the members must agree. Resolves also when
+   * it does not, with the reason as `error`; `timeoutMs` is how long it may take.
+   *
+   * ```ts
+   * for (const endpoint of etcd.endpoints) console.log(await etcd.health({ endpoint, timeoutMs: 2_000 }));
+   * ```
+   *
+   * @throws InvalidOptionError, for an endpoint that is none of the client's among others; ClientClosedError; `signal.reason`
+   */
+  async health(options?: HealthOptions): Promise<EtcdHealth> {
+    const { protocol, runtime } = this.#for("health", options);
+    return checkHealth(protocol, runtime.clock, endpointOf(protocol, "health", options?.endpoint), options);
+  }
+
+  /**
+   * From now on these are the endpoints, also for namespaces on the same connections. Connections to endpoints that stay are
+   * not touched. On the others calls under way may finish; watches and renewals go on elsewhere and miss nothing.
+   *
+   * @throws InvalidOptionError for an empty list, for what is no endpoint, and where http would become https or the other way
+   *   round; ClientClosedError
+   */
+  setEndpoints(endpoints: string | readonly string[]): void {
+    this.#core.checkOpen("setEndpoints");
+    this.#core.protocol.setEndpoints(toEndpoints("setEndpoints", endpoints));
+  }
+
+  /**
+   * Makes the client URLs of the cluster's members the endpoints, once. Learners are left out, as are members without a client
+   * URL and URLs of the other scheme. Where nothing is left, the endpoints stay as they are. `followMembers` does it by itself.
+   *
+   * The URLs are those that members were told to advertise. etcd's default, `http://localhost:2379`, serves only clients on the
+   * same machine.
+   *
+   * @returns the endpoints in use
+   */
+  async syncEndpoints(options?: CallOptions): Promise<readonly string[]> {
+    const { protocol } = this.#for("syncEndpoints", options);
+    try {
+      await followMembersOnce(protocol, options);
+    } catch (error) {
+      throw errorOfCall(() => "syncEndpoints", error, options?.signal);
+    }
+    return this.endpoints;
   }
 
   /** The endpoints in use, as URLs. */

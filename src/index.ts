@@ -23,6 +23,7 @@ export type {
 } from "./admin/index.ts";
 export type { AuthOptions } from "./auth-options.ts";
 export { EtcdClient } from "./client.ts";
+export type { ClientEvents } from "./client-events.ts";
 export type { EtcdClientOptions } from "./client-options.ts";
 export type {
   AlarmType,
@@ -60,6 +61,7 @@ export {
   UnavailableError,
   WatchOverflowError,
 } from "./errors/index.ts";
+export type { EtcdHealth, HealthOptions } from "./health.ts";
 export type { SchemaResult, StandardSchema } from "./internal/standard-schema.ts";
 export type {
   CompactOptions,

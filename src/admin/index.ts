@@ -1,7 +1,7 @@
 export type { AdminParts } from "./admin-calls.ts";
 export { Auth } from "./auth.ts";
 export { type AddedMember, Cluster, type MembersOptions } from "./cluster.ts";
-export type { MemberCallOptions } from "./endpoint-of.ts";
+export { endpointCheck, endpointOf, type MemberCallOptions } from "./endpoint-of.ts";
 export {
   type DisarmOptions,
   type EtcdStatus,

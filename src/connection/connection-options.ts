@@ -1,4 +1,5 @@
 import type { Runtime } from "../internal/runtime.ts";
+import type { ConnectionNotices } from "./endpoints/connection-notices.ts";
 import type { EndpointUrl } from "./endpoints/endpoint-url.ts";
 import type { TlsSource } from "./tls/tls-source.ts";
 
@@ -10,4 +11,5 @@ export interface ConnectionOptions {
   readonly tls?: TlsSource | undefined;
   readonly auth?: { readonly username: string; readonly password: string } | undefined;
   readonly requestTimeoutMs: number;
+  readonly notices?: ConnectionNotices | undefined;
 }

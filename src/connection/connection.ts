@@ -1,5 +1,6 @@
 import { AuthClient, type ICallable, type IStatusResponse } from "etcd3/lib/rpc.js";
 import { ClientClosedError } from "../errors/client-closed-error.ts";
+import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
@@ -21,6 +22,7 @@ import type { ConnectionOptions } from "./connection-options.ts";
 import { Endpoint } from "./endpoints/endpoint.ts";
 import type { EndpointChannel } from "./endpoints/endpoint-channel.ts";
 import { EndpointSet } from "./endpoints/endpoint-set.ts";
+import type { EndpointUrl } from "./endpoints/endpoint-url.ts";
 import { IdleProof } from "./endpoints/idle-proof.ts";
 import { type Failure, isOfOldRevision, translateFailure } from "./errors/error-translation.ts";
 import { outOfTime } from "./out-of-time.ts";
@@ -48,6 +50,8 @@ const SILENCE_MS = 500;
 export class Connection implements ICallable<Endpoint> {
   readonly callOptionsFactory = undefined;
   readonly endpoints: EndpointSet;
+  readonly secure: boolean;
+  readonly #endpointAt: (url: EndpointUrl) => Endpoint;
   readonly #runtime: Runtime;
   readonly #open = new Set<CallScope>();
   readonly #authenticator: Authenticator | undefined;
@@ -55,13 +59,12 @@ export class Connection implements ICallable<Endpoint> {
   readonly #idleProof = new IdleProof((channel, limitMs) => this.#askStatus(channel, limitMs));
   #closed = false;
 
-  constructor({ endpoints, dialTimeoutMs, requestTimeoutMs, tls, auth, runtime }: ConnectionOptions) {
+  constructor({ endpoints, dialTimeoutMs, requestTimeoutMs, tls, auth, runtime, notices }: ConnectionOptions) {
     this.#runtime = runtime;
-    const secure = endpoints.some((endpoint) => endpoint.secure) ? new TlsCredentials(tls ?? {}) : undefined;
-    this.endpoints = new EndpointSet(
-      endpoints.map((url) => new Endpoint({ url, tls: url.secure ? secure : undefined, dialTimeoutMs, runtime })),
-      runtime,
-    );
+    this.secure = endpoints.some((endpoint) => endpoint.secure);
+    const credentials = this.secure ? new TlsCredentials(tls ?? {}) : undefined;
+    this.#endpointAt = (url) => new Endpoint({ url, tls: credentials, dialTimeoutMs, runtime, notices });
+    this.endpoints = new EndpointSet(endpoints.map(this.#endpointAt), runtime);
     if (auth) {
       const stubs = new AuthClient(this);
       this.#authenticator = new Authenticator({
@@ -72,6 +75,22 @@ export class Connection implements ICallable<Endpoint> {
         ask: async (rpc) => (await stubs.authenticate({ name: auth.username, password: auth.password }, rpc)).token,
       });
     }
+  }
+
+  /** @throws InvalidOptionError for endpoints of the other scheme; ClientClosedError */
+  setEndpoints(urls: readonly EndpointUrl[]): void {
+    if (this.#closed) throw new ClientClosedError("the client is closed");
+    if (urls.some(({ secure }) => secure !== this.secure)) {
+      const scheme = this.secure ? "https" : "http";
+      throw new InvalidOptionError(
+        "setEndpoints",
+        "endpoints",
+        `must be ${scheme}, as those that the client was made with`,
+      );
+    }
+    const known = new Map(this.endpoints.all.map((endpoint) => [endpoint.url, endpoint]));
+    const next = urls.map((url) => known.get(url.url) ?? this.#endpointAt(url));
+    for (const endpoint of this.endpoints.replace(next)) endpoint.retire();
   }
 
   /** For etcd3's stubs. */

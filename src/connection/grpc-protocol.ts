@@ -21,6 +21,7 @@ import type {
 } from "./codec/messages.ts";
 import type { Connection } from "./connection.ts";
 import type { Endpoint } from "./endpoints/endpoint.ts";
+import type { EndpointUrl } from "./endpoints/endpoint-url.ts";
 import { GrpcAdmin } from "./grpc-admin.ts";
 import type {
   KeepAliveStream,
@@ -136,6 +137,21 @@ export class GrpcProtocol implements Protocol {
 
   get endpoints(): readonly Endpoint[] {
     return this.#connection.endpoints.all;
+  }
+
+  get secure(): boolean {
+    return this.#connection.secure;
+  }
+
+  setEndpoints(endpoints: readonly EndpointUrl[]): void {
+    this.#connection.setEndpoints(endpoints);
+  }
+
+  async readLinearizably(endpoint: Endpoint | undefined, options?: CallOptions): Promise<Endpoint> {
+    const { range } = this.#codec;
+    const request = range.encode({ range: { start: Buffer.from("health") }, keysOnly: true, limit: 1 });
+    await this.#connection.call(range, request, { ...this.#rpc("read", options), only: endpoint });
+    return endpoint ?? (this.#connection.endpoints.inOrder("calls")[0] as Endpoint);
   }
 
   streamEndpoints(after?: Endpoint): Endpoint[] {

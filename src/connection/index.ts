@@ -16,6 +16,7 @@ export type {
   WatchCreateRequest,
   WatchResponse,
 } from "./codec/messages.ts";
+export type { ConnectionNotices } from "./endpoints/connection-notices.ts";
 export { type EndpointUrl, parseEndpoints } from "./endpoints/endpoint-url.ts";
 export { translateWatchCancel } from "./errors/error-translation.ts";
 export { openProtocol } from "./open-protocol.ts";

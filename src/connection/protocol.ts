@@ -19,6 +19,7 @@ import type {
   WatchResponse,
 } from "./codec/messages.ts";
 import type { ConnectionOptions } from "./connection-options.ts";
+import type { EndpointUrl } from "./endpoints/endpoint-url.ts";
 import type { StreamEndpoint } from "./stream-endpoint.ts";
 import type { StreamHandlers } from "./stream-handlers.ts";
 
@@ -61,6 +62,21 @@ export interface Protocol {
   /** What a call has that names no time of its own, in milliseconds. */
   readonly requestTimeoutMs: number;
   readonly endpoints: readonly StreamEndpoint[];
+  /** Whether the endpoints are secured by TLS: it cannot change. */
+  readonly secure: boolean;
+  /**
+   * From now on these are the endpoints. What is connected and stays is not touched; calls under way on the others may finish,
+   * and their streams end, to be opened elsewhere.
+   *
+   * @throws InvalidOptionError for endpoints of the other scheme
+   */
+  setEndpoints(endpoints: readonly EndpointUrl[]): void;
+  /**
+   * A linearizable read of a key, by `endpoint` or by any.
+   *
+   * @returns the endpoint that answered
+   */
+  readLinearizably(endpoint: StreamEndpoint | undefined, options?: CallOptions): Promise<StreamEndpoint>;
   /** The same connections for keys that begin with `namespace`, after the one of this. Closing that closes none. */
   within(namespace: Uint8Array): Protocol;
   readonly admin: AdminProtocol;

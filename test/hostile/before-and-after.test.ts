@@ -71,6 +71,8 @@ const tables: Record<string, Table<Closable>> = {
       row("grantLease", (it, options) => it.grantLease(60, options), AWAY),
       row("adoptLease", (it, options) => it.adoptLease(door.leaseId("5"), options), AWAY),
       row("keepAliveOnce", (it, options) => it.keepAliveOnce(door.leaseId("5"), options), AWAY),
+      row("health", (it, options) => it.health(options).then(({ error }) => Promise.reject(error)), AWAY),
+      row("syncEndpoints", (it, options) => it.syncEndpoints(options), AWAY),
       row("leases", (it, options) => it.leases(options), AWAY),
       row("leaseTimeToLive", (it, options) => it.leaseTimeToLive(door.leaseId("5"), options), AWAY),
       row("watch", (it) => it.watch("k").ready, waits),

@@ -55,6 +55,7 @@ const calls: [name: string, call: () => Promise<unknown>, method: string, key: s
   ["grantLease with an id", () => client.grantLease(60, { ...short, id: door.leaseId("77") }), "grantLease", "77"],
   ["adoptLease", () => client.adoptLease(door.leaseId("77"), short), "adoptLease", "77"],
   ["keepAliveOnce", () => client.keepAliveOnce(lease, short), "keepAliveOnce", "lease"],
+  ["syncEndpoints", () => client.syncEndpoints(short), "syncEndpoints", ""],
   ["leases", () => client.leases(short), "leases", ""],
   ["leaseTimeToLive", () => client.leaseTimeToLive(lease, short), "timeToLive", "lease"],
   ["Lease.timeToLive", () => lease.timeToLive(short), "timeToLive", "lease"],

@@ -77,7 +77,7 @@ export const publicCalls: (() => FuzzedCall)[] = [
   () => ({
     what: "EtcdClient",
     args: [{ endpoints: lab.endpoint }],
-    names: ["endpoints", "namespace", "dialTimeoutMs", "requestTimeoutMs", "autoBatch", "auth", "tls"],
+    names: ["endpoints", "namespace", "dialTimeoutMs", "requestTimeoutMs", "autoBatch", "followMembers", "auth", "tls"],
     call: (options) => new door.EtcdClient(options as never),
   }),
   () => method(lab.etcd, "get", ["/k"], [...call, "revision", "serializable"]),
@@ -98,6 +98,9 @@ export const publicCalls: (() => FuzzedCall)[] = [
   () => method(lab.etcd, "adoptLease", [lease], [...call, "keepAlive", "renewEverySeconds"]),
   () => method(lab.etcd, "keepAliveOnce", [lease], call),
   () => method(lab.etcd, "leases", [], call),
+  () => method(lab.etcd, "health", [], [...call, "endpoint"]),
+  () => method(lab.etcd, "syncEndpoints", [], call),
+  () => method(lab.etcd, "setEndpoints", [lab.endpoint]),
   () => method(lab.etcd, "leaseTimeToLive", [lease], [...call, "keys"]),
   () => method(lease, "timeToLive", [], [...call, "keys"]),
   () => ({

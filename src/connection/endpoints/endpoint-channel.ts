@@ -25,6 +25,10 @@ export interface EndpointChannelParts {
   readonly clock: Clock;
   /** Whether there ever was a connection to this endpoint. */
   wasConnected(): boolean;
+  /** It is up. */
+  opened(): void;
+  /** It was up, and is over. */
+  ended(reason: ConnectionError): void;
 }
 
 /**
@@ -44,6 +48,7 @@ export class EndpointChannel {
   #sinceMs = Number.NEGATIVE_INFINITY;
   #heardMs = Number.NEGATIVE_INFINITY;
   #over = false;
+  #wasUp = false;
 
   constructor(parts: EndpointChannelParts) {
     this.#parts = parts;
@@ -101,6 +106,12 @@ export class EndpointChannel {
     this.#grpc?.close();
   }
 
+  /** Ends it now: calls and streams on it fail as they do when a server goes away. */
+  destroy(): void {
+    this.close();
+    this.#grpc?.destroy();
+  }
+
   async #connect(): Promise<void> {
     const { clock, dialTimeoutMs, tls, turn, url } = this.#parts;
     try {
@@ -113,6 +124,7 @@ export class EndpointChannel {
         connectTimeoutMs: dialTimeoutMs,
         settingsTimeoutMs: dialTimeoutMs,
         signal: this.#dial.signal,
+        onEnd: (reason) => this.#ended(reason),
       });
     } catch (error) {
       const why = this.#over ? this.#unavailable("the connection was closed") : await this.#whyNot(error);
@@ -122,7 +134,16 @@ export class EndpointChannel {
     this.#sinceMs = clock.monotonicMs();
     this.heard();
     // It may have been given up in the moment in which it came up.
-    if (this.#over) this.#grpc.close();
+    if (this.#over) {
+      this.#grpc.close();
+      return;
+    }
+    this.#wasUp = true;
+    this.#parts.opened();
+  }
+
+  #ended(reason: ConnectionError): void {
+    if (this.#wasUp) this.#parts.ended(reason);
   }
 
   async #whyNot(cause: unknown): Promise<UnavailableError> {

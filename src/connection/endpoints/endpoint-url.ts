@@ -10,11 +10,14 @@ export interface EndpointUrl {
 }
 
 /**
- * Reads `http://host:port` or `https://host:port`; the port may be left out and is 2379 then.
+ * Reads `http://host:port` or `https://host:port`; the port may be left out and is 2379 then. `unix:///path` is a unix socket,
+ * and `unixs:///path` one with TLS.
  *
  * @throws InvalidOptionError for anything else, without showing credentials that a URL may carry
  */
 export function parseEndpoint(endpoint: string, refuse: (problem: string) => InvalidOptionError): EndpointUrl {
+  const socket = /^(unixs?):\/\/(\/.+)$/.exec(endpoint);
+  if (socket) return { url: endpoint, secure: socket[1] === "unixs", target: { path: socket[2] as string } };
   if (!/^https?:\/\//.test(endpoint)) {
     throw refuse(`has ${JSON.stringify(withoutUserInfo(endpoint))}; write it as http://host:2379 or https://host:2379`);
   }

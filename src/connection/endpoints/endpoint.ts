@@ -4,6 +4,7 @@ import { Backoff } from "../../internal/backoff.ts";
 import { log } from "../../internal/log.ts";
 import type { Runtime } from "../../internal/runtime.ts";
 import type { TlsCredentials } from "../tls/tls-credentials.ts";
+import type { ConnectionNotices } from "./connection-notices.ts";
 import { EndpointChannel } from "./endpoint-channel.ts";
 import type { EndpointUrl } from "./endpoint-url.ts";
 import { MemberDoubt } from "./member-doubt.ts";
@@ -24,6 +25,7 @@ export interface EndpointParts {
   readonly tls: TlsCredentials | undefined;
   readonly dialTimeoutMs: number;
   readonly runtime: Runtime;
+  readonly notices?: ConnectionNotices | undefined;
 }
 
 /**
@@ -47,6 +49,8 @@ export class Endpoint {
   #patience = 1;
   #closed = false;
   #wasConnected = false;
+  /** How many connections are up. */
+  #connections = 0;
   /** The TLS session of this endpoint's last connection, and of which certificates it is. */
   #session: { readonly of: SecureContext; readonly session: TlsSession } | undefined;
 
@@ -120,6 +124,12 @@ export class Endpoint {
       dialTimeoutMs: dialTimeoutMs * this.#patience,
       clock: this.#runtime.clock,
       wasConnected: () => this.#wasConnected,
+      opened: () => {
+        if (this.#connections++ === 0) this.#parts.notices?.connected(this.url);
+      },
+      ended: (reason) => {
+        if (--this.#connections === 0) this.#parts.notices?.disconnected(this.url, reason);
+      },
     });
   }
 
@@ -183,6 +193,12 @@ export class Endpoint {
     this.#patience = 1;
     this.#backoff.succeeded();
     this.#pace.succeeded();
+  }
+
+  /** It is no endpoint any more: calls on it may finish, streams go elsewhere. */
+  retire(): void {
+    this.#channels.get("streams")?.destroy();
+    this.close();
   }
 
   close(): void {

@@ -66,7 +66,7 @@ test.each<[options: unknown, option: string, message: string]>([
   [
     { hosts: "http://a" },
     "hosts",
-    "EtcdClient: hosts is not an option; known are endpoints, tls, auth, namespace, dialTimeoutMs, requestTimeoutMs, autoBatch",
+    "EtcdClient: hosts is not an option; known are endpoints, tls, auth, namespace, dialTimeoutMs, requestTimeoutMs, autoBatch, followMembers",
   ],
   [{ dialTimeout: 5 }, "dialTimeout", 'EtcdClient: dialTimeout is not an option; did you mean "dialTimeoutMs"?'],
   [
@@ -103,6 +103,11 @@ test.each([
   ["http://[::1]:2379", ["http://[::1]:2379"]],
   ["http://a:1, http://b:2,", ["http://a:1", "http://b:2"]],
   [["http://a:1", "http://a:1"], ["http://a:1"]],
+  ["unix:///run/etcd.sock", ["unix:///run/etcd.sock"]],
+  [
+    ["unixs:///run/etcd.sock", "https://a"],
+    ["unixs:///run/etcd.sock", "https://a:2379"],
+  ],
 ])("endpoints %j are read as %j", (endpoints, read) => {
   expect(resolveClientOptions({ endpoints }, {}).endpoints.map(({ url }) => url)).toEqual(read);
 });

@@ -56,6 +56,17 @@ export class MemoryProtocol implements Protocol {
     throw new Error("the etcd in memory has no namespaces");
   }
 
+  readonly secure = false;
+
+  setEndpoints(): void {
+    throw new TypeError("the endpoints of the etcd in memory do not change");
+  }
+
+  async readLinearizably(...[endpoint, options]: Parameters<Protocol["readLinearizably"]>): Promise<StreamEndpoint> {
+    await this.range({ range: { start: Buffer.from("health") }, keysOnly: true, limit: 1 }, options);
+    return endpoint ?? (this.endpoints[0] as MemoryEndpoint);
+  }
+
   get admin(): AdminProtocol {
     throw new TypeError("the etcd in memory has no users and roles, and no members to care for");
   }
