@@ -27,6 +27,13 @@ export interface EtcdClientOptions {
    * @default false
    */
   followMembers?: boolean | undefined;
+  /**
+   * Warn the process (`process.emitWarning`, code `ETCD_UNREACHABLE`) once for each outage: when no endpoint could be reached for
+   * 5 s while something waited for one. The warning says why, for each endpoint.
+   *
+   * @default true
+   */
+  warnUnreachable?: boolean | undefined;
   /** For `https://` endpoints. @default what ETCD_CACERT, ETCD_CERT and ETCD_KEY name, then the CAs that Node trusts */
   tls?: TlsOptions | undefined;
   /** @default ETCD_USERNAME and ETCD_PASSWORD, then none */
@@ -55,6 +62,7 @@ export interface ResolvedClientOptions {
   readonly requestTimeoutMs: number;
   readonly autoBatch: boolean;
   readonly followMembers: boolean;
+  readonly warnUnreachable: boolean;
 }
 
 const milliseconds = (fallback: number) =>
@@ -117,6 +125,7 @@ const schema = z.strictObject({
   requestTimeoutMs: milliseconds(5_000),
   autoBatch: z.boolean("must be true or false").default(false),
   followMembers: z.boolean("must be true or false").default(false),
+  warnUnreachable: z.boolean("must be true or false").default(true),
 });
 
 /**

@@ -11,5 +11,7 @@ export interface ConnectionOptions {
   readonly tls?: TlsSource | undefined;
   readonly auth?: { readonly username: string; readonly password: string } | undefined;
   readonly requestTimeoutMs: number;
+  /** @default true */
+  readonly warnUnreachable?: boolean | undefined;
   readonly notices?: ConnectionNotices | undefined;
 }

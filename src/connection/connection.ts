@@ -7,6 +7,7 @@ import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
 import { type GrpcStream, grpcStatus } from "../grpc/index.ts";
 import { within } from "../internal/abort.ts";
+import { asError } from "../internal/as-error.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { log } from "../internal/log.ts";
 import type { Runtime } from "../internal/runtime.ts";
@@ -19,13 +20,14 @@ import { CallScope } from "./call-scope.ts";
 import type { ServiceName } from "./codec/stub-messages.ts";
 import { stubCall, type WireCall } from "./codec/wire-call.ts";
 import type { ConnectionOptions } from "./connection-options.ts";
-import { Endpoint } from "./endpoints/endpoint.ts";
+import { Endpoint, type Lane } from "./endpoints/endpoint.ts";
 import type { EndpointChannel } from "./endpoints/endpoint-channel.ts";
 import { EndpointSet } from "./endpoints/endpoint-set.ts";
 import type { EndpointUrl } from "./endpoints/endpoint-url.ts";
 import { IdleProof } from "./endpoints/idle-proof.ts";
 import { type Failure, isOfOldRevision, translateFailure } from "./errors/error-translation.ts";
 import { outOfTime } from "./out-of-time.ts";
+import { Outage } from "./outage.ts";
 import { ReplyStream } from "./reply-stream.ts";
 import type { RpcOptions, StubOptions } from "./rpc-options.ts";
 import type { StreamHandlers } from "./stream-handlers.ts";
@@ -57,10 +59,13 @@ export class Connection implements ICallable<Endpoint> {
   readonly #authenticator: Authenticator | undefined;
   readonly #probe = new TokenProbe((endpoint, channel) => this.#askRaftIndex(endpoint, channel));
   readonly #idleProof = new IdleProof((channel, limitMs) => this.#askStatus(channel, limitMs));
+  readonly #outage: Outage | undefined;
   #closed = false;
 
-  constructor({ endpoints, dialTimeoutMs, requestTimeoutMs, tls, auth, runtime, notices }: ConnectionOptions) {
+  constructor(options: ConnectionOptions) {
+    const { endpoints, dialTimeoutMs, requestTimeoutMs, tls, auth, runtime, notices, warnUnreachable = true } = options;
     this.#runtime = runtime;
+    if (warnUnreachable) this.#outage = new Outage(runtime.clock);
     this.secure = endpoints.some((endpoint) => endpoint.secure);
     const credentials = this.secure ? new TlsCredentials(tls ?? {}) : undefined;
     this.#endpointAt = (url) => new Endpoint({ url, tls: credentials, dialTimeoutMs, runtime, notices });
@@ -75,6 +80,12 @@ export class Connection implements ICallable<Endpoint> {
         ask: async (rpc) => (await stubs.authenticate({ name: auth.username, password: auth.password }, rpc)).token,
       });
     }
+  }
+
+  /** Something was answered there. */
+  worked(lane: Lane, endpoint: Endpoint): void {
+    this.#outage?.over();
+    this.endpoints.worked(lane, endpoint);
   }
 
   /** @throws InvalidOptionError for endpoints of the other scheme; ClientClosedError */
@@ -157,6 +168,7 @@ export class Connection implements ICallable<Endpoint> {
     const token = await this.#authenticator?.tokenWithin(limitMs, noToken);
     const channel = await endpoint.connect("streams", limitMs).catch((error: unknown) => {
       endpoint.failed();
+      this.#outage?.failed(endpoint.url, asError(error), this.endpoints.all);
       throw error;
     });
     if (this.#closed) throw new ClientClosedError("the client is closed");
@@ -288,7 +300,7 @@ export class Connection implements ICallable<Endpoint> {
           if (rpc.slow === "unbounded") limitMs = Number.POSITIVE_INFINITY;
           else limitMs = kind === "write" || rpc.slow ? leftMs() : Math.min(mostMs, leftMs());
           const answer = await send({ channel, kind, limitMs, token });
-          this.endpoints.worked("calls", endpoint);
+          this.worked("calls", endpoint);
           return answer;
         } catch (error) {
           scope.throwIfEnded();
@@ -302,6 +314,7 @@ export class Connection implements ICallable<Endpoint> {
           debug("%s on %s failed: %s", name, endpoint.url, last.error.message);
           if (last.endpointAtFault) {
             endpoint.failed();
+            this.#outage?.failed(endpoint.url, last.error, this.endpoints.all);
             if (channel && !(last.error instanceof EtcdTimeoutError)) endpoint.memberFailed("calls", channel);
           }
           // It may be frozen, or the link dead: the next call gets a new connection. Where patience is asked for, pings

@@ -159,7 +159,7 @@ export class GrpcProtocol implements Protocol {
   }
 
   streamWorked(endpoint: Endpoint): void {
-    this.#connection.endpoints.worked("streams", endpoint);
+    this.#connection.worked("streams", endpoint);
   }
 
   streamFailed(endpoint: Endpoint, how: "broken" | "silent"): void {

@@ -77,7 +77,7 @@ export const publicCalls: (() => FuzzedCall)[] = [
   () => ({
     what: "EtcdClient",
     args: [{ endpoints: lab.endpoint }],
-    names: ["endpoints", "namespace", "dialTimeoutMs", "requestTimeoutMs", "autoBatch", "followMembers", "auth", "tls"],
+    names: ["endpoints", "namespace", "dialTimeoutMs", "requestTimeoutMs", "autoBatch", "followMembers", "warnUnreachable", "auth", "tls"],
     call: (options) => new door.EtcdClient(options as never),
   }),
   () => method(lab.etcd, "get", ["/k"], [...call, "revision", "serializable"]),

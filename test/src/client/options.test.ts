@@ -66,7 +66,7 @@ test.each<[options: unknown, option: string, message: string]>([
   [
     { hosts: "http://a" },
     "hosts",
-    "EtcdClient: hosts is not an option; known are endpoints, tls, auth, namespace, dialTimeoutMs, requestTimeoutMs, autoBatch, followMembers",
+    "EtcdClient: hosts is not an option; known are endpoints, tls, auth, namespace, dialTimeoutMs, requestTimeoutMs, autoBatch, followMembers, warnUnreachable",
   ],
   [{ dialTimeout: 5 }, "dialTimeout", 'EtcdClient: dialTimeout is not an option; did you mean "dialTimeoutMs"?'],
   [
