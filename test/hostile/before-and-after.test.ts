@@ -72,6 +72,7 @@ const tables: Record<string, Table<Closable>> = {
       row("adoptLease", (it, options) => it.adoptLease(door.leaseId("5"), options), AWAY),
       row("keepAliveOnce", (it, options) => it.keepAliveOnce(door.leaseId("5"), options), AWAY),
       row("health", (it, options) => it.health(options).then(({ error }) => Promise.reject(error)), AWAY),
+      row("setEndpoints", (it) => it.setEndpoints("http://127.0.0.1:1"), undefined),
       row("syncEndpoints", (it, options) => it.syncEndpoints(options), AWAY),
       row("leases", (it, options) => it.leases(options), AWAY),
       row("leaseTimeToLive", (it, options) => it.leaseTimeToLive(door.leaseId("5"), options), AWAY),

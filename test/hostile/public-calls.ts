@@ -77,7 +77,17 @@ export const publicCalls: (() => FuzzedCall)[] = [
   () => ({
     what: "EtcdClient",
     args: [{ endpoints: lab.endpoint }],
-    names: ["endpoints", "namespace", "dialTimeoutMs", "requestTimeoutMs", "autoBatch", "followMembers", "warnUnreachable", "auth", "tls"],
+    names: [
+      "endpoints",
+      "namespace",
+      "dialTimeoutMs",
+      "requestTimeoutMs",
+      "autoBatch",
+      "followMembers",
+      "warnUnreachable",
+      "auth",
+      "tls",
+    ],
     call: (options) => new door.EtcdClient(options as never),
   }),
   () => method(lab.etcd, "get", ["/k"], [...call, "revision", "serializable"]),
@@ -100,7 +110,19 @@ export const publicCalls: (() => FuzzedCall)[] = [
   () => method(lab.etcd, "leases", [], call),
   () => method(lab.etcd, "health", [], [...call, "endpoint"]),
   () => method(lab.etcd, "syncEndpoints", [], call),
-  () => method(lab.etcd, "setEndpoints", [lab.endpoint]),
+  () => ({
+    what: "setEndpoints",
+    args: [lab.endpoint],
+    // Of a client of its own: any text is the name of a host.
+    call: async (endpoints) => {
+      const client = new door.EtcdClient({ endpoints: lab.endpoint });
+      try {
+        client.setEndpoints(endpoints as string);
+      } finally {
+        await client.close();
+      }
+    },
+  }),
   () => method(lab.etcd, "leaseTimeToLive", [lease], [...call, "keys"]),
   () => method(lease, "timeToLive", [], [...call, "keys"]),
   () => ({
