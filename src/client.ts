@@ -385,6 +385,15 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
     return this.endpoints;
   }
 
+  /** Removes the listeners of one event, or of all. Those that are added later are heard as before. */
+  override removeAllListeners(event?: string | symbol): this {
+    if (event !== undefined) return super.removeAllListeners(event as never);
+    super.removeAllListeners();
+    // What brings the events here was a listener as well.
+    this.#core.notices.attach(this);
+    return this;
+  }
+
   /** The endpoints in use, as URLs. */
   get endpoints(): readonly string[] {
     return this.#core.protocol.endpoints.map(({ url }) => url);
