@@ -13,8 +13,8 @@ import { resolveTls, type TlsOptions } from "./tls-options.ts";
 export interface EtcdClientOptions {
   /**
    * The members of the cluster: `http://host:port` or `https://host:port`, not mixed; the port is 2379 when left out, and
-   * `host:port` is `http://host:port`.
-   * One may also stand for several members: a name with several addresses, a Service, a TCP balancer.
+   * `host:port` is `http://host:port`. A unix socket is `unix:///path`, or `unixs:///path` with TLS. One may also stand for
+   * several members: a name with several addresses, a Service, a TCP balancer.
    *
    * @default the environment's ETCD_ENDPOINTS, separated by commas, then http://127.0.0.1:2379
    */
