@@ -59,6 +59,7 @@ const listRows: Row<door.ServiceList>[] = [
 const tables: Record<string, Table<Closable>> = {
   EtcdClient: table<door.EtcdClient>({
     make: (client) => client,
+    others: ["removeAllListeners"],
     rows: [
       row("get", (it, options) => it.get("k", options), AWAY),
       row("range", (it, options) => it.range(door.prefix("k"), options), AWAY),
