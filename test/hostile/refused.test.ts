@@ -70,6 +70,7 @@ const takeNothing = new Set([
   "abandon",
   "list",
   "nodes",
+  "removeAllListeners",
   "resign",
 ]);
 
