@@ -86,7 +86,7 @@ export class CacheTracker {
     this.#touches = new Touches({ etcd, prefix, buckets, clock, keys, leases, isLive, onGone });
     const cleaned = (id: string, reason: ExpireReason) => onNews({ type: "cleaned", id, reason });
     const onWarning = (error: Error) => this.#warn(error);
-    this.#cleaner = new Cleaner({ etcd, prefix, runtime, concurrency, onExpire, onWarning, cleaned });
+    this.#cleaner = new Cleaner({ etcd, prefix, keys, runtime, concurrency, onExpire, onWarning, cleaned });
     this.#heldBack = new HeldBack(buckets, maxDropRatio);
     this.#sweeper = new Sweeper({ etcd, prefix, buckets, clock, keys });
     this.#rounds = new BucketRounds(runtime, buckets);

@@ -3,10 +3,12 @@ import type { Runtime } from "../../src/internal/index.ts";
 import { asError } from "../../src/internal/index.ts";
 import { type Hold, IdLanes } from "../lanes/index.ts";
 import type { CacheExpirerOptions, ExpireReason } from "./options.ts";
+import { stateOf, type TrackedKeys } from "./tracked-keys.ts";
 
 export interface CleanerParts {
   readonly etcd: EtcdClient;
   readonly prefix: string;
+  readonly keys: TrackedKeys;
   readonly runtime: Runtime;
   readonly concurrency: number;
   readonly onExpire: CacheExpirerOptions["onExpire"];
@@ -46,9 +48,13 @@ export class Cleaner {
   }
 
   async #clean(id: string, reason: ExpireReason): Promise<void> {
-    const { etcd, prefix, onExpire, cleaned } = this.#parts;
+    const { etcd, prefix, keys, onExpire, cleaned } = this.#parts;
     // Not from the mirror: somebody may have tracked it a moment ago.
-    if (await etcd.get(prefix + id)) return;
+    const kv = await etcd.get(prefix + id);
+    if (kv) {
+      keys.stands(id, stateOf(kv));
+      return;
+    }
     try {
       await onExpire(id, reason);
     } catch (cause) {

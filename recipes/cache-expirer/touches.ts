@@ -1,6 +1,5 @@
 import {
   type CallOptions,
-  compareModRevision,
   type EtcdClient,
   EtcdTimeoutError,
   getOp,
@@ -26,6 +25,7 @@ import {
   TxnRoom,
   within,
 } from "../../src/internal/index.ts";
+import { isAsKnown } from "../writes/index.ts";
 import type { BucketLeases } from "./bucket-leases.ts";
 import { type Buckets, encodeTracking, type Tracking } from "./buckets.ts";
 import { stateOf, type Tracked, type TrackedKeys } from "./tracked-keys.ts";
@@ -161,8 +161,8 @@ export class Touches {
       limits: this.#limits,
       sizeOf: (move) => this.#sizeOf(move),
       send: async (part) => {
-        const { answers, target, revision } = await this.#send(part);
-        for (const [i, move] of part.entries()) this.#answered(move, answers[i] as OpResult, target, revision);
+        const { answers, moved } = await this.#send(part);
+        for (const [i, move] of part.entries()) this.#answered(move, answers[i] as OpResult, moved);
       },
       failed: (part, error) => {
         for (const move of part) this.#settle(move, () => move.reject(error));
@@ -175,19 +175,20 @@ export class Touches {
   }
 
   #sizeOf({ id }: PendingMove): PartSize {
-    // A key stands three times in a move.
-    return { nested: 1, bytes: AROUND_KEYS_BYTES + 3 * Buffer.byteLength(this.#parts.prefix + id) };
+    // A key stands four times in a move, twice in what it compares.
+    return { nested: 2, bytes: AROUND_KEYS_BYTES + 4 * Buffer.byteLength(this.#parts.prefix + id) };
   }
 
-  async #send(
-    batch: readonly PendingMove[],
-  ): Promise<{ answers: readonly OpResult[]; target: Tracking; revision: number }> {
+  /** @returns also the state of each key that was moved */
+  async #send(batch: readonly PendingMove[]): Promise<{ answers: readonly OpResult[]; moved: Tracked }> {
     const { etcd, leases, buckets, clock } = this.#parts;
     const target = buckets.at(clock.wallMs());
-    const { responses, revision } = await leases.use(target, (lease) =>
-      etcd.txn({ success: batch.map((move) => this.#toOp(move, target, lease)) }),
-    );
-    return { answers: responses, target, revision };
+    return leases.use(target, async (lease) => {
+      const request = { success: batch.map((move) => this.#toOp(move, target, lease)) };
+      const { responses, revision } = await etcd.txn(request);
+      const moved = { modRevision: revision, expiresAt: target.expiresAt, lease: lease.id };
+      return { answers: responses, moved };
+    });
   }
 
   #toOp({ id, create, seen }: PendingMove, target: Tracking, lease: Lease): Op {
@@ -197,21 +198,21 @@ export class Touches {
     if (!known && !create) return getOp(key);
     const later = known?.expiresAt !== undefined && known.expiresAt >= target.expiresAt;
     return txnOp({
-      compare: [compareModRevision(key, "equal", known?.modRevision ?? 0)],
+      compare: isAsKnown(key, known),
       success: [later ? getOp(key) : putOp(key, encodeTracking(target), { lease })],
       failure: [getOp(key)],
     });
   }
 
-  #answered(move: PendingMove, answer: OpResult, target: Tracking, revision: number): void {
+  #answered(move: PendingMove, answer: OpResult, moved: Tracked): void {
     const { id } = move;
     const inner = answer.type === "txn" ? answer.responses[0] : answer;
     if (inner?.type === "put") {
-      this.#found(id, { modRevision: revision, expiresAt: target.expiresAt });
+      this.#found(id, moved);
       this.#settle(move, () => move.resolve(true));
       return;
     }
-    this.#read(move, (inner as RangeResult).kvs[0], revision);
+    this.#read(move, (inner as RangeResult).kvs[0], moved.modRevision);
   }
 
   /** What etcd has instead of what was known: enough, nothing, or something to move in the next batch. */

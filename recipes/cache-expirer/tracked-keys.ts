@@ -1,4 +1,4 @@
-import type { KeyValue, MirrorBatch } from "../../src/index.ts";
+import type { KeyValue, LeaseId, MirrorBatch } from "../../src/index.ts";
 import { decodeTracking } from "./buckets.ts";
 import { staysBelow } from "./stays-below.ts";
 
@@ -7,6 +7,7 @@ export interface Tracked {
   readonly modRevision: number;
   /** Undefined: its value says nothing that we understand, so it is never swept. */
   readonly expiresAt: number | undefined;
+  readonly lease?: LeaseId | undefined;
 }
 
 /** What an answer of etcd said and the mirror has not come to. */
@@ -18,6 +19,11 @@ interface Answer {
   /** The newest state that an answer told of, until the mirror has come to it. */
   unseen: Tracked | undefined;
   /** When `forgetOverdue()` met it first. */
+  metMs?: number | undefined;
+}
+
+interface Contradicted {
+  readonly expiresAt: number | undefined;
   metMs?: number | undefined;
 }
 
@@ -37,6 +43,8 @@ export class TrackedKeys {
   /** As the mirror has it at `#revision`. */
   readonly #shown = new Map<string, Tracked>();
   readonly #answers = new Map<string, Answer>();
+  /** What stands in etcd, and the mirror should have shown: see `stands()`. */
+  readonly #contradicted = new Map<string, Contradicted>();
   readonly #byEnd = new Map<number, Set<string>>();
   #revision = 0;
   #size = 0;
@@ -80,6 +88,14 @@ export class TrackedKeys {
     return true;
   }
 
+  /**
+   * Etcd was asked for a key that had gone as far as was known, and has it. If the mirror is past that, etcd lost its
+   * history and the mirror has not noticed: its next list says what became of the key in the meantime.
+   */
+  stands(id: string, state: Tracked): void {
+    if (!this.found(id, state)) this.#contradicted.set(id, { expiresAt: state.expiresAt });
+  }
+
   /** Etcd answered that there was no key at this revision. */
   missing(id: string, revision: number): void {
     const known = this.#answers.get(id);
@@ -115,6 +131,12 @@ export class TrackedKeys {
       this.#change(id, () => this.#answers.delete(id));
       if (last && !this.get(id)) gone.set(id, last.expiresAt);
     }
+    for (const [id, contradicted] of this.#contradicted) {
+      contradicted.metMs ??= nowMs;
+      if (nowMs - contradicted.metMs < OVERDUE_MS) continue;
+      this.#contradicted.delete(id);
+      if (!this.get(id)) gone.set(id, contradicted.expiresAt);
+    }
     return gone;
   }
 
@@ -146,6 +168,10 @@ export class TrackedKeys {
         answer.unseen = undefined;
       }
       if (forget || asOf <= batch.revision) this.#change(id, () => this.#answers.delete(id));
+    }
+    if (forget) {
+      for (const [id, { expiresAt }] of this.#contradicted) if (!went.has(id)) went.set(id, expiresAt);
+      this.#contradicted.clear();
     }
     for (const id of went.keys()) {
       const answer = this.#answers.get(id);
@@ -196,5 +222,5 @@ export class TrackedKeys {
 }
 
 export function stateOf(kv: KeyValue): Tracked {
-  return { modRevision: kv.modRevision, expiresAt: decodeTracking(kv.text)?.expiresAt };
+  return { modRevision: kv.modRevision, expiresAt: decodeTracking(kv.text)?.expiresAt, lease: kv.lease };
 }

@@ -22,8 +22,10 @@ const drainingMark = `${JSON.stringify(reservedNames.draining)}:true,`;
  * What is put can be put again over a later revision, and marked as draining.
  *
  * @param over the modRevision that the key has before, 0 for a missing one
+ * @param compareBytes by how much the compares of a later put can be longer
  */
-export function registrationRoom(key: string, text: string, over: number): Op[] {
+export function registrationRoom(key: string, text: string, over: number, compareBytes = 0): Op[] {
   const isMarked = text.includes(drainingMark.slice(0, -1));
-  return requestRoom(key, Buffer.byteLength(text), revisionRoom(over) + (isMarked ? 0 : drainingMark.length));
+  const roomBytes = compareBytes + revisionRoom(over) + (isMarked ? 0 : drainingMark.length);
+  return requestRoom(key, Buffer.byteLength(text), roomBytes);
 }

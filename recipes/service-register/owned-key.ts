@@ -2,7 +2,7 @@ import { type EtcdClient, type KeyValue, type Lease, type LeaseId, LeaseNotFound
 import { Admission } from "../../src/internal/index.ts";
 import type { KeyLeases } from "../leases/index.ts";
 import { registrationRoom } from "../registration-format/internal.ts";
-import { changeKey, deleteIfUnchanged, putIfUnchanged } from "../writes/index.ts";
+import { changeKey, deleteIfUnchanged, laterCompareBytes, putIfUnchanged } from "../writes/index.ts";
 import { nextStep } from "./next-step.ts";
 
 /** `found`: it stood there already. `overwritten`: it was there, with another value or on another lease. `made`: it was not there. */
@@ -13,8 +13,8 @@ export type Claim =
   | { readonly outcome: "taken"; readonly by: KeyValue };
 
 /**
- * One key that one object wants to own. Every write is a txn guarded by the key's last known modRevision (0: missing),
- * so a write that timed out cannot land later over something newer (GUARANTEES 15).
+ * One key that one object wants to own. Every write is a txn guarded by the key's last known modRevision and lease, so
+ * a write that timed out cannot land later over something newer (GUARANTEES 15).
  */
 export class OwnedKey {
   readonly key: string;
@@ -125,7 +125,8 @@ export class OwnedKey {
     signal: AbortSignal,
   ): Promise<number | undefined> {
     try {
-      const room = registrationRoom(this.key, text, known?.modRevision ?? 0);
+      const later = laterCompareBytes(this.key, known);
+      const room = registrationRoom(this.key, text, known?.modRevision ?? 0, later);
       return await putIfUnchanged(this.#etcd, this.key, known, { value: text, lease, room }, { signal });
     } catch (error) {
       if (!(error instanceof LeaseNotFoundError)) throw error;

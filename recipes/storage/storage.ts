@@ -15,7 +15,14 @@ import {
   type RecipeClientOptions,
   recipeClient,
 } from "../recipe/index.ts";
-import { changeKey, deleteIfUnchanged, type GuardedPut, putIfUnchanged, requestRoom } from "../writes/index.ts";
+import {
+  changeKey,
+  deleteIfUnchanged,
+  type GuardedPut,
+  laterCompareBytes,
+  putIfUnchanged,
+  requestRoom,
+} from "../writes/index.ts";
 import {
   type OnDelete,
   type OnPut,
@@ -114,7 +121,8 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
     this.#checkOpen();
     return timed(runtimeOf(this.#client.etcd).clock, `the put of ${key}`, call, (limit) =>
       changeKey(this.#client.etcd, key, limit, async (known) => {
-        const room = requestRoom(key, Buffer.byteLength(value), TOUCH_BYTES);
+        const roomBytes = TOUCH_BYTES + laterCompareBytes(key, known);
+        const room = requestRoom(key, Buffer.byteLength(value), roomBytes);
         const revision = await this.#write(key, known, { value, room }, ttlSeconds, limit);
         return revision === undefined ? undefined : { revision };
       }),

@@ -1,13 +1,13 @@
 import {
   type BytesLike,
   type CallOptions,
-  compareModRevision,
   type EtcdClient,
   type KeyValue,
   type LeaseRef,
   type Op,
   putOp,
 } from "../../src/index.ts";
+import { isAsKnown } from "./is-as-known.ts";
 
 export interface GuardedPut {
   readonly value: BytesLike;
@@ -23,13 +23,13 @@ export interface GuardedPut {
 export async function putIfUnchanged(
   etcd: Pick<EtcdClient, "txn">,
   key: string,
-  known: Pick<KeyValue, "modRevision"> | undefined,
+  known: Pick<KeyValue, "modRevision" | "lease"> | undefined,
   { value, lease, room }: GuardedPut,
   options?: CallOptions,
 ): Promise<number | undefined> {
   const { succeeded, revision } = await etcd.txn(
     {
-      compare: [compareModRevision(key, "equal", known?.modRevision ?? 0)],
+      compare: isAsKnown(key, known),
       success: [putOp(key, value, { lease })],
       failure: room,
     },

@@ -10,6 +10,9 @@ const name = "/model";
 const line = prefix(`${name}/`);
 const ENOUGH_MS = 180_000;
 
+/** The key of a candidate is deleted by hand while the answer that it stands is on its way. */
+const kept = [{ seed: 5002, schedule: 130 }];
+
 class Model {
   readonly #world: World;
   /** The terms whose work runs. */
@@ -66,9 +69,12 @@ class Model {
     for (const other of this.#terms) {
       if (!this.#byHand) world.check(other.signal.aborted, `${token} leads, and ${other.token} still`);
     }
+    const keys = world.etcd.entries(line);
+    // Its key was deleted by hand while the answer that it stands was on its way: the news of that follows.
+    if (this.#byHand && !keys.some(({ createRevision }) => createRevision === token)) return;
     world.check(token > this.#lastToken, `token ${token} comes after ${this.#lastToken}`);
     this.#lastToken = token;
-    for (const { key, createRevision } of world.etcd.entries(line))
+    for (const { key, createRevision } of keys)
       world.check(createRevision >= token, `${token} leads, and ${key} came before it`);
     this.#terms.add(term);
   }
@@ -76,7 +82,7 @@ class Model {
 
 test("one leader at a time, in the order of their registration, with tokens that grow, and everybody leads once", async () => {
   let elected = 0;
-  const { schedules } = await explore("election", { schedules: 60 }, async (world) => {
+  const { schedules } = await explore("election", { schedules: 60, kept }, async (world) => {
     const { random } = world;
     const byHand = random.chance(0.3);
     const model = new Model(world, byHand);

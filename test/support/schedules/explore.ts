@@ -7,6 +7,13 @@ export interface ExploreOptions {
   readonly schedules: number;
   /** Only this one, to look at it. @default `TEST_SCHEDULE` */
   readonly only?: number | undefined;
+  /** Those that were red once, as a failure names them: they are run as well, unless others are explored. */
+  readonly kept?: readonly Kept[];
+}
+
+export interface Kept {
+  readonly seed: number;
+  readonly schedule: number;
 }
 
 /** The worlds of a run that explores nothing: the same ones each time, so that it tells of the change at hand. */
@@ -25,14 +32,14 @@ const LONGEST_MS = 24 * 3_600_000;
  */
 export async function explore(
   name: string,
-  { schedules, only = number(process.env.TEST_SCHEDULE) }: ExploreOptions,
+  { only = number(process.env.TEST_SCHEDULE), ...options }: ExploreOptions,
   scenario: (world: World) => Promise<void>,
 ): Promise<{ readonly schedules: number; readonly steps: number }> {
   const { stackTraceLimit } = Error;
   // Most errors of a world are no failures, and to look where each comes from takes a good part of the time.
   if (only === undefined) Error.stackTraceLimit = 0;
   try {
-    return await exploreAll(name, { schedules, only }, scenario);
+    return await exploreAll(name, { only, ...options }, scenario);
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
   }
@@ -40,15 +47,22 @@ export async function explore(
 
 async function exploreAll(
   name: string,
-  { schedules, only }: ExploreOptions,
+  { schedules, only, kept = [] }: ExploreOptions,
   scenario: (world: World) => Promise<void>,
 ): Promise<{ readonly schedules: number; readonly steps: number }> {
-  const last = only ?? Math.ceil(schedules * (number(process.env.TEST_SCHEDULES) ?? 1));
+  const { TEST_SCHEDULES, TEST_SCHEDULE } = process.env;
+  const explores = TEST_SCHEDULES !== undefined || TEST_SCHEDULE !== undefined;
+  const seed = explores ? undefined : USUAL_SEED;
+  const last = only ?? Math.ceil(schedules * (number(TEST_SCHEDULES) ?? 1));
+  const waiting = explores ? [] : [...kept];
   const running = new Set<Running>();
   let next = only ?? 1;
   let steps = 0;
-  while (running.size > 0 || next <= last) {
-    while (running.size < AT_ONCE && next <= last) running.add(new Running(name, next++, scenario, only !== undefined));
+  while (running.size > 0 || next <= last || waiting.length > 0) {
+    while (running.size < AT_ONCE && (next <= last || waiting.length > 0)) {
+      const which = next <= last ? { seed, schedule: next++ } : (waiting.pop() as Kept);
+      running.add(new Running(name, which, scenario, only !== undefined));
+    }
     await turn();
     for (const one of running) {
       one.step();
@@ -62,6 +76,12 @@ async function exploreAll(
   return { schedules: only === undefined ? last : 0, steps };
 }
 
+/** One world. Without a seed it is that of the run. */
+interface Which {
+  readonly seed: number | undefined;
+  readonly schedule: number;
+}
+
 class Running {
   readonly #world: World;
   readonly #title: string;
@@ -70,10 +90,8 @@ class Running {
   over = false;
   failure: Error | undefined;
 
-  constructor(name: string, schedule: number, scenario: (world: World) => Promise<void>, traced: boolean) {
-    const { TEST_SCHEDULES, TEST_SCHEDULE } = process.env;
-    const explores = TEST_SCHEDULES !== undefined || TEST_SCHEDULE !== undefined;
-    const random = seeded(`${name} ${schedule}`, explores ? undefined : USUAL_SEED);
+  constructor(name: string, { seed, schedule }: Which, scenario: (world: World) => Promise<void>, traced: boolean) {
+    const random = seeded(`${name} ${schedule}`, seed);
     this.#title = `schedule ${schedule} of "${name}" (TEST_SEED=${random.seed} TEST_SCHEDULE=${schedule})`;
     this.#world = new World(random);
     if (traced) this.#world.trace();
