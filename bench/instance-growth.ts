@@ -24,7 +24,7 @@ const alone = { changes: 100, together: 1, everyMs: 25 };
  * - `eventCpuUs`: one of a burst, told by `put`
  * - `pickCpuUs`: the same, and a `pick()` after each
  * - `aloneCpuUs`: one that comes alone, so that it is also a message, a wake-up and a batch; told by `put`, and a `pick()`
- * - `copiedCpuUs`: the same, and told by `change`: a copy of the list is made
+ * - `copiedCpuUs`: the same, and told by `change` to a listener that reads the list: it is made
  */
 export async function growInstances(
   endpoints: readonly string[],
@@ -53,7 +53,7 @@ export async function growInstances(
   services.on("put", () => services.pick());
   const pickCpuUs = await cpuUsEach(burst);
   const aloneCpuUs = await cpuUsEach(alone);
-  services.on("change", () => {});
+  services.on("change", (list) => list.length);
   const copiedCpuUs = await cpuUsEach(alone);
   await services.close();
   const bytesBeyondEach = bytesEach - instanceKey(size - 1).length - instanceValue(size - 1, "a").length;

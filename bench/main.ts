@@ -7,6 +7,7 @@ import { events } from "./events.ts";
 import { growth } from "./growth.ts";
 import { kv } from "./kv.ts";
 import { leases } from "./leases.ts";
+import { lists } from "./lists.ts";
 import { registry } from "./registry.ts";
 import { Report } from "./report.ts";
 import { snapshot } from "./snapshot.ts";
@@ -22,6 +23,7 @@ const benches: Readonly<Record<string, Bench>> = {
   touch,
   balancers,
   registry,
+  lists,
   wire,
 };
 const defaultFile = "build/bench.json";

@@ -1,12 +1,16 @@
 import type { ServersChange } from "../balancer/index.ts";
+import { LazyList } from "./lazy-list.ts";
 import type { ServiceInstance } from "./service-instance.ts";
+import { SortedChunks } from "./sorted-chunks.ts";
 
+/** A list that is longer is made only when it is read. */
+const LONG_LIST = 1_000;
 /** When more have changed, positions are of no use. */
 const MOST_POSITIONS = 10_000;
 
 /**
  * The instances by key. A change costs the same in a table of any length: those that may be picked stand in one array that
- * is changed in place, and the sorted list is made only when somebody asks for it.
+ * is changed in place, and the sorted list is made only when somebody asks for it, from the chunks of the one before.
  */
 export class InstanceTable<Metadata> {
   /** Where each stands: from 0 among those that may be picked, from -1 downwards among the others. */
@@ -19,6 +23,10 @@ export class InstanceTable<Metadata> {
   #changed: Set<number> | undefined = new Set();
   #draining = 0;
   #sorted: readonly ServiceInstance<Metadata>[] | undefined;
+  #lazy: LazyList<ServiceInstance<Metadata>> | undefined;
+  /** All in order, as they were before `#unsorted`; undefined: they have to be sorted. */
+  #chunks: SortedChunks<ServiceInstance<Metadata>> | undefined;
+  readonly #unsorted = new Map<string, ServiceInstance<Metadata> | undefined>();
   #notDraining: readonly ServiceInstance<Metadata>[] | undefined;
 
   get size(): number {
@@ -54,7 +62,7 @@ export class InstanceTable<Metadata> {
     this.#takeOut(key);
     this.#places.delete(key);
     this.#leaving.delete(key);
-    this.#forgetLists();
+    this.#forgetLists(key, undefined);
   }
 
   /** Says that it is gone, or back: it stays listed, and is picked only when there is nothing else. */
@@ -72,9 +80,15 @@ export class InstanceTable<Metadata> {
 
   /** All of them in the order of keys. Frozen. */
   all(): readonly ServiceInstance<Metadata>[] {
-    // They were listed in order and then came one by one, so that sorting finds long runs.
-    this.#sorted ??= Object.freeze(this.instances().sort((a, b) => (a.key < b.key ? -1 : 1)));
+    this.#sorted ??= (this.#lazy ?? this.#makeLazy()).array();
     return this.#sorted;
+  }
+
+  /** The same; if it is long and was not asked for yet, it is made when it is read. */
+  lazily(): readonly ServiceInstance<Metadata>[] {
+    if (this.#sorted || this.size <= LONG_LIST) return this.all();
+    this.#lazy ??= this.#makeLazy();
+    return this.#lazy.list;
   }
 
   /** All of them in no order. */
@@ -103,7 +117,7 @@ export class InstanceTable<Metadata> {
   }
 
   #put(instance: ServiceInstance<Metadata>): void {
-    this.#forgetLists();
+    this.#forgetLists(instance.key, instance);
     if (this.get(instance.key)?.draining) this.#draining--;
     if (instance.draining) this.#draining++;
     this.#place(instance);
@@ -151,8 +165,21 @@ export class InstanceTable<Metadata> {
     if (this.#changed && this.#changed.size > MOST_POSITIONS) this.#changed = undefined;
   }
 
-  #forgetLists(): void {
+  #makeLazy(): LazyList<ServiceInstance<Metadata>> {
+    const chunks = this.#chunks?.with(this.#unsorted) ?? SortedChunks.of(this.instances());
+    this.#chunks = chunks;
+    this.#unsorted.clear();
+    return new LazyList((array) => chunks.addTo(array));
+  }
+
+  #forgetLists(key: string, now: ServiceInstance<Metadata> | undefined): void {
     this.#sorted = undefined;
+    this.#lazy = undefined;
     this.#notDraining = undefined;
+    if (!this.#chunks) return;
+    this.#unsorted.set(key, now);
+    if (this.#unsorted.size <= MOST_POSITIONS) return;
+    this.#chunks = undefined;
+    this.#unsorted.clear();
   }
 }

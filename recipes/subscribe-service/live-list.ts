@@ -180,7 +180,7 @@ export class LiveList<Metadata> {
   /** @param changes undefined: all of the list is new */
   #tellChange(changes?: ServiceChanges<Metadata>): void {
     if (!this.#listener?.hears("change")) return;
-    const list = this.table.all();
+    const list = this.table.lazily();
     this.notify(["change", list, changes ?? { puts: list, deletes: [] }]);
   }
 }

@@ -16,8 +16,13 @@ export interface SubscribeServiceEvents<Metadata = unknown> extends CommonEvents
   /** An instance is gone; this is what it was last. */
   delete: [last: ServiceInstance<Metadata>];
   /**
-   * Once for each batch, after its puts and deletes, or later with `changeDelayMs`; the list is frozen. Also once for
-   * the first list, however long.
+   * Once for each batch, after its puts and deletes, or later with `changeDelayMs`; the list is frozen, and the same
+   * one for all listeners. Also once for the first list, however long.
+   *
+   * A list of more than 1 000 that no `list()` has made yet is made when it is first read, whenever that is, as it was
+   * at the event. It is then a Proxy of an array: `Array.isArray()` is true and all that can be read is there, but
+   * `structuredClone()` and `postMessage()` refuse it, and it is not the array that `list()` returns; give them
+   * `[...list]`. To read items by index takes longer than by `for of` or a method such as `map()`.
    */
   change: [list: readonly ServiceInstance<Metadata>[], changes: ServiceChanges<Metadata>];
   /** Calls to a server failed, so it is not chosen for a while. */

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { ServiceInstance } from "../../../recipes/index.ts";
+import { putOp } from "../../../src/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
 import { Recorder, subscribeEvents } from "../../support/recorder.ts";
 import { addressesOf, RegistryLab } from "../../support/registry-lab.ts";
@@ -145,4 +146,37 @@ test("nobody listens: ready stays pending, the status is connecting, and warning
   await proxy.up();
   await services.ready;
   expect(addressesOf(services.list())).toEqual(["10.0.0.1:80"]);
+});
+
+test("a listener of `change` that does not read a long list has none made; those who read it share one", async () => {
+  const prefix = lab.newPrefix();
+  const ids = Array.from({ length: 1_100 }, (_, index) => `m${index}`);
+  const batches = Array.from({ length: 11 }, (_, index) => ids.slice(index * 100, (index + 1) * 100));
+  for (const batch of batches) {
+    await lab.etcd.txn({ success: batch.map((id) => putOp(prefix + id, "10.0.0.1:80")) });
+  }
+  const services = lab.subscribe(prefix);
+  const [one, another]: (readonly ServiceInstance[])[][] = [[], []];
+  services.on("change", (list) => one?.push(list));
+  services.on("change", (list) => another?.push(list));
+  await services.ready;
+  const made: number[] = [];
+  const freeze = Object.freeze;
+  Object.freeze = ((value: object) => {
+    if (Array.isArray(value) && value.length > 1_000) made.push(value.length);
+    return freeze(value);
+  }) as typeof Object.freeze;
+  try {
+    for (let index = 0; index < 20; index++) await lab.etcd.put(`${prefix}more${index}`, "10.0.0.1:80");
+    await until(() => one?.length === 21);
+    expect(made).toEqual([]);
+    // Read late, each is what it was then.
+    expect(one?.map((list) => list.length)).toEqual(Array.from({ length: 21 }, (_, index) => 1_100 + index));
+    expect(made).toHaveLength(21);
+    for (const [index, list] of (another ?? []).entries()) expect(list).toBe(one?.[index]);
+    expect(services.list()).toEqual(one?.at(-1));
+    expect(made).toHaveLength(21);
+  } finally {
+    Object.freeze = freeze;
+  }
 });
