@@ -62,6 +62,6 @@ export function attemptStream<Part>(
     });
     stream.write(request);
     stream.end();
-    return () => settle(() => stream.cancel());
+    return { cancel: () => settle(() => stream.cancel()) };
   });
 }

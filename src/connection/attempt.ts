@@ -29,7 +29,7 @@ export function attempt<Response>(
     }
     const timeoutMs = limitMs === Number.POSITIVE_INFINITY ? undefined : limitMs;
     const options = { metadata: callMetadata(path, token), timeoutMs };
-    const call = channel.grpc.unary(path, request, options, (failure, answer) => {
+    return channel.grpc.unary(path, request, options, (failure, answer) => {
       if (failure) {
         reject(failure);
         return;
@@ -43,7 +43,6 @@ export function attempt<Response>(
         reject(new ProtocolError(`the answer could not be read: ${problem}`, { cause, outcomeUnknown }));
       }
     });
-    return () => call.cancel();
   });
 }
 

@@ -1,28 +1,41 @@
 import { onAbort } from "../internal/abort.ts";
 import type { Clock } from "../internal/clock.ts";
 
+/** What a wait began, and what stops it. */
+export interface Stoppable {
+  cancel(): void;
+}
+
+/** Who waits, and for what. */
+interface Waiting {
+  readonly resolve: (value: never) => void;
+  readonly reject: (reason: unknown) => void;
+  stops: Stoppable | undefined;
+}
+
 /**
  * The life of one call: ended early by the caller's signal or by the client's close, whatever the call is waiting for at
  * that moment. One listener and one entry in the client's list for the whole call, however many attempts it makes.
  */
 export class CallScope {
-  readonly #release: () => void;
+  readonly #open: Set<CallScope>;
+  readonly #releaseSignal: (() => void) | undefined;
   #ended: { reason: unknown } | undefined;
-  #interrupt: ((reason: unknown) => void) | undefined;
+  #waiting: Waiting | undefined;
 
   constructor(signal: AbortSignal | undefined, open: Set<CallScope>) {
+    this.#open = open;
     open.add(this);
-    const releaseSignal = onAbort(signal, () => this.end(signal?.reason));
-    this.#release = () => {
-      releaseSignal();
-      open.delete(this);
-    };
+    if (signal) this.#releaseSignal = onAbort(signal, () => this.end(signal.reason));
   }
 
   end(reason: unknown): void {
     if (this.#ended) return;
     this.#ended = { reason };
-    this.#interrupt?.(reason);
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.reject(reason);
+    waiting?.stops?.cancel();
   }
 
   /** @throws the reason, once the call was ended early */
@@ -31,34 +44,29 @@ export class CallScope {
   }
 
   /**
-   * Waits for what `start` begins; rejects with the reason as soon as the call is ended early, and then calls the
-   * function that `start` returned so that the work stops too.
+   * Waits for what `start` begins; rejects with the reason as soon as the call is ended early, and then cancels what `start`
+   * returned so that the work stops too.
    */
-  wait<T>(
-    start: (resolve: (value: T) => void, reject: (error: unknown) => void) => (() => void) | undefined,
-  ): Promise<T> {
+  wait<T>(start: (resolve: (value: T) => void, reject: (error: unknown) => void) => Stoppable | undefined): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#ended) {
         reject(this.#ended.reason);
         return;
       }
-      // Let go of when it is settled: what gRPC calls back lives until the next full collection, and the answer would with it.
-      let waiter: { resolve: typeof resolve; reject: typeof reject } | undefined = { resolve, reject };
-      let stop: (() => void) | undefined;
+      // Let go of when it is settled: what gRPC calls back may live until the next full collection, and the answer with it.
+      let waiting: Waiting | undefined = { resolve, reject, stops: undefined };
+      this.#waiting = waiting;
       const settle = () => {
-        const settling = waiter;
-        if (settling) this.#interrupt = undefined;
-        waiter = undefined;
+        const settling = this.#waiting === waiting ? waiting : undefined;
+        if (settling) this.#waiting = undefined;
+        waiting = undefined;
         return settling;
       };
-      this.#interrupt = (reason) => {
-        settle()?.reject(reason);
-        stop?.();
-      };
-      stop = start(
-        (value) => settle()?.resolve(value),
+      const stops = start(
+        (value) => settle()?.resolve(value as never),
         (error) => settle()?.reject(error),
       );
+      if (waiting) waiting.stops = stops;
     });
   }
 
@@ -71,13 +79,11 @@ export class CallScope {
   }
 
   pause(clock: Clock, delayMs: number): Promise<void> {
-    return this.wait((resolve) => {
-      const timer = clock.timer(delayMs, () => resolve());
-      return () => timer.cancel();
-    });
+    return this.wait((resolve) => clock.timer(delayMs, () => resolve()));
   }
 
   release(): void {
-    this.#release();
+    this.#releaseSignal?.();
+    this.#open.delete(this);
   }
 }

@@ -219,7 +219,7 @@ export class GrpcProtocol implements Protocol {
     return stream;
   }
 
-  async #call<Request, Response>(
+  #call<Request, Response>(
     method: Method<Request, Response>,
     request: Request,
     kind: CallKind,

@@ -75,7 +75,7 @@ export class ReplyStream {
         timer.cancel();
         resolve();
       };
-      return () => timer.cancel();
+      return timer;
     });
   }
 }

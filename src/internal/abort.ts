@@ -8,10 +8,10 @@ const waiting = new WeakMap<AbortSignal, { readonly calls: Set<() => void>; read
  * However many calls share a signal, it has one listener of ours: above ten, Node warns of a leak.
  */
 export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
-  if (!signal) return () => {};
+  if (!signal) return nothing;
   if (signal.aborted) {
     listener();
-    return () => {};
+    return nothing;
   }
   const { calls, onEvent } = waiting.get(signal) ?? listenTo(signal);
   // Its own identity: the same function may be put on twice.
@@ -23,6 +23,8 @@ export function onAbort(signal: AbortSignal | undefined, listener: () => void): 
     signal.removeEventListener("abort", onEvent);
   };
 }
+
+const nothing = () => {};
 
 function listenTo(signal: AbortSignal): { readonly calls: Set<() => void>; readonly onEvent: () => void } {
   const calls = new Set<() => void>();

@@ -56,6 +56,11 @@ export class Authenticator implements Patience {
     this.#parts = parts;
   }
 
+  /** The token at hand. */
+  get token(): Token | undefined {
+    return this.#token;
+  }
+
   /** The token at hand, or the next one. A failure that may pass is waited out. */
   async tokenFor({ scope, deadlineMs, outOfTime }: Waiting): Promise<Token> {
     if (this.#token) return this.#token;

@@ -40,6 +40,12 @@ export class EndpointSet {
     return [...good, ...doubtful];
   }
 
+  /** The one that the lane stays with, unless it failed lately. */
+  current(lane: Lane): Endpoint | undefined {
+    const endpoint = this.#all[this.#current[lane]];
+    return endpoint?.avoidUntilMs === 0 ? endpoint : undefined;
+  }
+
   worked(lane: Lane, endpoint: Endpoint): void {
     const index = this.all.indexOf(endpoint);
     // It may have been taken out while the call was under way.

@@ -71,7 +71,7 @@ export class Endpoint {
 
   /**
    * A channel that is connected. One that failed to is not used again, so the next attempt resolves the name anew and
-   * does not wait in grpc-js's own backoff. For a moment after that, calls fail as it did: a crowd of them, each with
+   * waits in no backoff but ours. For a moment after that, calls fail as it did: a crowd of them, each with
    * retries of its own, would dial in a loop (HARDSHIPS 13). Streams are few and have their own backoff.
    *
    * @throws UnavailableError when there is no connection within `waitMs`
@@ -97,6 +97,12 @@ export class Endpoint {
       }
       throw error;
     }
+  }
+
+  /** The lane's channel, if a call would leave on it at once and nothing is known against it. */
+  open(lane: Lane): EndpointChannel | undefined {
+    const channel = this.#channels.get(lane);
+    return channel?.isOpen && this.#unreachable === undefined ? channel : undefined;
   }
 
   /**

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { EtcdClient, prefix } from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
@@ -62,9 +62,13 @@ test("transfers through a link that breaks keep the sum, whether or not their ou
   const accounts = Array.from({ length: 4 }, (_, index) => `faults/${index}`);
   for (const account of accounts) await etcd.put(account, "100");
   let running = true;
+  let settled = 0;
   const cutting = (async () => {
     while (running) {
+      // On a busy machine a cut every few milliseconds would let no transfer through at all.
+      const before = settled;
       await new Promise((resolve) => setTimeout(resolve, random.between(5, 40)));
+      await vi.waitUntil(() => !running || settled > before, { interval: 5, timeout: 30_000 });
       proxy.cut();
     }
   })();
@@ -75,6 +79,7 @@ test("transfers through a link that breaks keep the sum, whether or not their ou
         const from = random.pick(accounts);
         const to = random.pick(accounts.filter((account) => account !== from));
         await transfer(client, from, to, random.between(1, 50)).catch((error: unknown) => failed.push(error));
+        settled++;
       }
       return failed;
     }),
