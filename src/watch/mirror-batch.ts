@@ -25,15 +25,9 @@ export interface MirrorBatch {
 
 export type Entries = Map<string, KeyValue>;
 
-/** What came of some events or of a new list. */
-export interface Changes extends Pick<MirrorBatch, "puts" | "deletes"> {
-  /** The names of those that were not there before: only with them can several steps be merged exactly. */
-  readonly fresh: ReadonlySet<string>;
-}
-
 /** A batch on its way to a reader. */
-export interface MirrorStep {
-  readonly batch: MirrorBatch;
+export interface MirrorStep extends MirrorBatch {
+  /** The names of those that were not there before: only with them can several steps be merged exactly. */
   readonly fresh: ReadonlySet<string>;
 }
 
@@ -46,13 +40,16 @@ export function entryName(kv: KeyValue): string {
 }
 
 /** What came of events that were applied. */
-export interface AppliedEvents extends Changes {
+export interface AppliedEvents extends MirrorStep {
   /** How long the values were that are no longer there. */
   readonly droppedBytes: number;
 }
 
-/** Applies events in place and returns what they came to: each key that was deleted, and the new state of each that is there. */
-export function applyEvents(entries: Entries, events: readonly WatchEvent[]): AppliedEvents {
+/**
+ * Applies events, up to `revision`, in place and returns what they came to: each key that was deleted, and the new state
+ * of each that is there.
+ */
+export function applyEvents(entries: Entries, events: readonly WatchEvent[], revision: number): AppliedEvents {
   const puts = new Map<string, KeyValue>();
   const deletes = new Map<string, KeyValue>();
   const fresh = new Set<string>();
@@ -71,15 +68,16 @@ export function applyEvents(entries: Entries, events: readonly WatchEvent[]): Ap
     puts.delete(name);
     if (last && !deletes.has(name)) deletes.set(name, last);
   }
-  return { puts: [...puts.values()], deletes: [...deletes.values()], fresh, droppedBytes };
+  return { type: "changes", revision, puts: [...puts.values()], deletes: [...deletes.values()], fresh, droppedBytes };
 }
 
-/** The exact difference between two states. Not only keys and values count: a key that was made anew is another one. */
+/** The exact difference between two states, the second as of `revision`. Not only keys and values count: a key that was made anew is another one. */
 export function difference(
   before: ReadonlyMap<string, KeyValue>,
   after: ReadonlyMap<string, KeyValue>,
+  revision: number,
   same: (a: KeyValue, b: KeyValue) => boolean,
-): Changes {
+): MirrorStep {
   const puts: KeyValue[] = [];
   const deletes: KeyValue[] = [];
   const fresh = new Set<string>();
@@ -92,7 +90,7 @@ export function difference(
     if (!old) fresh.add(name);
     if (!old || !same(old, now)) puts.push(now);
   }
-  return { puts, deletes, fresh };
+  return { type: "resynced", revision, puts, deletes, fresh };
 }
 
 /** Whether a key was only put since. What a wiped etcd has made anew can carry the same createRevision, but begins again. */
@@ -110,22 +108,20 @@ export function mergeSteps(steps: readonly MirrorStep[]): MirrorStep {
   const fresh = new Set<string>();
   for (const step of steps) {
     for (const name of step.fresh) if (!deletes.has(name)) fresh.add(name);
-    for (const kv of step.batch.deletes) {
+    for (const kv of step.deletes) {
       const name = entryName(kv);
       puts.delete(name);
       // Made and deleted while the reader lagged: it never knew the key.
       if (!fresh.has(name) && !deletes.has(name)) deletes.set(name, kv);
     }
-    for (const kv of step.batch.puts) puts.set(entryName(kv), kv);
+    for (const kv of step.puts) puts.set(entryName(kv), kv);
   }
-  const snapshot = steps[0]?.batch.type === "snapshot";
+  const snapshot = steps[0]?.type === "snapshot";
   return {
-    batch: {
-      type: snapshot ? "snapshot" : "resynced",
-      revision: steps.at(-1)?.batch.revision ?? 0,
-      puts: [...puts.values()],
-      deletes: snapshot ? [] : [...deletes.values()],
-    },
+    type: snapshot ? "snapshot" : "resynced",
+    revision: steps.at(-1)?.revision ?? 0,
+    puts: [...puts.values()],
+    deletes: snapshot ? [] : [...deletes.values()],
     fresh: new Set([...fresh].filter((name) => puts.has(name))),
   };
 }

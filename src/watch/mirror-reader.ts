@@ -3,7 +3,7 @@ import { type MirrorBatch, type MirrorStep, mergeSteps } from "./mirror-batch.ts
 
 /** What waits for one iteration of a Mirror: batches in order, merged into one when they become too many. */
 export class MirrorReader {
-  readonly #queue = new AsyncQueue<MirrorStep>(({ batch }) => Math.max(1, batch.puts.length + batch.deletes.length));
+  readonly #queue = new AsyncQueue<MirrorStep>(({ puts, deletes }) => Math.max(1, puts.length + deletes.length));
   readonly #maxBuffered: number;
   #mergedWeight = 0;
 
@@ -22,7 +22,9 @@ export class MirrorReader {
   async next(): Promise<IteratorResult<MirrorBatch, undefined>> {
     this.#mergedWeight = 0;
     const { done, value } = await this.#queue.next();
-    return done ? { done, value: undefined } : { done: false, value: value.batch };
+    if (done) return { done, value: undefined };
+    const { type, revision, puts, deletes } = value;
+    return { done: false, value: { type, revision, puts, deletes } };
   }
 
   end(end: { error?: unknown; discard?: boolean }): void {

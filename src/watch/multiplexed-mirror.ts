@@ -21,15 +21,7 @@ import type { HistoryEvidence } from "./history-evidence.ts";
 import { KeptValues } from "./kept-values.ts";
 import type { Mirror, MirrorOptions, MirrorStatus } from "./mirror.ts";
 import { MirrorAudit } from "./mirror-audit.ts";
-import {
-  applyEvents,
-  type Changes,
-  difference,
-  type Entries,
-  entryName,
-  type MirrorBatch,
-  type MirrorStep,
-} from "./mirror-batch.ts";
+import { applyEvents, difference, type Entries, entryName, type MirrorBatch, type MirrorStep } from "./mirror-batch.ts";
 import { mirrorEvidence } from "./mirror-evidence.ts";
 import { MirrorReaders } from "./mirror-readers.ts";
 import { RecentDeletions } from "./recent-deletions.ts";
@@ -175,7 +167,7 @@ export class MultiplexedMirror implements Mirror {
 
   #relisted(after: Entries, revision: number): void {
     const first = !this.#listed;
-    const changes = difference(this.#entries, after, sameKeyValue);
+    const changes = difference(this.#entries, after, revision, sameKeyValue);
     this.#entries = after;
     this.#snapshot = undefined;
     this.#revision = revision;
@@ -187,7 +179,7 @@ export class MultiplexedMirror implements Mirror {
     for (const kv of changes.deletes) this.#deletions.deleted(kv, undefined);
     for (const kv of changes.puts) this.#deletions.put(kv);
     // Also when nothing differs: what was made and deleted meanwhile shows in the revision alone.
-    this.#readers.publish(first ? this.#asSnapshot() : toStep("resynced", revision, changes));
+    this.#readers.publish(first ? this.#asSnapshot() : changes);
   }
 
   #follow(provenOn: object | undefined): void {
@@ -241,7 +233,7 @@ export class MultiplexedMirror implements Mirror {
 
   #apply(batch: WatchBatch): void {
     this.#revision = batch.revision;
-    const changes = applyEvents(this.#entries, batch.events);
+    const changes = applyEvents(this.#entries, batch.events, batch.revision);
     this.#kept.changed(this.#entries, batch.events, changes.droppedBytes);
     this.#audit.touched(batch.events);
     for (const { type, kv } of batch.events) {
@@ -250,13 +242,13 @@ export class MultiplexedMirror implements Mirror {
     }
     if (batch.events.length > 0) this.#snapshot = undefined;
     // Progress too: a reader that has had it knows that nothing happened up to its revision.
-    this.#readers.publish(toStep("changes", batch.revision, changes));
+    this.#readers.publish(changes);
   }
 
   #asSnapshot(): MirrorStep {
     const puts = [...this.#entries.values()];
     // What is fresh does not matter: merged with what follows it stays a snapshot, which has no deletes.
-    return { batch: { type: "snapshot", revision: this.#revision, puts, deletes: [] }, fresh: new Set() };
+    return { type: "snapshot", revision: this.#revision, puts, deletes: [], fresh: new Set() };
   }
 
   #evidence(): HistoryEvidence {
@@ -292,12 +284,4 @@ export class MultiplexedMirror implements Mirror {
 /** The revision that was being read went away, or is not there yet on the member that was asked: another one will do. */
 function isMoving(error: EtcdError): boolean {
   return error instanceof CompactedError || error instanceof FutureRevisionError;
-}
-
-function toStep(
-  type: Exclude<MirrorBatch["type"], "snapshot">,
-  revision: number,
-  { puts, deletes, fresh }: Changes,
-): MirrorStep {
-  return { batch: { type, revision, puts, deletes }, fresh };
 }

@@ -141,7 +141,7 @@ export class TrackedKeysModel {
         const kv = this.#stateAt(id, revision);
         if (kv) after.set(kv.key, kv);
       }
-      const { puts, deletes } = difference(this.#entries, after, (a, b) => a === b);
+      const { puts, deletes } = difference(this.#entries, after, revision, (a, b) => a === b);
       const type = this.#listed ? "resynced" : "snapshot";
       this.#entries = after;
       this.#listed = true;
@@ -157,12 +157,11 @@ export class TrackedKeysModel {
     for (let from = this.#mirrorRevision; from < end; ) {
       const to = random.between(from + 1, end);
       const events = this.#events.filter(({ kv }) => kv.modRevision > from && kv.modRevision <= to);
-      const { fresh, puts, deletes } = applyEvents(this.#entries, events);
-      steps.push({ batch: { type: "changes", revision: to, puts, deletes }, fresh });
+      steps.push(applyEvents(this.#entries, events, to));
       from = to;
     }
-    if (steps.length > 1 && random.chance(0.3)) this.#apply(mergeSteps(steps).batch, false);
-    else for (const { batch } of steps) this.#apply(batch, false);
+    if (steps.length > 1 && random.chance(0.3)) this.#apply(mergeSteps(steps), false);
+    else for (const step of steps) this.#apply(step, false);
   }
 
   #apply(batch: MirrorBatch, historyLost: boolean): void {

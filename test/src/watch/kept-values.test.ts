@@ -59,7 +59,7 @@ test("whatever comes and goes, entries keep no more than some twice their values
         if (type === "put") truth.set(kv.key, kv.text);
         else truth.delete(kv.key);
       }
-      const { droppedBytes } = applyEvents(entries, events);
+      const { droppedBytes } = applyEvents(entries, events, 7);
       kept.changed(entries, events, droppedBytes);
       const values = [...truth.values()].reduce((sum, { length }) => sum + length, 0);
       const context = `seed ${random.seed}, round ${round}, batch ${batch}`;
@@ -78,7 +78,7 @@ test("one entry that is left of each of many messages keeps little more than its
     const events = message([{ key: `kept/${round}`, value: "y".repeat(2_500) }, ...passing]).map(
       (kv): WatchEvent => ({ type: "put", kv }),
     );
-    kept.changed(entries, events, applyEvents(entries, events).droppedBytes);
+    kept.changed(entries, events, applyEvents(entries, events, 7).droppedBytes);
   }
   // 0.6 MB of values came in 20 MB.
   expect(heldBytes(entries)).toBeLessThan(2 * 1024 * 1024);

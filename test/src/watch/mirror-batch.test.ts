@@ -3,7 +3,6 @@ import type { KeyValue, MirrorBatch } from "../../../src/index.ts";
 import { sameKeyValue } from "../../../src/model/key-value.ts";
 import {
   applyEvents,
-  type Changes,
   difference,
   type Entries,
   entryName,
@@ -23,8 +22,8 @@ function kv(key: string, fields: Partial<KeyValueFields> = {}): KeyValue {
   return storedKeyValue({ ...base, ...fields });
 }
 
-function step(type: MirrorBatch["type"], revision: number, { puts, deletes, fresh }: Changes): MirrorStep {
-  return { batch: { type, revision, puts, deletes }, fresh };
+function snapshot(revision: number, puts: readonly KeyValue[]): MirrorStep {
+  return { type: "snapshot", revision, puts, deletes: [], fresh: new Set(puts.map(({ key }) => key)) };
 }
 
 /** Random steps as a Mirror makes them: changes of several revisions at once, and now and then a list anew. */
@@ -33,8 +32,7 @@ function randomSteps(random: Seeded, count: number): { steps: MirrorStep[]; stat
   let revision = 1;
   for (let first = 0; first < 3; first++) model.execute(++revision, randomOps(random, keys, 3));
   let entries: Entries = new Map(model.entries);
-  const initial = { puts: [...entries.values()], deletes: [], fresh: new Set(entries.keys()) };
-  const steps = [step("snapshot", revision, initial)];
+  const steps = [snapshot(revision, [...entries.values()])];
   const states: ReadonlyMap<string, KeyValue>[] = [new Map(entries)];
   while (steps.length < count) {
     const events = Array.from({ length: random.between(1, 6) }, () =>
@@ -42,10 +40,10 @@ function randomSteps(random: Seeded, count: number): { steps: MirrorStep[]; stat
     ).flat();
     if (random.chance(0.2)) {
       const listed = new Map(model.entries);
-      steps.push(step("resynced", revision, difference(entries, listed, sameKeyValue)));
+      steps.push(difference(entries, listed, revision, sameKeyValue));
       entries = listed;
     } else {
-      steps.push(step("changes", revision, applyEvents(entries, events)));
+      steps.push(applyEvents(entries, events, revision));
     }
     expect(stateOf(entries.values())).toEqual(stateOf(model.entries.values()));
     states.push(new Map(entries));
@@ -58,10 +56,14 @@ describe("applied events", () => {
     const old = kv("a");
     const entries: Entries = new Map([["a", old]]);
     const remade = kv("a", { createRevision: 7, modRevision: 7 });
-    const { puts, deletes } = applyEvents(entries, [
-      { type: "delete", kv: kv("a", { modRevision: 6, createRevision: 0, version: 0 }) },
-      { type: "put", kv: remade },
-    ]);
+    const { puts, deletes } = applyEvents(
+      entries,
+      [
+        { type: "delete", kv: kv("a", { modRevision: 6, createRevision: 0, version: 0 }) },
+        { type: "put", kv: remade },
+      ],
+      7,
+    );
     expect(deletes).toEqual([old]);
     expect(puts).toEqual([remade]);
     expect(entries.get("a")).toBe(remade);
@@ -70,17 +72,21 @@ describe("applied events", () => {
   test("tell of a key that came and went in one batch: no deletion is missed", () => {
     const made = kv("a", { createRevision: 5, modRevision: 5 });
     const entries: Entries = new Map();
-    const { puts, deletes } = applyEvents(entries, [
-      { type: "put", kv: made },
-      { type: "delete", kv: kv("a", { modRevision: 6, createRevision: 0, version: 0 }) },
-    ]);
+    const { puts, deletes } = applyEvents(
+      entries,
+      [
+        { type: "put", kv: made },
+        { type: "delete", kv: kv("a", { modRevision: 6, createRevision: 0, version: 0 }) },
+      ],
+      7,
+    );
     expect(deletes).toEqual([made]);
     expect(puts).toEqual([]);
     expect(entries.size).toBe(0);
   });
 
   test("say nothing of the deletion of a key that was not there", () => {
-    const { puts, deletes } = applyEvents(new Map(), [{ type: "delete", kv: kv("a", { version: 0 }) }]);
+    const { puts, deletes } = applyEvents(new Map(), [{ type: "delete", kv: kv("a", { version: 0 }) }], 7);
     expect([puts, deletes]).toEqual([[], []]);
   });
 });
@@ -101,7 +107,7 @@ describe("the difference of two lists", () => {
       ["remade", remade],
       ["new", kv("new")],
     ]);
-    const { puts, deletes, fresh } = difference(before, after, sameKeyValue);
+    const { puts, deletes, fresh } = difference(before, after, 9, sameKeyValue);
     expect(deletes.map(({ key }) => key)).toEqual(["gone", "remade"]);
     expect(deletes[1]).toBe(before.get("remade"));
     expect(puts.map(({ key }) => key)).toEqual(["changed", "remade", "new"]);
@@ -112,7 +118,7 @@ describe("the difference of two lists", () => {
   test("sees another value, another lease or another version at the same revision", () => {
     for (const fields of [{ value: Buffer.from("other") }, { lease: "1f" as KeyValue["lease"] }, { version: 2 }]) {
       const now = kv("a", fields as Partial<KeyValueFields>);
-      expect(difference(new Map([["a", kv("a")]]), new Map([["a", now]]), sameKeyValue).puts).toEqual([now]);
+      expect(difference(new Map([["a", kv("a")]]), new Map([["a", now]]), 9, sameKeyValue).puts).toEqual([now]);
     }
   });
 });
@@ -120,7 +126,7 @@ describe("the difference of two lists", () => {
 test("a key of another history is another key, also where it was made at the same revision", () => {
   const before = new Map([["a", kv("a", { modRevision: 9, version: 3 })]]);
   const after = new Map([["a", kv("a", { modRevision: 2, version: 1 })]]);
-  const { puts, deletes } = difference(before, after, sameKeyValue);
+  const { puts, deletes } = difference(before, after, 9, sameKeyValue);
   expect(deletes).toEqual([...before.values()]);
   expect(puts).toEqual([...after.values()]);
 });
@@ -131,12 +137,12 @@ describe("merged steps", () => {
     for (let round = 0; round < 400; round++) {
       const { steps, states } = randomSteps(random, 12);
       const replica = new Replica();
-      replica.apply((steps[0] as MirrorStep).batch);
+      replica.apply(steps[0] as MirrorStep);
       const known = stateOf(replica.entries.values());
       const from = random.between(1, 6);
-      for (const { batch } of steps.slice(1, from)) replica.apply(batch);
+      for (const each of steps.slice(1, from)) replica.apply(each);
       const before = new Map(replica.entries);
-      const merged = mergeSteps(steps.slice(from)).batch;
+      const merged = mergeSteps(steps.slice(from));
       replica.apply(merged);
       const context = `seed ${random.seed}, round ${round}, from ${known}`;
       expect(stateOf(replica.entries.values()), context).toEqual(stateOf((states.at(-1) as Entries).values()));
@@ -152,15 +158,15 @@ describe("merged steps", () => {
     const random = seeded("merged in groups");
     for (let round = 0; round < 400; round++) {
       const { steps } = randomSteps(random, 10);
-      const atOnce = mergeSteps(steps.slice(1)).batch;
+      const atOnce = mergeSteps(steps.slice(1));
       let grouped = steps[1] as MirrorStep;
       for (const next of steps.slice(2)) {
         grouped = random.chance(0.5) ? mergeSteps([grouped, next]) : mergeSteps([mergeSteps([grouped]), next]);
       }
       const context = `seed ${random.seed}, round ${round}`;
-      expect(stateOf(grouped.batch.puts), context).toEqual(stateOf(atOnce.puts));
-      expect(stateOf(grouped.batch.deletes), context).toEqual(stateOf(atOnce.deletes));
-      expect(grouped.batch.revision).toBe(atOnce.revision);
+      expect(stateOf(grouped.puts), context).toEqual(stateOf(atOnce.puts));
+      expect(stateOf(grouped.deletes), context).toEqual(stateOf(atOnce.deletes));
+      expect(grouped.revision).toBe(atOnce.revision);
     }
   });
 
@@ -168,10 +174,10 @@ describe("merged steps", () => {
     const random = seeded("snapshot");
     for (let round = 0; round < 100; round++) {
       const { steps, states } = randomSteps(random, 6);
-      const { batch } = mergeSteps(steps);
-      expect(batch.type).toBe("snapshot");
-      expect(batch.deletes).toEqual([]);
-      expect(stateOf(batch.puts)).toEqual(stateOf((states.at(-1) as Entries).values()));
+      const merged = mergeSteps(steps);
+      expect(merged.type).toBe("snapshot");
+      expect(merged.deletes).toEqual([]);
+      expect(stateOf(merged.puts)).toEqual(stateOf((states.at(-1) as Entries).values()));
     }
   });
 });
@@ -189,16 +195,16 @@ describe("a reader that never reads", () => {
         { type: "put", kv: made },
         { type: "put", kv: again },
       ] as const;
-      yield step("changes", revision, applyEvents(entries, events));
+      yield applyEvents(entries, events, revision);
       const gone = kv(key, { createRevision: 0, modRevision: ++revision, version: 0 });
-      yield step("changes", revision, applyEvents(entries, [{ type: "delete", kv: gone }]));
+      yield applyEvents(entries, [{ type: "delete", kv: gone }], revision);
     }
   }
 
   test("holds no more than the keys that differ, however many come and go", async () => {
     const entries: Entries = new Map([["kept", kv("kept")]]);
     const reader = new MirrorReader(10);
-    reader.push(step("snapshot", 2, { puts: [kv("kept")], deletes: [], fresh: new Set(["kept"]) }));
+    reader.push(snapshot(2, [kv("kept")]));
     await reader.next();
     for (const next of churn(entries, 2_000)) reader.push(next);
     const batches: MirrorBatch[] = [];
@@ -223,10 +229,10 @@ describe("a reader that never reads", () => {
         },
       });
     }
-    reader.push(step("snapshot", 2, { puts: many, deletes: [], fresh: new Set(many.map(({ key }) => key)) }));
+    reader.push(snapshot(2, many));
     for (let revision = 3; revision < 3_000; revision++) {
       const put = kv("busy", { modRevision: revision, version: revision });
-      reader.push(step("changes", revision, { puts: [put], deletes: [], fresh: new Set() }));
+      reader.push({ type: "changes", revision, puts: [put], deletes: [], fresh: new Set() });
     }
     expect(looks).toBeLessThan(20 * many.length);
   });
