@@ -1,7 +1,7 @@
 import { defaultClient, type Job, JobLostError, prefix, Queue } from "etcd-recipes";
 import type { Tell } from "./events.ts";
-import { insist } from "./insist.ts";
 import { keys } from "./keys.ts";
+import { retry } from "./retry.ts";
 import type { Task } from "./task.ts";
 import type { DeadLetter, Taken, TaskSource } from "./task-source.ts";
 
@@ -29,7 +29,7 @@ export class EtcdTasks implements TaskSource {
 
   async submit(tasks: readonly Task[], signal: AbortSignal): Promise<void> {
     for (const task of tasks) {
-      await insist(() => this.#queue.enqueue(JSON.stringify(task), { id: task.id, signal }), { signal });
+      await retry(() => this.#queue.enqueue(JSON.stringify(task), { id: task.id, signal }), { signal });
     }
   }
 
@@ -50,7 +50,7 @@ export class EtcdTasks implements TaskSource {
   /** The letter first: what is written twice is written once, what is acknowledged first may be lost. */
   async #bury(job: Job, reason: string, signal: AbortSignal): Promise<void> {
     const letter: DeadLetter = { value: job.value, reason };
-    await insist(() => defaultClient().put(keys.deadLetters + job.id, JSON.stringify(letter)), { signal });
+    await retry(() => defaultClient().put(keys.deadLetters + job.id, JSON.stringify(letter)), { signal });
     await ack(job, signal);
   }
 }

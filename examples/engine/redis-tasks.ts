@@ -1,7 +1,7 @@
 import { createClient } from "@redis/client";
 import type { Tell } from "./events.ts";
-import { insist } from "./insist.ts";
 import { redisKeys } from "./keys.ts";
+import { retry } from "./retry.ts";
 import type { Task } from "./task.ts";
 import type { DeadLetter, Taken, TaskSource } from "./task-source.ts";
 
@@ -54,7 +54,7 @@ export class RedisTasks implements TaskSource {
 
   async take(signal: AbortSignal): Promise<Taken> {
     for (;;) {
-      const entry = await this.#insist(() => this.#next(), signal);
+      const entry = await this.#untilDone(() => this.#next(), signal);
       if (!entry || this.#inHand.has(entry.id)) continue;
       this.#inHand.add(entry.id);
       return {
@@ -70,7 +70,7 @@ export class RedisTasks implements TaskSource {
   /** One whose answer was lost can be there twice. */
   async submit(submitted: readonly Task[], signal: AbortSignal): Promise<void> {
     for (const task of submitted) {
-      await this.#insist(() => this.#client.xAdd(tasks, "*", { task: JSON.stringify(task) }), signal);
+      await this.#untilDone(() => this.#client.xAdd(tasks, "*", { task: JSON.stringify(task) }), signal);
     }
   }
 
@@ -139,7 +139,7 @@ export class RedisTasks implements TaskSource {
   }
 
   async #finish(id: string, signal: AbortSignal, letter?: DeadLetter): Promise<void> {
-    await this.#insist(() => {
+    await this.#untilDone(() => {
       const all = this.#client.multi();
       if (letter) all.hSet(deadLetters, id, JSON.stringify(letter));
       return all.xAck(tasks, group, id).xDel(tasks, id).exec();
@@ -147,16 +147,16 @@ export class RedisTasks implements TaskSource {
     this.#inHand.delete(id);
   }
 
-  /** Whatever Redis refuses may be mended there: it is tried for ever, and told once. */
-  async #insist<T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const result = await insist(() => abortable(action(), signal), {
+  /** Whatever Redis refuses may be mended there: it is tried for ever, with one event for all of it. */
+  async #untilDone<T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const result = await retry(() => abortable(action(), signal), {
       signal,
-      isMendable: (error) => {
-        if (signal.aborted || this.#closing.signal.aborted) return false;
+      ends: (error) => {
+        if (signal.aborted || this.#closing.signal.aborted) return true;
         // What was read and never came here is found by a sweep.
         this.#sweepAtMs = 0;
         this.#away(error as Error);
-        return true;
+        return false;
       },
     });
     this.#back();

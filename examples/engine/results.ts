@@ -1,13 +1,13 @@
 import { defaultClient, keyMissing, putOp } from "etcd-recipes";
+import { DetachedLease } from "./detached-lease.ts";
 import { keys } from "./keys.ts";
-import { Retention } from "./retention.ts";
 
 /**
  * Which tasks are done, by whichever master. A scheduler that did not get the answer sends a task again: then it is not done
  * again, unless two masters have it at the same moment.
  */
 export class Results {
-  readonly #retention = new Retention();
+  readonly #recordLease = new DetachedLease();
   /** For as long as etcd could not be told. */
   readonly #own = new Set<string>();
 
@@ -19,7 +19,7 @@ export class Results {
   async record(taskId: string, by: string): Promise<boolean> {
     const key = keys.results + taskId;
     this.#own.add(taskId);
-    const { succeeded } = await this.#retention.use((lease) =>
+    const { succeeded } = await this.#recordLease.use((lease) =>
       defaultClient().txn({ compare: [keyMissing(key)], success: [putOp(key, by, { lease })] }),
     );
     this.#own.delete(taskId);

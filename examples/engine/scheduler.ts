@@ -12,6 +12,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Confirmation, LeaderElection, SubscribeService, type Term } from "etcd-recipes";
 import { aborted } from "./aborted.ts";
+import { DetachedLease } from "./detached-lease.ts";
 import { dispatch } from "./dispatcher.ts";
 import { teller } from "./events.ts";
 import { serveJson } from "./json-server.ts";
@@ -19,7 +20,6 @@ import { keys } from "./keys.ts";
 import { openSource } from "./open-source.ts";
 import { PipelineSignals } from "./pipeline-signals.ts";
 import { runProgram } from "./program.ts";
-import { Retention } from "./retention.ts";
 import { readSchedulerOptions, type SchedulerOptions, schedulerUsage } from "./scheduler-options.ts";
 import { Slots } from "./slots.ts";
 import { StatusReport } from "./status-report.ts";
@@ -38,7 +38,7 @@ async function runScheduler(options: SchedulerOptions, stopping: AbortSignal): P
   await using pipelines = new PipelineSignals(tell);
   await using confirmation = new Confirmation(keys.confirmations);
   confirmation.on("warning", (error) => tell("warning", { reason: error.message }));
-  const retention = new Retention();
+  const recordLease = new DetachedLease();
   services
     .on("put", ({ id: master, address, weight, draining }) => tell("listed", { master, address, weight, draining }))
     .on("delete", ({ id: master }) => tell("unlisted", { master }))
@@ -69,7 +69,7 @@ async function runScheduler(options: SchedulerOptions, stopping: AbortSignal): P
       services,
       pipelines,
       confirmation,
-      retention,
+      recordLease,
       slots: new Slots(options.concurrency),
       stopping,
       tell,

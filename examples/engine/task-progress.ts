@@ -1,7 +1,7 @@
 import { compareModRevision, defaultClient, getOp, putOp, type Term } from "etcd-recipes";
-import { insist } from "./insist.ts";
+import type { DetachedLease } from "./detached-lease.ts";
 import { keys } from "./keys.ts";
-import type { Retention } from "./retention.ts";
+import { retry } from "./retry.ts";
 
 export const finalStates = ["done", "cancelled", "dead"] as const;
 
@@ -31,18 +31,18 @@ export interface Progress {
  */
 export class TaskProgress {
   readonly #term: Term;
-  readonly #retention: Retention;
+  readonly #recordLease: DetachedLease;
   readonly #key: string;
   #revision = 0;
 
-  constructor(taskId: string, term: Term, retention: Retention) {
+  constructor(taskId: string, term: Term, recordLease: DetachedLease) {
     this.#key = keys.progress + taskId;
     this.#term = term;
-    this.#retention = retention;
+    this.#recordLease = recordLease;
   }
 
   async read(): Promise<Progress | undefined> {
-    const kv = await insist(() => defaultClient().get(this.#key), { signal: this.#term.signal });
+    const kv = await retry(() => defaultClient().get(this.#key), { signal: this.#term.signal });
     this.#revision = kv?.modRevision ?? 0;
     return kv && parsed(kv.text);
   }
@@ -54,7 +54,7 @@ export class TaskProgress {
   async write(progress: Omit<Progress, "token">): Promise<Progress> {
     const record: Progress = { ...progress, token: this.#term.token };
     for (;;) {
-      const { succeeded, revision, responses } = await insist(() => this.#put(JSON.stringify(record)), {
+      const { succeeded, revision, responses } = await retry(() => this.#put(JSON.stringify(record)), {
         signal: neverAborted,
       });
       if (succeeded) {
@@ -70,7 +70,7 @@ export class TaskProgress {
   }
 
   #put(text: string) {
-    return this.#retention.use((lease) =>
+    return this.#recordLease.use((lease) =>
       this.#term.txn({
         compare: [compareModRevision(this.#key, "equal", this.#revision)],
         success: [putOp(this.#key, text, { lease })],

@@ -1,8 +1,8 @@
 import { type Confirmation, FencedOutError, type SubscribeService, type Term } from "etcd-recipes";
+import type { DetachedLease } from "./detached-lease.ts";
 import type { Tell } from "./events.ts";
 import { LinkedSignal } from "./linked-signal.ts";
 import type { PipelineSignals } from "./pipeline-signals.ts";
-import type { Retention } from "./retention.ts";
 import type { Slot, Slots } from "./slots.ts";
 import { MalformedTaskError, parseTask, type Task } from "./task.ts";
 import { isFinal, TaskProgress } from "./task-progress.ts";
@@ -15,7 +15,7 @@ export interface TaskRunParts {
   readonly services: SubscribeService;
   readonly pipelines: PipelineSignals;
   readonly confirmation: Confirmation;
-  readonly retention: Retention;
+  readonly recordLease: DetachedLease;
   readonly slots: Slots;
   /** How often a task may fail before it is a dead letter. */
   readonly maxFailures: number;
@@ -49,7 +49,7 @@ export async function runTask(taken: Taken, slot: Slot, parts: TaskRunParts): Pr
       tell("malformed", { entry: taken.id, reason: task.message });
       return;
     }
-    const progress = new TaskProgress(task.id, term, parts.retention);
+    const progress = new TaskProgress(task.id, term, parts.recordLease);
     const known = await progress.read();
     if (known && isFinal(known)) tell("task-known", { task: task.id, state: known.state });
     const work = new TaskWork({ ...parts, task, progress, slot, ended: ended.signal, patience: patience.signal });

@@ -2,10 +2,10 @@ import { appendFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Caches } from "./caches.ts";
 import type { Tell } from "./events.ts";
-import { pause } from "./insist.ts";
 import { LinkedSignal } from "./linked-signal.ts";
 import type { PipelineSignals } from "./pipeline-signals.ts";
 import { Results } from "./results.ts";
+import { pause } from "./retry.ts";
 import { SharedRun } from "./shared-run.ts";
 import type { Task, TaskResult } from "./task.ts";
 

@@ -1,9 +1,9 @@
 import type { Confirmation, SubscribeService } from "etcd-recipes";
 import { callMaster } from "./call-master.ts";
 import type { Tell } from "./events.ts";
-import { pause } from "./insist.ts";
 import { LinkedSignal } from "./linked-signal.ts";
 import type { PipelineSignals } from "./pipeline-signals.ts";
+import { pause } from "./retry.ts";
 import type { Slot } from "./slots.ts";
 import type { Task, TaskResult } from "./task.ts";
 import type { Progress, TaskProgress } from "./task-progress.ts";

@@ -9,7 +9,7 @@ const LONGEST_PAUSE_MS = 3_600_000;
 
 export interface RoundsOptions {
   readonly signal: AbortSignal;
-  readonly onRetry: (error: Error) => void;
+  readonly onWarning: (error: Error) => void;
 }
 
 /** Does what is due with the end of each bucket, and at a wake-up; what fails again after a growing delay. */
@@ -29,7 +29,7 @@ export class BucketRounds {
   }
 
   /** Resolves when `signal` aborts. */
-  async run(round: (nowMs: number) => Promise<void>, { signal, onRetry }: RoundsOptions): Promise<void> {
+  async run(round: (nowMs: number) => Promise<void>, { signal, onWarning }: RoundsOptions): Promise<void> {
     const { clock } = this.#runtime;
     let nowMs: number;
     const pause = async (delayMs = LONGEST_PAUSE_MS) => {
@@ -45,7 +45,7 @@ export class BucketRounds {
         await pause();
       }
     };
-    const retrying = { runtime: this.#runtime, signal, backoff: { initialMs: 100 }, onRetry, pause };
+    const retrying = { runtime: this.#runtime, signal, backoff: { initialMs: 100 }, onWarning, pause };
     await retry(rounds, retrying).catch((error) => {
       if (!signal.aborted) throw error;
     });

@@ -161,8 +161,8 @@ export class CacheTracker {
         mirror: "own",
         onNews: (news) => this.#followed(news),
       });
-      const onRetry = (error: Error) => this.#warn(error);
-      void this.#rounds.run((nowMs) => this.#round(nowMs), { signal, onRetry });
+      const onWarning = (error: Error) => this.#warn(error);
+      void this.#rounds.run((nowMs) => this.#round(nowMs), { signal, onWarning });
       await this.#follower.ready;
       this.#ready.resolve();
     } catch (error) {

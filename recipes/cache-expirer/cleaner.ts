@@ -29,7 +29,7 @@ export class Cleaner {
       run: (id, reason) => this.#clean(id, reason),
       // The files of an id are cleaned once, however often it went.
       merge: (reasons) => reasons.slice(-1),
-      onFailed: (_id, _reason, error) => parts.onWarning(error),
+      onWarning: (_id, _reason, error) => parts.onWarning(error),
     });
   }
 

@@ -28,7 +28,7 @@ export async function askForKnown(
       runtime,
       signal,
       backoff: { initialMs: 200, maxMs: 30_000 },
-      onRetry: (cause, againInMs) => {
+      onWarning: (cause, againInMs) => {
         const again = `it is called again in ${inMs(againInMs)}`;
         onWarning(new ListenerFailedError(`known() failed: ${cause.message}; ${again}`, { cause }));
       },

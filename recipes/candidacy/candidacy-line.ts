@@ -83,7 +83,7 @@ export class CandidacyLine {
           wasInLine ||= candidacy?.isInLine === true;
           return endsRetries(error, wasInLine);
         },
-        onRetry: (error) => {
+        onWarning: (error) => {
           this.#warn(error);
           if (!candidacy?.signal.aborted) return;
           void this.leave(candidacy);

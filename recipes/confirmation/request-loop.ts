@@ -58,7 +58,7 @@ export class RequestLoop {
       backoff: { initialMs: 100 },
       leftMs: () => this.#record && this.#dueAtMs - runtime.clock.monotonicMs(),
       ends: (error) => endsRetries(error, this.#record !== undefined) || error instanceof InvalidValueError,
-      onRetry: (error) => warnings.warn(error),
+      onWarning: (error) => warnings.warn(error),
     });
   }
 

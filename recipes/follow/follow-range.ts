@@ -7,9 +7,9 @@ const debug = log("follow");
 export interface FollowRangeOptions {
   readonly signal: AbortSignal;
   /** Called while etcd refuses to tell of the range, which a person mends there. */
-  onRefused(error: EtcdError): void;
+  onWarning(error: EtcdError): void;
   /** Called with what ends it, a moment before the iteration throws that: at once, while the client is being closed. */
-  readonly onEnd?: ((error: EtcdError) => void) | undefined;
+  readonly onFailed?: ((error: EtcdError) => void) | undefined;
   /** Whether an error ends it. After any other one it lists anew, after growing pauses. @default all do */
   readonly endsAfter?: ((error: unknown) => boolean) | undefined;
   /** The range is listed anew this often, even if nothing is heard of it: old servers can lose a watch's event. */
@@ -35,23 +35,23 @@ export async function* followRange(
 ): AsyncGenerator<RangeStep, never, undefined> {
   const { signal, endsAfter = () => true } = options;
   const refused = (error: unknown) => {
-    if (isRefusal(error) && !signal.aborted) options.onRefused(error as EtcdError);
+    if (isRefusal(error) && !signal.aborted) options.onWarning(error as EtcdError);
   };
-  let steps = stepsOfMirror(etcd, range, { ...options, endsAfter, onRefused: refused });
+  let steps = stepsOfMirror(etcd, range, { ...options, endsAfter, onWarning: refused });
   const next = async () => {
     for (;;) {
       const { done, value } = await steps.next();
       if (!done) return value;
       // An aborted signal ends a mirror, too.
       signal.throwIfAborted();
-      steps = stepsOfMirror(etcd, range, { ...options, endsAfter, onRefused: refused });
+      steps = stepsOfMirror(etcd, range, { ...options, endsAfter, onWarning: refused });
     }
   };
-  const onRetry = (error: Error) => {
+  const onWarning = (error: Error) => {
     debug("it is listed anew: %s", error.message);
     refused(error);
   };
-  const retrying = { runtime: runtimeOf(etcd), signal, backoff: { initialMs: 100 }, ends: endsAfter, onRetry };
+  const retrying = { runtime: runtimeOf(etcd), signal, backoff: { initialMs: 100 }, ends: endsAfter, onWarning };
   try {
     for (;;) yield await retry(next, retrying);
   } finally {
@@ -63,13 +63,13 @@ export async function* followRange(
 async function* stepsOfMirror(
   etcd: EtcdClient,
   range: KeyOrRange,
-  { signal, onRefused, onEnd, endsAfter, listEveryMs }: FollowRangeOptions,
+  { signal, onWarning, onFailed, endsAfter, listEveryMs }: FollowRangeOptions,
 ): AsyncGenerator<RangeStep, void, undefined> {
   const now = etcd.mirror(range, {
     signal,
     onStatus: (status, error) => {
-      if (error && (status === "connecting" || status === "stale")) onRefused(error);
-      if (status === "failed" && error && endsAfter?.(error)) onEnd?.(error);
+      if (error && (status === "connecting" || status === "stale")) onWarning(error);
+      if (status === "failed" && error && endsAfter?.(error)) onFailed?.(error);
     },
   });
   const { clock } = runtimeOf(etcd);

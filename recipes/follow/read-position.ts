@@ -57,7 +57,7 @@ export class ReadPosition {
         backoff: { initialMs: 100 },
         // Its caller has not begun yet.
         ends: (error) => endsRetries(error, false),
-        onRetry: (error) => warnings.warn(error),
+        onWarning: (error) => warnings.warn(error),
         pause: (delayMs) => live.wait(runtime.clock, delayMs, signal),
       });
     } finally {

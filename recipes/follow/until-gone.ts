@@ -6,18 +6,18 @@ import { LOOK_AGAIN_MS } from "./look-again.ts";
 /**
  * Resolves when a key is gone, or was deleted and made anew, however long that takes.
  *
- * @param onRefused called while etcd refuses to tell of the key, which a person mends there
+ * @param onWarning called while etcd refuses to tell of the key, which a person mends there
  * @throws `signal.reason`; ClientClosedError
  */
 export async function untilGone(
   etcd: EtcdClient,
   { keyBytes, createRevision }: Pick<KeyValue, "keyBytes" | "createRevision">,
   signal: AbortSignal,
-  onRefused: (error: EtcdError) => void,
+  onWarning: (error: EtcdError) => void,
 ): Promise<void> {
   const steps = followRange(etcd, keyBytes, {
     signal,
-    onRefused,
+    onWarning,
     endsAfter: isFinal,
     listEveryMs: LOOK_AGAIN_MS,
   });

@@ -13,7 +13,7 @@ export interface IdLanesParts<Task> {
   readonly run: (id: string, task: Task) => Promise<void> | void;
   /** What the tasks of one id come to when there are too many of them, or the first one fails. */
   readonly merge: (tasks: readonly Task[]) => Task[];
-  readonly onFailed: (id: string, task: Task, error: Error, againInMs: number) => void;
+  readonly onWarning: (id: string, task: Task, error: Error, againInMs: number) => void;
 }
 
 interface Lane<Task> {
@@ -177,7 +177,7 @@ export class IdLanes<Task> {
           this.#schedule(id, lane);
         });
       }
-      this.#parts.onFailed(id, task, asError(error), againInMs);
+      this.#parts.onWarning(id, task, asError(error), againInMs);
     }
   }
 

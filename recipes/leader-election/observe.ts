@@ -5,18 +5,18 @@ import { type LeaderInfo, leaderInfo } from "./leader-info.ts";
 /**
  * Who leads now, then each change: another leader, another value of the same, nobody.
  *
- * @param onRefused called while etcd refuses to tell, which a person mends there
+ * @param onWarning called while etcd refuses to tell, which a person mends there
  * @throws `signal.reason`; what ends a Mirror for good
  */
 export async function* observeLeader(
   etcd: EtcdClient,
   name: string,
   signal: AbortSignal,
-  onRefused: (error: EtcdError) => void,
+  onWarning: (error: EtcdError) => void,
 ): AsyncGenerator<LeaderInfo | undefined, void, undefined> {
   let last: KeyValue | undefined;
   let first = true;
-  for await (const { now } of followRange(etcd, prefix(`${name}/`), { signal, onRefused })) {
+  for await (const { now } of followRange(etcd, prefix(`${name}/`), { signal, onWarning })) {
     const leader = firstOf(now.entries.values());
     if (!first && leader?.key === last?.key && leader?.modRevision === last?.modRevision) continue;
     first = false;

@@ -195,7 +195,7 @@ export class Consumer {
       }
       return true;
     };
-    const options = { runtime, signal, backoff: { initialMs: 100 }, onRetry: (error: Error) => this.#failed(error) };
+    const options = { runtime, signal, backoff: { initialMs: 100 }, onWarning: (error: Error) => this.#failed(error) };
     await retry(attempt, options).catch(() => {});
     this.#granting = false;
     this.#look();
@@ -261,7 +261,7 @@ export class Consumer {
       leftMs: () => lease.remainingMs(),
       signal: this.#ending.signal,
       waitsOutDenial: this.#hasWorked,
-      onRetry: (error) => this.#warn(error),
+      onWarning: (error) => this.#warn(error),
     };
   }
 

@@ -32,7 +32,7 @@ export class DeadLetters {
   }
 
   /** All of them, the oldest first; what cannot be read is told and left out. */
-  async list(call: ResolvedCall, onInvalid: (error: Error) => void): Promise<readonly DeadLetter[]> {
+  async list(call: ResolvedCall, onWarning: (error: Error) => void): Promise<readonly DeadLetter[]> {
     const { kvs } = await this.#etcd.range(this.#keys.letters, call);
     const letters: DeadLetter[] = [];
     for (const kv of [...kvs].sort((a, b) => a.createRevision - b.createRevision)) {
@@ -40,7 +40,7 @@ export class DeadLetters {
       try {
         if (id !== undefined) letters.push(toLetter(id, readLetter(kv)));
       } catch (error) {
-        onInvalid(asError(error));
+        onWarning(asError(error));
       }
     }
     return letters;

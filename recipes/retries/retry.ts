@@ -9,7 +9,7 @@ export interface RetryOptions {
   /** Whether it ends with this failure. @default none ends it */
   readonly ends?: ((error: unknown) => boolean) | undefined;
   /** Called with each failure that another attempt follows. */
-  readonly onRetry?: ((error: Error, againInMs: number) => void) | undefined;
+  readonly onWarning?: ((error: Error, againInMs: number) => void) | undefined;
   /** Waits for the next attempt, for so long at most. @default for so long, or until `signal` aborts */
   readonly pause?: ((delayMs: number) => Promise<void>) | undefined;
 }
@@ -23,7 +23,7 @@ export interface RetryOptions {
  */
 export async function retry<Answer extends NonNullable<unknown>>(
   attempt: (worked: () => void) => Promise<Answer | undefined>,
-  { runtime, signal, backoff: options, leftMs, ends, onRetry, pause }: RetryOptions,
+  { runtime, signal, backoff: options, leftMs, ends, onWarning, pause }: RetryOptions,
 ): Promise<Answer> {
   // Made when it is needed: most attempts succeed.
   let backoff: Backoff | undefined;
@@ -41,7 +41,7 @@ export async function retry<Answer extends NonNullable<unknown>>(
     }
     backoff ??= new Backoff(runtime, options);
     const delayMs = backoff.nextMs({ ...failure, leftMs: leftMs?.() });
-    if (failure) onRetry?.(asError(failure.cause), delayMs);
+    if (failure) onWarning?.(asError(failure.cause), delayMs);
     await (pause ? pause(delayMs) : sleep(runtime.clock, delayMs, signal));
   }
 }

@@ -241,8 +241,8 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
       signal,
       endsAfter: (error) => endsRetries(error, this.#life.hasWorked),
       // A closed client loses the lease next: that is no loss any more.
-      onEnd: (error) => this.#fail(error),
-      onRefused: (error) => {
+      onFailed: (error) => this.#fail(error),
+      onWarning: (error) => {
         // It is followed again when that is mended. The loop finds out what it means for the key.
         this.#life.noteFailure(error);
         this.#wake.set();

@@ -41,7 +41,7 @@ export interface RunningWatchParts {
   readonly options: ResolvedWatch;
   readonly onPut: OnPut;
   readonly onDelete: OnDelete;
-  tell(name: keyof CommonEvents, error: Error): void;
+  notify(name: keyof CommonEvents, error: Error): void;
   onClosed(watch: StorageWatch): void;
 }
 
@@ -75,11 +75,11 @@ export class RunningWatch implements StorageWatch {
       runtime: this.#runtime,
       run: (id, change) => this.#handle(id, change),
       merge: mergeChanges,
-      onFailed: (id, { type }, cause, againInMs) => {
+      onWarning: (id, { type }, cause, againInMs) => {
         const callback = type === "put" ? "onPut" : "onDelete";
         const again = `it is called again in ${inMs(againInMs)}`;
         const message = `${callback}(${JSON.stringify(id)}) failed: ${cause.message}; ${again}`;
-        parts.tell("warning", new ListenerFailedError(message, { cause }));
+        parts.notify("warning", new ListenerFailedError(message, { cause }));
       },
     });
     this.#follower = new PrefixFollower({
@@ -115,12 +115,12 @@ export class RunningWatch implements StorageWatch {
       case "status":
         return undefined;
       case "warning":
-        this.#parts.tell("warning", news.error);
+        this.#parts.notify("warning", news.error);
         return undefined;
       case "failed":
         this.#failed = true;
         void this.#end(news.error);
-        this.#parts.tell("failed", news.error);
+        this.#parts.notify("failed", news.error);
         return undefined;
       default:
         if (news.type !== "snapshot" || this.#parts.options.initial !== "none") this.#apply(news);
@@ -141,7 +141,7 @@ export class RunningWatch implements StorageWatch {
     // Two keys that are not UTF-8 can read the same, and a text that is not the key finds nothing in etcd.
     if (id === "" || kv.key.includes("\ufffd")) {
       const why = id === "" ? "the prefix itself" : "not UTF-8";
-      this.#parts.tell("warning", new InvalidValueError(`${kv.key} is left out: its name is ${why}`));
+      this.#parts.notify("warning", new InvalidValueError(`${kv.key} is left out: its name is ${why}`));
       return;
     }
     this.#lanes.add(id, change);

@@ -101,7 +101,7 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
       options: resolved,
       onPut,
       onDelete,
-      tell: (name, error) => this.notify(name, error),
+      notify: (name, error) => this.notify(name, error),
       onClosed: (ended) => this.#watches.delete(ended),
     });
     this.#watches.add(watch);

@@ -215,7 +215,7 @@ export class FollowedServices<Metadata> implements ListSource<Metadata> {
       isListed: (key) => this.list.table.get(key) !== undefined,
       onChanges: (changes) => this.#step({ changes }),
       // A balancer of the user's own, or who waits for a list, may have closed it.
-      onHeld: (error) => !this.list.finished && this.list.notify(["warning", error]),
+      onWarning: (error) => !this.list.finished && this.list.notify(["warning", error]),
     });
   }
 

@@ -22,7 +22,7 @@ export interface RemovalGuardParts {
   isListed(key: string): boolean;
   /** What has come of removals that were given earlier. */
   onChanges(changes: readonly Removal[]): void;
-  onHeld(error: MassRemovalError): void;
+  onWarning(error: MassRemovalError): void;
 }
 
 /**
@@ -136,7 +136,7 @@ export class RemovalGuard {
     this.#leaving.clear();
     this.#parts.onChanges(keys.map((key) => ({ type: "leaving", key, leaving: false })));
     if (!first) return;
-    this.#parts.onHeld(
+    this.#parts.onWarning(
       new MassRemovalError(
         `${missing} of ${of} services under ${what} are gone at once; what is still listed stays for ${inMs(holdMs)}`,
       ),

@@ -26,7 +26,7 @@ export function callUntilKnown<Answer>(
       leftMs: () => endMs - clock.monotonicMs(),
       signal: limit.signal,
       ends: (error, unsure) => isFinal(error) || isRefusal(error) || !unsure,
-      onRetry: failed,
+      onWarning: failed,
     });
   });
 }

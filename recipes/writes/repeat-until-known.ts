@@ -13,7 +13,7 @@ export interface RepeatOptions {
   /** Whether it ends with this failure. `unsure`: an attempt, this one or one before, may have been executed. */
   readonly ends: (error: unknown, unsure: boolean) => boolean;
   /** Told of each failure that is followed by another attempt. */
-  readonly onRetry?: ((error: Error) => void) | undefined;
+  readonly onWarning?: ((error: Error) => void) | undefined;
 }
 
 export interface Attempt {
@@ -32,7 +32,7 @@ export interface Attempt {
  */
 export async function repeatUntilKnown<Answer>(
   attempt: (now: Attempt) => Promise<Answer>,
-  { what, runtime, leftMs, signal, backoff, ends, onRetry }: RepeatOptions,
+  { what, runtime, leftMs, signal, backoff, ends, onWarning }: RepeatOptions,
 ): Promise<Answer> {
   let unsure = false;
   let cause: unknown;
@@ -51,6 +51,6 @@ export async function repeatUntilKnown<Answer>(
     cause = error;
     return ends(error, unsure);
   };
-  const { answer } = await retry(attemptInTime, { runtime, signal, backoff, leftMs, ends: isLast, onRetry });
+  const { answer } = await retry(attemptInTime, { runtime, signal, backoff, leftMs, ends: isLast, onWarning });
   return answer;
 }

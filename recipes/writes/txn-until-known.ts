@@ -16,7 +16,7 @@ export interface TxnUntilKnownOptions {
   /** Waits until a missing role, user or password is mended on the server, too: no caller is there to be told. @default false */
   readonly waitsOutDenial?: boolean | undefined;
   /** Told of each failure that is followed by another attempt. */
-  readonly onRetry?: ((error: Error) => void) | undefined;
+  readonly onWarning?: ((error: Error) => void) | undefined;
 }
 
 export interface KnownTxnAnswer extends TxnAnswer {
@@ -33,7 +33,7 @@ export interface KnownTxnAnswer extends TxnAnswer {
  */
 export function txnUntilKnown(
   request: TxnOptions,
-  { etcd, runtime, leftMs, signal, batch, waitsOutDenial = false, onRetry }: TxnUntilKnownOptions,
+  { etcd, runtime, leftMs, signal, batch, waitsOutDenial = false, onWarning }: TxnUntilKnownOptions,
 ): Promise<KnownTxnAnswer> {
   return repeatUntilKnown(
     async ({ leftMs: left, unsure }) => {
@@ -47,7 +47,7 @@ export function txnUntilKnown(
       signal,
       backoff: { initialMs: 50, maxMs: 1_000 },
       ends: (error) => error instanceof LeaseNotFoundError || endsRetries(error, waitsOutDenial && isDenied(error)),
-      onRetry,
+      onWarning,
     },
   );
 }

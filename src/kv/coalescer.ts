@@ -27,7 +27,7 @@ const GATHER_MS = 1;
  * ```
  */
 export class Coalescer<Request, Answer> {
-  readonly #carrier: BatchedCalls<Request, Answer>;
+  readonly #batching: BatchedCalls<Request, Answer>;
   readonly #limits: ServerLimits;
   /** Those that failed for a reason of their own, or are large. */
   readonly #lone = new KeysSentAlone();
@@ -44,19 +44,19 @@ export class Coalescer<Request, Answer> {
   /** Nothing is under way, and those that are called in this turn of the event loop leave at its end. */
   #beginning = false;
 
-  constructor(carrier: BatchedCalls<Request, Answer>, limits = new ServerLimits()) {
-    this.#carrier = carrier;
+  constructor(batching: BatchedCalls<Request, Answer>, limits = new ServerLimits()) {
+    this.#batching = batching;
     this.#limits = limits;
   }
 
   async add(request: Request, options: CallOptions): Promise<Answer> {
-    const carrier = this.#carrier;
-    const keys = carrier.usedKeys?.(request) ?? [];
+    const batching = this.#batching;
+    const keys = batching.usedKeys?.(request) ?? [];
     return new Promise<Answer>((resolve, reject) => {
-      const call = new PendingCall(carrier, { request, options, keys, resolve, reject });
+      const call = new PendingCall(batching, { request, options, keys, resolve, reject });
       if (!this.#turns.enter(call)) {
         call.watch();
-      } else if (this.#lone.any && this.#lone.has(carrier.key(request))) {
+      } else if (this.#lone.any && this.#lone.has(batching.key(request))) {
         void this.#send([call]);
       } else {
         this.#wait(call);
@@ -84,7 +84,7 @@ export class Coalescer<Request, Answer> {
   #next(): void {
     while (this.#mayLeave()) void this.#send(this.#take());
     if (this.#waiting.length === 0 || this.#due) return;
-    this.#gathering ??= this.#carrier.clock.timer(GATHER_MS, () => {
+    this.#gathering ??= this.#batching.clock.timer(GATHER_MS, () => {
       this.#gathering = undefined;
       this.#due = true;
       this.#next();
@@ -153,22 +153,22 @@ export class Coalescer<Request, Answer> {
     const mostMs = Math.max(...calls.map((call) => call.remainingMs));
     // A moment less than the calls have: what comes of the batch says why, their own time-outs cannot.
     const timeoutMs = Math.ceil(mostMs - Math.min(100, mostMs / 10));
-    const { answers, large } = await this.#carrier.many(
+    const { answers, large } = await this.#batching.many(
       calls.map(({ request }) => request),
       { timeoutMs },
     );
-    for (const request of large) this.#lone.add(this.#carrier.key(request));
+    for (const request of large) this.#lone.add(this.#batching.key(request));
     for (const [index, call] of calls.entries()) call.resolve(answers[index] as Answer);
   }
 
   /** As if there were no coalescing: with the caller's own signal and time. */
   async #sendAlone(call: PendingCall<Request, Answer>): Promise<void> {
     try {
-      call.resolve(await this.#carrier.one(call.request, call.takeWatch()));
+      call.resolve(await this.#batching.one(call.request, call.takeWatch()));
     } catch (error) {
       call.reject(error);
       // While etcd has no space it refuses all that write, and nothing is learned of one of them.
-      if (isOfOne(error) && !(error instanceof ExhaustedError)) this.#lone.add(this.#carrier.key(call.request));
+      if (isOfOne(error) && !(error instanceof ExhaustedError)) this.#lone.add(this.#batching.key(call.request));
     }
   }
 

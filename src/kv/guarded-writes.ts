@@ -20,7 +20,7 @@ export class GuardedWrites {
   readonly #steps: Coalescer<GuardedStep, Answer>;
 
   constructor(protocol: Protocol, clock: Clock, limits = new ServerLimits()) {
-    const carrier: BatchedCalls<GuardedStep, Answer> = {
+    const batching: BatchedCalls<GuardedStep, Answer> = {
       name: "KV.txn",
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,
@@ -40,7 +40,7 @@ export class GuardedWrites {
         return { answers, large: [] };
       },
     };
-    this.#steps = new Coalescer(carrier, limits);
+    this.#steps = new Coalescer(batching, limits);
   }
 
   txn(step: GuardedStep, options: CallOptions): Promise<Answer> {

@@ -22,7 +22,7 @@ export class PendingCall<Request, Answer> {
   /** Those that a write uses; none of a read. */
   readonly keys: readonly string[];
   readonly size: Required<PartSize>;
-  readonly #carrier: BatchedCalls<Request, Answer>;
+  readonly #batching: BatchedCalls<Request, Answer>;
   readonly #parts: CallParts<Request, Answer>;
   readonly #timeoutMs: number;
   readonly #deadlineMs: number;
@@ -31,19 +31,19 @@ export class PendingCall<Request, Answer> {
   #settled = false;
   #departed = false;
 
-  constructor(carrier: BatchedCalls<Request, Answer>, parts: CallParts<Request, Answer>) {
+  constructor(batching: BatchedCalls<Request, Answer>, parts: CallParts<Request, Answer>) {
     this.request = parts.request;
     this.options = parts.options;
     this.keys = parts.keys;
     this.size = {
-      operations: carrier.operations?.(parts.request) ?? 1,
-      nested: carrier.nested?.(parts.request) ?? 0,
-      bytes: carrier.bytes(parts.request),
+      operations: batching.operations?.(parts.request) ?? 1,
+      nested: batching.nested?.(parts.request) ?? 0,
+      bytes: batching.bytes(parts.request),
     };
-    this.#carrier = carrier;
+    this.#batching = batching;
     this.#parts = parts;
-    this.#timeoutMs = parts.options.timeoutMs ?? carrier.requestTimeoutMs;
-    this.#deadlineMs = carrier.clock.monotonicMs() + this.#timeoutMs;
+    this.#timeoutMs = parts.options.timeoutMs ?? batching.requestTimeoutMs;
+    this.#deadlineMs = batching.clock.monotonicMs() + this.#timeoutMs;
   }
 
   get settled(): boolean {
@@ -52,13 +52,13 @@ export class PendingCall<Request, Answer> {
 
   /** At least 1. */
   get remainingMs(): number {
-    return Math.max(1, this.#deadlineMs - this.#carrier.clock.monotonicMs());
+    return Math.max(1, this.#deadlineMs - this.#batching.clock.monotonicMs());
   }
 
   /** From here on its time and its signal end it; before, whoever has it sees to that. */
   watch(): void {
     if (this.#timer || this.#settled) return;
-    this.#timer = this.#carrier.clock.timer(this.remainingMs, () => this.reject(this.#outOfTime()));
+    this.#timer = this.#batching.clock.timer(this.remainingMs, () => this.reject(this.#outOfTime()));
     const { signal } = this.options;
     if (signal) this.#release = onAbort(signal, () => this.reject(signal.reason));
   }
@@ -99,7 +99,7 @@ export class PendingCall<Request, Answer> {
   }
 
   #outOfTime(): EtcdError {
-    return new EtcdTimeoutError(`${this.#carrier.name}: no answer within ${inMs(this.#timeoutMs)}`, {
+    return new EtcdTimeoutError(`${this.#batching.name}: no answer within ${inMs(this.#timeoutMs)}`, {
       retryable: true,
       outcomeUnknown: this.#departed && this.keys.length > 0,
     });

@@ -41,7 +41,7 @@ export class PointReads {
 }
 
 function coalescer(protocol: Protocol, clock: Clock, limits: ServerLimits): Coalescer<RangeOp, PointRead> {
-  const carrier: BatchedCalls<RangeOp, PointRead> = {
+  const batching: BatchedCalls<RangeOp, PointRead> = {
     name: "KV.range",
     clock,
     requestTimeoutMs: protocol.requestTimeoutMs,
@@ -61,7 +61,7 @@ function coalescer(protocol: Protocol, clock: Clock, limits: ServerLimits): Coal
       return { answers, large: largeOnes(reads, answers) };
     },
   };
-  return new Coalescer(carrier, limits);
+  return new Coalescer(batching, limits);
 }
 
 function largeOnes(reads: readonly RangeOp[], answers: readonly PointRead[]): RangeOp[] {

@@ -20,7 +20,7 @@ export class PointWrites {
   readonly #writes: Coalescer<Write, Written>;
 
   constructor(protocol: Protocol, clock: Clock, limits = new ServerLimits()) {
-    const carrier: BatchedCalls<Write, Written> = {
+    const batching: BatchedCalls<Write, Written> = {
       name: "KV.put",
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,
@@ -43,7 +43,7 @@ export class PointWrites {
         return { answers, large: [] };
       },
     };
-    this.#writes = new Coalescer(carrier, limits);
+    this.#writes = new Coalescer(batching, limits);
   }
 
   async put(put: PutOp, options: CallOptions): Promise<{ revision: number; previous?: KeyValue }> {

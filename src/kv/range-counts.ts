@@ -18,7 +18,7 @@ export class RangeCounts {
   readonly #counts: Coalescer<KeyRange, RangeCount>;
 
   constructor(protocol: Protocol, clock: Clock, limits = new ServerLimits()) {
-    const carrier: BatchedCalls<KeyRange, RangeCount> = {
+    const batching: BatchedCalls<KeyRange, RangeCount> = {
       name: "KV.range",
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,
@@ -39,7 +39,7 @@ export class RangeCounts {
         return { answers, large: [] };
       },
     };
-    this.#counts = new Coalescer(carrier, limits);
+    this.#counts = new Coalescer(batching, limits);
   }
 
   of(range: KeyRange, options: CallOptions): Promise<RangeCount> {

@@ -48,7 +48,7 @@ export class HistoryProofs {
       });
       return answers;
     };
-    const carrier: BatchedCalls<Proof, boolean> = {
+    const batching: BatchedCalls<Proof, boolean> = {
       name: "KV.txn",
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,
@@ -69,7 +69,7 @@ export class HistoryProofs {
         return { answers: proofs.map(({ questions }) => allHold(questions, answers)), large: [] };
       },
     };
-    this.#proofs = new Coalescer(carrier, limits);
+    this.#proofs = new Coalescer(batching, limits);
   }
 
   /**

@@ -1,4 +1,4 @@
-import { pause } from "../insist.ts";
+import { pause } from "../retry.ts";
 import type { BeginAct, See } from "./acts.ts";
 import { killMember } from "./etcd-acts.ts";
 import { cancelPipeline, confirmTasks, expireCache } from "./pipeline-acts.ts";

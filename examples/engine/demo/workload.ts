@@ -1,5 +1,5 @@
-import { pause } from "../insist.ts";
 import { openSource } from "../open-source.ts";
+import { pause } from "../retry.ts";
 import type { Task } from "../task.ts";
 import type { TaskSource } from "../task-source.ts";
 import type { Journal } from "./journal.ts";

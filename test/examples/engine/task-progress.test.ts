@@ -1,6 +1,6 @@
 import { defaultClient, LeaderElection, setDefaultClient, type Term } from "etcd-recipes";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Retention } from "../../../examples/engine/retention.ts";
+import { DetachedLease } from "../../../examples/engine/detached-lease.ts";
 import { TaskProgress } from "../../../examples/engine/task-progress.ts";
 import { EtcdClient } from "../../../recipes/index.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
@@ -40,7 +40,7 @@ async function leading(work: (term: Term) => Promise<void>): Promise<void> {
 
 test("what a leader writes after its term is refused", async () => {
   await leading(async (term) => {
-    const progress = new TaskProgress("a", term, new Retention());
+    const progress = new TaskProgress("a", term, new DetachedLease());
     await progress.read();
     await progress.write(running);
 
@@ -54,8 +54,8 @@ test("what a leader writes after its term is refused", async () => {
 test("a final state stays: who comes later is told what it is", async () => {
   await leading(async (term) => {
     const [first, second] = [
-      new TaskProgress("b", term, new Retention()),
-      new TaskProgress("b", term, new Retention()),
+      new TaskProgress("b", term, new DetachedLease()),
+      new TaskProgress("b", term, new DetachedLease()),
     ];
     await first.read();
     await second.read();
@@ -73,7 +73,7 @@ test("a record that cannot be read counts as none: it ends no leader, and is put
     for (const bad of ["no JSON", "null", "7", '{"state":"asleep","failures":0}']) {
       const id = `bad ${bad}`;
       await etcd.put(`/publictest/progress/${id}`, bad);
-      const progress = new TaskProgress(id, term, new Retention());
+      const progress = new TaskProgress(id, term, new DetachedLease());
       expect(await progress.read()).toBeUndefined();
       await progress.write(running);
       await etcd.put(`/publictest/progress/${id}`, bad);
@@ -82,17 +82,17 @@ test("a record that cannot be read counts as none: it ends no leader, and is put
     }
     for (const failures of ['"many"', "-1", "1e300"]) {
       await etcd.put("/publictest/progress/c", `{"state":"running","pipelineId":"p","failures":${failures}}`);
-      expect(await new TaskProgress("c", term, new Retention()).read()).toMatchObject(running);
+      expect(await new TaskProgress("c", term, new DetachedLease()).read()).toMatchObject(running);
     }
   });
 });
 
 test("all who notice that etcd has lost the lease of their records share the next one", async () => {
-  const retention = new Retention();
-  await retention.use((lease) => lease.revoke());
+  const recordLease = new DetachedLease();
+  await recordLease.use((lease) => lease.revoke());
   const used = await Promise.all(
     Array.from({ length: 5 }, (_, index) =>
-      retention.use(async (lease) => {
+      recordLease.use(async (lease) => {
         await defaultClient().put(`record-${index}`, "", { lease });
         return lease.id;
       }),

@@ -1,7 +1,7 @@
 import { Confirmation, LeaderElection, SubscribeService, setDefaultClient } from "etcd-recipes";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { DetachedLease } from "../../../examples/engine/detached-lease.ts";
 import { PipelineSignals } from "../../../examples/engine/pipeline-signals.ts";
-import { Retention } from "../../../examples/engine/retention.ts";
 import { Slots } from "../../../examples/engine/slots.ts";
 import { runTask } from "../../../examples/engine/task-run.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
@@ -43,7 +43,7 @@ test("a leader that may not see the masters gives up, and makes no dead letters 
         services,
         pipelines,
         confirmation,
-        retention: new Retention(),
+        recordLease: new DetachedLease(),
         maxFailures: 1,
         attempts: 1,
         taskTimeoutMs: 10_000,

@@ -24,9 +24,9 @@ function followed(etcd: EtcdClient, options: { endsAfter?: (error: unknown) => b
   const refused: unknown[] = [];
   const ended: unknown[] = [];
   const following = (async () => {
-    const onRefused = (error: EtcdError) => void refused.push(error);
-    const onEnd = (error: EtcdError) => void ended.push(error);
-    const steps = followRange(etcd, "/a", { signal: ending.signal, onRefused, onEnd, ...options });
+    const onWarning = (error: EtcdError) => void refused.push(error);
+    const onFailed = (error: EtcdError) => void ended.push(error);
+    const steps = followRange(etcd, "/a", { signal: ending.signal, onWarning, onFailed, ...options });
     for await (const { batch, now } of steps) seen.push(`${batch.type} ${now.get("/a")?.text}`);
   })();
   following.catch(() => {});

@@ -19,7 +19,7 @@ function lab({ concurrency = 16 } = {}) {
       return done.promise;
     },
     merge: (tasks) => tasks.slice(-1),
-    onFailed: (id, task, error) => failed.push(`${id}:${task} ${error.message}`),
+    onWarning: (id, task, error) => failed.push(`${id}:${task} ${error.message}`),
   });
   const end = async (id: string, error?: string) => {
     const done = running.get(id);

@@ -17,7 +17,7 @@ test("it is repeated after failures and after what is too early, until there is 
   const outcome = outcomeOf(
     retry(attempt, {
       runtime: runtimeOn(clock),
-      onRetry: ({ message }, againInMs) => failed.push(message, `${againInMs}`),
+      onWarning: ({ message }, againInMs) => failed.push(message, `${againInMs}`),
     }),
   );
   await clock.pass(1_000);
@@ -31,7 +31,7 @@ test("a failure that ends it is thrown as it is, and is not told as one that is 
   const retrying = retry(() => Promise.reject(final), {
     runtime: runtimeOn(new FakeClock()),
     ends: (error) => error === final,
-    onRetry: (error) => told.push(error),
+    onWarning: (error) => told.push(error),
   });
   await expect(retrying).rejects.toBe(final);
   expect(told).toEqual([]);

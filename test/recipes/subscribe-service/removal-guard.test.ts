@@ -25,7 +25,7 @@ function guarded(count: number, maxDropRatio: number, holdMs = 60_000) {
     size: () => listed.size,
     isListed: (key) => listed.has(key),
     onChanges: apply,
-    onHeld: ({ message }) => warnings.push(message),
+    onWarning: ({ message }) => warnings.push(message),
   });
   const remove = (...keys: string[]) => {
     apply(guard.postpone(keys.map((key) => ({ type: "delete" as const, key }))) as Removal[]);

@@ -44,7 +44,7 @@ class Lab {
     operations,
   }: LabOptions = {}) {
     const key = (request: string) => request.split("=")[0] as string;
-    const carrier: BatchedCalls<string, string> = {
+    const batching: BatchedCalls<string, string> = {
       name: "test",
       clock: this.clock,
       requestTimeoutMs: 5_000,
@@ -59,7 +59,7 @@ class Lab {
         large: requests.filter(large),
       }),
     };
-    this.calls = new Coalescer(carrier);
+    this.calls = new Coalescer(batching);
   }
 
   get shapes(): string[] {
