@@ -20,6 +20,7 @@ test("the tarball holds the doors, the installer and the papers, and nothing els
     "LICENSE",
     "README.md",
     "README.zh-CN.md",
+    "dist/THIRD-PARTY-NOTICES.txt",
     ...["client.js", "package.json", "recipes.js"].map((name) => `dist/cjs/${name}`),
     ...["shared-rolldown-runtime.js", "shared-src.js", "testing.js"].map((name) => `dist/cjs/${name}`),
     ...["client.js", "recipes.js", "shared-src.js", "testing.js"].map((name) => `dist/esm/${name}`),
@@ -51,6 +52,14 @@ test("the installer is a program, and needs nothing but Node: it runs before any
   const imports = [...text.matchAll(/^import .* from "([^"]+)";$/gm)].map(([, specifier]) => specifier);
   expect(imports.length).toBeGreaterThan(3);
   expect(imports.filter((specifier) => !specifier?.startsWith("node:"))).toEqual([]);
+});
+
+test("the licences of packages whose code is published with ours are published with it", () => {
+  const notices = read("dist/THIRD-PARTY-NOTICES.txt");
+  for (const name of ["cockatiel", "zod"]) {
+    expect(manifest.dependencies).not.toHaveProperty(name);
+    expect(notices).toContain(read(`node_modules/${name}/LICENSE`).trim());
+  }
 });
 
 test("what declarations and messages rely on is pinned", () => {
