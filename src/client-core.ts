@@ -57,12 +57,13 @@ export class ClientCore {
 
   static #open(options: EtcdClientOptions): ClientCore {
     const resolved = resolveClientOptions(options);
-    const { runtime, openProtocol } = partsOf(options);
+    const { runtime, resolver, openProtocol } = partsOf(options);
     const notices = new ClientNotices(runtime.clock);
     let members: MemberFollower | undefined;
     const protocol = openProtocol({
       ...resolved,
       runtime,
+      resolver,
       notices: {
         connected: (endpoint) => {
           notices.emit("connected", endpoint);

@@ -1,6 +1,12 @@
 import { z } from "zod";
 import { type AuthOptions, resolveAuth } from "./auth-options.ts";
-import { type EndpointUrl, parseEndpoints, type TlsSource } from "./connection/index.ts";
+import {
+  type EndpointSource,
+  type EndpointUrl,
+  parseEndpointSource,
+  parseEndpoints,
+  type TlsSource,
+} from "./connection/index.ts";
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
 import { LONGEST_DELAY_MS } from "./errors/limits.ts";
 import { isPlainObject } from "./errors/plain-object.ts";
@@ -15,6 +21,11 @@ export interface EtcdClientOptions {
    * The members of the cluster: `http://host:port` or `https://host:port`, not mixed; the port is 2379 when left out, and
    * `host:port` is `http://host:port`. A unix socket is `unix:///path`, or `unixs:///path` with TLS. One may also stand for
    * several members: a name with several addresses, a Service, a TCP balancer.
+   *
+   * `etcd+srv://example.com`, alone, has DNS name the members: those of the SRV records `_etcd-client-ssl._tcp`, by https. Only
+   * where DNS says that there are none, and no `tls` is given, those of `_etcd-client._tcp`, by http. It is asked at first
+   * use, and again about once a minute while the client is in use, or after 5 s when a member cannot be reached; what it said
+   * last holds until then. DNS is trusted to name the members, unless `tls.serverName` says whose certificates they must have.
    *
    * @default the environment's ETCD_ENDPOINTS, separated by commas, then http://127.0.0.1:2379
    */
@@ -54,7 +65,7 @@ export interface EtcdClientOptions {
 }
 
 export interface ResolvedClientOptions {
-  readonly endpoints: readonly EndpointUrl[];
+  readonly endpoints: EndpointSource;
   readonly tls: TlsSource | undefined;
   readonly auth: AuthOptions | undefined;
   readonly namespace: Uint8Array;
@@ -145,23 +156,28 @@ export function resolveClientOptions(
     ...rest
   } = parseOptions("EtcdClient", schema, options, ["tls", "auth"]);
   const endpoints = readEndpoints(listed, env);
-  const secure = endpoints.some((endpoint) => endpoint.secure);
   return {
     ...rest,
     namespace: toBytes(namespace),
     endpoints,
-    tls: resolveTls(tls, env, secure),
+    tls: resolveTls(tls, env, schemeOf(endpoints)),
     auth: resolveAuth(auth, env),
   };
 }
 
-function readEndpoints(given: string | string[] | undefined, env: NodeJS.ProcessEnv): EndpointUrl[] {
+/** What is known of it before DNS has named the members. */
+function schemeOf(endpoints: EndpointSource): "http" | "https" | "open" {
+  if ("domain" in endpoints) return "open";
+  return endpoints.some(({ secure }) => secure) ? "https" : "http";
+}
+
+function readEndpoints(given: string | string[] | undefined, env: NodeJS.ProcessEnv): EndpointSource {
   if (given !== undefined) {
-    return parseEndpoints("EtcdClient", withScheme(typeof given === "string" ? splitList(given) : given));
+    return parseEndpointSource("EtcdClient", withScheme(typeof given === "string" ? splitList(given) : given));
   }
   const listed = splitList(env.ETCD_ENDPOINTS ?? "");
   const endpoints = listed.length === 0 ? ["http://127.0.0.1:2379"] : withScheme(listed);
-  return parseEndpoints("EtcdClient", endpoints, "ETCD_ENDPOINTS");
+  return parseEndpointSource("EtcdClient", endpoints, "ETCD_ENDPOINTS");
 }
 
 /**

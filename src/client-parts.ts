@@ -1,13 +1,19 @@
 import type { EtcdClientOptions, ResolvedClientOptions } from "./client-options.ts";
-import { type ConnectionNotices, openProtocol, type Protocol } from "./connection/index.ts";
+import { type ConnectionNotices, openProtocol, type Protocol, type SrvResolver } from "./connection/index.ts";
 import { type Runtime, systemRuntime } from "./internal/runtime.ts";
 
 /** What a client is made of, besides its options. */
 export interface ClientParts {
   readonly runtime: Runtime;
-  openProtocol(
-    options: ResolvedClientOptions & { readonly runtime: Runtime; readonly notices: ConnectionNotices },
-  ): Protocol;
+  /** What asks DNS. @default Node's own resolver */
+  readonly resolver?: (() => SrvResolver) | undefined;
+  openProtocol(options: ResolvedClientOptions & Surroundings): Protocol;
+}
+
+interface Surroundings {
+  readonly runtime: Runtime;
+  readonly resolver?: (() => SrvResolver) | undefined;
+  readonly notices: ConnectionNotices;
 }
 
 const systemParts: ClientParts = { runtime: systemRuntime, openProtocol };

@@ -363,7 +363,7 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
    */
   setEndpoints(endpoints: string | readonly string[]): void {
     this.#core.checkOpen("setEndpoints");
-    this.#core.protocol.setEndpoints(toEndpoints("setEndpoints", endpoints));
+    this.#core.protocol.setEndpoints(toEndpoints("setEndpoints", endpoints), "given");
   }
 
   /**

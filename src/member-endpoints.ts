@@ -20,7 +20,7 @@ export async function followMembersOnce(protocol: Protocol, options?: CallOption
   const members = await protocol.admin.memberList(false, options);
   const serving = members.filter(({ isLearner }) => !isLearner).flatMap(({ clientUrls }) => clientUrls);
   const urls = serving.filter((url) => isUsable(protocol, url));
-  if (urls.length > 0) protocol.setEndpoints(parseEndpoints("syncEndpoints", urls));
+  if (urls.length > 0) protocol.setEndpoints(parseEndpoints("syncEndpoints", urls), "members");
 }
 
 function isUsable(protocol: Protocol, url: string): boolean {

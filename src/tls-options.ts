@@ -24,16 +24,17 @@ const variables = { ca: "ETCD_CACERT", cert: "ETCD_CERT", key: "ETCD_KEY" } as c
 const partNames = ["ca", "cert", "key"] as const;
 
 /**
- * @param secure whether the endpoints are `https://`
- * @returns undefined for plain endpoints. The environment's files are for https alone, as in etcdctl
+ * @param scheme of the endpoints; `open` where DNS is to say it: what is given then asks for https
+ * @returns undefined for plain endpoints, and where it is open and nothing is given. The environment's files are for https
+ *   alone, as in etcdctl
  * @throws InvalidOptionError for parts that contradict each other or lack one another, and PEM that cannot be used
  */
 export function resolveTls(
   options: TlsOptions | undefined,
   env: NodeJS.ProcessEnv,
-  secure: boolean,
+  scheme: "http" | "https" | "open",
 ): TlsSource | undefined {
-  if (!secure) {
+  if (scheme === "http") {
     if (options === undefined) return undefined;
     throw new InvalidOptionError(what, "tls", "needs https:// endpoints: http:// ones are not secured");
   }
@@ -47,6 +48,7 @@ export function resolveTls(
       `is missing: tls.${given} needs it${fromEnvironment(options, given)}`,
     );
   }
+  if (scheme === "open" && options === undefined && partNames.every((part) => !source[part])) return undefined;
   checkTlsSource(what, source);
   return source;
 }

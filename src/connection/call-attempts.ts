@@ -8,13 +8,12 @@ import { log } from "../internal/log.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Authenticator, Token } from "./auth/authenticator.ts";
-import type { TokenProbe } from "./auth/token-probe.ts";
 import type { CallScope } from "./call-scope.ts";
 import type { Endpoint } from "./endpoints/endpoint.ts";
 import type { EndpointChannel } from "./endpoints/endpoint-channel.ts";
-import type { EndpointSet } from "./endpoints/endpoint-set.ts";
-import type { IdleProof } from "./endpoints/idle-proof.ts";
+import type { EndpointsInUse } from "./endpoints/endpoints-in-use.ts";
 import { type Failure, isOfOldRevision, translateFailure } from "./errors/error-translation.ts";
+import type { MemberQuestions } from "./member-questions.ts";
 import { outOfTime } from "./out-of-time.ts";
 import type { RpcOptions } from "./rpc-options.ts";
 import { TlsError } from "./tls/tls-error.ts";
@@ -32,15 +31,10 @@ const SILENCE_MS = 500;
 
 /** What the calls of a connection share. */
 export interface CallRoutes {
-  readonly endpoints: EndpointSet;
+  readonly endpoints: EndpointsInUse;
   readonly runtime: Runtime;
   readonly authenticator: Authenticator | undefined;
-  readonly probe: TokenProbe;
-  readonly idleProof: IdleProof;
-  /** An endpoint answered a call. */
-  worked(lane: "calls", endpoint: Endpoint): void;
-  /** An endpoint failed, and is to blame for it. */
-  failed(endpoint: Endpoint, error: Error): void;
+  readonly questions: MemberQuestions;
 }
 
 export interface Attempted<Response> {
@@ -103,7 +97,7 @@ export class CallAttempts<Response> {
     return this.#send(route).then(
       (answer) => {
         this.#scope.release();
-        this.#routes.worked("calls", route.endpoint);
+        this.#routes.endpoints.worked("calls", route.endpoint);
         return answer;
       },
       (error: unknown) => this.#inRounds({ route, error }),
@@ -112,15 +106,15 @@ export class CallAttempts<Response> {
 
   /** The way to the endpoint that works, unless something has to be waited for first. */
   #atHand(): Route | undefined {
-    const { endpoints, authenticator, idleProof, probe } = this.#routes;
+    const { endpoints, authenticator, questions } = this.#routes;
     const { rpc } = this.#call;
     const endpoint = rpc.only ?? endpoints.current("calls");
     const channel = endpoint?.open("calls");
     if (!channel || !endpoint) return undefined;
     const token = rpc.anonymous ? undefined : authenticator?.token;
     if (authenticator && !rpc.anonymous && !token) return undefined;
-    if (token && probe.fits(token, endpoint, channel)) return undefined;
-    if (rpc.kind === "write" && idleProof.of(endpoint, channel)) return undefined;
+    if (token && questions.fits(token, endpoint, channel)) return undefined;
+    if (rpc.kind === "write" && questions.stillThere(endpoint, channel)) return undefined;
     return { endpoint, token, channel, limitMs: this.#limitMs(rpc.timeoutMs) };
   }
 
@@ -173,7 +167,7 @@ export class CallAttempts<Response> {
         if (!(await this.#connect(route))) return { refused: true, insecure };
         route.limitMs = this.#limitMs(this.#leftMs);
         const answer = await this.#send(route);
-        this.#routes.worked("calls", endpoint);
+        this.#routes.endpoints.worked("calls", endpoint);
         return { answer };
       } catch (error) {
         if (this.#refusesToken(route, error)) return { refused: true, insecure };
@@ -198,18 +192,18 @@ export class CallAttempts<Response> {
    * @returns false when the token does not fit the member at the other end: it is forgotten
    */
   async #connect(route: Route): Promise<boolean> {
-    const { authenticator, idleProof, probe, runtime } = this.#routes;
+    const { authenticator, questions, runtime } = this.#routes;
     const { endpoint, token, limitMs } = route;
     const answered = <T>(promise: Promise<T>) =>
       this.#scope.waitFor(() => within(runtime.clock, promise, limitMs, () => saysNothing(endpoint)));
     const channel = await this.#scope.waitFor(() => endpoint.connect("calls", limitMs));
     route.channel = channel;
-    const fits = token && this.#renewals < MOST_RENEWALS && probe.fits(token, endpoint, channel);
+    const fits = token && this.#renewals < MOST_RENEWALS && questions.fits(token, endpoint, channel);
     if (fits && !(await answered(fits))) {
       authenticator?.forget(token);
       return false;
     }
-    const proof = this.#call.rpc.kind === "write" ? idleProof.of(endpoint, channel) : undefined;
+    const proof = this.#call.rpc.kind === "write" ? questions.stillThere(endpoint, channel) : undefined;
     if (proof) await answered(proof);
     return true;
   }
@@ -231,7 +225,7 @@ export class CallAttempts<Response> {
     debug("%s on %s failed: %s", name, endpoint.url, last.error.message);
     const late = last.error instanceof EtcdTimeoutError;
     if (last.endpointAtFault) {
-      this.#routes.failed(endpoint, last.error);
+      this.#routes.endpoints.failed(endpoint, last.error);
       if (channel && !late) endpoint.memberFailed("calls", channel);
     }
     // It may be frozen, or the link dead: the next call gets a new connection. Where patience is asked for, pings tell.

@@ -1,7 +1,5 @@
-import { AuthClient, type ICallable, type IStatusResponse } from "etcd3/lib/rpc.js";
+import { AuthClient, type ICallable } from "etcd3/lib/rpc.js";
 import { ClientClosedError } from "../errors/client-closed-error.ts";
-import { InvalidOptionError } from "../errors/invalid-option-error.ts";
-import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
 import { type GrpcStream, grpcStatus } from "../grpc/index.ts";
@@ -11,23 +9,21 @@ import { type Attempt, attempt } from "./attempt.ts";
 import { attemptStream, type PartSink } from "./attempt-stream.ts";
 import { Authenticator, type Token } from "./auth/authenticator.ts";
 import { callMetadata } from "./auth/call-metadata.ts";
-import { TokenProbe } from "./auth/token-probe.ts";
 import { ATTEMPT_LIMIT_MS, attemptLimitMs, CallAttempts, type CallRoutes } from "./call-attempts.ts";
 import { CallScope } from "./call-scope.ts";
 import type { ServiceName } from "./codec/stub-messages.ts";
 import { stubCall, type WireCall } from "./codec/wire-call.ts";
 import type { ConnectionOptions } from "./connection-options.ts";
-import { Endpoint, type Lane } from "./endpoints/endpoint.ts";
+import type { Endpoint } from "./endpoints/endpoint.ts";
 import type { EndpointChannel } from "./endpoints/endpoint-channel.ts";
-import { EndpointSet } from "./endpoints/endpoint-set.ts";
 import type { EndpointUrl } from "./endpoints/endpoint-url.ts";
-import { IdleProof } from "./endpoints/idle-proof.ts";
+import { EndpointsInUse } from "./endpoints/endpoints-in-use.ts";
+import { systemResolver } from "./endpoints/srv-lookup.ts";
 import { type Failure, translateFailure } from "./errors/error-translation.ts";
-import { Outage } from "./outage.ts";
+import { MemberQuestions } from "./member-questions.ts";
 import { ReplyStream } from "./reply-stream.ts";
 import type { RpcOptions, StubOptions } from "./rpc-options.ts";
 import type { StreamHandlers } from "./stream-handlers.ts";
-import { TlsCredentials } from "./tls/tls-credentials.ts";
 
 /**
  * Carries calls, etcd3's typed stubs among them, over channels of our own. A call moves from endpoint to endpoint
@@ -35,33 +31,28 @@ import { TlsCredentials } from "./tls/tls-credentials.ts";
  */
 export class Connection implements ICallable<Endpoint> {
   readonly callOptionsFactory = undefined;
-  readonly endpoints: EndpointSet;
-  readonly secure: boolean;
-  readonly #endpointAt: (url: EndpointUrl) => Endpoint;
+  readonly endpoints: EndpointsInUse;
   readonly #runtime: Runtime;
   readonly #open = new Set<CallScope>();
   readonly #authenticator: Authenticator | undefined;
-  readonly #probe = new TokenProbe((endpoint, channel) => this.#askRaftIndex(endpoint, channel));
-  readonly #idleProof = new IdleProof((channel, limitMs) => this.#askStatus(channel, limitMs));
-  readonly #outage: Outage | undefined;
+  readonly #questions: MemberQuestions;
   readonly #routes: CallRoutes;
   #closed = false;
 
   constructor(options: ConnectionOptions) {
-    const { endpoints, dialTimeoutMs, requestTimeoutMs, tls, auth, runtime, notices, warnUnreachable = true } = options;
+    const { endpoints, requestTimeoutMs, auth, runtime } = options;
+    const { warnUnreachable = true, resolver = systemResolver } = options;
     this.#runtime = runtime;
-    if (warnUnreachable) this.#outage = new Outage(runtime.clock);
-    this.secure = endpoints.some((endpoint) => endpoint.secure);
-    const credentials = this.secure ? new TlsCredentials(tls ?? {}) : undefined;
-    this.#endpointAt = (url) => new Endpoint({ url, tls: credentials, dialTimeoutMs, runtime, notices });
-    this.endpoints = new EndpointSet(endpoints.map(this.#endpointAt), runtime);
+    this.endpoints = new EndpointsInUse({ ...options, warnUnreachable, resolver });
+    this.#questions = new MemberQuestions(this.#open, ATTEMPT_LIMIT_MS);
     if (auth) {
       const stubs = new AuthClient(this);
+      const one = !("domain" in endpoints) && endpoints.length === 1;
       this.#authenticator = new Authenticator({
         runtime,
         requestTimeoutMs,
         // Where there is nobody else to ask, asking again would only be more work for the same etcd.
-        attemptLimitMs: attemptLimitMs(requestTimeoutMs) * (endpoints.length > 1 ? 1 : 3),
+        attemptLimitMs: attemptLimitMs(requestTimeoutMs) * (one ? 3 : 1),
         ask: async (rpc) => (await stubs.authenticate({ name: auth.username, password: auth.password }, rpc)).token,
       });
     }
@@ -69,39 +60,14 @@ export class Connection implements ICallable<Endpoint> {
       endpoints: this.endpoints,
       runtime,
       authenticator: this.#authenticator,
-      probe: this.#probe,
-      idleProof: this.#idleProof,
-      worked: (lane, endpoint) => this.worked(lane, endpoint),
-      failed: (endpoint, error) => this.#failed(endpoint, error),
+      questions: this.#questions,
     };
   }
 
-  /** An endpoint failed, and is to blame for it. */
-  #failed(endpoint: Endpoint, error: Error): void {
-    endpoint.failed();
-    this.#outage?.failed(endpoint.url, error, this.endpoints.all);
-  }
-
-  /** Something was answered there. */
-  worked(lane: Lane, endpoint: Endpoint): void {
-    this.#outage?.over();
-    this.endpoints.worked(lane, endpoint);
-  }
-
   /** @throws InvalidOptionError for endpoints of the other scheme; ClientClosedError */
-  setEndpoints(urls: readonly EndpointUrl[]): void {
+  setEndpoints(urls: readonly EndpointUrl[], origin: "given" | "members"): void {
     if (this.#closed) throw new ClientClosedError("the client is closed");
-    if (urls.some(({ secure }) => secure !== this.secure)) {
-      const scheme = this.secure ? "https" : "http";
-      throw new InvalidOptionError(
-        "setEndpoints",
-        "endpoints",
-        `must be ${scheme}, as those that the client was made with`,
-      );
-    }
-    const known = new Map(this.endpoints.all.map((endpoint) => [endpoint.url, endpoint]));
-    const next = urls.map((url) => known.get(url.url) ?? this.#endpointAt(url));
-    for (const endpoint of this.endpoints.replace(next)) endpoint.retire();
+    this.endpoints.replace(urls, origin);
   }
 
   /** For etcd3's stubs. */
@@ -157,7 +123,7 @@ export class Connection implements ICallable<Endpoint> {
     if (this.#closed) throw new ClientClosedError("the client is closed");
     const token = await this.#authenticator?.tokenWithin(limitMs, noToken);
     const channel = await endpoint.connect("streams", limitMs).catch((error: unknown) => {
-      this.#failed(endpoint, asError(error));
+      this.endpoints.failed(endpoint, asError(error));
       throw error;
     });
     if (this.#closed) throw new ClientClosedError("the client is closed");
@@ -232,38 +198,15 @@ export class Connection implements ICallable<Endpoint> {
     this.#closed = true;
     const reason = new ClientClosedError("the client was closed during the call");
     for (const scope of [...this.#open]) scope.end(reason);
-    for (const endpoint of this.endpoints.all) endpoint.close();
+    this.endpoints.close();
   }
 
   /** Of a member that does not answer the stream hears by itself. */
   async #isOfAnotherHistory(token: Token, endpoint: Endpoint, channel: EndpointChannel): Promise<boolean> {
-    const fits = await this.#probe.fits(token, endpoint, channel)?.catch(() => true);
+    const fits = await this.#questions.fits(token, endpoint, channel)?.catch(() => true);
     if (fits !== false) return false;
     this.#authenticator?.forget(token);
     return true;
-  }
-
-  /** How far a member is. Etcd says it to everybody; one that keeps it to itself is taken to be far enough. */
-  async #askRaftIndex(endpoint: Endpoint, channel: EndpointChannel): Promise<number> {
-    try {
-      return Number((await this.#askStatus(channel, ATTEMPT_LIMIT_MS)).raftIndex);
-    } catch (cause) {
-      const { error } = translateFailure(cause, { write: false });
-      if (error instanceof EtcdTimeoutError) endpoint.drop("calls", channel);
-      if (error instanceof UnavailableError || error instanceof EtcdTimeoutError) throw error;
-      return Number.POSITIVE_INFINITY;
-    }
-  }
-
-  /** What the member at the other end says of itself, which costs it little. */
-  async #askStatus(channel: EndpointChannel, limitMs: number): Promise<IStatusResponse> {
-    const scope = new CallScope(undefined, this.#open);
-    const { call, encode } = stubCall<IStatusResponse>("Maintenance", "status");
-    try {
-      return await attempt(scope, call, encode({}), { channel, kind: "read", limitMs, token: undefined });
-    } finally {
-      scope.release();
-    }
   }
 }
 

@@ -140,11 +140,11 @@ export class GrpcProtocol implements Protocol {
   }
 
   get secure(): boolean {
-    return this.#connection.secure;
+    return this.#connection.endpoints.secure;
   }
 
-  setEndpoints(endpoints: readonly EndpointUrl[]): void {
-    this.#connection.setEndpoints(endpoints);
+  setEndpoints(endpoints: readonly EndpointUrl[], origin: "given" | "members"): void {
+    this.#connection.setEndpoints(endpoints, origin);
   }
 
   async readLinearizably(endpoint: Endpoint | undefined, options?: CallOptions): Promise<Endpoint> {
@@ -159,7 +159,7 @@ export class GrpcProtocol implements Protocol {
   }
 
   streamWorked(endpoint: Endpoint): void {
-    this.#connection.worked("streams", endpoint);
+    this.#connection.endpoints.worked("streams", endpoint);
   }
 
   streamFailed(endpoint: Endpoint, how: "broken" | "silent"): void {

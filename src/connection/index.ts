@@ -17,7 +17,13 @@ export type {
   WatchResponse,
 } from "./codec/messages.ts";
 export type { ConnectionNotices } from "./endpoints/connection-notices.ts";
-export { type EndpointUrl, parseEndpoints } from "./endpoints/endpoint-url.ts";
+export {
+  type EndpointSource,
+  type EndpointUrl,
+  parseEndpointSource,
+  parseEndpoints,
+} from "./endpoints/endpoint-url.ts";
+export type { SrvResolver } from "./endpoints/srv-lookup.ts";
 export { translateWatchCancel } from "./errors/error-translation.ts";
 export { openProtocol } from "./open-protocol.ts";
 export type { KeepAliveStream, Protocol, RangeStream, WatchHandlers, WatchStream } from "./protocol.ts";

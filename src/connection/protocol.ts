@@ -62,15 +62,16 @@ export interface Protocol {
   /** What a call has that names no time of its own, in milliseconds. */
   readonly requestTimeoutMs: number;
   readonly endpoints: readonly StreamEndpoint[];
-  /** Whether the endpoints are secured by TLS: it cannot change. */
+  /** Whether the endpoints are secured by TLS. What is secured stays so. */
   readonly secure: boolean;
   /**
    * From now on these are the endpoints. What is connected and stays is not touched; calls under way on the others may finish,
    * and their streams end, to be opened elsewhere.
    *
+   * @param origin what is `given` holds; what the `members` say is replaced by what DNS says when none of them can be reached
    * @throws InvalidOptionError for endpoints of the other scheme
    */
-  setEndpoints(endpoints: readonly EndpointUrl[]): void;
+  setEndpoints(endpoints: readonly EndpointUrl[], origin: "given" | "members"): void;
   /**
    * A linearizable read of a key, by `endpoint` or by any.
    *

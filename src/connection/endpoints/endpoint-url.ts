@@ -47,20 +47,59 @@ export function parseEndpoint(endpoint: string, refuse: (problem: string) => Inv
   };
 }
 
+/** The scheme of a domain whose members DNS names. */
+const SRV_SCHEME = "etcd+srv://";
+
+/** A domain whose SRV records name the members. */
+export interface SrvDomain {
+  /** As the user wrote it. */
+  readonly url: string;
+  readonly domain: string;
+}
+
+/** The endpoints to begin with, or where to learn them. */
+export type EndpointSource = readonly EndpointUrl[] | SrvDomain;
+
+/**
+ * Reads what a client may be made with: endpoints, or one `etcd+srv://example.com`.
+ *
+ * @param source where they come from, if not from the option itself
+ * @throws InvalidOptionError as `parseEndpoints()` does; for a domain among other endpoints, or with more than a name
+ */
+export function parseEndpointSource(what: string, endpoints: readonly string[], source?: string): EndpointSource {
+  const srv = endpoints.find((endpoint) => endpoint.startsWith(SRV_SCHEME));
+  if (srv === undefined) return parseEndpoints(what, endpoints, source);
+  const refuse = refusing(what, source);
+  if (endpoints.length > 1) throw refuse(`must name nothing beside ${JSON.stringify(withoutUserInfo(srv))}`);
+  const domain = srv.slice(SRV_SCHEME.length).replace(/[./]$/, "");
+  if (domain.length > 200 || !/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(domain)) {
+    throw refuse(
+      `has ${JSON.stringify(withoutUserInfo(srv))}; write it as ${SRV_SCHEME}example.com: a domain and nothing more`,
+    );
+  }
+  return { url: SRV_SCHEME + domain, domain };
+}
+
 /**
  * @param source where the endpoints come from, if not from the option itself
  * @throws InvalidOptionError for an empty list, a malformed endpoint, or http and https mixed
  */
 export function parseEndpoints(what: string, endpoints: readonly string[], source?: string): EndpointUrl[] {
-  const refuse = (problem: string) =>
-    new InvalidOptionError(what, "endpoints", source === undefined ? problem : `(from ${source}) ${problem}`);
+  const refuse = refusing(what, source);
   if (endpoints.length === 0) throw refuse("must name at least one endpoint");
+  const srv = endpoints.find((endpoint) => endpoint.startsWith(SRV_SCHEME));
+  if (srv !== undefined) throw refuse(`has ${JSON.stringify(withoutUserInfo(srv))}, which only a new client can take`);
   const parsed = endpoints.map((endpoint) => parseEndpoint(endpoint, refuse));
   if (parsed.some(({ secure }) => secure !== parsed[0]?.secure)) {
     throw refuse("must not mix http and https: one plain connection would give away what the others protect");
   }
   const unique = new Map(parsed.map((endpoint) => [endpoint.url, endpoint]));
   return [...unique.values()];
+}
+
+function refusing(what: string, source: string | undefined): (problem: string) => InvalidOptionError {
+  return (problem) =>
+    new InvalidOptionError(what, "endpoints", source === undefined ? problem : `(from ${source}) ${problem}`);
 }
 
 /** What is no URL has no parts: all before the last `@` may be a password. */

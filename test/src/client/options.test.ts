@@ -16,6 +16,11 @@ function errorOf(options: unknown): InvalidOptionError {
   throw new Error("nothing was thrown");
 }
 
+function urlsOf(options: EtcdClientOptions, env: NodeJS.ProcessEnv): string[] {
+  const { endpoints } = resolveClientOptions(options, env);
+  return "domain" in endpoints ? [endpoints.url] : endpoints.map(({ url }) => url);
+}
+
 // The messages as users read them. Whoever changes one reads it aloud.
 test.each<[options: unknown, option: string, message: string]>([
   [{ endpoints: [] }, "endpoints", "EtcdClient: endpoints must name at least one endpoint"],
@@ -30,6 +35,21 @@ test.each<[options: unknown, option: string, message: string]>([
     { endpoints: ["ftp://host"] },
     "endpoints",
     'EtcdClient: endpoints has "ftp://host"; write it as http://host:2379 or https://host:2379',
+  ],
+  ...["etcd+srv://example.com:2379", "etcd+srv://", "etcd+srv://a/b"].map((endpoint): [unknown, string, string] => [
+    { endpoints: endpoint },
+    "endpoints",
+    `EtcdClient: endpoints has "${endpoint}"; write it as etcd+srv://example.com: a domain and nothing more`,
+  ]),
+  [
+    { endpoints: "etcd+srv://root:hunter2@a" },
+    "endpoints",
+    'EtcdClient: endpoints has "etcd+srv://a"; write it as etcd+srv://example.com: a domain and nothing more',
+  ],
+  [
+    { endpoints: "http://b,etcd+srv://a" },
+    "endpoints",
+    'EtcdClient: endpoints must name nothing beside "etcd+srv://a"',
   ],
   [{ endpoints: ["http://"] }, "endpoints", 'EtcdClient: endpoints has "http://", which is not a URL'],
   [
@@ -104,12 +124,13 @@ test.each([
   ["http://a:1, http://b:2,", ["http://a:1", "http://b:2"]],
   [["http://a:1", "http://a:1"], ["http://a:1"]],
   ["unix:///run/etcd.sock", ["unix:///run/etcd.sock"]],
+  ["etcd+srv://example.com.", ["etcd+srv://example.com"]],
   [
     ["unixs:///run/etcd.sock", "https://a"],
     ["unixs:///run/etcd.sock", "https://a:2379"],
   ],
 ])("endpoints %j are read as %j", (endpoints, read) => {
-  expect(resolveClientOptions({ endpoints }, {}).endpoints.map(({ url }) => url)).toEqual(read);
+  expect(urlsOf({ endpoints }, {})).toEqual(read);
 });
 
 test.each([
@@ -120,18 +141,17 @@ test.each([
   ["10.0.0.1", ["http://10.0.0.1:2379"]],
   ["http://a:1,http://b:2", ["http://a:1", "http://b:2"]],
   ["https://a:1 , https://b:2", ["https://a:1", "https://b:2"]],
+  ["etcd+srv://example.com", ["etcd+srv://example.com"]],
 ])("ETCD_ENDPOINTS=%s stands for %j when nothing else is said", (value, read) => {
   const env = { ETCD_ENDPOINTS: value };
-  expect(resolveClientOptions({}, env).endpoints.map(({ url }) => url)).toEqual(read);
-  expect(resolveClientOptions({ endpoints: "http://said" }, env).endpoints[0]?.url).toBe("http://said:2379");
+  expect(urlsOf({}, env)).toEqual(read);
+  expect(urlsOf({ endpoints: "http://said" }, env)).toEqual(["http://said:2379"]);
 });
 
 test("host:port is plain, in the options as in ETCD_ENDPOINTS", () => {
   const read = ["http://a:2379", "http://[::1]:12379"];
-  expect(resolveClientOptions({ endpoints: "a, [::1]:12379" }, {}).endpoints.map(({ url }) => url)).toEqual(read);
-  expect(resolveClientOptions({ endpoints: ["a:2379", "[::1]:12379"] }, {}).endpoints.map(({ url }) => url)).toEqual(
-    read,
-  );
+  expect(urlsOf({ endpoints: "a, [::1]:12379" }, {})).toEqual(read);
+  expect(urlsOf({ endpoints: ["a:2379", "[::1]:12379"] }, {})).toEqual(read);
 });
 
 test("a mistake in ETCD_ENDPOINTS is said to be there", () => {

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Outage } from "../../../src/connection/outage.ts";
+import { Outage } from "../../../src/connection/endpoints/outage.ts";
 import { EtcdClient, prefix } from "../../../src/index.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 

@@ -1,4 +1,4 @@
-import type { Clock } from "../internal/clock.ts";
+import type { Clock } from "../../internal/clock.ts";
 
 /** So long nothing could be reached when the process is warned. */
 const WARN_AFTER_MS = 5_000;
