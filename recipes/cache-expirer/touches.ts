@@ -17,6 +17,7 @@ import {
   type Clock,
   inMs,
   isOfOne,
+  nestedSize,
   type PartSize,
   queueMicrotask,
   quietDeferred,
@@ -31,10 +32,10 @@ import { type Buckets, encodeTracking, type Tracking } from "./buckets.ts";
 import { stateOf, type Tracked, type TrackedKeys } from "./tracked-keys.ts";
 
 const BATCHES_AT_ONCE = 4;
-/** The value, the lease, tags and lengths of a move. */
-const AROUND_KEYS_BYTES = 256;
 
 const touched = Promise.resolve(true);
+/** As long as what is put, with numbers of all digits. */
+const largest = encodeTracking({ bucket: Number.MAX_SAFE_INTEGER, expiresAt: 0.1 + 2 ** 40 });
 
 export interface TouchesParts {
   readonly etcd: EtcdClient;
@@ -67,6 +68,10 @@ interface PendingMove {
  * Moves keys to the bucket of now. Each move is "if the key is as known, put it with the lease of the new bucket", and
  * only ever to a later one: a late touch of another process cannot move it back. Moves travel in batches of nested
  * txns, so a key that is gone fails its own move and no other.
+ *
+ * They are batches of its own, not those of `EtcdClient.txn({ batch: true })`, though of the same limits: all moves of one
+ * are on one lease, so when etcd has lost it the whole batch is sent again; what is only looked at travels, too; and
+ * calls share a move until it leaves.
  */
 export class Touches {
   readonly #parts: TouchesParts;
@@ -174,9 +179,11 @@ export class Touches {
     if (this.#next < this.#queue.length) void this.#sendBatch(this.#takeBatch());
   }
 
+  /** Of the largest that it can be: known, and put on a lease. */
   #sizeOf({ id }: PendingMove): PartSize {
-    // A key stands four times in a move, twice in what it compares.
-    return { nested: 2, bytes: AROUND_KEYS_BYTES + 4 * Buffer.byteLength(this.#parts.prefix + id) };
+    const key = this.#parts.prefix + id;
+    const compare = isAsKnown(key, { modRevision: 1 });
+    return nestedSize({ compare, success: [putOp(key, largest)], failure: [getOp(key)] });
   }
 
   /** @returns also the state of each key that was moved */

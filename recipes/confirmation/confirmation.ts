@@ -167,7 +167,7 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
   async approve(id: string, by: string, options: CallOptions = {}): Promise<void> {
     const { result, call } = resolveDecision("approved", id, by, undefined, options);
     this.#follower.ended.throwIfAborted();
-    await decideFor(this.#store, this.#runtime.clock, id, result, call);
+    await decideFor(this.#store, id, result, call);
   }
 
   /**
@@ -179,7 +179,7 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
   async reject(id: string, by: string, reason?: string, options: CallOptions = {}): Promise<void> {
     const { result, call } = resolveDecision("rejected", id, by, reason, options);
     this.#follower.ended.throwIfAborted();
-    await decideFor(this.#store, this.#runtime.clock, id, result, call);
+    await decideFor(this.#store, id, result, call);
   }
 
   /**

@@ -1,6 +1,5 @@
-import { randomUUID } from "node:crypto";
 import type { CallOptions } from "../../src/index.ts";
-import type { Clock } from "../../src/internal/index.ts";
+import { type Runtime, uniqueNumber } from "../../src/internal/index.ts";
 import { NotRequestedError } from "../errors/index.ts";
 import { callUntilKnown } from "../writes/index.ts";
 import { AlreadyDecidedError } from "./already-decided-error.ts";
@@ -8,8 +7,8 @@ import type { ConfirmationResult } from "./confirmation-result.ts";
 import type { ConfirmationStore } from "./confirmation-store.ts";
 import { type DecisionRecord, readDecision } from "./records.ts";
 
-export function newDecision(clock: Clock, result: ConfirmationResult): DecisionRecord {
-  return { ...result, decidedAt: clock.wallMs(), nonce: randomUUID() };
+export function newDecision(runtime: Runtime, result: ConfirmationResult): DecisionRecord {
+  return { ...result, decidedAt: runtime.clock.wallMs(), nonce: uniqueNumber(runtime).toString(16) };
 }
 
 /**
@@ -21,12 +20,11 @@ export function newDecision(clock: Clock, result: ConfirmationResult): DecisionR
  */
 export async function decideFor(
   store: ConfirmationStore,
-  clock: Clock,
   id: string,
   result: ConfirmationResult,
   options: CallOptions,
 ): Promise<void> {
-  const own = newDecision(clock, result);
+  const own = newDecision(store.runtime, result);
   await callUntilKnown(`deciding ${id}`, store.runtime, options, async (call) => {
     for (;;) {
       const state = await store.read(id, call);
@@ -39,7 +37,7 @@ export async function decideFor(
         if (await store.decide(id, state, own, "there", call)) return;
       } else if (state.request) {
         // Its time is over and nobody has said so yet. The next look shows the decision that counts.
-        await store.decide(id, state, newDecision(clock, { decision: "timeout" }), "gone", call);
+        await store.decide(id, state, newDecision(store.runtime, { decision: "timeout" }), "gone", call);
       } else {
         throw new NotRequestedError(`nobody has requested ${id}, or etcd no longer knows of it`);
       }

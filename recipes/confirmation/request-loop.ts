@@ -78,7 +78,7 @@ export class RequestLoop {
       }
       if (inTime && state.pending) return undefined;
       // Whoever was faster, the next look shows the decision that counts.
-      const timeout = newDecision(runtime.clock, { decision: "timeout" });
+      const timeout = newDecision(runtime, { decision: "timeout" });
       await store.decide(id, state, timeout, inTime ? "gone" : "either", { signal });
     }
   }

@@ -1,7 +1,7 @@
-import { compareModRevision, deleteOp, type EtcdClient, keyMissing, putOp } from "../../src/index.ts";
+import { type EtcdClient, keyMissing, putOp, type TxnOptions } from "../../src/index.ts";
 import type { Runtime } from "../../src/internal/index.ts";
 import { asError } from "../../src/internal/index.ts";
-import { txnUntilKnown } from "../writes/index.ts";
+import { changeKey, deleteIfUnchanged, txnUntilKnown } from "../writes/index.ts";
 import { type LetterContent, readLetter, writeJob } from "./job-content.ts";
 import type { ResolvedCall } from "./options.ts";
 import type { QueueKeys } from "./queue-keys.ts";
@@ -31,7 +31,7 @@ export class DeadLetters {
     this.#runtime = runtime;
   }
 
-  /** All of them, the oldest first; what cannot be read is told and left out. */
+  /** All of them, the oldest first; what cannot be read is left out, with a warning. */
   async list(call: ResolvedCall, onWarning: (error: Error) => void): Promise<readonly DeadLetter[]> {
     const { kvs } = await this.#etcd.range(this.#keys.letters, call);
     const letters: DeadLetter[] = [];
@@ -48,7 +48,7 @@ export class DeadLetters {
 
   /** Makes a new job of it, with no attempts behind it, at the end of the queue. @returns false when there is none */
   async putBack(id: string, call: ResolvedCall): Promise<boolean> {
-    return this.#remove(id, call, ({ value }) => [putOp(this.#keys.job(id), writeJob({ value, attempt: 0 }))]);
+    return this.#remove(id, call, ({ value }) => writeJob({ value, attempt: 0 }));
   }
 
   /** @returns false when there is none */
@@ -56,30 +56,33 @@ export class DeadLetters {
     return this.#remove(id, call);
   }
 
+  /** @param put makes the job that takes its place, unless there is one with this id */
   async #remove(
     id: string,
     { signal, timeoutMs }: ResolvedCall,
-    instead?: (letter: LetterContent) => ReturnType<typeof putOp>[],
+    put?: (letter: LetterContent) => string,
   ): Promise<boolean> {
-    const { clock } = this.#runtime;
-    const endMs = clock.monotonicMs() + timeoutMs;
-    const leftMs = () => endMs - clock.monotonicMs();
-    for (;;) {
-      const kv = await this.#etcd.get(this.#keys.letter(id), { signal, timeoutMs: Math.max(1, leftMs()) });
+    const runtime = this.#runtime;
+    const endMs = runtime.clock.monotonicMs() + timeoutMs;
+    const leftMs = () => endMs - runtime.clock.monotonicMs();
+    const inTime = {
+      signal,
+      get timeoutMs() {
+        return Math.max(1, leftMs());
+      },
+    };
+    const txn = async (request: TxnOptions) => {
+      const answer = await txnUntilKnown(request, { etcd: this.#etcd, runtime, signal, leftMs });
+      // An attempt without an answer did it.
+      return { ...answer, succeeded: answer.succeeded || answer.unsure };
+    };
+    const letterKey = this.#keys.letter(id);
+    const jobKey = this.#keys.job(id);
+    return changeKey(this.#etcd, letterKey, inTime, async (kv) => {
       if (!kv) return false;
-      const puts = instead?.(readLetter(kv)) ?? [];
-      const { succeeded, unsure } = await txnUntilKnown(
-        {
-          compare: [
-            compareModRevision(this.#keys.letter(id), "equal", kv.modRevision),
-            ...(instead ? [keyMissing(this.#keys.job(id))] : []),
-          ],
-          success: [deleteOp(this.#keys.letter(id)), ...puts],
-        },
-        { etcd: this.#etcd, runtime: this.#runtime, signal, leftMs },
-      );
-      if (succeeded || unsure) return true;
-      if (instead && (await this.#etcd.get(this.#keys.job(id), { signal }))) return false;
-    }
+      const job = put && { compare: [keyMissing(jobKey)], success: [putOp(jobKey, put(readLetter(kv)))] };
+      if ((await deleteIfUnchanged({ txn }, letterKey, kv, { instead: job })) !== undefined) return true;
+      return job && (await this.#etcd.get(jobKey, { signal })) ? false : undefined;
+    });
   }
 }

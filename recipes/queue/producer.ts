@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import {
   type EtcdClient,
   getOp,
@@ -17,6 +16,7 @@ import {
   ServerLimits,
   sendInParts,
   TxnRoom,
+  uniqueNumber,
 } from "../../src/internal/index.ts";
 import { requestRoom, type TxnUntilKnownOptions, txnUntilKnown } from "../writes/index.ts";
 import { type JobContent, readJob, writeJob } from "./job-content.ts";
@@ -45,13 +45,16 @@ interface NewJob {
   readonly bytes: number;
 }
 
-/** Puts jobs into a queue. */
+/**
+ * Puts jobs into a queue. Many go in parts one after the other, and not by `EtcdClient.txn({ batch: true })`, which has
+ * several under way at once: jobs are taken in the order in which they came.
+ */
 export class Producer {
   readonly #etcd: EtcdClient;
   readonly #keys: QueueKeys;
   readonly #limits: ServerLimits;
   readonly #runtime: Runtime;
-  readonly #name = randomBytes(8).toString("hex");
+  readonly #name: string;
   #made = 0;
 
   constructor(etcd: EtcdClient, keys: QueueKeys, runtime: Runtime) {
@@ -59,6 +62,7 @@ export class Producer {
     this.#keys = keys;
     this.#limits = ServerLimits.of(etcd);
     this.#runtime = runtime;
+    this.#name = uniqueNumber(runtime).toString(16).padStart(16, "0");
   }
 
   async add(value: string, { id, delayMs, ...call }: ResolvedEnqueue): Promise<Enqueued> {

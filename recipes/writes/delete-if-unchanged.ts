@@ -1,13 +1,27 @@
-import { deleteOp, type EtcdClient, type KeyValue, type TxnCallOptions } from "../../src/index.ts";
+import {
+  type Compare,
+  deleteOp,
+  type EtcdClient,
+  type KeyValue,
+  type Op,
+  type TxnCallOptions,
+} from "../../src/index.ts";
 import { isAsKnown } from "./is-as-known.ts";
+
+export interface GuardedDeleteOptions extends TxnCallOptions {
+  /** What else must hold, and what is written in its place, in the same txn. */
+  readonly instead?: { readonly compare: readonly Compare[]; readonly success: readonly Op[] } | undefined;
+}
 
 /** @returns the revision at which the key was deleted; undefined when it is no longer as it was known */
 export async function deleteIfUnchanged(
   etcd: Pick<EtcdClient, "txn">,
   key: string,
   known: Pick<KeyValue, "modRevision" | "lease">,
-  options?: TxnCallOptions,
+  { instead, ...options }: GuardedDeleteOptions = {},
 ): Promise<number | undefined> {
-  const { succeeded, revision } = await etcd.txn({ compare: isAsKnown(key, known), success: [deleteOp(key)] }, options);
+  const compare = [...isAsKnown(key, known), ...(instead?.compare ?? [])];
+  const success = [deleteOp(key), ...(instead?.success ?? [])];
+  const { succeeded, revision } = await etcd.txn({ compare, success }, options);
   return succeeded ? revision : undefined;
 }

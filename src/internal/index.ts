@@ -32,4 +32,5 @@ export { showAs } from "./show-as.ts";
 export { checkSchema, type SchemaResult, type StandardSchema, validateBySchema } from "./standard-schema.ts";
 export { timed } from "./timed.ts";
 export { nestedSize, opSize, type PartSize } from "./txn-size.ts";
+export { uniqueNumber } from "./unique-number.ts";
 export { Wake } from "./wake.ts";

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { ConfirmationStore } from "../../../recipes/confirmation/confirmation-store.ts";
 import { newDecision } from "../../../recipes/confirmation/decide.ts";
-import { systemClock } from "../../../src/internal/index.ts";
+import { systemRuntime } from "../../../src/internal/index.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 
 let lab: RegistryLab;
@@ -13,8 +13,8 @@ afterEach(() => lab.clear());
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
 const record = { requestedAt: 1, deadline: 2 };
-const approved = newDecision(systemClock, { decision: "approved", by: "alice" });
-const timeout = newDecision(systemClock, { decision: "timeout" });
+const approved = newDecision(systemRuntime, { decision: "approved", by: "alice" });
+const timeout = newDecision(systemRuntime, { decision: "timeout" });
 
 /** A request that waits, as it was read. What is written after that comes late. */
 async function waiting() {

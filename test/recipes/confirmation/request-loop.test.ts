@@ -2,7 +2,6 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { ConfirmationStore } from "../../../recipes/confirmation/confirmation-store.ts";
 import { decideFor } from "../../../recipes/confirmation/decide.ts";
 import { RequestLoop } from "../../../recipes/confirmation/request-loop.ts";
-import { systemClock } from "../../../src/internal/index.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
@@ -74,7 +73,7 @@ test("a wall clock that is set moves no deadline", async () => {
 
 test("a decision of which no event came is found half a minute later", async () => {
   const { clock, store, result } = await waiting();
-  await decideFor(store, systemClock, "a", { decision: "approved", by: "alice" }, {});
+  await decideFor(store, "a", { decision: "approved", by: "alice" }, {});
   clock.advance(30_000);
   expect(await result).toEqual({ decision: "approved", by: "alice" });
 });

@@ -9,14 +9,14 @@ import {
   Queue,
   RegistrationGroup,
   Storage,
-} from "../../recipes/index.ts";
-import { JobsInHand } from "../../recipes/queue/jobs-in-hand.ts";
-import { QueueKeys } from "../../recipes/queue/queue-keys.ts";
-import { RequestRefusedError, type TxnOptions } from "../../src/index.ts";
-import { systemRuntime } from "../../src/internal/index.ts";
-import { historyOf, revisionOf } from "../support/etcd-view.ts";
-import { RegistryLab } from "../support/registry-lab.ts";
-import { until } from "../support/until.ts";
+} from "../../../recipes/index.ts";
+import { JobsInHand } from "../../../recipes/queue/jobs-in-hand.ts";
+import { QueueKeys } from "../../../recipes/queue/queue-keys.ts";
+import { RequestRefusedError, type TxnOptions } from "../../../src/index.ts";
+import { systemRuntime } from "../../../src/internal/index.ts";
+import { historyOf, revisionOf } from "../../support/etcd-view.ts";
+import { RegistryLab } from "../../support/registry-lab.ts";
+import { until } from "../../support/until.ts";
 
 // A write that etcd refuses, here one of 1.6 MB, rejects its caller. The object behind it lives, and its last good
 // value stays.

@@ -1,13 +1,13 @@
 import { afterAll, afterEach, describe, expect, test } from "vitest";
-import { Queue, RegistrationGroup } from "../../recipes/index.ts";
-import { type EtcdClient, type Mirror, prefix as prefixRange } from "../../src/index.ts";
-import { ServerLimits } from "../../src/internal/index.ts";
-import { FaultProxy } from "../../testing/index.ts";
-import { trackerOn } from "../support/cache-lab.ts";
-import { FakeClock } from "../support/fake-clock.ts";
-import { requestsRefused } from "../support/gateway/index.ts";
-import { RegistryLab } from "../support/registry-lab.ts";
-import { until } from "../support/until.ts";
+import { Queue, RegistrationGroup } from "../../../recipes/index.ts";
+import { type EtcdClient, type Mirror, prefix as prefixRange } from "../../../src/index.ts";
+import { ServerLimits } from "../../../src/internal/index.ts";
+import { FaultProxy } from "../../../testing/index.ts";
+import { trackerOn } from "../../support/cache-lab.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { requestsRefused } from "../../support/gateway/index.ts";
+import { RegistryLab } from "../../support/registry-lab.ts";
+import { until } from "../../support/until.ts";
 
 // What travels together gets through an etcd with lower limits than its defaults, and the client remembers what they
 // are.
