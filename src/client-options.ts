@@ -125,10 +125,10 @@ const authSchema = plain(authProblem)
   )
   .optional();
 
+const urlProblem = "must be a URL such as http://127.0.0.1:2379";
+
 const schema = z.strictObject({
-  endpoints: z
-    .union([z.string(), z.array(z.string())], "must be a URL such as http://127.0.0.1:2379, or a list of such")
-    .optional(),
+  endpoints: z.union([z.string(), z.array(z.string(urlProblem))], `${urlProblem}, or a list of such`).optional(),
   tls: tlsSchema,
   auth: authSchema,
   namespace: z.string("must be a string").default(""),
@@ -187,12 +187,12 @@ function readEndpoints(given: string | string[] | undefined, env: NodeJS.Process
  */
 export function toEndpoints(what: string, given: unknown): EndpointUrl[] {
   const listed = typeof given === "string" ? splitList(given) : given;
-  if (!Array.isArray(listed) || listed.some((endpoint) => typeof endpoint !== "string")) {
-    throw new InvalidOptionError(
-      what,
-      "endpoints",
-      `must be a URL such as http://127.0.0.1:2379, or a list of such, not ${shown(given)}`,
-    );
+  if (!Array.isArray(listed)) {
+    throw new InvalidOptionError(what, "endpoints", `${urlProblem}, or a list of such, not ${shown(given)}`);
+  }
+  const wrong = listed.findIndex((endpoint) => typeof endpoint !== "string");
+  if (wrong >= 0) {
+    throw new InvalidOptionError(what, `endpoints.${wrong}`, `${urlProblem}, not ${shown(listed[wrong])}`);
   }
   return parseEndpoints(what, withScheme(listed));
 }

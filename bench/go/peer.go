@@ -4,7 +4,7 @@
 //	load put|get|serializable IN_FLIGHT MILLISECONDS
 //	replay PREFIX FROM_REVISION EVENTS
 //	events PREFIX PUTS
-//	leases COUNT TTL_SECONDS MILLISECONDS
+//	leases COUNT TTL_SECONDS UNCOUNTED_MILLISECONDS MILLISECONDS
 package main
 
 import (
@@ -74,7 +74,8 @@ func run(client *clientv3.Client, args []string) (figures, error) {
 	case "events":
 		return events(client, args[1], number(2))
 	case "leases":
-		return leases(client, number(1), int64(number(2)), time.Duration(number(3))*time.Millisecond)
+		first, hold := time.Duration(number(3))*time.Millisecond, time.Duration(number(4))*time.Millisecond
+		return leases(client, number(1), int64(number(2)), first, hold)
 	}
 	return nil, fmt.Errorf("no command is called %s", args[0])
 }
@@ -213,7 +214,7 @@ func events(client *clientv3.Client, prefix string, puts int) (figures, error) {
 	}, nil
 }
 
-func leases(client *clientv3.Client, count int, ttlSeconds int64, hold time.Duration) (figures, error) {
+func leases(client *clientv3.Client, count int, ttlSeconds int64, first, hold time.Duration) (figures, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ids := make([]clientv3.LeaseID, count)
@@ -249,8 +250,10 @@ func leases(client *clientv3.Client, count int, ttlSeconds int64, hold time.Dura
 		return nil, failed
 	}
 	granted, cpuGranted := time.Since(start), cpuUs()
+	time.Sleep(first)
+	cpuHeld := cpuUs()
 	time.Sleep(hold)
-	held := cpuUs() - cpuGranted
+	held := cpuUs() - cpuHeld
 	cancel()
 	for _, id := range ids {
 		if _, err := client.Revoke(context.Background(), id); err != nil {

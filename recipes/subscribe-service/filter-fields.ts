@@ -5,7 +5,7 @@ type AnyFunction<Argument> = (argument: Argument) => boolean;
 
 const textOrTexts = "must be a string, or several";
 const isFunction = (value: unknown) => typeof value === "function";
-const texts = z.union([z.string(), z.array(z.string()).min(1, textOrTexts)], textOrTexts);
+const texts = z.union([z.string(), z.array(z.string("must be a string")).min(1, textOrTexts)], textOrTexts);
 
 /** The fields of a filter, for a schema that has others, too. */
 export const filterFields = {

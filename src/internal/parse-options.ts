@@ -16,6 +16,8 @@ interface OptionsIssue {
   readonly message: string;
   /** Of an `unrecognized_keys` issue. */
   readonly keys?: readonly string[] | undefined;
+  /** Of an `invalid_union` issue: what each of its members found. */
+  readonly errors?: readonly (readonly OptionsIssue[])[] | undefined;
 }
 
 /**
@@ -33,7 +35,8 @@ export function parseOptions<Resolved>(
   checkPlainObject(what, "options", input);
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
+  const [first] = parsed.error.issues;
+  const issue = first && ofItem(first);
   const path = issue?.path ?? [];
   const unknownName = issue?.keys?.[0];
   if (issue?.code === "unrecognized_keys" && unknownName !== undefined) {
@@ -47,6 +50,15 @@ export function parseOptions<Resolved>(
     ? ""
     : notThis(valueAt(input, path), secret.includes(String(path[0])) ? kindOf : shown);
   throw new InvalidOptionError(what, option, `${problem}${given}`);
+}
+
+/** Of a list that may also be one value, the item that is wrong: to say that the list is "an array" would mislead. */
+function ofItem(issue: OptionsIssue): OptionsIssue {
+  for (const inner of issue.errors?.flat() ?? []) {
+    const item = ofItem(inner);
+    if (item.path.length > 0) return { ...item, path: [...issue.path, ...item.path] };
+  }
+  return issue;
 }
 
 function notThis(value: unknown, words: (value: unknown) => string): string {

@@ -253,6 +253,7 @@ const refused: [unknown, unknown, string][] = [
   [undefined, {}, "SubscribeService.view: filter must be an object such as { draining: false }, not undefined"],
   [{ zone: 5 }, {}, "SubscribeService.view: zone must be a string, or several"],
   [{ zone: [] }, {}, "SubscribeService.view: zone must be a string, or several"],
+  [{ version: ["1.0.0", 2] }, {}, "SubscribeService.view: version.1 must be a string, not 2"],
   [{ version: 2 }, {}, "SubscribeService.view: version must be a string, or several, or a function"],
   [
     { metadata: "gold" },

@@ -99,6 +99,7 @@ test("the endpoints can be made those of the members, once or for good", async (
 test.each([
   [[], "setEndpoints: endpoints must name at least one endpoint"],
   [5, "setEndpoints: endpoints must be a URL such as http://127.0.0.1:2379, or a list of such, not 5"],
+  [["http://a", null], "setEndpoints: endpoints.1 must be a URL such as http://127.0.0.1:2379, not null"],
   [["https://a"], "setEndpoints: endpoints must be http, as those that the client was made with"],
 ])("as endpoints %j is refused, and nothing changes", (endpoints, message) => {
   const etcd = clientOf([at(0)]);

@@ -79,8 +79,13 @@ test.each<[options: unknown, option: string, message: string]>([
   ],
   [
     { endpoints: [2379] },
-    "endpoints",
-    "EtcdClient: endpoints must be a URL such as http://127.0.0.1:2379, or a list of such, not an array",
+    "endpoints.0",
+    "EtcdClient: endpoints.0 must be a URL such as http://127.0.0.1:2379, not 2379",
+  ],
+  [
+    { endpoints: ["http://a", undefined] },
+    "endpoints.1",
+    "EtcdClient: endpoints.1 must be a URL such as http://127.0.0.1:2379, not undefined",
   ],
   [{ endpoint: "http://a" }, "endpoint", 'EtcdClient: endpoint is not an option; did you mean "endpoints"?'],
   [
