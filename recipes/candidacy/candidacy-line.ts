@@ -5,7 +5,7 @@ import { Candidacy } from "./candidacy.ts";
 
 const debug = log("candidacy");
 
-const LONGEST_DELAY_MS = 5_000;
+const LONGEST_PAUSE_MS = 5_000;
 
 export interface CandidacyLineParts {
   readonly etcd: EtcdClient;
@@ -61,7 +61,7 @@ export class CandidacyLine {
     signal: AbortSignal,
     { leftMs, hasWorked = false }: CampaignOptions = {},
   ): Promise<Candidacy> {
-    const maxMs = Math.min(LONGEST_DELAY_MS, this.#parts.ttlSeconds * 500);
+    const maxMs = Math.min(LONGEST_PAUSE_MS, this.#parts.ttlSeconds * 500);
     let candidacy: Candidacy | undefined;
     let wasInLine = hasWorked;
     const release = onAbort(signal, () => candidacy?.end(signal.reason));

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions, shown, unawaited } from "../../src/internal/index.ts";
-import { callFields, checkId, checkName, checkTtlSeconds, clientField } from "../option-schemas/index.ts";
+import { callFields, checkId, checkName, checkTtlSeconds, clientField, delayAbove0 } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
 
 /** Options of a Queue. All may be left out. */
@@ -54,14 +54,9 @@ export interface DequeueOptions {
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
-const LARGEST_MS = 2 ** 31 - 1;
 
 const { signal } = callFields;
-const timeoutMs = z
-  .number("must be a number of milliseconds")
-  .gt(0, "must be above 0")
-  .max(LARGEST_MS, "must be below 2^31 ms")
-  .default(DEFAULT_TIMEOUT_MS);
+const timeoutMs = delayAbove0.default(DEFAULT_TIMEOUT_MS);
 const delayMs = z
   .number("must be a number of milliseconds")
   .min(0, "must be at least 0")
