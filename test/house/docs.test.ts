@@ -1,0 +1,57 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { headingAnchors, proseLines } from "../support/markdown.ts";
+
+const checkout = fileURLToPath(new URL("../..", import.meta.url));
+const read = (path: string) => readFileSync(join(checkout, path), "utf8");
+const rooms = ["src", "recipes", "testing", "test", "examples", "bench", "docs"];
+const files = [...readdirSync(checkout), ...rooms.flatMap((room) => filesIn(room))];
+const pages = files.filter((path) => path.endsWith(".md")).sort();
+const sources = files.filter((path) => path.endsWith(".ts"));
+
+/** The rules and failures that are cited by number, such as `GUARANTEES 3, HARDSHIPS 10` or `HARDSHIPS 5 and 10`. */
+const citation = /\b(GUARANTEES|HARDSHIPS) (\d+(?:(?:, | and )\d+)*)/g;
+
+test.each([
+  ["GUARANTEES", "docs/design/guarantees.md"],
+  ["HARDSHIPS", "docs/design/hardships.md"],
+])("each cited number of %s is a heading of %s", (name, page) => {
+  const numbers = [...read(page).matchAll(/^### (\d+)\. /gm)].map(([, number]) => number);
+  expect(numbers).toEqual(numbers.map((_, index) => String(index + 1)));
+  const cited = [...sources, ...pages].flatMap((path) =>
+    [...read(path).matchAll(citation)]
+      .filter(([, cites]) => cites === name)
+      .flatMap(([, , list = ""]) => list.split(/, | and /).map((number) => ({ path, number }))),
+  );
+  expect(cited.length).toBeGreaterThan(10);
+  expect(cited.filter(({ number }) => !numbers.includes(number))).toEqual([]);
+});
+
+describe.each(pages)("%s", (page) => {
+  test("relative links lead to a file, and to a heading that it has", () => {
+    const targets = proseLines(read(page)).flatMap(({ text }) =>
+      [...text.replace(/`[^`]*`/g, "").matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = ""]) => target),
+    );
+    const broken = targets.filter((target) => {
+      if (/^[a-z]+:/.test(target)) return false;
+      const [path = "", anchor] = target.split("#");
+      const file = path === "" ? page : relative(checkout, join(checkout, dirname(page), path));
+      if (file.startsWith("..") || !existsSync(join(checkout, file))) return true;
+      return anchor !== undefined && !headingAnchors(read(file)).includes(decodeURIComponent(anchor));
+    });
+    expect(broken).toEqual([]);
+  });
+
+  test("no line of prose is longer than 120 columns", () => {
+    if (page.startsWith("README.")) return;
+    // A row of a table is one line, however long.
+    const long = proseLines(read(page)).filter(({ text }) => [...text].length > 120 && !text.startsWith("|"));
+    expect(long.map(({ line }) => `${page}:${line}`)).toEqual([]);
+  });
+});
+
+function filesIn(room: string): string[] {
+  return readdirSync(join(checkout, room), { recursive: true }).map((path) => join(room, String(path)));
+}
