@@ -8,6 +8,7 @@ import { growth } from "./growth.ts";
 import { kv } from "./kv.ts";
 import { leases } from "./leases.ts";
 import { lists } from "./lists.ts";
+import { queue } from "./queue.ts";
 import { registry } from "./registry.ts";
 import { Report } from "./report.ts";
 import { snapshot } from "./snapshot.ts";
@@ -24,6 +25,7 @@ const benches: Readonly<Record<string, Bench>> = {
   balancers,
   registry,
   lists,
+  queue,
   wire,
 };
 const defaultFile = "build/bench.json";

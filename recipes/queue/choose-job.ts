@@ -1,5 +1,5 @@
 import type { LeaseId } from "../../src/index.ts";
-import type { QueueView } from "./queue-view.ts";
+import { MIRROR_LAG_MS, type QueueView } from "./queue-view.ts";
 import type { QueuedJob } from "./queued-job.ts";
 
 /**
@@ -12,6 +12,8 @@ export interface ChoiceParts {
   readonly view: QueueView;
   /** The lease of the worker that chooses. */
   readonly own: LeaseId;
+  /** The leases of workers that share the view with this one: what they claim they take from it at once. */
+  readonly mates?: Pick<ReadonlySet<LeaseId>, "has"> | undefined;
   /** Whether the worker has it in hand already. */
   isTaken(job: QueuedJob): boolean;
   readonly nowMs: number;
@@ -32,12 +34,14 @@ export interface Choice {
  *
  * Those who wait have their turn: the first of them takes the first job, the second the second; the others leave it to
  * them for a moment, in case they are dead or frozen. Of what is left over, one among the first 4 n at random, with n
- * workers. So a worker that is alone takes the first one, always.
+ * workers. So a worker that is alone takes the first one, always; and so do workers that share the view, one after the
+ * other, when there are no others.
  */
-export function chooseJob({ view, own, isTaken, nowMs, wallMs, graceMs, random }: ChoiceParts): Choice {
-  const { waiting } = view;
+export function chooseJob({ view, own, mates, isTaken, nowMs, wallMs, graceMs, random }: ChoiceParts): Choice {
+  const isAmongMates = mates !== undefined && !view.hasOthers(mates);
+  const waiting = isAmongMates ? [] : view.waiting;
   const turn = waiting.indexOf(own);
-  const workers = view.workers(own);
+  const workers = isAmongMates ? 1 : view.workers(own);
   // The only one who can wait then is this worker, as long as the view does not show that it has left its place.
   let end = workers === 1 ? 1 : waiting.length + workers * CHOICE_PER_WORKER;
   let place = 0;
@@ -49,8 +53,8 @@ export function chooseJob({ view, own, isTaken, nowMs, wallMs, graceMs, random }
   for (const job of view.ready(wallMs)) {
     if (place >= end) break;
     const at = place++;
-    if (isTaken(job) || job.avoidUntilMs > nowMs) {
-      if (!isTaken(job)) later(job.avoidUntilMs);
+    if (isTaken(job) || job.isUnderClaim || job.avoidUntilMs > nowMs) {
+      if (!isTaken(job)) later(job.isUnderClaim ? nowMs + MIRROR_LAG_MS : job.avoidUntilMs);
       // It is not in the view yet, but soon it is no choice for anybody.
       end++;
     } else if (at === turn) return { job };

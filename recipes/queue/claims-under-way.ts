@@ -1,8 +1,9 @@
 import { type Lease, RequestRefusedError } from "../../src/index.ts";
 import { within } from "../../src/internal/index.ts";
 import type { TxnUntilKnownOptions } from "../writes/index.ts";
+import type { ClaimsAhead } from "./claims-ahead.ts";
 import { toLetter } from "./dead-letters.ts";
-import { buryJob, claimJob, undoClaim } from "./job-claim.ts";
+import { buryJob, claimJob } from "./job-claim.ts";
 import type { JobsInHand } from "./jobs-in-hand.ts";
 import { MIRROR_LAG_MS } from "./queue-view.ts";
 import type { QueuedJob } from "./queued-job.ts";
@@ -14,6 +15,7 @@ export interface ClaimsUnderWayParts {
   readonly port: WorkerPort;
   readonly place: WaitingPlace;
   readonly waiters: Waiters;
+  readonly ahead: ClaimsAhead;
   readonly inHand: JobsInHand;
 }
 
@@ -35,14 +37,20 @@ export class ClaimsUnderWay {
     return this.#taking.has(id);
   }
 
-  /** Claims a job for the first who waits, or makes a dead letter of it. Resolves when it is no longer under way; never rejects. */
+  /**
+   * Claims a job for the first who waits, or is about to, or makes a dead letter of it. Resolves when it is no longer
+   * under way; never rejects.
+   */
   async take(job: QueuedJob, lease: Lease): Promise<void> {
+    // Other workers that share the view leave it alone.
+    job.isUnderClaim = true;
     const taking = this.#take(job, lease);
     this.#taking.set(job.id, taking);
     try {
       await taking;
     } finally {
       this.#taking.delete(job.id);
+      job.isUnderClaim = false;
     }
   }
 
@@ -81,8 +89,9 @@ export class ClaimsUnderWay {
   }
 
   async #claim(job: QueuedJob, lease: Lease, options: TxnUntilKnownOptions): Promise<void> {
-    const { port, place, waiters, inHand } = this.#parts;
+    const { port, place, waiters, ahead, inHand } = this.#parts;
     const { keys } = port;
+    const epoch = this.#taking.size < waiters.size ? undefined : ahead.epoch;
     // One of several claims at a time takes the place away.
     const leaves = place.isTaken && !this.#leaving;
     if (leaves) this.#leaving = true;
@@ -91,9 +100,14 @@ export class ClaimsUnderWay {
     });
     if (!claim || lease.signal.aborted) return;
     if (leaves) place.leftAt(claim.revision);
+    // One that is given back meanwhile may come before it.
+    if (epoch !== undefined && epoch !== ahead.epoch) {
+      await ahead.undo(claim, lease);
+      return;
+    }
     // The caller may have gone meanwhile.
     const waiter = waiters.shift();
     if (waiter) waiter.job.resolve(inHand.hold(claim, lease, waiter.visibilityMs));
-    else await undoClaim(keys, job.id, claim.revision, claim.content, options);
+    else if (!ahead.offer(claim, lease)) await ahead.undo(claim, lease);
   }
 }

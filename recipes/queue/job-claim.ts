@@ -50,7 +50,7 @@ export async function claimJob(
     {
       compare: [compareModRevision(keys.job(id), "equal", kv.modRevision), keyMissing(keys.claim(id))],
       success,
-      failure: [getOp(keys.claim(id)), getOp(keys.job(id))],
+      ifUnsure: [getOp(keys.claim(id)), getOp(keys.job(id))],
     },
     options,
   );
@@ -77,7 +77,7 @@ export async function buryJob(
     {
       compare: [compareModRevision(keys.job(id), "equal", kv.modRevision), keyMissing(keys.claim(id))],
       success: [deleteOp(keys.job(id)), putOp(keys.letter(id), writeLetter(letter))],
-      failure: [getOp(keys.letter(id))],
+      ifUnsure: [getOp(keys.letter(id))],
     },
     options,
   );
@@ -118,7 +118,7 @@ export async function settleClaim(
           success: changesOf(keys, id, settling),
         }),
       ],
-      failure: [getOp(keys.claim(id)), getOp(keys.job(id))],
+      ifUnsure: [getOp(keys.claim(id)), getOp(keys.job(id))],
     },
     options,
   );
@@ -136,26 +136,31 @@ export async function settleClaim(
   return done ? now : undefined;
 }
 
-/** Gives back a job that was claimed and never handed out: that was no attempt. */
+/**
+ * Gives back a job that was claimed and never handed out: that was no attempt.
+ *
+ * @returns the revision at which it was done, at the latest
+ */
 export async function undoClaim(
   keys: QueueKeys,
   id: string,
   revision: number,
   content: JobContent | undefined,
   options: TxnUntilKnownOptions,
-): Promise<void> {
-  const undone = content && writeJob({ ...content, attempt: Math.max(0, content.attempt - 1) });
+): Promise<number> {
+  const before = content && writeJob({ ...content, attempt: Math.max(0, content.attempt - 1) });
   const restore = txnOp({
     compare: [compareModRevision(keys.job(id), "equal", revision)],
-    success: undone === undefined ? [] : [putOp(keys.job(id), undone)],
+    success: before === undefined ? [] : [putOp(keys.job(id), before)],
   });
-  await txnUntilKnown(
+  const undone = await txnUntilKnown(
     {
       compare: [compareCreateRevision(keys.claim(id), "equal", revision)],
       success: [restore, deleteOp(keys.claim(id))],
     },
     options,
   );
+  return undone.revision;
 }
 
 /** The place among those who wait; it dies with the lease. */

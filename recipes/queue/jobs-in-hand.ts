@@ -13,7 +13,8 @@ export type JobsInHandParts = WorkerPort;
 export class JobsInHand {
   readonly #parts: JobsInHandParts;
   readonly #held = new Map<string, HeldJob>();
-  readonly #settling = new Map<JobClaim, Promise<void>>();
+  /** By what `nameOf()` makes of a claim. */
+  readonly #settling = new Map<string, Promise<void>>();
 
   constructor(parts: JobsInHandParts) {
     this.#parts = parts;
@@ -25,8 +26,7 @@ export class JobsInHand {
 
   /** Whether this claim is about to end, in etcd: also that of a job whose time is over. */
   isSettling(id: string, revision: number): boolean {
-    for (const claim of this.#settling.keys()) if (claim.id === id && claim.revision === revision) return true;
-    return false;
+    return this.#settling.has(nameOf(id, revision));
   }
 
   hold(claim: JobClaim, lease: Lease, visibilityMs: number | undefined): HeldJob {
@@ -47,16 +47,14 @@ export class JobsInHand {
 
   lose(which: (job: HeldJob) => boolean, why: string, cause?: unknown): void {
     for (const job of [...this.#held.values()].filter(which)) {
-      job.lose(new JobLostError(`job ${job.id} is not this worker's any more: ${why}`, { cause }));
+      job.lose(lostError(job.id, why, cause));
     }
   }
 
   /** The mirror tells that a claim is gone; of one that is being settled its own answer tells more. */
   claimGone(id: string, claim: KeyValue): void {
-    this.lose(
-      (job) => job.id === id && job.revision === claim.createRevision && !job.isSettling,
-      "its claim was deleted",
-    );
+    const job = this.#held.get(id);
+    if (job?.revision === claim.createRevision && !job.isSettling) job.lose(lostError(id, "its claim was deleted"));
   }
 
   /** Waits for what is on its way to etcd, for `limitMs` at most. */
@@ -71,7 +69,9 @@ export class JobsInHand {
       () => {},
       () => {},
     );
-    this.#settling.set(claim, done);
+    const name = nameOf(claim.id, claim.revision);
+    this.#settling.set(name, done);
+    this.#parts.onNews({ type: ending.type === "ack" ? "acking" : "releasing" });
     try {
       return (await settling) !== undefined;
     } catch (error) {
@@ -79,7 +79,8 @@ export class JobsInHand {
       if (error instanceof LeaseNotFoundError) lease.abandon(error);
       throw error;
     } finally {
-      this.#settling.delete(claim);
+      this.#settling.delete(name);
+      if (ending.type === "ack") this.#parts.onNews({ type: "acked" });
     }
   }
 
@@ -111,4 +112,12 @@ export class JobsInHand {
     if (released !== undefined) this.#parts.onNews({ type: "released", revision: released });
     return released;
   }
+}
+
+function lostError(id: string, why: string, cause?: unknown): JobLostError {
+  return new JobLostError(`job ${id} is not this worker's any more: ${why}`, { cause });
+}
+
+function nameOf(id: string, revision: number): string {
+  return `${revision} ${id}`;
 }

@@ -24,8 +24,8 @@ export class QueueView {
   readonly #keys: QueueKeys;
   readonly #jobs = new Map<string, QueuedJob>();
   readonly #claims = new Map<string, KeyValue>();
-  /** How many claims each worker has. */
-  readonly #workers = new Map<LeaseId, number>();
+  /** The claims of each worker. */
+  readonly #workers = new Map<LeaseId, Map<string, KeyValue>>();
   readonly #waiting = new Map<LeaseId, KeyValue>();
   /** Unclaimed, and due as far as they were looked at. */
   readonly #ready = new SortedQueue<QueuedJob>(byOrder);
@@ -88,6 +88,10 @@ export class QueueView {
     return this.#order;
   }
 
+  isWaiting(lease: LeaseId): boolean {
+    return this.#waiting.has(lease);
+  }
+
   /** How many workers there are, `own` included. */
   workers(own: LeaseId): number {
     let idle = this.#workers.has(own) || this.#waiting.has(own) ? 0 : 1;
@@ -95,8 +99,15 @@ export class QueueView {
     return this.#workers.size + idle;
   }
 
+  /** Whether any worker has claims or waits that is none of these. */
+  hasOthers(than: Pick<ReadonlySet<LeaseId>, "has">): boolean {
+    for (const lease of this.#workers.keys()) if (!than.has(lease)) return true;
+    for (const lease of this.#waiting.keys()) if (!than.has(lease)) return true;
+    return false;
+  }
+
   claimsOf(lease: LeaseId): [id: string, claim: KeyValue][] {
-    return [...this.#claims].filter(([, claim]) => claim.lease === lease);
+    return [...(this.#workers.get(lease) ?? [])];
   }
 
   /** The delayed and the unreadable leave the ready ones when they are first looked at. */
@@ -116,8 +127,7 @@ export class QueueView {
     const read = this.#keys.read(kv.key);
     if (read?.room === "jobs") this.#forgetJob(read.id);
     else if (read?.room === "claims") {
-      this.#countClaim(this.#claims.get(read.id), -1);
-      this.#claims.delete(read.id);
+      this.#forgetClaim(read.id);
       const job = this.#jobs.get(read.id);
       if (job) this.#addReady(job, nowMs);
       this.#news.push({ type: "unclaimed", id: read.id, claim: kv });
@@ -145,9 +155,12 @@ export class QueueView {
 
   #putClaim(id: string, kv: KeyValue): void {
     if (!kv.lease) this.#invalid(`${kv.key} is on no lease: it holds its job until somebody deletes it`);
-    this.#countClaim(this.#claims.get(id), -1);
+    this.#forgetClaim(id);
     this.#claims.set(id, kv);
-    this.#countClaim(kv, 1);
+    if (kv.lease) {
+      const claims = this.#workers.get(kv.lease) ?? new Map<string, KeyValue>();
+      this.#workers.set(kv.lease, claims.set(id, kv));
+    }
     const job = this.#jobs.get(id);
     if (job) this.#unlist(job);
     this.#news.push({ type: "claimed", id, claim: kv });
@@ -157,11 +170,13 @@ export class QueueView {
     this.#news.push({ type: "invalid", error: new InvalidValueError(message) });
   }
 
-  #countClaim(claim: KeyValue | undefined, by: 1 | -1): void {
-    if (!claim?.lease) return;
-    const count = (this.#workers.get(claim.lease) ?? 0) + by;
-    if (count > 0) this.#workers.set(claim.lease, count);
-    else this.#workers.delete(claim.lease);
+  #forgetClaim(id: string): void {
+    const lease = this.#claims.get(id)?.lease;
+    this.#claims.delete(id);
+    const claims = lease && this.#workers.get(lease);
+    if (!claims) return;
+    claims.delete(id);
+    if (claims.size === 0) this.#workers.delete(lease);
   }
 
   #putJob(kv: KeyValue, nowMs: number): void {

@@ -20,6 +20,7 @@ import {
 } from "./options.ts";
 import { type Enqueued, Producer } from "./producer.ts";
 import { QueueKeys } from "./queue-keys.ts";
+import type { QueueNews } from "./worker-port.ts";
 
 /** How long etcd may take when this ends. */
 const CLOSE_LIMIT_MS = 5_000;
@@ -47,6 +48,12 @@ export interface QueueEvents extends CommonEvents {
  * time, as long as they look at `job.signal`. A worker that is alone gets the jobs in the order in which they were
  * added: etcd's order, and within one `enqueueMany()` the order of its values; a job that comes back stands where it
  * stood. Who waits for a job asks etcd for nothing; when one comes, one of those who wait claims it, not all of them.
+ * The queues of one name on one client share one list and one watch of it.
+ *
+ * A worker that asks for the next job right after `ack()` has it claimed in the transaction of the ack: a loop of
+ * `dequeue()` and `ack()` makes one transaction for each job. If it does not ask within 20 ms, the job goes back with no
+ * attempt counted, and until then no other worker has it; one whose process dies in these 20 ms comes back with the
+ * worker's lease, and with an attempt more.
  *
  * Not guaranteed: that a job runs once; it runs at least once. Nor that several workers finish in order: each takes one
  * of the first 4 n jobs, with n workers, and jobs that come back are late. Delays hold by the clocks of whoever adds
@@ -70,7 +77,8 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
   readonly #keys: QueueKeys;
   readonly #producer: Producer;
   readonly #letters: DeadLetters;
-  readonly #consumer: Consumer;
+  /** From the first `dequeue()` on. */
+  #consumer: Consumer | undefined;
   #closed: Promise<void> | undefined;
 
   /**
@@ -83,7 +91,6 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
     const resolved = resolveQueue(name, options);
     const client = recipeClient(resolved.client);
     const { etcd } = client;
-    const { ttlSeconds, maxAttempts } = resolved;
     const runtime = runtimeOf(etcd);
     super(runtime.clock);
     this.#options = resolved;
@@ -92,17 +99,6 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
     this.#keys = new QueueKeys(name);
     this.#producer = new Producer(etcd, this.#keys, runtime);
     this.#letters = new DeadLetters(etcd, this.#keys, runtime);
-    this.#consumer = new Consumer({
-      etcd,
-      keys: this.#keys,
-      ttlSeconds,
-      maxAttempts,
-      runtime,
-      onNews: (news) => {
-        if (news.type === "dead") this.notify("dead", news.letter);
-        else this.notify(news.type, news.error);
-      },
-    });
   }
 
   /**
@@ -141,6 +137,7 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
   async dequeue(options: DequeueOptions = {}): Promise<Job> {
     const { signal, visibilitySeconds = this.#options.visibilitySeconds } = resolveDequeue(options);
     this.#begin(signal);
+    this.#consumer ??= this.#newConsumer();
     return this.#consumer.dequeue(visibilitySeconds && visibilitySeconds * 1_000, signal);
   }
 
@@ -209,8 +206,18 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    await this.#consumer.close(Math.min(CLOSE_LIMIT_MS, this.#options.ttlSeconds * 1_000));
+    await this.#consumer?.close(Math.min(CLOSE_LIMIT_MS, this.#options.ttlSeconds * 1_000));
     await this.#client.release();
+  }
+
+  #newConsumer(): Consumer {
+    const { etcd } = this.#client;
+    const { ttlSeconds, maxAttempts } = this.#options;
+    const onNews = (news: QueueNews) => {
+      if (news.type === "dead") this.notify("dead", news.letter);
+      else this.notify(news.type, news.error);
+    };
+    return new Consumer({ etcd, keys: this.#keys, ttlSeconds, maxAttempts, runtime: runtimeOf(etcd), onNews });
   }
 
   #begin(signal: AbortSignal | undefined): void {

@@ -7,6 +7,8 @@ export class QueuedJob {
   readonly kv: KeyValue;
   /** Since when it can be claimed, on the monotonic clock. */
   readySinceMs = 0;
+  /** A worker that shares the view is claiming it at this moment. */
+  isUnderClaim = false;
   /** Until then it is left alone: it was tried, and the mirror has not told yet what came of it. */
   avoidUntilMs = 0;
   #content: JobContent | undefined;

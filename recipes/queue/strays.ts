@@ -1,6 +1,7 @@
 import type { KeyValue } from "../../src/index.ts";
 import type { Timer } from "../../src/internal/index.ts";
 import type { LeaseLine } from "../leases/index.ts";
+import type { ClaimsAhead } from "./claims-ahead.ts";
 import type { ClaimsUnderWay } from "./claims-under-way.ts";
 import { leavePlace, undoClaim } from "./job-claim.ts";
 import type { JobsInHand } from "./jobs-in-hand.ts";
@@ -13,6 +14,7 @@ export interface StraysParts {
   readonly view: QueueView;
   readonly leases: LeaseLine;
   readonly claiming: ClaimsUnderWay;
+  readonly ahead: ClaimsAhead;
   readonly inHand: JobsInHand;
   readonly waiters: Waiters;
 }
@@ -61,7 +63,7 @@ export class Strays {
 
   /** Whether this worker has the job in hand, is about to, or ends this claim. */
   #isKnown(id: string, claim: KeyValue): boolean {
-    const { claiming, inHand } = this.#parts;
-    return claiming.has(id) || inHand.has(id) || inHand.isSettling(id, claim.createRevision);
+    const { claiming, ahead, inHand } = this.#parts;
+    return claiming.has(id) || ahead.has(id) || inHand.has(id) || inHand.isSettling(id, claim.createRevision);
   }
 }

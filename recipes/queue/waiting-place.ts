@@ -36,7 +36,7 @@ export class WaitingPlace {
 
   leave(): void {
     this.#wanted = false;
-    if (this.#lease && !this.#working) void this.#work(this.#lease);
+    if (this.#lease && !this.#working && this.#taken > this.#left) void this.#work(this.#lease);
   }
 
   /** The key was deleted at this revision, by a txn of our own. */

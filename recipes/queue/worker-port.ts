@@ -13,6 +13,14 @@ export type QueueNews =
 export type WorkerNews =
   /** A job was given back at this revision. */
   | { readonly type: "released"; readonly revision: number }
+  /** An ack is on its way to etcd. */
+  | { readonly type: "acking" }
+  /** It has ended, however it did. */
+  | { readonly type: "acked" }
+  /** A job is being given back. */
+  | { readonly type: "releasing" }
+  /** A claim for which no call waited is given back, or that was given up. */
+  | { readonly type: "undone" }
   /** Its attempts are used up. */
   | { readonly type: "dead"; readonly letter: DeadLetter }
   /** Something went wrong that concerns one job. */

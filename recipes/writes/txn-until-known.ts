@@ -1,4 +1,4 @@
-import { type EtcdClient, LeaseNotFoundError, type TxnAnswer, type TxnOptions } from "../../src/index.ts";
+import { type EtcdClient, LeaseNotFoundError, type Op, type TxnAnswer, type TxnOptions } from "../../src/index.ts";
 import { endsRetries, isDenied, type Runtime } from "../../src/internal/index.ts";
 import { repeatUntilKnown } from "./repeat-until-known.ts";
 
@@ -19,6 +19,14 @@ export interface TxnUntilKnownOptions {
   readonly onWarning?: ((error: Error) => void) | undefined;
 }
 
+export interface UnsureTxn extends TxnOptions {
+  /**
+   * What is read when the compares fail, but not before an earlier attempt may have been executed: instead of
+   * `failure`.
+   */
+  readonly ifUnsure?: readonly Op[] | undefined;
+}
+
 export interface KnownTxnAnswer extends TxnAnswer {
   /** An earlier attempt may have been executed: what is found now may be its work. */
   readonly unsure: boolean;
@@ -32,13 +40,14 @@ export interface KnownTxnAnswer extends TxnAnswer {
  *   `outcomeUnknown` if any attempt may have been executed; `signal.reason`
  */
 export function txnUntilKnown(
-  request: TxnOptions,
+  { ifUnsure, ...request }: UnsureTxn,
   { etcd, runtime, leftMs, signal, batch, waitsOutDenial = false, onWarning }: TxnUntilKnownOptions,
 ): Promise<KnownTxnAnswer> {
   return repeatUntilKnown(
     async ({ leftMs: left, unsure }) => {
       const timeoutMs = Math.min(ATTEMPT_MS, left);
-      return { ...(await etcd.txn(request, { signal, timeoutMs, batch })), unsure };
+      const sent = unsure && ifUnsure ? { ...request, failure: ifUnsure } : request;
+      return { ...(await etcd.txn(sent, { signal, timeoutMs, batch })), unsure };
     },
     {
       what: "the txn",

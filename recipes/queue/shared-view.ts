@@ -1,0 +1,148 @@
+import type { EtcdClient, KeyValue, LeaseId } from "../../src/index.ts";
+import { runtimeOf } from "../../src/internal/index.ts";
+import { type FollowNews, PrefixFollower } from "../follow/index.ts";
+import { recipeClient } from "../recipe/index.ts";
+import type { QueueKeys } from "./queue-keys.ts";
+import { QueueView } from "./queue-view.ts";
+
+/** A worker that looks for jobs in a shared view. */
+export interface ViewMember {
+  /** The view has changed. */
+  look(): void;
+  /** A claim on one of its leases is there. */
+  claimSeen(id: string, claim: KeyValue): void;
+  /** A claim on one of its leases is gone; `claim` is as it was last. */
+  claimGone(id: string, claim: KeyValue): void;
+  /** Its place among those who wait is gone. */
+  placeGone(place: KeyValue): void;
+  /** What is retried, or what cannot be read. */
+  warn(error: Error): void;
+  /** The end: the queue cannot be followed. */
+  fail(error: Error): void;
+}
+
+const ofClients = new WeakMap<EtcdClient, Map<string, SharedView>>();
+
+/**
+ * What stands under a queue's name, followed once for all its workers on one client: one watch, one list and one view,
+ * however many `Queue` objects there are. It ends with the last of them, or when it fails; the next one begins a new
+ * one.
+ *
+ * Its workers do not compete: they look for jobs one after the other, those who wait first, in the order in which etcd
+ * has them wait, and what one of them claims the others leave alone.
+ */
+export class SharedView {
+  readonly jobs: QueueView;
+  readonly #views: Map<string, SharedView>;
+  readonly #keys: QueueKeys;
+  readonly #etcd: EtcdClient;
+  readonly #follower: PrefixFollower;
+  readonly #members = new Set<ViewMember>();
+  readonly #byLease = new Map<LeaseId, ViewMember>();
+  #hasWorked = false;
+
+  private constructor(etcd: EtcdClient, keys: QueueKeys, views: Map<string, SharedView>) {
+    this.#etcd = etcd;
+    this.#keys = keys;
+    this.#views = views;
+    this.jobs = new QueueView(keys);
+    this.#follower = new PrefixFollower({
+      what: "the worker",
+      prefix: `${keys.name}/`,
+      client: recipeClient(etcd),
+      mirror: "own",
+      onNews: (news) => this.#followed(news),
+    });
+  }
+
+  /** The view of this queue through this client; a new one begins after the caller's turn of the event loop. */
+  static join(etcd: EtcdClient, keys: QueueKeys, member: ViewMember): SharedView {
+    const views = ofClients.get(etcd) ?? new Map<string, SharedView>();
+    ofClients.set(etcd, views);
+    const shared = views.get(keys.name) ?? new SharedView(etcd, keys, views);
+    views.set(keys.name, shared);
+    shared.#members.add(member);
+    return shared;
+  }
+
+  /** Whether the queue could be followed before: what etcd refuses later is mended there. */
+  get hasWorked(): boolean {
+    return this.#hasWorked;
+  }
+
+  /** The revision that the view is at; 0 before the first list. */
+  get revision(): number {
+    return this.#follower.revision;
+  }
+
+  /** The leases of the workers that share this view. */
+  get leases(): Pick<ReadonlySet<LeaseId>, "has"> {
+    return this.#byLease;
+  }
+
+  /** What happens to claims and places on this lease concerns this worker. */
+  use(lease: LeaseId, member: ViewMember): void {
+    this.#byLease.set(lease, member);
+  }
+
+  /** This lease is over. */
+  forget(lease: LeaseId): void {
+    this.#byLease.delete(lease);
+  }
+
+  async leave(member: ViewMember): Promise<void> {
+    this.#members.delete(member);
+    for (const [lease, of] of this.#byLease) if (of === member) this.#byLease.delete(lease);
+    if (this.#members.size > 0) return;
+    this.#end();
+    await this.#follower.close();
+  }
+
+  #end(): void {
+    if (this.#views.get(this.#keys.name) === this) this.#views.delete(this.#keys.name);
+  }
+
+  #followed(news: FollowNews): void {
+    switch (news.type) {
+      case "status":
+        if (news.status === "live") this.#hasWorked = true;
+        break;
+      case "warning":
+        for (const member of [...this.#members]) member.warn(news.error);
+        break;
+      case "failed":
+        this.#end();
+        for (const member of [...this.#members]) member.fail(news.error);
+        break;
+      default:
+        this.jobs.apply(news, runtimeOf(this.#etcd).clock.monotonicMs());
+        this.passOnNews();
+        for (const member of this.#inTurn()) member.look();
+    }
+  }
+
+  /** Hands what the view has found to those whom it concerns. */
+  passOnNews(): void {
+    for (const news of this.jobs.takeNews()) {
+      if (news.type === "invalid") for (const member of [...this.#members]) member.warn(news.error);
+      else if (news.type === "left") this.#of(news.place)?.placeGone(news.place);
+      else if (news.type === "claimed") this.#of(news.claim)?.claimSeen(news.id, news.claim);
+      else this.#of(news.claim)?.claimGone(news.id, news.claim);
+    }
+  }
+
+  #of({ lease }: KeyValue): ViewMember | undefined {
+    return lease && this.#byLease.get(lease);
+  }
+
+  /** Those who wait, in the order in which they do, and then the others. */
+  #inTurn(): ReadonlySet<ViewMember> {
+    const inTurn = new Set<ViewMember>();
+    for (const lease of this.jobs.waiting) {
+      const member = this.#byLease.get(lease);
+      if (member) inTurn.add(member);
+    }
+    for (const member of this.#members) inTurn.add(member);
+    return inTurn;
+  }
+}
