@@ -123,7 +123,7 @@ export class ClientCore {
   }
 
   close(): Promise<void> {
-    // In a moment: it is closed before any listener is told, for that may close it, too.
+    // In a moment: it is closed before any listener hears of it, for that may close it, too.
     this.#closing ??= Promise.resolve().then(() => this.#close());
     return this.#closing;
   }

@@ -239,7 +239,7 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
    * Guaranteed: as of a lease that is granted. It is renewed once before this resolves, unless `keepAlive: false`: then its
    * `signal` aborts when the time is over that it had left, also if others renew it.
    *
-   * Not guaranteed: that nobody else holds it. As a lease whose id was chosen, it is never revoked in the background.
+   * Not guaranteed: that it is held here alone. As a lease whose id was chosen, it is never revoked in the background.
    *
    * @throws LeaseNotFoundError when there is no such lease any more; ConflictError when this client holds it already
    */
@@ -310,7 +310,7 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
    * its calls under way go on. It ends with this client, and need not be closed: one that is let go of leaves nothing behind.
    *
    * Calls that travel together do so with those of the same namespace. `leases()`, `compact()` and `status()` are about
-   * all of etcd. It keeps nobody out: that is what roles are for.
+   * all of etcd. It keeps no client out: that is what roles are for.
    *
    * @throws InvalidOptionError; ClientClosedError
    */
@@ -370,7 +370,7 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
    * Makes the client URLs of the cluster's members the endpoints, once. Learners are left out, as are members without a client
    * URL and URLs of the other scheme. Where nothing is left, the endpoints stay as they are. `followMembers` does it by itself.
    *
-   * The URLs are those that members were told to advertise. etcd's default, `http://localhost:2379`, serves only clients on the
+   * The URLs are those that members advertise by their flags. etcd's default, `http://localhost:2379`, serves only clients on the
    * same machine.
    *
    * @returns the endpoints in use

@@ -5,7 +5,7 @@ import type { ResolvedTls } from "./tls-options.ts";
 
 /** What {@link ClusterTls.issue} takes. */
 export interface IssueOptions extends CertificateRequest {
-  /** Who signs it: the CA that members and clients trust, or another one that nobody trusts. @default "cluster" */
+  /** Who signs it: the CA that members and clients trust, or another one that is not trusted. @default "cluster" */
   readonly ca?: "cluster" | "other";
 }
 
@@ -70,7 +70,7 @@ export class ClusterTls implements Certificate {
     return (ca === "cluster" ? this.#authority : await this.#otherAuthority()).issue(request);
   }
 
-  /** The file and the PEM text of the other CA's own certificate: one that nobody here trusts. */
+  /** The file and the PEM text of the other CA's own certificate: one that is trusted by no member and no client. */
   async other(): Promise<{ readonly caFile: string; readonly ca: string }> {
     const { caFile, ca } = await this.#otherAuthority();
     return { caFile, ca };

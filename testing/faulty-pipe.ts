@@ -45,7 +45,7 @@ export class FaultyPipe {
     this.#flush();
   }
 
-  /** Tells the sink that the stream is over; whatever the source still sends is thrown away. */
+  /** Lets the sink know that the stream is over; whatever the source still sends is thrown away. */
   finish(): void {
     this.#stop();
     this.#sink.end();

@@ -31,7 +31,7 @@ export function runKeeper({ childProcess, fs, net, os, path }: KeeperModules): v
   let ending = false;
   process.title = `etcd-recipes keeper of ${folder}`;
 
-  function tell(message: KeeperMessage): void {
+  function send(message: KeeperMessage): void {
     if (process.connected) process.send?.(message, undefined, undefined, () => {});
   }
 
@@ -125,7 +125,7 @@ export function runKeeper({ childProcess, fs, net, os, path }: KeeperModules): v
       });
       child.on("exit", (code, signal) => {
         running.delete(member);
-        tell({ type: "exit", member, reason: signal ?? `code ${code}` });
+        send({ type: "exit", member, reason: signal ?? `code ${code}` });
       });
     });
   }
@@ -188,9 +188,9 @@ export function runKeeper({ childProcess, fs, net, os, path }: KeeperModules): v
   process.on("message", async (request: KeeperRequest) => {
     const { id } = request;
     try {
-      tell({ type: "reply", id, ...(await obey(request)) });
+      send({ type: "reply", id, ...(await obey(request)) });
     } catch (error) {
-      tell({ type: "reply", id, error: error instanceof Error ? error.message : String(error) });
+      send({ type: "reply", id, error: error instanceof Error ? error.message : String(error) });
     }
     if (request.op === "close") process.disconnect();
   });
@@ -202,5 +202,5 @@ export function runKeeper({ childProcess, fs, net, os, path }: KeeperModules): v
     void exitAfterAll(1);
   });
 
-  void Promise.all(config.peerPorts.map((_, member) => openLink(member))).then(() => tell({ type: "ready", folder }));
+  void Promise.all(config.peerPorts.map((_, member) => openLink(member))).then(() => send({ type: "ready", folder }));
 }

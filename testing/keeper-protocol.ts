@@ -1,4 +1,4 @@
-/** What the keeper is told when it is spawned, as JSON in its first argument. */
+/** What the keeper is given when it is spawned, as JSON in its first argument. */
 export interface KeeperConfig {
   /** The port on 127.0.0.1 where each member listens for its peers; the members' order is their index. */
   readonly peerPorts: readonly number[];

@@ -41,7 +41,7 @@ export class Keeper {
   }
 
   /**
-   * @param onExit told of every member process that ends, wanted or not, before the command that ended it is answered
+   * @param onExit called with every member process that ends, wanted or not, before the command that ended it is answered
    * @throws EtcdStartError when there can be no such process
    */
   static async start(
@@ -64,8 +64,8 @@ export class Keeper {
       if (message.type !== "ready") throw new Error(`it began with ${message.type}`);
       return new Keeper(child, message.folder, onExit);
     } catch (cause) {
-      const told = cause instanceof Error ? cause.message : String(cause);
-      throw new EtcdStartError(`the keeper process of the etcd cluster cannot be started: ${told}`, "", { cause });
+      const text = cause instanceof Error ? cause.message : String(cause);
+      throw new EtcdStartError(`the keeper process of the etcd cluster cannot be started: ${text}`, "", { cause });
     }
   }
 
@@ -76,7 +76,7 @@ export class Keeper {
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
       this.#hold();
-      // Nobody would answer it, and who waits for nothing must not be told later that the keeper is gone.
+      // No keeper would answer it, and a caller that waits for nothing must not hear later that it is gone.
       const refuse = (error: unknown) => {
         this.#waiting.delete(id);
         this.#hold();

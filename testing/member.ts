@@ -132,8 +132,8 @@ export class Member implements EtcdMember {
       if (this.#state === "running") this.#pid = started.pid;
     } catch (error) {
       this.#state = "stopped";
-      const told = error instanceof Error ? error.message : String(error);
-      throw new EtcdStartError(`etcd ${this.name} cannot be started: ${told}`, await this.#logTail(), { cause: error });
+      const text = error instanceof Error ? error.message : String(error);
+      throw new EtcdStartError(`etcd ${this.name} cannot be started: ${text}`, await this.#logTail(), { cause: error });
     }
   }
 
@@ -159,7 +159,7 @@ export class Member implements EtcdMember {
     await rm(this.plan.dataFolder, { recursive: true, force: true });
   }
 
-  /** Told by the keeper when the process has ended, for whatever reason. */
+  /** Called by the keeper when the process has ended, for whatever reason. */
   noteExit(reason: string): void {
     this.#exitReason = reason;
     this.#state = "stopped";

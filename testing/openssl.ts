@@ -24,8 +24,8 @@ export async function runOpenssl(folder: string, args: readonly string[]): Promi
     await run("openssl", args, { cwd: folder, timeout: limitMs });
   } catch (cause) {
     if (isMissing(cause)) throw new OpensslNotFoundError({ cause });
-    const told = cause instanceof Error && "stderr" in cause ? String(cause.stderr) : String(cause);
-    throw new Error(`openssl ${args[0]} failed: ${told.trim()}`, { cause });
+    const text = cause instanceof Error && "stderr" in cause ? String(cause.stderr) : String(cause);
+    throw new Error(`openssl ${args[0]} failed: ${text.trim()}`, { cause });
   }
 }
 

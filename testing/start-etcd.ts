@@ -90,7 +90,7 @@ export async function startEtcd(options: StartEtcdOptions = {}): Promise<EtcdClu
   }
 }
 
-/** No process can be given one; it would be told of late, and as the keeper's own problem. */
+/** No process can be given one; it would be reported late, and as the keeper's own problem. */
 function checkNoNul(option: string, texts: Iterable<string>): void {
   for (const text of texts) {
     if (typeof text === "string" && text.includes("\0")) throw new TypeError(`${option} must not have a NUL in it`);

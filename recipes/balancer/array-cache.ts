@@ -70,7 +70,7 @@ export class ArrayCache<Server, Prepared> {
         entry.positions.add(position);
         if (entry.positions.size > most) break;
       }
-      // By which it shrank and grew again in between, the length does not tell.
+      // By which it shrank and grew again in between, the length does not show.
       const shorter = Math.min(length, entry.toldLength);
       for (let at = shorter; at < Math.max(length, entry.toldLength); at++) entry.positions.add(at);
       entry.toldLength = length;

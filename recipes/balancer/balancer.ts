@@ -41,7 +41,7 @@ export interface Balancer<Server> {
   /** A call to this server began; `ended()` follows, once. */
   started?(server: Server): void;
   ended?(server: Server): void;
-  /** What came of a call to this server, of one that `started()` told of or of another. */
+  /** What came of a call to this server, of one that `started()` announced or of another. */
   report?(server: Server, outcome: Outcome): void;
 }
 

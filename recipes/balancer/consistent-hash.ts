@@ -38,10 +38,10 @@ const checkOptions = optionsOf("ConsistentHash", {
  * The load is bounded as in Mirrokni, Thorup and Zadimoghaddam (2016): a server with `loadFactor` times its share of the calls
  * in flight gets no more of them, and a hot key goes on to the next server in its own order. So with few calls in flight
  * two at the same time for one key go to two servers; `loadFactor: Infinity` prevents that. Only the calls that `started()`
- * told of count, those of this process.
+ * reported count, those of this process.
  *
  * A pick costs about the same for any number of servers, and so does each server that changed; the first pick from an array,
- * or after a change that was told without positions, O(n). Where most servers are full a pick looks further: with a
+ * or after a change that came without positions, O(n). Where most servers are full a pick looks further: with a
  * `loadFactor` close to 1 at many.
  */
 export class ConsistentHash<Server> implements Balancer<Server> {

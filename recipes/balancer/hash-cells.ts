@@ -55,7 +55,7 @@ export class HashCells {
     return this.#size;
   }
 
-  /** The number of leading bits that tell the cells apart. */
+  /** The number of leading bits that distinguish the cells. */
   get bits(): number {
     return this.#bits;
   }

@@ -21,7 +21,7 @@ const checkOptions = optionsOf("LeastRequests", { id: callback, weight: callback
  * failures.
  *
  * The least of all, not of a sample. A pick, a start and an end of a call cost O(log n), and so does each server that
- * changed; the first pick from an array, or after a change that was told without positions, O(n log n).
+ * changed; the first pick from an array, or after a change that came without positions, O(n log n).
  */
 export class LeastRequests<Server> implements Balancer<Server> {
   readonly #slots: ServerSlots<Server, Loads>;

@@ -19,7 +19,7 @@ export class Member {
   }
 
   /**
-   * Takes one pick out of what it has earned, if that is enough: every pick, whoever got it, earns it its share of one.
+   * Takes one pick out of what it has earned, if that is enough: every pick, also of another one, earns it its share of one.
    *
    * @param picks how many there were of all servers
    */
@@ -64,7 +64,7 @@ export class Members<Server> {
     return member;
   }
 
-  /** It has left an array that changed in place. A smaller array tells of nobody's leave. */
+  /** It has left an array that changed in place. A smaller array shows no one's leave. */
   forget(member: Member): void {
     if (this.#members.get(member.id) === member) this.#members.delete(member.id);
   }

@@ -49,7 +49,7 @@ const checkOptions = optionsOf("P2c", {
  * faster one of each two gets everything.
  *
  * A pick costs the same for any number of servers, and so does each server that changed; the first pick from an array, or
- * after a change that was told without positions, O(n).
+ * after a change that came without positions, O(n).
  */
 export class P2c<Server> implements Balancer<Server> {
   readonly #random: () => number;

@@ -34,7 +34,7 @@ export class SlotView<Index extends SlotIndex> {
   #places = new Int32Array(0);
   /** How many have a weight above 0. */
   #weighing = 0;
-  /** Several of one id: the last one counts, and only a look at all tells who is left when one of them goes. */
+  /** Several of one id: the last one counts, and only a look at all shows who is left when one of them goes. */
   #hasTwins = false;
 
   constructor(index: Index) {

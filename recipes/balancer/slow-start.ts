@@ -60,7 +60,7 @@ const checkOptions = optionsOf("SlowStart", {
  * do the work.
  *
  * Each server that changed costs what the balancer under it costs, twice from the first new one on; the first pick from an
- * array, or after a change that was told without positions, O(n) besides. While somebody is new, a pick may ask the
+ * array, or after a change that came without positions, O(n) besides. While somebody is new, a pick may ask the
  * balancer twice.
  */
 export class SlowStart<Server> implements Balancer<Server> {
@@ -96,7 +96,7 @@ export class SlowStart<Server> implements Balancer<Server> {
       prepare: (servers, before) => this.#look(servers, before),
       update: (array, servers, positions) => {
         const nowMs = this.#arrived();
-        this.#tell(array.update(servers, positions, nowMs));
+        this.#pass(array.update(servers, positions, nowMs));
         return true;
       },
     });
@@ -106,7 +106,7 @@ export class SlowStart<Server> implements Balancer<Server> {
     const array = this.#arrays.get(servers);
     if (!array.hasCold) return this.#inner.pick(servers, request);
     const nowMs = this.#nowMs();
-    this.#tell(array.settle(servers, nowMs));
+    this.#pass(array.settle(servers, nowMs));
     this.#picks++;
     const chosen = this.#inner.pick(servers, request);
     const { warm } = array;
@@ -167,7 +167,7 @@ export class SlowStart<Server> implements Balancer<Server> {
     return nowMs;
   }
 
-  #tell(change: ServersChange<Server> | undefined): void {
+  #pass(change: ServersChange<Server> | undefined): void {
     if (change) this.#inner.changed?.(change);
   }
 

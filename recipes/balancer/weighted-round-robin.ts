@@ -28,7 +28,7 @@ const checkOptions = optionsOf("WeightedRoundRobin", { id: callback, weight: cal
  * burst. The first turn of each further array goes to another server, so that retries spread.
  *
  * A pick costs O(log n), and so does each server that changed; the first pick from an array, or after a change that was
- * told without positions, O(n log n).
+ * without positions, O(n log n).
  */
 export class WeightedRoundRobin<Server> implements Balancer<Server> {
   readonly #slots: ServerSlots<Server, Turns>;

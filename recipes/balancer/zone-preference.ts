@@ -22,7 +22,7 @@ const checkOptions = optionsOf("ZonePreference", {
  * does not matter: one server that is left in a zone gets everything that comes from there.
  *
  * A pick and each server that changed cost what the other balancer costs; the first pick from an array, or after a change
- * that was told without positions, O(n) besides.
+ * that came without positions, O(n) besides.
  */
 export class ZonePreference<Server> implements Balancer<Server> {
   readonly #inner: Balancer<Server>;

@@ -5,7 +5,7 @@ import { type CacheNews, CacheTracker } from "./cache-tracker.ts";
 import { type CacheExpirerOptions, type ExpireReason, resolveExpirer, resolveIdCall } from "./options.ts";
 
 /**
- * `connecting`: no list yet. `live`: etcd tells of every change, and touches are free. `stale`: etcd is out of reach.
+ * `connecting`: no list yet. `live`: every change comes, and touches are free. `stale`: etcd is out of reach.
  * `failed`, `closed`: the end.
  */
 export type CacheExpirerStatus = MirrorStatus;
@@ -47,8 +47,8 @@ export interface CacheExpirerEvents extends CommonEvents {
  * `missing`. That no other process tracks an id while `onExpire` of this one runs: files that several processes share
  * want a lock. Clocks of the trackers must be within one bucket of each other; a wall clock that is set forward lets
  * ids expire early. The reason is as good as can be known: a watch does not say why a key went. What went before its
- * time was evicted, by `evict()` or by hand; what was evicted but seen only after its time (in an outage) is told as
- * `expired`; of what is `missing` nobody knows whether it expired, was evicted or was lost with etcd's data.
+ * time was evicted, by `evict()` or by hand; what was evicted but seen only after its time (in an outage) comes as
+ * `expired`; of what is `missing` it is not known whether it expired, was evicted or was lost with etcd's data.
  *
  * Errors that end it, by `failed` and by rejecting `ready`: before `ready`, `PermissionDeniedError` and
  * `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach is retried for ever; `status`
@@ -84,7 +84,7 @@ export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncD
     super(runtime.clock);
     this.prefix = resolved.prefix;
     this.#client = client;
-    this.#tracker = new CacheTracker(client.etcd, resolved, runtime, (news) => this.#tell(news));
+    this.#tracker = new CacheTracker(client.etcd, resolved, runtime, (news) => this.#emit(news));
     this.ready = this.#tracker.ready;
   }
 
@@ -147,7 +147,7 @@ export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncD
     await this.close();
   }
 
-  #tell(news: CacheNews): void {
+  #emit(news: CacheNews): void {
     switch (news.type) {
       case "status":
         this.notify("status", news.status);

@@ -29,7 +29,7 @@ const debug = log("cache");
 /** How long the end waits for cleaning that still runs. */
 const CLOSE_LIMIT_MS = 5_000;
 
-/** What the tracker tells. */
+/** What the tracker reports. */
 export type CacheNews =
   | { readonly type: "status"; readonly status: MirrorStatus }
   | { readonly type: "warning" | "failed"; readonly error: Error }
@@ -143,7 +143,7 @@ export class CacheTracker {
   }
 
   async #run(): Promise<void> {
-    // Nothing may be told before the caller had a chance to listen.
+    // Nothing may be emitted before the caller had a chance to listen.
     await null;
     const { signal } = this.#closing;
     try {
@@ -181,7 +181,7 @@ export class CacheTracker {
   #followed(news: FollowNews): void {
     switch (news.type) {
       case "status":
-        // The end is told with its error.
+        // The end is reported with its error.
         if (news.status === "failed" || news.status === "closed") return;
         this.#setStatus(news.status);
         if (news.status === "live") this.#rounds.wake();

@@ -28,7 +28,7 @@ export interface CacheExpirerOptions extends RecipeClientOptions {
   /** How many `onExpire` run at a time, each for another id; from 1 to 10000. @default 16 */
   concurrency?: number | undefined;
   /**
-   * When this part of all ids is missing at once, or more, they are held back and a `warning` tells of it: above 0, at
+   * When this part of all ids is missing at once, or more, they are held back and a `warning` says so: above 0, at
    * most 1; 1 means all of them. What is held back is cleaned when its time would have been over, unless it is tracked
    * again.
    *

@@ -51,7 +51,7 @@ export class Sweeper {
     return { gone, refusal };
   }
 
-  /** @returns the id and its end, if its key was gone already and nothing else tells of that */
+  /** @returns the id and its end, if its key was gone already and nothing else reports that */
   async #delete(id: string, signal: AbortSignal): Promise<[id: string, expiresAt: number | undefined] | undefined> {
     const { etcd, prefix, keys } = this.#parts;
     const known = keys.get(id);

@@ -46,7 +46,7 @@ export interface TouchesParts {
   readonly leases: BucketLeases;
   /** Whether `keys` follows etcd at this moment. */
   readonly isLive: () => boolean;
-  /** Told of an id whose key etcd answered for, and which is gone by now. */
+  /** Called with an id whose key etcd answered for, and which is gone by now. */
   readonly onGone: (id: string) => void;
 }
 
@@ -91,7 +91,7 @@ export class Touches {
 
   /**
    * @param create whether to make a key that is not there: then etcd is asked in any case, for what is known here may
-   *   be older than a deletion that another process was told of
+   *   be older than a deletion that another process has seen
    * @returns whether the key is there, in the bucket of now or a later one. A touch sends no request when that is known
    */
   move(id: string, create: boolean, call: CallOptions): Promise<boolean> {

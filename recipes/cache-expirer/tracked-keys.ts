@@ -16,7 +16,7 @@ interface Answer {
   readonly state: Tracked | undefined;
   /** From this revision on the mirror knows better. */
   readonly asOf: number;
-  /** The newest state that an answer told of, until the mirror has come to it. */
+  /** The newest state that an answer showed, until the mirror has come to it. */
   unseen: Tracked | undefined;
   /** When `forgetOverdue()` met it first. */
   metMs?: number | undefined;
@@ -34,7 +34,7 @@ const OVERDUE_MS = 30_000;
  * The keys as this process knows them, and which of them end when: what the mirror shows, and on top of it what etcd
  * answered to this process and the mirror has not come to.
  *
- * Both are ordered by the revisions of what they tell of, never by the revision in an answer's header: the header says
+ * Both are ordered by the revisions of what they show, never by the revision in an answer's header: the header says
  * how far etcd was when it answered, and a key that it found may be much older, so the mirror may have shown it long
  * before.
  */
@@ -77,7 +77,7 @@ export class TrackedKeys {
   /**
    * Etcd answered that the key was there, in this state since its modRevision.
    *
-   * @returns false when the mirror is past that and shows no key: it went, and maybe no step of the mirror tells of it
+   * @returns false when the mirror is past that and shows no key: it went, and maybe no step of the mirror shows it
    */
   found(id: string, state: Tracked): boolean {
     if (state.modRevision <= this.#revision) return this.#shown.has(id) || this.isAnswered(id);
@@ -176,7 +176,7 @@ export class TrackedKeys {
     for (const id of went.keys()) {
       const answer = this.#answers.get(id);
       if (this.get(id)) went.delete(id);
-      // What was there before that answer is told of by now.
+      // What was there before that answer is reported by now.
       else if (answer) answer.unseen = undefined;
     }
     return went;
@@ -184,7 +184,7 @@ export class TrackedKeys {
 
   /**
    * The prefix itself is the key of no id; nor is what is not UTF-8: another key can read the same. Nor what leads out
-   * of a folder when it is taken for a path there: whoever cleans up an id removes files.
+   * of a folder when it is taken for a path there: the cleaning of an id removes files.
    */
   isOfId(kv: KeyValue): boolean {
     const id = this.idOf(kv);

@@ -20,8 +20,8 @@ import { callUntilKnown } from "../writes/index.ts";
 import { type CancellationOptions, resolveCancellation } from "./options.ts";
 
 /**
- * `connecting`: no list yet. `live`: etcd tells of every cancellation. `stale`: etcd is out of reach; what is cancelled
- * meanwhile is told when it is back. `failed`, `closed`: the end.
+ * `connecting`: no list yet. `live`: every cancellation comes. `stale`: etcd is out of reach; what is cancelled
+ * meanwhile comes when it is back. `failed`, `closed`: the end.
  */
 export type CancellationStatus = MirrorStatus;
 
@@ -56,7 +56,7 @@ interface Cancelling {
  *
  * Not guaranteed: that a run stops; it must listen. How soon: a dead link is noticed within about 9 s. That a process
  * which cannot reach etcd for longer than `ttlSeconds` still hears of it, or one that asks for the first time after
- * that. A cancellation that nobody has heard of is lost when etcd's data is. What a listener of a signal throws is an
+ * that. A cancellation that no process has heard of is lost when etcd's data is. What a listener of a signal throws is an
  * uncaught exception, as with every AbortSignal.
  *
  * A run id names one attempt: once cancelled, it stays cancelled until the entry expires, so a second attempt takes
@@ -75,7 +75,7 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
   /** What is followed, always with a slash at its end. */
   readonly prefix: string;
   /**
-   * Resolves when the first list was told and is followed, however long that takes; rejects when it never will be. It
+   * Resolves when the first list was emitted and is followed, however long that takes; rejects when it never will be. It
    * may be left unused.
    */
   readonly ready: Promise<void>;
@@ -87,8 +87,8 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
   readonly #held = new Map<string, AbortController>();
   /** Those that etcd has acknowledged, until they come by the watch. */
   readonly #acknowledged = new Map<string, Cancelling>();
-  /** Those that stand in etcd and were told. */
-  readonly #told = new Set<string>();
+  /** Those that stand in etcd and were emitted. */
+  readonly #emitted = new Set<string>();
 
   /**
    * Starts to follow at once, in the background.
@@ -142,7 +142,7 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
    * Cancels a run for everybody. The signal here aborts as soon as etcd has acknowledged it. A write whose outcome is
    * unknown is repeated within the call's time.
    *
-   * @param reason what the runs are told; the value of the entry, as plain text
+   * @param reason what the runs get; the value of the entry, as plain text
    * @returns true if this call cancelled it; false if it was cancelled before, then the first reason stays
    * @throws InvalidOptionError; EtcdTimeoutError with `outcomeUnknown: true`: it may be cancelled, or be yet;
    *   `signal.reason`; ClientClosedError after `close()`; the failure after `failed`
@@ -163,7 +163,7 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
   }
 
   /**
-   * Lets go of a run that is over, cancelled or not: its signal, if it has not aborted, never will. A run that nobody
+   * Lets go of a run that is over, cancelled or not: its signal, if it has not aborted, never will. A run that no one
    * releases is held until `close()`.
    *
    * @throws InvalidOptionError for an empty id or one with a leading slash
@@ -211,7 +211,7 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
   }
 
   #apply(batch: MirrorBatch): void {
-    for (const { key } of batch.deletes) this.#told.delete(this.#idOf(key));
+    for (const { key } of batch.deletes) this.#emitted.delete(this.#idOf(key));
     for (const kv of batch.puts) this.#cancelled(kv);
     for (const [runId, { revision }] of this.#acknowledged) {
       // Revisions compare within one history only.
@@ -228,8 +228,8 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
       return;
     }
     this.#abort(runId, text);
-    if (this.#told.has(runId) || this.#follower.ended.aborted) return;
-    this.#told.add(runId);
+    if (this.#emitted.has(runId) || this.#follower.ended.aborted) return;
+    this.#emitted.add(runId);
     this.notify("cancelled", runId, text);
   }
 

@@ -67,7 +67,7 @@ export class CandidacyLine {
     const release = onAbort(signal, () => candidacy?.end(signal.reason));
     const attempt = async () => {
       candidacy ??= await this.#enter(value, signal);
-      // Ended in the moment in which it could not be told.
+      // Ended in the moment in which it could not hear of it.
       signal.throwIfAborted();
       await candidacy.untilFirst();
       signal.throwIfAborted();

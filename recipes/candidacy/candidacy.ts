@@ -106,7 +106,7 @@ export class Candidacy {
   }
 
   /**
-   * Gets in line, and tells whether none is ahead.
+   * Gets in line, and says whether none is ahead.
    *
    * @throws the reason of `signal` when it is over; EtcdError when etcd cannot be asked
    */
@@ -117,7 +117,7 @@ export class Candidacy {
 
   /**
    * Executes `request` as one txn, if the own key is still the one that the token is of. What the request compares
-   * stands in a txn within it: `succeeded` tells of that.
+   * stands in a txn within it: `succeeded` is about that.
    *
    * @throws FencedOutError when it is not, or when `signal` reads aborted: nothing was written. After any other error
    *   with `outcomeUnknown: true` it may have been
@@ -228,7 +228,7 @@ export class Candidacy {
   async #followKey(): Promise<void> {
     const own = { keyBytes: new TextEncoder().encode(this.key), createRevision: this.#token };
     try {
-      // While etcd refuses to tell of the key, the lease decides.
+      // While etcd refuses reads of the key, the lease decides.
       await untilGone(this.#etcd, own, this.signal, this.#onWarning);
       this.#fencedOut();
     } catch (error) {

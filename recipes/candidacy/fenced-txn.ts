@@ -23,7 +23,7 @@ export function toTxnOptions(request: FencedRequest): TxnOptions {
 }
 
 /**
- * Executes a txn if `fence` holds too. What the request compares stands in a txn within it: `succeeded` tells of that.
+ * Executes a txn if `fence` holds too. What the request compares stands in a txn within it: `succeeded` is about that.
  *
  * @returns undefined when the fence does not hold: nothing was written
  */

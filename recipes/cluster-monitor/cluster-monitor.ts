@@ -9,7 +9,7 @@ import { type ClusterMonitorOptions, checkNodeName, type ResolvedMonitor, resolv
 import { RegisteredNode } from "./registered-node.ts";
 
 /**
- * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach, the list is the last
+ * `connecting`: no list yet. `live`: every change comes. `stale`: etcd is out of reach, the list is the last
  * good one. `failed`, `closed`: the end.
  */
 export type ClusterMonitorStatus = SubscribeStatus;
@@ -27,7 +27,7 @@ export interface ClusterMonitorEvents<Info = unknown> extends CommonEvents {
 }
 
 /**
- * Tells which nodes of a cluster are up: a ServiceRegister for each node that joins here, a SubscribeService for the
+ * Shows which nodes of a cluster are up: a ServiceRegister for each node that joins here, a SubscribeService for the
  * list.
  *
  * ```ts
@@ -43,11 +43,11 @@ export interface ClusterMonitorEvents<Info = unknown> extends CommonEvents {
  * restarts within its TTL is `changed`, never `down` and `up`.
  *
  * Not guaranteed: that a listed node works. A dead one is `down` when its TTL ends, and a leader change in etcd gives
- * it a whole TTL again. A node that lost its lease in an outage, and lives, is told as `down` and `up` if others saw it
+ * it a whole TTL again. A node that lost its lease in an outage, and lives, comes as `down` and `up` if others saw it
  * go, with the same `upSince`. The times are what each node's own clock says.
  *
  * Errors that end it, by `failed` and by rejecting `ready`: those of SubscribeService. What happens to a membership is
- * told by its `ready`, its `status` and by `warning`; it lasts until it leaves or `close()`.
+ * reported by its `ready`, its `status` and by `warning`; it lasts until it leaves or `close()`.
  */
 export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvents<Info>> implements AsyncDisposable {
   static {
@@ -56,7 +56,7 @@ export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvent
 
   /** Where the nodes stand, always with a slash at its end. */
   readonly prefix: string;
-  /** Resolves when the first list was told and is followed; rejects when it never will be. It may be left unused. */
+  /** Resolves when the first list was emitted and is followed; rejects when it never will be. It may be left unused. */
   readonly ready: Promise<void>;
   readonly #options: ResolvedMonitor<Info>;
   readonly #client: RecipeClient;
@@ -159,21 +159,21 @@ export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvent
   }
 
   #apply({ puts, deletes }: ServiceChanges<NodeMetadata<Info>>): void {
-    const told: (() => void)[] = [];
+    const events: (() => void)[] = [];
     const again = new Set(puts.map(({ id }) => id));
     for (const { id } of deletes) {
       const last = this.#nodes.get(id);
       if (!last || again.has(id)) continue;
       this.#nodes.delete(id);
-      told.push(() => this.notify("down", last));
+      events.push(() => this.notify("down", last));
     }
     for (const instance of puts) {
       const node = toNode(instance);
       const previous = this.#nodes.get(node.name);
       this.#nodes.set(node.name, node);
-      told.push(() => (previous ? this.notify("changed", node, previous) : this.notify("up", node)));
+      events.push(() => (previous ? this.notify("changed", node, previous) : this.notify("up", node)));
     }
     this.#list = undefined;
-    for (const tell of told) tell();
+    for (const emit of events) emit();
   }
 }

@@ -52,7 +52,7 @@ export class RegisteredNode<Info> implements Membership<Info> {
     this.#register.on("warning", parts.onWarning);
     // The list ends with a closed client as well, which `failed` says.
     this.#register.on("failed", (error) => !(error instanceof ClientClosedError) && parts.onWarning(error));
-    // A conflict is told once, whether or not the node was in the list.
+    // A conflict is reported once, whether or not the node was in the list.
     this.#register.on("lost", (error) => !(error instanceof ConflictError) && parts.onWarning(error));
     this.#register.on("conflict", () => parts.onWarning(new ConflictError(`another process has joined as ${name}`)));
   }

@@ -1,7 +1,7 @@
 /** How a confirmation ended. Frozen. */
 export interface ConfirmationResult {
   readonly decision: "approved" | "rejected" | "timeout";
-  /** Who decided; nobody does at a time-out. */
+  /** Who decided; undefined at a time-out. */
   readonly by?: string;
   readonly reason?: string;
 }

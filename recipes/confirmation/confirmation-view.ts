@@ -15,11 +15,11 @@ export interface ConfirmationViewParts {
   onTouched(id: string): void;
 }
 
-type Told = "requested" | "decided";
+type Phase = "requested" | "decided";
 
 interface Entry {
   readonly kvs: Map<ConfirmationPart, KeyValue>;
-  told: Told | undefined;
+  emitted: Phase | undefined;
 }
 
 /**
@@ -57,7 +57,7 @@ export class ConfirmationView {
         this.#parts.onWarning(new InvalidValueError(`${kv.key} is no key of a confirmation`));
         continue;
       }
-      const entry = this.#entries.get(place.id) ?? { kvs: new Map(), told: undefined };
+      const entry = this.#entries.get(place.id) ?? { kvs: new Map(), emitted: undefined };
       this.#entries.set(place.id, entry);
       entry.kvs.set(place.part, kv);
       touched.add(place.id);
@@ -69,14 +69,14 @@ export class ConfirmationView {
     const entry = this.#entries.get(id);
     if (entry) {
       const phase = phaseOf(entry);
-      const news = phase !== undefined && phase !== entry.told;
-      entry.told = phase ?? entry.told;
-      if (news) this.#tell(id, entry);
+      const news = phase !== undefined && phase !== entry.emitted;
+      entry.emitted = phase ?? entry.emitted;
+      if (news) this.#emit(id, entry);
     }
     this.#parts.onTouched(id);
   }
 
-  #tell(id: string, { kvs }: Entry): void {
+  #emit(id: string, { kvs }: Entry): void {
     try {
       const decision = kvs.get("decision");
       const request = kvs.get("request");
@@ -92,8 +92,8 @@ export function asPending(id: string, { requestedAt, deadline }: RequestRecord):
   return Object.freeze({ id, requestedAt, deadline });
 }
 
-/** Undefined while it is neither: its time is over and nobody has said so yet, or a key was made by hand. */
-function phaseOf({ kvs }: Entry): Told | undefined {
+/** Undefined while it is neither: its time is over and that was not written yet, or a key was made by hand. */
+function phaseOf({ kvs }: Entry): Phase | undefined {
   if (kvs.has("decision")) return "decided";
   return kvs.has("request") && kvs.has("pending") ? "requested" : undefined;
 }

@@ -18,8 +18,8 @@ import { readRequest } from "./records.ts";
 import { RequestLoop } from "./request-loop.ts";
 
 /**
- * `connecting`: no list yet. `live`: etcd tells of every request and decision. `stale`: etcd is out of reach; what
- * happens meanwhile is told when it is back. `failed`, `closed`: the end.
+ * `connecting`: no list yet. `live`: every request and decision comes. `stale`: etcd is out of reach; what
+ * happens meanwhile comes when it is back. `failed`, `closed`: the end.
  */
 export type ConfirmationStatus = MirrorStatus;
 
@@ -43,17 +43,17 @@ export interface ConfirmationEvents extends CommonEvents {
  *
  * ```
  *   (nothing) ──request──▶ waiting ──approve, reject──▶ approved, rejected ──retainSeconds──▶ (nothing)
- *                             │ time-out lease ended, or deadline past: whoever sees it says so
+ *                             │ time-out lease ended, or deadline past: who sees it says so
  *                             └───────────────────────▶ timeout
  * ```
  *
  * Guaranteed: there is one decision, the first one, and all who ask get that one: requester and approver never end
  * apart, also when they race, restart, or lose their links in between. A time-out is a decision like the others: it
- * stands in etcd before anybody is told of it. `request()` on an id that runs picks it up with the time it has left,
+ * stands in etcd before anybody hears of it. `request()` on an id that runs picks it up with the time it has left,
  * and on one that was decided returns the decision. A request that a wiped etcd forgot is written again with the time
  * it has left.
  *
- * Not guaranteed: that it times out at the deadline. While no requester runs, nobody looks, and until somebody does it
+ * Not guaranteed: that it times out at the deadline. While no requester runs, there is no look, and until somebody does it
  * can still be decided: the time-out lease ends late by a 32nd and a second, by a leader change in etcd later. A
  * process that picks a request up compares the deadline with its own clock. A requester that is away for longer than
  * `retainSeconds` finds nothing, and asks anew. A decision that a wiped etcd forgot before its requester saw it is
@@ -75,7 +75,7 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
   /** What is followed, always with a slash at its end. */
   readonly prefix: string;
   /**
-   * Resolves when the first list was told and is followed, however long that takes; rejects when it never will be. It
+   * Resolves when the first list was emitted and is followed, however long that takes; rejects when it never will be. It
    * may be left unused: no call waits for it.
    */
   readonly ready: Promise<void>;
@@ -103,8 +103,8 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
     this.#store = new ConfirmationStore(client.etcd, this.prefix, resolved.retainSeconds);
     this.#view = new ConfirmationView({
       prefix: this.prefix,
-      onRequested: (pending) => this.#tell(() => this.notify("requested", pending)),
-      onDecided: (id, result) => this.#tell(() => this.notify("decided", id, result)),
+      onRequested: (pending) => this.#whileOpen(() => this.notify("requested", pending)),
+      onDecided: (id, result) => this.#whileOpen(() => this.notify("decided", id, result)),
       onWarning,
       onTouched: (id) => this.#wake(id),
     });
@@ -174,7 +174,7 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
    * Rejects; resolves when that is the decision. Otherwise as `approve()`.
    *
    * @param by who decided
-   * @param reason what the requester is told
+   * @param reason what the requester gets
    */
   async reject(id: string, by: string, reason?: string, options: CallOptions = {}): Promise<void> {
     const { result, call } = resolveDecision("rejected", id, by, reason, options);
@@ -228,11 +228,11 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
   }
 
   /** A listener may have closed it. */
-  #tell(tell: () => void): void {
-    if (!this.#follower.ended.aborted) tell();
+  #whileOpen(emit: () => void): void {
+    if (!this.#follower.ended.aborted) emit();
   }
 
   #warn(error: Error): void {
-    this.#tell(() => this.notify("warning", error));
+    this.#whileOpen(() => this.notify("warning", error));
   }
 }

@@ -36,7 +36,7 @@ export async function decideFor(
       if (state.pending) {
         if (await store.decide(id, state, own, "there", call)) return;
       } else if (state.request) {
-        // Its time is over and nobody has said so yet. The next look shows the decision that counts.
+        // Its time is over and that was not written yet. The next look shows the decision that counts.
         await store.decide(id, state, newDecision(store.runtime, { decision: "timeout" }), "gone", call);
       } else {
         throw new NotRequestedError(`nobody has requested ${id}, or etcd no longer knows of it`);

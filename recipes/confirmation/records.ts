@@ -12,7 +12,7 @@ export interface RequestRecord {
 /** The value of `<id>/decision`. */
 export interface DecisionRecord extends ConfirmationResult {
   readonly decidedAt: number;
-  /** Tells the own write, whose answer was lost, from somebody else's. */
+  /** Distinguishes the own write, whose answer was lost, from that of others. */
   readonly nonce: string;
 }
 

@@ -77,7 +77,7 @@ export class RequestLoop {
         continue;
       }
       if (inTime && state.pending) return undefined;
-      // Whoever was faster, the next look shows the decision that counts.
+      // Whichever was faster, the next look shows the decision that counts.
       const timeout = newDecision(runtime, { decision: "timeout" });
       await store.decide(id, state, timeout, inTime ? "gone" : "either", { signal });
     }
@@ -99,7 +99,7 @@ export class RequestLoop {
     try {
       this.#remember(readRequest(request));
     } catch {
-      // The view has told of it. The pending key still says how long it runs; this is how long it runs at most.
+      // The view has shown it. The pending key still says how long it runs; this is how long it runs at most.
       this.#remember(this.#record ?? newRequest(this.#parts.runtime.clock, this.#parts.timeoutSeconds));
     }
   }

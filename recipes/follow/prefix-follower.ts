@@ -116,7 +116,7 @@ export class PrefixFollower {
 
   async #run(): Promise<void> {
     const { prefix, client, mirror } = this.#parts;
-    // Nothing may be told before the caller had a chance to listen.
+    // Nothing may be emitted before the caller had a chance to listen.
     await null;
     if (this.ended.aborted) return;
     try {
@@ -126,7 +126,7 @@ export class PrefixFollower {
       const reader = followed.mirror[Symbol.asyncIterator]();
       this.#reader = reader;
       for await (const batch of { [Symbol.asyncIterator]: () => reader }) {
-        // What was still on its way when it was closed is not told any more.
+        // What was still on its way when it was closed is not emitted any more.
         if (this.ended.aborted) return;
         const handling = this.#parts.onNews(batch);
         this.#handedOn(batch, followed);
@@ -162,14 +162,14 @@ export class PrefixFollower {
   }
 
   #mirrorStatus(status: MirrorStatus, error?: EtcdError): void {
-    // The end is told by the iteration, after what came before it.
+    // The end is reported by the iteration, after what came before it.
     if (status === "failed" || status === "closed" || this.ended.aborted) return;
     if (error) {
       debug("%s: %s", this.#parts.prefix, error.message);
       this.#warn(error);
     }
     if (status === "live") this.#position.revived();
-    // The first list is told before it is said to be followed.
+    // The first list is emitted before it is said to be followed.
     if (status === "live" && !(this.#listed && this.#isNew)) return;
     this.#setStatus(status);
     if (status === "live") this.#ready.resolve();

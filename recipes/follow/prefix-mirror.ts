@@ -33,7 +33,7 @@ export class PrefixMirror {
     this.mirror = etcd.mirror(prefixRange(prefix), {
       onStatus: (status, error) => {
         if ((status === "failed" || status === "closed") && mirrors?.get(prefix) === this) mirrors.delete(prefix);
-        for (const tell of [...this.#users]) tell(status, error);
+        for (const notify of [...this.#users]) notify(status, error);
       },
     });
   }
@@ -43,7 +43,7 @@ export class PrefixMirror {
     return followed.get(etcd)?.has(prefix) ?? false;
   }
 
-  /** @param onStatus told of what happens from now on; it must not throw, and is what `release()` takes */
+  /** @param onStatus called with what happens from now on; it must not throw, and is what `release()` takes */
   static shared(etcd: EtcdClient, prefix: string, onStatus: MirrorStatusListener): PrefixMirror {
     const mirrors = followed.get(etcd) ?? new Map<string, PrefixMirror>();
     followed.set(etcd, mirrors);

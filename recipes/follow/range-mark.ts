@@ -7,7 +7,7 @@ import {
   rangeOp,
 } from "../../src/index.ts";
 
-/** What a linearizable read found under a prefix: enough to tell whether a copy of it is as new. */
+/** What a linearizable read found under a prefix: enough to know whether a copy of it is as new. */
 export interface RangeMark {
   /** How far etcd was. It says nothing of the prefix: the newest key there may be much older. */
   readonly revision: number;

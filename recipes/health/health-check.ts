@@ -7,7 +7,7 @@ export interface HealthCheckParts {
   readonly check: Health;
   readonly everyMs: number;
   readonly clock: Clock;
-  /** Told of each result; the error when the check threw or took too long. */
+  /** Called with each result; the error when the check threw or took too long. */
   onResult(healthy: boolean, error?: Error): void;
 }
 

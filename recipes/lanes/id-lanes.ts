@@ -9,7 +9,7 @@ export interface IdLanesParts<Task> {
   /** How many tasks run at a time, each of another id. */
   readonly concurrency: number;
   readonly runtime: Runtime;
-  /** Does one task; what it throws is told, and the task is run again after a while. */
+  /** Does one task; what it throws is reported, and the task is run again after a while. */
   readonly run: (id: string, task: Task) => Promise<void> | void;
   /** What the tasks of one id come to when there are too many of them, or the first one fails. */
   readonly merge: (tasks: readonly Task[]) => Task[];

@@ -15,7 +15,7 @@ export interface LeadParts<T> {
   readonly candidate: string;
   readonly health: Health;
   readonly work: (term: Term) => Promise<T> | T;
-  tell<Name extends keyof LeaderElectionEvents & string>(name: Name, ...args: LeaderElectionEvents[Name]): void;
+  notify<Name extends keyof LeaderElectionEvents & string>(name: Name, ...args: LeaderElectionEvents[Name]): void;
 }
 
 type Outcome<T> = { readonly value: T } | { readonly error: unknown };
@@ -44,7 +44,7 @@ export class LeadRun<T> {
 
   constructor(parts: LeadParts<T>) {
     this.#parts = parts;
-    // A moment later: whoever is asked for his health may end it already.
+    // A moment later: the health check may end it already.
     this.result = Promise.resolve().then(() => this.#run());
     this.#settled = this.result.catch(() => {});
   }
@@ -93,7 +93,7 @@ export class LeadRun<T> {
 
   /** Campaigning, until it is first in line. @returns nothing when it is not healthy any more */
   async #campaign(): Promise<Candidacy | undefined> {
-    const { line, candidate, tell } = this.#parts;
+    const { line, candidate, notify } = this.#parts;
     const campaign = new AbortController();
     const release = this.#onEnd((_, reason) => campaign.abort(reason));
     try {
@@ -103,7 +103,7 @@ export class LeadRun<T> {
     } catch (error) {
       this.#stop.signal.throwIfAborted();
       if (campaign.signal.aborted) return undefined;
-      tell("failed", asError(error));
+      notify("failed", asError(error));
       throw error;
     } finally {
       release();
@@ -112,17 +112,17 @@ export class LeadRun<T> {
 
   /** Leading, then leaving. @returns what came of the work; nothing when another campaign is due */
   async #lead(candidacy: Candidacy): Promise<Outcome<T> | undefined> {
-    const { line, tell } = this.#parts;
+    const { line, notify } = this.#parts;
     const term = new RunningTerm(candidacy, line);
     this.#term = term;
     const release = this.#onEnd((ending, reason) => term.end(ending, reason));
     try {
       if (term.signal.aborted) {
-        // It ended before anybody was told, so it never was a term.
+        // It ended before any listener heard of it, so it never was a term.
         await term.leave();
         return undefined;
       }
-      tell("elected", term);
+      notify("elected", term);
       const work = this.#work(term);
       await Promise.race([work, aborted(term.signal)]);
       const ending = term.end("done", new FencedOutError(`the term of ${term.key} is over: its work is done`));
@@ -137,16 +137,16 @@ export class LeadRun<T> {
 
   /** The key is deleted when the work has settled, or when its lease has run out. */
   async #leave(term: RunningTerm, ending: Ending, work: Promise<unknown>): Promise<void> {
-    const { clock, tell } = this.#parts;
+    const { clock, notify } = this.#parts;
     const isLost = ending === "lost";
-    if (isLost) tell("lost", asError(term.signal.reason));
+    if (isLost) notify("lost", asError(term.signal.reason));
     const limitMs = Math.max(term.remainingMs(), LEAST_GRACE_MS);
-    await within(clock, work, limitMs, () => undefined).catch(() => tell("overdue", term));
+    await within(clock, work, limitMs, () => undefined).catch(() => notify("overdue", term));
     const left = term.leave();
-    // A lost one is left in the background: it was told already.
+    // A lost one is left in the background: `lost` was emitted already.
     if (isLost) return;
     await left;
-    tell("resigned");
+    notify("resigned");
   }
 
   /** Calls `end` when the candidate is stopped, or not healthy any more. The returned function takes it off. */

@@ -36,20 +36,20 @@ import type { Term } from "./term.ts";
  * `etcdctl elect` and Go's `concurrency.Election` take part in the same election. Names must not nest: candidates of
  * `/leader/a` stand in line for `/leader` too.
  *
- * Guaranteed: no candidate is told that it leads without having read its own key back, with time left on its lease; a
+ * Guaranteed: no candidate begins to lead without having read its own key back, with time left on its lease; a
  * lost lease ends a candidacy for good. Reading `term.signal.aborted` compares the clock: it is true no later than etcd
  * expires the lease. Two terms of one candidate never overlap, also when its work ignores the signal. After an outage
- * in which leases were lost, nobody waits behind a key of its own. A waiting candidate follows only the one before it.
+ * in which leases were lost, no candidate waits behind a key of its own. A waiting candidate follows only the one before it.
  *
  * Not guaranteed: that a process that was paused, or a request that is under way, does nothing outside etcd after its
  * term. Inside etcd `term.txn()` sees to that; outside, `term.token` does, where it is compared. Nor that the next
  * leader comes within the TTL of a dead one: a leader change in etcd gives a lease its whole TTL again. Nor that a term
- * lasts: somebody who deletes the key or revokes the lease lets the next one lead while this one is being told.
+ * lasts: somebody who deletes the key or revokes the lease lets the next one lead before this one hears of it.
  *
- * Errors that end `lead()`, told by `failed`: before it was in line for the first time, `PermissionDeniedError`,
+ * Errors that end `lead()`, reported by `failed`: before it was in line for the first time, `PermissionDeniedError`,
  * `UnauthenticatedError` and `RequestRefusedError`; at any time `ClientClosedError` of the client. Everything else
  * emits `warning` and is retried for ever, after growing, random pauses: up to 30 s for a role, a user or a password
- * that is missing. While etcd refuses to tell of the key, the lease decides whether a term lasts.
+ * that is missing. While etcd refuses reads of the key, the lease decides whether a term lasts.
  */
 export class LeaderElection extends Notifier<LeaderElectionEvents> implements AsyncDisposable {
   static {
@@ -130,7 +130,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
       candidate: this.candidate,
       health: new Health({ check, everyMs, clock, onWarning: (error) => this.notify("warning", error) }),
       work,
-      tell: (name, ...args) => this.notify(name, ...args),
+      notify: (name, ...args) => this.notify(name, ...args),
     });
     this.#run = run;
     const release = onAbort(signal, () => this.#stop(run, signal?.reason));
@@ -143,7 +143,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
     }
   }
 
-  /** Whoever ends it knows that `lead()` rejects; without an `await` that must not end the process. Errors of the work do. */
+  /** The caller that ends it knows that `lead()` rejects; without an `await` that must not end the process. Errors of the work do. */
   #stop(run: Pick<LeadRun<unknown>, "stop"> | undefined, reason: unknown): void {
     this.#leading?.catch(() => {});
     run?.stop(reason);
@@ -178,7 +178,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
   }
 
   /**
-   * Who leads; undefined: nobody.
+   * Who leads; undefined: there is none.
    *
    * @throws what an EtcdClient's calls throw; ClientClosedError after `close()`
    */
@@ -201,7 +201,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
   }
 
   /**
-   * Who leads, first as it is now, then each change: another leader, another value of the same, nobody (undefined). A
+   * Who leads, first as it is now, then each change: another leader, another value of the same, none (undefined). A
    * reader that lags gets the newest; what came between is left out. Ends with `close()`.
    *
    * @param options an aborted `signal` ends it with its reason
@@ -255,7 +255,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
   #observeWhileListened(): void {
     const emitter = this as unknown as EventEmitter;
     emitter.on("newListener", (event) => {
-      if (event === "leader" && !this.#observing && !this.#closing.signal.aborted) void this.#tellOfLeaders();
+      if (event === "leader" && !this.#observing && !this.#closing.signal.aborted) void this.#emitLeaders();
     });
     emitter.on("removeListener", (event) => {
       if (event !== "leader" || this.listenerCount("leader") > 0) return;
@@ -264,7 +264,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
     });
   }
 
-  async #tellOfLeaders(): Promise<void> {
+  async #emitLeaders(): Promise<void> {
     const observing = new AbortController();
     this.#observing = observing;
     try {

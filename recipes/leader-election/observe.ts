@@ -3,9 +3,9 @@ import { followRange } from "../follow/index.ts";
 import { type LeaderInfo, leaderInfo } from "./leader-info.ts";
 
 /**
- * Who leads now, then each change: another leader, another value of the same, nobody.
+ * Who leads now, then each change: another leader, another value of the same, none.
  *
- * @param onWarning called while etcd refuses to tell, which a person mends there
+ * @param onWarning called while etcd refuses to be read, which a person mends there
  * @throws `signal.reason`; what ends a Mirror for good
  */
 export async function* observeLeader(

@@ -26,7 +26,7 @@ export interface Term {
   /** The key in etcd that stands for the term. */
   readonly key: string;
   /**
-   * A txn that is executed only while the term lasts. `succeeded` tells whether the request's own compares held.
+   * A txn that is executed only while the term lasts. `succeeded` says whether the request's own compares held.
    *
    * @param request operations, or compares and operations
    * @throws FencedOutError when the term is over: nothing was written. After any other error with `outcomeUnknown:

@@ -19,7 +19,7 @@ const ofClients = new WeakMap<EtcdClient, DetachedLeases>();
  */
 export class DetachedLeases {
   readonly #etcd: EtcdClient;
-  /** By the TTL: no other one may use a lease, or nobody could tell later for which it was granted. */
+  /** By the TTL: no other one may use a lease, or it could not be known later for which it was granted. */
   readonly #ofTtl = new Map<number, DetachedLease>();
 
   private constructor(etcd: EtcdClient) {

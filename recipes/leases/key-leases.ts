@@ -2,7 +2,7 @@ import type { CallOptions, Lease, LeaseId } from "../../src/index.ts";
 
 /** Where the owner of one key has its leases from: a line of its own, or one that it shares. */
 export interface KeyLeases {
-  /** Whether a key on this lease can be the owner's: it has or had it, and nobody else of its line writes that key. */
+  /** Whether a key on this lease can be the owner's: it has or had it, and no other of its line writes that key. */
   has(id: LeaseId | undefined): boolean;
   /**
    * The lease to put the key on.

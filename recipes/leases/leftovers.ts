@@ -97,7 +97,7 @@ export class Leftovers {
     const { etcd } = this.#parts;
     const kv = await etcd.get(key);
     if (kv?.lease !== lease.id) return;
-    debug("%s belongs to nobody any more", key);
+    debug("%s has no owner any more", key);
     await deleteIfUnchanged(etcd, key, kv);
   }
 }

@@ -2,27 +2,27 @@ import type { CallOptions, EtcdClient, Lease, LeaseId } from "../../src/index.ts
 import { allSettled, type KeyLeases } from "./key-leases.ts";
 import { LeaseLine } from "./lease-line.ts";
 
-/** From so many lines on a client is told that there is a cheaper way: each costs a grant, and a renewal again and again. */
+/** From so many lines on a client warns that there is a cheaper way: each costs a grant, and a renewal again and again. */
 const MANY = 500;
 
-/** How many lines each client has, and whether it was told. */
-const ofClients = new WeakMap<object, { count: number; told: boolean }>();
+/** How many lines each client has, and whether it has warned. */
+const ofClients = new WeakMap<object, { count: number; warned: boolean }>();
 
 /** A line of leases for one key alone. */
 export class OwnLeases implements KeyLeases {
   /** Whether this is the line, once for a client, with which they become many. */
   readonly isOneTooMany: boolean;
   readonly #line: LeaseLine;
-  readonly #of: { count: number; told: boolean };
+  readonly #of: { count: number; warned: boolean };
   #left = false;
 
   constructor(etcd: Pick<EtcdClient, "grantLease">, ttlSeconds: number) {
     this.#line = new LeaseLine(etcd, ttlSeconds);
-    this.#of = ofClients.get(etcd) ?? { count: 0, told: false };
+    this.#of = ofClients.get(etcd) ?? { count: 0, warned: false };
     ofClients.set(etcd, this.#of);
     this.#of.count++;
-    this.isOneTooMany = this.#of.count > MANY && !this.#of.told;
-    this.#of.told ||= this.isOneTooMany;
+    this.isOneTooMany = this.#of.count > MANY && !this.#of.warned;
+    this.#of.warned ||= this.isOneTooMany;
   }
 
   has(id: LeaseId | undefined): boolean {

@@ -10,7 +10,7 @@ const ofClients = new WeakMap<EtcdClient, Map<number, SharedLeases>>();
  * The lease that keys of one client with the same TTL are on together.
  *
  * ```
- *   nobody ──first needs it──▶ granting ──▶ living ──last leaves──▶ revoked, nobody
+ *   none ──first needs it──▶ granting ──▶ living ──last leaves──▶ revoked, none
  *                                 ▲            │ lost, revoked by hand
  *                                 └────────────┘ (one grant, for all who need it)
  * ```

@@ -26,7 +26,7 @@ export interface Lock extends AsyncDisposable {
   /** The key in etcd that stands for it. */
   readonly key: string;
   /**
-   * A txn that is executed only while the lock is held. `succeeded` tells whether the request's own compares held.
+   * A txn that is executed only while the lock is held. `succeeded` says whether the request's own compares held.
    *
    * @param request operations, or compares and operations
    * @throws FencedOutError when it is not held any more: nothing was written. After any other error with

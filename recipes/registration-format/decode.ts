@@ -3,7 +3,7 @@ import { InvalidValueError } from "../errors/index.ts";
 import { decodeKratos, looksLikeKratos } from "./decode-kratos.ts";
 import { DEFAULT_WEIGHT, type Registration, reservedNames } from "./registration.ts";
 
-/** What no address has and no writer of ours writes: it would move the cursor of whoever prints it. */
+/** What no address has and no writer of ours writes: it would move the cursor of the terminal that prints it. */
 const unfitForAddress = /[\s\p{C}\ufffd]/u;
 
 /** Go's `endpoints.Update`: unknown fields are somebody else's business. */

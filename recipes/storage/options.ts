@@ -14,10 +14,13 @@ import {
 } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
 
-/** Told of a key that was put. `id` is the key without the prefix: whatever somebody wrote, also `../..`. */
+/** Called with a key that was put. `id` is the key without the prefix: whatever somebody wrote, also `../..`. */
 export type OnPut = (id: string, value: string) => unknown;
 
-/** Told of a key that is gone, with its `id` as for `OnPut`: check it before it becomes a path. `last` is the value it had when it was last seen. */
+/**
+ * Called with a key that is gone, with its `id` as for `OnPut`: check it before it becomes a path. `last` is the value
+ * that it had when it was last seen.
+ */
 export type OnDelete = (id: string, last?: string) => unknown;
 
 /** Options of `Storage.watch()`. All may be left out. */

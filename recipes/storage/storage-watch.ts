@@ -17,8 +17,8 @@ import type { OnDelete, OnPut, ResolvedWatch } from "./options.ts";
 const CLOSE_LIMIT_MS = 5_000;
 
 /**
- * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach; what happens meanwhile
- * is told when it is back. `failed`, `closed`: the end.
+ * `connecting`: no list yet. `live`: every change comes. `stale`: etcd is out of reach; what happens meanwhile
+ * comes when it is back. `failed`, `closed`: the end.
  */
 export type StorageWatchStatus = MirrorStatus;
 
@@ -45,7 +45,7 @@ export interface RunningWatchParts {
   onClosed(watch: StorageWatch): void;
 }
 
-/** The keys under a prefix, told to callbacks: a follower says what changed, lanes run the callbacks. */
+/** The keys under a prefix, brought to callbacks: a follower says what changed, lanes run the callbacks. */
 export class RunningWatch implements StorageWatch {
   static {
     showAs(RunningWatch, "StorageWatch", (it) => ({ status: it.status }));

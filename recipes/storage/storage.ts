@@ -41,7 +41,7 @@ import { RunningWatch, type StorageWatch } from "./storage-watch.ts";
 const TOUCH_BYTES = 64;
 
 /**
- * Keys with text values that can expire, and callbacks that are told of them.
+ * Keys with text values that can expire, and callbacks that hear of them.
  *
  * ```ts
  * const storage = new Storage();
@@ -50,17 +50,17 @@ const TOUCH_BYTES = 64;
  * await storage.put("cache/proj-1", "/data/proj-1", { ttlSeconds: 7 * 24 * 3600 });
  * ```
  *
- * Guaranteed: once `ready` has resolved, every deletion is told to `onDelete` at least once within the life of the
+ * Guaranteed: once `ready` has resolved, every deletion comes to `onDelete` at least once within the life of the
  * process, also one that happened during a disconnect, a compaction or in a wiped etcd. The callbacks of one id run one
  * after the other, in etcd's order; those of different ids in parallel. One that throws, or whose promise rejects, is
  * reported as a `warning` and called again, after random delays that grow to 30 s, until it succeeds or a newer change
  * of the same id makes a put out of date; other ids do not wait for it. A key with a TTL lives for that time at least
  * after its last put or touch. No write lands over somebody else's newer one, however late it arrives.
  *
- * Not guaranteed: that a callback is called only once for a deletion, or that every value in between is told: after an
+ * Not guaranteed: that a callback is called only once for a deletion, or that every value in between comes: after an
  * outage, to a process that is too slow, and behind a callback that fails, only what differs in the end. Nor that a key
  * is gone at its TTL: keys share leases, which adds a 32nd of the TTL and two seconds, and a leader change in etcd
- * gives a lease its whole time again. What happened while no process watched is not told: see CacheExpirer, which knows
+ * gives a lease its whole time again. What happened while no process watched does not come: see CacheExpirer, which knows
  * what is on the disk.
  *
  * Errors that end a watch, by `failed` and by rejecting its `ready`: before `ready`, `PermissionDeniedError` and
@@ -89,8 +89,8 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
    * Follows the keys under a prefix; opens now.
    *
    * @param prefix `cache` is read as `cache/`, so that `cache2/a` is no neighbour
-   * @param onPut told of each put; a touch that moves a key to another lease is one too
-   * @param onDelete told of each key that is gone, expired or deleted
+   * @param onPut called with each put; a touch that moves a key to another lease is one too
+   * @param onDelete called with each key that is gone, expired or deleted
    * @throws InvalidOptionError; ClientClosedError
    */
   watch(prefix: string, onPut: OnPut, onDelete: OnDelete, options: StorageWatchOptions = {}): StorageWatch {
@@ -137,7 +137,7 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   }
 
   /**
-   * Deletes one key; every watch is told of it.
+   * Deletes one key; every watch hears of it.
    *
    * @returns whether it was there
    * @throws as `put()` does

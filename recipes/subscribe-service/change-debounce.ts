@@ -9,15 +9,15 @@ export interface ServiceChanges<Metadata = unknown> {
 }
 
 export interface ChangeDebounceParts<Metadata> {
-  /** Told when nothing has changed for so long. */
+  /** Emitted when nothing has changed for so long. */
   readonly delayMs: number;
-  /** And no later than this after the first change that was not told. */
+  /** And no later than this after the first change that was not emitted. */
   readonly maxDelayMs: number;
   readonly clock: Clock;
-  tell(changes: ServiceChanges<Metadata>): void;
+  emit(changes: ServiceChanges<Metadata>): void;
 }
 
-/** What became of one key since the last time it was told. */
+/** What became of one key since the last time it was emitted. */
 interface Difference<Metadata> {
   readonly before: ServiceInstance<Metadata> | undefined;
   now: ServiceInstance<Metadata> | undefined;
@@ -25,7 +25,7 @@ interface Difference<Metadata> {
   deleted: boolean;
 }
 
-/** Gathers changes until there is a pause, and tells what they came to: what came and went in between is not told. */
+/** Gathers changes until there is a pause, and emits what they came to: what came and went in between is left out. */
 export class ChangeDebounce<Metadata> {
   readonly #parts: ChangeDebounceParts<Metadata>;
   readonly #differences = new Map<string, Difference<Metadata>>();
@@ -66,7 +66,7 @@ export class ChangeDebounce<Metadata> {
     this.#timer = clock.timer(dueMs - nowMs, () => this.#flush()).unref();
   }
 
-  /** What was gathered is not told. */
+  /** What was gathered is not emitted. */
   drop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -83,6 +83,6 @@ export class ChangeDebounce<Metadata> {
       if (now && now !== before) puts.push(now);
     }
     this.#differences.clear();
-    if (puts.length + deletes.length > 0) this.#parts.tell({ puts, deletes });
+    if (puts.length + deletes.length > 0) this.#parts.emit({ puts, deletes });
   }
 }

@@ -16,7 +16,7 @@ import type { SubscribeStatus } from "./subscribe-events.ts";
 export interface ListPart<Metadata> {
   /** Brings it up to date. */
   follow(step: ListStep<Metadata>): TakenStep<Metadata>;
-  tell(taken: TakenStep<Metadata>): void;
+  emit(taken: TakenStep<Metadata>): void;
   statusChanged(status: SubscribeStatus): void;
   failed(error: Error): void;
 }
@@ -33,8 +33,8 @@ export class FollowedServices<Metadata> implements ListSource<Metadata> {
   readonly #guard: RemovalGuard | undefined;
   /** While one is taken: that one, and those that it causes. */
   readonly #untaken: ListStep<Metadata>[] = [];
-  /** While it is being told: what is, and what comes after it. */
-  readonly #untold: { to: { tell(taken: TakenStep<Metadata>): void }; taken: TakenStep<Metadata> }[] = [];
+  /** While it is being emitted: what is, and what comes after it. */
+  readonly #waiting: { to: { emit(taken: TakenStep<Metadata>): void }; taken: TakenStep<Metadata> }[] = [];
   #revision = 0;
 
   /** Starts to follow at once, in the background. */
@@ -148,13 +148,13 @@ export class FollowedServices<Metadata> implements ListSource<Metadata> {
   }
 
   /**
-   * Brings the list and its views up to date, then tells of it: after what is being told, if a listener caused it. One
+   * Brings the list and its views up to date, then emits it: after what is being emitted, if a listener caused it. One
    * that a user's balancer or predicate causes while another is taken is taken after that.
    */
   #step(step: ListStep<Metadata>): void {
     this.#untaken.push(step);
     if (this.#untaken.length > 1) return;
-    const isTelling = this.#untold.length > 0;
+    const isTelling = this.#waiting.length > 0;
     try {
       for (const next of this.#untaken) this.#take(next);
     } finally {
@@ -162,9 +162,9 @@ export class FollowedServices<Metadata> implements ListSource<Metadata> {
     }
     if (isTelling) return;
     try {
-      for (const { to, taken } of this.#untold) to.tell(taken);
+      for (const { to, taken } of this.#waiting) to.emit(taken);
     } finally {
-      this.#untold.length = 0;
+      this.#waiting.length = 0;
     }
   }
 
@@ -174,8 +174,8 @@ export class FollowedServices<Metadata> implements ListSource<Metadata> {
     }
     // A view that a user's balancer asks for while this is taken begins with it.
     const views = [...this.views];
-    this.#untold.push({ to: this.list, taken: this.list.take(step) });
-    for (const view of views) this.#untold.push({ to: view, taken: view.follow(step) });
+    this.#waiting.push({ to: this.list, taken: this.list.take(step) });
+    for (const view of views) this.#waiting.push({ to: view, taken: view.follow(step) });
   }
 
   /** What is ejected stays it when it says something new; another one under its key begins anew. */

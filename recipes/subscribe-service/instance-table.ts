@@ -17,7 +17,7 @@ export class InstanceTable<Metadata> {
   readonly #places = new Map<string, number>();
   readonly #pickable: ServiceInstance<Metadata>[] = [];
   readonly #others: ServiceInstance<Metadata>[] = [];
-  /** Those that are gone from etcd, while that is not told yet. */
+  /** Those that are gone from etcd, while that is not emitted yet. */
   readonly #leaving = new Set<string>();
   /** Where `#pickable` changed since the last `takeChange()`; undefined: at too many positions. */
   #changed: Set<number> | undefined = new Set();

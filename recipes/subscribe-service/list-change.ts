@@ -5,7 +5,7 @@ import type { ServiceInstance } from "./service-instance.ts";
 export type ListChange<Metadata> =
   | { readonly type: "put"; readonly instance: ServiceInstance<Metadata> }
   | { readonly type: "delete"; readonly key: string }
-  /** Gone from etcd, which is told later; or back, or held back. */
+  /** Gone from etcd, which is emitted later; or back, or held back. */
   | { readonly type: "leaving"; readonly key: string; readonly leaving: boolean }
   | { readonly type: "ejected"; readonly instance: ServiceInstance<Metadata>; readonly ejection: Ejection }
   | { readonly type: "readmitted"; readonly instance: ServiceInstance<Metadata> }
@@ -14,6 +14,6 @@ export type ListChange<Metadata> =
 /** What happens at once, in etcd's order. */
 export interface ListStep<Metadata> {
   readonly changes: readonly ListChange<Metadata>[];
-  /** The first list: it is told however short it is. */
+  /** The first list: it is emitted however short it is. */
   readonly first?: boolean;
 }

@@ -16,11 +16,11 @@ export type ListEvent<Metadata, Events = SubscribeServiceEvents<Metadata>> = {
 
 /** Who hears of a list. */
 export interface ListListener<Metadata> {
-  tell(event: ListEvent<Metadata>): void;
+  emit(event: ListEvent<Metadata>): void;
   hears(name: "change"): boolean;
 }
 
-/** What a step has done to a list: it is told when all lists that follow the same step are up to date. */
+/** What a step has done to a list: it is emitted when all lists that follow the same step are up to date. */
 export interface TakenStep<Metadata> {
   readonly events: readonly ListEvent<Metadata>[];
   /** All of the first list, which can be long: without an event made for each. */
@@ -29,7 +29,7 @@ export interface TakenStep<Metadata> {
   readonly wasEmpty: boolean;
   /** Whether it goes into the next `change`. */
   readonly gathered: boolean;
-  /** Told after everything else. */
+  /** Emitted after everything else. */
   readonly warnings?: readonly Error[];
 }
 
@@ -58,7 +58,7 @@ export class LiveList<Metadata> {
       delayMs: changeDelayMs,
       maxDelayMs: changeMaxDelayMs,
       clock,
-      tell: (changes) => this.#tellChange(changes),
+      emit: (changes) => this.#tellChange(changes),
     });
     this.waits = new ListWaits(clock);
   }
@@ -77,7 +77,7 @@ export class LiveList<Metadata> {
     this.#listener = listener;
   }
 
-  /** Brings the list up to date. @returns what `tell()` tells of it */
+  /** Brings the list up to date. @returns what `emit()` says of it */
   take({ changes, first = false }: ListStep<Metadata>): TakenStep<Metadata> {
     const wasEmpty = this.table.size === 0;
     const events: ListEvent<Metadata>[] = [];
@@ -93,20 +93,20 @@ export class LiveList<Metadata> {
     return { events, first: first ? changes : undefined, touched, wasEmpty, gathered };
   }
 
-  /** Tells of it, until a listener ends the list. */
-  tell({ events, first, touched, wasEmpty, gathered, warnings = [] }: TakenStep<Metadata>): void {
-    for (const event of events) this.#tell(event);
+  /** Emits it, until a listener ends the list. */
+  emit({ events, first, touched, wasEmpty, gathered, warnings = [] }: TakenStep<Metadata>): void {
+    for (const event of events) this.#emit(event);
     if (first) this.#tellFirst(first);
     if (touched && !this.#finished) {
       if (gathered) this.#change.settle(wasEmpty);
       this.waits.lookAll();
     }
-    for (const error of warnings) this.#tell(["warning", error]);
+    for (const error of warnings) this.#emit(["warning", error]);
   }
 
   /** Also at its end. */
   notify(event: ListEvent<Metadata>): void {
-    this.#listener?.tell(event);
+    this.#listener?.emit(event);
   }
 
   /** A strategy of the user's own may throw at what it hears; no caller is there who could take care of it. */
@@ -118,7 +118,7 @@ export class LiveList<Metadata> {
     }
   }
 
-  /** Nothing is told any more, and all who wait hear why. */
+  /** Nothing is emitted any more, and all who wait hear why. */
   finish(): void {
     this.#finished = true;
     this.#change.drop();
@@ -126,7 +126,7 @@ export class LiveList<Metadata> {
   }
 
   /**
-   * @param events gets what is to be told
+   * @param events gets what is to be emitted
    * @returns whether the list has changed
    */
   #touch(change: ListChange<Metadata>, events: ListEvent<Metadata>[] | undefined, gathered: boolean): boolean {
@@ -164,15 +164,15 @@ export class LiveList<Metadata> {
     }
   }
 
-  #tell(event: ListEvent<Metadata>): void {
+  #emit(event: ListEvent<Metadata>): void {
     if (!this.#finished) this.notify(event);
   }
 
-  /** The first list can be long: no event is made for each before it is told. */
+  /** The first list can be long: no event is made for each before it is emitted. */
   #tellFirst(changes: readonly ListChange<Metadata>[]): void {
     for (const change of changes) {
-      if (change.type === "put") this.#tell(["put", change.instance]);
-      else if (change.type === "invalid") this.#tell(["invalid", change.key, change.error]);
+      if (change.type === "put") this.#emit(["put", change.instance]);
+      else if (change.type === "invalid") this.#emit(["invalid", change.key, change.error]);
     }
     if (!this.#finished) this.#tellChange();
   }

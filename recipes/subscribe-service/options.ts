@@ -40,7 +40,7 @@ export interface PickOptions<Metadata = unknown> {
    */
   slowStartMs?: number | undefined;
   /**
-   * `change` waits until nothing has changed for so many milliseconds, then tells what all of it came to. Neither the
+   * `change` waits until nothing has changed for so many milliseconds, then says what all of it came to. Neither the
    * first list nor the first instance of an empty list waits. At least 0. @default 0: one `change` for each batch
    */
   changeDelayMs?: number | undefined;
@@ -60,7 +60,7 @@ export interface SubscribeServiceOptions<Metadata = unknown> extends RecipeClien
   outlierDetection?: OutlierDetectionOptions | false | undefined;
   /**
    * When this part of the services is gone at once (within some 10 s), or more, what is still listed stays, and a
-   * `warning` with a MassRemovalError says so: above 0, at most 1; 1 means all of them. With it each removal is told
+   * `warning` with a MassRemovalError says so: above 0, at most 1; 1 means all of them. With it each removal is emitted
    * one second late; such a service is not chosen any more meanwhile.
    *
    * @default nothing is held back

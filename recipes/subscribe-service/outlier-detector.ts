@@ -63,7 +63,7 @@ interface ServerRecord {
 }
 
 /**
- * Tells which servers fail, as gRPC's A50 and Envoy's outlier detection do: by failures in a row, and by the rate of
+ * Finds which servers fail, as gRPC's A50 and Envoy's outlier detection do: by failures in a row, and by the rate of
  * failures. An ejected server comes back after a while, and goes again at its first failure. Only servers that something was
  * reported of are remembered.
  */

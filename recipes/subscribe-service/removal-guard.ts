@@ -2,7 +2,7 @@ import { type Clock, inMs, type Timer } from "../../src/internal/index.ts";
 import { MassRemovalError } from "../errors/index.ts";
 import type { ListChange } from "./list-change.ts";
 
-/** A removal is told so much later: the others of a mass removal come within this time, mostly. */
+/** A removal is emitted so much later: the others of a mass removal come within this time, mostly. */
 const SETTLE_MS = 1_000;
 /** How far back the list is compared with itself: leases that end one after the other are a mass removal, too. */
 const WINDOW_MS = 10_000;
@@ -17,7 +17,7 @@ export interface RemovalGuardParts {
   readonly maxDropRatio: number;
   readonly holdMs: number;
   readonly clock: Clock;
-  /** How many are listed, those included that are gone and not told yet. */
+  /** How many are listed, those included that are gone and not emitted yet. */
   size(): number;
   isListed(key: string): boolean;
   /** What has come of removals that were given earlier. */
@@ -30,15 +30,15 @@ export interface RemovalGuardParts {
  * that was away, or etcd was wiped (HARDSHIPS 9).
  *
  * ```
- *   listed ──gone──▶ leaving, not picked ──1 s──▶ told as deleted
+ *   listed ──gone──▶ leaving, not picked ──1 s──▶ emitted as deleted
  *     ▲                │ too many are missing
  *     │ put again      ▼
- *     └───────────── held, listed and picked ──holdMs──▶ told as deleted
+ *     └───────────── held, listed and picked ──holdMs──▶ emitted as deleted
  * ```
  */
 export class RemovalGuard {
   readonly #parts: RemovalGuardParts;
-  /** When each is told, in that order. */
+  /** When each is emitted, in that order. */
   readonly #leaving = new Map<string, number>();
   readonly #held = new Set<string>();
   #holdUntilMs = 0;
@@ -73,7 +73,7 @@ export class RemovalGuard {
         continue;
       }
       const { key } = change;
-      // Nobody knew it, or it is gone for long: a value that cannot be read is told of like a removal.
+      // It was never listed, or it is gone for long: a value that cannot be read is emitted like a removal.
       if (this.#held.has(key) || this.#leaving.has(key) || !(came.has(key) || this.#parts.isListed(key))) continue;
       this.#leaving.set(key, nowMs + SETTLE_MS);
       now.push({ type: "leaving", key, leaving: true });
@@ -81,7 +81,7 @@ export class RemovalGuard {
     return now;
   }
 
-  /** Tells what is due, and holds back what is too much. */
+  /** Emits what is due, and holds back what is too much. */
   look(): void {
     const nowMs = this.#parts.clock.monotonicMs();
     if (this.#held.size > 0 && nowMs >= this.#holdUntilMs) {
@@ -89,7 +89,7 @@ export class RemovalGuard {
       this.#held.clear();
       // That is over: what goes next is looked at by itself.
       this.#levels = [];
-      this.#tell(over);
+      this.#emit(over);
     }
     const most = this.#mostSince(nowMs - WINDOW_MS);
     const missing = most - this.#present();
@@ -100,7 +100,7 @@ export class RemovalGuard {
       due.push(key);
     }
     for (const key of due) this.#leaving.delete(key);
-    this.#tell(due);
+    this.#emit(due);
     this.#setTimer(nowMs);
   }
 
@@ -143,7 +143,7 @@ export class RemovalGuard {
     );
   }
 
-  #tell(keys: readonly string[]): void {
+  #emit(keys: readonly string[]): void {
     if (keys.length > 0) this.#parts.onChanges(keys.map((key) => ({ type: "delete", key })));
   }
 

@@ -38,13 +38,13 @@ export class ServiceList<Metadata = unknown>
     this.#choice = new ServerChoice(source);
     this.prefix = source.prefix;
     source.list.heardBy({
-      tell: ([name, ...args]) => this.notify(name, ...(args as never)),
+      emit: ([name, ...args]) => this.notify(name, ...(args as never)),
       hears: (name) => this.listenerCount(name) > 0,
     });
   }
 
   /**
-   * Resolves when a list was told that has all that etcd had when this was made, or more, and is followed, however long
+   * Resolves when a list was emitted that has all that etcd had when this was made, or more, and is followed, however long
    * that takes: what was acknowledged before is in it. Rejects when it never will be: not permitted, closed. It may be
    * left unused.
    */
@@ -66,7 +66,7 @@ export class ServiceList<Metadata = unknown>
     return this.#source.revision;
   }
 
-  /** Stops following; the list stays as it is, and nothing is told any more but `status`. Calling it again is harmless. */
+  /** Stops following; the list stays as it is, and nothing is emitted any more but `status`. Calling it again is harmless. */
   async close(): Promise<void> {
     await this.#source.close();
   }
@@ -98,7 +98,7 @@ export class ServiceList<Metadata = unknown>
 
   /**
    * Calls a server by `fn`, and if that throws or is out of time another one, up to `attempts` times. What comes of
-   * each attempt is told to the strategy, as it is in flight and when it has ended, and to the outlier detection.
+   * each attempt is reported to the strategy, as it is in flight and when it has ended, and to the outlier detection.
    * Without a server it waits for the first.
    *
    * ```ts

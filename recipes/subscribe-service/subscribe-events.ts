@@ -5,7 +5,7 @@ import type { Ejection } from "./outlier-detector.ts";
 import type { ServiceInstance } from "./service-instance.ts";
 
 /**
- * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach, the list is the last
+ * `connecting`: no list yet. `live`: every change comes. `stale`: etcd is out of reach, the list is the last
  * good one, see `staleForMs`. `failed`, `closed`: the end.
  */
 export type SubscribeStatus = MirrorStatus;
@@ -29,7 +29,7 @@ export interface SubscribeServiceEvents<Metadata = unknown> extends CommonEvents
   ejected: [instance: ServiceInstance<Metadata>, ejection: Ejection];
   /** It may be chosen again; if its next call fails it goes again. */
   readmitted: [instance: ServiceInstance<Metadata>];
-  /** A key under the prefix cannot be read as an instance, so it is kept out of the list. Not told by a view. */
+  /** A key under the prefix cannot be read as an instance, so it is kept out of the list. A view does not emit it. */
   invalid: [key: string, error: Error];
   status: [status: SubscribeStatus];
 }

@@ -32,14 +32,14 @@ import { ViewedServices } from "./viewed-services.ts";
  * ```
  *
  * Guaranteed: after the first, the list is one that etcd had, but for what `maxDropRatio` holds back; no change is
- * missed, whatever happens to the connection or to etcd. Events are told in etcd's order, one batch after the other,
- * and the list is already the new one when they are. An instance that was deleted and made again is told as `delete`,
- * then `put`; with `maxDropRatio`, as `put` alone if it came back before its removal was told. In an outage the last
+ * missed, whatever happens to the connection or to etcd. Events come in etcd's order, one batch after the other,
+ * and the list is already the new one when they are. An instance that was deleted and made again comes as `delete`,
+ * then `put`; with `maxDropRatio`, as `put` alone if it came back before its removal was emitted. In an outage the last
  * good list stays, with its age. One value that cannot be read is kept out and reported, and hurts nothing else. No
  * listener, and no promise that is not awaited, can end the process.
  *
  * Not guaranteed: that a listed service answers. A dead one stays until its lease ends: use `call()`, or `report()`.
- * Nor that every state in between is told: after an outage, and to a process that is too slow, only what differs.
+ * Nor that every state in between comes: after an outage, and to a process that is too slow, only what differs.
  *
  * Several of one prefix and client in a process share one watch and one copy of what stands in etcd. One that joins
  * others has their list at once, of whatever age, and is `ready` and `live` when it has what etcd had when it was made.

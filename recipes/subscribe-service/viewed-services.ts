@@ -24,7 +24,7 @@ export class ViewedServices<Metadata> implements ListSource<Metadata>, ListPart<
   readonly #release: () => void;
   #status: SubscribeStatus;
   #asked = false;
-  /** What is told first, if it was not yet. */
+  /** What is emitted first, if it was not yet. */
   #beginning: TakenStep<Metadata> | undefined;
 
   constructor(whole: FollowedServices<Metadata>, matches: InstancePredicate<Metadata>, pick: ResolvedPick<Metadata>) {
@@ -92,9 +92,9 @@ export class ViewedServices<Metadata> implements ListSource<Metadata>, ListPart<
     return { ...this.list.take({ changes: part, first }), warnings };
   }
 
-  tell(taken: TakenStep<Metadata>): void {
+  emit(taken: TakenStep<Metadata>): void {
     this.#tellBeginning();
-    this.list.tell(taken);
+    this.list.emit(taken);
   }
 
   statusChanged(status: SubscribeStatus): void {
@@ -108,7 +108,7 @@ export class ViewedServices<Metadata> implements ListSource<Metadata>, ListPart<
   }
 
   async #begin(): Promise<void> {
-    // Nothing may be told before the caller had a chance to listen.
+    // Nothing may be emitted before the caller had a chance to listen.
     await null;
     this.#tellBeginning();
   }
@@ -116,7 +116,7 @@ export class ViewedServices<Metadata> implements ListSource<Metadata>, ListPart<
   #tellBeginning(): void {
     const beginning = this.#beginning;
     this.#beginning = undefined;
-    if (beginning) this.list.tell(beginning);
+    if (beginning) this.list.emit(beginning);
   }
 
   #lets(instance: ServiceInstance<Metadata>, warnings: Error[]): boolean {

@@ -6,8 +6,8 @@ import { repeatUntilKnown } from "./repeat-until-known.ts";
 const DEFAULT_TIMEOUT_MS = 5_000;
 
 /**
- * Makes a call again, within its time, while it is unknown whether it was executed. Only for one that tells its own
- * earlier write from somebody else's.
+ * Makes a call again, within its time, while it is unknown whether it was executed. Only for one that knows its own
+ * earlier write from that of others.
  *
  * @throws what `call` throws; EtcdTimeoutError, with the last failure as its cause; `signal.reason`
  */

@@ -12,7 +12,7 @@ export interface RepeatOptions {
   readonly backoff?: BackoffOptions | undefined;
   /** Whether it ends with this failure. `unsure`: an attempt, this one or one before, may have been executed. */
   readonly ends: (error: unknown, unsure: boolean) => boolean;
-  /** Told of each failure that is followed by another attempt. */
+  /** Called with each failure that is followed by another attempt. */
   readonly onWarning?: ((error: Error) => void) | undefined;
 }
 
@@ -25,7 +25,7 @@ export interface Attempt {
 
 /**
  * Repeats a write until its outcome is known. Only for one that is guarded so that executing it twice is harmless, and
- * that tells its own earlier work from somebody else's.
+ * that knows its own earlier work from that of others.
  *
  * @throws the failure that ends it; EtcdTimeoutError at the end of the time, with the last failure as its cause and
  *   with `outcomeUnknown` if any attempt may have been executed; `signal.reason`

@@ -7,7 +7,7 @@ import { checkMemberId, toPeerUrls } from "./admin-checks.ts";
 
 export interface MembersOptions extends CallOptions {
   /**
-   * Ask a member for what it knows, which may be old, and which it tells also without a leader. An etcd before 3.5 knows
+   * Ask a member for what it knows, which may be old, and which it says also without a leader. An etcd before 3.5 knows
    * no other way.
    *
    * @default false
@@ -35,7 +35,7 @@ const checkOf = {
  * `RequestRefusedError` that would leave too few members started for a majority, and one that is made while members are not
  * connected waits for that within its time.
  *
- * A change that fails with `outcomeUnknown: true`, or is aborted, may have been made, or be made later: `members()` tells.
+ * A change that fails with `outcomeUnknown: true`, or is aborted, may have been made, or be made later: `members()` shows it.
  */
 export class Cluster {
   static {

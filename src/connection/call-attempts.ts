@@ -228,7 +228,7 @@ export class CallAttempts<Response> {
       this.#routes.endpoints.failed(endpoint, last.error);
       if (channel && !late) endpoint.memberFailed("calls", channel);
     }
-    // It may be frozen, or the link dead: the next call gets a new connection. Where patience is asked for, pings tell.
+    // It may be frozen, or the link dead: the next call gets a new connection. Where patience is asked for, pings show it.
     if (late && channel && limitMs >= SILENCE_MS && !patience && !slow) endpoint.drop("calls", channel);
     if (token && isRefused(token, last) && (this.#renewals < MOST_RENEWALS || isOfOldRevision(last))) {
       // Etcd did nothing this time, and may do it for another token. What must not be executed twice had no attempt

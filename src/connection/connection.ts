@@ -51,7 +51,7 @@ export class Connection implements ICallable<Endpoint> {
       this.#authenticator = new Authenticator({
         runtime,
         requestTimeoutMs,
-        // Where there is nobody else to ask, asking again would only be more work for the same etcd.
+        // Where there is no other endpoint to ask, asking again would only be more work for the same etcd.
         attemptLimitMs: attemptLimitMs(requestTimeoutMs) * (one ? 3 : 1),
         ask: async (rpc) => (await stubs.authenticate({ name: auth.username, password: auth.password }, rpc)).token,
       });
@@ -189,7 +189,7 @@ export class Connection implements ICallable<Endpoint> {
     }
   }
 
-  /** The stubs call this for every stream that ends, also for one that we ended ourselves: whoever owns the stream judges. */
+  /** The stubs call this for every stream that ends, also for one that we ended ourselves: the owner of the stream judges. */
   markFailed(): void {}
 
   /** Ends every call under way with ClientClosedError and closes all connections. */

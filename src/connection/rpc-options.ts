@@ -29,7 +29,7 @@ export interface RpcOptions extends StubOptions {
   readonly slow?: "bounded" | "unbounded" | undefined;
 }
 
-/** How long one attempt may take, in place of the usual time, and who is told of each that failed. */
+/** How long one attempt may take, in place of the usual time, and who hears of each that failed. */
 export interface Patience {
   readonly attemptLimitMs: number;
   attemptFailed(failure: Failure): void;

@@ -2,7 +2,7 @@ const LONGEST_NAME = 100;
 
 /** The name in `known` that is nearest to `name` by edits, or undefined when none is near enough to be meant. */
 export function closestName(name: string, known: readonly string[]): string | undefined {
-  // Nobody means a known name by so much text, and comparing takes its time.
+  // So much text is never meant as a known name, and comparing takes its time.
   if (name.length > LONGEST_NAME) return undefined;
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(name.length / 2)) + 1;

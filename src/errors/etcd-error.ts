@@ -19,7 +19,7 @@ export abstract class EtcdError extends Error {
   /** True when a write may have been applied although it failed: read before writing again. */
   readonly outcomeUnknown: boolean;
 
-  /** @param message told as one line: what is in it of keys and of other people's words is escaped */
+  /** @param message written as one line: what is in it of keys and of other people's words is escaped */
   constructor(message: string, details: EtcdErrorDetails = {}) {
     super(oneLine(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.retryable = details.retryable ?? false;

@@ -27,7 +27,7 @@ export function kindOf(value: unknown): string {
   return shows ? shown(value) : withArticle(Array.isArray(value) ? "array" : typeof value);
 }
 
-/** What nobody can read, such as a revoked Proxy, is an object all the same. */
+/** What cannot be read, such as a revoked Proxy, is an object all the same. */
 function className(value: object): string {
   try {
     const name: unknown = Array.isArray(value) ? "array" : Object.getPrototypeOf(value)?.constructor?.name;

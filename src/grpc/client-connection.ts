@@ -216,7 +216,7 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
       this.#end(exchange, unavailable(reason, neverExecuted), undefined);
     }
     this.#watchdog.stop(reason);
-    told(() => this.#parts.onEnd(reason));
+    isolated(() => this.#parts.onEnd(reason));
   }
 
   send(exchange: Exchange, message: Uint8Array, last: boolean): void {
@@ -288,7 +288,7 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
     }
   }
 
-  /** @param resetCode what the server is told, unless it knows that the stream is over */
+  /** @param resetCode what is sent to the server, unless it knows that the stream is over */
   #end(exchange: Exchange, failure: GrpcFailure | undefined, resetCode: number | undefined): void {
     if (exchange.over) return;
     exchange.over = true;
@@ -316,7 +316,7 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
     if (this.#status !== "open") return;
     this.#status = "draining";
     this.#reason = reason;
-    told(() => this.#parts.onDraining(reason));
+    isolated(() => this.#parts.onDraining(reason));
     if (reason.reason !== "closed") this.#refuse(this.#table.queued(), reason);
   }
 
@@ -346,7 +346,7 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
     for (const exchange of exchanges) this.#end(exchange, unavailable(reason, true), undefined);
   }
 
-  /** The peer breaks a rule, and is told which kind, if it still listens. */
+  /** The peer breaks a rule, and hears which kind, if it still listens. */
   #breakOff(error: ConnectionError): void {
     if (this.#status === "closed") return;
     this.#writer.goaway(error.http2Code ?? errorCode.PROTOCOL_ERROR);
@@ -376,7 +376,7 @@ function unavailable(reason: ConnectionError | undefined, neverExecuted: boolean
 }
 
 /** What the owner's callback throws is not ours to handle. */
-function told(callback: () => void): void {
+function isolated(callback: () => void): void {
   try {
     callback();
   } catch (error) {

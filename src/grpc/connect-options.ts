@@ -77,7 +77,7 @@ export interface ConnectOptions {
   readonly liveness?: LivenessOptions | undefined;
   /** The server lets no new stream begin (a GOAWAY), or all stream ids are used. What is open may finish. */
   readonly onDraining?: ((reason: ConnectionError) => void) | undefined;
-  /** The connection is over, after all of its calls were told. Called once, and only if `connect` had resolved. */
+  /** The connection is over, after all of its calls have ended. Called once, and only if `connect` had resolved. */
   readonly onEnd?: ((reason: ConnectionError) => void) | undefined;
   /** @default the system's clock */
   readonly clock?: Clock | undefined;

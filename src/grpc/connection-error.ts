@@ -11,7 +11,7 @@
  *
  * - `reset`: the socket was closed or broke
  * - `goaway`: the server ended it in an orderly way; `http2Code` says how it gave the reason
- * - `protocol`: the server broke a rule of HTTP/2, or went beyond a limit of ours; `http2Code` is what it was told
+ * - `protocol`: the server broke a rule of HTTP/2, or went beyond a limit of ours; `http2Code` is what was sent to it
  * - `silent`: nothing was heard in time, neither settings at the beginning nor an answer to a ping
  * - `exhausted`: all stream ids are used, and the last stream is over
  * - `closed`: by `close()` or `destroy()`, or by the signal of the dial

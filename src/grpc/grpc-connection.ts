@@ -8,7 +8,7 @@ export type ConnectionStatus = "open" | "draining" | "closed";
 export interface CallOptions {
   /** Sent with the request. Give the same array again where the fields are the same, see `Metadata`. */
   readonly metadata?: Metadata | undefined;
-  /** The time for the whole call: it then fails with DEADLINE_EXCEEDED. The server is told too (`grpc-timeout`). @default none */
+  /** The time for the whole call: it then fails with DEADLINE_EXCEEDED. The server gets it too (`grpc-timeout`). @default none */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -21,7 +21,7 @@ export interface StreamOptions extends CallOptions {
 }
 
 /**
- * Tells how a unary call ended, once. Called from the loop that reads the socket, so its work delays every other call
+ * Says how a unary call ended, once. Called from the loop that reads the socket, so its work delays every other call
  * of the connection; what it throws is thrown again outside of the loop, as an uncaught exception. Never called before
  * `unary()` has returned.
  *

@@ -18,7 +18,7 @@ export class GrpcFailure extends Error {
   readonly code: number;
   /**
    * Whether the server provably did not begin to execute the request: it never left, its stream is above the id of a
-   * GOAWAY, or the server answered REFUSED_STREAM. False means unknown, unless `code` tells more.
+   * GOAWAY, or the server answered REFUSED_STREAM. False means unknown, unless `code` says more.
    */
   readonly neverExecuted: boolean;
   /** The status of HTTP, when the answer was not gRPC: the page of a proxy, for instance. */
@@ -35,7 +35,7 @@ export class GrpcFailure extends Error {
   }
 }
 
-/** Makes one. It comes from the loop that reads the socket, and where that stands tells no caller anything. */
+/** Makes one. It comes from the loop that reads the socket, and where that stands says nothing to a caller. */
 export function grpcFailure(code: number, message: string, details?: GrpcFailureDetails): GrpcFailure {
   return withoutStackTrace(() => new GrpcFailure(code, message, details));
 }

@@ -18,7 +18,7 @@ export interface ResponseFramesParts {
   readonly streamWindowBytes: number;
   readonly connectionWindowBytes: number;
   readonly maxMessageBytes: number;
-  /** @param resetCode what the server is to be told, unless it knows that the stream is over */
+  /** @param resetCode what is to be sent to the server, unless it knows that the stream is over */
   end(exchange: Exchange, failure: GrpcFailure | undefined, resetCode: number | undefined): void;
 }
 

@@ -101,7 +101,7 @@ export class Sender {
 
   /** Sends what there is room for. */
   pump(): void {
-    // A receiver that is told of it may send at once.
+    // A receiver that learns of it may send at once.
     if (this.#pumping) return;
     this.#pumping = true;
     let progress = true;

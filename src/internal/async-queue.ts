@@ -1,6 +1,6 @@
 import { type Deferred, deferred } from "./deferred.ts";
 
-/** Items for one reader, in order, with a bound that the writer watches: `weight` tells how much waits. */
+/** Items for one reader, in order, with a bound that the writer watches: `weight` is how much waits. */
 export class AsyncQueue<T> {
   readonly #weigh: (item: T) => number;
   // Taken from the end of `#out`, which is refilled from `#in` turned round: Array.shift() moves all that follow, which

@@ -6,7 +6,7 @@ const nativeReason = nativeGetter("reason");
  * aborts `controller` when the clock says so. A timer alone cannot do this: after SIGSTOP and SIGCONT many continuations
  * run before the first timer does.
  *
- * It has no state of its own: what it reads is what the controller was told, so an `aborted` that was read true stays true,
+ * It has no state of its own: what it reads is the state of the controller, so an `aborted` that was read true stays true,
  * and the event has fired. On Node 20 and 22 a signal made of it by `AbortSignal.any()` does not look: Node keeps its state.
  */
 export function deadlineSignal(controller: AbortController, look: () => void): AbortSignal {

@@ -15,7 +15,7 @@ export function deferred<T>(): Deferred<T> {
   return { promise, resolve, reject };
 }
 
-/** Like `deferred()`, but nobody needs to look at the promise: a rejection that no one awaits never crashes the process. */
+/** Like `deferred()`, but the promise may stay unused: a rejection that no one awaits never crashes the process. */
 export function quietDeferred<T>(): Deferred<T> {
   const created = deferred<T>();
   created.promise.catch(() => {});

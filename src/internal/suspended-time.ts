@@ -1,4 +1,4 @@
-/** The readings that tell a suspended machine from a wall clock that was set. */
+/** The readings that distinguish a suspended machine from a wall clock that was set. */
 export interface SuspensionReadings {
   /** Stands still while the machine is suspended. */
   monotonicMs(): number;

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Runtime } from "./runtime.ts";
 
 /**
- * From 1 to 2^63 - 1, and never drawn twice by anyone: for ids whose owner is whoever has the id. Math.random() is no source
+ * From 1 to 2^63 - 1, and never drawn twice by anyone: for ids that are owned by having them. Math.random() is no source
  * of such ids. Two processes can have the same sequence of it, from a seed that a program or a test sets, and would take
  * each other's lease for their own.
  */

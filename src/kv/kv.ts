@@ -63,7 +63,7 @@ export interface PutOptions extends CallOptions, KeptByPut {
   previous?: boolean | undefined;
   /**
    * Let it travel with other puts and deletes of single keys that are made at the same time: many times faster, but
-   * they are written at one revision, and a watch tells them together. @default the client's autoBatch
+   * they are written at one revision, and a watch gets them together. @default the client's autoBatch
    */
   batch?: boolean | undefined;
 }
@@ -90,7 +90,7 @@ export interface TxnOptions {
 export interface TxnCallOptions extends CallOptions {
   /**
    * Let it travel with other txns that write single keys and are made at the same time, as a txn within one txn: many
-   * times faster, but they are written at one revision, and a watch tells them together. Each has its own compares and
+   * times faster, but they are written at one revision, and a watch gets them together. Each has its own compares and
    * its own answer; two that name the same key are executed in the order of the calls. One that names a range, or only
    * reads, goes by itself.
    *

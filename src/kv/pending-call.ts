@@ -55,7 +55,7 @@ export class PendingCall<Request, Answer> {
     return Math.max(1, this.#deadlineMs - this.#batching.clock.monotonicMs());
   }
 
-  /** From here on its time and its signal end it; before, whoever has it sees to that. */
+  /** From here on its time and its signal end it; before, its holder sees to that. */
   watch(): void {
     if (this.#timer || this.#settled) return;
     this.#timer = this.#batching.clock.timer(this.remainingMs, () => this.reject(this.#outOfTime()));
@@ -63,7 +63,7 @@ export class PendingCall<Request, Answer> {
     if (signal) this.#release = onAbort(signal, () => this.reject(signal.reason));
   }
 
-  /** Whoever gets this sees to its time and its signal from here on. */
+  /** The holder of this sees to its time and its signal from here on. */
   takeWatch(): CallOptions {
     if (!this.#timer) return this.options;
     this.#stopWatching();

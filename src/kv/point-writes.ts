@@ -14,7 +14,7 @@ type Written = { revision: number } & OpResult;
 
 /**
  * Puts and deletes of single keys. Those that are made at the same time travel as one txn: they then share a revision,
- * so a watch tells them together. Two writes of one key never do, and are executed in the order of the calls.
+ * so a watch gets them together. Two writes of one key never do, and are executed in the order of the calls.
  */
 export class PointWrites {
   readonly #writes: Coalescer<Write, Written>;

@@ -33,7 +33,7 @@ export interface RangePage {
  * ```
  *   page ──more──▶ streamed? ──no──▶ next page …
  *                      │ yes: parts ──all──▶ done
- *                      └── the server has no stream, or it broke ──▶ next page, which tells why, or goes on elsewhere
+ *                      └── the server has no stream, or it broke ──▶ next page, which says why, or goes on elsewhere
  * ```
  *
  * @throws CompactedError when the revision was compacted meanwhile; FutureRevisionError from a member that is behind

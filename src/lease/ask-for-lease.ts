@@ -68,7 +68,7 @@ export async function askForLease(
   }
 }
 
-/** Whether the lease can have been granted within the last `sinceMs`, as far as etcd tells. It counts in whole seconds. */
+/** Whether the lease can have been granted within the last `sinceMs`, as far as etcd says. It counts in whole seconds. */
 function isFresh({ grantedSeconds, remainingSeconds, keys }: LeaseTimeToLiveResponse, sinceMs: number): boolean {
   return keys.length === 0 && remainingSeconds + 1 + sinceMs / 1_000 >= grantedSeconds;
 }

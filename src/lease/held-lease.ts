@@ -23,7 +23,7 @@ export interface HeldLeaseParts {
   readonly idIsChosen: boolean;
   /** Called when its renewal is to end and it lives on until its deadline. */
   onLapse(lease: HeldLease): void;
-  /** Called once, when it is over, before the signal tells its owner. */
+  /** Called once, when it is over, before the signal aborts. */
   onOver(lease: HeldLease): void;
   /** Asks etcd to end it. */
   revoke(lease: HeldLease, options: CallOptions | undefined): Promise<void>;
@@ -103,7 +103,7 @@ export class HeldLease implements Lease {
     this.lose(new LeaseLostError(`lease ${this.id} was given up`, { cause }));
   }
 
-  /** It is gone, or cannot be proven to be there: renewal stops first, then whoever uses it is told, then etcd is rid of it. */
+  /** It is gone, or cannot be proven to be there: renewal stops first, then its users hear of it, then etcd is rid of it. */
   lose(error: LeaseLostError): void {
     if (this.#over) return;
     this.#end(error);

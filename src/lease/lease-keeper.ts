@@ -172,7 +172,7 @@ export class LeaseKeeper {
     this.#primary = undefined;
     if (silent.isOpen) this.#retire(silent);
     else {
-      // It waits for a connection. That goes on, for whoever comes back to this endpoint: it may be the only one.
+      // It waits for a connection. That goes on, for a lease that comes back to this endpoint: it may be the only one.
       this.#protocol.streamFailed(silent.endpoint, "broken");
       silent.close();
     }

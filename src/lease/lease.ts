@@ -24,10 +24,10 @@ export interface TimeToLiveOptions extends CallOptions {
  *
  * Not guaranteed: that etcd expires the lease *at* its TTL. A leader change in etcd gives every lease its whole TTL again,
  * so the TTL is a minimum. Nor that it never ends it earlier: a leader that was frozen and goes on can revoke leases that
- * were renewed on its successor meanwhile (seen on 3.5.30); the owner is told by the next renewal. Nor that this process
+ * were renewed on its successor meanwhile (seen on 3.5.30); the owner learns it by the next renewal. Nor that this process
  * notices a pause that the system hides from it: a hypervisor that freezes a virtual machine, or a sandbox in which
  * `os.uptime()` stands still while the machine sleeps. Such leases are renewed as soon as the wall clock is set right, and
- * the answer tells. And code that does not look at the signal can act after the lease is gone: what must not happen then
+ * the answer says so. And code that does not look at the signal can act after the lease is gone: what must not happen then
  * belongs into a txn with a compare.
  */
 export interface Lease extends AsyncDisposable {

@@ -53,7 +53,7 @@ interface Utf8Buffer extends Buffer {
 /** Where values lie that are settled: who has them keeps most of it. */
 const settledMemory = new WeakSet<ArrayBufferLike>();
 
-/** The bytes of keys that their text does not tell. A place for them in each entry would cost as much as they are rare. */
+/** The bytes of keys that their text does not show. A place for them in each entry would cost as much as they are rare. */
 const untoldKeys = new WeakMap<KeyValue, Uint8Array>();
 
 /**

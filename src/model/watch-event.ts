@@ -24,7 +24,7 @@ export interface WatchBatch {
   /**
    * `progress` has no events: it says that nothing up to `revision` is missing. etcd sends it where nothing has happened
    * in the range for some 10 minutes (`--watch-progress-notify-interval`, before 3.6 with `experimental-` before it), and
-   * nothing else makes it come. To a watch with filters it also tells of what they left out.
+   * nothing else makes it come. To a watch with filters it also counts what they left out.
    */
   readonly type: "events" | "progress";
   /**

@@ -34,7 +34,7 @@ export interface TypedRange<Value> extends Omit<PagedRange, "kvs"> {
  * The keys of a client with values that are JSON and valid by a schema. It has the calls, the guarantees and the end of
  * its client, and nothing of its own to close.
  *
- * Guaranteed: what `put()` writes is read back as valid by the same schema; an invalid value in etcd is told, and ends
+ * Guaranteed: what `put()` writes is read back as valid by the same schema; an invalid value in etcd is reported, and ends
  * neither a list, nor a watch, nor a mirror. Not guaranteed: that others write what the schema takes.
  */
 export class TypedClient<Input, Value> {

@@ -3,7 +3,7 @@ import type { ClientClosedError } from "../errors/client-closed-error.ts";
 type Listener = (error: ClientClosedError) => void;
 
 /**
- * Those who follow, to be told when their client is closed. What follows within a namespace is told of its parent's end,
+ * Those who follow, and hear when their client is closed. What follows within a namespace hears of its parent's end,
  * too; the parent knows of it only as long as something does follow.
  */
 export class CloseListeners {
@@ -28,6 +28,6 @@ export class CloseListeners {
   }
 
   close(error: ClientClosedError): void {
-    for (const tell of [...this.#listeners]) tell(error);
+    for (const listener of [...this.#listeners]) listener(error);
   }
 }

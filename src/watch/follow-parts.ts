@@ -14,6 +14,6 @@ export interface FollowParts {
   readonly reads: PointReads;
   readonly counts: RangeCounts;
   readonly runtime: Runtime;
-  /** Tells when the client is closed: for those who want to follow and are not yet that far. */
+  /** Calls back when the client is closed: for those who want to follow and are not yet that far. */
   readonly closing: CloseListeners;
 }

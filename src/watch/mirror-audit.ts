@@ -53,7 +53,7 @@ export interface AuditParts {
  * short, so that it costs little however many mirrors there are, and at random times, so that they do not come
  * together.
  *
- * Each page is read at the revision that the entries have at that moment. A key that an event told of meanwhile is
+ * Each page is read at the revision that the entries have at that moment. A key of which an event came meanwhile is
  * right by that. When every key that etcd has is an entry and their number is the same, there is no entry that etcd
  * does not have.
  */

@@ -3,7 +3,7 @@ import type { KeyValue } from "../model/key-value.ts";
 import type { MirrorBatch } from "./mirror-batch.ts";
 
 /**
- * `connecting`: no list yet. `live`: etcd tells of every change. `stale`: etcd is out of reach or refuses, the entries are
+ * `connecting`: no list yet. `live`: every change comes. `stale`: etcd is out of reach or refuses, the entries are
  * the last good ones. `failed`: it ended, see the error of `ready` or of the iteration. `closed`: by its owner.
  */
 export type MirrorStatus = "connecting" | "live" | "stale" | "failed" | "closed";
@@ -12,7 +12,7 @@ export interface MirrorOptions {
   /** How many changes may wait for one reader before they become one `resynced` batch; at least 1. @default 10000 */
   maxBufferedChanges?: number | undefined;
   /**
-   * Told of each new status, and why when it is `stale` or `failed`. What it throws, or rejects with, becomes a warning of the
+   * Called with each new status, and why when it is `stale` or `failed`. What it throws, or rejects with, becomes a warning of the
    * process.
    */
   onStatus?: ((status: MirrorStatus, error?: EtcdError) => void) | undefined;
@@ -33,7 +33,7 @@ export interface MirrorOptions {
  * Guaranteed: `entries` is always one state that etcd had, at `revision`; no deletion is missed, whatever happens between.
  * While etcd is out of reach the last good entries stay, with their age; a list that fails publishes nothing. Once it was
  * live, a role, a user or a password that is missing makes it `stale`: it is tried again after pauses that grow to 30 s, and
- * `onStatus` is told why.
+ * `onStatus` gets the reason.
  *
  * Not guaranteed: that `entries` is the newest state. A dead link is noticed within about 9 s. An etcd that is
  * restored from a backup without a bump of its revision (`etcdutl snapshot restore --bump-revision`) can have another
@@ -41,7 +41,7 @@ export interface MirrorOptions {
  * once and whole; of more, the keys that were put and deleted last and the number of keys, and within five minutes,
  * while the link holds, all keys with their revisions, page by page, a second each, as also every 15 to 45 minutes.
  * Until then some of those entries can be wrong. A difference makes the mirror `stale` with a `HistoryLostError`, and
- * a list anew is told as `resynced`. Values that differ while revisions, version and lease are the same are not found
+ * a list anew comes as `resynced`. Values that differ while revisions, version and lease are the same are not found
  * where keys and values are longer than 512 bytes on average.
  */
 export interface Mirror extends AsyncIterable<MirrorBatch>, AsyncDisposable {

@@ -150,7 +150,7 @@ export class MultiplexedMirror implements Mirror {
         }
         cause = error as EtcdError;
         debug("the list failed: %s", cause.message);
-        if (this.#status === "connecting" || isRefusal(cause)) this.#listener.tell(this.#status, cause);
+        if (this.#status === "connecting" || isRefusal(cause)) this.#listener.notify(this.#status, cause);
       }
       await this.#backoff.wait(signal, { cause }).catch(() => {});
     }
@@ -264,10 +264,10 @@ export class MultiplexedMirror implements Mirror {
     if (status === "live") this.#staleSinceMs = undefined;
     else this.#staleSinceMs ??= this.#parts.runtime.clock.monotonicMs();
     if (changed) debug("%s %s", status, error?.message ?? "");
-    if (changed || error) this.#listener.tell(status, error);
+    if (changed || error) this.#listener.notify(status, error);
   }
 
-  /** @param signal that of the caller, whose reason is told as it is */
+  /** @param signal that of the caller, whose reason is handed on as it is */
   #end(status: "failed" | "closed", cause: unknown, signal?: AbortSignal): void {
     if (this.#closing.signal.aborted) return;
     const reason = this.#listener.named(cause, signal);

@@ -17,7 +17,7 @@ import { StatusListener } from "./status-listener.ts";
 import type { Watch, WatchOptions, WatchStatus } from "./watch.ts";
 import type { WatchFeed } from "./watch-feed.ts";
 
-/** How long a watch that ends waits to be told how far etcd is compacted. */
+/** How long a watch that ends waits to learn how far etcd is compacted. */
 const COMPACTION_LIMIT_MS = 5_000;
 
 /** A Watch on the hub's stream: it finds its start, gathers evidence for later proofs, and bounds what waits. */
@@ -106,9 +106,9 @@ export class MultiplexedWatch implements Watch {
       evidence: () => this.#evidence.evidence(),
       onLive: () => {
         this.#ready.resolve(afterRevision);
-        this.#tell("live");
+        this.#notify("live");
       },
-      onStale: (error) => this.#tell(this.#status === "connecting" ? "connecting" : "stale", error),
+      onStale: (error) => this.#notify(this.#status === "connecting" ? "connecting" : "stale", error),
       onBatch: (batch) => this.#receive(batch),
       onEnd: (error) => {
         const compacted = error instanceof CompactedError;
@@ -124,7 +124,7 @@ export class MultiplexedWatch implements Watch {
 
   /**
    * The proof's reads are refused without a word about how far it is compacted. A watch from the revision that could
-   * not be read is refused, too, and told.
+   * not be read is refused, too, and reported.
    */
   #askCompaction(revision: number, untold: CompactedError): void {
     const { hub, runtime } = this.#parts;
@@ -159,7 +159,7 @@ export class MultiplexedWatch implements Watch {
         return revision;
       } catch (error) {
         if (!(error instanceof EtcdError) || !error.retryable) throw error;
-        this.#tell("connecting", error);
+        this.#notify("connecting", error);
       }
       await backoff.wait(signal);
     }
@@ -172,10 +172,10 @@ export class MultiplexedWatch implements Watch {
     this.#end({ error: new WatchOverflowError(`more than ${this.#maxBuffered} events wait for the reader`) });
   }
 
-  #tell(status: WatchStatus, error?: EtcdError): void {
+  #notify(status: WatchStatus, error?: EtcdError): void {
     if (this.#closing.signal.aborted) return;
     this.#status = status;
-    this.#listener.tell(status, error);
+    this.#listener.notify(status, error);
   }
 
   #end(end: { error?: unknown; discard?: boolean }): void {

@@ -5,7 +5,7 @@ import type { EtcdError } from "../errors/etcd-error.ts";
 import type { Clock, Timer } from "../internal/clock.ts";
 import type { WatchFeed } from "./watch-feed.ts";
 
-/** Tells what the server answers to a create request, then or later. */
+/** Receives what the server answers to a create request, then or later. */
 export interface OpenStreamListener {
   /** The feed is followed from `startRevision` on, and the server itself was at `serverRevision`. */
   onCreated(feed: WatchFeed, startRevision: number, serverRevision: number): void;
@@ -37,7 +37,7 @@ interface Wanted {
  *
  * Etcd creates watches in the order of the requests, under the numbers that they ask for; only the answer to one that
  * it refuses has the number -1. `etcd grpc-proxy` numbers them itself, and confirms them in any order, so that two of
- * them cannot be told apart. The first answer with a number shows which it is: before it, and always where the number
+ * them cannot be distinguished. The first answer with a number shows which it is: before it, and always where the number
  * is not the one that was asked for, one request at a time is under way.
  */
 export class OpenStream {
@@ -83,7 +83,7 @@ export class OpenStream {
     if (!this.#createTimer && !this.#closed) this.#awaitCreated();
   }
 
-  /** Tells the server that no reader is left; a feed that it has not confirmed yet is cancelled when it is. */
+  /** Lets the server know that no reader is left; a feed that it has not confirmed yet is cancelled when it is. */
   cancel(feed: WatchFeed): void {
     const watchId = this.#ids.get(feed);
     if (watchId === undefined) return;
@@ -91,7 +91,7 @@ export class OpenStream {
     this.#stream.cancel(watchId);
   }
 
-  /** How much of the keys of a watch is not told to its feed. */
+  /** How much of the keys of a watch is kept from its feed. */
   namespaceBytes(watchId: string): number {
     return this.#created.get(watchId)?.spec.space?.namespace.length ?? 0;
   }
@@ -144,7 +144,7 @@ export class OpenStream {
   #answered({ watchId }: WatchResponse): Wanted | undefined {
     let asked = watchId;
     if (this.#creating.has(watchId)) this.#takesIds = true;
-    // A refusal is told in turn, and one request that is under way alone has whatever answer comes.
+    // A refusal is answered in turn, and one request that is under way alone has whatever answer comes.
     else if (watchId === NO_ID || this.#creating.size === 1) asked = this.#creating.keys().next().value ?? NO_ID;
     const wanted = this.#creating.get(asked);
     this.#creating.delete(asked);
@@ -154,7 +154,7 @@ export class OpenStream {
   #dispatch(response: WatchResponse): void {
     if (response.created) {
       const wanted = this.#answered(response);
-      // Before listeners are told, who may ask for more.
+      // Before listeners hear of it, who may ask for more.
       this.#sendWanted();
       if (response.canceled) {
         if (wanted) this.#cancelled(wanted.feed, response);

@@ -10,7 +10,7 @@ import type { KeyRange } from "../model/key-range.ts";
 type OnStatus<Status> = ((status: Status, error?: EtcdError) => unknown) | undefined;
 
 /**
- * Whom a watch or a mirror tells of its status, with its name in each error. The listener cannot hurt it: what it throws, or
+ * The listener for the status of a watch or a mirror, with its name in each error. The listener cannot hurt it: what it throws, or
  * rejects with, becomes a warning of the process.
  */
 export class StatusListener<Status> {
@@ -26,7 +26,7 @@ export class StatusListener<Status> {
     this.#clock = clock;
   }
 
-  tell(status: Status, error?: EtcdError): void {
+  notify(status: Status, error?: EtcdError): void {
     try {
       const returned = this.#onStatus?.(status, error && this.named(error));
       if (returned instanceof Promise) returned.catch((cause: unknown) => this.#failed(cause));
@@ -36,8 +36,8 @@ export class StatusListener<Status> {
   }
 
   /** The error as the caller gets it: with what failed, and its key. The reason of an abort stays as it is. */
-  named<Told>(error: Told, signal?: AbortSignal | undefined): Told {
-    return errorOfCall(this.#name, error, signal) as Told;
+  named<Cause>(error: Cause, signal?: AbortSignal | undefined): Cause {
+    return errorOfCall(this.#name, error, signal) as Cause;
   }
 
   #failed(cause: unknown): void {

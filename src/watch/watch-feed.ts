@@ -42,8 +42,8 @@ export class WatchFeed {
   #fragments: WatchEvent[] = [];
   #wasCreated = false;
   #wasLive = false;
-  /** Why there is no stream, as far as it was told since the feed was live. */
-  readonly #told = new Set<string>();
+  /** Why there is no stream, as far as it was reported since the feed was live. */
+  readonly #reported = new Set<string>();
   /** How often etcd has refused it since it was live. */
   refusals = 0;
   /** The pauses after refusals. */
@@ -112,24 +112,24 @@ export class WatchFeed {
     this.#wasLive = true;
     this.refusals = 0;
     this.backoff.succeeded();
-    this.#told.clear();
+    this.#reported.clear();
     this.spec.onLive();
   }
 
   /**
-   * No stream comes up; each reason is told once. A feed that was live has told already that something broke, but not
+   * No stream comes up; each reason is reported once. A feed that was live has reported already that something broke, but not
    * that a person has to see to a certificate, a password or a role.
    */
   unreachable(error: EtcdError): void {
     const needsPerson = error instanceof TlsError || isRefusal(error);
-    if (this.over || this.#told.has(error.message) || (this.#wasLive && !needsPerson)) return;
-    this.#told.add(error.message);
+    if (this.over || this.#reported.has(error.message) || (this.#wasLive && !needsPerson)) return;
+    this.#reported.add(error.message);
     this.spec.onStale(error);
   }
 
   /** etcd refused the feed, which waits until a person has mended that. */
   refused(error: EtcdError): void {
-    this.#told.add(error.message);
+    this.#reported.add(error.message);
     this.stale(error);
   }
 

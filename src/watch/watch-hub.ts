@@ -31,7 +31,7 @@ const MOST_REFUSALS = 2;
  *   last feed gone ──▶ the stream is closed, nothing is left
  * ```
  *
- * Silence never ends a stream: its connection's pings tell whether the server is there. Only a server that owes the answer
+ * Silence never ends a stream: its connection's pings show whether the server is there. Only a server that owes the answer
  * to a create request may not be silent for ever.
  */
 export class WatchHub {
@@ -42,7 +42,7 @@ export class WatchHub {
   readonly #feeds = new Set<WatchFeed>();
   readonly #backoff: Backoff;
   #running: AbortController | undefined;
-  /** Ends the pause after a refusal: a new feed is told at once what comes of it. */
+  /** Ends the pause after a refusal: a new feed learns at once what comes of it. */
   #refusalPause: AbortController | undefined;
   #stream: OpenStream | undefined;
   #streamEnded: Deferred<EtcdError> | undefined;
@@ -180,7 +180,7 @@ export class WatchHub {
             throw new HistoryLostError(`etcd's history is not the one that was followed up to ${feed.revision}`);
         }
       } catch (error) {
-        // An answer that comes late tells of a stream that is gone: by now the feed may be far ahead.
+        // An answer that comes late is that of a stream that is gone: by now the feed may be far ahead.
         if (!current()) return;
         if (!feed.survives(error)) {
           this.#end(feed, error as EtcdError);
@@ -229,7 +229,7 @@ export class WatchHub {
 
   /**
    * Etcd judges a watch by the token that its stream was opened with, which may have expired since (HARDSHIPS 10). A read
-   * of the same range, with a token that is renewed if need be, tells which it is. The stream is given up only when it
+   * of the same range, with a token that is renewed if need be, shows which it is. The stream is given up only when it
    * was that, so a feed that may not follow its range leaves the others alone.
    */
   async #refused(feed: WatchFeed, error: EtcdError): Promise<void> {
@@ -282,7 +282,7 @@ export class WatchHub {
     this.#running = undefined;
     this.#stream?.close();
     this.#stream = undefined;
-    this.#streamEnded?.resolve(new ClientClosedError("nobody follows any more"));
+    this.#streamEnded?.resolve(new ClientClosedError("no watch or mirror follows any more"));
   }
 
   /** A message is a sign of life. */

@@ -2,8 +2,8 @@ import type { EtcdError } from "../errors/etcd-error.ts";
 import type { WatchBatch, WatchFilter } from "../model/watch-event.ts";
 
 /**
- * `connecting`: etcd does not follow the range yet. `live`: it tells of every event. `stale`: it is out of reach, the events
- * come later. How a watch ends is told by its iteration.
+ * `connecting`: etcd does not follow the range yet. `live`: every event comes. `stale`: it is out of reach, the events
+ * come later. How a watch ends is seen by its iteration.
  */
 export type WatchStatus = "connecting" | "live" | "stale";
 
@@ -31,7 +31,7 @@ export interface WatchOptions {
    */
   maxBufferedEvents?: number | undefined;
   /**
-   * Told of each new status, and why while it is `connecting` or `stale`: for instance that no server can be trusted, which
+   * Called with each new status, and why while it is `connecting` or `stale`: for instance that no server can be trusted, which
    * is waited out like all that can mend. What it throws, or rejects with, becomes a warning of the process.
    */
   onStatus?: ((status: WatchStatus, error?: EtcdError) => void) | undefined;

@@ -14,7 +14,7 @@ import { TlsError } from "../tls/tls-error.ts";
  */
 const MOST_PATIENCE = 16;
 
-/** A token, or that there is none because authentication is not enabled. Its identity tells one from the next. */
+/** A token, or that there is none because authentication is not enabled. Its identity distinguishes one from the next. */
 export interface Token {
   readonly value: string | undefined;
   /** When it was given (monotonic). */
@@ -40,7 +40,7 @@ export interface Waiting {
 }
 
 /**
- * The one token of a client. Whoever needs one while none is there waits for the same request (GUARANTEES 3): etcd
+ * The one token of a client. A call that needs one while there is none waits for the same request (GUARANTEES 3): etcd
  * takes some 100 ms of CPU for each password.
  */
 export class Authenticator implements Patience {

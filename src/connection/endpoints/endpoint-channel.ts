@@ -10,7 +10,7 @@ import { whyNotConnected } from "./why-not-connected.ts";
 /**
  * When the server counts as silent, and a connection as broken. A call that is unanswered moves on by its own limit. A stream
  * hears something every second: renewals are answered, and a watch asks for progress. Where nothing was read for a while,
- * a ping tells, which etcd allows once in 5 s (HARDSHIPS 12: server/embed, GRPCKeepAliveMinTime). So a frozen member is
+ * a ping shows, which etcd allows once in 5 s (HARDSHIPS 12: server/embed, GRPCKeepAliveMinTime). So a frozen member is
  * found within 4 s. Go's clientv3 does not look at all unless DialKeepAliveTime is set; etcdctl takes 2 s and 6 s.
  */
 const liveness = { unansweredMs: 1_000, quietMs: 1_500, answerMs: 2_000, pingIntervalMs: 5_500 };

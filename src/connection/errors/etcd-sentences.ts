@@ -154,7 +154,7 @@ export function saysMessageIsTooLarge(message: string): boolean {
 
 /**
  * Whether it was the request that was too large for the server. The same words are used of an answer, which was then
- * executed: the number tells them apart.
+ * executed: the number distinguishes them.
  */
 export function saysRequestIsTooLarge(message: string, requestBytes: number | undefined): boolean {
   const bytes = tooLarge.exec(message)?.[1];

@@ -88,7 +88,7 @@ export function secureContextOf({ ca, cert, key }: Material, nameOf: (part: Part
   return context;
 }
 
-/** OpenSSL passes over what it cannot read: nobody would be trusted, and the server would be blamed. */
+/** OpenSSL passes over what it cannot read: no server would be trusted, and the server would be blamed. */
 function checkCa(ca: Buffer, name: string): void {
   if (isPemCertificate(ca)) return;
   const problem = "has no PEM certificate";

@@ -9,7 +9,7 @@ interface TlsErrorDetails {
 
 /**
  * A connection that cannot be secured, by what is wrong here or there. A call does not wait for it to become better: it
- * fails as soon as every endpoint has failed like this. Whoever retries may go on, for files and servers' certificates
+ * fails as soon as every endpoint has failed like this. A caller that retries may go on, for files and servers' certificates
  * are replaced.
  */
 export class TlsError extends UnavailableError {

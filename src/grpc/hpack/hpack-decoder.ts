@@ -9,7 +9,7 @@ const STATIC_FIELDS = staticTable.length;
 /** Numbers go up to some 2^28: more than any length or index that we could take. */
 const LARGEST_SHIFT = 21;
 
-/** Is told of each field of a block, in order. */
+/** Receives each field of a block, in order. */
 export interface FieldSink {
   field(field: HeaderField): void;
 }
@@ -33,7 +33,7 @@ export class HpackDecoder {
   /**
    * Reads a block to its end, also where no one wants its fields or they are too many: the table depends on each.
    *
-   * @returns whether the list stayed within its limit; the sink was not told of what was beyond
+   * @returns whether the list stayed within its limit; the sink did not receive what was beyond
    * @throws HpackError for what is no header block
    */
   decode(bytes: Buffer, start: number, end: number, sink: FieldSink | undefined): boolean {

@@ -4,13 +4,13 @@ import { FRAME_HEADER_BYTES, frameType } from "./protocol.ts";
 const MOST_SHOWN = 80;
 
 /**
- * The first bytes of a server, which must be the header of its SETTINGS (RFC 9113, section 3.4). They tell those that
+ * The first bytes of a server, which must be the header of its SETTINGS (RFC 9113, section 3.4). They distinguish those that
  * speak something else apart, which a frame reader would see as frames of absurd sizes.
  */
 export class Greeting {
   #bytes: Buffer = Buffer.alloc(0);
 
-  /** Returns all bytes so far once there are enough to tell. */
+  /** Returns all bytes so far once there are enough to decide. */
   take(bytes: Buffer): Buffer | undefined {
     this.#bytes = Buffer.concat([this.#bytes, bytes]);
     return this.#bytes.length >= FRAME_HEADER_BYTES ? this.#bytes : undefined;

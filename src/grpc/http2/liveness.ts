@@ -26,7 +26,7 @@ export interface LookedAt {
 const PING_ANSWER_TIMES = 5;
 
 /**
- * Tells whether the peer is alive, by anything that is read of it. Nothing is asked of it while nothing is open.
+ * Decides whether the peer is alive, by anything that is read of it. Nothing is asked of it while nothing is open.
  *
  * ```
  *            nothing read for unansweredMs (a call is open)
@@ -40,7 +40,7 @@ const PING_ANSWER_TIMES = 5;
  * in between, and that pings with nothing open (grpc-go: `handlePing`). So where a PING is not due it is an empty SETTINGS,
  * which a peer must acknowledge likewise (RFC 9113, section 6.5.3) and no server counts.
  *
- * Go, for comparison: clientv3 sends no pings unless told to (`DialKeepAliveTime`), grpc-go then waits 10 s or more before
+ * Go, for comparison: clientv3 sends no pings unless it is set to (`DialKeepAliveTime`), grpc-go then waits 10 s or more before
  * the first and `DialKeepAliveTimeout` (20 s where not set) for its answer.
  */
 export class Liveness {

@@ -1,4 +1,4 @@
-/** The peer breaks a rule of HTTP/2 or goes beyond a limit: the connection ends, and the peer is told the code. */
+/** The peer breaks a rule of HTTP/2 or goes beyond a limit: the connection ends, and the code is sent to the peer. */
 export class PeerError extends Error {
   override readonly name = "PeerError";
   readonly http2Code: number;

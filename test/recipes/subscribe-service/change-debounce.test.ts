@@ -15,7 +15,7 @@ function debounce(delayMs: number, maxDelayMs: number) {
     delayMs,
     maxDelayMs,
     clock,
-    tell: ({ puts, deletes }) => {
+    emit: ({ puts, deletes }) => {
       const names = (list: readonly ServiceInstance[]) => list.map(({ key, modRevision }) => key + modRevision).join();
       told.push(`+${names(puts)} -${names(deletes)}`);
     },
