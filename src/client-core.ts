@@ -33,10 +33,10 @@ interface Space {
 const given = new WeakMap<EtcdClientOptions, ClientCore>();
 
 /**
- * The engines of one client, as `EtcdClient` hands its calls to them. Those of a namespace have calls and batches of their
- * own, so that what etcd refuses of one is nothing to the others, and share connections, the stream of watches, that of
- * renewals, and what was learned of the server's limits. They know their parent, never the other way round: one that is
- * let go of without a close leaves nothing behind.
+ * The engines of one client, as `EtcdClient` hands its calls to them. Those of a namespace have calls and batches of
+ * their own, so that what etcd refuses of one is nothing to the others, and share connections, the stream of watches,
+ * that of renewals, and what was learned of the server's limits. They know their parent, never the other way round: one
+ * that is let go of without a close leaves nothing behind.
  */
 export class ClientCore {
   readonly protocol: Protocol;

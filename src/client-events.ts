@@ -15,8 +15,8 @@ export interface ClientEvents {
 type AnyListener = (...args: unknown[]) => unknown;
 
 /**
- * Brings the events of connections to the clients that share them. A listener cannot hurt the connection: what it throws,
- * or rejects with, becomes a warning of the process. A client without listeners is not held.
+ * Brings the events of connections to the clients that share them. A listener cannot hurt the connection: what it
+ * throws, or rejects with, becomes a warning of the process. A client without listeners is not held.
  */
 export class ClientNotices {
   readonly #listening = new Set<EventEmitter>();

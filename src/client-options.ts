@@ -18,29 +18,30 @@ import { resolveTls, type TlsOptions } from "./tls-options.ts";
 /** Options of an EtcdClient. All may be left out. */
 export interface EtcdClientOptions {
   /**
-   * The members of the cluster: `http://host:port` or `https://host:port`, not mixed; the port is 2379 when left out, and
-   * `host:port` is `http://host:port`. A unix socket is `unix:///path`, or `unixs:///path` with TLS. One may also stand for
-   * several members: a name with several addresses, a Service, a TCP balancer.
+   * The members of the cluster: `http://host:port` or `https://host:port`, not mixed; the port is 2379 when left out,
+   * and `host:port` is `http://host:port`. A unix socket is `unix:///path`, or `unixs:///path` with TLS. One may also
+   * stand for several members: a name with several addresses, a Service, a TCP balancer.
    *
-   * `etcd+srv://example.com`, alone, has DNS name the members: those of the SRV records `_etcd-client-ssl._tcp`, by https. Only
-   * where DNS says that there are none, and no `tls` is given, those of `_etcd-client._tcp`, by http. It is asked at first
-   * use, and again about once a minute while the client is in use, or after 5 s when a member cannot be reached; what it said
-   * last holds until then. DNS is trusted to name the members, unless `tls.serverName` says whose certificates they must have.
+   * `etcd+srv://example.com`, alone, has DNS name the members: those of the SRV records `_etcd-client-ssl._tcp`, by
+   * https. Only where DNS says that there are none, and no `tls` is given, those of `_etcd-client._tcp`, by http. It is
+   * asked at first use, and again about once a minute while the client is in use, or after 5 s when a member cannot be
+   * reached; what it said last holds until then. DNS is trusted to name the members, unless `tls.serverName` says whose
+   * certificates they must have.
    *
    * @default the environment's ETCD_ENDPOINTS, separated by commas, then http://127.0.0.1:2379
    */
   endpoints?: string | readonly string[] | undefined;
   /**
    * Make the members of the cluster the endpoints, from the first connection on and then about once a minute, as
-   * `syncEndpoints()` does. For etcd that is reached directly: the URLs that members name must be reachable from here, which
-   * those behind a balancer or a proxy are often not.
+   * `syncEndpoints()` does. For etcd that is reached directly: the URLs that members name must be reachable from here,
+   * which those behind a balancer or a proxy are often not.
    *
    * @default false
    */
   followMembers?: boolean | undefined;
   /**
-   * Warn the process (`process.emitWarning`, code `ETCD_UNREACHABLE`) once for each outage: when no endpoint could be reached for
-   * 5 s while something waited for one. The warning says why, for each endpoint.
+   * Warn the process (`process.emitWarning`, code `ETCD_UNREACHABLE`) once for each outage: when no endpoint could be
+   * reached for 5 s while something waited for one. The warning says why, for each endpoint.
    *
    * @default true
    */

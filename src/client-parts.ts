@@ -21,8 +21,8 @@ const systemParts: ClientParts = { runtime: systemRuntime, openProtocol };
 const given = new WeakMap<EtcdClientOptions, ClientParts>();
 
 /**
- * Options of a client that is made of other parts: of an etcd in memory, in virtual time. They go with these very options,
- * and not with a copy.
+ * Options of a client that is made of other parts: of an etcd in memory, in virtual time. They go with these very
+ * options, and not with a copy.
  */
 export function withParts(options: EtcdClientOptions, parts: Partial<ClientParts>): EtcdClientOptions {
   const own = { ...options };

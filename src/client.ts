@@ -64,8 +64,8 @@ import {
  * Reads are repeated on other endpoints within their time. A write is repeated only if it provably was not executed;
  * otherwise its error has `outcomeUnknown: true`. The outcome of an aborted write is unknown.
  *
- * It emits `connected(endpoint)` and `disconnected(endpoint, reason)` as connections come and go. Clients of namespaces emit
- * them as well, for they share the connections. What a listener throws is a warning of the process.
+ * It emits `connected(endpoint)` and `disconnected(endpoint, reason)` as connections come and go. Clients of namespaces
+ * emit them as well, for they share the connections. What a listener throws is a warning of the process.
  */
 export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDisposable {
   static {
@@ -106,8 +106,8 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
    * Reads a range of any size, in the order of keys unless `sort` says otherwise: in pages, all at the revision of the
    * first. `timeoutMs` holds for each page.
    *
-   * The first `limit` by anything but the key cannot be read in pages: they come in one answer, for which etcd reads all of
-   * the range. Without `limit` the pages are sorted here.
+   * The first `limit` by anything but the key cannot be read in pages: they come in one answer, for which etcd reads
+   * all of the range. Without `limit` the pages are sorted here.
    *
    * @throws CompactedError, FutureRevisionError for a `revision` that etcd no longer or not yet has
    */
@@ -116,16 +116,16 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
   }
 
   /**
-   * Reads a range of any size without holding it: for each key as it comes, from pages of some 2 MiB, all at the revision
-   * of the first.
+   * Reads a range of any size without holding it: for each key as it comes, from pages of some 2 MiB, all at the
+   * revision of the first.
    *
    * ```ts
    * for await (const { key, text } of etcd.iterate(prefix("big/"))) console.log(key, text);
    * ```
    *
    * Nothing is read before the first key is asked for, nor beyond the page that the loop is left in. An etcd that has
-   * RangeStream (3.7) sends what follows the first page by that, and no more at once than 4 MiB. `timeoutMs` holds for each
-   * page. A range that is sorted by anything but its keys is held all the same, as `range()` does.
+   * RangeStream (3.7) sends what follows the first page by that, and no more at once than 4 MiB. `timeoutMs` holds for
+   * each page. A range that is sorted by anything but its keys is held all the same, as `range()` does.
    *
    * @throws InvalidOptionError at once; from the loop CompactedError when the revision is compacted away in its middle
    *   (what came until then was right; a new loop reads a newer state), and what `range()` throws
@@ -138,11 +138,12 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
    * Forgets what was before `revision`: states that only a read at an earlier revision, or a watch that begins there,
    * could see. It cannot be undone, and holds for all keys of etcd, whatever the client's namespace.
    *
-   * After an error with `outcomeUnknown: true`, or an abort, it may have been done, or be done later: to call it again is
-   * harmless.
+   * After an error with `outcomeUnknown: true`, or an abort, it may have been done, or be done later: to call it again
+   * is harmless.
    *
    * @param revision at most the newest
-   * @throws CompactedError when it is compacted up to there already; FutureRevisionError when there is no such revision yet
+   * @throws CompactedError when it is compacted up to there already; FutureRevisionError when there is no such revision
+   *   yet
    */
   async compact(revision: number, options?: CompactOptions): Promise<void> {
     return this.#for("compact", options).kv.compact(revision, options);
@@ -164,7 +165,10 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
     return this.#for("put", options).kv.put(key, value, options);
   }
 
-  /** Deletes a key or a range. After an error with `outcomeUnknown: true`, or an abort, it may have been deleted, or be deleted later. */
+  /**
+   * Deletes a key or a range. After an error with `outcomeUnknown: true`, or an abort, it may have been deleted, or be
+   * deleted later.
+   */
   async delete(
     range: KeyOrRange,
     options?: DeleteOptions,
@@ -233,11 +237,11 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
   }
 
   /**
-   * Takes over a lease that exists: granted by another process, by `etcdctl`, or before a restart. From here on it is this
-   * client's as if it had granted it; other clients go on as they did.
+   * Takes over a lease that exists: granted by another process, by `etcdctl`, or before a restart. From here on it is
+   * this client's as if it had granted it; other clients go on as they did.
    *
-   * Guaranteed: as of a lease that is granted. It is renewed once before this resolves, unless `keepAlive: false`: then its
-   * `signal` aborts when the time is over that it had left, also if others renew it.
+   * Guaranteed: as of a lease that is granted. It is renewed once before this resolves, unless `keepAlive: false`: then
+   * its `signal` aborts when the time is over that it had left, also if others renew it.
    *
    * Not guaranteed: that it is held here alone. As a lease whose id was chosen, it is never revoked in the background.
    *
@@ -302,12 +306,13 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
   }
 
   /**
-   * A client of the keys that begin with `namespace`, on the connections of this one: it writes that before every key and
-   * takes it off again, and sees nothing else. Leases, watches, mirrors and recipes work in it as in any client; all of
-   * them share the connections, one stream of watches and one of renewals. Namespaces nest.
+   * A client of the keys that begin with `namespace`, on the connections of this one: it writes that before every key
+   * and takes it off again, and sees nothing else. Leases, watches, mirrors and recipes work in it as in any client;
+   * all of them share the connections, one stream of watches and one of renewals. Namespaces nest.
    *
-   * Closing it ends its own watches and mirrors, and revokes the leases that it keeps alive; it closes no connection, and
-   * its calls under way go on. It ends with this client, and need not be closed: one that is let go of leaves nothing behind.
+   * Closing it ends its own watches and mirrors, and revokes the leases that it keeps alive; it closes no connection,
+   * and its calls under way go on. It ends with this client, and need not be closed: one that is let go of leaves
+   * nothing behind.
    *
    * Calls that travel together do so with those of the same namespace. `leases()`, `compact()` and `status()` are about
    * all of etcd. It keeps no client out: that is what roles are for.
@@ -324,8 +329,8 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
   }
 
   /**
-   * The keys of this client with values that are JSON and valid by a schema: any Standard Schema (zod, valibot, arktype)
-   * that is synchronous, or `anyJson`.
+   * The keys of this client with values that are JSON and valid by a schema: any Standard Schema (zod, valibot,
+   * arktype) that is synchronous, or `anyJson`.
    *
    * ```ts
    * const config = etcd.typed(z.object({ retries: z.number() }));
@@ -340,14 +345,15 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
   }
 
   /**
-   * Whether etcd serves this client: one linearizable read, to which a majority of the members must agree. Resolves also when
-   * it does not, with the reason as `error`; `timeoutMs` is how long it may take.
+   * Whether etcd serves this client: one linearizable read, to which a majority of the members must agree. Resolves
+   * also when it does not, with the reason as `error`; `timeoutMs` is how long it may take.
    *
    * ```ts
    * for (const endpoint of etcd.endpoints) console.log(await etcd.health({ endpoint, timeoutMs: 2_000 }));
    * ```
    *
-   * @throws InvalidOptionError, for an endpoint that is none of the client's among others; ClientClosedError; `signal.reason`
+   * @throws InvalidOptionError, for an endpoint that is none of the client's among others; ClientClosedError;
+   *   `signal.reason`
    */
   async health(options?: HealthOptions): Promise<EtcdHealth> {
     const { protocol, runtime } = this.#for("health", options);
@@ -355,11 +361,12 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
   }
 
   /**
-   * From now on these are the endpoints, also for namespaces on the same connections. Connections to endpoints that stay are
-   * not touched. On the others calls under way may finish; watches and renewals go on elsewhere and miss nothing.
+   * From now on these are the endpoints, also for namespaces on the same connections. Connections to endpoints that
+   * stay are not touched. On the others calls under way may finish; watches and renewals go on elsewhere and miss
+   * nothing.
    *
-   * @throws InvalidOptionError for an empty list, for what is no endpoint, and where http would become https or the other way
-   *   round; ClientClosedError
+   * @throws InvalidOptionError for an empty list, for what is no endpoint, and where http would become https or the
+   *   other way round; ClientClosedError
    */
   setEndpoints(endpoints: string | readonly string[]): void {
     this.#core.checkOpen("setEndpoints");
@@ -367,11 +374,12 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
   }
 
   /**
-   * Makes the client URLs of the cluster's members the endpoints, once. Learners are left out, as are members without a client
-   * URL and URLs of the other scheme. Where nothing is left, the endpoints stay as they are. `followMembers` does it by itself.
+   * Makes the client URLs of the cluster's members the endpoints, once. Learners are left out, as are members without a
+   * client URL and URLs of the other scheme. Where nothing is left, the endpoints stay as they are. `followMembers`
+   * does it by itself.
    *
-   * The URLs are those that members advertise by their flags. etcd's default, `http://localhost:2379`, serves only clients on the
-   * same machine.
+   * The URLs are those that members advertise by their flags. etcd's default, `http://localhost:2379`, serves only
+   * clients on the same machine.
    *
    * @returns the endpoints in use
    */

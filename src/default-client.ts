@@ -13,8 +13,8 @@ export function defaultClient(): EtcdClient {
 }
 
 /**
- * Sets the client that `defaultClient()` returns from now on. What uses the one before goes on with it; closing that one is
- * up to the caller.
+ * Sets the client that `defaultClient()` returns from now on. What uses the one before goes on with it; closing that
+ * one is up to the caller.
  *
  * @throws InvalidOptionError
  */

@@ -22,8 +22,8 @@ export interface EtcdHealth {
 }
 
 /**
- * Makes one linearizable read, which a majority of the members must agree to, as `etcdctl endpoint health` does. A role that
- * may not read that key is no matter: etcd refuses it after the majority has agreed.
+ * Makes one linearizable read, which a majority of the members must agree to, as `etcdctl endpoint health` does. A role
+ * that may not read that key is no matter: etcd refuses it after the majority has agreed.
  */
 export async function checkHealth(
   protocol: Protocol,

@@ -13,8 +13,9 @@ const LOOK_EVERY_MS = 60_000;
 const LEAST_MS = 10_000;
 
 /**
- * Makes the members' client URLs the endpoints. Left out are learners, which serve no linearizable read, members that have
- * not started, which have no URL yet, and URLs of the other scheme. Where nothing is left the endpoints stay as they are.
+ * Makes the members' client URLs the endpoints. Left out are learners, which serve no linearizable read, members that
+ * have not started, which have no URL yet, and URLs of the other scheme. Where nothing is left the endpoints stay as
+ * they are.
  */
 export async function followMembersOnce(protocol: Protocol, options?: CallOptions): Promise<void> {
   const members = await protocol.admin.memberList(false, options);
@@ -33,7 +34,10 @@ function isUsable(protocol: Protocol, url: string): boolean {
   }
 }
 
-/** Keeps the endpoints those of the members, from the first connection on. It holds no process and makes no first connection. */
+/**
+ * Keeps the endpoints those of the members, from the first connection on. It holds no process and makes no first
+ * connection.
+ */
 export class MemberFollower {
   readonly #protocol: Protocol;
   readonly #runtime: Runtime;

@@ -2,14 +2,22 @@ import { checkTlsSource, type PemSource, type TlsSource } from "./connection/ind
 import { InvalidOptionError } from "./errors/invalid-option-error.ts";
 
 /**
- * How connections to `https://` endpoints are secured. Each part is PEM text or bytes, or the path of a file. Files are read
- * when a connection is made, so replaced ones are used without a restart; open connections stay as they are.
+ * How connections to `https://` endpoints are secured. Each part is PEM text or bytes, or the path of a file. Files are
+ * read when a connection is made, so replaced ones are used without a restart; open connections stay as they are.
  */
 export interface TlsOptions {
-  /** What the servers' certificates must be issued by. @default the environment's ETCD_CACERT (a file), then the CAs that Node trusts */
+  /**
+   * What the servers' certificates must be issued by.
+   *
+   * @default the environment's ETCD_CACERT (a file), then the CAs that Node trusts
+   */
   ca?: string | Uint8Array | undefined;
   caFile?: string | undefined;
-  /** The client's own certificate, for mutual TLS; needs a key. @default the environment's ETCD_CERT (a file), then none */
+  /**
+   * The client's own certificate, for mutual TLS; needs a key.
+   *
+   * @default the environment's ETCD_CERT (a file), then none
+   */
   cert?: string | Uint8Array | undefined;
   certFile?: string | undefined;
   /** The key of the certificate, not encrypted. @default the environment's ETCD_KEY (a file), then none */
@@ -25,8 +33,8 @@ const partNames = ["ca", "cert", "key"] as const;
 
 /**
  * @param scheme of the endpoints; `open` where DNS is to say it: what is given then asks for https
- * @returns undefined for plain endpoints, and where it is open and nothing is given. The environment's files are for https
- *   alone, as in etcdctl
+ * @returns undefined for plain endpoints, and where it is open and nothing is given. The environment's files are for
+ *   https alone, as in etcdctl
  * @throws InvalidOptionError for parts that contradict each other or lack one another, and PEM that cannot be used
  */
 export function resolveTls(

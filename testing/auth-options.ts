@@ -13,8 +13,8 @@ export interface AuthUserSetup {
  */
 export interface AuthSetup {
   /**
-   * "simple": random tokens in the memory of the members; a member that restarts knows none, and each use makes them last
-   * longer. "jwt": signed tokens (RS256) that carry their end and the revision of the users and roles.
+   * "simple": random tokens in the memory of the members; a member that restarts knows none, and each use makes them
+   * last longer. "jwt": signed tokens (RS256) that carry their end and the revision of the users and roles.
    *
    * @default "simple"
    */

@@ -12,8 +12,8 @@ export interface AuthSurroundings {
 }
 
 /**
- * The users and roles of a cluster with authentication. When a method resolves, its change is known to every member that
- * runs, is not isolated and answers within 3 s.
+ * The users and roles of a cluster with authentication. When a method resolves, its change is known to every member
+ * that runs, is not isolated and answers within 3 s.
  *
  * Each rejects when etcd refuses the change (the message holds etcd's reason) or no member can commit it.
  */

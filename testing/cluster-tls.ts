@@ -77,9 +77,9 @@ export class ClusterTls implements Certificate {
   }
 
   /**
-   * Gives a member another certificate, under its old files' names. etcd reads them anew for each connection: those that
-   * are open stay, the next ones see it. What serves in the meantime sees the old or the new pair, or for an instant a
-   * key that does not match. It lasts over restarts.
+   * Gives a member another certificate, under its old files' names. etcd reads them anew for each connection: those
+   * that are open stay, the next ones see it. What serves in the meantime sees the old or the new pair, or for an
+   * instant a key that does not match. It lasts over restarts.
    *
    * @param options `names` are by default the ones that the member has
    * @throws RangeError when there is no such member

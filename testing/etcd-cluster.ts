@@ -152,8 +152,8 @@ export class EtcdCluster {
   }
 
   /**
-   * Where clients reach the members, in their order: "http://127.0.0.1:<port>", or https under TLS. The same for the life
-   * of the cluster.
+   * Where clients reach the members, in their order: "http://127.0.0.1:<port>", or https under TLS. The same for the
+   * life of the cluster.
    */
   get endpoints(): string[] {
     return this.#members.map((member) => member.endpoint);

@@ -1,4 +1,6 @@
-/** An etcd process could not be started, ended or did not get ready; the message ends with the last lines of its log. */
+/**
+ * An etcd process could not be started, ended or did not get ready; the message ends with the last lines of its log.
+ */
 export class EtcdStartError extends Error {
   override readonly name = "EtcdStartError";
   readonly code = "ETCD_START_FAILED";

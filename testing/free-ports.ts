@@ -10,8 +10,8 @@ const slices = 200;
 const sliceSize = 100;
 
 // Each process takes its ports from a slice of its own, and so does each of its worker threads, which know nothing of
-// each other: a port must stay free for its owner while a member or a proxy is down. The process that listens on the first port
-// of a slice has it.
+// each other: a port must stay free for its owner while a member or a proxy is down. The process that listens on the
+// first port of a slice has it.
 let slice: Promise<number> | undefined;
 const taken = new Set<number>();
 let next = 0;

@@ -30,8 +30,8 @@ const timeoutMs = 3_000;
 const unauthenticated = 16;
 
 /**
- * How the testing room itself reaches members over HTTP: under TLS with a certificate of the cluster, with a token where
- * authentication is on.
+ * How the testing room itself reaches members over HTTP: under TLS with a certificate of the cluster, with a token
+ * where authentication is on.
  */
 export class GatewayAccess {
   readonly #certificate: ClientCertificate | undefined;
@@ -50,8 +50,8 @@ export class GatewayAccess {
   }
 
   /**
-   * Calls a method of etcd, such as "kv/range", with a token if authentication is on. A token that has become invalid is
-   * renewed once.
+   * Calls a method of etcd, such as "kv/range", with a token if authentication is on. A token that has become invalid
+   * is renewed once.
    *
    * @throws GatewayError when etcd refuses it; other errors when it is not answered within 3 s
    */

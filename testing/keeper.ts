@@ -41,7 +41,8 @@ export class Keeper {
   }
 
   /**
-   * @param onExit called with every member process that ends, wanted or not, before the command that ended it is answered
+   * @param onExit called with every member process that ends, wanted or not, before the command that ended it is
+   *   answered
    * @throws EtcdStartError when there can be no such process
    */
   static async start(

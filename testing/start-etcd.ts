@@ -29,15 +29,15 @@ export interface StartEtcdOptions {
    */
   readonly startTimeoutMs?: number;
   /**
-   * Clients reach the members by TLS only; true is mutual TLS, `{}`. The certificates are made with `openssl` from `PATH`
-   * and are in `cluster.tls`. Peers talk to each other without TLS.
+   * Clients reach the members by TLS only; true is mutual TLS, `{}`. The certificates are made with `openssl` from
+   * `PATH` and are in `cluster.tls`. Peers talk to each other without TLS.
    *
    * @default false
    */
   readonly tls?: boolean | TlsSetup;
   /**
-   * Authentication is on, with the user "root" and those that are named; true is `{}`. `cluster.auth` has root's password
-   * and changes users and roles.
+   * Authentication is on, with the user "root" and those that are named; true is `{}`. `cluster.auth` has root's
+   * password and changes users and roles.
    *
    * @default false
    */
@@ -59,7 +59,8 @@ const attempts = 5;
  * removed. They do not keep this process from ending.
  *
  * @throws EtcdNotFoundError when there is no etcd binary
- * @throws EtcdStartError with the end of the member's log; also when the system refuses such a process, as for an environment
+ * @throws EtcdStartError with the end of the member's log; also when the system refuses such a process, as for an
+ *   environment
  * that is too large
  * @throws OpensslNotFoundError when `tls` is asked for and there is no openssl
  * @throws TypeError for a NUL in a text, which no process can be given

@@ -6,10 +6,15 @@ import type { ResolvedAuth } from "./auth-options.ts";
 
 const makeKeyPair = promisify(generateKeyPair);
 
-/** The least that etcd takes: a password costs a member a millisecond or two of CPU, and not the 100 ms of its default. */
+/**
+ * The least that etcd takes: a password costs a member a millisecond or two of CPU, and not the 100 ms of its default.
+ */
 const PASSWORD_COST = "--bcrypt-cost=4";
 
-/** The flags for the passwords and tokens of a cluster. The keys for jwt are made in the folder, which is made too, mode 0700. */
+/**
+ * The flags for the passwords and tokens of a cluster. The keys for jwt are made in the folder, which is made too, mode
+ * 0700.
+ */
 export async function makeTokenFlags(folder: string, { token, tokenTtlSeconds }: ResolvedAuth): Promise<string[]> {
   if (token === "simple") return [PASSWORD_COST, "--auth-token=simple", `--auth-token-ttl=${tokenTtlSeconds}`];
   await mkdir(folder, { recursive: true, mode: 0o700 });

@@ -5,8 +5,8 @@ export interface ArrayWork<Server, Prepared> {
   /** @param before what it made for the same array when that held other servers */
   prepare(servers: readonly Server[], before: Prepared | undefined): Prepared;
   /**
-   * Brings it up to date where the array holds other servers now, at positions below its length or that of before. Those
-   * by which it grew or shrank may be missing. It may throw before anything happened, and is then asked again.
+   * Brings it up to date where the array holds other servers now, at positions below its length or that of before.
+   * Those by which it grew or shrank may be missing. It may throw before anything happened, and is then asked again.
    *
    * @returns whether it did; else it is prepared anew
    */
@@ -34,8 +34,9 @@ const FEW = 64;
 const STALE = -1;
 
 /**
- * What was worked out for an array of servers, as long as that array lives. A list that changes in place, and one that is
- * used in between for one retry, do not drive each other out. What changed is noted, and looked at with the next `get()`.
+ * What was worked out for an array of servers, as long as that array lives. A list that changes in place, and one that
+ * is used in between for one retry, do not drive each other out. What changed is noted, and looked at with the next
+ * `get()`.
  */
 export class ArrayCache<Server, Prepared> {
   readonly #work: ArrayWork<Server, Prepared>;

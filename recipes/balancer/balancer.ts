@@ -21,8 +21,8 @@ export interface ServersChange<Server> {
 }
 
 /**
- * Chooses one of several servers. One balancer serves one list; what it remembers outlives changes of the list, after which
- * another server may stand at a position, or none.
+ * Chooses one of several servers. One balancer serves one list; what it remembers outlives changes of the list, after
+ * which another server may stand at a position, or none.
  *
  * All but `pick()` is optional: a strategy implements what it wants to know.
  */
@@ -46,8 +46,8 @@ export interface Balancer<Server> {
 }
 
 /**
- * A strategy of the user's own, `(servers, request) => server`. What it returns must be one of `servers`: a frozen array, the
- * same one again as long as the list has not changed. (Written as a method, so that the list of some kind of server can be
- * given where one of any kind is wanted.)
+ * A strategy of the user's own, `(servers, request) => server`. What it returns must be one of `servers`: a frozen
+ * array, the same one again as long as the list has not changed. (Written as a method, so that the list of some kind of
+ * server can be given where one of any kind is wanted.)
  */
 export type PickFunction<Server> = { pick(servers: readonly Server[], request: PickRequest): Server }["pick"];

@@ -27,21 +27,21 @@ const checkOptions = optionsOf("ConsistentHash", {
 });
 
 /**
- * Requests with the same key go to the same server, in every process that has the same list, in whatever order and whatever
- * happened before. A server that joins takes its share of the keys, about 1/n, and one that leaves gives its keys to all
- * others; no other key moves. A changed weight moves keys to or from that server only. A request without a key goes where a
- * random key would.
+ * Requests with the same key go to the same server, in every process that has the same list, in whatever order and
+ * whatever happened before. A server that joins takes its share of the keys, about 1/n, and one that leaves gives its
+ * keys to all others; no other key moves. A changed weight moves keys to or from that server only. A request without a
+ * key goes where a random key would.
  *
  * Shares of the keys are those of the weights, but for some 2 % (the standard deviation from server to server; it does
  * not grow with their number). How: see `HashSpace`.
  *
- * The load is bounded as in Mirrokni, Thorup and Zadimoghaddam (2016): a server with `loadFactor` times its share of the calls
- * in flight gets no more of them, and a hot key goes on to the next server in its own order. So with few calls in flight
- * two at the same time for one key go to two servers; `loadFactor: Infinity` prevents that. Only the calls that `started()`
- * reported count, those of this process.
+ * The load is bounded as in Mirrokni, Thorup and Zadimoghaddam (2016): a server with `loadFactor` times its share of
+ * the calls in flight gets no more of them, and a hot key goes on to the next server in its own order. So with few
+ * calls in flight two at the same time for one key go to two servers; `loadFactor: Infinity` prevents that. Only the
+ * calls that `started()` reported count, those of this process.
  *
- * A pick costs about the same for any number of servers, and so does each server that changed; the first pick from an array,
- * or after a change that came without positions, O(n). Where most servers are full a pick looks further: with a
+ * A pick costs about the same for any number of servers, and so does each server that changed; the first pick from an
+ * array, or after a change that came without positions, O(n). Where most servers are full a pick looks further: with a
  * `loadFactor` close to 1 at many.
  */
 export class ConsistentHash<Server> implements Balancer<Server> {

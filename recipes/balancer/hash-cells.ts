@@ -32,11 +32,11 @@ const LEAST_MEAN = 2;
 const MOST_CELLS_EACH = 4;
 
 /**
- * Servers by position on a circle of 2^32, in cells: those whose positions have the same leading bits. A change costs the
- * same for any number of servers, on average.
+ * Servers by position on a circle of 2^32, in cells: those whose positions have the same leading bits. A change costs
+ * the same for any number of servers, on average.
  *
- * The lots of a cell are kept by bits: the first bits of all as one number, then the second ones, and so on. So which of
- * them win is asked for all servers of a cell at once.
+ * The lots of a cell are kept by bits: the first bits of all as one number, then the second ones, and so on. So which
+ * of them win is asked for all servers of a cell at once.
  */
 export class HashCells {
   #bits = 0;
@@ -67,7 +67,8 @@ export class HashCells {
       this.#rebuild(this.#bits + 1);
       cell = this.#cellOf(position);
     }
-    // Only when more have the same hash than anything but intent explains: then it is found less often than it should be.
+    // Only when more have the same hash than anything but intent explains: then it is found less often than it should
+    // be.
     while (this.#taken[cell] === -1) cell = (cell + 1) % this.#taken.length;
     this.#write(cell * ROOM + lowestBit(~(this.#taken[cell] as number)), slot, position, lot, weight);
     this.#size++;
@@ -86,9 +87,9 @@ export class HashCells {
   }
 
   /**
-   * Looks from the places of a key at the cells around each whose distance has no more than `shift` bits; with `flip` 1, at
-   * their neighbours instead, with which they make up the cells of one bit more. Of the servers whose lot wins, and that are
-   * not refused, the one with the least score goes to `search`: the XOR of positions over the weight.
+   * Looks from the places of a key at the cells around each whose distance has no more than `shift` bits; with `flip`
+   * 1, at their neighbours instead, with which they make up the cells of one bit more. Of the servers whose lot wins,
+   * and that are not refused, the one with the least score goes to `search`: the XOR of positions over the weight.
    *
    * @param lap whatever it is, places and lots are others; each further one adds a circle to the distance
    */

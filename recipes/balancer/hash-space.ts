@@ -14,18 +14,18 @@ interface WeightClass {
 }
 
 /**
- * Which server each key belongs to. What a key finds depends on the servers that are there, and on nothing else: one that
- * comes only takes keys, and one that goes only gives them.
+ * Which server each key belongs to. What a key finds depends on the servers that are there, and on nothing else: one
+ * that comes only takes keys, and one that goes only gives them.
  *
  * Multi-probe consistent hashing (Appleton and O'Reilly, 2015) on a thinned circle: each server has one position; a key
- * looks from eight places and goes to the server that is nearest to one of them. From each place only one in 128 servers
- * can be found, by a lot that key, place and server draw. Without that a server that has another one close by would nearly
- * always be hidden by it, and shares differ by 20 % and more; with it any two are seldom found from the same place, and
- * shares differ by some 2 %, with one position for each server. Distance is the XOR of two positions, as in Kademlia, so
- * that what is near is a range of leading bits.
+ * looks from eight places and goes to the server that is nearest to one of them. From each place only one in 128
+ * servers can be found, by a lot that key, place and server draw. Without that a server that has another one close by
+ * would nearly always be hidden by it, and shares differ by 20 % and more; with it any two are seldom found from the
+ * same place, and shares differ by some 2 %, with one position for each server. Distance is the XOR of two positions,
+ * as in Kademlia, so that what is near is a range of leading bits.
  *
- * A distance counts for as much less as a server weighs more. Servers of about the same weight are kept together, as those
- * that weigh more are looked for further away.
+ * A distance counts for as much less as a server weighs more. Servers of about the same weight are kept together, as
+ * those that weigh more are looked for further away.
  */
 export class HashSpace implements SlotIndex {
   readonly #callsOf: (slot: number) => number;
@@ -104,7 +104,10 @@ export class HashSpace implements SlotIndex {
     }
   }
 
-  /** Looks at the servers of a class with a score below 2^reach; only at those above half of that, unless it is the first look. */
+  /**
+   * Looks at the servers of a class with a score below 2^reach; only at those above half of that, unless it is the
+   * first look.
+   */
   #look({ exponent, cells }: WeightClass, key: KeyHash, reach: number, isFirst: boolean): void {
     const bits = reach + 2 * exponent;
     if (bits > BITS) {

@@ -4,7 +4,10 @@ export interface KeyHash {
   readonly low: number;
 }
 
-/** Two lanes of 32 bits, each multiplied by an odd number of its own for each code unit, and mixed with each other at the end. */
+/**
+ * Two lanes of 32 bits, each multiplied by an odd number of its own for each code unit, and mixed with each other at
+ * the end.
+ */
 export function hashKey(key: string): KeyHash {
   let high = 0x243f6a88 ^ key.length;
   let low = 0x13198a2e;
@@ -20,8 +23,8 @@ export function hashKey(key: string): KeyHash {
 }
 
 /**
- * An integer of 32 bits that depends on every bit of both. The multipliers and shifts are those of the finalizer of Austin
- * Appleby's MurmurHash3.
+ * An integer of 32 bits that depends on every bit of both. The multipliers and shifts are those of the finalizer of
+ * Austin Appleby's MurmurHash3.
  */
 export function mix(a: number, b: number): number {
   let mixed = a ^ Math.imul(b, 0x9e3779b1);

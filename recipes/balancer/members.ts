@@ -19,7 +19,8 @@ export class Member {
   }
 
   /**
-   * Takes one pick out of what it has earned, if that is enough: every pick, also of another one, earns it its share of one.
+   * Takes one pick out of what it has earned, if that is enough: every pick, also of another one, earns it its share of
+   * one.
    *
    * @param picks how many there were of all servers
    */

@@ -7,8 +7,8 @@ import { WeightedDraw } from "./weighted-draw.ts";
 
 export interface P2cOptions<Server> extends ServerTraits<Server> {
   /**
-   * The time constant of the latency estimate, in milliseconds: above 0. After so long without a call, a server that was slow
-   * counts as e times faster. @default 10 000
+   * The time constant of the latency estimate, in milliseconds: above 0. After so long without a call, a server that
+   * was slow counts as e times faster. @default 10 000
    */
   decayMs?: number | undefined;
   /** A number in [0, 1). @default Math.random */
@@ -33,23 +33,23 @@ const checkOptions = optionsOf("P2c", {
 /**
  * The power of two choices (Mitzenmacher 2001): of two servers drawn at random, in proportion to their weights, the one
  * with the lower cost, which is latency × (calls in flight for its weight + 1). The latency is a peak EWMA: it rises at
- * once and decays over `decayMs`. Two are enough to keep away from what is slow or busy, and unlike the best of all, two
- * do not send every process to one server.
+ * once and decays over `decayMs`. Two are enough to keep away from what is slow or busy, and unlike the best of all,
+ * two do not send every process to one server.
  *
- * Servers that are equally fast get calls in proportion to their weights: exactly, without concurrency, and but for a few
- * percent with some. Calls in flight are whole, and one of them is much for a light server and little for a heavy one, so
- * the load of the first that was drawn counts as less by the difference.
+ * Servers that are equally fast get calls in proportion to their weights: exactly, without concurrency, and but for a
+ * few percent with some. Calls in flight are whole, and one of them is much for a light server and little for a heavy
+ * one, so the load of the first that was drawn counts as less by the difference.
  *
  * A failure counts as a call that took 4 times as long as usual, further ones in a row 16, 64, … up to 4096 times: a
  * server that refuses at once attracts nothing. Estimates decay without calls, so a server that was slow or failed is
- * tried again: at 4 times the usual after about 1.4 × `decayMs`, at 4096 times after 8.3, sooner when the others are busy.
- * A server of which nothing is known counts as usual; a burst to it ends with its calls in flight.
+ * tried again: at 4 times the usual after about 1.4 × `decayMs`, at 4096 times after 8.3, sooner when the others are
+ * busy. A server of which nothing is known counts as usual; a burst to it ends with its calls in flight.
  *
  * It needs `started()`, `ended()` and `report()`: without them it is a random choice by weight. Without concurrency the
  * faster one of each two gets everything.
  *
- * A pick costs the same for any number of servers, and so does each server that changed; the first pick from an array, or
- * after a change that came without positions, O(n).
+ * A pick costs the same for any number of servers, and so does each server that changed; the first pick from an array,
+ * or after a change that came without positions, O(n).
  */
 export class P2c<Server> implements Balancer<Server> {
   readonly #random: () => number;

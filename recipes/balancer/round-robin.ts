@@ -3,8 +3,8 @@ import type { Balancer } from "./balancer.ts";
 
 export interface RoundRobinOptions {
   /**
-   * A number in [0, 1): it begins at a random server, so that processes that start together do not all begin with the same
-   * one. @default none: it begins with the first
+   * A number in [0, 1): it begins at a random server, so that processes that start together do not all begin with the
+   * same one. @default none: it begins with the first
    */
   random?: (() => number) | undefined;
 }
@@ -12,9 +12,9 @@ export interface RoundRobinOptions {
 const checkOptions = optionsOf("RoundRobin", { random: callback });
 
 /**
- * One after the other, in the order of the array; weights do not count. Each array has a turn of its own, that of a list which
- * changes in place goes on, and each further array begins one server later than the one before. So the retries of a server
- * that fails, each among the others, spread over these, and take no turn of the list away.
+ * One after the other, in the order of the array; weights do not count. Each array has a turn of its own, that of a
+ * list which changes in place goes on, and each further array begins one server later than the one before. So the
+ * retries of a server that fails, each among the others, spread over these, and take no turn of the list away.
  */
 export class RoundRobin<Server> implements Balancer<Server> {
   readonly #random: (() => number) | undefined;

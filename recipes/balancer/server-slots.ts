@@ -20,8 +20,8 @@ const FIRST_SWEEP = 64;
 
 /**
  * Gives each server a small number by its id, its slot, so that a strategy can keep what it knows of servers in typed
- * arrays; counts the calls in flight by slot; and keeps an index of each array that is picked from, which costs what its
- * `set()` costs for each server that changed.
+ * arrays; counts the calls in flight by slot; and keeps an index of each array that is picked from, which costs what
+ * its `set()` costs for each server that changed.
  *
  * A server keeps its slot while it is in one of the arrays that were used last, has a call in flight or is worth
  * remembering; slots of others are taken back when they are as many as those in use.

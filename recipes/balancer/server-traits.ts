@@ -4,14 +4,14 @@ import { shown } from "../../src/internal/index.ts";
 /** How a strategy reads a server. What is left out has a default that fits a `ServiceInstance`, and plain strings. */
 export interface ServerTraits<Server> {
   /**
-   * What is remembered about a server is kept under this value, compared as a Map compares its keys. Another object with the
-   * same id is the same server. @default its `key` if that is a string, else the server itself
+   * What is remembered about a server is kept under this value, compared as a Map compares its keys. Another object
+   * with the same id is the same server. @default its `key` if that is a string, else the server itself
    */
   id?: ((server: Server) => unknown) | undefined;
   /**
-   * Its share of the load relative to the others: 0 or above; what is above 2^53−1 or below 10^−9 counts as that much. 0:
-   * not to be picked, unless that is so for all. NaN, negative, no number: `pick()` throws InvalidOptionError.
-   * A new weight counts when another object with it stands in the list.
+   * Its share of the load relative to the others: 0 or above; what is above 2^53−1 or below 10^−9 counts as that much.
+   * 0: not to be picked, unless that is so for all. NaN, negative, no number: `pick()` throws InvalidOptionError. A new
+   * weight counts when another object with it stands in the list.
    * @default its `weight` if that is a number, else 1
    */
   weight?: ((server: Server) => number) | undefined;

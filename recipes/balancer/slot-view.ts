@@ -21,8 +21,8 @@ export interface Slot {
 export type SlotOf = (server: unknown) => Slot;
 
 /**
- * Which server stands where in one array, and the index that its strategy picks from. Weights of 0 are not in the index;
- * when all are 0, all are 1.
+ * Which server stands where in one array, and the index that its strategy picks from. Weights of 0 are not in the
+ * index; when all are 0, all are 1.
  */
 export class SlotView<Index extends SlotIndex> {
   readonly index: Index;
@@ -83,8 +83,8 @@ export class SlotView<Index extends SlotIndex> {
   }
 
   /**
-   * Looks at the positions that changed, and at those by which the array grew or shrank. It throws what `slotOf` throws,
-   * and then nothing has happened.
+   * Looks at the positions that changed, and at those by which the array grew or shrank. It throws what `slotOf`
+   * throws, and then nothing has happened.
    *
    * @returns whether that was enough; else `replace()` must follow
    */

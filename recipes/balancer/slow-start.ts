@@ -59,8 +59,8 @@ const checkOptions = optionsOf("SlowStart", {
  * left the list and came back is new again. When none is warm, what the balancer chooses is accepted: somebody has to
  * do the work.
  *
- * Each server that changed costs what the balancer under it costs, twice from the first new one on; the first pick from an
- * array, or after a change that came without positions, O(n) besides. While somebody is new, a pick may ask the
+ * Each server that changed costs what the balancer under it costs, twice from the first new one on; the first pick from
+ * an array, or after a change that came without positions, O(n) besides. While somebody is new, a pick may ask the
  * balancer twice.
  */
 export class SlowStart<Server> implements Balancer<Server> {

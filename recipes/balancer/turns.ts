@@ -11,7 +11,9 @@ const MOST_TURNS = 2 ** 40;
 export class Turns implements SlotIndex {
   readonly #random: () => number;
   readonly #firstByWeight: boolean;
-  /** By when each is due, then by its interval: of two at the same time the heavier goes first, it is due again sooner. */
+  /**
+   * By when each is due, then by its interval: of two at the same time the heavier goes first, it is due again sooner.
+   */
   readonly #heap = new IndexedHeap();
   #hasBegun = false;
   #now = 0;

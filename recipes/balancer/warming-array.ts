@@ -66,7 +66,11 @@ export class WarmingArray<Server> {
     return true;
   }
 
-  /** Looks at the positions that changed, and at those by which the array grew or shrank. @returns how `warm` changed */
+  /**
+   * Looks at the positions that changed, and at those by which the array grew or shrank.
+   *
+   * @returns how `warm` changed
+   */
   update(servers: readonly Server[], positions: ReadonlySet<number>, nowMs: number): ServersChange<Server> | undefined {
     const before = this.#members.length;
     const changed = new Set(positions);

@@ -11,11 +11,12 @@ interface WeightClass {
 const MOST_TRIES = 64;
 
 /**
- * Draws one of some servers at random, in proportion to their weights, in O(1) for a change and, on average, for a draw.
+ * Draws one of some servers at random, in proportion to their weights, in O(1) for a change and, on average, for a
+ * draw.
  *
  * Servers stand in classes by the power of two above their weight. A class is drawn as if each of its servers had the
- * weight of the bound, then a server of it, which is accepted with the probability of its weight over the bound: half of
- * all tries at least. No sum of weights is kept, so nothing is lost to rounding, however weights change.
+ * weight of the bound, then a server of it, which is accepted with the probability of its weight over the bound: half
+ * of all tries at least. No sum of weights is kept, so nothing is lost to rounding, however weights change.
  */
 export class WeightedDraw implements SlotIndex {
   /** Those that have a server, the heaviest first. */

@@ -18,11 +18,11 @@ const checkOptions = optionsOf("ZonePreference", {
 });
 
 /**
- * Lets another balancer choose among the servers of the own zone, as long as there is one; else among all. How busy they are
- * does not matter: one server that is left in a zone gets everything that comes from there.
+ * Lets another balancer choose among the servers of the own zone, as long as there is one; else among all. How busy
+ * they are does not matter: one server that is left in a zone gets everything that comes from there.
  *
- * A pick and each server that changed cost what the other balancer costs; the first pick from an array, or after a change
- * that came without positions, O(n) besides.
+ * A pick and each server that changed cost what the other balancer costs; the first pick from an array, or after a
+ * change that came without positions, O(n) besides.
  */
 export class ZonePreference<Server> implements Balancer<Server> {
   readonly #inner: Balancer<Server>;

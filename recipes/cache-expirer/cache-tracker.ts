@@ -222,7 +222,9 @@ export class CacheTracker {
     this.#dropped(early, historyLost ? "missing" : "evicted", Math.max(before, early.size));
   }
 
-  /** A watch does not say why a key went. No lease ends before its time, so what went earlier was deleted by somebody. */
+  /**
+   * A watch does not say why a key went. No lease ends before its time, so what went earlier was deleted by somebody.
+   */
   #reasonOf(expiresAt: number | undefined): ExpireReason {
     if (expiresAt === undefined) return "evicted";
     // The clock of its writer may differ from ours by a bucket.

@@ -69,9 +69,9 @@ interface PendingMove {
  * only ever to a later one: a late touch of another process cannot move it back. Moves travel in batches of nested
  * txns, so a key that is gone fails its own move and no other.
  *
- * They are batches of its own, not those of `EtcdClient.txn({ batch: true })`, though of the same limits: all moves of one
- * are on one lease, so when etcd has lost it the whole batch is sent again; what is only looked at travels, too; and
- * calls share a move until it leaves.
+ * They are batches of its own, not those of `EtcdClient.txn({ batch: true })`, though of the same limits: all moves of
+ * one are on one lease, so when etcd has lost it the whole batch is sent again; what is only looked at travels, too;
+ * and calls share a move until it leaves.
  */
 export class Touches {
   readonly #parts: TouchesParts;

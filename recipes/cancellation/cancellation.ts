@@ -56,8 +56,8 @@ interface Cancelling {
  *
  * Not guaranteed: that a run stops; it must listen. How soon: a dead link is noticed within about 9 s. That a process
  * which cannot reach etcd for longer than `ttlSeconds` still hears of it, or one that asks for the first time after
- * that. A cancellation that no process has heard of is lost when etcd's data is. What a listener of a signal throws is an
- * uncaught exception, as with every AbortSignal.
+ * that. A cancellation that no process has heard of is lost when etcd's data is. What a listener of a signal throws is
+ * an uncaught exception, as with every AbortSignal.
  *
  * A run id names one attempt: once cancelled, it stays cancelled until the entry expires, so a second attempt takes
  * another id.
@@ -75,8 +75,8 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
   /** What is followed, always with a slash at its end. */
   readonly prefix: string;
   /**
-   * Resolves when the first list was emitted and is followed, however long that takes; rejects when it never will be. It
-   * may be left unused.
+   * Resolves when the first list was emitted and is followed, however long that takes; rejects when it never will be.
+   * It may be left unused.
    */
   readonly ready: Promise<void>;
   readonly #ttlSeconds: number;

@@ -153,7 +153,9 @@ export class Candidacy {
     return proclaiming;
   }
 
-  /** It is over: `signal` aborts, then the renewal ends. The key stays until `leave()`, or until the lease has run out. */
+  /**
+   * It is over: `signal` aborts, then the renewal ends. The key stays until `leave()`, or until the lease has run out.
+   */
   end(reason: unknown): void {
     this.#end(reason);
     this.#lease.lapse();

@@ -19,7 +19,9 @@ export interface ClusterMonitorEvents<Info = unknown> extends CommonEvents {
   up: [node: ClusterNode<Info>];
   /** A node left, or its TTL ended after its process died; this is what it was last. */
   down: [last: ClusterNode<Info>];
-  /** A node says something new of itself, drains, or its process was restarted within its TTL: then `upSince` is new. */
+  /**
+   * A node says something new of itself, drains, or its process was restarted within its TTL: then `upSince` is new.
+   */
   changed: [node: ClusterNode<Info>, previous: ClusterNode<Info>];
   /** A key under the prefix cannot be read as a node, so it is kept out of the list. */
   invalid: [key: string, error: Error];
@@ -96,12 +98,16 @@ export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvent
     return this.#services.status;
   }
 
-  /** Milliseconds since the list was last known to be followed; 0 while live. Before the first list: since the start. */
+  /**
+   * Milliseconds since the list was last known to be followed; 0 while live. Before the first list: since the start.
+   */
   get staleForMs(): number {
     return this.#services.staleForMs;
   }
 
-  /** All nodes in the order of their names; empty before the first list. Frozen; the same array until something changes. */
+  /**
+   * All nodes in the order of their names; empty before the first list. Frozen; the same array until something changes.
+   */
   nodes(): readonly ClusterNode<Info>[] {
     this.#list ??= Object.freeze([...this.#nodes.values()].sort((a, b) => (a.name < b.name ? -1 : 1)));
     return this.#list;

@@ -1,14 +1,14 @@
 import type { CloseOptions, RegisterStatus } from "../service-register/index.ts";
 
 /**
- * One node's place in the cluster, held with the guarantees of a ServiceRegister: it is there, with the newest info, until
- * it leaves.
+ * One node's place in the cluster, held with the guarantees of a ServiceRegister: it is there, with the newest info,
+ * until it leaves.
  */
 export interface Membership<Info = unknown> extends AsyncDisposable {
   readonly name: string;
   /**
-   * Resolves when the node is registered and in the list of the monitor that it joined; rejects when it never will be. It may
-   * be left unused.
+   * Resolves when the node is registered and in the list of the monitor that it joined; rejects when it never will be.
+   * It may be left unused.
    */
   readonly ready: Promise<void>;
   /** As of a ServiceRegister: `passive` while another process has the name. */

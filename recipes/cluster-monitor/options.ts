@@ -9,7 +9,11 @@ import { validateInfo } from "./node-metadata.ts";
 
 /** Options of a ClusterMonitor. All may be left out. */
 export interface ClusterMonitorOptions<Info = unknown> extends RecipeClientOptions {
-  /** How long a node that joined here is listed after its process died, in whole seconds, 1 to 9000000000. @default 30 */
+  /**
+   * How long a node that joined here is listed after its process died, in whole seconds, 1 to 9000000000.
+   *
+   * @default 30
+   */
   ttlSeconds?: number | undefined;
   /**
    * What the info of a node must be: any Standard Schema (zod, valibot, arktype), a synchronous one, which takes what

@@ -14,7 +14,10 @@ import { DetachedLeases } from "../leases/index.ts";
 import { type ConfirmationPart, type ConfirmationState, keyOf, readKey } from "./confirmation-keys.ts";
 import type { DecisionRecord, RequestRecord } from "./records.ts";
 
-/** What etcd holds of confirmations, and the only two ways in which that changes: a request is opened, and it is decided. */
+/**
+ * What etcd holds of confirmations, and the only two ways in which that changes: a request is opened, and it is
+ * decided.
+ */
 export class ConfirmationStore {
   readonly prefix: string;
   /** That of its client. */

@@ -24,7 +24,9 @@ import { RequestLoop } from "./request-loop.ts";
 export type ConfirmationStatus = MirrorStatus;
 
 export interface ConfirmationEvents extends CommonEvents {
-  /** Somebody asks for a decision. Those that wait at the start too, and again what was written again into a wiped etcd. */
+  /**
+   * Somebody asks for a decision. Those that wait at the start too, and again what was written again into a wiped etcd.
+   */
   requested: [pending: PendingConfirmation];
   /** A confirmation was decided, or timed out. Those that etcd still keeps at the start too. */
   decided: [id: string, result: ConfirmationResult];
@@ -53,8 +55,8 @@ export interface ConfirmationEvents extends CommonEvents {
  * and on one that was decided returns the decision. A request that a wiped etcd forgot is written again with the time
  * it has left.
  *
- * Not guaranteed: that it times out at the deadline. While no requester runs, there is no look, and until somebody does it
- * can still be decided: the time-out lease ends late by a 32nd and a second, by a leader change in etcd later. A
+ * Not guaranteed: that it times out at the deadline. While no requester runs, there is no look, and until somebody does
+ * it can still be decided: the time-out lease ends late by a 32nd and a second, by a leader change in etcd later. A
  * process that picks a request up compares the deadline with its own clock. A requester that is away for longer than
  * `retainSeconds` finds nothing, and asks anew. A decision that a wiped etcd forgot before its requester saw it is
  * asked for anew.
@@ -75,8 +77,8 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
   /** What is followed, always with a slash at its end. */
   readonly prefix: string;
   /**
-   * Resolves when the first list was emitted and is followed, however long that takes; rejects when it never will be. It
-   * may be left unused: no call waits for it.
+   * Resolves when the first list was emitted and is followed, however long that takes; rejects when it never will be.
+   * It may be left unused: no call waits for it.
    */
   readonly ready: Promise<void>;
   readonly #runtime: Runtime;
@@ -201,7 +203,10 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
     return Object.freeze(list.sort((a, b) => a.deadline - b.deadline));
   }
 
-  /** Stops following. Requests that wait reject with a ClientClosedError, and stay in etcd. Calling it again is harmless. */
+  /**
+   * Stops following. Requests that wait reject with a ClientClosedError, and stay in etcd. Calling it again is
+   * harmless.
+   */
   async close(): Promise<void> {
     await this.#follower.close();
   }

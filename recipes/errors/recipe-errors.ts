@@ -46,7 +46,9 @@ export class NotRequestedError extends EtcdError {
   readonly code = "ETCD_NOT_REQUESTED";
 }
 
-/** The key of a registration is not in etcd any more, although its lease may live: deleted by hand, or etcd was wiped. */
+/**
+ * The key of a registration is not in etcd any more, although its lease may live: deleted by hand, or etcd was wiped.
+ */
 export class RegistrationLostError extends EtcdError {
   override readonly name = "RegistrationLostError";
   readonly code = "ETCD_REGISTRATION_LOST";

@@ -73,7 +73,9 @@ export class PrefixFollower {
     return this.#status;
   }
 
-  /** Milliseconds since the prefix was last known to be followed; 0 while live. Before the first list: since the start. */
+  /**
+   * Milliseconds since the prefix was last known to be followed; 0 while live. Before the first list: since the start.
+   */
   get staleForMs(): number {
     if (this.#end) return this.#end.staleForMs + this.#runtime.clock.monotonicMs() - this.#end.atMs;
     return this.#followed?.mirror.staleForMs ?? 0;

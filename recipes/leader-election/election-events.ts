@@ -9,7 +9,10 @@ export interface LeaderElectionEvents extends CommonEvents {
   lost: [error: Error];
   /** A term ended otherwise, and its key is gone, or left to its lease if etcd could not be asked. */
   resigned: [];
-  /** Who leads now; undefined: there is none. First as it is when the first listener comes. Followed while somebody listens. */
+  /**
+   * Who leads now; undefined: there is none. First as it is when the first listener comes. Followed while somebody
+   * listens.
+   */
   leader: [leader: LeaderInfo | undefined];
   /** The work goes on although its term is over and its key is gone or about to go. Once for each term. */
   overdue: [term: Term];

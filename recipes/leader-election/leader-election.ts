@@ -36,10 +36,11 @@ import type { Term } from "./term.ts";
  * `etcdctl elect` and Go's `concurrency.Election` take part in the same election. Names must not nest: candidates of
  * `/leader/a` stand in line for `/leader` too.
  *
- * Guaranteed: no candidate begins to lead without having read its own key back, with time left on its lease; a
- * lost lease ends a candidacy for good. Reading `term.signal.aborted` compares the clock: it is true no later than etcd
+ * Guaranteed: no candidate begins to lead without having read its own key back, with time left on its lease; a lost
+ * lease ends a candidacy for good. Reading `term.signal.aborted` compares the clock: it is true no later than etcd
  * expires the lease. Two terms of one candidate never overlap, also when its work ignores the signal. After an outage
- * in which leases were lost, no candidate waits behind a key of its own. A waiting candidate follows only the one before it.
+ * in which leases were lost, no candidate waits behind a key of its own. A waiting candidate follows only the one
+ * before it.
  *
  * Not guaranteed: that a process that was paused, or a request that is under way, does nothing outside etcd after its
  * term. Inside etcd `term.txn()` sees to that; outside, `term.token` does, where it is compared. Nor that the next
@@ -143,7 +144,10 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
     }
   }
 
-  /** The caller that ends it knows that `lead()` rejects; without an `await` that must not end the process. Errors of the work do. */
+  /**
+   * The caller that ends it knows that `lead()` rejects; without an `await` that must not end the process. Errors of
+   * the work do.
+   */
   #stop(run: Pick<LeadRun<unknown>, "stop"> | undefined, reason: unknown): void {
     this.#leading?.catch(() => {});
     run?.stop(reason);

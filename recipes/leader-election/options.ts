@@ -20,7 +20,11 @@ export interface LeaderElectionOptions extends RecipeClientOptions {
    * @default 60
    */
   ttlSeconds?: number | undefined;
-  /** Seconds between renewals; above 0, at most half the TTL: one that fails must leave time for another. @default half the TTL */
+  /**
+   * Seconds between renewals; above 0, at most half the TTL: one that fails must leave time for another.
+   *
+   * @default half the TTL
+   */
   renewEverySeconds?: number | undefined;
   /**
    * Says whether this candidate can lead. While it says false, throws or does not answer in time, it does not campaign;
@@ -30,7 +34,11 @@ export interface LeaderElectionOptions extends RecipeClientOptions {
    * @default it always can
    */
   health?: ((signal: AbortSignal) => Promise<boolean> | boolean) | undefined;
-  /** Seconds from one health check to the next, and the longest that one may take; at least 0.1. @default half the TTL */
+  /**
+   * Seconds from one health check to the next, and the longest that one may take; at least 0.1.
+   *
+   * @default half the TTL
+   */
   healthEverySeconds?: number | undefined;
 }
 

@@ -3,7 +3,9 @@ import { DetachedLease } from "./detached-lease.ts";
 
 /** Keys whose ends lie within this part of their TTL share a lease. */
 const SHARE = 1 / 64;
-/** A lease's own clock stops so much before etcd's; without it a lease of a minute could be shared for an instant only. */
+/**
+ * A lease's own clock stops so much before etcd's; without it a lease of a minute could be shared for an instant only.
+ */
 const MARGIN_SECONDS = 0.5;
 /** A TTL is rounded up by less than this part of it. */
 const ROUNDING = 1 / 128;

@@ -2,7 +2,9 @@ import type { CallOptions, EtcdClient, Lease, LeaseId } from "../../src/index.ts
 import { allSettled, type KeyLeases } from "./key-leases.ts";
 import { LeaseLine } from "./lease-line.ts";
 
-/** From so many lines on a client warns that there is a cheaper way: each costs a grant, and a renewal again and again. */
+/**
+ * From so many lines on a client warns that there is a cheaper way: each costs a grant, and a renewal again and again.
+ */
 const MANY = 500;
 
 /** How many lines each client has, and whether it has warned. */

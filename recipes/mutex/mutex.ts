@@ -132,8 +132,8 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
 
   /**
    * Ends all waits with a ClientClosedError, and releases every lock that this object gave. Work that `run()` began is
-   * stopped by `lock.signal` and waited for, at most until its lease has run out; so the work itself must not wait for it.
-   * Takes a moment more for etcd, 5 s at most. Calling it again is harmless.
+   * stopped by `lock.signal` and waited for, at most until its lease has run out; so the work itself must not wait for
+   * it. Takes a moment more for etcd, 5 s at most. Calling it again is harmless.
    */
   async close(): Promise<void> {
     if (!this.#closed) {

@@ -20,7 +20,10 @@ const drainingSchema = z.boolean().default(false);
 /** No white space, control characters, quotes or brackets of markup: what no address has. */
 const plainAddress = /^[^\s\p{C}"'`<>{}\\,;|]+$/u;
 const LONGEST_PLAIN_ADDRESS = 2048;
-/** The JSON that looks like an address. Most addresses are none, and to let the parser find that out costs an error each. */
+/**
+ * The JSON that looks like an address. Most addresses are none, and to let the parser find that out costs an error
+ * each.
+ */
 const mayBeJson = /^(?:\[|[-+.\deE]+$|true$|false$|null$)/;
 
 /**

@@ -1,6 +1,6 @@
 /**
- * How a registration is written: `plain` is the bare address, as the Go engine and go-zero write it; `endpoint` is the JSON
- * of Go's `naming/endpoints`, which its gRPC resolver reads.
+ * How a registration is written: `plain` is the bare address, as the Go engine and go-zero write it; `endpoint` is the
+ * JSON of Go's `naming/endpoints`, which its gRPC resolver reads.
  */
 export type RegistrationFormat = "plain" | "endpoint";
 

@@ -60,8 +60,8 @@ const TOUCH_BYTES = 64;
  * Not guaranteed: that a callback is called only once for a deletion, or that every value in between comes: after an
  * outage, to a process that is too slow, and behind a callback that fails, only what differs in the end. Nor that a key
  * is gone at its TTL: keys share leases, which adds a 32nd of the TTL and two seconds, and a leader change in etcd
- * gives a lease its whole time again. What happened while no process watched does not come: see CacheExpirer, which knows
- * what is on the disk.
+ * gives a lease its whole time again. What happened while no process watched does not come: see CacheExpirer, which
+ * knows what is on the disk.
  *
  * Errors that end a watch, by `failed` and by rejecting its `ready`: before `ready`, `PermissionDeniedError` and
  * `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach emits `warning` and is retried

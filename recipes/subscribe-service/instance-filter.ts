@@ -12,7 +12,9 @@ export type MetadataFilter<Metadata> =
 export interface InstanceFilter<Metadata = unknown> {
   /** What `metadata.zone` is, or one of several. */
   zone?: string | readonly string[] | undefined;
-  /** What `metadata.version` is, one of several, or a function of it: `(version) => semver.satisfies(version, "^2")`. */
+  /**
+   * What `metadata.version` is, one of several, or a function of it: `(version) => semver.satisfies(version, "^2")`.
+   */
   version?: string | readonly string[] | ((version: string) => boolean) | undefined;
   draining?: boolean | undefined;
   /** Fields are compared with `===`; a function decides whatever it likes. */

@@ -9,8 +9,9 @@ const LONG_LIST = 1_000;
 const MOST_POSITIONS = 10_000;
 
 /**
- * The instances by key. A change costs the same in a table of any length: those that may be picked stand in one array that
- * is changed in place, and the sorted list is made only when somebody asks for it, from the chunks of the one before.
+ * The instances by key. A change costs the same in a table of any length: those that may be picked stand in one array
+ * that is changed in place, and the sorted list is made only when somebody asks for it, from the chunks of the one
+ * before.
  */
 export class InstanceTable<Metadata> {
   /** Where each stands: from 0 among those that may be picked, from -1 downwards among the others. */

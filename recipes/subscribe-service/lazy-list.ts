@@ -1,8 +1,8 @@
 import { inspect } from "node:util";
 
 /**
- * A frozen array that is made when it is first read. `list` is what readers get: a Proxy, for which `Array.isArray()` is
- * true and which does all that a frozen array does, only that its items by index take longer, and that
+ * A frozen array that is made when it is first read. `list` is what readers get: a Proxy, for which `Array.isArray()`
+ * is true and which does all that a frozen array does, only that its items by index take longer, and that
  * `structuredClone()` and `postMessage()` refuse it: they take `[...list]`.
  */
 export class LazyList<Item extends object> implements ProxyHandler<Item[]> {

@@ -2,8 +2,8 @@ import { EtcdError } from "../../src/index.ts";
 import type { SubscribeStatus } from "./subscribe-events.ts";
 
 /**
- * `not-ready`: the first list is not there yet. `empty`: no service is registered. `filtered`: some are, none of which the
- * view's filter lets through. `draining`: all are about to leave.
+ * `not-ready`: the first list is not there yet. `empty`: no service is registered. `filtered`: some are, none of which
+ * the view's filter lets through. `draining`: all are about to leave.
  */
 export type NoServersState = "not-ready" | "empty" | "filtered" | "draining";
 

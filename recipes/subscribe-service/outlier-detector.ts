@@ -10,7 +10,11 @@ export interface OutlierDetectionOptions {
   minimumCalls?: number | undefined;
   /** How far back the rate looks, in milliseconds; above 0. @default 10000 */
   windowMs?: number | undefined;
-  /** How long the first ejection lasts, in milliseconds; each one in a row lasts twice as long. Above 0. @default 10000 */
+  /**
+   * How long the first ejection lasts, in milliseconds; each one in a row lasts twice as long. Above 0.
+   *
+   * @default 10000
+   */
   baseEjectionMs?: number | undefined;
   /**
    * No ejection lasts longer, in milliseconds. A server that stayed in for as long begins anew with `baseEjectionMs`.
@@ -64,8 +68,8 @@ interface ServerRecord {
 
 /**
  * Finds which servers fail, as gRPC's A50 and Envoy's outlier detection do: by failures in a row, and by the rate of
- * failures. An ejected server comes back after a while, and goes again at its first failure. Only servers that something was
- * reported of are remembered.
+ * failures. An ejected server comes back after a while, and goes again at its first failure. Only servers that
+ * something was reported of are remembered.
  */
 export class OutlierDetector {
   readonly #parts: OutlierDetectorParts;

@@ -42,7 +42,10 @@ export class RemovalGuard {
   readonly #leaving = new Map<string, number>();
   readonly #held = new Set<string>();
   #holdUntilMs = 0;
-  /** How many there were, and until when; only those with less and less, of which the first is the most within the window. */
+  /**
+   * How many there were, and until when; only those with less and less, of which the first is the most within the
+   * window.
+   */
   #levels: { readonly atMs: number; readonly present: number }[] = [];
   #timer: Timer | undefined;
 

@@ -20,7 +20,9 @@ export class ServerChoice<Metadata> {
     this.#source = source;
   }
 
-  /** @throws NoServersError; why the list ended; InvalidOptionError and what else a strategy of the user's own throws */
+  /**
+   * @throws NoServersError; why the list ended; InvalidOptionError and what else a strategy of the user's own throws
+   */
   pick(request: PickRequest): ServiceInstance<Metadata> {
     const { list, ended } = this.#source;
     if (list.finished) ended.throwIfAborted();
@@ -53,7 +55,11 @@ export class ServerChoice<Metadata> {
     return this.#source.list.table.pickable().some((server) => !tried.has(server.key));
   }
 
-  /** Waits until there is a server. @throws NoServersError when the time is over; `signal.reason`; why the list ended */
+  /**
+   * Waits until there is a server.
+   *
+   * @throws NoServersError when the time is over; `signal.reason`; why the list ended
+   */
   async someServer(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     const { list } = this.#source;
     const look = () => list.table.pickable().length > 0 || undefined;

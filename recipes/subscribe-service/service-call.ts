@@ -70,8 +70,8 @@ export async function callServers<Metadata, Result>(
 }
 
 /**
- * Resolves with what came of it, no later than when its time is over, and rejects only when the caller aborts. What comes
- * after that is ignored.
+ * Resolves with what came of it, no later than when its time is over, and rejects only when the caller aborts. What
+ * comes after that is ignored.
  */
 function attempt<Metadata, Result>(
   servers: ServiceCallParts<Metadata>,

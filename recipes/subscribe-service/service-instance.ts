@@ -16,7 +16,9 @@ export interface ServiceInstance<Metadata = unknown> {
   readonly createRevision: number;
   readonly modRevision: number;
   readonly lease?: LeaseId;
-  /** Calls from here to it failed, so it is not chosen for a while. What this process has seen, not what stands in etcd. */
+  /**
+   * Calls from here to it failed, so it is not chosen for a while. What this process has seen, not what stands in etcd.
+   */
   readonly ejected?: true;
 }
 

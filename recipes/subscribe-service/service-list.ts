@@ -44,9 +44,9 @@ export class ServiceList<Metadata = unknown>
   }
 
   /**
-   * Resolves when a list was emitted that has all that etcd had when this was made, or more, and is followed, however long
-   * that takes: what was acknowledged before is in it. Rejects when it never will be: not permitted, closed. It may be
-   * left unused.
+   * Resolves when a list was emitted that has all that etcd had when this was made, or more, and is followed, however
+   * long that takes: what was acknowledged before is in it. Rejects when it never will be: not permitted, closed. It
+   * may be left unused.
    */
   get ready(): Promise<void> {
     return this.#source.ready;
@@ -56,17 +56,25 @@ export class ServiceList<Metadata = unknown>
     return this.#source.status;
   }
 
-  /** Milliseconds since the list was last known to be followed; 0 while live. Before the first list: since the start. */
+  /**
+   * Milliseconds since the list was last known to be followed; 0 while live. Before the first list: since the start.
+   */
   get staleForMs(): number {
     return this.#source.staleForMs;
   }
 
-  /** Everything that etcd did up to this revision is in the list; 0 before the first. It moves when something changes, and now and then. */
+  /**
+   * Everything that etcd did up to this revision is in the list; 0 before the first. It moves when something changes,
+   * and now and then.
+   */
   get revision(): number {
     return this.#source.revision;
   }
 
-  /** Stops following; the list stays as it is, and nothing is emitted any more but `status`. Calling it again is harmless. */
+  /**
+   * Stops following; the list stays as it is, and nothing is emitted any more but `status`. Calling it again is
+   * harmless.
+   */
   async close(): Promise<void> {
     await this.#source.close();
   }

@@ -17,7 +17,10 @@ export function requestRoom(key: string, valueBytes: number, roomBytes: number):
   return [txnOp({ compare: [compareValue(key, "equal", new Uint8Array(roomBytes))] })];
 }
 
-/** Of a put that is made again later: a revision is written with more bytes as it grows, and with fewer than it has digits. */
+/**
+ * Of a put that is made again later: a revision is written with more bytes as it grows, and with fewer than it has
+ * digits.
+ */
 export function revisionRoom(revision: number): number {
   return 16 - String(revision).length;
 }

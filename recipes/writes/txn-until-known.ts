@@ -13,7 +13,11 @@ export interface TxnUntilKnownOptions {
   readonly signal?: AbortSignal | undefined;
   /** Lets it travel with others, see `EtcdClient.txn()`. @default false */
   readonly batch?: boolean | undefined;
-  /** Waits until a missing role, user or password is mended on the server, too: there is no caller to reject. @default false */
+  /**
+   * Waits until a missing role, user or password is mended on the server, too: there is no caller to reject.
+   *
+   * @default false
+   */
   readonly waitsOutDenial?: boolean | undefined;
   /** Called with each failure that is followed by another attempt. */
   readonly onWarning?: ((error: Error) => void) | undefined;

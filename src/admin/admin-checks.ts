@@ -2,8 +2,8 @@ import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { kindOf, shown } from "../errors/shown.ts";
 
 /**
- * A name is a key of etcd's database (bbolt: MaxKeySize). Of a longer one each member panics, and again whenever it starts, for
- * the change stands in its log.
+ * A name is a key of etcd's database (bbolt: MaxKeySize). Of a longer one each member panics, and again whenever it
+ * starts, for the change stands in its log.
  */
 const LONGEST_NAME_BYTES = 32_768;
 

@@ -13,8 +13,9 @@ const checkOf = {
 };
 
 /**
- * Users, roles and whether etcd asks for them. A user does what its roles permit, and root everything. While authentication is
- * on, only users with the role `root` may call any of this but `status()`, and users may ask for themselves.
+ * Users, roles and whether etcd asks for them. A user does what its roles permit, and root everything. While
+ * authentication is on, only users with the role `root` may call any of this but `status()`, and users may ask for
+ * themselves.
  *
  * What changes something and fails with `outcomeUnknown: true`, or is aborted, may have been done, or be done later.
  */
@@ -35,8 +36,8 @@ export class Auth {
   }
 
   /**
-   * Turns authentication on; nothing happens when it is on already. From then on a client without `auth` is refused. It is
-   * repeated on other endpoints within its time.
+   * Turns authentication on; nothing happens when it is on already. From then on a client without `auth` is refused. It
+   * is repeated on other endpoints within its time.
    *
    * @throws RequestRefusedError unless there is a user `root` with the role `root`
    */
@@ -54,7 +55,8 @@ export class Auth {
   /**
    * Whether authentication is on, and the revision of users and roles, which grows with each change of them.
    *
-   * @throws RequestRefusedError by an etcd before 3.5, which does not say; PermissionDeniedError, before 3.7, to all but root
+   * @throws RequestRefusedError by an etcd before 3.5, which does not say; PermissionDeniedError, before 3.7, to all
+   *   but root
    */
   async status(options?: CallOptions): Promise<AuthStatus> {
     checkOf.status(options);

@@ -32,10 +32,11 @@ const checkOf = {
 
 /**
  * The members of the cluster. While authentication is on, only root may change them. Etcd refuses a change with
- * `RequestRefusedError` that would leave too few members started for a majority, and one that is made while members are not
- * connected waits for that within its time.
+ * `RequestRefusedError` that would leave too few members started for a majority, and one that is made while members are
+ * not connected waits for that within its time.
  *
- * A change that fails with `outcomeUnknown: true`, or is aborted, may have been made, or be made later: `members()` shows it.
+ * A change that fails with `outcomeUnknown: true`, or is aborted, may have been made, or be made later: `members()`
+ * shows it.
  */
 export class Cluster {
   static {
@@ -58,8 +59,8 @@ export class Cluster {
   }
 
   /**
-   * Adds a member that votes, and is then to be started. Until it is there, the cluster counts it as one that is missing:
-   * `addLearner()`, and `promote()` once it has caught up, is the safer way.
+   * Adds a member that votes, and is then to be started. Until it is there, the cluster counts it as one that is
+   * missing: `addLearner()`, and `promote()` once it has caught up, is the safer way.
    *
    * @param peerUrls where the other members will reach it: `http://10.0.0.4:2380`, or several
    * @throws ConflictError when a member has such a URL
@@ -72,8 +73,8 @@ export class Cluster {
    * Adds a learner, and is then to be started: it follows and does not vote, so that it cannot hold the cluster up.
    *
    * @param peerUrls where the other members will reach it: `http://10.0.0.4:2380`, or several
-   * @throws ConflictError when a member has such a URL; RequestRefusedError for more learners than etcd takes (one, unless it
-   *   was started with another `--max-learners`)
+   * @throws ConflictError when a member has such a URL; RequestRefusedError for more learners than etcd takes (one,
+   *   unless it was started with another `--max-learners`)
    */
   async addLearner(peerUrls: string | readonly string[], options?: CallOptions): Promise<AddedMember> {
     return this.#add("cluster.addLearner", peerUrls, true, options);

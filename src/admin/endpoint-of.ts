@@ -7,8 +7,8 @@ import type { CallOptions } from "../model/call-options.ts";
 /** Of calls about one member. */
 export interface MemberCallOptions extends CallOptions {
   /**
-   * One of `client.endpoints`: the member there is asked, and no other. Of several members behind it, the one that the client is
-   * connected to. `syncEndpoints()` makes the members of the cluster the endpoints.
+   * One of `client.endpoints`: the member there is asked, and no other. Of several members behind it, the one that the
+   * client is connected to. `syncEndpoints()` makes the members of the cluster the endpoints.
    *
    * @default the one that calls go to at the moment
    */

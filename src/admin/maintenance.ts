@@ -32,14 +32,18 @@ export interface SlowCallOptions extends MemberCallOptions {
   /**
    * The call fails after this many milliseconds: above 0, below 2^31, or Infinity.
    *
-   * @default as long as it takes, once the member was reached within the client's requestTimeoutMs. One that dies, or freezes,
-   *   is noticed within 4 s
+   * @default as long as it takes, once the member was reached within the client's requestTimeoutMs. One that dies, or
+   *   freezes, is noticed within 4 s
    */
   timeoutMs?: number | undefined;
 }
 
 export interface HashKvOptions extends SlowCallOptions {
-  /** Up to which the keys count, at least 1. The hashes of members compare at one revision only. @default the member's newest */
+  /**
+   * Up to which the keys count, at least 1. The hashes of members compare at one revision only.
+   *
+   * @default the member's newest
+   */
   revision?: number | undefined;
 }
 
@@ -68,9 +72,9 @@ const checkOf = {
 };
 
 /**
- * The care of a cluster. While authentication is on, only root may call any of it but `status()` and `alarms()`; etcd before
- * 3.4.42, 3.5.28 and 3.6.9 lets every user do all but `defragment()`, `hashKv()` and `snapshot()` (CVE-2026-33413). What is
- * asked of one member takes an `endpoint`:
+ * The care of a cluster. While authentication is on, only root may call any of it but `status()` and `alarms()`; etcd
+ * before 3.4.42, 3.5.28 and 3.6.9 lets every user do all but `defragment()`, `hashKv()` and `snapshot()`
+ * (CVE-2026-33413). What is asked of one member takes an `endpoint`:
  *
  * ```ts
  * for (const endpoint of etcd.endpoints) await etcd.maintenance.defragment({ endpoint });
@@ -106,8 +110,8 @@ export class Maintenance {
   }
 
   /**
-   * Takes alarms back that are up: all of them, or those of a member or a kind. Make room first (compact, then defragment each
-   * member), or etcd raises them again. It is repeated on other endpoints within its time.
+   * Takes alarms back that are up: all of them, or those of a member or a kind. Make room first (compact, then
+   * defragment each member), or etcd raises them again. It is repeated on other endpoints within its time.
    *
    * @returns those that it took back
    */
@@ -127,9 +131,9 @@ export class Maintenance {
   }
 
   /**
-   * Gives space of a member's database back to the disk. The member answers nothing else meanwhile, which may be minutes: one
-   * after the other, the leader last. It is sent once; after an error with `outcomeUnknown: true`, or an abort, the member may
-   * be at it.
+   * Gives space of a member's database back to the disk. The member answers nothing else meanwhile, which may be
+   * minutes: one after the other, the leader last. It is sent once; after an error with `outcomeUnknown: true`, or an
+   * abort, the member may be at it.
    */
   async defragment(options: SlowCallOptions = {}): Promise<void> {
     checkOf.defragment(options);
@@ -137,8 +141,9 @@ export class Maintenance {
   }
 
   /**
-   * A hash over all keys of a member with their history, to find members that disagree: ask each at one `revision`, and compare
-   * those that have the same `compactRevision`. Repeated within its time, on the same endpoint where one is given.
+   * A hash over all keys of a member with their history, to find members that disagree: ask each at one `revision`, and
+   * compare those that have the same `compactRevision`. Repeated within its time, on the same endpoint where one is
+   * given.
    *
    * @throws CompactedError, FutureRevisionError for a `revision` that the member no longer or not yet has
    */
@@ -151,12 +156,13 @@ export class Maintenance {
   }
 
   /**
-   * Makes a member the leader, which takes about the time of a heartbeat; nothing happens when it leads already. Asks all
-   * endpoints for the leader, and the leader once to step down.
+   * Makes a member the leader, which takes about the time of a heartbeat; nothing happens when it leads already. Asks
+   * all endpoints for the leader, and the leader once to step down.
    *
    * @param memberId of a member that votes: `status().memberId`, or as `cluster.members()` has it
-   * @throws UnavailableError when the leader is behind none of the endpoints, or has changed meanwhile; RequestRefusedError for a
-   *   learner, and for what is no member. After an error with `outcomeUnknown: true`, or an abort, it may lead, or come to
+   * @throws UnavailableError when the leader is behind none of the endpoints, or has changed meanwhile;
+   *   RequestRefusedError for a learner, and for what is no member. After an error with `outcomeUnknown: true`, or an
+   *   abort, it may lead, or come to
    */
   async moveLeader(memberId: string, options: CallOptions = {}): Promise<void> {
     checkMemberId("maintenance.moveLeader", "memberId", memberId);
@@ -167,9 +173,9 @@ export class Maintenance {
   }
 
   /**
-   * Saves all that a member has to a file, as `etcdutl snapshot restore` reads it: keys with their history, leases, users and
-   * roles. The file is there when it is whole, its sum is right and it is on the disk; one that was there is replaced. Other
-   * endpoints are asked until a first part has come; after that a failure ends it, and nothing stays.
+   * Saves all that a member has to a file, as `etcdutl snapshot restore` reads it: keys with their history, leases,
+   * users and roles. The file is there when it is whole, its sum is right and it is on the disk; one that was there is
+   * replaced. Other endpoints are asked until a first part has come; after that a failure ends it, and nothing stays.
    *
    * @throws ProtocolError when its sum is wrong; what the file system says (`ENOSPC`, `EACCES`, …)
    */
@@ -206,13 +212,14 @@ export class Maintenance {
   }
 
   /**
-   * Prepares the cluster for an older etcd, one minor version below, and members are then replaced one by one: `validate` asks
-   * whether it can be done, `enable` begins it, `cancel` ends it.
+   * Prepares the cluster for an older etcd, one minor version below, and members are then replaced one by one:
+   * `validate` asks whether it can be done, `enable` begins it, `cancel` ends it.
    *
    * @param version such as "3.5"; may be left out for `cancel`
    * @returns the version of the cluster
-   * @throws RequestRefusedError for a version that cannot be, while another one is under way, or, for `cancel`, while none is; by
-   *   an etcd before 3.5. Etcd 3.5 does what `enable` and `cancel` say, and answers neither. After an error with `outcomeUnknown: true`, or an abort, `enable` or `cancel` may have been done
+   * @throws RequestRefusedError for a version that cannot be, while another one is under way, or, for `cancel`, while
+   *   none is; by an etcd before 3.5. Etcd 3.5 does what `enable` and `cancel` say, and answers neither. After an error
+   *   with `outcomeUnknown: true`, or an abort, `enable` or `cancel` may have been done
    */
   async downgrade(
     action: "validate" | "enable" | "cancel",

@@ -89,8 +89,8 @@ export class Roles {
   }
 
   /**
-   * Permits a role to read or write a range, in the place of what it was permitted for the very same range: both at once is
-   * `readwrite`. It is repeated on other endpoints within its time.
+   * Permits a role to read or write a range, in the place of what it was permitted for the very same range: both at
+   * once is `readwrite`. It is repeated on other endpoints within its time.
    *
    * ```ts
    * await etcd.auth.roles.grant("subscriber", { type: "read", range: prefix("/svc/") });

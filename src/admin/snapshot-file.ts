@@ -8,7 +8,9 @@ import { ProtocolError } from "../errors/protocol-error.ts";
 export interface SavedSnapshot {
   /** How long the file is. */
   readonly bytes: number;
-  /** The sum over all but its last 32 bytes, in hex: those are the sum, and `etcdutl snapshot restore` looks at them. */
+  /**
+   * The sum over all but its last 32 bytes, in hex: those are the sum, and `etcdutl snapshot restore` looks at them.
+   */
   readonly sha256: string;
   /** Of the etcd that it was taken from. Since etcd 3.6. */
   readonly version: string | undefined;
@@ -22,8 +24,8 @@ export interface SnapshotProgress {
 const SUM_BYTES = 32;
 
 /**
- * A snapshot on its way to a file. It is written beside it under another name, and gets its own when it is whole, its sum is
- * right and it is on the disk: whatever ends this process, the file is as it was before or whole.
+ * A snapshot on its way to a file. It is written beside it under another name, and gets its own when it is whole, its
+ * sum is right and it is on the disk: whatever ends this process, the file is as it was before or whole.
  */
 export class SnapshotFile {
   readonly #path: string;

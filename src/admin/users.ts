@@ -80,7 +80,8 @@ export class Users {
   }
 
   /**
-   * Gives a user another password. Etcd refuses its tokens from then on. It is repeated on other endpoints within its time.
+   * Gives a user another password. Etcd refuses its tokens from then on. It is repeated on other endpoints within its
+   * time.
    *
    * @throws RequestRefusedError when there is no such user
    */

@@ -15,8 +15,9 @@ import type { StreamEndpoint } from "./stream-endpoint.ts";
 type Asked = StreamEndpoint | undefined;
 
 /**
- * What operators ask of etcd, in our words: users and roles, the members, and the care of a member. Names and ids are checked
- * already. Ids of members are lower-case hex. A namespace is no part of it: ranges of roles are ranges of the whole etcd.
+ * What operators ask of etcd, in our words: users and roles, the members, and the care of a member. Names and ids are
+ * checked already. Ids of members are lower-case hex. A namespace is no part of it: ranges of roles are ranges of the
+ * whole etcd.
  *
  * What may be executed twice without harm is repeated as a read is: `authEnable`, `authDisable`, `userChangePassword`,
  * `userGrantRole`, `roleGrantPermission`, `memberUpdate` and `disarm`. Every other change is sent once.
@@ -56,7 +57,10 @@ export interface AdminProtocol {
 
   alarms(options?: CallOptions): Promise<readonly ClusterAlarm[]>;
   disarm(memberId: string, alarm: AlarmType, options?: CallOptions): Promise<void>;
-  /** A member may take minutes, and serves nothing else meanwhile. Without `timeoutMs` it has as long as it takes, as have the next two. */
+  /**
+   * A member may take minutes, and serves nothing else meanwhile. Without `timeoutMs` it has as long as it takes, as
+   * have the next two.
+   */
   defragment(endpoint: Asked, options?: CallOptions): Promise<void>;
   hashKv(endpoint: Asked, revision: number | undefined, options?: CallOptions): Promise<KeyHash>;
   /**

@@ -9,8 +9,8 @@ import type { WireCall } from "./codec/wire-call.ts";
 export type PartSink<Part> = (part: Part) => Promise<void>;
 
 /**
- * Sends a call whose answer comes in parts, once, and resolves when the last of them is taken. The server is held up while the
- * sink is busy: at most a window of the stream waits here. Rejects as `attempt()` does.
+ * Sends a call whose answer comes in parts, once, and resolves when the last of them is taken. The server is held up
+ * while the sink is busy: at most a window of the stream waits here. Rejects as `attempt()` does.
  */
 export function attemptStream<Part>(
   scope: CallScope,

@@ -24,7 +24,10 @@ const debug = log("connection");
 export const ATTEMPT_LIMIT_MS = 2_000;
 /** What may write is not sent once more when less is left, or less than a tenth of the call's time. */
 const LEAST_ATTEMPT_MS = 100;
-/** A fresh token may be refused, by a member that has not heard of it yet for instance: not for ever, but more than once. */
+/**
+ * A fresh token may be refused, by a member that has not heard of it yet for instance: not for ever, but more than
+ * once.
+ */
 const MOST_RENEWALS = 3;
 /** What is unanswered for less says nothing about the connection, only about the caller's patience. */
 const SILENCE_MS = 500;
@@ -228,7 +231,8 @@ export class CallAttempts<Response> {
       this.#routes.endpoints.failed(endpoint, last.error);
       if (channel && !late) endpoint.memberFailed("calls", channel);
     }
-    // It may be frozen, or the link dead: the next call gets a new connection. Where patience is asked for, pings show it.
+    // It may be frozen, or the link dead: the next call gets a new connection. Where patience is asked for, pings show
+    // it.
     if (late && channel && limitMs >= SILENCE_MS && !patience && !slow) endpoint.drop("calls", channel);
     if (token && isRefused(token, last) && (this.#renewals < MOST_RENEWALS || isOfOldRevision(last))) {
       // Etcd did nothing this time, and may do it for another token. What must not be executed twice had no attempt
@@ -272,7 +276,10 @@ export function attemptLimitMs(timeoutMs: number): number {
   return Math.min(ATTEMPT_LIMIT_MS, timeoutMs / 3);
 }
 
-/** Whether another token may do better. Without any, etcd may take the client's certificate for its user, who may do less. */
+/**
+ * Whether another token may do better. Without any, etcd may take the client's certificate for its user, who may do
+ * less.
+ */
 function isRefused(token: Token, { error }: Failure): boolean {
   return error instanceof UnauthenticatedError || (error instanceof PermissionDeniedError && token.value === undefined);
 }

@@ -14,8 +14,8 @@ interface Waiting {
 }
 
 /**
- * The life of one call: ended early by the caller's signal or by the client's close, whatever the call is waiting for at
- * that moment. One listener and one entry in the client's list for the whole call, however many attempts it makes.
+ * The life of one call: ended early by the caller's signal or by the client's close, whatever the call is waiting for
+ * at that moment. One listener and one entry in the client's list for the whole call, however many attempts it makes.
  */
 export class CallScope {
   readonly #open: Set<CallScope>;
@@ -44,8 +44,8 @@ export class CallScope {
   }
 
   /**
-   * Waits for what `start` begins; rejects with the reason as soon as the call is ended early, and then cancels what `start`
-   * returned so that the work stops too.
+   * Waits for what `start` begins; rejects with the reason as soon as the call is ended early, and then cancels what
+   * `start` returned so that the work stops too.
    */
   wait<T>(start: (resolve: (value: T) => void, reject: (error: unknown) => void) => Stoppable | undefined): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -53,7 +53,8 @@ export class CallScope {
         reject(this.#ended.reason);
         return;
       }
-      // Let go of when it is settled: what gRPC calls back may live until the next full collection, and the answer with it.
+      // Let go of when it is settled: what gRPC calls back may live until the next full collection, and the answer with
+      // it.
       let waiting: Waiting | undefined = { resolve, reject, stops: undefined };
       this.#waiting = waiting;
       const settle = () => {

@@ -84,8 +84,8 @@ export class Connection implements ICallable<Endpoint> {
   }
 
   /**
-   * A read whose answer comes in parts; resolves when the last of them is taken. It moves from endpoint to endpoint until the
-   * first part has come: after that, a failure ends it.
+   * A read whose answer comes in parts; resolves when the last of them is taken. It moves from endpoint to endpoint
+   * until the first part has come: after that, a failure ends it.
    */
   stream<Part>(call: WireCall<Part>, request: Buffer, rpc: RpcOptions, sink: PartSink<Part>): Promise<void> {
     if (this.#closed) return Promise.reject(new ClientClosedError("the client is closed"));
@@ -154,8 +154,8 @@ export class Connection implements ICallable<Endpoint> {
   }
 
   /**
-   * Sends a request that is answered in many messages, to the member that calls go to, and once: who reads them has other
-   * ways to go on. Resolves when the first of them is here.
+   * Sends a request that is answered in many messages, to the member that calls go to, and once: who reads them has
+   * other ways to go on. Resolves when the first of them is here.
    *
    * @returns undefined where the server does not know the call, which is remembered for as long as the connection lasts
    * @throws what keeps the server from answering; ClientClosedError; `signal.reason`
@@ -189,7 +189,10 @@ export class Connection implements ICallable<Endpoint> {
     }
   }
 
-  /** The stubs call this for every stream that ends, also for one that we ended ourselves: the owner of the stream judges. */
+  /**
+   * The stubs call this for every stream that ends, also for one that we ended ourselves: the owner of the stream
+   * judges.
+   */
   markFailed(): void {}
 
   /** Ends every call under way with ClientClosedError and closes all connections. */

@@ -27,7 +27,8 @@ import type { StreamHandlers } from "./stream-handlers.ts";
 export interface RangeStream {
   /**
    * @returns undefined when all parts were read
-   * @throws what the stream ended with; EtcdTimeoutError when nothing comes within the time of an attempt; `signal.reason`
+   * @throws what the stream ended with; EtcdTimeoutError when nothing comes within the time of an attempt;
+   *   `signal.reason`
    */
   next(): Promise<RangePart | undefined>;
   close(): void;
@@ -37,7 +38,10 @@ export interface WatchStream {
   readonly endpoint: StreamEndpoint;
   create(request: WatchCreateRequest): void;
   cancel(watchId: string): void;
-  /** Asks for an answer with the id -1, which is nothing but a sign of life (GUARANTEES 5). Some servers and proxies do not answer. */
+  /**
+   * Asks for an answer with the id -1, which is nothing but a sign of life (GUARANTEES 5). Some servers and proxies do
+   * not answer.
+   */
   requestProgress(): void;
   close(): void;
 }
@@ -57,7 +61,9 @@ export interface ProtocolOptions extends ConnectionOptions {
   readonly namespace: Uint8Array;
 }
 
-/** The etcd v3 protocol in our words: all that kv, lease and watch know of this room. It connects when it is first used. */
+/**
+ * The etcd v3 protocol in our words: all that kv, lease and watch know of this room. It connects when it is first used.
+ */
 export interface Protocol {
   /** What a call has that names no time of its own, in milliseconds. */
   readonly requestTimeoutMs: number;
@@ -65,10 +71,11 @@ export interface Protocol {
   /** Whether the endpoints are secured by TLS. What is secured stays so. */
   readonly secure: boolean;
   /**
-   * From now on these are the endpoints. What is connected and stays is not touched; calls under way on the others may finish,
-   * and their streams end, to be opened elsewhere.
+   * From now on these are the endpoints. What is connected and stays is not touched; calls under way on the others may
+   * finish, and their streams end, to be opened elsewhere.
    *
-   * @param origin what is `given` holds; what the `members` say is replaced by what DNS says when none of them can be reached
+   * @param origin what is `given` holds; what the `members` say is replaced by what DNS says when none of them can be
+   *   reached
    * @throws InvalidOptionError for endpoints of the other scheme
    */
   setEndpoints(endpoints: readonly EndpointUrl[], origin: "given" | "members"): void;
@@ -108,8 +115,8 @@ export interface Protocol {
   /** Says that a stream on this endpoint works: the next one starts there. */
   streamWorked(endpoint: StreamEndpoint): void;
   /**
-   * Says that a stream on this endpoint ended, or does not answer: the next one starts elsewhere first. After silence it
-   * also gets a new connection; streams on the old one go on until they end.
+   * Says that a stream on this endpoint ended, or does not answer: the next one starts elsewhere first. After silence
+   * it also gets a new connection; streams on the old one go on until they end.
    */
   streamFailed(endpoint: StreamEndpoint, how: "broken" | "silent"): void;
   /** @throws UnavailableError when there is no connection within `limitMs` */

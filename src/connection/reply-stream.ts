@@ -6,8 +6,8 @@ import type { CallScope } from "./call-scope.ts";
 import { translateFailure } from "./errors/error-translation.ts";
 
 /**
- * What a server answers to one request in many messages, read one by one. While one waits to be read the stream is paused,
- * so that a slow reader holds no more of it than a window.
+ * What a server answers to one request in many messages, read one by one. While one waits to be read the stream is
+ * paused, so that a slow reader holds no more of it than a window.
  */
 export class ReplyStream {
   readonly #scope: CallScope;
@@ -38,7 +38,11 @@ export class ReplyStream {
     this.#wake?.();
   }
 
-  /** Waits until there is a message to read, or the stream is over. @returns how it ended, if it did before any message */
+  /**
+   * Waits until there is a message to read, or the stream is over.
+   *
+   * @returns how it ended, if it did before any message
+   */
   async begun(limitMs: number): Promise<{ readonly failure: GrpcFailure | undefined } | undefined> {
     await this.#something(limitMs);
     return this.#messages.length > 0 ? undefined : this.#end;

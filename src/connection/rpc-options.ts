@@ -23,8 +23,8 @@ export interface RpcOptions extends StubOptions {
   /** For a call whose answer takes its time: that it is late says nothing about the connection. */
   readonly patience?: Patience | undefined;
   /**
-   * For a call that a member may work at for minutes: no other endpoint is asked meanwhile. `bounded` by `timeoutMs`, or
-   * `unbounded` once it has left, which it has to within `timeoutMs`: then the end of its connection ends it.
+   * For a call that a member may work at for minutes: no other endpoint is asked meanwhile. `bounded` by `timeoutMs`,
+   * or `unbounded` once it has left, which it has to within `timeoutMs`: then the end of its connection ends it.
    */
   readonly slow?: "bounded" | "unbounded" | undefined;
 }

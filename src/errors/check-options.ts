@@ -23,8 +23,8 @@ export function wholeNumber(minimum: number): OptionCheck {
 }
 
 /**
- * Makes the check of a call's options: unknown names, and values that are none, are refused by name. It allocates nothing,
- * as it stands on the path of every call.
+ * Makes the check of a call's options: unknown names, and values that are none, are refused by name. It allocates
+ * nothing, as it stands on the path of every call.
  *
  * @param what the call, as the caller wrote it
  */

@@ -26,7 +26,10 @@ export abstract class EtcdError extends Error {
     this.outcomeUnknown = details.outcomeUnknown ?? false;
   }
 
-  /** What `JSON.stringify` writes: also the message, which it leaves out of other errors. Neither the stack nor the cause. */
+  /**
+   * What `JSON.stringify` writes: also the message, which it leaves out of other errors. Neither the stack nor the
+   * cause.
+   */
   toJSON(): object {
     const { name, code, message } = this;
     return Object.assign({ name, code, message }, this);

@@ -3,8 +3,8 @@ import { EtcdError, type EtcdErrorDetails } from "./etcd-error.ts";
 type Made = new (message: string, details: EtcdErrorDetails) => EtcdError;
 
 /**
- * The error of a call as its caller gets it: of the same class, with the call in its message, and with a stack of its own.
- * Many callers can share one request, and its error: that one stays as it is, and is the cause.
+ * The error of a call as its caller gets it: of the same class, with the call in its message, and with a stack of its
+ * own. Many callers can share one request, and its error: that one stays as it is, and is the cause.
  *
  * @param call the call and its key, never a value: `get "/svc/a"`
  */

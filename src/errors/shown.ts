@@ -1,8 +1,8 @@
 const LONGEST_TEXT = 60;
 
 /**
- * A value that should have been another, for a message: text in quotes, so that "5" is not taken for 5, and of an object no
- * more than what it is, as it may hold what no log may.
+ * A value that should have been another, for a message: text in quotes, so that "5" is not taken for 5, and of an
+ * object no more than what it is, as it may hold what no log may.
  */
 export function shown(value: unknown): string {
   switch (typeof value) {

@@ -37,15 +37,19 @@ export interface TlsOptions {
 
 /** When the server counts as silent. All in milliseconds; 0 or less is not allowed. */
 export interface LivenessOptions {
-  /** Nothing was read for so long while a unary call is unanswered: the server is asked for a sign of life. @default 1000 */
+  /**
+   * Nothing was read for so long while a unary call is unanswered: the server is asked for a sign of life.
+   *
+   * @default 1000
+   */
   readonly unansweredMs?: number | undefined;
   /** Nothing was read for so long while only streams are open: likewise. @default 6000 */
   readonly quietMs?: number | undefined;
   /** How long the server has for the sign of life. @default 2000 */
   readonly answerMs?: number | undefined;
   /**
-   * The least time between two PING frames. etcd ends a connection whose pings come faster than every 5 s; half a second
-   * more is for the network, which may bring the second one sooner. @default 5500
+   * The least time between two PING frames. etcd ends a connection whose pings come faster than every 5 s; half a
+   * second more is for the network, which may bring the second one sooner. @default 5500
    */
   readonly pingIntervalMs?: number | undefined;
 }
@@ -53,7 +57,11 @@ export interface LivenessOptions {
 export interface ConnectOptions {
   /** Secures the connection. @default a plain one */
   readonly tls?: TlsOptions | undefined;
-  /** Which of the addresses of the host's name is tried first: the others follow in turn. @default 0, as they were resolved */
+  /**
+   * Which of the addresses of the host's name is tried first: the others follow in turn.
+   *
+   * @default 0, as they were resolved
+   */
   readonly addressTurn?: number | undefined;
   /** The `:authority` of each request. @default host and port; for a unix socket `localhost` */
   readonly authority?: string | undefined;

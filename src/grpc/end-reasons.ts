@@ -24,7 +24,9 @@ export function hungUpError(): ConnectionError {
   return new ConnectionError("reset", "the server closed the connection");
 }
 
-/** What reading a frame has thrown: the peer broke a rule, or we have a bug, which must not cost more than a connection. */
+/**
+ * What reading a frame has thrown: the peer broke a rule, or we have a bug, which must not cost more than a connection.
+ */
 export function protocolError(cause: unknown): ConnectionError {
   const { message } = cause as Error;
   if (cause instanceof PeerError) {

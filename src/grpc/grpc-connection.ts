@@ -8,14 +8,18 @@ export type ConnectionStatus = "open" | "draining" | "closed";
 export interface CallOptions {
   /** Sent with the request. Give the same array again where the fields are the same, see `Metadata`. */
   readonly metadata?: Metadata | undefined;
-  /** The time for the whole call: it then fails with DEADLINE_EXCEEDED. The server gets it too (`grpc-timeout`). @default none */
+  /**
+   * The time for the whole call: it then fails with DEADLINE_EXCEEDED. The server gets it too (`grpc-timeout`).
+   *
+   * @default none
+   */
   readonly timeoutMs?: number | undefined;
 }
 
 export interface StreamOptions extends CallOptions {
   /**
-   * `copy`: a message is the receiver's to keep. `view`: it is a view of the socket's buffer where that is possible, and
-   * its bytes are overwritten as soon as the callback returns. @default "copy"
+   * `copy`: a message is the receiver's to keep. `view`: it is a view of the socket's buffer where that is possible,
+   * and its bytes are overwritten as soon as the callback returns. @default "copy"
    */
   readonly messages?: "copy" | "view" | undefined;
 }
@@ -53,8 +57,8 @@ export interface GrpcStream extends GrpcCall {
   /** Bytes of messages that have not left: the server's windows or the socket are full, or the stream is queued. */
   readonly bufferedBytes: number;
   /**
-   * Sends a message; its bytes must stay as they are until it has left. It is never dropped, so false is advice: wait for
-   * `onDrain` before the next one. On a stream that is over it does nothing and returns false.
+   * Sends a message; its bytes must stay as they are until it has left. It is never dropped, so false is advice: wait
+   * for `onDrain` before the next one. On a stream that is over it does nothing and returns false.
    *
    * @throws TypeError after `end()`
    */
@@ -98,8 +102,8 @@ export interface GrpcConnection {
   /**
    * Sends one message and calls back with the one that answers it.
    *
-   * On a connection that is not `open` it fails soon, with `neverExecuted`. When the server allows no more streams at the
-   * same time it is queued, within its time.
+   * On a connection that is not `open` it fails soon, with `neverExecuted`. When the server allows no more streams at
+   * the same time it is queued, within its time.
    *
    * @param path `/package.Service/Method`
    * @param message its bytes must stay as they are until the call is over
@@ -111,9 +115,9 @@ export interface GrpcConnection {
   stream(path: string, options: StreamOptions, handlers: StreamHandlers): GrpcStream;
 
   /**
-   * Asks for a sign of life at once. Resolves with the round trip in milliseconds; rejects with the ConnectionError when
-   * the connection ends first, as it does (`silent`) when nothing is heard. Calls at the same time share one question. It
-   * is a PING where one is due, else an empty SETTINGS, which must be acknowledged likewise.
+   * Asks for a sign of life at once. Resolves with the round trip in milliseconds; rejects with the ConnectionError
+   * when the connection ends first, as it does (`silent`) when nothing is heard. Calls at the same time share one
+   * question. It is a PING where one is due, else an empty SETTINGS, which must be acknowledged likewise.
    */
   ping(): Promise<number>;
 

@@ -11,7 +11,10 @@ export interface GrpcFailureDetails {
   readonly cause?: ConnectionError | undefined;
 }
 
-/** A call or a stream that failed: by the server's word, by the connection's end, by its deadline, or by a broken answer. */
+/**
+ * A call or a stream that failed: by the server's word, by the connection's end, by its deadline, or by a broken
+ * answer.
+ */
 export class GrpcFailure extends Error {
   override readonly name = "GrpcFailure";
   /** The status of gRPC, 1 to 16, or an unknown number as the server sent it. */

@@ -6,7 +6,10 @@ import { lookupInTurn } from "./lookup-in-turn.ts";
 /** Read at once: larger reads save little, and each connection keeps this much. */
 const READ_BYTES = 64 * 1024;
 
-/** Begins to connect. With `ticket` TLS resumes the session that it is of. `onRead` gets what comes, in one buffer that is overwritten by the next read. */
+/**
+ * Begins to connect. With `ticket` TLS resumes the session that it is of. `onRead` gets what comes, in one buffer that
+ * is overwritten by the next read.
+ */
 export function openSocket(
   target: Target,
   tls: TlsOptions | undefined,
@@ -47,7 +50,8 @@ function secured(target: Target, tls: TlsOptions, ticket: Buffer | undefined): C
     ...(secureContext === undefined && ca !== undefined && { ca: pem(ca) }),
     ...(secureContext === undefined && cert !== undefined && { cert: pem(cert) }),
     ...(secureContext === undefined && key !== undefined && { key: pem(key) }),
-    // An address must not be asked for as a name (RFC 6066, section 3). It is looked for in the certificate all the same.
+    // An address must not be asked for as a name (RFC 6066, section 3). It is looked for in the certificate all the
+    // same.
     ...(isIP(name) === 0 && { servername: name }),
     checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
     ...(ticket && { session: ticket }),

@@ -4,16 +4,18 @@ import type { FrameWriter } from "./http2/frame-writer.ts";
 const PAYLOAD_BYTES = 8;
 /** The longest that an answer waits. Who pings to learn whether we live allows seconds. */
 const HELD_MS = 10;
-/** Go's server enlarges its windows, which begin with 64 KiB, only when two thirds of one came between PING and answer. */
+/**
+ * Go's server enlarges its windows, which begin with 64 KiB, only when two thirds of one came between PING and answer.
+ */
 const LITTLE_BYTES = 32 * 1024;
 
 /**
  * Answers the peer's PINGs (RFC 9113, section 6.7), one of a quiet connection after 10 ms.
  *
- * A server in Go measures the bandwidth: it sends a PING with each message that comes while no PING is under way. Answered
- * at once, that makes two wake-ups and two writes of each small call, on both sides. Where much was sent since the last
- * answer the measurement matters, and the answer leaves at once; it does so as well where the peer sends a second PING
- * before it has the answer of the first, and so does not measure.
+ * A server in Go measures the bandwidth: it sends a PING with each message that comes while no PING is under way.
+ * Answered at once, that makes two wake-ups and two writes of each small call, on both sides. Where much was sent since
+ * the last answer the measurement matters, and the answer leaves at once; it does so as well where the peer sends a
+ * second PING before it has the answer of the first, and so does not measure.
  */
 export class PingAnswers {
   readonly #clock: Clock;

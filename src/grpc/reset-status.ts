@@ -1,7 +1,10 @@
 import { errorCode } from "./http2/protocol.ts";
 import { grpcStatus } from "./status.ts";
 
-/** The status of a stream that the server has reset (grpc/grpc: doc/PROTOCOL-HTTP2.md, "HTTP2 Transport Mapping", Errors). */
+/**
+ * The status of a stream that the server has reset (grpc/grpc: doc/PROTOCOL-HTTP2.md, "HTTP2 Transport Mapping",
+ * Errors).
+ */
 export function statusOfReset(code: number): number {
   switch (code) {
     case errorCode.REFUSED_STREAM:

@@ -38,7 +38,9 @@ export function kindOf(field: HeaderField): number {
   return field.kind;
 }
 
-/** Names are lower-case tokens, values have no control characters and no blanks around them (RFC 9113, section 8.2.1). */
+/**
+ * Names are lower-case tokens, values have no control characters and no blanks around them (RFC 9113, section 8.2.1).
+ */
 function decide({ name, value }: HeaderField): number {
   if (name !== ":status" && !/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name)) return fieldKind.MALFORMED;
   if (/[\0\r\n]|^[ \t]|[ \t]$/.test(value)) return fieldKind.MALFORMED;

@@ -26,8 +26,8 @@ export interface ResponseFramesParts {
 const PRIORITY_BYTES = 5;
 
 /**
- * Takes the frames of streams: HEADERS, CONTINUATION, DATA and RST_STREAM (RFC 9113, sections 6.1 to 6.4, 6.10). Those of
- * a stream that is over may still be on their way: they count for the window and the header table, and mean nothing.
+ * Takes the frames of streams: HEADERS, CONTINUATION, DATA and RST_STREAM (RFC 9113, sections 6.1 to 6.4, 6.10). Those
+ * of a stream that is over may still be on their way: they count for the window and the header table, and mean nothing.
  */
 export class ResponseFrames {
   readonly #parts: ResponseFramesParts;

@@ -128,7 +128,9 @@ export class Response implements FieldSink {
   }
 }
 
-/** Several values of one name may come as one (grpc/grpc: doc/PROTOCOL-HTTP2.md, Binary-Header). Padding may be missing. */
+/**
+ * Several values of one name may come as one (grpc/grpc: doc/PROTOCOL-HTTP2.md, Binary-Header). Padding may be missing.
+ */
 function fromBase64(value: string): Buffer {
   return Buffer.concat(value.split(",").map((part) => Buffer.from(part.trim(), "base64")));
 }

@@ -17,8 +17,8 @@ import { PREFIX_BYTES } from "./message-reader.ts";
 const MOST_FRAME_BYTES = 2 * DEFAULT_MAX_FRAME_BYTES;
 
 /**
- * Sends messages as far as the peer's windows (RFC 9113, section 5.2) and the socket have room for them. The rest waits,
- * and then a frame of each stream in turn: a large message does not hold the others up.
+ * Sends messages as far as the peer's windows (RFC 9113, section 5.2) and the socket have room for them. The rest
+ * waits, and then a frame of each stream in turn: a large message does not hold the others up.
  */
 export class Sender {
   readonly #writer: FrameWriter;

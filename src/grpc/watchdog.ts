@@ -15,7 +15,10 @@ export interface WatchdogParts {
   silent(): void;
 }
 
-/** Looks at times whether the peer gives signs of life, and asks it for one. One timer, and only while something is open. */
+/**
+ * Looks at times whether the peer gives signs of life, and asks it for one. One timer, and only while something is
+ * open.
+ */
 export class Watchdog {
   readonly #parts: WatchdogParts;
   readonly #liveness: Liveness;

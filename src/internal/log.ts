@@ -7,8 +7,8 @@ import { timestamp } from "./real-time.ts";
 export type Log = (format: string, ...values: unknown[]) => void;
 
 /**
- * The part of `debug` that knows which topics `DEBUG` asks for. Its front end for Node calls `require` for Node's own modules,
- * which throws in a bundle of ES modules; ours writes what it writes where stderr is no terminal.
+ * The part of `debug` that knows which topics `DEBUG` asks for. Its front end for Node calls `require` for Node's own
+ * modules, which throws in a bundle of ES modules; ours writes what it writes where stderr is no terminal.
  */
 const createDebug = setUpDebug({
   colors: [0],

@@ -24,7 +24,8 @@ interface OptionsIssue {
  * Validates `input` with `schema` and returns the resolved options; `undefined` is no options. No I/O.
  *
  * @param secret the options whose values no message may show
- * @throws InvalidOptionError that names the first bad option and what was given, and for an unknown one the nearest known name
+ * @throws InvalidOptionError that names the first bad option and what was given, and for an unknown one the nearest
+ *   known name
  */
 export function parseOptions<Resolved>(
   what: string,

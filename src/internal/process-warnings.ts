@@ -12,8 +12,8 @@ const MOST_REMEMBERED = 100;
 const LONGEST_STACK = 10_000;
 
 /**
- * Warnings that no listener takes, as warnings of the process: Node prints them, with the stack of what was thrown. The same
- * message comes once a minute at most, so that an outage does not flood the log.
+ * Warnings that no listener takes, as warnings of the process: Node prints them, with the stack of what was thrown. The
+ * same message comes once a minute at most, so that an outage does not flood the log.
  */
 export class ProcessWarnings {
   readonly #clock: Clock;

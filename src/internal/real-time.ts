@@ -1,9 +1,9 @@
 import { performance } from "node:perf_hooks";
 import * as timers from "node:timers";
 
-// Test runners replace the globals, and `node:timers` with them, to stop the time of the code under test (vitest's and Jest's
-// fake timers). etcd and its leases go on, and so must this library, or its calls hang and its leases run out. So what it
-// knows of time is taken here, once, when it is loaded, and nothing else in it may use the globals.
+// Test runners replace the globals, and `node:timers` with them, to stop the time of the code under test (vitest's and
+// Jest's fake timers). etcd and its leases go on, and so must this library, or its calls hang and its leases run out.
+// So what it knows of time is taken here, once, when it is loaded, and nothing else in it may use the globals.
 
 export const { setTimeout, clearTimeout, setImmediate } = timers;
 

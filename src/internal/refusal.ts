@@ -6,8 +6,8 @@ import { RequestRefusedError } from "../errors/request-refused-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 
 /**
- * Whether etcd refuses who asks: a permission, a user or a password is missing. A person mends that on the server, so what
- * has worked before is tried again, for ever and slowly.
+ * Whether etcd refuses who asks: a permission, a user or a password is missing. A person mends that on the server, so
+ * what has worked before is tried again, for ever and slowly.
  */
 export function isDenied(error: unknown): error is PermissionDeniedError | UnauthenticatedError {
   return error instanceof PermissionDeniedError || error instanceof UnauthenticatedError;
@@ -24,8 +24,8 @@ export function isFinal(error: unknown): boolean {
 }
 
 /**
- * Whether a loop that otherwise retries for ever ends with this error. A refusal ends it only before its first success, where
- * it shows a mistake of the caller at once.
+ * Whether a loop that otherwise retries for ever ends with this error. A refusal ends it only before its first success,
+ * where it shows a mistake of the caller at once.
  */
 export function endsRetries(error: unknown, hasWorked: boolean): boolean {
   return isFinal(error) || (!hasWorked && isRefusal(error));

@@ -22,9 +22,9 @@ export interface SendInPartsParts<Item> {
 }
 
 /**
- * Sends items in one request. When etcd refuses it, nothing of it was done. If it was too much, each half is sent by itself,
- * until it fits, and the limits remember that. Otherwise one of them is to blame, or several: each is sent alone at once, or,
- * in order, each half until the one to blame stands alone.
+ * Sends items in one request. When etcd refuses it, nothing of it was done. If it was too much, each half is sent by
+ * itself, until it fits, and the limits remember that. Otherwise one of them is to blame, or several: each is sent
+ * alone at once, or, in order, each half until the one to blame stands alone.
  */
 export async function sendInParts<Item>(items: readonly Item[], parts: SendInPartsParts<Item>): Promise<void> {
   try {

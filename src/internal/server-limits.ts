@@ -9,9 +9,9 @@ const BYTES = 1_000_000;
 const ofOwners = new WeakMap<object, ServerLimits>();
 
 /**
- * How much of what a client sends together fits into one request: etcd's defaults until a server refuses one for its size.
- * What was learned is never forgotten: the members of a cluster may be started with different flags, and a request can
- * come to any of them.
+ * How much of what a client sends together fits into one request: etcd's defaults until a server refuses one for its
+ * size. What was learned is never forgotten: the members of a cluster may be started with different flags, and a
+ * request can come to any of them.
  */
 export class ServerLimits {
   #operations = OPERATIONS;

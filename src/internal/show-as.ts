@@ -3,8 +3,9 @@ import type { InspectOptions } from "node:util";
 type Inspect = (value: unknown, options: InspectOptions) => string;
 
 /**
- * What `console.log` and `JSON.stringify` show of the instances of a class: its public name and these fields, nothing of what
- * they are made of. Without it the one shows listeners and promises, and the other leaves out what stands in getters.
+ * What `console.log` and `JSON.stringify` show of the instances of a class: its public name and these fields, nothing
+ * of what they are made of. Without it the one shows listeners and promises, and the other leaves out what stands in
+ * getters.
  */
 export function showAs<Made extends object>(
   made: { readonly prototype: Made },

@@ -7,7 +7,9 @@ export interface SuspensionReadings {
   uptimeSeconds(): number | undefined;
 }
 
-/** The uptime is read this often, and whenever the wall clock moved against the monotonic one: a read costs 5 to 30 µs. */
+/**
+ * The uptime is read this often, and whenever the wall clock moved against the monotonic one: a read costs 5 to 30 µs.
+ */
 const READ_EVERY_MS = 100;
 /** The wall clock counts in whole milliseconds, and it is read a moment after the monotonic clock. */
 const WALL_NOISE_MS = 20;
@@ -23,8 +25,8 @@ const MOST_READS = 3;
  * hand, leaves the monotonic clock and the uptime alone: it changes nothing here.
  *
  * The difference of uptime and monotonic clock is constant as long as the machine runs. Each reading says between which
- * bounds it lies. When the lower bound of a new reading is above the upper one of all before, the machine was suspended,
- * for the difference at most: it is never counted too short, apart from `TOLERANCE_MS`.
+ * bounds it lies. When the lower bound of a new reading is above the upper one of all before, the machine was
+ * suspended, for the difference at most: it is never counted too short, apart from `TOLERANCE_MS`.
  */
 export class SuspendedTime {
   readonly #readings: SuspensionReadings;

@@ -28,8 +28,8 @@ export interface PartSize {
 const BYTES_AROUND = 48;
 
 /**
- * A txn as part of another one: its operations as etcd counts them (checkTxnRequest in etcdserver/api/v3rpc/key.go), its
- * bytes roughly.
+ * A txn as part of another one: its operations as etcd counts them (checkTxnRequest in etcdserver/api/v3rpc/key.go),
+ * its bytes roughly.
  */
 export function nestedSize({ compare = [], success = [], failure = [] }: SizedTxn): PartSize {
   let nested = 0;

@@ -2,9 +2,9 @@ import { randomBytes } from "node:crypto";
 import type { Runtime } from "./runtime.ts";
 
 /**
- * From 1 to 2^63 - 1, and never drawn twice by anyone: for ids that are owned by having them. Math.random() is no source
- * of such ids. Two processes can have the same sequence of it, from a seed that a program or a test sets, and would take
- * each other's lease for their own.
+ * From 1 to 2^63 - 1, and never drawn twice by anyone: for ids that are owned by having them. Math.random() is no
+ * source of such ids. Two processes can have the same sequence of it, from a seed that a program or a test sets, and
+ * would take each other's lease for their own.
  */
 export function uniqueNumber(runtime?: Runtime): bigint {
   if (runtime?.uniqueNumber) return runtime.uniqueNumber();

@@ -1,5 +1,6 @@
 /**
- * Runs `work`, and what it makes of errors meanwhile has no stack trace: that takes longer than most of what it is taken of.
+ * Runs `work`, and what it makes of errors meanwhile has no stack trace: that takes longer than most of what it is
+ * taken of.
  *
  * @param work synchronous, and none of the user's code in it
  */

@@ -36,8 +36,8 @@ export interface ReadOptions extends CallOptions {
 }
 
 /**
- * What `range()` and `iterate()` take. etcd looks at every key of a range that is bounded by revisions, or sorted, for each
- * page of it.
+ * What `range()` and `iterate()` take. etcd looks at every key of a range that is bounded by revisions, or sorted, for
+ * each page of it.
  */
 export interface IterateOptions extends ReadOptions, RevisionBounds {
   /** At most so many keys. @default all */

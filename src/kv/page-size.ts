@@ -6,9 +6,9 @@ const PAGE_BYTES = 2 * 1024 * 1024;
 const GROWTH = 8;
 
 /**
- * How many keys to ask for next so that an answer stays near 2 MiB, judged by those that came. etcd has no limit in bytes:
- * where small keys are followed by large ones an answer can be more, which the growth bounds. When a range is read again, the
- * pages of the last time say how to begin.
+ * How many keys to ask for next so that an answer stays near 2 MiB, judged by those that came. etcd has no limit in
+ * bytes: where small keys are followed by large ones an answer can be more, which the growth bounds. When a range is
+ * read again, the pages of the last time say how to begin.
  */
 export class PageSize {
   #keys = 0;

@@ -13,7 +13,10 @@ export interface PagedRange {
   readonly count: number;
 }
 
-/** A list that is compacted away under the reader, or whose next page comes from a member that is behind, is begun anew this often. */
+/**
+ * A list that is compacted away under the reader, or whose next page comes from a member that is behind, is begun anew
+ * this often.
+ */
 const RESTARTS = 3;
 
 /**

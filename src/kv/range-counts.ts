@@ -13,7 +13,10 @@ export interface RangeCount {
   readonly revision: number;
 }
 
-/** Counts ranges at the newest revision. Those that are asked for at the same time travel as one read-only txn, as point reads do. */
+/**
+ * Counts ranges at the newest revision. Those that are asked for at the same time travel as one read-only txn, as point
+ * reads do.
+ */
 export class RangeCounts {
   readonly #counts: Coalescer<KeyRange, RangeCount>;
 

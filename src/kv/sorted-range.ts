@@ -6,10 +6,10 @@ import { type PagedRange, pagedRange } from "./paged-range.ts";
 import type { RangePagesOptions } from "./range-pages.ts";
 
 /**
- * Reads a range in another order than that of keys. All of it is read by pages in the order of keys and sorted here, so that
- * no answer is long. The first `limit` of an order are etcd's to choose: the last keys by pages from the end, what is
- * sorted by something else in one answer, as there is no key from which another page could go on. So are values that are
- * to be left out.
+ * Reads a range in another order than that of keys. All of it is read by pages in the order of keys and sorted here, so
+ * that no answer is long. The first `limit` of an order are etcd's to choose: the last keys by pages from the end, what
+ * is sorted by something else in one answer, as there is no key from which another page could go on. So are values that
+ * are to be left out.
  */
 export async function sortedRange(
   protocol: Protocol,

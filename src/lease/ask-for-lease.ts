@@ -30,9 +30,9 @@ export interface GrantedLease {
 }
 
 /**
- * Asks etcd for a lease. The client names the id, so a grant that had no answer is repeated under the same id, and "already
- * exists" then means that the first one was executed. In a grant that was sent once it means that the lease is somebody
- * else's.
+ * Asks etcd for a lease. The client names the id, so a grant that had no answer is repeated under the same id, and
+ * "already exists" then means that the first one was executed. In a grant that was sent once it means that the lease is
+ * somebody else's.
  *
  * @throws ConflictError when the lease with the chosen id is somebody else's
  */
@@ -68,7 +68,9 @@ export async function askForLease(
   }
 }
 
-/** Whether the lease can have been granted within the last `sinceMs`, as far as etcd says. It counts in whole seconds. */
+/**
+ * Whether the lease can have been granted within the last `sinceMs`, as far as etcd says. It counts in whole seconds.
+ */
 function isFresh({ grantedSeconds, remainingSeconds, keys }: LeaseTimeToLiveResponse, sinceMs: number): boolean {
   return keys.length === 0 && remainingSeconds + 1 + sinceMs / 1_000 >= grantedSeconds;
 }

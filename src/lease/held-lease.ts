@@ -103,14 +103,19 @@ export class HeldLease implements Lease {
     this.lose(new LeaseLostError(`lease ${this.id} was given up`, { cause }));
   }
 
-  /** It is gone, or cannot be proven to be there: renewal stops first, then its users hear of it, then etcd is rid of it. */
+  /**
+   * It is gone, or cannot be proven to be there: renewal stops first, then its users hear of it, then etcd is rid of
+   * it.
+   */
   lose(error: LeaseLostError): void {
     if (this.#over) return;
     this.#end(error);
     this.#parts.onLost(this);
   }
 
-  /** Its id was granted anew, so etcd did not have it any more: nothing that is done from here on may touch the new one. */
+  /**
+   * Its id was granted anew, so etcd did not have it any more: nothing that is done from here on may touch the new one.
+   */
   replaced(): void {
     this.#gone = true;
     if (!this.#over) this.#end(new LeaseLostError(`lease ${this.id} was gone, and its id was granted anew`));

@@ -11,7 +11,9 @@ interface Kept {
   readonly end: HeapEntry<HeldLease>;
 }
 
-/** Leases that are kept alive, by when each has to be looked at next, and by when it ends. Times are of `elapsedMs()`. */
+/**
+ * Leases that are kept alive, by when each has to be looked at next, and by when it ends. Times are of `elapsedMs()`.
+ */
 export class KeptLeases {
   readonly #kept = new Map<LeaseId, Kept>();
   readonly #next = new Heap<HeldLease>();
@@ -90,8 +92,8 @@ export class KeptLeases {
 }
 
 /**
- * A little earlier, at a moment that other leases are renewed at, too: a renewal alone costs a wake-up and a system call
- * each way. Steps are powers of two, so that leases with different intervals meet.
+ * A little earlier, at a moment that other leases are renewed at, too: a renewal alone costs a wake-up and a system
+ * call each way. Steps are powers of two, so that leases with different intervals meet.
  */
 function together({ renewEveryMs }: HeldLease, renewAtMs: number): number {
   const stepMs = 2 ** Math.floor(Math.log2(renewEveryMs * TOGETHER));

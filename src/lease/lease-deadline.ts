@@ -1,12 +1,12 @@
 import type { Clock } from "../internal/clock.ts";
 
 /**
- * Until when a lease is provably alive, by this process's own clock: the send time of the last acknowledged renewal, plus
- * the granted TTL, minus a margin for clocks that run at different speeds and count in steps. etcd counts the TTL from when
- * it handled that renewal, which is later, so this deadline never lies behind the server's.
+ * Until when a lease is provably alive, by this process's own clock: the send time of the last acknowledged renewal,
+ * plus the granted TTL, minus a margin for clocks that run at different speeds and count in steps. etcd counts the TTL
+ * from when it handled that renewal, which is later, so this deadline never lies behind the server's.
  *
- * Its clock goes on while the machine is suspended, and a wall clock that is set does not move it. So what is left after a
- * suspension is known, and nothing here is ever in doubt.
+ * Its clock goes on while the machine is suspended, and a wall clock that is set does not move it. So what is left
+ * after a suspension is known, and nothing here is ever in doubt.
  */
 export class LeaseDeadline {
   readonly #clock: Clock;

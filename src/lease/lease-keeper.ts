@@ -19,7 +19,10 @@ const SMALLEST_STEP_MS = 20;
 const DANGER = 0.3;
 /** A timer that fires so much later than it should says that the event loop was blocked. */
 const LATE_MS = 250;
-/** How often it looks at the clocks: a suspended machine, and one that was moved, are found out this soon after they go on. */
+/**
+ * How often it looks at the clocks: a suspended machine, and one that was moved, are found out this soon after they go
+ * on.
+ */
 const LOOK_EVERY_MS = 1_000;
 /** Streams that were left behind and may still answer. */
 const MOST_RETIRED = 4;
@@ -35,10 +38,10 @@ const MOST_RETIRED = 4;
  *    └──own deadline passes──────────────────────────────────────▶ lost
  * ```
  *
- * A renewal that waits in a follower for a dead leader blocks its stream for seconds, and with it every lease on it: so a
- * silent stream is left at once, but not closed before the lease's fate is known. A broken stream, or "no leader", says
- * nothing about the lease. One timer for all leases; no stream and no timer when there are none. Renewals that are due at
- * about the same time are sent in one turn of the event loop, the earliest deadline first.
+ * A renewal that waits in a follower for a dead leader blocks its stream for seconds, and with it every lease on it: so
+ * a silent stream is left at once, but not closed before the lease's fate is known. A broken stream, or "no leader",
+ * says nothing about the lease. One timer for all leases; no stream and no timer when there are none. Renewals that are
+ * due at about the same time are sent in one turn of the event loop, the earliest deadline first.
  */
 export class LeaseKeeper {
   readonly #protocol: Protocol;

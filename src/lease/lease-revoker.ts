@@ -47,7 +47,10 @@ export class LeaseRevoker {
     }
   }
 
-  /** Takes an id back that is about to be granted anew. Resolves when no request is on its way that could end that lease. */
+  /**
+   * Takes an id back that is about to be granted anew. Resolves when no request is on its way that could end that
+   * lease.
+   */
   async callOff(id: LeaseId): Promise<void> {
     this.#waiting.delete(id);
     this.#trying.delete(id);

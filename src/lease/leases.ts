@@ -116,7 +116,10 @@ export class Leases {
     return timeToLive(this.#protocol, id, options);
   }
 
-  /** Revokes those that this client keeps alive, also what is being granted, and leaves the others on its connections alone. */
+  /**
+   * Revokes those that this client keeps alive, also what is being granted, and leaves the others on its connections
+   * alone.
+   */
   async close(limitMs: number): Promise<void> {
     this.#closing = { limitMs };
     const revoking = [...this.#held].map((lease) => lease.revoke({ timeoutMs: limitMs }));

@@ -3,8 +3,8 @@ import type { EtcdError } from "../errors/etcd-error.ts";
 import type { LeaseId } from "../model/lease-id.ts";
 
 /**
- * So many renewals are on their way at once. An answer counts from when its renewal was sent, so what waits for its turn
- * waits here, where that costs nothing, and not in the server.
+ * So many renewals are on their way at once. An answer counts from when its renewal was sent, so what waits for its
+ * turn waits here, where that costs nothing, and not in the server.
  */
 const MOST_IN_FLIGHT = 128;
 
@@ -16,9 +16,9 @@ export interface RenewalStreamOwner {
 }
 
 /**
- * One keep-alive stream on one endpoint, usable before it is open: renewals wait in it until it is, and leave in the order
- * in which they were asked for.
- * At most one renewal per lease is unanswered on it; an answer counts from when that renewal was sent here.
+ * One keep-alive stream on one endpoint, usable before it is open: renewals wait in it until it is, and leave in the
+ * order in which they were asked for. At most one renewal per lease is unanswered on it; an answer counts from when
+ * that renewal was sent here.
  */
 export class RenewalStream {
   readonly endpoint: StreamEndpoint;

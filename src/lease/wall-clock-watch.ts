@@ -4,9 +4,9 @@ import type { Clock } from "../internal/clock.ts";
 const RAN_AHEAD_MS = 1_000;
 
 /**
- * Notices when the machine was suspended, when a virtual one was moved, or when the clock was set. What is left of a lease is
- * known by other clocks; but a hypervisor can hide its pauses from all of them, and then only etcd knows whether the lease
- * is alive.
+ * Notices when the machine was suspended, when a virtual one was moved, or when the clock was set. What is left of a
+ * lease is known by other clocks; but a hypervisor can hide its pauses from all of them, and then only etcd knows
+ * whether the lease is alive.
  */
 export class WallClockWatch {
   readonly #clock: Clock;

@@ -7,7 +7,10 @@ const encoder = new TextEncoder();
 /** Text is written as UTF-8; bytes are taken as they are. */
 export type BytesLike = string | Uint8Array;
 
-/** V8 keeps the bytes of so small an array beside the object; larger ones, and all of a TextEncoder, get memory of their own. */
+/**
+ * V8 keeps the bytes of so small an array beside the object; larger ones, and all of a TextEncoder, get memory of their
+ * own.
+ */
 const SMALL = 64;
 
 export function toBytes(input: BytesLike): Uint8Array {

@@ -8,7 +8,11 @@ export interface CallOptions {
    * is unknown.
    */
   signal?: AbortSignal | undefined;
-  /** The call fails after this many milliseconds: above 0, below 2^31, or Infinity. @default the client's requestTimeoutMs */
+  /**
+   * The call fails after this many milliseconds: above 0, below 2^31, or Infinity.
+   *
+   * @default the client's requestTimeoutMs
+   */
   timeoutMs?: number | undefined;
 }
 

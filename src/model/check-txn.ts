@@ -10,7 +10,8 @@ const opMakers = "putOp(), getOp() and the like";
 const compareMakers = "keyMissing(), compareModRevision() and the like";
 
 /**
- * What etcd would be sent if a part of a txn were not looked at is another txn: one without its compares writes unguarded.
+ * What etcd would be sent if a part of a txn were not looked at is another txn: one without its compares writes
+ * unguarded.
  *
  * @param option where the request stands, as the caller wrote it
  * @throws InvalidOptionError unless all compares and operations are as their functions make them

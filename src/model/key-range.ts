@@ -3,7 +3,10 @@ import { isPlainObject, unawaited } from "../errors/plain-object.ts";
 import { shown } from "../errors/shown.ts";
 import { type BytesLike, notBytes, toBytes } from "./bytes.ts";
 
-/** All keys from `start` up to, but without, `end`; exactly `start` when there is no `end`; up to the last key when `end` is a single zero byte. */
+/**
+ * All keys from `start` up to, but without, `end`; exactly `start` when there is no `end`; up to the last key when
+ * `end` is a single zero byte.
+ */
 export interface KeyRange {
   readonly start: Uint8Array;
   readonly end?: Uint8Array;

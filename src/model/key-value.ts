@@ -2,17 +2,17 @@ import { bytesEqual, toBytes } from "./bytes.ts";
 import type { LeaseId } from "./lease-id.ts";
 
 /**
- * One key as etcd holds it at one revision. `JSON.stringify` writes it with its value, as text in `value`; what is not UTF-8
- * is written as `valueBase64` and `keyBase64` instead.
+ * One key as etcd holds it at one revision. `JSON.stringify` writes it with its value, as text in `value`; what is not
+ * UTF-8 is written as `valueBase64` and `keyBase64` instead.
  */
 export interface KeyValue {
   /** The key as text; bytes that are not UTF-8 show as U+FFFD, then `keyBytes` is the truth. */
   readonly key: string;
   readonly keyBytes: Uint8Array;
   /**
-   * The value alone, out of a large answer: it is copied when it is read first. An entry keeps at most 16 KiB alive besides its
-   * value, or as much again as the value has; one of a list that `range()` gave keeps its page alive, some 2 MiB, until its
-   * `value` is read.
+   * The value alone, out of a large answer: it is copied when it is read first. An entry keeps at most 16 KiB alive
+   * besides its value, or as much again as the value has; one of a list that `range()` gave keeps its page alive, some
+   * 2 MiB, until its `value` is read.
    */
   readonly value: Uint8Array;
   /** The value as UTF-8 text, decoded each time it is read: it is not kept beside the bytes. */
@@ -42,7 +42,10 @@ export interface StoredFields {
 
 /** A value in memory above this is copied when it is read, so that it can be kept without all of it. */
 const LARGE_BYTES = 16 * 1024;
-/** Values that are settled stand together in buffers of about this size, so that what is replaced later can be let go of. */
+/**
+ * Values that are settled stand together in buffers of about this size, so that what is replaced later can be let go
+ * of.
+ */
 const SETTLED_BYTES = 256 * 1024;
 
 /** What `toString("utf8")` calls after a look at its arguments; protobufjs reads text with it, too. */
@@ -53,12 +56,14 @@ interface Utf8Buffer extends Buffer {
 /** Where values lie that are settled: who has them keeps most of it. */
 const settledMemory = new WeakSet<ArrayBufferLike>();
 
-/** The bytes of keys that their text does not show. A place for them in each entry would cost as much as they are rare. */
+/**
+ * The bytes of keys that their text does not show. A place for them in each entry would cost as much as they are rare.
+ */
 const untoldKeys = new WeakMap<KeyValue, Uint8Array>();
 
 /**
- * A KeyValue that makes what it is asked for: of most values that are watched or listed neither the bytes nor the text are
- * ever read, and each view would cost more than the value.
+ * A KeyValue that makes what it is asked for: of most values that are watched or listed neither the bytes nor the text
+ * are ever read, and each view would cost more than the value.
  */
 export class StoredKeyValue implements KeyValue {
   readonly key: string;

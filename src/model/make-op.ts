@@ -24,8 +24,8 @@ const checkRange = optionsOf("rangeOp", {
 const checkDelete = optionsOf("deleteOp", { previous: flag });
 
 /**
- * `lease`: the key dies with it. `previous`: the answer has the state before. `ignoreValue`, `ignoreLease`: the key, which
- * must be there, keeps the value or the lease that it has.
+ * `lease`: the key dies with it. `previous`: the answer has the state before. `ignoreValue`, `ignoreLease`: the key,
+ * which must be there, keeps the value or the lease that it has.
  */
 export function putOp(
   key: BytesLike,

@@ -9,7 +9,11 @@ import type { PutOp } from "./op.ts";
 export interface KeptByPut {
   /** Keep the value that the key has: `value` must be empty. For a key that moves to another lease. @default false */
   ignoreValue?: boolean | undefined;
-  /** Keep the lease that the key is on, if any: `lease` must be left out. @default false: without `lease` it leaves it */
+  /**
+   * Keep the lease that the key is on, if any: `lease` must be left out.
+   *
+   * @default false: without `lease` it leaves it
+   */
   ignoreLease?: boolean | undefined;
 }
 

@@ -34,8 +34,8 @@ export interface TypedRange<Value> extends Omit<PagedRange, "kvs"> {
  * The keys of a client with values that are JSON and valid by a schema. It has the calls, the guarantees and the end of
  * its client, and nothing of its own to close.
  *
- * Guaranteed: what `put()` writes is read back as valid by the same schema; an invalid value in etcd is reported, and ends
- * neither a list, nor a watch, nor a mirror. Not guaranteed: that others write what the schema takes.
+ * Guaranteed: what `put()` writes is read back as valid by the same schema; an invalid value in etcd is reported, and
+ * ends neither a list, nor a watch, nor a mirror. Not guaranteed: that others write what the schema takes.
  */
 export class TypedClient<Input, Value> {
   static {
@@ -68,7 +68,8 @@ export class TypedClient<Input, Value> {
    * Writes one key. What is written is `value` as JSON; the schema is asked whether it takes that, and nothing that it
    * makes of it is written: defaults and transformations happen when it is read.
    *
-   * @throws InvalidOptionError for a value that the schema does not take: nothing was written; what `EtcdClient.put()` throws
+   * @throws InvalidOptionError for a value that the schema does not take: nothing was written; what `EtcdClient.put()`
+   *   throws
    */
   async put(key: BytesLike, value: Input, options?: TypedPutOptions): Promise<{ revision: number }> {
     refuse("put", options, ["ignoreValue"]);

@@ -7,11 +7,17 @@ import { type InvalidKeyValue, isInvalid, type TypedKeyValue } from "./typed-key
 /** One step of a mirrored range, as a `MirrorBatch`: a key that was put stands in `puts` or in `invalid`. */
 export interface TypedMirrorBatch<Value> extends Pick<MirrorBatch, "type" | "revision" | "deletes"> {
   readonly puts: readonly TypedKeyValue<Value>[];
-  /** The keys that were put with a value that is no JSON or that the schema rejects: `entries` does not have them any more. */
+  /**
+   * The keys that were put with a value that is no JSON or that the schema rejects: `entries` does not have them any
+   * more.
+   */
   readonly invalid: readonly InvalidKeyValue[];
 }
 
-/** A Mirror whose entries have values by a schema. What holds for a Mirror holds for it; an invalid value does not end it. */
+/**
+ * A Mirror whose entries have values by a schema. What holds for a Mirror holds for it; an invalid value does not end
+ * it.
+ */
 export interface TypedMirror<Value> extends AsyncIterable<TypedMirrorBatch<Value>>, AsyncDisposable {
   readonly ready: Promise<void>;
   /** The entries with valid values, by key: a snapshot, made when it is first asked for after a change. */

@@ -7,8 +7,8 @@ import type { JsonValues } from "./json-values.ts";
 import { isInvalid, type TypedKeyValue } from "./typed-key-value.ts";
 
 /**
- * What happened to a key. `invalid`: it was put, with a value that is no JSON or that the schema rejects. `previous`, if
- * asked for, is left out where it was invalid.
+ * What happened to a key. `invalid`: it was put, with a value that is no JSON or that the schema rejects. `previous`,
+ * if asked for, is left out where it was invalid.
  */
 export type TypedWatchEvent<Value> =
   | { readonly type: "put"; readonly kv: TypedKeyValue<Value>; readonly previous?: TypedKeyValue<Value> }
@@ -24,7 +24,9 @@ export interface TypedWatchBatch<Value> extends Omit<WatchBatch, "events"> {
   readonly events: readonly TypedWatchEvent<Value>[];
 }
 
-/** A Watch whose events have values by a schema. What holds for a Watch holds for it; an invalid value does not end it. */
+/**
+ * A Watch whose events have values by a schema. What holds for a Watch holds for it; an invalid value does not end it.
+ */
 export interface TypedWatch<Value> extends AsyncIterable<TypedWatchBatch<Value>>, AsyncDisposable {
   readonly ready: Promise<number>;
   close(): Promise<void>;

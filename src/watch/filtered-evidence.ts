@@ -9,8 +9,8 @@ const SHORT_VALUE_BYTES = 16 * 1024;
 
 /**
  * What a watch that does not get all events knows of its history. A key that it saw put can be gone by now, one that it
- * saw deleted can be there again, and how many keys there are it does not know after the first batch. So each event proves
- * what was true at its own revision, as long as that is not compacted away, and nothing of what came later.
+ * saw deleted can be there again, and how many keys there are it does not know after the first batch. So each event
+ * proves what was true at its own revision, as long as that is not compacted away, and nothing of what came later.
  */
 export class FilteredEvidence implements WatchEvidence {
   #revision: number | undefined;

@@ -11,8 +11,8 @@ const DENSE = 0.75;
 /**
  * Sees to it that the entries of a mirror keep little more alive than their values. A value lies in the message that
  * brought it, beside others that are replaced sooner, so messages of which little is left add up. When as much came and
- * went as there is, the entries are looked through, and what lies sparsely is copied together: for each byte that comes,
- * some two are looked at.
+ * went as there is, the entries are looked through, and what lies sparsely is copied together: for each byte that
+ * comes, some two are looked at.
  */
 export class KeptValues {
   /** The bytes of all values when they were last looked through. */

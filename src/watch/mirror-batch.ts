@@ -2,14 +2,14 @@ import { type KeyValue, StoredKeyValue } from "../model/key-value.ts";
 import type { WatchEvent } from "../model/watch-event.ts";
 
 /**
- * One step of a mirrored range. Apply `deletes` first, then `puts`: a key that was deleted and made again stands in both,
- * with its old state in `deletes` and its new one in `puts`.
+ * One step of a mirrored range. Apply `deletes` first, then `puts`: a key that was deleted and made again stands in
+ * both, with its old state in `deletes` and its new one in `puts`.
  */
 export interface MirrorBatch {
   /**
-   * `snapshot`: the first of an iteration, all entries as puts. `changes`: what happened since, or nothing, when etcd said
-   * that nothing did up to this revision. `resynced`: the difference between what this reader last saw and the state now,
-   * after a list read anew or a reader that lagged.
+   * `snapshot`: the first of an iteration, all entries as puts. `changes`: what happened since, or nothing, when etcd
+   * said that nothing did up to this revision. `resynced`: the difference between what this reader last saw and the
+   * state now, after a list read anew or a reader that lagged.
    */
   readonly type: "snapshot" | "changes" | "resynced";
   /** The entries are as etcd had them at this revision. */
@@ -32,8 +32,8 @@ export interface MirrorStep extends MirrorBatch {
 }
 
 /**
- * What an entry is kept under: its key as text. A key that is not UTF-8 has no text of its own, so it stands under U+FFFD
- * and its bytes in hex: two keys never share a place.
+ * What an entry is kept under: its key as text. A key that is not UTF-8 has no text of its own, so it stands under
+ * U+FFFD and its bytes in hex: two keys never share a place.
  */
 export function entryName(kv: KeyValue): string {
   return kv.key.includes("\ufffd") ? `\ufffd${Buffer.from(kv.keyBytes).toString("hex")}` : kv.key;
@@ -46,8 +46,8 @@ export interface AppliedEvents extends MirrorStep {
 }
 
 /**
- * Applies events, up to `revision`, in place and returns what they came to: each key that was deleted, and the new state
- * of each that is there.
+ * Applies events, up to `revision`, in place and returns what they came to: each key that was deleted, and the new
+ * state of each that is there.
  */
 export function applyEvents(entries: Entries, events: readonly WatchEvent[], revision: number): AppliedEvents {
   const puts = new Map<string, KeyValue>();
@@ -71,7 +71,10 @@ export function applyEvents(entries: Entries, events: readonly WatchEvent[], rev
   return { type: "changes", revision, puts: [...puts.values()], deletes: [...deletes.values()], fresh, droppedBytes };
 }
 
-/** The exact difference between two states, the second as of `revision`. Not only keys and values count: a key that was made anew is another one. */
+/**
+ * The exact difference between two states, the second as of `revision`. Not only keys and values count: a key that was
+ * made anew is another one.
+ */
 export function difference(
   before: ReadonlyMap<string, KeyValue>,
   after: ReadonlyMap<string, KeyValue>,
@@ -93,7 +96,10 @@ export function difference(
   return { type: "resynced", revision, puts, deletes, fresh };
 }
 
-/** Whether a key was only put since. What a wiped etcd has made anew can carry the same createRevision, but begins again. */
+/**
+ * Whether a key was only put since. What a wiped etcd has made anew can carry the same createRevision, but begins
+ * again.
+ */
 function continues(old: KeyValue, now: KeyValue): boolean {
   return now.createRevision === old.createRevision && now.modRevision >= old.modRevision && now.version >= old.version;
 }

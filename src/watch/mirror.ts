@@ -12,8 +12,8 @@ export interface MirrorOptions {
   /** How many changes may wait for one reader before they become one `resynced` batch; at least 1. @default 10000 */
   maxBufferedChanges?: number | undefined;
   /**
-   * Called with each new status, and why when it is `stale` or `failed`. What it throws, or rejects with, becomes a warning of the
-   * process.
+   * Called with each new status, and why when it is `stale` or `failed`. What it throws, or rejects with, becomes a
+   * warning of the process.
    */
   onStatus?: ((status: MirrorStatus, error?: EtcdError) => void) | undefined;
   /** Closes the mirror; `ready` rejects with `signal.reason` if it was still waiting. */
@@ -21,8 +21,8 @@ export interface MirrorOptions {
 }
 
 /**
- * A local copy of a range that is kept true: a list, a watch from the revision of the list, and a list anew with the exact
- * difference wherever the watch cannot go on.
+ * A local copy of a range that is kept true: a list, a watch from the revision of the list, and a list anew with the
+ * exact difference wherever the watch cannot go on.
  *
  * ```
  *   connecting ──list at R, watch from R+1──▶ live ──stream broken──▶ stale ──same history proved, resumed──▶ live
@@ -30,10 +30,10 @@ export interface MirrorOptions {
  *   connecting ──not permitted──▶ failed    any ──client closed──▶ failed    any ──close()──▶ closed
  * ```
  *
- * Guaranteed: `entries` is always one state that etcd had, at `revision`; no deletion is missed, whatever happens between.
- * While etcd is out of reach the last good entries stay, with their age; a list that fails publishes nothing. Once it was
- * live, a role, a user or a password that is missing makes it `stale`: it is tried again after pauses that grow to 30 s, and
- * `onStatus` gets the reason.
+ * Guaranteed: `entries` is always one state that etcd had, at `revision`; no deletion is missed, whatever happens
+ * between. While etcd is out of reach the last good entries stay, with their age; a list that fails publishes nothing.
+ * Once it was live, a role, a user or a password that is missing makes it `stale`: it is tried again after pauses that
+ * grow to 30 s, and `onStatus` gets the reason.
  *
  * Not guaranteed: that `entries` is the newest state. A dead link is noticed within about 9 s. An etcd that is
  * restored from a backup without a bump of its revision (`etcdutl snapshot restore --bump-revision`) can have another
@@ -47,14 +47,19 @@ export interface MirrorOptions {
 export interface Mirror extends AsyncIterable<MirrorBatch>, AsyncDisposable {
   /** Resolves when the first list is there and followed; rejects if it never will be. */
   readonly ready: Promise<void>;
-  /** The entries by key: a snapshot that later changes do not touch, copied when it is first asked for after a change. */
+  /**
+   * The entries by key: a snapshot that later changes do not touch, copied when it is first asked for after a change.
+   */
   readonly entries: ReadonlyMap<string, KeyValue>;
   /** How many entries there are. */
   readonly size: number;
   /** The revision that the entries are at; 0 before the first list. */
   readonly revision: number;
   readonly status: MirrorStatus;
-  /** Milliseconds since the entries were last known to be followed; 0 while live. Before the first list: since the start. */
+  /**
+   * Milliseconds since the entries were last known to be followed; 0 while live. Before the first list: since the
+   * start.
+   */
   readonly staleForMs: number;
   /** One entry as it is now, without a copy of all. */
   get(key: string): KeyValue | undefined;

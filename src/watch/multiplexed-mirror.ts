@@ -281,7 +281,9 @@ export class MultiplexedMirror implements Mirror {
   }
 }
 
-/** The revision that was being read went away, or is not there yet on the member that was asked: another one will do. */
+/**
+ * The revision that was being read went away, or is not there yet on the member that was asked: another one will do.
+ */
 function isMoving(error: EtcdError): boolean {
   return error instanceof CompactedError || error instanceof FutureRevisionError;
 }

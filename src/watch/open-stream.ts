@@ -37,8 +37,8 @@ interface Wanted {
  *
  * Etcd creates watches in the order of the requests, under the numbers that they ask for; only the answer to one that
  * it refuses has the number -1. `etcd grpc-proxy` numbers them itself, and confirms them in any order, so that two of
- * them cannot be distinguished. The first answer with a number shows which it is: before it, and always where the number
- * is not the one that was asked for, one request at a time is under way.
+ * them cannot be distinguished. The first answer with a number shows which it is: before it, and always where the
+ * number is not the one that was asked for, one request at a time is under way.
  */
 export class OpenStream {
   readonly #stream: WatchStream;

@@ -10,8 +10,8 @@ import type { KeyRange } from "../model/key-range.ts";
 type OnStatus<Status> = ((status: Status, error?: EtcdError) => unknown) | undefined;
 
 /**
- * The listener for the status of a watch or a mirror, with its name in each error. The listener cannot hurt it: what it throws, or
- * rejects with, becomes a warning of the process.
+ * The listener for the status of a watch or a mirror, with its name in each error. The listener cannot hurt it: what it
+ * throws, or rejects with, becomes a warning of the process.
  */
 export class StatusListener<Status> {
   readonly #onStatus: OnStatus<Status>;

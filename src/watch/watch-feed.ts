@@ -33,8 +33,8 @@ export interface FeedSpec {
 }
 
 /**
- * One logical watch across all reconnects. It resumes after the last whole revision that it received, or after a periodic
- * progress response with its own id; never after a header revision of anything else (GUARANTEES 5).
+ * One logical watch across all reconnects. It resumes after the last whole revision that it received, or after a
+ * periodic progress response with its own id; never after a header revision of anything else (GUARANTEES 5).
  */
 export class WatchFeed {
   readonly spec: FeedSpec;
@@ -117,8 +117,8 @@ export class WatchFeed {
   }
 
   /**
-   * No stream comes up; each reason is reported once. A feed that was live has reported already that something broke, but not
-   * that a person has to see to a certificate, a password or a role.
+   * No stream comes up; each reason is reported once. A feed that was live has reported already that something broke,
+   * but not that a person has to see to a certificate, a password or a role.
    */
   unreachable(error: EtcdError): void {
     const needsPerson = error instanceof TlsError || isRefusal(error);

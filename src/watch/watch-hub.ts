@@ -17,7 +17,9 @@ import { type FeedSpec, WatchFeed } from "./watch-feed.ts";
 
 const debug = log("watch");
 
-/** A watch that is refused so often in a row, while its range can be read, is not refused for the token of its stream. */
+/**
+ * A watch that is refused so often in a row, while its range can be read, is not refused for the token of its stream.
+ */
 const MOST_REFUSALS = 2;
 
 /**
@@ -31,8 +33,8 @@ const MOST_REFUSALS = 2;
  *   last feed gone ──▶ the stream is closed, nothing is left
  * ```
  *
- * Silence never ends a stream: its connection's pings show whether the server is there. Only a server that owes the answer
- * to a create request may not be silent for ever.
+ * Silence never ends a stream: its connection's pings show whether the server is there. Only a server that owes the
+ * answer to a create request may not be silent for ever.
  */
 export class WatchHub {
   readonly #protocol: Protocol;
@@ -54,8 +56,8 @@ export class WatchHub {
     this.#runtime = runtime;
     const proofs = new HistoryProofs(protocol, runtime.clock, limits);
     this.#space = { namespace: new Uint8Array(), protocol, proofs };
-    // A stream on which the server has spoken came all the way: when it breaks, the next attempt is soon again. One that
-    // falls over before, as on a member without a leader, backs off (HARDSHIPS 13).
+    // A stream on which the server has spoken came all the way: when it breaks, the next attempt is soon again. One
+    // that falls over before, as on a member without a leader, backs off (HARDSHIPS 13).
     this.#backoff = new Backoff(runtime, { initialMs: 100, stableMs: 0 });
   }
 
@@ -228,9 +230,9 @@ export class WatchHub {
   }
 
   /**
-   * Etcd judges a watch by the token that its stream was opened with, which may have expired since (HARDSHIPS 10). A read
-   * of the same range, with a token that is renewed if need be, shows which it is. The stream is given up only when it
-   * was that, so a feed that may not follow its range leaves the others alone.
+   * Etcd judges a watch by the token that its stream was opened with, which may have expired since (HARDSHIPS 10). A
+   * read of the same range, with a token that is renewed if need be, shows which it is. The stream is given up only
+   * when it was that, so a feed that may not follow its range leaves the others alone.
    */
   async #refused(feed: WatchFeed, error: EtcdError): Promise<void> {
     const stream = this.#stream;

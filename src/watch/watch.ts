@@ -18,9 +18,9 @@ export interface WatchOptions {
   /** Give each event the state before it, where it is not compacted away. @default false */
   previous?: boolean | undefined;
   /**
-   * The events that are not wanted: `["put"]` leaves deletions, `["delete"]` puts. etcd does not send them. Such a watch
-   * knows less of what it follows: an etcd that was wiped or restored is recognized only where one of the last four
-   * events would not have happened in it, and they are not compacted away yet.
+   * The events that are not wanted: `["put"]` leaves deletions, `["delete"]` puts. etcd does not send them. Such a
+   * watch knows less of what it follows: an etcd that was wiped or restored is recognized only where one of the last
+   * four events would not have happened in it, and they are not compacted away yet.
    *
    * @default none
    */
@@ -31,8 +31,9 @@ export interface WatchOptions {
    */
   maxBufferedEvents?: number | undefined;
   /**
-   * Called with each new status, and why while it is `connecting` or `stale`: for instance that no server can be trusted, which
-   * is waited out like all that can mend. What it throws, or rejects with, becomes a warning of the process.
+   * Called with each new status, and why while it is `connecting` or `stale`: for instance that no server can be
+   * trusted, which is waited out like all that can mend. What it throws, or rejects with, becomes a warning of the
+   * process.
    */
   onStatus?: ((status: WatchStatus, error?: EtcdError) => void) | undefined;
   /** Closes the watch: the iteration rejects with `signal.reason`. */
@@ -45,9 +46,9 @@ export interface WatchOptions {
  * Guaranteed across all reconnects: every event once, in the order of revisions, all events of a revision in one batch.
  * The iteration rejects with `CompactedError` when revisions that were not delivered yet were compacted away,
  * `HistoryLostError` when etcd was wiped or restored, `WatchOverflowError` when the reader was too slow,
- * `ClientClosedError`, or, before `ready`, `PermissionDeniedError` or `UnauthenticatedError`: never silence. After `ready`
- * a role, a user or a password that is missing makes it `stale` until that is mended. A state that recovers by itself is a
- * Mirror.
+ * `ClientClosedError`, or, before `ready`, `PermissionDeniedError` or `UnauthenticatedError`: never silence. After
+ * `ready` a role, a user or a password that is missing makes it `stale` until that is mended. A state that recovers by
+ * itself is a Mirror.
  *
  * Not guaranteed: that every restored etcd is recognized. What is compared after a reconnect are the keys that the
  * watch saw put or deleted last, four of each, and, without `startRevision`, the number of keys: a backup that lacks

@@ -14,7 +14,9 @@ import { TlsError } from "../tls/tls-error.ts";
  */
 const MOST_PATIENCE = 16;
 
-/** A token, or that there is none because authentication is not enabled. Its identity distinguishes one from the next. */
+/**
+ * A token, or that there is none because authentication is not enabled. Its identity distinguishes one from the next.
+ */
 export interface Token {
   readonly value: string | undefined;
   /** When it was given (monotonic). */

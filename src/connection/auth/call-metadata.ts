@@ -11,7 +11,10 @@ const withoutToken: Fields = { ofMember: undefined, ofCluster: [hasLeader] };
 /** The same arrays each time: their header block is made once. */
 const withToken = new WeakMap<Token, Fields>();
 
-/** With `hasleader` a leaderless member answers at once instead of after 7 s; only questions about the member itself go without. */
+/**
+ * With `hasleader` a leaderless member answers at once instead of after 7 s; only questions about the member itself go
+ * without.
+ */
 export function callMetadata(path: string, token: Token | undefined): Metadata | undefined {
   const { ofMember, ofCluster } = fieldsOf(token);
   return path.startsWith("/etcdserverpb.Maintenance/") ? ofMember : ofCluster;

@@ -9,9 +9,10 @@ interface Asked {
 }
 
 /**
- * Finds out whether etcd can take a token that is older than the connection to it. A simple token names the raft index at
- * which it was made, and etcd lets everything that comes with it wait until it has come so far itself: one that was wiped
- * or restored since, perhaps for ever (HARDSHIPS 5). So the member is asked how far it is, once for each such connection.
+ * Finds out whether etcd can take a token that is older than the connection to it. A simple token names the raft index
+ * at which it was made, and etcd lets everything that comes with it wait until it has come so far itself: one that was
+ * wiped or restored since, perhaps for ever (HARDSHIPS 5). So the member is asked how far it is, once for each such
+ * connection.
  */
 export class TokenProbe {
   readonly #askIndex: (endpoint: Endpoint, channel: EndpointChannel) => Promise<number>;

@@ -4,8 +4,8 @@ const PART_BYTES = 16 * 1024;
 const SMALL_BYTES = PART_BYTES / 4;
 
 /**
- * Copies of the parts of a large message, so that an entry that is kept does not keep all of it alive. What is read in order
- * goes into the same part as long as it fits.
+ * Copies of the parts of a large message, so that an entry that is kept does not keep all of it alive. What is read in
+ * order goes into the same part as long as it fits.
  */
 export class MessageParts {
   /** The part that was taken last, and where it begins in the message. */

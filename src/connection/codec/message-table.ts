@@ -2,8 +2,8 @@ import { atEnd, endOfMessage, readInt64Decimal, readUint64Decimal, WireReader } 
 import { bytesTag, varintTag, WireWriter } from "./wire-writer.ts";
 
 /**
- * How the fields of one message stand on the wire: `{ name: [number, type] }`, where a type is a scalar, a table of its own
- * for a message within, `enumOf(…)`, or `repeated(…)` of one of these.
+ * How the fields of one message stand on the wire: `{ name: [number, type] }`, where a type is a scalar, a table of its
+ * own for a message within, `enumOf(…)`, or `repeated(…)` of one of these.
  */
 export interface MessageTable {
   readonly [field: string]: readonly [number: number, type: FieldType];

@@ -54,8 +54,8 @@ interface TxnFields {
 }
 
 /**
- * Turns the protocol's bytes into our messages, straight: no object in between. Fields of other versions are skipped. The
- * namespace is taken off every key here and nowhere else.
+ * Turns the protocol's bytes into our messages, straight: no object in between. Fields of other versions are skipped.
+ * The namespace is taken off every key here and nowhere else.
  */
 export class ResponseDecoder {
   readonly #namespaceLength: number;

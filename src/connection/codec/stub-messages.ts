@@ -1,8 +1,9 @@
 import { enumOf, type MessageTable, repeated } from "./message-table.ts";
 
 /**
- * The messages of the calls that go by etcd3's stubs, with the numbers of etcd's `.proto` files (api/etcdserverpb/rpc.proto,
- * etcd 3.7) and the names that etcd3's types have. A field that a server does not know yet has its default.
+ * The messages of the calls that go by etcd3's stubs, with the numbers of etcd's `.proto` files
+ * (api/etcdserverpb/rpc.proto, etcd 3.7) and the names that etcd3's types have. A field that a server does not know yet
+ * has its default.
  */
 const header: MessageTable = {
   cluster_id: [1, "uint64"],

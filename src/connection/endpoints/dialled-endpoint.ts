@@ -43,7 +43,9 @@ export class DialledEndpoint implements Endpoint {
   #turn = 0;
   #avoidUntilMs = 0;
   #unreachable: { readonly error: unknown; readonly untilMs: number } | undefined;
-  /** Doubles with each dial that fails: one that is begun anew too early, again and again, never comes up under load. */
+  /**
+   * Doubles with each dial that fails: one that is begun anew too early, again and again, never comes up under load.
+   */
   #patience = 1;
   #closed = false;
   #wasConnected = false;

@@ -3,8 +3,8 @@ import type { Endpoint, Lane } from "./endpoint.ts";
 import type { EndpointChannel } from "./endpoint-channel.ts";
 
 /**
- * Stands for the members of a domain until DNS has named them. What connects to it first waits for that, and is then led to
- * one of them; whatever is said of it later is said of that one.
+ * Stands for the members of a domain until DNS has named them. What connects to it first waits for that, and is then
+ * led to one of them; whatever is said of it later is said of that one.
  */
 export class DiscoveredEndpoint implements Endpoint {
   readonly url: string;

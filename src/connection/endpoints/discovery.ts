@@ -27,9 +27,9 @@ export interface DiscoveryParts {
 }
 
 /**
- * Asks DNS for the members of a domain: when the first of them is needed, and again by and by while the client is in use. An
- * idle one asks nothing, so that it holds no process. What DNS said last holds until it names others: also while it does not
- * answer, and when it names none any more.
+ * Asks DNS for the members of a domain: when the first of them is needed, and again by and by while the client is in
+ * use. An idle one asks nothing, so that it holds no process. What DNS said last holds until it names others: also
+ * while it does not answer, and when it names none any more.
  */
 export class Discovery {
   readonly #parts: DiscoveryParts;
@@ -46,8 +46,8 @@ export class Discovery {
   }
 
   /**
-   * Resolves once DNS has named members. All share one look, and a failure of it holds for a moment: a crowd of calls, each
-   * with retries of its own, would ask in a loop.
+   * Resolves once DNS has named members. All share one look, and a failure of it holds for a moment: a crowd of calls,
+   * each with retries of its own, would ask in a loop.
    *
    * @throws UnavailableError that says what DNS answered, or that it has not yet within `waitMs`
    */

@@ -8,10 +8,11 @@ import { speaksOtherScheme } from "./other-scheme.ts";
 import { whyNotConnected } from "./why-not-connected.ts";
 
 /**
- * When the server counts as silent, and a connection as broken. A call that is unanswered moves on by its own limit. A stream
- * hears something every second: renewals are answered, and a watch asks for progress. Where nothing was read for a while,
- * a ping shows, which etcd allows once in 5 s (HARDSHIPS 12: server/embed, GRPCKeepAliveMinTime). So a frozen member is
- * found within 4 s. Go's clientv3 does not look at all unless DialKeepAliveTime is set; etcdctl takes 2 s and 6 s.
+ * When the server counts as silent, and a connection as broken. A call that is unanswered moves on by its own limit. A
+ * stream hears something every second: renewals are answered, and a watch asks for progress. Where nothing was read for
+ * a while, a ping shows, which etcd allows once in 5 s (HARDSHIPS 12: server/embed, GRPCKeepAliveMinTime). So a frozen
+ * member is found within 4 s. Go's clientv3 does not look at all unless DialKeepAliveTime is set; etcdctl takes 2 s and
+ * 6 s.
  */
 const liveness = { unansweredMs: 1_000, quietMs: 1_500, answerMs: 2_000, pingIntervalMs: 5_500 };
 
@@ -32,14 +33,17 @@ export interface EndpointChannelParts {
 }
 
 /**
- * One connection to one endpoint. It is dialled when it is made, and never anew: the next one resolves the name again, and
- * reads the certificates again.
+ * One connection to one endpoint. It is dialled when it is made, and never anew: the next one resolves the name again,
+ * and reads the certificates again.
  *
  *   dialling ──▶ open ──▶ over: draining, broken, or closed by us
  *      └──── no connection ──▲
  */
 export class EndpointChannel {
-  /** The calls that the server at the other end does not know, by their paths: another server may, on another connection. */
+  /**
+   * The calls that the server at the other end does not know, by their paths: another server may, on another
+   * connection.
+   */
   readonly unknownCalls = new Set<string>();
   readonly #parts: EndpointChannelParts;
   readonly #dial = new AbortController();
@@ -89,8 +93,8 @@ export class EndpointChannel {
   }
 
   /**
-   * Resolves once connected. Callers at the same time share the dial, and wait for it as long as each of them can: one with
-   * little time takes the dial from no other.
+   * Resolves once connected. Callers at the same time share the dial, and wait for it as long as each of them can: one
+   * with little time takes the dial from no other.
    *
    * @throws UnavailableError when the dial fails, or is not done within `waitMs`
    */

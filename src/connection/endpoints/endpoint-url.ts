@@ -10,8 +10,8 @@ export interface EndpointUrl {
 }
 
 /**
- * Reads `http://host:port` or `https://host:port`; the port may be left out and is 2379 then. `unix:///path` is a unix socket,
- * and `unixs:///path` one with TLS.
+ * Reads `http://host:port` or `https://host:port`; the port may be left out and is 2379 then. `unix:///path` is a unix
+ * socket, and `unixs:///path` one with TLS.
  *
  * @throws InvalidOptionError for anything else, without showing credentials that a URL may carry
  */

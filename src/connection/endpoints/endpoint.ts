@@ -6,7 +6,10 @@ export type Lane = "calls" | "streams";
 /** One endpoint as calls and streams see it. */
 export interface Endpoint {
   readonly url: string;
-  /** Until then (monotonic) others are tried before this one. It is still tried when they fail: nothing is ever refused here. */
+  /**
+   * Until then (monotonic) others are tried before this one. It is still tried when they fail: nothing is ever refused
+   * here.
+   */
   readonly avoidUntilMs: number;
   /**
    * A channel that is connected.
@@ -19,8 +22,9 @@ export interface Endpoint {
   /** The lane's next call or stream gets a new connection. What is under way on the old one may still finish. */
   drop(lane: Lane, channel?: EndpointChannel): void;
   /**
-   * The member at the other end of this connection answered, and did not serve. If it goes on like that, the next call or
-   * stream gets a new connection, which may lead to another member; so does the other lane, unless it has worked meanwhile.
+   * The member at the other end of this connection answered, and did not serve. If it goes on like that, the next call
+   * or stream gets a new connection, which may lead to another member; so does the other lane, unless it has worked
+   * meanwhile.
    */
   memberFailed(lane: Lane, channel: EndpointChannel): void;
   /** Many calls that fail together count once. */

@@ -28,8 +28,9 @@ export interface EndpointsOptions {
 export type EndpointOrigin = "given" | "members" | "dns";
 
 /**
- * The endpoints of a client, which may change. What the user gives holds for good. What DNS or the member list says is replaced
- * by what they say next; DNS is asked again after the members were listed only when none of them can be reached.
+ * The endpoints of a client, which may change. What the user gives holds for good. What DNS or the member list says is
+ * replaced by what they say next; DNS is asked again after the members were listed only when none of them can be
+ * reached.
  *
  * What was secured by TLS once is never plain again; DNS may make a plain client a secured one.
  */

@@ -10,9 +10,9 @@ const IDLE_MS = 60_000;
 const PROOF_LIMIT_MS = 1_000;
 
 /**
- * Proves that a connection that was idle for long still leads to a server, before something is sent on it that may not be
- * sent twice. What was dropped in silence by a firewall in between looks like a connection that works: a put on it would
- * end without an answer, and with an unknown outcome.
+ * Proves that a connection that was idle for long still leads to a server, before something is sent on it that may not
+ * be sent twice. What was dropped in silence by a firewall in between looks like a connection that works: a put on it
+ * would end without an answer, and with an unknown outcome.
  */
 export class IdleProof {
   readonly #ask: (channel: EndpointChannel, limitMs: number) => Promise<unknown>;

@@ -6,12 +6,12 @@ import type { Runtime } from "../../internal/runtime.ts";
 const FORGET_MS = 30_000;
 
 /**
- * Decides when to leave a connection that works for the member at its other end, which does not. That member has lost its
- * leader, or is a learner, or it is a proxy that refuses everything: it answers at once, so that nothing else would ever
- * end the connection, and another member may be behind the same name, Service or balancer.
+ * Decides when to leave a connection that works for the member at its other end, which does not. That member has lost
+ * its leader, or is a learner, or it is a proxy that refuses everything: it answers at once, so that nothing else would
+ * ever end the connection, and another member may be behind the same name, Service or balancer.
  *
- * Not at its first failure: while the members elect a leader all of them fail, for a moment, and a crowd of clients that
- * dials anew does not help them (HARDSHIPS 13).
+ * Not at its first failure: while the members elect a leader all of them fail, for a moment, and a crowd of clients
+ * that dials anew does not help them (HARDSHIPS 13).
  */
 export class MemberDoubt {
   readonly #clock: Clock;
@@ -26,8 +26,8 @@ export class MemberDoubt {
   }
 
   /**
-   * What was asked was answered, and not served. An answer to something else, in between, changes nothing: a learner serves
-   * serializable reads.
+   * What was asked was answered, and not served. An answer to something else, in between, changes nothing: a learner
+   * serves serializable reads.
    *
    * @returns since when that has been so (monotonic), once it is time to leave
    */

@@ -8,8 +8,8 @@ const LIMIT_MS = 500;
 const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", "latin1");
 
 /**
- * Whether the server speaks the other scheme: plain where the URL says https, or TLS where it says http. A handshake that
- * fails does not show it: the server just hangs up, as one does that is being stopped.
+ * Whether the server speaks the other scheme: plain where the URL says https, or TLS where it says http. A handshake
+ * that fails does not show it: the server just hangs up, as one does that is being stopped.
  */
 export function speaksOtherScheme({ target, secure }: EndpointUrl, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {

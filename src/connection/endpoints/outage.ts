@@ -8,8 +8,8 @@ const FORGET_AFTER_MS = 15_000;
 const MOST_SHOWN = 5;
 
 /**
- * Notices that nothing can be reached while something waits for it, and warns the process once for each outage: what retries
- * for ever would otherwise be silent, and a wrong endpoint look like patience.
+ * Notices that nothing can be reached while something waits for it, and warns the process once for each outage: what
+ * retries for ever would otherwise be silent, and a wrong endpoint look like patience.
  *
  *   fine ──▶ failing ──▶ 5 s later, with each endpoint failed ──▶ warned
  *     ▲─────────┴──────────── something answered ──────────────────┘

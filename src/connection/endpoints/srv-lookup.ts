@@ -26,8 +26,8 @@ const plain = { service: "_etcd-client._tcp", scheme: "http" } as const;
 const ABSENT = new Set<unknown>(["ENOTFOUND", "ENODATA"]);
 
 /**
- * The members that DNS names for a domain: those of `_etcd-client-ssl._tcp`, with TLS; only where DNS says that there are none
- * those of `_etcd-client._tcp`, without. A question that is not answered must not make a client plain.
+ * The members that DNS names for a domain: those of `_etcd-client-ssl._tcp`, with TLS; only where DNS says that there
+ * are none those of `_etcd-client._tcp`, without. A question that is not answered must not make a client plain.
  *
  * Priorities and weights are left aside, as Go's clientv3 does: a client keeps to one member, and moves to any other.
  * Source: RFC 2782; etcd, "Clustering Guide", DNS discovery.

@@ -37,7 +37,9 @@ export interface Failure {
 export interface Attempted {
   /** It may have changed something: its failure says so in `outcomeUnknown` unless the server provably did nothing. */
   readonly write: boolean;
-  /** An earlier attempt of the same call may have been executed, so a refusal now does not mean that nothing was done. */
+  /**
+   * An earlier attempt of the same call may have been executed, so a refusal now does not mean that nothing was done.
+   */
   readonly earlierUnknown?: boolean;
   /** How long the request was, for a call that sends one. */
   readonly requestBytes?: number;
@@ -72,7 +74,10 @@ const refusalsByCode = new Map<number, Make>([
   [grpcStatus.UNAUTHENTICATED, (message, details) => new UnauthenticatedError(message, details)],
 ]);
 
-/** Codes that a broken connection or an overloaded server comes with. Others would name a refusal, and etcd has made none. */
+/**
+ * Codes that a broken connection or an overloaded server comes with. Others would name a refusal, and etcd has made
+ * none.
+ */
 const brokenCodes = new Set<number>([
   grpcStatus.UNAVAILABLE,
   grpcStatus.CANCELLED,
@@ -83,9 +88,9 @@ const brokenCodes = new Set<number>([
 
 /**
  * Translates what a unary call or a stream ended with. etcd's own sentence counts first, whatever its code. What is not
- * etcd's sentence is a broken path: a proxy's refusal, an HTTP status, a code that the transport made up. It says nothing
- * about what etcd did or will do, so a write may have been applied, and another endpoint or moment may do better. Only a
- * request that is too large for a proxy is refused for good.
+ * etcd's sentence is a broken path: a proxy's refusal, an HTTP status, a code that the transport made up. It says
+ * nothing about what etcd did or will do, so a write may have been applied, and another endpoint or moment may do
+ * better. Only a request that is too large for a proxy is refused for good.
  */
 export function translateFailure(cause: unknown, attempted: Attempted): Failure {
   if (cause instanceof EtcdError) {
@@ -154,7 +159,10 @@ function notFromEtcd({ code, message }: GrpcAnswer): string {
   return `not etcd's own answer (${statusName(code)}): ${message}`;
 }
 
-/** Users or roles were changed since the token was made, by whatever member: one that lags goes on making old ones for a while. */
+/**
+ * Users or roles were changed since the token was made, by whatever member: one that lags goes on making old ones for a
+ * while.
+ */
 export function isOfOldRevision({ error }: Failure): boolean {
   return error instanceof UnauthenticatedError && meaningOf(error.message) === "oldAuthRevision";
 }

@@ -31,9 +31,9 @@ export type Meaning =
   | "unknown";
 
 /**
- * Every sentence of etcd 3.4 to 3.7 (api/v3rpc/rpctypes/error.go), and those that it sends without an entry there, as gRPC's
- * UNKNOWN. The code that comes with a sentence says little: `etcd grpc-proxy` makes most of them UNKNOWN, and some differ
- * between versions.
+ * Every sentence of etcd 3.4 to 3.7 (api/v3rpc/rpctypes/error.go), and those that it sends without an entry there, as
+ * gRPC's UNKNOWN. The code that comes with a sentence says little: `etcd grpc-proxy` makes most of them UNKNOWN, and
+ * some differ between versions.
  */
 const sentences: Readonly<Record<Exclude<Meaning, "unknown">, readonly string[]>> = {
   compacted: ["etcdserver: mvcc: required revision has been compacted", "mvcc: required revision has been compacted"],
@@ -161,7 +161,10 @@ export function saysRequestIsTooLarge(message: string, requestBytes: number | un
   return bytes !== undefined && Number(bytes) === requestBytes;
 }
 
-/** gRPC-go's words for a call that an older etcd does not have. What answers for a whole other service is no etcd at all. */
+/**
+ * gRPC-go's words for a call that an older etcd does not have. What answers for a whole other service is no etcd at
+ * all.
+ */
 const unknownMethod = /^unknown method \w+ for service etcdserverpb\.\w+$/;
 
 export function saysMethodIsUnknown(message: string): boolean {

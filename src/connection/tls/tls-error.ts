@@ -9,8 +9,8 @@ interface TlsErrorDetails {
 
 /**
  * A connection that cannot be secured, by what is wrong here or there. A call does not wait for it to become better: it
- * fails as soon as every endpoint has failed like this. A caller that retries may go on, for files and servers' certificates
- * are replaced.
+ * fails as soon as every endpoint has failed like this. A caller that retries may go on, for files and servers'
+ * certificates are replaced.
  */
 export class TlsError extends UnavailableError {
   readonly part: "ca" | "cert" | "key" | undefined;

@@ -7,8 +7,8 @@ export type RequestField = readonly [name: string, value: string];
 export interface EncodedBlock {
   readonly bytes: Buffer;
   /**
-   * The same bytes may be sent again as long as the generation stays what it is. Not so for a block that put fields into
-   * the table, or would the next time.
+   * The same bytes may be sent again as long as the generation stays what it is. Not so for a block that put fields
+   * into the table, or would the next time.
    */
   readonly repeatable: boolean;
 }

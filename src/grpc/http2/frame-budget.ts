@@ -15,7 +15,10 @@ export const reasons = {
 } as const;
 const MOST_SAVED = 1_000_000;
 
-/** How many frames the peer may still send that bring nothing: pings, settings, window updates, empty ones, unknown ones. */
+/**
+ * How many frames the peer may still send that bring nothing: pings, settings, window updates, empty ones, unknown
+ * ones.
+ */
 export class FrameBudget {
   readonly #nowMs: () => number;
   #left = MOST_IN_A_SECOND;

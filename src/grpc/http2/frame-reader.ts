@@ -8,9 +8,9 @@ export interface FrameHandler {
 }
 
 /**
- * Cuts what the socket brings into frames (RFC 9113, section 4.1), in place. Only a frame that comes in several reads is
- * put together first; of one with DATA each part is handed on at once as if it were a frame, so that a large message is
- * copied once.
+ * Cuts what the socket brings into frames (RFC 9113, section 4.1), in place. Only a frame that comes in several reads
+ * is put together first; of one with DATA each part is handed on at once as if it were a frame, so that a large message
+ * is copied once.
  *
  * ```
  *             whole frame: handed on                        the rest of it: handed on
@@ -101,7 +101,9 @@ export class FrameReader {
     return this.#gathered;
   }
 
-  /** Whether the frame may be handed on in parts. Padding stands at its beginning and its end, so that needs it whole. */
+  /**
+   * Whether the frame may be handed on in parts. Padding stands at its beginning and its end, so that needs it whole.
+   */
   #beginData(bytes: Buffer, at: number, length: number): boolean {
     const flags = bytes[at + 4] as number;
     if (bytes[at + 3] !== frameType.DATA || (flags & frameFlag.PADDED) !== 0) return false;

@@ -56,7 +56,9 @@ export class FrameWriter {
     return this.flushedPosition - this.#output.writableLength;
   }
 
-  /** Writes the header of a frame; its payload of `length` bytes is then written into `slab` from the returned place on. */
+  /**
+   * Writes the header of a frame; its payload of `length` bytes is then written into `slab` from the returned place on.
+   */
   begin(length: number, type: number, flags: number, streamId: number): number {
     const all = FRAME_HEADER_BYTES + length;
     if (this.#to + all > this.slab.length) this.#nextSlab(all);

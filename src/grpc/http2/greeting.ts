@@ -4,8 +4,8 @@ import { FRAME_HEADER_BYTES, frameType } from "./protocol.ts";
 const MOST_SHOWN = 80;
 
 /**
- * The first bytes of a server, which must be the header of its SETTINGS (RFC 9113, section 3.4). They distinguish those that
- * speak something else apart, which a frame reader would see as frames of absurd sizes.
+ * The first bytes of a server, which must be the header of its SETTINGS (RFC 9113, section 3.4). They distinguish those
+ * that speak something else apart, which a frame reader would see as frames of absurd sizes.
  */
 export class Greeting {
   #bytes: Buffer = Buffer.alloc(0);

@@ -36,12 +36,12 @@ const PING_ANSWER_TIMES = 5;
  *     └───────────────────────────────────────────────┘
  * ```
  *
- * It is asked by a PING. etcd ends a connection whose pings come faster than every 5 s, unless it has sent DATA or HEADERS
- * in between, and that pings with nothing open (grpc-go: `handlePing`). So where a PING is not due it is an empty SETTINGS,
- * which a peer must acknowledge likewise (RFC 9113, section 6.5.3) and no server counts.
+ * It is asked by a PING. etcd ends a connection whose pings come faster than every 5 s, unless it has sent DATA or
+ * HEADERS in between, and that pings with nothing open (grpc-go: `handlePing`). So where a PING is not due it is an
+ * empty SETTINGS, which a peer must acknowledge likewise (RFC 9113, section 6.5.3) and no server counts.
  *
- * Go, for comparison: clientv3 sends no pings unless it is set to (`DialKeepAliveTime`), grpc-go then waits 10 s or more before
- * the first and `DialKeepAliveTimeout` (20 s where not set) for its answer.
+ * Go, for comparison: clientv3 sends no pings unless it is set to (`DialKeepAliveTime`), grpc-go then waits 10 s or
+ * more before the first and `DialKeepAliveTimeout` (20 s where not set) for its answer.
  */
 export class Liveness {
   readonly #times: LivenessTimes;
