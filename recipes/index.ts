@@ -217,6 +217,17 @@ export {
   type ObserveOptions,
   type Term,
 } from "./leader-election/index.ts";
+export {
+  type ClosableRecipe,
+  type ClosableServer,
+  type Readiness,
+  type ReadinessReport,
+  readiness,
+  type Shutdown,
+  type ShutdownOptions,
+  shutdown,
+  type WithStatus,
+} from "./lifecycle/index.ts";
 export { type AcquireOptions, type Lock, Mutex, type MutexOptions, type TryAcquireOptions } from "./mutex/index.ts";
 export {
   type DeadLetter,

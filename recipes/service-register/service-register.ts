@@ -48,7 +48,7 @@ const tooManyLeases =
  * ```ts
  * const server = new ServiceRegister("/publictest/pipeline/m1", "10.0.0.1:8080", 5);
  * await server.ready;
- * process.once("SIGTERM", () => server.close().finally(() => process.exit()));
+ * shutdown({ recipes: [server] }); // on SIGTERM it leaves the list, and the process ends
  * ```
  *
  * ```

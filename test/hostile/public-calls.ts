@@ -260,6 +260,14 @@ export const publicCalls: (() => FuzzedCall)[] = [
       call: (...args) => lab.etcd.txn({ compare: [(exported[name] as AnyFunction)(...args) as never] }),
     }),
   ),
+  // A process.
+  () => ({ what: "readiness", args: [server], call: (...args) => void door.readiness(...(args as [])) }),
+  () => ({
+    what: "shutdown",
+    args: [{ signals: ["SIGUSR2"] }],
+    names: ["recipes", "servers", "signals", "drainMs", "timeoutMs"],
+    call: (options) => door.shutdown(options as object).cancel(),
+  }),
   // Registering.
   () => ({
     what: "ServiceRegister",

@@ -100,6 +100,21 @@ const uses: Readonly<Record<string, Use>> = {
       expect(await keyOf("/publictest/pipeline/m1")).toBeUndefined();
     },
   },
+  "Say when it is ready, and end in the right order": {
+    added: `await Promise.all([server.ready, stock.ready]);
+      console.log((await fetch("http://127.0.0.1:8081/ready")).status);`,
+    goesOn: true,
+    async check(program) {
+      await until(() => program.lines.includes("200"), {
+        timeoutMs: 30_000,
+        message: () => program.errors.join("\n"),
+      });
+      program.kill("SIGTERM");
+      expect(await program.ended).toBe(0);
+      expect(program.errors).toEqual([]);
+      expect(await keyOf("/shop/orders/o1")).toBeUndefined();
+    },
+  },
   "Many instances in one process": {
     yours: {
       tenants: "const tenants = ['tenant-7', 'tenant-8'].map((name) => ({ name, address: '10.0.0.1:80' }));",

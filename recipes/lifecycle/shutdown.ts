@@ -1,0 +1,118 @@
+import { constants } from "node:os";
+import { asError, inMs, setImmediate, systemClock } from "../../src/internal/index.ts";
+import { endConnectionsWithAnswers, finishServer } from "./finish-server.ts";
+import { markLeaving } from "./leaving.ts";
+import { nameOf } from "./name-of.ts";
+import {
+  type ClosableRecipe,
+  type ResolvedShutdown,
+  resolveShutdown,
+  type ShutdownOptions,
+} from "./shutdown-options.ts";
+import { drains, type Stages, stagesOf } from "./stages.ts";
+
+/** Requests get this share of all the time; what they hold is given back in the rest. */
+const SHARE_OF_REQUESTS = 3 / 4;
+
+/** A shutdown that waits for its signal. */
+export interface Shutdown {
+  /** Begins now, as a signal does. The process ends, so it never resolves. Calling it again changes nothing. */
+  begin(): Promise<never>;
+  /** Listens to the signals no more. One that has begun goes on. */
+  cancel(): void;
+}
+
+/**
+ * Ends the process in the right order when a signal comes, so that no request is refused that a reader of the list sends:
+ *
+ *   registrations drain, and are deleted ▶ servers accept no more, and finish their requests ▶ elections, locks and queues
+ *   are left ▶ lists and mirrors end ▶ clients close ▶ the process ends
+ *
+ * ```ts
+ * shutdown({ recipes: [server, services, election], servers: [httpServer] });
+ * ```
+ *
+ * The exit code is 0 (or `process.exitCode`) when all was done; 1 when something failed or the time was over, with a warning
+ * of the process that says what; 128 and the signal's number when a second signal came, which ends the process at once.
+ * `readiness()` says no as soon as it begins.
+ *
+ * Guaranteed: the process ends within `timeoutMs`, also when etcd is away or a request hangs.
+ *
+ * Not guaranteed: that readers see within `drainMs` that the process leaves: one that is cut off from etcd keeps its list.
+ *
+ * @throws InvalidOptionError that names the option
+ */
+export function shutdown(options: ShutdownOptions = {}): Shutdown {
+  const resolved = resolveShutdown(options);
+  const { signals } = resolved;
+  let begun: Promise<never> | undefined;
+  const begin = () => {
+    begun ??= endProcess(resolved);
+    return begun;
+  };
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (begun) process.exit(128 + constants.signals[signal]);
+    void begin();
+  };
+  for (const signal of signals) process.on(signal, onSignal);
+  return {
+    begin,
+    cancel: () => {
+      for (const signal of signals) process.off(signal, onSignal);
+    },
+  };
+}
+
+async function endProcess(parts: ResolvedShutdown): Promise<never> {
+  const { recipes, timeoutMs } = parts;
+  const failures: string[] = [];
+  for (const recipe of recipes) markLeaving(recipe);
+  await new Promise<void>((resolve) => {
+    systemClock.timer(timeoutMs, () => {
+      failures.push(`it took longer than ${inMs(timeoutMs)}`);
+      resolve();
+    });
+    closeInOrder(parts, stagesOf(recipes), (failure) => failures.push(failure)).then(resolve);
+  });
+  if (failures.length === 0) process.exit();
+  process.emitWarning(`shutdown: ${failures.join("; ")}`, { type: "EtcdWarning", code: "ETCD_SHUTDOWN" });
+  // A warning is printed in the next tick.
+  await new Promise((resolve) => setImmediate(() => resolve(undefined)));
+  process.exit(1);
+}
+
+/** Never rejects. */
+async function closeInOrder(
+  { servers, drainMs, timeoutMs }: ResolvedShutdown,
+  { listed, held, followed, clients }: Stages,
+  failed: (failure: string) => void,
+): Promise<void> {
+  const endMs = systemClock.monotonicMs() + timeoutMs * SHARE_OF_REQUESTS;
+  const closeAll = (recipes: readonly ClosableRecipe[]) =>
+    all(recipes, failed, async (recipe) => {
+      await (drains(recipe) ? recipe.close({ drainMs }) : recipe.close());
+    });
+  for (const server of servers) endConnectionsWithAnswers(server);
+  await closeAll(listed);
+  await all(servers, failed, async (server) => {
+    const limitMs = Math.max(0, endMs - systemClock.monotonicMs());
+    if (!(await finishServer(server, systemClock, limitMs))) failed(`${nameOf(server)}: requests did not end in time`);
+  });
+  for (const stage of [held, followed, clients]) await closeAll(stage);
+}
+
+/** Does it for all at the same time; one that fails holds up no other. */
+async function all<T extends object>(
+  items: readonly T[],
+  failed: (failure: string) => void,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const closing = items.map(async (item) => {
+    try {
+      await work(item);
+    } catch (error) {
+      failed(`${nameOf(item)}: ${asError(error).message}`);
+    }
+  });
+  await Promise.all(closing);
+}
