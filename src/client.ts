@@ -12,6 +12,7 @@ import { setRuntime } from "./internal/runtime-of.ts";
 import { ServerLimits } from "./internal/server-limits.ts";
 import { showAs } from "./internal/show-as.ts";
 import type { StandardSchema } from "./internal/standard-schema.ts";
+import { setWhyUnreached } from "./internal/waited-in-vain.ts";
 import {
   type CompactOptions,
   type DeleteOptions,
@@ -85,6 +86,7 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
     super();
     this.#core = ClientCore.of(options);
     setRuntime(this, this.#core.runtime);
+    setWhyUnreached(this, () => this.#core.protocol.unreached);
     ServerLimits.set(this, this.#core.limits);
     this.auth = new Auth(this.#core);
     this.cluster = new Cluster(this.#core);

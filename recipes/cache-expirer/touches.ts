@@ -1,7 +1,6 @@
 import {
   type CallOptions,
   type EtcdClient,
-  EtcdTimeoutError,
   getOp,
   type KeyValue,
   type Lease,
@@ -24,6 +23,7 @@ import {
   ServerLimits,
   sendInParts,
   TxnRoom,
+  waitedInVain,
   within,
 } from "../../src/internal/index.ts";
 import { isAsKnown } from "../writes/index.ts";
@@ -113,9 +113,10 @@ export class Touches {
     signal?.throwIfAborted();
     const waiting = abortable(promise, signal);
     if (timeoutMs === undefined) return waiting;
+    const { clock, etcd } = this.#parts;
     const outOfTime = () =>
-      new EtcdTimeoutError(`${id} was not touched within ${inMs(timeoutMs)}`, { outcomeUnknown: true });
-    return within(this.#parts.clock, waiting, timeoutMs, outOfTime);
+      waitedInVain(etcd, `${id} was not touched within ${inMs(timeoutMs)}`, { outcomeUnknown: true });
+    return within(clock, waiting, timeoutMs, outOfTime);
   }
 
   /** One for all calls that want the same and come before its request leaves. */

@@ -5,7 +5,7 @@ import {
   type Lease,
   LeaseNotFoundError,
 } from "../../src/index.ts";
-import { abortable, inMs, runtimeOf, within } from "../../src/internal/index.ts";
+import { abortable, inMs, runtimeOf, waitedInVain, within } from "../../src/internal/index.ts";
 
 /** How often one write may find its lease gone, or one grant take too long, before that is an error. */
 const ATTEMPTS = 3;
@@ -72,7 +72,7 @@ export class DetachedLease {
     }
     const waiting = abortable(this.#granting, signal);
     if (timeoutMs === undefined) return waiting;
-    const outOfTime = () => new EtcdTimeoutError(`no lease within ${inMs(timeoutMs)}`, { retryable: true });
+    const outOfTime = () => waitedInVain(this.#etcd, `no lease within ${inMs(timeoutMs)}`, { retryable: true });
     return within(runtimeOf(this.#etcd).clock, waiting, timeoutMs, outOfTime);
   }
 

@@ -13,8 +13,8 @@ interface HttpServer extends ClosableServer {
 }
 
 /**
- * Has a server of HTTP/1 end each connection with its next answer: a client that would keep it alive sends no request on a
- * connection that is about to be closed. It goes on to accept new ones.
+ * Has a server of HTTP/1 end each connection with its next answer: a client that would keep it alive sends no request
+ * on a connection that is about to be closed. It goes on to accept new ones.
  */
 export function endConnectionsWithAnswers(server: HttpServer): void {
   server.prependListener?.("request", ({ httpVersionMajor }, response) => {

@@ -28,8 +28,8 @@ const problems: Readonly<Record<string, string>> = {
 };
 
 /**
- * Says whether a process is ready, for the handler of `/ready` or a probe: whether each of these was registered, or has a
- * list, and none has failed, was closed, or is being closed by `shutdown()`. It asks etcd nothing.
+ * Says whether a process is ready, for the handler of `/ready` or a probe: whether each of these was registered, or has
+ * a list, and none has failed, was closed, or is being closed by `shutdown()`. It asks etcd nothing.
  *
  * ```ts
  * const ready = readiness(server, services);
@@ -39,8 +39,8 @@ const problems: Readonly<Record<string, string>> = {
  * });
  * ```
  *
- * An outage of etcd after that changes nothing: a list is kept, and a registration comes back. A process that was not ready
- * then would be taken out of service together with all others, by what none of them can mend.
+ * An outage of etcd after that changes nothing: a list is kept, and a registration comes back. A process that was not
+ * ready then would be taken out of service together with all others, by what none of them can mend.
  *
  * @param recipes what has a `status`, and clients
  * @throws InvalidOptionError for anything else

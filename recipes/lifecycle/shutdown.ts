@@ -23,22 +23,25 @@ export interface Shutdown {
 }
 
 /**
- * Ends the process in the right order when a signal comes, so that no request is refused that a reader of the list sends:
+ * Ends the process in the right order when a signal comes, so that no request is refused that a reader of the list
+ * sends:
  *
- *   registrations drain, and are deleted ▶ servers accept no more, and finish their requests ▶ elections, locks and queues
+ * registrations drain, and are deleted ▶ servers accept no more, and finish their requests ▶ elections, locks and
+ * queues
  *   are left ▶ lists and mirrors end ▶ clients close ▶ the process ends
  *
  * ```ts
  * shutdown({ recipes: [server, services, election], servers: [httpServer] });
  * ```
  *
- * The exit code is 0 (or `process.exitCode`) when all was done; 1 when something failed or the time was over, with a warning
- * of the process that says what; 128 and the signal's number when a second signal came, which ends the process at once.
- * `readiness()` says no as soon as it begins.
+ * The exit code is 0 (or `process.exitCode`) when all was done; 1 when something failed or the time was over, with a
+ * warning of the process that says what; 128 and the signal's number when a second signal came, which ends the process
+ * at once. `readiness()` says no as soon as it begins.
  *
  * Guaranteed: the process ends within `timeoutMs`, also when etcd is away or a request hangs.
  *
- * Not guaranteed: that readers see within `drainMs` that the process leaves: one that is cut off from etcd keeps its list.
+ * Not guaranteed: that readers see within `drainMs` that the process leaves: one that is cut off from etcd keeps its
+ * list.
  *
  * @throws InvalidOptionError that names the option
  */

@@ -1,5 +1,14 @@
-import { ClientClosedError, EtcdTimeoutError } from "../../src/index.ts";
-import { type Clock, inMs, onAbort, quietDeferred, runtimeOf, showAs, within } from "../../src/internal/index.ts";
+import { ClientClosedError } from "../../src/index.ts";
+import {
+  type Clock,
+  inMs,
+  onAbort,
+  quietDeferred,
+  runtimeOf,
+  showAs,
+  waitedInVain,
+  within,
+} from "../../src/internal/index.ts";
 import { type Candidacy, CandidacyLine } from "../candidacy/internal.ts";
 import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
 import { HeldLock } from "./held-lock.ts";
@@ -179,7 +188,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   ): Promise<HeldLock | (T & undefined)> {
     const end = new AbortController();
     const outOfTime = (ms: number) =>
-      new EtcdTimeoutError(`${this.name} was not free within ${inMs(ms)}`, { retryable: true });
+      waitedInVain(this.#client.etcd, `${this.name} was not free within ${inMs(ms)}`, { retryable: true });
     const timer =
       timeoutMs === undefined ? undefined : this.#clock.timer(timeoutMs, () => end.abort(outOfTime(timeoutMs)));
     const releases = [signal, this.#closing.signal].map((other) => onAbort(other, () => end.abort(other?.reason)));

@@ -1,4 +1,4 @@
-import type { MirrorBatch } from "../../src/index.ts";
+import type { EtcdClient, MirrorBatch } from "../../src/index.ts";
 import { onAbort, type Runtime, runtimeOf } from "../../src/internal/index.ts";
 import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import type { RecipeClient } from "../recipe/index.ts";
@@ -23,6 +23,7 @@ export interface ListPart<Metadata> {
 
 /** The services under a prefix: follows etcd, and brings the list and its parts up to date, step by step. */
 export class FollowedServices<Metadata> implements ListSource<Metadata> {
+  readonly etcd: EtcdClient;
   readonly runtime: Runtime;
   readonly list: LiveList<Metadata>;
   readonly prefix: string;
@@ -39,6 +40,7 @@ export class FollowedServices<Metadata> implements ListSource<Metadata> {
 
   /** Starts to follow at once, in the background. */
   constructor(options: ResolvedSubscribe<Metadata>, client: RecipeClient) {
+    this.etcd = client.etcd;
     this.runtime = runtimeOf(client.etcd);
     this.list = new LiveList(this.runtime, options);
     this.prefix = options.prefix;

@@ -1,3 +1,4 @@
+import type { EtcdClient } from "../../src/index.ts";
 import type { Runtime } from "../../src/internal/index.ts";
 import type { LiveList } from "./live-list.ts";
 import type { ServiceInstance } from "./service-instance.ts";
@@ -5,6 +6,8 @@ import type { SubscribeStatus } from "./subscribe-events.ts";
 
 /** What keeps a list true: it follows etcd, or a part of a list that does. */
 export interface ListSource<Metadata> {
+  /** Of which the list is. */
+  readonly etcd: EtcdClient;
   readonly runtime: Runtime;
   readonly list: LiveList<Metadata>;
   readonly prefix: string;

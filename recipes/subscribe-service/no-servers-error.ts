@@ -13,8 +13,8 @@ export class NoServersError extends EtcdError {
   readonly code = "ETCD_NO_SERVERS";
   readonly state: NoServersState;
 
-  constructor(message: string, state: NoServersState) {
-    super(message, { retryable: true });
+  constructor(message: string, state: NoServersState, cause?: Error) {
+    super(cause ? `${message}; ${cause.message}` : message, { retryable: true, cause });
     this.state = state;
   }
 }

@@ -1,8 +1,8 @@
 import { InvalidOptionError } from "../../src/index.ts";
-import type { Runtime } from "../../src/internal/index.ts";
+import { type Runtime, whyUnreached } from "../../src/internal/index.ts";
 import type { PickRequest } from "../balancer/index.ts";
 import type { ListSource } from "./list-source.ts";
-import { type NoServersError, noServers } from "./no-servers-error.ts";
+import { NoServersError, noServers } from "./no-servers-error.ts";
 import type { ServiceInstance } from "./service-instance.ts";
 
 /** From so many servers on a retry draws again from all of them. */
@@ -63,7 +63,10 @@ export class ServerChoice<Metadata> {
   async someServer(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     const { list } = this.#source;
     const look = () => list.table.pickable().length > 0 || undefined;
-    await list.waits.until(this.#source, look, { timeoutMs, signal }, () => this.noServers());
+    await list.waits.until(this.#source, look, { timeoutMs, signal }, () => {
+      const { message, state } = this.noServers();
+      return new NoServersError(message, state, whyUnreached(this.#source.etcd));
+    });
   }
 
   started(server: ServiceInstance<Metadata>): void {

@@ -1,5 +1,4 @@
-import { EtcdTimeoutError } from "../../src/index.ts";
-import { inMs } from "../../src/internal/index.ts";
+import { inMs, waitedInVain } from "../../src/internal/index.ts";
 import type { PickRequest } from "../balancer/index.ts";
 import { Notifier } from "../recipe/index.ts";
 import type { ListSource } from "./list-source.ts";
@@ -166,7 +165,10 @@ export class ServiceList<Metadata = unknown>
       return predicate(list) ? list : undefined;
     };
     const outOfTime = () =>
-      new EtcdTimeoutError(`the list under ${this.prefix} did not become as wanted within ${inMs(timeoutMs ?? 0)}`);
+      waitedInVain(
+        this.#source.etcd,
+        `the list under ${this.prefix} did not become as wanted within ${inMs(timeoutMs ?? 0)}`,
+      );
     return this.#source.list.waits.until(this.#source, look, { timeoutMs, signal }, outOfTime);
   }
 }

@@ -1,4 +1,4 @@
-import { ClientClosedError } from "../../src/index.ts";
+import { ClientClosedError, type EtcdClient } from "../../src/index.ts";
 import { asError, onAbort, quietDeferred, type Runtime } from "../../src/internal/index.ts";
 import type { FollowedServices, ListPart } from "./followed-services.ts";
 import type { ListChange, ListStep } from "./list-change.ts";
@@ -13,6 +13,7 @@ export type InstancePredicate<Metadata> = (instance: ServiceInstance<Metadata>) 
 
 /** The part of a list that a predicate lets through. It follows the list step by step, and ends with it. */
 export class ViewedServices<Metadata> implements ListSource<Metadata>, ListPart<Metadata> {
+  readonly etcd: EtcdClient;
   readonly runtime: Runtime;
   readonly list: LiveList<Metadata>;
   readonly prefix: string;
@@ -30,6 +31,7 @@ export class ViewedServices<Metadata> implements ListSource<Metadata>, ListPart<
   constructor(whole: FollowedServices<Metadata>, matches: InstancePredicate<Metadata>, pick: ResolvedPick<Metadata>) {
     this.#whole = whole;
     this.#matches = matches;
+    this.etcd = whole.etcd;
     this.runtime = whole.runtime;
     this.list = new LiveList(whole.runtime, pick);
     this.prefix = whole.prefix;

@@ -1,6 +1,7 @@
 import { KVClient, LeaseClient, MaintenanceClient } from "etcd3/lib/rpc.js";
 import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
+import type { UnavailableError } from "../errors/unavailable-error.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseIdFromDecimal, leaseIdToDecimal } from "../model/lease-id.ts";
 import { memberStatus } from "./codec/admin-codec.ts";
@@ -141,6 +142,10 @@ export class GrpcProtocol implements Protocol {
 
   get secure(): boolean {
     return this.#connection.endpoints.secure;
+  }
+
+  get unreached(): UnavailableError | undefined {
+    return this.#connection.endpoints.unreached;
   }
 
   setEndpoints(endpoints: readonly EndpointUrl[], origin: "given" | "members"): void {

@@ -1,3 +1,4 @@
+import type { UnavailableError } from "../errors/unavailable-error.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { LeaseId } from "../model/lease-id.ts";
 import type { AdminProtocol } from "./admin-protocol.ts";
@@ -79,6 +80,8 @@ export interface Protocol {
    * @throws InvalidOptionError for endpoints of the other scheme
    */
   setEndpoints(endpoints: readonly EndpointUrl[], origin: "given" | "members"): void;
+  /** Why no endpoint can be reached, while that is so. */
+  readonly unreached: UnavailableError | undefined;
   /**
    * A linearizable read of a key, by `endpoint` or by any.
    *

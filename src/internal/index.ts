@@ -33,4 +33,5 @@ export { checkSchema, type SchemaResult, type StandardSchema, validateBySchema }
 export { timed } from "./timed.ts";
 export { nestedSize, opSize, type PartSize } from "./txn-size.ts";
 export { uniqueNumber } from "./unique-number.ts";
+export { waitedInVain, whyUnreached } from "./waited-in-vain.ts";
 export { Wake } from "./wake.ts";

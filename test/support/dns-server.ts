@@ -9,7 +9,9 @@ const SERVER_FAILURE = 2;
 const NAME_ERROR = 3;
 const SRV = 33;
 
-/** What a name is answered with: `host:port` of each SRV record, or a failure. A name that has no answer does not exist. */
+/**
+ * What a name is answered with: `host:port` of each SRV record, or a failure. A name that has no answer does not exist.
+ */
 export type DnsAnswer = readonly string[] | "SERVFAIL" | "silence";
 
 /** A DNS server over UDP that answers questions for SRV records by hand (RFC 1035, RFC 2782). */

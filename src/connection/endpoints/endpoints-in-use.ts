@@ -1,4 +1,5 @@
 import { InvalidOptionError } from "../../errors/invalid-option-error.ts";
+import type { UnavailableError } from "../../errors/unavailable-error.ts";
 import type { Runtime } from "../../internal/runtime.ts";
 import { TlsCredentials } from "../tls/tls-credentials.ts";
 import type { TlsSource } from "../tls/tls-source.ts";
@@ -37,7 +38,7 @@ export type EndpointOrigin = "given" | "members" | "dns";
 export class EndpointsInUse {
   readonly #options: EndpointsOptions;
   readonly #set: EndpointSet;
-  readonly #outage: Outage | undefined;
+  readonly #outage: Outage;
   readonly #credentials: TlsCredentials;
   #discovery: Discovery | undefined;
   #origin: EndpointOrigin;
@@ -48,7 +49,7 @@ export class EndpointsInUse {
     const { endpoints, runtime, tls, warnUnreachable } = options;
     this.#options = options;
     this.#credentials = new TlsCredentials(tls ?? {});
-    if (warnUnreachable) this.#outage = new Outage(runtime.clock);
+    this.#outage = new Outage(runtime.clock, warnUnreachable);
     if ("domain" in endpoints) {
       this.#origin = "dns";
       if (tls) this.#secured = true;
@@ -69,6 +70,11 @@ export class EndpointsInUse {
     return this.#secured === true;
   }
 
+  /** Why none of them can be reached, while that is so. */
+  get unreached(): UnavailableError | undefined {
+    return this.#outage.why(this.all);
+  }
+
   /** Every endpoint once: the current one first, then the others in turn; those that failed lately come last. */
   inOrder(lane: Lane, after?: Endpoint): Endpoint[] {
     if (this.#discovery) this.#lookAgain(this.#discovery);
@@ -83,14 +89,14 @@ export class EndpointsInUse {
 
   /** Something was answered there. */
   worked(lane: Lane, endpoint: Endpoint): void {
-    this.#outage?.over();
+    this.#outage.over();
     this.#set.worked(lane, endpoint);
   }
 
   /** It cannot be reached, or does not serve. */
   failed(endpoint: Endpoint, error: Error): void {
     endpoint.failed();
-    this.#outage?.failed(endpoint.url, error, this.all);
+    this.#outage.failed(endpoint.url, error, this.all);
   }
 
   /**

@@ -1,3 +1,4 @@
+import { UnavailableError } from "../../errors/unavailable-error.ts";
 import type { Clock } from "../../internal/clock.ts";
 
 /** So long nothing could be reached when the process is warned. */
@@ -16,13 +17,26 @@ const MOST_SHOWN = 5;
  */
 export class Outage {
   readonly #clock: Clock;
+  readonly #warns: boolean;
   readonly #reasons = new Map<string, string>();
   #sinceMs: number | undefined;
   #lastMs = Number.NEGATIVE_INFINITY;
   #warned = false;
 
-  constructor(clock: Clock) {
+  /** @param warns whether the process is warned */
+  constructor(clock: Clock, warns = true) {
     this.#clock = clock;
+    this.#warns = warns;
+  }
+
+  /**
+   * Why nothing can be reached, by endpoint; undefined unless each of them failed lately and nothing has answered
+   * since.
+   */
+  why(endpoints: readonly { readonly url: string }[]): UnavailableError | undefined {
+    if (this.#sinceMs === undefined || this.#clock.monotonicMs() - this.#lastMs > FORGET_AFTER_MS) return undefined;
+    if (!endpoints.every(({ url }) => this.#reasons.has(url))) return undefined;
+    return new UnavailableError(`etcd is not reached: ${this.#reasonsOf(endpoints)}`, { retryable: true });
   }
 
   /**
@@ -34,14 +48,12 @@ export class Outage {
     const now = this.#clock.monotonicMs();
     if (now - this.#lastMs > FORGET_AFTER_MS) this.over();
     this.#lastMs = now;
-    if (this.#warned) return;
     this.#sinceMs ??= now;
     this.#reasons.set(url, message.startsWith(url) ? message : `${url}: ${message}`);
+    if (this.#warned || !this.#warns) return;
     if (now - this.#sinceMs < WARN_AFTER_MS || !endpoints.every((endpoint) => this.#reasons.has(endpoint.url))) return;
     this.#warned = true;
-    const reasons = endpoints.map((endpoint) => this.#reasons.get(endpoint.url)).slice(0, MOST_SHOWN);
-    const more = endpoints.length > MOST_SHOWN ? `; and ${endpoints.length - MOST_SHOWN} more` : "";
-    process.emitWarning(`etcd was not reached for ${WARN_AFTER_MS / 1_000} s: ${reasons.join("; ")}${more}`, {
+    process.emitWarning(`etcd was not reached for ${WARN_AFTER_MS / 1_000} s: ${this.#reasonsOf(endpoints)}`, {
       type: "EtcdWarning",
       code: "ETCD_UNREACHABLE",
     });
@@ -53,5 +65,11 @@ export class Outage {
     this.#sinceMs = undefined;
     this.#warned = false;
     this.#reasons.clear();
+  }
+
+  #reasonsOf(endpoints: readonly { readonly url: string }[]): string {
+    const reasons = endpoints.map((endpoint) => this.#reasons.get(endpoint.url)).slice(0, MOST_SHOWN);
+    const more = endpoints.length > MOST_SHOWN ? `; and ${endpoints.length - MOST_SHOWN} more` : "";
+    return reasons.join("; ") + more;
   }
 }

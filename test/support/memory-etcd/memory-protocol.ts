@@ -58,6 +58,10 @@ export class MemoryProtocol implements Protocol {
 
   readonly secure = false;
 
+  get unreached(): undefined {
+    return undefined;
+  }
+
   setEndpoints(): void {
     throw new TypeError("the endpoints of the etcd in memory do not change");
   }
