@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { asError, inMs, setImmediate, systemClock } from "../../src/internal/index.ts";
+import { asError, inMs, setImmediate, systemClock, within } from "../../src/internal/index.ts";
 import { endConnectionsWithAnswers, finishServer } from "./finish-server.ts";
 import { markLeaving } from "./leaving.ts";
 import { nameOf } from "./name-of.ts";
@@ -70,13 +70,10 @@ async function endProcess(parts: ResolvedShutdown): Promise<never> {
   const { recipes, timeoutMs } = parts;
   const failures: string[] = [];
   for (const recipe of recipes) markLeaving(recipe);
-  await new Promise<void>((resolve) => {
-    systemClock.timer(timeoutMs, () => {
-      failures.push(`it took longer than ${inMs(timeoutMs)}`);
-      resolve();
-    });
-    closeInOrder(parts, stagesOf(recipes), (failure) => failures.push(failure)).then(resolve);
-  });
+  const failed = (failure: string) => void failures.push(failure);
+  const outOfTime = () => new Error(`it took longer than ${inMs(timeoutMs)}`);
+  const closing = closeInOrder(parts, stagesOf(recipes), failed);
+  await within(systemClock, closing, timeoutMs, outOfTime).catch((error) => failed(asError(error).message));
   if (failures.length === 0) process.exit();
   process.emitWarning(`shutdown: ${failures.join("; ")}`, { type: "EtcdWarning", code: "ETCD_SHUTDOWN" });
   // A warning is printed in the next tick.
