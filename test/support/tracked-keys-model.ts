@@ -128,7 +128,21 @@ export class TrackedKeysModel {
     }
     this.#knownAt.set(id, this.steps.length);
     const { expiresAt } = JSON.parse(kv.text) as { expiresAt: number };
-    if (!this.keys.found(id, { modRevision: kv.modRevision, expiresAt })) this.#toldAt.set(id, this.steps.length);
+    if (!this.keys.found(id, { modRevision: kv.modRevision, expiresAt })) this.#clean(id);
+  }
+
+  /** As the cleaner does: it asks etcd, and cleans only what is not there. */
+  #clean(id: string): void {
+    const kv = this.#stateAt(id, this.#revision);
+    this.#do(`${id} is to be cleaned, and ${kv ? `has modRevision ${kv.modRevision}` : "is missing"}`);
+    if (!kv) {
+      this.#toldAt.set(id, this.steps.length);
+      return;
+    }
+    this.#knownAt.set(id, this.steps.length);
+    const { expiresAt } = JSON.parse(kv.text) as { expiresAt: number };
+    this.#heard.set(id, Math.max(kv.modRevision, this.#heard.get(id) ?? 0));
+    this.keys.stands(id, { modRevision: kv.modRevision, expiresAt });
   }
 
   #mirror(toTheEnd = false): void {
