@@ -24,7 +24,12 @@ export interface CampaignOptions {
   readonly hasWorked?: boolean | undefined;
 }
 
-/** All who want what one name stands for: those in line, and getting in line and out of it. */
+/**
+ * All who want what one name stands for: those in line, and getting in line and out of it.
+ *
+ * It grants leases itself, and not by a line of `recipes/leases`: each candidacy has one of its own (GUARANTEES 18), whose
+ * loss ends the candidacy for good.
+ */
 export class CandidacyLine {
   readonly #parts: CandidacyLineParts;
   readonly #leaving = new Set<Promise<void>>();

@@ -39,7 +39,7 @@ export interface Hold<Task> {
 /**
  * Runs tasks that belong to ids: those of one id one after the other, in order; those of different ids in parallel, so
  * many at a time. A task that fails is run again, after growing random delays of up to 30 s, before the next one of its
- * id; other ids do not wait for it.
+ * id; other ids do not wait for it. So each lane has a Backoff of its own, and no loop that waits.
  */
 export class IdLanes<Task> {
   readonly #parts: IdLanesParts<Task>;
