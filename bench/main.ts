@@ -9,6 +9,7 @@ import { kv } from "./kv.ts";
 import { leases } from "./leases.ts";
 import { lists } from "./lists.ts";
 import { queue } from "./queue.ts";
+import { registrations } from "./registrations.ts";
 import { registry } from "./registry.ts";
 import { Report } from "./report.ts";
 import { snapshot } from "./snapshot.ts";
@@ -26,6 +27,7 @@ const benches: Readonly<Record<string, Bench>> = {
   registry,
   lists,
   queue,
+  registrations,
   wire,
 };
 const defaultFile = "build/bench.json";

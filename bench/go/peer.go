@@ -1,10 +1,10 @@
-// The peer that speaks for Go's clientv3 in `npm run bench -- wire`. It reads one command a line and answers each with one
+// The peer that speaks for Go's clientv3 in `npm run bench -- wire registrations`. It reads one command a line and answers each with one
 // line of JSON: the figures, or {"error": "..."}.
 //
 //	load put|get|serializable IN_FLIGHT MILLISECONDS
 //	replay PREFIX FROM_REVISION EVENTS
 //	events PREFIX PUTS
-//	leases COUNT TTL_SECONDS UNCOUNTED_MILLISECONDS MILLISECONDS
+//	leases COUNT TTL_SECONDS UNCOUNTED_MILLISECONDS MILLISECONDS [PREFIX]
 package main
 
 import (
@@ -74,8 +74,12 @@ func run(client *clientv3.Client, args []string) (figures, error) {
 	case "events":
 		return events(client, args[1], number(2))
 	case "leases":
+		below := ""
+		if len(args) > 5 {
+			below = args[5]
+		}
 		first, hold := time.Duration(number(3))*time.Millisecond, time.Duration(number(4))*time.Millisecond
-		return leases(client, number(1), int64(number(2)), first, hold)
+		return leases(client, number(1), int64(number(2)), first, hold, below)
 	}
 	return nil, fmt.Errorf("no command is called %s", args[0])
 }
@@ -214,7 +218,10 @@ func events(client *clientv3.Client, prefix string, puts int) (figures, error) {
 	}, nil
 }
 
-func leases(client *clientv3.Client, count int, ttlSeconds int64, first, hold time.Duration) (figures, error) {
+// With below each lease has a key there, as a service that registers puts it.
+func leases(
+	client *clientv3.Client, count int, ttlSeconds int64, first, hold time.Duration, below string,
+) (figures, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ids := make([]clientv3.LeaseID, count)
@@ -234,6 +241,13 @@ func leases(client *clientv3.Client, count int, ttlSeconds int64, first, hold ti
 				return
 			}
 			ids[at] = granted.ID
+			if below != "" {
+				service := below + strconv.Itoa(at)
+				if _, err := client.Put(ctx, service, "10.0.0.1:8080", clientv3.WithLease(granted.ID)); err != nil {
+					failed = err
+					return
+				}
+			}
 			answers, err := client.KeepAlive(ctx, granted.ID)
 			if err != nil {
 				failed = err

@@ -3,7 +3,7 @@ import { InvalidOptionError } from "../../src/index.ts";
 import { asError, parseOptions, shown } from "../../src/internal/index.ts";
 import { checkId, checkTtlSeconds, clientField, delimitedPrefix } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
-import { checkAddress } from "../service-register/internal.ts";
+import { checkAddress } from "../registration/internal.ts";
 import type { MetadataSchema } from "../subscribe-service/index.ts";
 import { validateInfo } from "./node-metadata.ts";
 

@@ -1,7 +1,7 @@
 import { ClientClosedError, ConflictError, type EtcdClient, RequestRefusedError } from "../../src/index.ts";
 import { type Clock, runtimeOf, showAs } from "../../src/internal/index.ts";
+import { resolveClose } from "../registration/internal.ts";
 import { type CloseOptions, type RegisterStatus, ServiceRegister } from "../service-register/index.ts";
-import { resolveClose } from "../service-register/internal.ts";
 import type { MetadataSchema } from "../subscribe-service/index.ts";
 import type { Membership } from "./membership.ts";
 import type { NodeMetadata } from "./node-metadata.ts";

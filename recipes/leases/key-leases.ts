@@ -2,6 +2,8 @@ import type { CallOptions, Lease, LeaseId } from "../../src/index.ts";
 
 /** Where the owner of one key has its leases from: a line of its own, or one that it shares. */
 export interface KeyLeases {
+  /** The newest lease as long as it lives for sure. */
+  readonly current: Lease | undefined;
   /** Whether a key on this lease can be the owner's: it has or had it, and no other of its line writes that key. */
   has(id: LeaseId | undefined): boolean;
   /**

@@ -14,7 +14,8 @@ export class LeaseLine {
   readonly #leases = new Map<LeaseId, Lease>();
   #current: Lease | undefined;
   #granting: Promise<Lease> | undefined;
-  #ending = new AbortController();
+  /** While a grant is under way: ends it. */
+  #ending: AbortController | undefined;
 
   constructor(etcd: Pick<EtcdClient, "grantLease">, ttlSeconds: number) {
     this.#etcd = etcd;
@@ -42,11 +43,13 @@ export class LeaseLine {
     if (current) return current;
     signal.throwIfAborted();
     if (!this.#granting) {
-      const granting = this.#grant(this.#ending.signal);
+      const ending = new AbortController();
+      this.#ending = ending;
+      const granting = this.#grant(ending.signal);
       granting
         .catch(() => {})
         .finally(() => {
-          if (this.#granting === granting) this.#granting = undefined;
+          if (this.#granting === granting) this.#grantIsOver();
         });
       this.#granting = granting;
     }
@@ -66,13 +69,17 @@ export class LeaseLine {
    * @throws EtcdError when etcd cannot be asked; then it goes on in the background
    */
   async revokeAll(options: CallOptions): Promise<void> {
-    this.#ending.abort(new ClientClosedError("the lease is not needed any more"));
-    this.#ending = new AbortController();
-    this.#granting = undefined;
+    this.#ending?.abort(new ClientClosedError("the lease is not needed any more"));
+    this.#grantIsOver();
     this.#current = undefined;
     const leases = [...this.#leases.values()];
     await Promise.all(leases.map((lease) => lease.revoke(options)));
     for (const { id } of leases) this.#leases.delete(id);
+  }
+
+  #grantIsOver(): void {
+    this.#granting = undefined;
+    this.#ending = undefined;
   }
 
   async #grant(ending: AbortSignal): Promise<Lease> {

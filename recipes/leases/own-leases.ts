@@ -1,5 +1,5 @@
 import type { CallOptions, EtcdClient, Lease, LeaseId } from "../../src/index.ts";
-import { allSettled, type KeyLeases } from "./key-leases.ts";
+import type { KeyLeases } from "./key-leases.ts";
 import { LeaseLine } from "./lease-line.ts";
 
 /**
@@ -27,6 +27,10 @@ export class OwnLeases implements KeyLeases {
     this.#of.warned ||= this.isOneTooMany;
   }
 
+  get current(): Lease | undefined {
+    return this.#line.current;
+  }
+
   has(id: LeaseId | undefined): boolean {
     return this.#line.has(id);
   }
@@ -45,9 +49,9 @@ export class OwnLeases implements KeyLeases {
     this.#of.count--;
   }
 
-  /** At once: the leases take a write with them that is still on its way. */
-  leave(withdraw: () => Promise<void>, options: CallOptions): Promise<void> {
-    return allSettled([withdraw(), this.#line.revokeAll(options)]);
+  /** The leases take the key with them, and a write that is still on its way. */
+  leave(_: () => Promise<void>, options: CallOptions): Promise<void> {
+    return this.#line.revokeAll(options);
   }
 
   forget(): void {}

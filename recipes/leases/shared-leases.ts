@@ -119,6 +119,10 @@ class SharedLeaseMember implements KeyLeases {
     return this.#ending;
   }
 
+  get current(): Lease | undefined {
+    return this.#free ? undefined : this.#line.current;
+  }
+
   has(id: LeaseId | undefined): boolean {
     return this.#line.has(id);
   }

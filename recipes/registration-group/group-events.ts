@@ -1,5 +1,5 @@
 import type { CommonEvents } from "../recipe/index.ts";
-import type { RegisterConflict } from "../service-register/index.ts";
+import type { RegisterConflict } from "../registration/index.ts";
 import type { GroupMember } from "./group-member.ts";
 
 export interface RegistrationGroupEvents extends CommonEvents {

@@ -1,5 +1,5 @@
 import type { EventEmitter } from "node:events";
-import type { CloseOptions, RegisterStatus, ServiceRegisterEvents, ServiceUpdate } from "../service-register/index.ts";
+import type { CloseOptions, RegisterStatus, ServiceRegisterEvents, ServiceUpdate } from "../registration/index.ts";
 
 /** What one instance of a group tells: the same as a ServiceRegister. */
 export type GroupMemberEvents = ServiceRegisterEvents;

@@ -9,8 +9,8 @@ import {
   registrationFields,
 } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
+import { checkAddress, type ResolvedRegistration, resolveRegistration } from "../registration/internal.ts";
 import type { RegistrationFormat } from "../registration-format/index.ts";
-import { checkAddress, type ResolvedRegistration, resolveRegistration } from "../service-register/internal.ts";
 
 /** Options of a RegistrationGroup. All may be left out. */
 export interface RegistrationGroupOptions extends RecipeClientOptions {

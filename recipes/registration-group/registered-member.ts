@@ -1,17 +1,8 @@
-import { ClientClosedError } from "../../src/index.ts";
-import { abortable, type Deferred, quietDeferred, showAs, sleep } from "../../src/internal/index.ts";
+import { abortable, type Deferred, quietDeferred, showAs } from "../../src/internal/index.ts";
 import { Notifier } from "../recipe/index.ts";
-import type { RegistrationFormat } from "../registration-format/index.ts";
-import type { CloseOptions, RegisterStatus, ServiceUpdate } from "../service-register/index.ts";
-import {
-  DesiredRegistration,
-  RegistrationLife,
-  resolveClose,
-  resolveUpdate,
-  resolveWait,
-} from "../service-register/internal.ts";
+import type { CloseOptions, RegisterStatus, ServiceUpdate } from "../registration/index.ts";
+import { type KeyKeeper, type KeySurroundings, RegisteredKey, resolveClose } from "../registration/internal.ts";
 import type { GroupMember, GroupMemberEvents } from "./group-member.ts";
-import { type KeyOwner, type KeySurroundings, MemberKey } from "./member-key.ts";
 import type { ResolvedMember } from "./options.ts";
 
 /** What a member needs of its group. */
@@ -28,7 +19,7 @@ export interface MemberSurroundings extends KeySurroundings {
 }
 
 /** One instance as its user has it: its events, its updates, and how it leaves. Its key is brought there by `item`. */
-export class RegisteredMember extends Notifier<GroupMemberEvents> implements GroupMember, KeyOwner {
+export class RegisteredMember extends Notifier<GroupMemberEvents> implements GroupMember {
   static {
     showAs(RegisteredMember, "GroupMember", (it) => ({ id: it.id, key: it.key, status: it.status }));
   }
@@ -36,11 +27,9 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
   readonly id: string;
   readonly key: string;
   /** @internal */
-  readonly item: MemberKey;
-  readonly #format: RegistrationFormat;
+  readonly item: KeyKeeper;
+  readonly #kept: RegisteredKey;
   readonly #around: MemberSurroundings;
-  readonly #desired: DesiredRegistration;
-  readonly #life: RegistrationLife;
   #closed: Promise<void> | undefined;
   #left: Deferred<void> | undefined;
   /** Settles when the key is free; undefined if it was so from the start. */
@@ -48,31 +37,31 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
 
   constructor(resolved: ResolvedMember, around: MemberSurroundings) {
     super(around.clock);
-    const { id, key, format, registration, onConflict } = resolved;
+    const { id, key } = resolved;
     this.id = id;
     this.key = key;
-    this.#format = format;
     this.#around = around;
-    this.#desired = new DesiredRegistration(format, registration);
-    this.#life = new RegistrationLife({
+    this.#kept = new RegisteredKey({
+      what: "GroupMember",
       key,
-      onConflict,
-      desired: this.#desired,
+      resolved,
+      around,
+      onFailed: (error, gone) => this.fail(error, gone),
       tell: (name, ...args) => this.#tell(name, ...args),
     });
-    this.item = new MemberKey({ key, desired: this.#desired, life: this.#life, owner: this, around });
+    this.item = this.#kept.keeper;
   }
 
   get ready(): Promise<void> {
-    return this.#life.ready;
+    return this.#kept.life.ready;
   }
 
   get status(): RegisterStatus {
-    return this.#life.status;
+    return this.#kept.life.status;
   }
 
   get lastError(): Error | undefined {
-    return this.#life.lastError;
+    return this.#kept.life.lastError;
   }
 
   /** Whether it begins or has begun to leave, or has failed. */
@@ -82,11 +71,11 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
 
   /** Whether it can be told that it drains. */
   get canDrain(): boolean {
-    return this.#life.isListed && this.#format !== "plain";
+    return this.#kept.canDrain;
   }
 
   get isListed(): boolean {
-    return this.#life.isListed;
+    return this.#kept.life.isListed;
   }
 
   /** Resolves when it is over. */
@@ -105,22 +94,7 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
   }
 
   update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-    const updated = this.#update(update, options);
-    // One that is not awaited ends no process when this is closed.
-    updated.catch(() => {});
-    return updated;
-  }
-
-  async #update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined }): Promise<void> {
-    const { signal } = resolveWait("GroupMember", options);
-    const resolved = resolveUpdate("GroupMember", this.#format, update);
-    signal?.throwIfAborted();
-    if (this.#closed) throw closedError(this.key);
-    if (this.item.isOver) throw this.#life.lastError ?? closedError(this.key);
-    this.#desired.update(resolved);
-    const written = this.#desired.whenWritten();
-    this.item.changed();
-    await abortable(written, signal);
+    return this.#kept.update(update, options);
   }
 
   async close(options: CloseOptions = {}): Promise<void> {
@@ -136,25 +110,20 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
   /** The group is being closed, and `closing` is all that there is to wait for. */
   closeWith(closing: Promise<void>): void {
     this.#closed ??= closing;
-    this.#life.giveUp(() => closedError(this.key));
+    this.#kept.giveUp(() => this.#kept.closedError());
   }
 
   /** It is over, without a word to etcd: the group does that for all. */
   end(): void {
     this.#end(true);
-    this.#life.closed();
+    this.#kept.life.closed();
   }
 
   fail(error: Error, gone: boolean): void {
     if (this.item.isOver) return;
-    this.#life.giveUp(() => error);
+    this.#kept.giveUp(() => error);
     this.#end(gone);
-    this.#life.fail(error);
-  }
-
-  /** @internal */
-  warn(error: Error): void {
-    this.#tell("warning", error);
+    this.#kept.life.fail(error);
   }
 
   #tell<Name extends keyof GroupMemberEvents & string>(name: Name, ...args: GroupMemberEvents[Name]): void {
@@ -164,35 +133,26 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
   }
 
   async #close(drainMs: number): Promise<void> {
-    const { clock, limitMs, ended } = this.#around;
+    const { limitMs, ended } = this.#around;
     if (!this.item.isOver) {
-      const { isListed, canDrain } = this;
-      this.#life.giveUp(() => closedError(this.key));
+      this.#kept.giveUp(() => this.#kept.closedError());
       // Who comes next must not begin before whoever was before this one has left.
       if (this.item.isWaiting && this.#free) await abortable(this.#free, ended).catch(() => {});
-      let gone: boolean;
-      if (drainMs > 0 && canDrain) {
-        await this.item.reach("draining", limitMs / 2);
-        await sleep(clock, drainMs, ended).catch(() => {});
-        gone = await this.item.reach("gone", limitMs / 2);
-      } else {
-        gone = await this.item.reach("gone", limitMs);
-        if (drainMs > 0 && isListed) await sleep(clock, drainMs, ended).catch(() => {});
-      }
+      let gone = false;
+      const end = async (withinMs: number) => {
+        gone = await this.item.reach("gone", withinMs);
+      };
+      await this.#kept.leave({ drainMs, limitMs, signal: ended, end });
       this.#end(gone);
     }
-    this.#life.closed();
+    this.#kept.life.closed();
   }
 
   #end(gone: boolean): void {
     if (this.item.isOver) return;
     this.item.end();
-    this.#life.giveUp(() => closedError(this.key));
+    this.#kept.giveUp(() => this.#kept.closedError());
     this.#around.left(this, gone || !this.item.mayStand);
     this.#left?.resolve();
   }
-}
-
-function closedError(key: string): ClientClosedError {
-  return new ClientClosedError(`the registration of ${key} was closed`);
 }

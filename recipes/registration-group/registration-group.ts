@@ -13,9 +13,8 @@ import { type FollowNews, LOOK_AGAIN_MS, PrefixFollower } from "../follow/index.
 import { LeaseLine } from "../leases/index.ts";
 import { checkText } from "../option-schemas/index.ts";
 import { Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
-import type { CloseOptions, RegisterConflict } from "../service-register/index.ts";
-import { closeLimitMs, resolveClose } from "../service-register/internal.ts";
-import { BulkWriter } from "./bulk-writer.ts";
+import type { CloseOptions, RegisterConflict } from "../registration/index.ts";
+import { BulkWriter, closeLimitMs, resolveClose } from "../registration/internal.ts";
 import type { RegistrationGroupEvents } from "./group-events.ts";
 import type { GroupMember } from "./group-member.ts";
 import {
@@ -108,11 +107,11 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
       leases: this.#leases,
       runtime: this.#runtime,
       onLease: (lease) => this.#watchLease(lease),
-      onTrouble: (error) => this.#warn(error),
+      onWarning: (error) => this.#warn(error),
       onWorked: () => {
         this.#lastWarning = undefined;
       },
-      onFatal: (error) => this.#fail(error),
+      onFailed: (error) => this.#fail(error),
     });
     this.#roster = new Roster({
       isOwn: (lease) => this.#leases.has(lease),

@@ -1,6 +1,5 @@
 import type { KeyValue, LeaseId, MirrorBatch } from "../../src/index.ts";
-import type { BulkItem } from "./bulk-item.ts";
-import { LeftoverKey } from "./leftover-key.ts";
+import { type BulkItem, LeftoverKey } from "../registration/internal.ts";
 import type { RegisteredMember } from "./registered-member.ts";
 
 export interface RosterParts {

@@ -1,4 +1,9 @@
+export type {
+  CloseOptions,
+  RegisterConflict,
+  RegisterStatus,
+  ServiceRegisterEvents,
+  ServiceUpdate,
+} from "../registration/index.ts";
 export type { ServiceRegisterOptions } from "./options.ts";
-export type { RegisterConflict, RegisterStatus, ServiceRegisterEvents } from "./register-events.ts";
-export type { CloseOptions, ServiceUpdate } from "./registration-options.ts";
 export { ServiceRegister } from "./service-register.ts";

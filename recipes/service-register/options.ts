@@ -10,8 +10,8 @@ import {
   resolveHealth,
 } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
+import { checkAddress, type ResolvedRegistration, resolveRegistration } from "../registration/internal.ts";
 import type { RegistrationFormat } from "../registration-format/index.ts";
-import { checkAddress, type ResolvedRegistration, resolveRegistration } from "./registration-options.ts";
 
 /** Options of a ServiceRegister. All may be left out. */
 export interface ServiceRegisterOptions extends RecipeClientOptions {

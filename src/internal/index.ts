@@ -22,7 +22,7 @@ export { inMs } from "./in-ms.ts";
 export { log } from "./log.ts";
 export { parseOptions } from "./parse-options.ts";
 export { ProcessWarnings } from "./process-warnings.ts";
-export { queueMicrotask, setImmediate } from "./real-time.ts";
+export { nextTick, queueMicrotask, setImmediate } from "./real-time.ts";
 export { endsRetries, isDenied, isFinal, isRefusal } from "./refusal.ts";
 export { type Runtime, systemRuntime } from "./runtime.ts";
 export { runtimeOf } from "./runtime-of.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { LeaseLine } from "../../../recipes/leases/index.ts";
-import type { BulkItem } from "../../../recipes/registration-group/bulk-item.ts";
-import { BulkWriter } from "../../../recipes/registration-group/bulk-writer.ts";
+import type { BulkItem } from "../../../recipes/registration/bulk-item.ts";
+import { BulkWriter } from "../../../recipes/registration/bulk-writer.ts";
 import { type EtcdClient, PermissionDeniedError, type TxnOptions } from "../../../src/index.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 
@@ -30,9 +30,9 @@ function setUp(count: number) {
     leases: {} as LeaseLine,
     runtime: { clock, random: () => 0.5 },
     onLease() {},
-    onTrouble() {},
+    onWarning() {},
     onWorked() {},
-    onFatal(error) {
+    onFailed(error) {
       throw error;
     },
   });
@@ -41,7 +41,7 @@ function setUp(count: number) {
     return {
       key,
       needsLease: false,
-      next: () => (done.has(key) ? undefined : { type: "delete", over: 1 }),
+      next: () => (done.has(key) ? undefined : { type: "delete", over: { modRevision: 1, lease: undefined } }),
       done: () => void done.add(key),
       found() {},
       failed: () => void failed.add(key),

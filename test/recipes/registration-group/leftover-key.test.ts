@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { LeftoverKey } from "../../../recipes/registration-group/leftover-key.ts";
+import { LeftoverKey } from "../../../recipes/registration/leftover-key.ts";
 import type { KeyValue, LeaseId } from "../../../src/index.ts";
 
 const own = "a" as LeaseId;
@@ -24,7 +24,7 @@ test("it is looked at, deleted as it was seen, and then over", () => {
   const { leftover, ended } = leftoverOf();
   expect(leftover.next()).toEqual({ type: "look" });
   leftover.found(state(10, own));
-  expect(leftover.next()).toEqual({ type: "delete", over: 10 });
+  expect(leftover.next()).toEqual({ type: "delete", over: expect.objectContaining({ modRevision: 10 }) });
   leftover.done();
   expect([ended(), leftover.next()]).toEqual([true, undefined]);
 });

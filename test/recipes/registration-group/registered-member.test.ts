@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { MemberKey } from "../../../recipes/registration-group/member-key.ts";
+import type { KeyKeeper } from "../../../recipes/registration/key-keeper.ts";
 import { type MemberSurroundings, RegisteredMember } from "../../../recipes/registration-group/registered-member.ts";
 import type { KeyValue, Lease, LeaseId } from "../../../src/index.ts";
 import { systemRuntime } from "../../../src/internal/index.ts";
@@ -8,7 +8,7 @@ import { settled } from "../../support/fake-clock.ts";
 const own = "a" as LeaseId;
 const later = "b" as LeaseId;
 
-function memberOf(): { member: RegisteredMember; item: MemberKey; due: () => boolean; nextLease: () => void } {
+function memberOf(): { member: RegisteredMember; item: KeyKeeper; due: () => boolean; nextLease: () => void } {
   let enqueued = 0;
   let current = own;
   const around: MemberSurroundings = {
@@ -44,7 +44,7 @@ function state(text: string, modRevision: number, lease?: LeaseId): KeyValue {
 
 test("the first step needs no look: put if it is missing", () => {
   const { member, item } = memberOf();
-  expect(item.next(own)).toEqual({ type: "put", over: 0, text: "a:1", lease: own });
+  expect(item.next(own)).toEqual({ type: "put", over: undefined, text: "a:1", lease: own });
   expect(item.next(undefined)).toBeUndefined();
   item.done(10);
   expect(member.status).toBe("registered");
@@ -60,7 +60,7 @@ test("an answer that the mirror has overtaken does not hide who came after it", 
   item.done(20);
   expect(member.status).toBe("passive");
   item.seen(undefined, 40, false);
-  expect(item.next(own)).toEqual({ type: "put", over: 0, text: "a:1", lease: own });
+  expect(item.next(own)).toEqual({ type: "put", over: undefined, text: "a:1", lease: own });
 });
 
 test("what the mirror tells late, of before the own write, is not taken for a loss", () => {
@@ -78,14 +78,14 @@ test("made and deleted within one batch, told before the answer to its put: it i
   item.next(own);
   item.done(10);
   item.seen(undefined, 15, false);
-  expect(item.next(own)).toMatchObject({ type: "put", over: 0 });
+  expect(item.next(own)).toMatchObject({ type: "put", over: undefined });
   due();
   // Put back at 20 and deleted at 30: the batch tells only that it is missing, which is known.
   item.seen(undefined, 30, false);
   item.done(20);
   expect(member.status).toBe("recovering");
   expect(due()).toBe(true);
-  expect(item.next(own)).toEqual({ type: "put", over: 0, text: "a:1", lease: own });
+  expect(item.next(own)).toEqual({ type: "put", over: undefined, text: "a:1", lease: own });
 });
 
 test("somebody who came and went before a late answer tells of him is not waited for", () => {
@@ -97,7 +97,7 @@ test("somebody who came and went before a late answer tells of him is not waited
   item.seen(undefined, 30, true);
   item.found(state("theirs", 20, "f" as LeaseId), 25);
   expect(member.status).toBe("recovering");
-  expect(item.next(own)).toMatchObject({ type: "put", over: 0 });
+  expect(item.next(own)).toMatchObject({ type: "put", over: undefined });
 });
 
 test("a list of a history that is behind the own write is not believed, and not ignored: the key is looked at", () => {
@@ -109,7 +109,7 @@ test("a list of a history that is behind the own write is not believed, and not 
   expect(item.next(own)).toEqual({ type: "look" });
   item.found(undefined, 6);
   expect(member.status).toBe("recovering");
-  expect(item.next(own)).toEqual({ type: "put", over: 0, text: "a:1", lease: own });
+  expect(item.next(own)).toEqual({ type: "put", over: undefined, text: "a:1", lease: own });
 });
 
 test("what the mirror tells while the key is looked at counts only if it is newer than what the look shows", () => {
@@ -132,7 +132,7 @@ test("after a put without an answer the next one is guarded by the same revision
   const { member, item } = memberOf();
   item.next(own);
   item.failed(new Error("no answer"));
-  expect(item.next(own)).toMatchObject({ over: 0 });
+  expect(item.next(own)).toMatchObject({ over: undefined });
   item.found(state("a:1", 10, own), 12);
   expect(member.status).toBe("registered");
   expect(item.next(own)).toBeUndefined();
@@ -142,7 +142,12 @@ test("a value on an earlier lease, or an older value of its own, is put over at 
   const { item } = memberOf();
   item.next(own);
   item.found(state("a:0", 10, own), 12);
-  expect(item.next(own)).toEqual({ type: "put", over: 10, text: "a:1", lease: own });
+  expect(item.next(own)).toEqual({
+    type: "put",
+    over: expect.objectContaining({ modRevision: 10 }),
+    text: "a:1",
+    lease: own,
+  });
 });
 
 test("a put on a lease that was lost before its answer came does not count: it is put again on the next one", () => {
@@ -152,7 +157,12 @@ test("a put on a lease that was lost before its answer came does not count: it i
   item.leaseLost(new Error("lost"));
   item.done(10);
   expect(member.status).toBe("registering");
-  expect(item.next(later)).toEqual({ type: "put", over: 10, text: "a:1", lease: later });
+  expect(item.next(later)).toEqual({
+    type: "put",
+    over: expect.objectContaining({ modRevision: 10 }),
+    text: "a:1",
+    lease: later,
+  });
   item.done(11);
   expect(member.status).toBe("registered");
 });
@@ -165,7 +175,7 @@ test("closing without an answer to the last put looks first, and deletes only it
   await Promise.resolve();
   expect(item.next(own)).toEqual({ type: "look" });
   item.found(state("a:1", 10, own), 12);
-  expect(item.next(own)).toEqual({ type: "delete", over: 10 });
+  expect(item.next(own)).toEqual({ type: "delete", over: expect.objectContaining({ modRevision: 10 }) });
   item.found(state("theirs", 13), 14);
   expect(item.next(own)).toBeUndefined();
   await closing;
@@ -178,7 +188,7 @@ test("registered by what a former owner had put late, without a put of its own: 
   expect(member.status).toBe("registered");
   const closing = member.close();
   await settled();
-  expect(item.next(own)).toEqual({ type: "delete", over: 10 });
+  expect(item.next(own)).toEqual({ type: "delete", over: expect.objectContaining({ modRevision: 10 }) });
   item.done(11);
   await closing;
 });

@@ -1,11 +1,14 @@
 import { expect, test } from "vitest";
+import { type GroupMember, RegistrationGroup } from "../../../recipes/registration-group/index.ts";
 import { ServiceRegister } from "../../../recipes/service-register/index.ts";
 import { leaseId, type WatchEvent } from "../../../src/index.ts";
 import { explore } from "../../support/schedules/explore.ts";
 import type { Machine, World } from "../../support/schedules/world.ts";
 
-// The real ServiceRegister in virtual time, on an etcd in memory, under faults by chance.
+// The real ServiceRegister, and the real RegistrationGroup, in virtual time, on an etcd in memory, under faults by
+// chance.
 
+const below = "/model/";
 const keys = ["/model/a", "/model/b"] as const;
 const ENOUGH_MS = 90_000;
 /** No request comes to etcd later than this after it was sent. */
@@ -13,10 +16,23 @@ const LATEST_MS = 11_000;
 /** A key that is looked at anew is so at the latest after this. */
 const LOOK_AGAIN_MS = 40_000;
 
+/** How a key is registered: alone, on a lease of its own or a shared one, or as one of a group. */
+type Door = "own" | "shared" | "group";
+
+/** The group of a machine. */
+const groups = new WeakMap<Machine, RegistrationGroup>();
+
+function groupOf(machine: Machine, ttlSeconds: number, world: World): RegistrationGroup {
+  const group = groups.get(machine) ?? new RegistrationGroup(below, ttlSeconds, { client: machine.etcd });
+  if (!groups.has(machine)) group.on("warning", (error) => world.note(`a group: ${error.message}`));
+  groups.set(machine, group);
+  return group;
+}
+
 /** One object, and what is true of it. */
 class Registered {
   readonly key: string;
-  readonly register: ServiceRegister;
+  readonly register: ServiceRegister | GroupMember;
   readonly name: string;
   readonly #world: World;
   #version = 0;
@@ -27,17 +43,18 @@ class Registered {
   closedAtMs = Number.POSITIVE_INFINITY;
   cleanly = true;
 
-  constructor(world: World, name: string, key: string, machine: Machine, lease: "own" | "shared") {
+  constructor(world: World, name: string, key: string, machine: Machine, door: Door) {
     const { random } = world;
     this.#world = world;
     this.name = name;
     this.key = key;
-    this.register = new ServiceRegister(key, this.text, random.pick([2, 5, 9]), {
-      client: machine.etcd,
-      lease,
-      onConflict: random.pick(["replace", "wait"] as const),
-      ...(random.chance(0.2) && { health: () => this.healthy, healthEverySeconds: 1 }),
-    });
+    const ttlSeconds = random.pick([2, 5, 9]);
+    const onConflict = random.pick(["replace", "wait"] as const);
+    const health = random.chance(0.2) && { health: () => this.healthy, healthEverySeconds: 1 };
+    this.register =
+      door === "group"
+        ? groupOf(machine, ttlSeconds, world).register(key.slice(below.length), this.text, { onConflict })
+        : new ServiceRegister(key, this.text, ttlSeconds, { client: machine.etcd, lease: door, onConflict, ...health });
     this.register.on("warning", (error) => {
       if (this.closing) this.cleanly = false;
       world.note(`${name}: ${error.message}`);
@@ -118,21 +135,21 @@ class Model {
 
 test("the key is there with the newest value as long as the object lives, never after it, and nobody fights", async () => {
   let events = 0;
-  const { schedules } = await explore("register", { schedules: 50 }, async (world) => {
+  const { schedules } = await explore("register", { schedules: 60 }, async (world) => {
     const { random, etcd } = world;
     const model = new Model(world);
-    const lease = random.pick(["own", "shared"] as const);
+    const door = random.pick(["own", "shared", "group"] as const);
     const count = random.between(1, 3);
     const machines = Array.from({ length: count }, () => world.machine());
     const taken = new Set<string>();
     for (let number = 0; number < count; number++) {
       const key = random.pick(keys);
-      const shared = lease === "shared" && random.chance(0.5) && !taken.has(`0 ${key}`);
+      const shared = door !== "own" && random.chance(0.5) && !taken.has(`0 ${key}`);
       const machine = shared ? 0 : number;
       if (taken.has(`${machine} ${key}`)) continue;
       taken.add(`${machine} ${key}`);
       await world.sleep(random.next() * random.pick([1, 5_000]));
-      model.all.push(new Registered(world, `service-${number}`, key, machines[machine] as Machine, lease));
+      model.all.push(new Registered(world, `service-${number}`, key, machines[machine] as Machine, door));
     }
     const ms = random.next() * 25_000;
     for (const each of model.all) {
@@ -179,6 +196,7 @@ test("the key is there with the newest value as long as the object lives, never 
       "what is true stays true",
     );
     await Promise.all(model.open.map((each) => each.close()));
+    await Promise.all(machines.map((machine) => groups.get(machine)?.close()));
     for (const each of model.all) world.check(each.register.status === "closed", `${each.name} is closed`);
     await world.sleep(LATEST_MS);
     // One that could not be closed cleanly is left to its lease, which another leader may have given its whole time

@@ -52,7 +52,11 @@ class LateClient extends EtcdClient {
 
   override async txn(...args: Parameters<EtcdClient["txn"]>): Promise<TxnAnswer> {
     const answer = await super.txn(...args);
-    await this.txns.pass();
+    const [{ compare = [], success = [] }] = args;
+    const reads = compare.length === 0 && success.every(({ type }) => type === "range");
+    if (reads) this.held++;
+    await (reads ? this.reads : this.txns).pass();
+    if (reads) this.held--;
     return answer;
   }
 

@@ -1,5 +1,5 @@
 import type { KeyValue } from "../../src/index.ts";
-import type { KeyState } from "../service-register/internal.ts";
+import type { KeyState } from "./next-step.ts";
 
 /** What a mirror told of a key. */
 export interface Told {

@@ -1,19 +1,14 @@
-import {
-  compareModRevision,
-  deleteOp,
-  getOp,
-  type KeyValue,
-  type LeaseId,
-  type Op,
-  putOp,
-  txnOp,
-} from "../../src/index.ts";
+import { deleteOp, getOp, type KeyValue, type LeaseId, type Op, putOp, txnOp } from "../../src/index.ts";
 import { registrationRoom } from "../registration-format/internal.ts";
+import { isAsKnown, laterCompareBytes } from "../writes/index.ts";
 
-/** One step on one key. `over`: the modRevision that the key must still have, 0 for a missing one. */
+/** What the key must still be for a write to be done. */
+export type KeyAsKnown = Pick<KeyValue, "modRevision" | "lease">;
+
+/** One step on one key. `over`: as the key must still be; undefined: missing. */
 export type BulkStep =
-  | { readonly type: "put"; readonly over: number; readonly text: string; readonly lease: LeaseId }
-  | { readonly type: "delete"; readonly over: number }
+  | { readonly type: "put"; readonly over: KeyAsKnown | undefined; readonly text: string; readonly lease: LeaseId }
+  | { readonly type: "delete"; readonly over: KeyAsKnown }
   | { readonly type: "look" };
 
 /** One key that wants something of etcd. */
@@ -36,7 +31,7 @@ export interface BulkItem {
 export function toOp(key: string, step: BulkStep): Op {
   if (step.type === "look") return getOp(key);
   return txnOp({
-    compare: [compareModRevision(key, "equal", step.over)],
+    compare: isAsKnown(key, step.over),
     success: [step.type === "put" ? putOp(key, step.text, { lease: step.lease }) : deleteOp(key)],
     failure: [getOp(key)],
   });
@@ -44,5 +39,7 @@ export function toOp(key: string, step: BulkStep): Op {
 
 /** What later steps on the key will add: see `registrationRoom()`. */
 export function roomFor(key: string, step: BulkStep): readonly Op[] {
-  return step.type === "put" ? registrationRoom(key, step.text, step.over) : [];
+  if (step.type !== "put") return [];
+  const later = laterCompareBytes(key, step.over);
+  return registrationRoom(key, step.text, step.over?.modRevision ?? 0, later);
 }

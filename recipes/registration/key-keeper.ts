@@ -1,15 +1,12 @@
 import { EtcdTimeoutError, type KeyValue, type Lease, type LeaseId, RequestRefusedError } from "../../src/index.ts";
 import { abortable, type Clock, type Deferred, inMs, quietDeferred, within } from "../../src/internal/index.ts";
-import {
-  type DesiredRegistration,
-  type KeyState,
-  nextStep,
-  type RegistrationLife,
-} from "../service-register/internal.ts";
 import type { BulkItem, BulkStep } from "./bulk-item.ts";
+import type { DesiredRegistration } from "./desired-registration.ts";
 import { KnownKey } from "./known-key.ts";
+import { type KeyState, nextStep } from "./next-step.ts";
+import type { RegistrationLife } from "./registration-life.ts";
 
-/** What a key needs of its group. */
+/** What a key needs of those who write it. */
 export interface KeySurroundings {
   readonly clock: Clock;
   /** Aborts when nothing is written any more, for no key. */
@@ -23,12 +20,12 @@ export interface KeySurroundings {
 
 /** Whose key it is. */
 export interface KeyOwner {
-  /** The end, by what a retry cannot mend. `gone`: the key is known not to be there on a lease of the group. */
+  /** The end, by what a retry cannot mend. `gone`: the key is known not to be there on a lease of ours. */
   fail(error: Error, gone: boolean): void;
   warn(error: Error): void;
 }
 
-export interface MemberKeyParts {
+export interface KeyKeeperParts {
   readonly key: string;
   readonly desired: DesiredRegistration;
   readonly life: RegistrationLife;
@@ -37,13 +34,14 @@ export interface MemberKeyParts {
 }
 
 /**
- * `waiting`: the one before still leaves. `there`: in the list. `draining`: marked as such if it is in the list, never
+ * `waiting`: the one before still leaves, or health has not answered. `there`: in the list. `aside`: out of it while
+ * health says no. `draining`: marked as such if it is in the list, never
  * brought back. `gone`: deleted. `over`: nothing any more.
  */
-type Wanted = "waiting" | "there" | "draining" | "gone" | "over";
+type Wanted = "waiting" | "there" | "aside" | "draining" | "gone" | "over";
 
-/** The key of one instance: what should stand there, what is known to stand there, and the next step from one to the other. */
-export class MemberKey implements BulkItem {
+/** One key: what should stand there, what is known to stand there, and the next step from one to the other. */
+export class KeyKeeper implements BulkItem {
   readonly key: string;
   readonly #desired: DesiredRegistration;
   readonly #life: RegistrationLife;
@@ -54,11 +52,13 @@ export class MemberKey implements BulkItem {
   /** Whether something stale may still delete what stands there: then it is written anew, not taken as found. */
   #rewrites = false;
   #everPut = false;
+  /** It was to be taken out, so that it is missing is no loss; until it stands there again. */
+  #withdrawn = false;
   #sent: { readonly text: string; readonly lease: LeaseId; readonly version: number } | undefined;
   /** Whoever waits for `draining` or `gone` to be reached. */
   #reached: Deferred<void> | undefined;
 
-  constructor({ key, desired, life, owner, around }: MemberKeyParts) {
+  constructor({ key, desired, life, owner, around }: KeyKeeperParts) {
     this.key = key;
     this.#desired = desired;
     this.#life = life;
@@ -81,8 +81,22 @@ export class MemberKey implements BulkItem {
 
   /** It is free, and wanted from now on. */
   start(): void {
-    if (this.#wanted !== "waiting") return;
+    if (this.#wanted !== "waiting" && this.#wanted !== "aside") return;
     this.#wanted = "there";
+    // Who took it meanwhile is told of as etcd has it.
+    if (this.#comesTo("taken")) this.#known.look();
+    this.#around.enqueue(this);
+  }
+
+  /** Out of the list until it is started again. */
+  stepAside(): void {
+    if (this.#wanted !== "waiting" && this.#wanted !== "there") return;
+    this.#wanted = "aside";
+    if (!this.mayStand) {
+      this.#life.stepAside();
+      return;
+    }
+    this.#withdrawn = true;
     this.#around.enqueue(this);
   }
 
@@ -105,7 +119,7 @@ export class MemberKey implements BulkItem {
     const told = this.#known.told(kv, revision, resynced);
     if (told === "doubt") this.#around.enqueue(this);
     if (told !== "news") return;
-    if (!kv && this.#wanted === "there") this.#life.vanished();
+    if (!kv) this.#missing();
     // What the mirror shows may be older than the registration. Of what ends it for good etcd is asked.
     if (this.#life.endsByConflict && this.#comesTo("taken")) this.look();
     else this.#advance(kv);
@@ -160,8 +174,8 @@ export class MemberKey implements BulkItem {
         this.#known.unsure();
       } else {
         // Gone and put back before the mirror could tell.
-        if (made) this.#life.vanished();
-        this.#life.placed(revision, sent.version);
+        if (made) this.#missing();
+        this.#placed(revision, sent.version);
       }
     }
     this.#advance(undefined);
@@ -174,7 +188,7 @@ export class MemberKey implements BulkItem {
       this.#advance(undefined);
       return;
     }
-    if (!kv && this.#wanted === "there") this.#life.vanished();
+    if (!kv) this.#missing();
     this.#advance(kv);
     if (later && later.revision > revision) this.seen(later.kv, later.revision, false);
   }
@@ -182,7 +196,7 @@ export class MemberKey implements BulkItem {
   failed(error: Error): void {
     this.#sent = undefined;
     this.#known.unsure();
-    if (this.#wanted === "there") this.#life.noteFailure(error);
+    if (this.#wanted === "there" || this.#wanted === "aside") this.#life.noteFailure(error);
   }
 
   refused(error: Error): boolean {
@@ -193,7 +207,7 @@ export class MemberKey implements BulkItem {
       this.#around.enqueue(this);
       return false;
     }
-    if (this.#wanted !== "there") {
+    if (this.#wanted !== "there" && this.#wanted !== "aside") {
       this.#reached?.reject(error);
       return false;
     }
@@ -240,9 +254,10 @@ export class MemberKey implements BulkItem {
     if (this.#wanted === "there") return this.#nextPut(lease);
     if (!this.#known.isSure) return { type: "look" };
     const own = this.#ownState;
-    if (own && this.#wanted === "gone") return { type: "delete", over: own.modRevision };
-    if (own && lease !== undefined && !this.#isDrained(own)) return this.#put(own, lease);
-    this.#reached?.resolve();
+    if (own && this.#isUnwanted) return { type: "delete", over: own };
+    if (own && lease !== undefined && this.#wanted === "draining" && !this.#isDrained(own))
+      return this.#put(own, lease);
+    this.#arrived();
     return undefined;
   }
 
@@ -257,7 +272,7 @@ export class MemberKey implements BulkItem {
     const { text, version } = this.#desired;
     this.#everPut = true;
     this.#sent = { text, lease, version };
-    return { type: "put", over: over?.modRevision ?? 0, text, lease };
+    return { type: "put", over, text, lease };
   }
 
   #step(lease: LeaseId | undefined) {
@@ -295,15 +310,36 @@ export class MemberKey implements BulkItem {
     }
     const step = this.#step(this.#around.lease()?.id);
     if (step.type === "put" || (step.type === "found" && !this.#known.isSure)) this.#around.enqueue(this);
-    else if (step.type === "found") this.#life.placed(step.revision, this.#desired.version);
+    else if (step.type === "found") this.#placed(step.revision, this.#desired.version);
     else if (step.type === "taken" && seen) this.#taken(seen);
   }
 
   #advanceOut(): void {
     const own = this.#ownState;
-    const due = own !== undefined && (this.#wanted === "gone" || !this.#isDrained(own));
+    const due = own !== undefined && (this.#isUnwanted || !this.#isDrained(own));
     if (!this.#known.isSure || this.#sent || due) this.#around.enqueue(this);
+    else this.#arrived();
+  }
+
+  get #isUnwanted(): boolean {
+    return this.#wanted === "gone" || this.#wanted === "aside";
+  }
+
+  /** It is out of the list, or drained, as wanted. */
+  #arrived(): void {
+    if (this.#wanted === "aside") this.#life.stepAside();
     else this.#reached?.resolve();
+  }
+
+  #missing(): void {
+    if (this.#wanted !== "there") return;
+    if (this.#withdrawn) this.#life.stepAside();
+    else this.#life.vanished();
+  }
+
+  #placed(revision: number, version: number): void {
+    this.#withdrawn = false;
+    this.#life.placed(revision, version);
   }
 
   #taken(by: KeyValue): void {

@@ -13,7 +13,7 @@ export class LeftoverKey implements BulkItem {
   readonly needsLease = false;
   readonly #isOwn: (lease: LeaseId | undefined) => boolean;
   readonly #onGone: () => void;
-  #over: number | undefined;
+  #over: KeyValue | undefined;
   #done = false;
   /** Whether the key was seen after the last step was asked for: then its answer may be older. */
   #seenSince = false;
@@ -47,7 +47,7 @@ export class LeftoverKey implements BulkItem {
   }
 
   found(kv: KeyValue | undefined): void {
-    if (kv && this.#isOwn(kv.lease)) this.#over = kv.modRevision;
+    if (kv && this.#isOwn(kv.lease)) this.#over = kv;
     else if (!this.#seenSince) this.#end();
   }
 

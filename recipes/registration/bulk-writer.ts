@@ -38,11 +38,11 @@ export interface BulkWriterParts {
   /** Told of each new lease, before anything is put on it. */
   onLease(lease: Lease): void;
   /** Something went wrong for all, and is tried again after a while. */
-  onTrouble(error: Error): void;
+  onWarning(error: Error): void;
   /** etcd answered. */
   onWorked(): void;
   /** The end, for all. */
-  onFatal(error: Error): void;
+  onFailed(error: Error): void;
 }
 
 interface Sent {
@@ -265,10 +265,10 @@ export class BulkWriter {
   #noteFailure(error: unknown): void {
     if (this.#stopping.signal.aborted) return;
     if (endsRetries(error, this.#hasWorked)) {
-      this.#parts.onFatal(asError(error));
+      this.#parts.onFailed(asError(error));
       return;
     }
-    this.#parts.onTrouble(asError(error));
+    this.#parts.onWarning(asError(error));
     if (this.#pause) return;
     this.#pause = this.#parts.runtime.clock.timer(this.#backoff.nextMs({ cause: error }), () => {
       this.#pause = undefined;

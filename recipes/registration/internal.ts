@@ -1,0 +1,15 @@
+// How a key is kept registered, and what ServiceRegister and RegistrationGroup make of it: their users do not see this.
+export type { BulkItem } from "./bulk-item.ts";
+export { BulkWriter } from "./bulk-writer.ts";
+export { followKey } from "./follow-key.ts";
+export type { KeyKeeper, KeySurroundings } from "./key-keeper.ts";
+export { LeftoverKey } from "./leftover-key.ts";
+export { LoneWriter } from "./lone-writer.ts";
+export { LookRound } from "./look-round.ts";
+export { closeLimitMs, RegisteredKey } from "./registered-key.ts";
+export {
+  checkAddress,
+  type ResolvedRegistration,
+  resolveClose,
+  resolveRegistration,
+} from "./registration-options.ts";

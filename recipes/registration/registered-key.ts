@@ -1,0 +1,110 @@
+import { ClientClosedError } from "../../src/index.ts";
+import { abortable, sleep } from "../../src/internal/index.ts";
+import type { RegistrationFormat } from "../registration-format/index.ts";
+import { DesiredRegistration } from "./desired-registration.ts";
+import { KeyKeeper, type KeySurroundings } from "./key-keeper.ts";
+import type { ServiceRegisterEvents } from "./register-events.ts";
+import { RegistrationLife } from "./registration-life.ts";
+import { type ResolvedRegistration, resolveUpdate, resolveWait, type ServiceUpdate } from "./registration-options.ts";
+
+/** `close()` gives etcd no longer than this, and never longer than the TTL: by then the key is gone anyway. */
+const LONGEST_CLOSE_MS = 5_000;
+
+/** How long etcd may take when a registration ends. */
+export function closeLimitMs(ttlSeconds: number): number {
+  return Math.min(LONGEST_CLOSE_MS, ttlSeconds * 1_000);
+}
+
+export interface RegisteredKeyParts {
+  /** Of which kind, for messages: `ServiceRegister`. */
+  readonly what: string;
+  readonly key: string;
+  readonly resolved: ResolvedRegistration;
+  readonly around: KeySurroundings;
+  /** The end, by what a retry cannot mend. `gone`: the key is known not to be there on a lease of ours. */
+  onFailed(error: Error, gone: boolean): void;
+  tell<Name extends keyof ServiceRegisterEvents & string>(name: Name, ...args: ServiceRegisterEvents[Name]): void;
+}
+
+export interface LeaveOptions {
+  readonly drainMs: number;
+  /** How long etcd may take in all; the wait while draining does not count. */
+  readonly limitMs: number;
+  /** Ends the wait. */
+  readonly signal?: AbortSignal | undefined;
+  /** Takes it out of etcd. */
+  end(withinMs: number): Promise<void>;
+}
+
+/** One key that is registered: what should stand there, its life, how it is updated, and how it leaves. */
+export class RegisteredKey {
+  readonly keeper: KeyKeeper;
+  readonly life: RegistrationLife;
+  readonly #what: string;
+  readonly #key: string;
+  readonly #format: RegistrationFormat;
+  readonly #around: KeySurroundings;
+  readonly #desired: DesiredRegistration;
+  /** Why it takes no updates any more. */
+  #ended: (() => Error) | undefined;
+
+  constructor({ what, key, resolved, around, onFailed, tell }: RegisteredKeyParts) {
+    const { format, registration, onConflict } = resolved;
+    const desired = new DesiredRegistration(format, registration);
+    this.#what = what;
+    this.#key = key;
+    this.#format = format;
+    this.#around = around;
+    this.#desired = desired;
+    this.life = new RegistrationLife({ key, onConflict, desired, tell });
+    const owner = { fail: onFailed, warn: (error: Error) => tell("warning", error) };
+    this.keeper = new KeyKeeper({ key, desired, life: this.life, owner, around });
+  }
+
+  /** Whether it can be told that it drains. */
+  get canDrain(): boolean {
+    return this.life.isListed && this.#format !== "plain";
+  }
+
+  update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined }): Promise<void> {
+    const updated = this.#update(update, options);
+    // One that is not awaited ends no process when this is closed.
+    updated.catch(() => {});
+    return updated;
+  }
+
+  /** It takes no updates any more, and who waits is told why. */
+  giveUp(why: () => Error): void {
+    this.#ended ??= why;
+    this.life.giveUp(why);
+  }
+
+  /** Marks it as draining where its format can say so, and waits; then `end` takes it away. In the order that loses the fewest requests. */
+  async leave({ drainMs, limitMs, signal, end }: LeaveOptions): Promise<void> {
+    const { clock } = this.#around;
+    const { isListed } = this.life;
+    if (drainMs > 0 && this.canDrain) {
+      await this.keeper.reach("draining", limitMs / 2);
+      await sleep(clock, drainMs, signal).catch(() => {});
+      await end(limitMs / 2);
+      return;
+    }
+    await end(limitMs);
+    if (drainMs > 0 && isListed) await sleep(clock, drainMs, signal).catch(() => {});
+  }
+
+  closedError(): ClientClosedError {
+    return new ClientClosedError(`the registration of ${this.#key} was closed`);
+  }
+
+  async #update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined }): Promise<void> {
+    const { signal } = resolveWait(this.#what, options);
+    const resolved = resolveUpdate(this.#what, this.#format, update);
+    signal?.throwIfAborted();
+    if (this.#ended) throw this.#ended();
+    this.#desired.update(resolved);
+    const written = this.#desired.whenWritten();
+    this.keeper.changed();
+    await abortable(written, signal);
+  }
+}

@@ -1,0 +1,209 @@
+import { ClientClosedError, type EtcdClient, type Lease } from "../../src/index.ts";
+import { asError, log, onAbort, quietDeferred, type Runtime, runtimeOf, timed } from "../../src/internal/index.ts";
+import { checkHealth } from "../health/index.ts";
+import { type KeyLeases, OwnLeases, SharedLeases } from "../leases/index.ts";
+import type { RecipeClient } from "../recipe/index.ts";
+import type { ServiceRegisterEvents, ServiceUpdate } from "../registration/index.ts";
+import { closeLimitMs, followKey, LoneWriter, LookRound, RegisteredKey } from "../registration/internal.ts";
+import type { ResolvedRegister } from "./options.ts";
+
+const debug = log("register");
+
+const tooManyLeases =
+  "this client has more than 500 registrations with a lease each, which each need a grant and renewals of their own: " +
+  'say { lease: "shared" }, or use a RegistrationGroup';
+
+type Tell = <Name extends keyof ServiceRegisterEvents & string>(
+  name: Name,
+  ...args: ServiceRegisterEvents[Name]
+) => void;
+
+/** One registered key on leases of its own, or shared ones: what feeds its keeper, writes for it, and ends it. */
+export class LoneRegistration {
+  readonly #options: ResolvedRegister;
+  readonly #client: RecipeClient;
+  readonly #runtime: Runtime;
+  readonly #leases: KeyLeases;
+  readonly #writer: LoneWriter;
+  readonly #kept: RegisteredKey;
+  readonly #tell: Tell;
+  #follows = false;
+  #checking: AbortController | undefined;
+  /** Takes off what listens to the lease: a shared one goes on without this registration. */
+  #unwatchLease = () => {};
+  #lookNoMore = () => {};
+  /** After a failure: resolves when nothing is left. */
+  #gone: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: ResolvedRegister, client: RecipeClient, tell: Tell) {
+    const { etcd } = client;
+    const runtime = runtimeOf(etcd);
+    const leases = leasesFor(etcd, options);
+    this.#options = options;
+    this.#client = client;
+    this.#runtime = runtime;
+    this.#leases = leases;
+    this.#tell = tell;
+    this.#writer = new LoneWriter({
+      etcd,
+      leases,
+      runtime,
+      hasWorked: () => this.#kept.life.hasWorked,
+      onTurn: () => this.#follow(),
+      onLease: (lease) => this.#watchLease(lease),
+      onWarning: (error) => this.#kept.life.noteFailure(error),
+      onFailed: (error) => this.#fail(error),
+    });
+    this.#kept = new RegisteredKey({
+      what: "ServiceRegister",
+      key: options.key,
+      resolved: options,
+      around: {
+        clock: runtime.clock,
+        ended: this.#writer.stopped,
+        lease: () => leases.current,
+        isOwn: (lease) => leases.has(lease),
+        enqueue: (item) => this.#writer.add(item),
+      },
+      onFailed: (error) => this.#fail(error),
+      tell,
+    });
+    void this.#begin(leases instanceof OwnLeases && leases.isOneTooMany);
+  }
+
+  get life(): RegisteredKey["life"] {
+    return this.#kept.life;
+  }
+
+  update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined }): Promise<void> {
+    return this.#kept.update(update, options);
+  }
+
+  close(drainMs: number): Promise<void> {
+    if (!this.#closed) {
+      const closing = quietDeferred<void>();
+      this.#closed = closing.promise;
+      this.#close(drainMs).then(closing.resolve, closing.reject);
+    }
+    return this.#closed;
+  }
+
+  async #begin(isOneTooMany: boolean): Promise<void> {
+    // Nothing may be told before the caller had a chance to listen.
+    await null;
+    if (this.#isOver) return;
+    if (isOneTooMany) this.#tell("warning", new Error(tooManyLeases));
+    const { keeper } = this.#kept;
+    this.#lookNoMore = LookRound.of(this.#client.etcd, this.#runtime.clock).add(keeper);
+    const { health, healthEveryMs: everyMs } = this.#options;
+    if (!health) {
+      keeper.start();
+      return;
+    }
+    this.#follow();
+    this.#checking = new AbortController();
+    const onResult = (healthy: boolean, error?: Error) => {
+      if (error) this.#kept.life.noteFailure(error);
+      if (healthy) keeper.start();
+      else keeper.stepAside();
+    };
+    await checkHealth({ check: health, everyMs, clock: this.#runtime.clock, onResult }, this.#checking.signal);
+  }
+
+  #follow(): void {
+    if (this.#follows || this.#isOver) return;
+    this.#follows = true;
+    void followKey(this.#client.etcd, this.#kept, this.#writer.stopped, (error) => this.#fail(error));
+  }
+
+  #watchLease(lease: Lease): void {
+    const { ttlSeconds } = this.#options;
+    const { keeper, life } = this.#kept;
+    if (lease.ttlSeconds > ttlSeconds) {
+      life.noteFailure(
+        new Error(`a ttl of ${ttlSeconds} s is too short for etcd, which granted ${lease.ttlSeconds} s`),
+      );
+    }
+    this.#unwatchLease();
+    this.#unwatchLease = onAbort(lease.signal, () => {
+      if (this.#writer.lease === lease) keeper.leaseLost(asError(lease.signal.reason));
+    });
+  }
+
+  /** It ends, or has ended. */
+  get #isOver(): boolean {
+    return this.#closed !== undefined || this.#writer.stopped.aborted;
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#isOver) return;
+    const error = asError(cause);
+    this.#stop(error);
+    this.#gone = this.#letGo(error);
+    this.#kept.life.fail(error);
+  }
+
+  async #letGo(error: Error): Promise<void> {
+    // A client that is being closed revokes its leases itself, and waits for that; what it does not find it cannot
+    // revoke.
+    if (error instanceof ClientClosedError) this.#leases.forget();
+    else {
+      const leaving = this.#leases.leave(async () => {}, { timeoutMs: this.#limitMs });
+      await leaving.catch((failure) => debug("%s: %s", this.#options.key, asError(failure).message));
+    }
+    await this.#client.release();
+  }
+
+  /** Nothing is written any more, and nothing is told of the key. */
+  #stop(error: Error): void {
+    this.#ending(() => error);
+    this.#kept.keeper.end();
+    this.#writer.stop(error);
+  }
+
+  #ending(why: () => Error): void {
+    this.#leases.ending();
+    this.#checking?.abort(why());
+    this.#unwatchLease();
+    this.#lookNoMore();
+    this.#kept.giveUp(why);
+  }
+
+  /** How long etcd may take when this ends. */
+  get #limitMs(): number {
+    return closeLimitMs(this.#options.ttlSeconds);
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    if (this.#gone) await this.#gone;
+    else {
+      this.#ending(() => this.#kept.closedError());
+      this.#writer.hurry();
+      const end = (withinMs: number) => this.#takeOut(withinMs);
+      await this.#kept.leave({ drainMs, limitMs: this.#limitMs, end });
+      await this.#client.release();
+    }
+    this.#kept.life.closed();
+  }
+
+  /** An own lease takes the key with it, at once. On a shared one the key is deleted. */
+  async #takeOut(withinMs: number): Promise<void> {
+    if (this.#options.lease === "own") this.#stop(this.#kept.closedError());
+    const gone = async () => {
+      await this.#kept.keeper.reach("gone", withinMs);
+      // What stands there from now on, on the same lease, is of who comes next.
+      this.#kept.keeper.end();
+    };
+    const leaving = timed(this.#runtime.clock, `leaving ${this.#options.key}`, { timeoutMs: withinMs }, (limit) =>
+      this.#leases.leave(gone, limit),
+    );
+    await leaving.catch((error) => this.#tell("warning", asError(error)));
+    this.#stop(this.#kept.closedError());
+  }
+}
+
+function leasesFor(etcd: EtcdClient, { key, lease, ttlSeconds }: ResolvedRegister): KeyLeases {
+  if (lease === "own") return new OwnLeases(etcd, ttlSeconds);
+  return SharedLeases.of(etcd, ttlSeconds).join("ServiceRegister", key);
+}
