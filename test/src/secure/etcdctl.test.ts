@@ -5,15 +5,15 @@ import { EtcdClient } from "../../../src/index.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
 import { findEtcdctl } from "../../recipes/candidacy/etcdctl.ts";
 import { run, startChild } from "../../support/child.ts";
+import { documentedRoles } from "../../support/documented-roles.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
-import { readmeRoles } from "../../support/readme-roles.ts";
 import { until } from "../../support/until.ts";
 
-// The roles of the README, as they stand there, seen from outside: what etcdctl may do with them. Each role is tried on
+// The roles of docs/guides/security.md, as they stand there, seen from outside: what etcdctl may do with them. Each role is tried on
 // one of three members, for they have the same roles and users; another program, with TLS, for each key and call takes
 // its time.
 
-const roles = readmeRoles();
+const roles = documentedRoles();
 let cluster: EtcdCluster;
 let program: string;
 /** What is not the role's is done by this client: it is far quicker than another program. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 
-/** A line of the README that gives a role a range. */
-export interface ReadmeGrant {
+/** A line of the security guide that gives a role a range. */
+export interface DocumentedGrant {
   /** What follows `etcdctl`. */
   readonly args: readonly string[];
   readonly type: "read" | "write" | "readwrite";
@@ -10,18 +10,18 @@ export interface ReadmeGrant {
   readonly prefix: boolean;
 }
 
-export interface ReadmeRole {
+export interface DocumentedRole {
   readonly role: string;
-  readonly grants: readonly ReadmeGrant[];
+  readonly grants: readonly DocumentedGrant[];
 }
 
 const line = /^etcdctl (role grant-permission (\S+) (read|write|readwrite) (--prefix=true )?(\S+))$/gm;
 
-/** The roles of the README's recipes, by their lines. */
-export function readmeRoles(path = new URL("../../README.md", import.meta.url)): ReadmeRole[] {
-  const roles = new Map<string, ReadmeGrant[]>();
+/** The roles of the recipes in the security guide, by their lines. */
+export function documentedRoles(path = new URL("../../docs/guides/security.md", import.meta.url)): DocumentedRole[] {
+  const roles = new Map<string, DocumentedGrant[]>();
   for (const [, args = "", role = "", type, prefix, keys = ""] of readFileSync(path, "utf8").matchAll(line)) {
-    const grant = { args: args.split(" "), type: type as ReadmeGrant["type"], keys, prefix: prefix !== undefined };
+    const grant = { args: args.split(" "), type: type as DocumentedGrant["type"], keys, prefix: prefix !== undefined };
     roles.set(role, [...(roles.get(role) ?? []), grant]);
   }
   return [...roles].map(([role, grants]) => ({ role, grants }));

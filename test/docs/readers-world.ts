@@ -2,9 +2,10 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { allKeys, EtcdClient } from "../../src/index.ts";
+import { releasePorts, takePort } from "../../testing/free-ports.ts";
 import { type EtcdCluster, startEtcd } from "../../testing/index.ts";
 
-/** What a reader of the README has around the snippets: an etcd, one with TLS and users, and a service to call. */
+/** What a reader of the documentation has around the snippets: an etcd, one with TLS and users, and a service to call. */
 export class ReadersWorld implements AsyncDisposable {
   readonly etcd: EtcdClient;
   readonly #cluster: EtcdCluster;
@@ -13,20 +14,25 @@ export class ReadersWorld implements AsyncDisposable {
     this.requests.push(request.url ?? "");
     // The first answer to a call is that of a server in trouble.
     const isFirst = this.requests.filter((url) => url === request.url).length === 1;
-    response.writeHead(request.url === "/run" && isFirst ? 503 : 200).end("done");
+    response.writeHead(isFirst && /^\/(run|hello)$/.test(request.url ?? "") ? 503 : 200).end("done");
   });
   /** What the service was asked for. */
   requests: string[] = [];
 
-  private constructor(cluster: EtcdCluster, secure: EtcdCluster) {
+  /** Of the service that a snippet is. */
+  readonly #freePort: number;
+
+  private constructor(cluster: EtcdCluster, secure: EtcdCluster, freePort: number) {
     this.#cluster = cluster;
     this.#secure = secure;
+    this.#freePort = freePort;
     this.etcd = new EtcdClient({ endpoints: cluster.endpoints });
   }
 
   static async open(): Promise<ReadersWorld> {
-    const [cluster, secure] = await Promise.all([startEtcd(), startEtcd({ tls: true, auth: true })]);
-    const world = new ReadersWorld(cluster, secure);
+    const etcds = [startEtcd(), startEtcd({ tls: true, auth: true })] as const;
+    const [cluster, secure, port] = await Promise.all([...etcds, takePort()]);
+    const world = new ReadersWorld(cluster, secure, port);
     world.#service.listen(0, "127.0.0.1");
     await once(world.#service, "listening");
     return world;
@@ -49,6 +55,7 @@ export class ReadersWorld implements AsyncDisposable {
     const { tls, auth } = this.#secure.clientOptions;
     const own: Readonly<Record<string, string>> = {
       "10.0.0.1:8080": this.address,
+      "const port = 8080": `const port = ${this.#freePort}`,
       "http://10.0.0.1:2379": this.#cluster.member(0).endpoint,
       "http://10.0.0.2:2379": this.#cluster.member(0).endpoint,
       "https://etcd-0.internal:2379": this.#secure.member(0).endpoint,
@@ -71,6 +78,7 @@ export class ReadersWorld implements AsyncDisposable {
     this.#service.closeAllConnections();
     this.#service.close();
     await this.etcd.close();
+    releasePorts([this.#freePort]);
     await Promise.all([this.#cluster.close(), this.#secure.close()]);
   }
 }
