@@ -9,6 +9,8 @@ import type { Machine, World } from "../../support/schedules/world.ts";
 const name = "/model";
 const line = prefix(`${name}/`);
 const ENOUGH_MS = 180_000;
+/** An answer comes no later than this after it left etcd: a call's time, and the longest that a process stands still. */
+const LATEST_ANSWER_MS = 20_000;
 
 /** The key of a candidate is deleted by hand while the answer that it stands is on its way. */
 const kept = [{ seed: 5002, schedule: 130 }];
@@ -20,6 +22,8 @@ class Model {
   readonly #ttlSeconds: number;
   /** Somebody deletes keys and revokes leases: then the next one leads while the one before is being told. */
   readonly #byHand: boolean;
+  /** When the key of each token was deleted. */
+  readonly #deletedAtMs = new Map<number, number>();
   #lastToken = 0;
   #lastWrite = 0;
   elected = 0;
@@ -28,6 +32,9 @@ class Model {
     this.#world = world;
     this.#byHand = byHand;
     this.#ttlSeconds = world.random.pick([2, 6]);
+    world.observe(line, ({ type, previous }) => {
+      if (type === "delete" && previous) this.#deletedAtMs.set(previous.createRevision, world.nowMs);
+    });
     world.observe(prefix("/fenced"), ({ kv }) => {
       const token = Number(kv.text);
       world.check(token >= this.#lastWrite, `token ${token} wrote after token ${this.#lastWrite}`);
@@ -71,7 +78,11 @@ class Model {
     }
     const keys = world.etcd.entries(line);
     // Its key was deleted by hand while the answer that it stands was on its way: the news of that follows.
-    if (this.#byHand && !keys.some(({ createRevision }) => createRevision === token)) return;
+    if (this.#byHand && !keys.some(({ createRevision }) => createRevision === token)) {
+      const goneMs = world.nowMs - (this.#deletedAtMs.get(token) ?? 0);
+      world.check(goneMs < LATEST_ANSWER_MS, `${token} leads, and its key is gone since ${goneMs} ms`);
+      return;
+    }
     world.check(token > this.#lastToken, `token ${token} comes after ${this.#lastToken}`);
     this.#lastToken = token;
     for (const { key, createRevision } of keys)
