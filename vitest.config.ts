@@ -35,6 +35,8 @@ const onlyHere = ["test/src/watch/{ending,slow-reader}.test.ts"];
 const differs = [
   // Watches and compactions (fragments, progress, deletions at a compaction), leases and leaders.
   "test/src/{watch,lease}/**/*.test.ts",
+  // What operators do.
+  "test/src/admin/{members,permissions}.test.ts",
   // What its own tools save and restore.
   "test/hostile/restored-etcd.test.ts",
   // Ranges, nested transactions, the sentences of errors, tokens.
