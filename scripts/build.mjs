@@ -25,22 +25,27 @@ function compile(project) {
 /** Joins the modules of each door. */
 async function join() {
   const { dependencies } = JSON.parse(readFileSync(`${checkout}package.json`, "utf8"));
+  const doors = { recipes: "recipes/index.js", client: "src/index.js", testing: "testing/index.js" };
+  const programs = { cli: "cli/main.js", guard: "cli/guard.js" };
+  for (const format of ["esm", "cjs"])
+    await joinAs(format, format === "esm" ? { ...doors, ...programs } : doors, dependencies);
+}
+
+async function joinAs(format, input, dependencies) {
   const bundle = await rolldown({
     cwd: `${checkout}dist/esm`,
-    input: { recipes: "recipes/index.js", client: "src/index.js", testing: "testing/index.js" },
+    input,
     platform: "node",
     external: Object.keys(dependencies).map((name) => new RegExp(`^${name}(/|$)`)),
   });
-  for (const format of ["esm", "cjs"]) {
-    await bundle.write({
-      dir: `${checkout}dist/${format}`,
-      format,
-      entryFileNames: "[name].js",
-      chunkFileNames: "shared-[name].js",
-      // They stand in the declarations, and would be read at each start.
-      comments: { jsdoc: false },
-    });
-  }
+  await bundle.write({
+    dir: `${checkout}dist/${format}`,
+    format,
+    entryFileNames: "[name].js",
+    chunkFileNames: "shared-[name].js",
+    // They stand in the declarations, and would be read at each start.
+    comments: { jsdoc: false },
+  });
   await bundle.close();
 }
 

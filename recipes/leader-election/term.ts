@@ -23,6 +23,8 @@ export interface Term {
    * of etcd: one that is restored from a backup must be restored with a revision bump.
    */
   readonly token: number;
+  /** How long the term lasts at least, in milliseconds; 0 once it is over. For what has to end in time by itself. */
+  remainingMs(): number;
   /** The key in etcd that stands for the term. */
   readonly key: string;
   /**

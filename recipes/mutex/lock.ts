@@ -23,6 +23,8 @@ export interface Lock extends AsyncDisposable {
    * history of etcd: one that is restored from a backup must be restored with a revision bump.
    */
   readonly token: number;
+  /** How long the lock is held at least, in milliseconds; 0 once it is over. For what has to end in time by itself. */
+  remainingMs(): number;
   /** The key in etcd that stands for it. */
   readonly key: string;
   /**

@@ -202,6 +202,12 @@ const rooms = [
     bad: ["../src/index.ts", "../recipes/index.ts", "etcd3", "zod"],
   },
   {
+    file: "cli/commands/probe.ts",
+    message: "Border: the CLI",
+    good: ["./list.ts", "../output.ts", "../../recipes/index.ts", "../../testing/index.ts", "node:os"],
+    bad: ["../../src/index.ts", "../../recipes/queue/index.ts", "../../testing/find-etcd.ts", "etcd3", "zod"],
+  },
+  {
     file: "examples/probe.ts",
     message: "Border: an example",
     good: ["./other.ts", "etcd-recipes", "etcd-recipes/client", "etcd-recipes/testing", "node:http"],

@@ -23,7 +23,8 @@ test("the tarball holds the doors, the installer and the papers, and nothing els
     "dist/THIRD-PARTY-NOTICES.txt",
     ...["client.js", "package.json", "recipes.js"].map((name) => `dist/cjs/${name}`),
     ...["shared-rolldown-runtime.js", "shared-src.js", "testing.js"].map((name) => `dist/cjs/${name}`),
-    ...["client.js", "recipes.js", "shared-src.js", "testing.js"].map((name) => `dist/esm/${name}`),
+    ...["cli.js", "client.js", "guard.js", "recipes.js"].map((name) => `dist/esm/${name}`),
+    ...["shared-recipes.js", "shared-src.js", "shared-testing.js", "testing.js"].map((name) => `dist/esm/${name}`),
     "package.json",
     "scripts/etcd-recipes-etcd.mjs",
   ]);

@@ -1,0 +1,49 @@
+import type { EtcdClient } from "../recipes/index.ts";
+import type { Output } from "./output.ts";
+
+/** An option of a command, and what the help says of it. */
+export interface CommandOption {
+  readonly type: "string" | "boolean";
+  readonly short?: string;
+  readonly help: string;
+  /** Stands for the value in the help. */
+  readonly value?: string;
+}
+
+/** What a command gets to work with. */
+export interface Context {
+  /** The words after the command's name, as many as `arguments` names. */
+  readonly words: readonly string[];
+  /** What stands after `--`. */
+  readonly program: readonly string[];
+  readonly options: Readonly<Record<string, string | boolean | undefined>>;
+  /** How long a single request may take. */
+  readonly timeoutMs: number;
+  /** Aborts when the user stops the program; the reason is the name of the signal. */
+  readonly signal: AbortSignal;
+  readonly output: Output;
+  /** Made when it is first asked for; closed when the command is over. */
+  etcd(): EtcdClient;
+}
+
+export interface Command {
+  /** One word, or two: `queue ls`. */
+  readonly name: string;
+  /** What the words after it are. A last one in brackets may be left out. */
+  readonly arguments: readonly string[];
+  readonly summary: string;
+  readonly options?: Readonly<Record<string, CommandOption>>;
+  /** Whether a program to run stands after `--`. @default "none" */
+  readonly program?: "needed" | "none";
+  /** @returns the exit code, unless it is 0 */
+  run(context: Context): Promise<number | undefined>;
+}
+
+/** As the help writes it. */
+export function usageOf(command: Command): string {
+  const options = Object.entries(command.options ?? {}).map(([name, { value }]) =>
+    value === undefined ? ` [--${name}]` : ` [--${name} ${value}]`,
+  );
+  const program = command.program === "needed" ? " -- COMMAND [ARGUMENT...]" : "";
+  return `etcd-recipes ${[command.name, ...command.arguments].join(" ")}${options.join("")}${program}`;
+}

@@ -1,0 +1,16 @@
+import { Cancellation } from "../../recipes/index.ts";
+import type { Command } from "../command.ts";
+import { printable } from "../output.ts";
+
+export const cancel: Command = {
+  name: "cancel",
+  arguments: ["PREFIX", "RUN", "[REASON]"],
+  summary: "cancels a run",
+  async run({ words: [prefix = "", run = "", reason = ""], etcd, output, timeoutMs, signal }) {
+    await using cancellation = new Cancellation(prefix, { client: etcd() });
+    cancellation.on("warning", (error) => output.note(error.message));
+    const first = await cancellation.cancel(run, reason, { timeoutMs, signal });
+    output.say({ run, first }, first ? `cancelled ${printable(run)}` : `${printable(run)} was cancelled before`);
+    return undefined;
+  },
+};

@@ -1,0 +1,39 @@
+import { LeaderElection } from "../../recipes/index.ts";
+import type { Command } from "../command.ts";
+import { exitCode } from "../exit-codes.ts";
+import { holdOptions, holdTimes, ownName, runWhileHeld } from "../hold-options.ts";
+
+export const elect: Command = {
+  name: "elect",
+  arguments: ["NAME"],
+  summary: "runs a command whenever this process leads; the token is in ETCD_TERM_TOKEN",
+  options: {
+    ...holdOptions,
+    candidate: { type: "string", value: "TEXT", help: "who this is, for the others; host and process id by default" },
+  },
+  program: "needed",
+  async run(context) {
+    const { words, options, etcd, output, signal } = context;
+    const [name = ""] = words;
+    const { ttlSeconds, graceMs } = holdTimes(options);
+    const candidate = (options.candidate as string | undefined) ?? ownName();
+    await using election = new LeaderElection(name, candidate, { client: etcd(), ttlSeconds });
+    election.on("warning", (error) => output.note(error.message));
+    let code: number | undefined;
+    try {
+      return await election.lead(
+        async (term) => {
+          output.note(`leads ${name}, token ${term.token}`);
+          const env = { ETCD_TERM_TOKEN: String(term.token), ETCD_TERM_KEY: term.key };
+          code = await runWhileHeld(term, context, graceMs, env);
+          if (code === exitCode.lost) output.note(`the term of ${name} is over`);
+          return code;
+        },
+        { signal },
+      );
+    } catch (error) {
+      if (signal.aborted && code !== undefined) return code;
+      throw error;
+    }
+  },
+};

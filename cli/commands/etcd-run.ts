@@ -1,0 +1,101 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { EtcdClient } from "../../recipes/index.ts";
+import { EtcdNotFoundError, findEtcd } from "../../testing/index.ts";
+import type { Command, Context } from "../command.ts";
+import { wholeNumber } from "../duration.ts";
+import { CommandError } from "../exit-codes.ts";
+
+/** As long as etcd takes on a busy machine. */
+const START_MS = 30_000;
+
+export const etcdRun: Command = {
+  name: "etcd run",
+  arguments: [],
+  summary: "runs an etcd for development until Ctrl-C; installs it first if need be",
+  options: {
+    port: { type: "string", value: "N", help: "of clients on 127.0.0.1, 2379 by default; its peers' is the next one" },
+    "data-dir": { type: "string", value: "DIR", help: "keep the data there; by default it is gone at the end" },
+    verbose: { type: "boolean", help: "print etcd's own log" },
+  },
+  async run(context) {
+    const { options, output, signal } = context;
+    const port = wholeNumber("--port", (options.port as string | undefined) ?? "2379", 1);
+    await checkFree(port, port + 1);
+    const { path, version } = await etcdOrInstall(context);
+    const kept = options["data-dir"] as string | undefined;
+    const folder = kept ?? (await mkdtemp(join(tmpdir(), "etcd-recipes-")));
+    const url = `http://127.0.0.1:${port}`;
+    const peers = `http://127.0.0.1:${port + 1}`;
+    const flags = [
+      `--data-dir=${folder}`,
+      `--listen-client-urls=${url}`,
+      `--advertise-client-urls=${url}`,
+      `--listen-peer-urls=${peers}`,
+      `--initial-advertise-peer-urls=${peers}`,
+      `--initial-cluster=default=${peers}`,
+      `--log-level=${options.verbose ? "info" : "error"}`,
+    ];
+    // A group of its own: Ctrl-C on the terminal is for this process, which then stops etcd in order.
+    const etcd = spawn(path, flags, { stdio: ["ignore", "inherit", "inherit"], detached: true });
+    const ended = once(etcd, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
+    const stop = () => etcd.kill("SIGTERM");
+    signal.addEventListener("abort", stop);
+    try {
+      await Promise.race([untilReady(url, signal), ended]);
+      if (etcd.exitCode === null && !signal.aborted) {
+        const text = `etcd ${version} at ${url}${kept === undefined ? "" : `, data in ${kept}`}; Ctrl-C stops it`;
+        output.say({ endpoint: url, version, pid: etcd.pid }, text);
+      }
+      const [code, by] = await ended;
+      if (signal.aborted) return undefined;
+      throw new CommandError(`etcd ended with ${code ?? by}; --verbose prints its log`);
+    } finally {
+      signal.removeEventListener("abort", stop);
+      stop();
+      await ended;
+      if (kept === undefined) await rm(folder, { recursive: true, force: true });
+    }
+  },
+};
+
+async function etcdOrInstall({ output }: Context): Promise<{ path: string; version: string }> {
+  try {
+    return await findEtcd();
+  } catch (error) {
+    // One that was named and cannot be run is not replaced by another.
+    if (!(error instanceof EtcdNotFoundError) || process.env.ETCD_BIN) throw error;
+  }
+  const installer = new URL("../../scripts/etcd-recipes-etcd.mjs", import.meta.url);
+  const { installEtcd } = (await import(installer.href)) as {
+    installEtcd(options: { log(line: string): void }): Promise<{ path: string; version: string }>;
+  };
+  return installEtcd({ log: (line) => output.note(line) });
+}
+
+/** etcd would say it in a page of log. */
+async function checkFree(...ports: number[]): Promise<void> {
+  for (const port of ports) {
+    const server = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    await new Promise((resolve) => server.close(resolve));
+    if (!free) throw new CommandError(`port ${port} of 127.0.0.1 is in use; --port names another`);
+  }
+}
+
+async function untilReady(endpoints: string, signal: AbortSignal): Promise<void> {
+  await using client = new EtcdClient({ endpoints, warnUnreachable: false });
+  const lastMs = Date.now() + START_MS;
+  while (!signal.aborted && !(await client.health({ timeoutMs: 1_000 })).healthy) {
+    if (Date.now() > lastMs) throw new CommandError(`etcd does not answer at ${endpoints} after ${START_MS / 1_000} s`);
+    await sleep(50);
+  }
+}

@@ -1,0 +1,34 @@
+import { Mutex } from "../../recipes/index.ts";
+import type { Command } from "../command.ts";
+import { parseDuration } from "../duration.ts";
+import { exitCode } from "../exit-codes.ts";
+import { holdOptions, holdTimes, runWhileHeld } from "../hold-options.ts";
+
+export const lock: Command = {
+  name: "lock",
+  arguments: ["NAME"],
+  summary: "runs a command while this process has the lock; the token is in ETCD_LOCK_TOKEN",
+  options: {
+    ...holdOptions,
+    wait: { type: "string", value: "TIME", help: "give up after this time (exit code 1); waits for ever by default" },
+  },
+  program: "needed",
+  async run(context) {
+    const { words, options, etcd, output, signal } = context;
+    const [name = ""] = words;
+    const { ttlSeconds, graceMs } = holdTimes(options);
+    const waitMs = options.wait === undefined ? undefined : parseDuration("--wait", options.wait as string);
+    const giveUp = waitMs === undefined ? undefined : AbortSignal.timeout(waitMs);
+    await using mutex = new Mutex(name, { client: etcd(), ttlSeconds });
+    mutex.on("warning", (error) => output.note(error.message));
+    try {
+      await using held = await mutex.acquire({ signal: giveUp ? AbortSignal.any([signal, giveUp]) : signal });
+      const env = { ETCD_LOCK_TOKEN: String(held.token), ETCD_LOCK_KEY: held.key };
+      return await runWhileHeld(held, context, graceMs, env);
+    } catch (error) {
+      if (signal.aborted || !giveUp?.aborted) throw error;
+      output.note(`somebody else has ${name}`);
+      return exitCode.failed;
+    }
+  },
+};

@@ -1,0 +1,125 @@
+import { type KeyValue, prefix, Queue } from "../../recipes/index.ts";
+import type { Command, Context } from "../command.ts";
+import { durationText, parseDuration } from "../duration.ts";
+import { CommandError, UsageError } from "../exit-codes.ts";
+
+export const queueList: Command = {
+  name: "queue ls",
+  arguments: ["NAME"],
+  summary: "the jobs of a queue, in the order of their keys",
+  async run({ words: [name = ""], etcd, output }) {
+    const claims = await etcd().range(prefix(`${name}/claims/`), { keysOnly: true });
+    const claimed = new Set(claims.kvs.map((kv) => idOf(kv, name, "claims")));
+    const rows: { id: string; state: string; attempt: number | undefined; value: string }[] = [];
+    for await (const kv of etcd().iterate(prefix(`${name}/jobs/`))) {
+      const id = idOf(kv, name, "jobs");
+      const { value, attempt, notBefore = 0 } = contentOf(kv);
+      rows.push({ id, state: claimed.has(id) ? "in hand" : readiness(notBefore), attempt, value });
+    }
+    output.table(["id", "state", "attempt", "value"], rows);
+    return undefined;
+  },
+};
+
+export const queueAdd: Command = {
+  name: "queue add",
+  arguments: ["NAME", "VALUE"],
+  summary: "puts a job into a queue",
+  options: {
+    id: { type: "string", value: "ID", help: "of the caller's choosing: one that is there already is not added again" },
+    delay: { type: "string", value: "TIME", help: "not before this time has passed" },
+  },
+  async run(context) {
+    const [, value = ""] = context.words;
+    const { id, delay } = context.options as { id?: string; delay?: string };
+    await using queue = queueOf(context);
+    const { timeoutMs } = context;
+    const delayMs = delay === undefined ? undefined : parseDuration("--delay", delay);
+    const added = await queue.enqueue(value, { id, delayMs, timeoutMs });
+    context.output.say(added, added.id);
+    return undefined;
+  },
+};
+
+export const queueDead: Command = {
+  name: "queue dead",
+  arguments: ["NAME"],
+  summary: "the jobs of a queue that failed too often",
+  async run(context) {
+    await using queue = queueOf(context);
+    const letters = await queue.deadLetters({ timeoutMs: context.timeoutMs });
+    const rows = letters.map(({ id, attempts, diedAtMs, value }) => ({
+      id,
+      attempts,
+      died: new Date(diedAtMs).toISOString(),
+      value,
+    }));
+    context.output.table(["id", "attempts", "died", "value"], rows);
+    return undefined;
+  },
+};
+
+export const queueRetry: Command = {
+  name: "queue retry",
+  arguments: ["NAME", "[ID]"],
+  summary: "puts a dead job back into its queue",
+  options: { all: { type: "boolean", help: "all of them" } },
+  run: (context) => eachLetter(context, "put back", (queue, id, call) => queue.putBack(id, call)),
+};
+
+export const queueDiscard: Command = {
+  name: "queue discard",
+  arguments: ["NAME", "[ID]"],
+  summary: "deletes a dead job",
+  options: { all: { type: "boolean", help: "all of them" } },
+  run: (context) => eachLetter(context, "discarded", (queue, id, call) => queue.discard(id, call)),
+};
+
+async function eachLetter(
+  context: Context,
+  done: string,
+  work: (queue: Queue, id: string, call: { timeoutMs: number }) => Promise<boolean>,
+): Promise<undefined> {
+  const [name = "", id] = context.words;
+  const { output, timeoutMs, signal } = context;
+  const call = { timeoutMs };
+  if ((id === undefined) !== (context.options.all === true)) throw new UsageError("name one job, or say --all");
+  await using queue = queueOf(context);
+  const ids = id === undefined ? (await queue.deadLetters(call)).map((letter) => letter.id) : [id];
+  let count = 0;
+  for (const each of ids) {
+    signal.throwIfAborted();
+    if (await work(queue, each, call)) count++;
+    else if (id !== undefined) throw new CommandError(`${name} has no dead job ${id}`);
+    if (process.stderr.isTTY && !output.json) process.stderr.write(`\r${count} of ${ids.length}`);
+  }
+  if (process.stderr.isTTY && !output.json) process.stderr.write("\r\x1b[K");
+  output.say({ count }, `${count} ${done}`);
+  return undefined;
+}
+
+function queueOf({ words: [name = ""], etcd, output }: Context): Queue {
+  const queue = new Queue(name, { client: etcd() });
+  queue.on("warning", (error) => output.note(error.message));
+  return queue;
+}
+
+function readiness(notBefore: number): string {
+  const waitMs = notBefore - Date.now();
+  return waitMs > 0 ? `in ${durationText(waitMs)}` : "ready";
+}
+
+function idOf({ key }: KeyValue, name: string, room: string): string {
+  return key.slice(`${name}/${room}/`.length);
+}
+
+/** What is no job is shown as it is. */
+function contentOf({ text }: KeyValue): { value: string; attempt?: number; notBefore?: number } {
+  try {
+    const content: unknown = JSON.parse(text);
+    if (typeof content === "object" && content !== null && "value" in content) return content as { value: string };
+  } catch {
+    // Shown as text.
+  }
+  return { value: text };
+}

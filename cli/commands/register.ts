@@ -1,0 +1,62 @@
+import { ServiceRegister } from "../../recipes/index.ts";
+import type { Command } from "../command.ts";
+import { parseDuration } from "../duration.ts";
+import { UsageError } from "../exit-codes.ts";
+import { runGuarded } from "../guarded-program.ts";
+
+export const register: Command = {
+  name: "register",
+  arguments: ["KEY", "ADDRESS"],
+  summary: "registers a service for as long as a command runs",
+  options: {
+    ttl: { type: "string", value: "TIME", help: "of the lease, 5s by default" },
+    weight: { type: "string", value: "N", help: "its share of the load, 1 by default" },
+    metadata: { type: "string", value: "JSON", help: 'an object, such as {"zone":"eu-1"}' },
+    health: { type: "string", value: "URL", help: "registered only while this answers 2xx" },
+    drain: { type: "string", value: "TIME", help: "how long it is listed as draining before it leaves, 0 by default" },
+    grace: { type: "string", value: "TIME", help: "how long the command has from SIGTERM to SIGKILL, 10s by default" },
+  },
+  program: "needed",
+  async run({ words: [key = "", address = ""], program, options, etcd, output, signal }) {
+    const { ttl = "5s", weight, metadata, health, drain, grace = "10s" } = options as Record<string, string>;
+    const drainMs = drain === undefined ? 0 : parseDuration("--drain", drain);
+    const graceMs = parseDuration("--grace", grace);
+    const server = new ServiceRegister(key, address, parseDuration("--ttl", ttl) / 1_000, {
+      client: etcd(),
+      // The plain format has no word for draining.
+      ...(drain !== undefined && { format: "endpoint" }),
+      ...(weight !== undefined && { weight: Number(weight) }),
+      ...(metadata !== undefined && { metadata: objectOf(metadata) }),
+      ...(health !== undefined && { health: async (during) => (await fetch(health, { signal: during })).ok }),
+    });
+    const stop = new AbortController();
+    server.on("warning", (error) => output.note(error.message));
+    let failure: unknown;
+    server.ready.then(
+      () => output.note(`registered ${key} at ${address}`),
+      (error: unknown) => {
+        failure = error;
+        stop.abort();
+      },
+    );
+    const leave = async () => {
+      await server.close({ drainMs });
+      stop.abort();
+    };
+    signal.addEventListener("abort", () => void leave(), { once: true });
+    const code = await runGuarded(program, { stop: stop.signal, graceMs });
+    await server.close();
+    if (failure !== undefined && !signal.aborted) throw failure;
+    return code;
+  },
+};
+
+function objectOf(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {
+    // Said below.
+  }
+  throw new UsageError(`--metadata is a JSON object, not ${text}`);
+}

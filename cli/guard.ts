@@ -1,0 +1,67 @@
+// Runs a command for `elect`, `lock` and `register`, in a process of its own between the two: it sees to it that the
+// command ends in time, also when the process above it is killed or frozen.
+//
+// What stands on descriptor 3 is how long the command may go on, in milliseconds, a line for each look; `stop` asks it to
+// end; the end of the stream means that the process above is gone.
+//
+//   running ──little time left, stop, stream ended──▶ SIGTERM ──▶ out of time, or the grace is over ──▶ SIGKILL
+import { spawn } from "node:child_process";
+import { writeSync } from "node:fs";
+import { Socket } from "node:net";
+import { constants, uptime } from "node:os";
+import { createInterface } from "node:readline";
+
+const LOOK_EVERY_MS = 50;
+
+const graceMs = Number(process.argv[2]);
+const [file = "", ...args] = process.argv.slice(3);
+/** Goes on while the machine is suspended, as the leases of a server do. */
+const nowMs = () => uptime() * 1_000;
+
+let deadlineMs = Number.POSITIVE_INFINITY;
+let killAtMs = Number.POSITIVE_INFINITY;
+// A group of its own: what the command has started ends with it.
+const child = spawn(file, args, { stdio: "inherit", detached: true });
+
+function signal(name: NodeJS.Signals): void {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, name);
+  } catch {
+    // It has ended.
+  }
+}
+
+function terminate(): void {
+  if (killAtMs !== Number.POSITIVE_INFINITY) return;
+  killAtMs = nowMs() + graceMs;
+  signal("SIGTERM");
+}
+
+const look = setInterval(() => {
+  const now = nowMs();
+  if (now >= Math.min(deadlineMs, killAtMs)) signal("SIGKILL");
+  else if (now >= deadlineMs - graceMs) terminate();
+}, LOOK_EVERY_MS);
+
+// Not a stream of files: a thread that waits for the next line would hold up the exit.
+createInterface({ input: new Socket({ fd: 3 }) })
+  .on("line", (line) => {
+    if (line === "stop") terminate();
+    else deadlineMs = nowMs() + Number(line);
+  })
+  .on("close", terminate);
+
+// The process above gets them, too, and says what to do.
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => {});
+
+child.on("error", (error: NodeJS.ErrnoException) => {
+  const problem = error.code === "ENOENT" ? "there is no such command" : error.message;
+  writeSync(2, `etcd-recipes: ${file}: ${problem}\n`);
+  process.exit(error.code === "ENOENT" ? 127 : 126);
+});
+child.on("exit", (code, by) => {
+  clearInterval(look);
+  // What it has started and left behind has no more right to run than it had.
+  signal("SIGKILL");
+  process.exit(code ?? 128 + (by ? constants.signals[by] : 0));
+});

@@ -1,0 +1,61 @@
+import { spawn } from "node:child_process";
+import type { Writable } from "node:stream";
+import { fileURLToPath } from "node:url";
+
+export interface GuardOptions {
+  /** Added to the environment of the command. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Aborts when the command is to end. */
+  readonly stop: AbortSignal;
+  /** How long it has from SIGTERM to SIGKILL, in milliseconds. */
+  readonly graceMs: number;
+  /** How long it may go on, in milliseconds; asked several times a second. @default for as long as it likes */
+  readonly remainingMs?: (() => number) | undefined;
+}
+
+const BEAT_MS = 100;
+
+/**
+ * Runs a command until it ends, with a guard between it and this process (`guard.ts`).
+ *
+ * Guaranteed on Linux and macOS: it runs no longer than `remainingMs` said when it was asked last, also when this process is
+ * killed or frozen; and what it has started ends with it, unless that made a process group of its own.
+ * Not guaranteed: that, when the guard itself is killed.
+ *
+ * @returns its exit code; 128 and the signal's number where a signal ended it; 127 where there is no such command
+ */
+export function runGuarded(program: readonly string[], options: GuardOptions): Promise<number> {
+  const { env, stop, graceMs, remainingMs } = options;
+  return new Promise((resolve, reject) => {
+    const guard = spawn(process.execPath, [guardFile(), String(graceMs), ...program], {
+      stdio: ["inherit", "inherit", "inherit", "pipe"],
+      env: { ...process.env, ...env },
+    });
+    const orders = guard.stdio[3] as Writable;
+    // It has ended.
+    orders.on("error", () => {});
+    const say = (line: string) => orders.write(`${line}\n`);
+    const beat = () => remainingMs && say(String(Math.max(0, Math.floor(remainingMs()))));
+    beat();
+    const beating = setInterval(beat, BEAT_MS);
+    const onStop = () => say("stop");
+    if (stop.aborted) onStop();
+    stop.addEventListener("abort", onStop);
+    const over = () => {
+      clearInterval(beating);
+      stop.removeEventListener("abort", onStop);
+    };
+    guard.on("error", (error) => {
+      over();
+      reject(error);
+    });
+    guard.on("exit", (code) => {
+      over();
+      resolve(code ?? 1);
+    });
+  });
+}
+
+function guardFile(): string {
+  return fileURLToPath(new URL("./guard.js", import.meta.url));
+}

@@ -1,0 +1,53 @@
+import { hostname } from "node:os";
+import type { CommandOption, Context } from "./command.ts";
+import { parseDuration } from "./duration.ts";
+import { exitCode } from "./exit-codes.ts";
+import { runGuarded } from "./guarded-program.ts";
+
+/** The options of what runs a command while something is held. */
+export const holdOptions = {
+  ttl: {
+    type: "string",
+    value: "TIME",
+    help: "of the lease, 10s by default: so long after a crash the next one waits",
+  },
+  grace: {
+    type: "string",
+    value: "TIME",
+    help: "how long before the lease ends the command gets SIGTERM, a fifth of the TTL and 2s at most by default",
+  },
+} as const satisfies Record<string, CommandOption>;
+
+export function holdTimes(options: Context["options"]): { ttlSeconds: number; graceMs: number } {
+  const { ttl = "10s", grace } = options as { ttl?: string; grace?: string };
+  const ttlMs = parseDuration("--ttl", ttl);
+  const graceMs = grace === undefined ? Math.min(2_000, ttlMs / 5) : parseDuration("--grace", grace);
+  return { ttlSeconds: ttlMs / 1_000, graceMs };
+}
+
+/** Who this is, for the others. */
+export const ownName = () => `${hostname()}/${process.pid}`;
+
+/** What a term and a lock have in common. */
+interface Held {
+  readonly signal: AbortSignal;
+  readonly token: number;
+  readonly key: string;
+  remainingMs(): number;
+}
+
+/**
+ * Runs the command while it is held: it gets the fencing token in its environment, and never outlives what is held.
+ *
+ * @returns the command's exit code, or that it was lost
+ */
+export async function runWhileHeld(
+  held: Held,
+  { program, signal }: Context,
+  graceMs: number,
+  env: Readonly<Record<string, string>>,
+): Promise<number> {
+  const stop = AbortSignal.any([signal, held.signal]);
+  const code = await runGuarded(program, { env, stop, graceMs, remainingMs: () => held.remainingMs() });
+  return held.signal.aborted && !signal.aborted ? exitCode.lost : code;
+}

@@ -1,0 +1,133 @@
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { type EtcdClient, EtcdError } from "../recipes/index.ts";
+import { type Command, type CommandOption, usageOf } from "./command.ts";
+import { completionOf } from "./commands/completion.ts";
+import { ofEtcd } from "./commands/index.ts";
+import { connect, connectionFlags, timeoutOf } from "./connection-flags.ts";
+import { exitCode, exitCodeOf, stoppedBy, UsageError } from "./exit-codes.ts";
+import { commandHelp, mainHelp } from "./help.ts";
+import { Output, printable } from "./output.ts";
+
+const commonFlags: Readonly<Record<string, CommandOption>> = {
+  ...connectionFlags,
+  json: { type: "boolean", help: "print JSON, a value on each line" },
+  help: { type: "boolean", short: "h", help: "what a command does" },
+  version: { type: "boolean", help: "the version of etcd-recipes" },
+};
+
+const commands: readonly Command[] = [...ofEtcd, completionOf(ofEtcd, commonFlags)];
+
+/**
+ * Runs one command.
+ *
+ * @param args without the name of the program
+ * @returns the exit code
+ */
+export async function runCli(args: readonly string[]): Promise<number> {
+  const dashes = args.indexOf("--");
+  const before = dashes < 0 ? args : args.slice(0, dashes);
+  const program = dashes < 0 ? [] : args.slice(dashes + 1);
+  const command = commandOf(before);
+  const json = before.includes("--json");
+  const output = new Output(json);
+  const stop = new AbortController();
+  const onSignal = (name: NodeJS.Signals) => stop.abort(name);
+  let etcd: EtcdClient | undefined;
+  try {
+    const { values, positionals } = parse(before, command);
+    if (values.version) {
+      output.line(version());
+      return exitCode.done;
+    }
+    if (!command || values.help) {
+      const text = command ? commandHelp(command, commonFlags) : mainHelp(commands, commonFlags);
+      if (command || values.help) {
+        output.line(text);
+        return exitCode.done;
+      }
+      if (positionals.length === 0) throw new UsageError(text);
+      throw new UsageError(`there is no command "${positionals[0]}"; etcd-recipes --help lists them`);
+    }
+    const words = positionals.slice(command.name.split(" ").length);
+    checkWords(command, words, dashes < 0 ? undefined : program);
+    const timeoutMs = timeoutOf(values);
+    process.once("SIGINT", onSignal);
+    process.once("SIGTERM", onSignal);
+    const code = await command.run({
+      words,
+      program,
+      options: values,
+      timeoutMs,
+      signal: stop.signal,
+      output,
+      etcd() {
+        etcd ??= connect(values);
+        return etcd;
+      },
+    });
+    return code ?? exitCode.done;
+  } catch (error) {
+    if (stop.signal.aborted) return stoppedBy(stop.signal);
+    report(error, output);
+    return exitCodeOf(error);
+  } finally {
+    process.off("SIGINT", onSignal);
+    process.off("SIGTERM", onSignal);
+    await etcd?.close();
+  }
+}
+
+/** The command whose name the words begin with: the longer one of two. */
+function commandOf(args: readonly string[]): Command | undefined {
+  const words = args.filter((arg) => !arg.startsWith("-"));
+  // A flag before the command may have a value, which is no command.
+  for (let at = 0; at < words.length; at++) {
+    for (const length of [2, 1]) {
+      const name = words.slice(at, at + length).join(" ");
+      const found = commands.find((command) => command.name === name);
+      if (found) return found;
+    }
+  }
+  return undefined;
+}
+
+function parse(args: readonly string[], command: Command | undefined) {
+  try {
+    const options = { ...commonFlags, ...command?.options };
+    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+    return { values: values as Record<string, string | boolean | undefined>, positionals };
+  } catch (error) {
+    const usage = command ? `\nusage: ${usageOf(command)}` : "";
+    throw new UsageError(`${(error as Error).message.split(". To specify")[0]}${usage}`);
+  }
+}
+
+/** @param program undefined where there is no `--` */
+function checkWords(command: Command, words: readonly string[], program: readonly string[] | undefined): void {
+  const needed = command.arguments.filter((name) => !name.startsWith("["));
+  const missing = needed[words.length];
+  const usage = `usage: ${usageOf(command)}`;
+  if (missing !== undefined) throw new UsageError(`${missing} is missing\n${usage}`);
+  const tooMany = words[command.arguments.length];
+  if (tooMany !== undefined) throw new UsageError(`"${tooMany}" is one argument too many\n${usage}`);
+  if (command.program === "needed" && !program?.length) {
+    throw new UsageError(`after -- a command to run is missing\n${usage}`);
+  }
+  if (command.program !== "needed" && program) throw new UsageError(`it runs no command: -- is of no use\n${usage}`);
+}
+
+function report(error: unknown, output: Output): void {
+  const message = error instanceof Error ? error.message : String(error);
+  if (output.json) {
+    const code = error instanceof EtcdError ? { code: error.code } : {};
+    process.stderr.write(`${JSON.stringify({ error: message, ...code })}\n`);
+    return;
+  }
+  const lines = message.split("\n").map(printable);
+  process.stderr.write(`etcd-recipes: ${lines.join("\n")}\n`);
+}
+
+function version(): string {
+  return JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version;
+}

@@ -1,0 +1,170 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  CacheExpirer,
+  Cancellation,
+  Confirmation,
+  EtcdClient,
+  prefix,
+  Queue,
+  ServiceRegister,
+} from "../../recipes/index.ts";
+import { type EtcdCluster, startEtcd } from "../../testing/index.ts";
+import { Cli } from "../support/cli.ts";
+import { until } from "../support/until.ts";
+
+let cluster: EtcdCluster;
+let etcd: EtcdClient;
+let cli: Cli;
+
+beforeAll(async () => {
+  cluster = await startEtcd();
+  etcd = new EtcdClient(cluster.clientOptions);
+  cli = new Cli(cluster.endpoints.join(","));
+});
+afterAll(async () => {
+  await etcd.close();
+  await cluster.close();
+});
+
+test("ls prints what is registered, as a table and as JSON, and no key can move the cursor", async () => {
+  await using one = new ServiceRegister("/ls/m1", "10.0.0.1:80", 30, {
+    client: etcd,
+    weight: 3,
+    metadata: { zone: "eu-1" },
+  });
+  await using two = new ServiceRegister("/ls/m\u001b[2J2", "10.0.0.2:80", 30, { client: etcd });
+  await Promise.all([one.ready, two.ready]);
+  const { code, out } = await cli.run("ls", "/ls/");
+  expect(code).toBe(0);
+  expect(out.split("\n").length).toBe(3);
+  expect(out).toMatch(/^ID +ADDRESS +WEIGHT/);
+  expect(out).toMatch(/m1 +10\.0\.0\.1:80 +3 +false +\{"zone":"eu-1"\}/);
+  expect(out).toContain("m\\u{1b}[2J2");
+  expect(out).not.toContain("\u001b");
+  expect(await cli.json("ls", "/ls/")).toMatchObject([
+    { id: "m\u001b[2J2", address: "10.0.0.2:80" },
+    { id: "m1", address: "10.0.0.1:80", weight: 3, draining: false, metadata: { zone: "eu-1" } },
+  ]);
+});
+
+test("a prefix with 20 000 keys is listed", async () => {
+  const keys = Array.from({ length: 20_000 }, (_, index) => `/many/${index}`);
+  await Promise.all(keys.map((key) => etcd.put(key, "10.0.0.1:80", { batch: true })));
+  const { code, out } = await cli.run("ls", "/many/");
+  expect(code).toBe(0);
+  expect(out.split("\n").length).toBe(20_001);
+});
+
+test("watch prints each event, and runs a command for each with --exec", async () => {
+  await using watching = cli.start("watch", "/w/", "--json", "--revision", "1");
+  await using running = cli.start(
+    "watch",
+    "/w/",
+    "--exec",
+    'echo "$ETCD_EVENT_TYPE $ETCD_EVENT_KEY $ETCD_EVENT_VALUE"',
+    "--revision",
+    "1",
+  );
+  await etcd.put("/w/a", "1");
+  await etcd.delete("/w/a");
+  await until(() => watching.lines.length >= 2 && running.lines.length >= 2);
+  expect(watching.lines.map((line) => JSON.parse(line))).toMatchObject([
+    { type: "put", key: "/w/a", value: "1" },
+    { type: "delete", key: "/w/a" },
+  ]);
+  expect(running.lines).toEqual(["put /w/a 1", "delete /w/a "]);
+  watching.kill("SIGINT");
+  expect(await watching.ended).toBe(130);
+});
+
+test("queue adds, lists, and lets dead jobs go back or away", async () => {
+  expect((await cli.run("queue", "add", "/q", "first", "--id", "a")).out).toBe("a");
+  await cli.run("queue", "add", "/q", "later", "--id", "b", "--delay", "1h");
+  expect(await cli.json("queue", "ls", "/q")).toMatchObject([
+    { id: "a", state: "ready", attempt: 0, value: "first" },
+    { id: "b", state: expect.stringMatching(/^in (59m|1h)/), value: "later" },
+  ]);
+  await using queue = new Queue("/q", { client: etcd, maxAttempts: 1 });
+  const job = await queue.dequeue();
+  expect((await cli.json("queue", "ls", "/q"))[0]).toMatchObject({ id: "a", state: "in hand" });
+  await job.release();
+  await until(async () => (await queue.deadLetters()).length === 1);
+  expect((await cli.run("queue", "dead", "/q")).out).toMatch(/a +1 +\d{4}-.*Z +first/);
+  expect(await cli.run("queue", "retry", "/q")).toMatchObject({ code: 2, err: expect.stringContaining("--all") });
+  expect((await cli.run("queue", "retry", "/q", "--all")).out).toBe("1 put back");
+  expect(await cli.json("queue", "dead", "/q")).toEqual([]);
+  expect(await cli.run("queue", "discard", "/q", "nothing")).toMatchObject({
+    code: 1,
+    err: "etcd-recipes: /q has no dead job nothing",
+  });
+});
+
+test("cache, cancel and confirm do what their recipes do", async () => {
+  await using cache = new CacheExpirer("/cache/", { client: etcd, ttlSeconds: 3_600, onExpire() {} });
+  await cache.track("c1");
+  expect(await cli.json("cache", "ls", "/cache/")).toMatchObject([
+    { id: "c1", expires: expect.stringContaining("in ") },
+  ]);
+
+  await using cancellation = new Cancellation("/cancel/", { client: etcd });
+  const signal = cancellation.signal("run-1");
+  expect((await cli.run("cancel", "/cancel/", "run-1", "by hand")).out).toBe("cancelled run-1");
+  await until(() => signal.aborted);
+  expect(String(signal.reason)).toContain("by hand");
+  expect((await cli.run("cancel", "/cancel/", "run-1")).out).toBe("run-1 was cancelled before");
+
+  await using confirmation = new Confirmation("/confirm/", { client: etcd });
+  const asked = confirmation.request("deploy", { timeoutSeconds: 600 });
+  await until(async () => (await etcd.range(prefix("/confirm/"))).count > 0);
+  expect(await cli.json("confirm", "ls", "/confirm/")).toMatchObject([
+    { id: "deploy", left: expect.stringContaining("m") },
+  ]);
+  expect((await cli.run("confirm", "approve", "/confirm/", "deploy", "--by", "ann")).code).toBe(0);
+  expect(await asked).toEqual({ decision: "approved", by: "ann" });
+  expect((await cli.run("confirm", "reject", "/confirm/", "deploy")).code).toBe(1);
+});
+
+test("what is wrong with the arguments, with etcd or with the user has an exit code and a sentence", async () => {
+  const wrong: [string[], number, string][] = [
+    [["ls"], 2, "PREFIX is missing\nusage: etcd-recipes ls PREFIX"],
+    [["ls", "a", "b"], 2, '"b" is one argument too many'],
+    [["lss"], 2, 'there is no command "lss"'],
+    [["ls", "a", "--nothing"], 2, "Unknown option '--nothing'"],
+    [["ls", "a", "--command-timeout", "5"], 2, '--command-timeout is a time such as 500ms, 5s or 2m, not "5"'],
+    [["lock", "/l"], 2, "after -- a command to run is missing"],
+    [["ls", "a", "--", "true"], 2, "it runs no command"],
+    [["ls", "a", "--password", "x"], 2, "--password needs --user"],
+    [["ls", ""], 2, "prefix must"],
+    [["ls", "a", "--endpoints", "127.0.0.1:1", "--command-timeout", "500ms"], 3, "etcd was not reached within 0.5 s"],
+    [["queue", "dead", "q", "--endpoints", "127.0.0.1:1", "--command-timeout", "500ms"], 3, "127.0.0.1:1"],
+  ];
+  const outcomes = await Promise.all(wrong.map(([args]) => cli.run(...args)));
+  for (const [at, [args, code, text]] of wrong.entries()) {
+    expect(outcomes[at], args.join(" ")).toMatchObject({ code, err: expect.stringContaining(text), out: "" });
+  }
+  const json = await cli.run(
+    "queue",
+    "dead",
+    "q",
+    "--json",
+    "--endpoints",
+    "127.0.0.1:1",
+    "--command-timeout",
+    "500ms",
+  );
+  expect(JSON.parse(json.err)).toMatchObject({ error: expect.any(String), code: expect.stringMatching(/^ETCD_/) });
+});
+
+test("help and completions name every command", async () => {
+  const { code, out } = await cli.run("--help");
+  expect(code).toBe(0);
+  expect(out.split("\n").filter((line) => line.length > 120)).toEqual([]);
+  const names = [...out.matchAll(/^ {2}([a-z]+)/gm)].map(([, name]) => name as string);
+  expect(names).toContain("elect");
+  for (const shell of ["bash", "zsh", "fish"]) {
+    const completion = await cli.run("completion", shell);
+    for (const name of names) expect(completion.out).toContain(name);
+  }
+  expect((await cli.run("lock", "--help")).out).toContain("--wait TIME");
+  expect((await cli.run("--version")).out).toMatch(/^\d+\.\d+\.\d+$/);
+});

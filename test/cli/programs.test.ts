@@ -1,0 +1,114 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { EtcdClient, prefix, SubscribeService } from "../../recipes/index.ts";
+import { type EtcdCluster, startEtcd } from "../../testing/index.ts";
+import { Cli } from "../support/cli.ts";
+import { until } from "../support/until.ts";
+
+let cluster: EtcdCluster;
+let etcd: EtcdClient;
+let cli: Cli;
+let folder: string;
+
+beforeAll(async () => {
+  cluster = await startEtcd();
+  etcd = new EtcdClient(cluster.clientOptions);
+  cli = new Cli(cluster.endpoints.join(","));
+  folder = await mkdtemp(join(tmpdir(), "cli-"));
+});
+afterAll(async () => {
+  await etcd.close();
+  await cluster.close();
+  await rm(folder, { recursive: true });
+});
+
+/** Writes a line to a file ten times a second, with the token that it has. */
+const beating = (file: string, token: string) =>
+  `trap '' TERM; while true; do echo "$${token}" >>${file}; sleep 0.1; done`;
+
+const tokensIn = async (file: string) =>
+  (await readFile(file, "utf8").catch(() => "")).split("\n").filter((line) => line !== "");
+
+test("register lists a service while its command runs, drains it first, and ends with the command's code", async () => {
+  await using services = new SubscribeService("/reg/", { client: etcd });
+  await services.ready;
+  await using running = cli.start("register", "/reg/m1", "10.0.0.1:80", "--drain", "300ms", "--", "sleep", "100");
+  await until(() => services.list().length === 1);
+  const drained = new Promise<boolean>((resolve) => {
+    services.on("change", () => {
+      if (services.list().some(({ draining }) => draining)) resolve(true);
+    });
+  });
+  running.kill("SIGTERM");
+  expect(await drained).toBe(true);
+  expect(await running.ended).toBe(143);
+  await until(() => services.list().length === 0);
+  expect((await cli.run("register", "/reg/m2", "10.0.0.1:80", "--", "sh", "-c", "exit 7")).code).toBe(7);
+  expect((await etcd.range(prefix("/reg/"))).count).toBe(0);
+  expect(await cli.run("register", "/reg/m3", "10.0.0.1:80", "--", "there-is-no-such-command")).toMatchObject({
+    code: 127,
+    err: expect.stringContaining("there is no such command"),
+  });
+});
+
+test("lock runs one command at a time, hands its token over, and gives up with --wait", async () => {
+  await using first = cli.start(
+    "lock",
+    "/lock",
+    "--",
+    "sh",
+    "-c",
+    'echo "$ETCD_LOCK_TOKEN $ETCD_LOCK_KEY"; exec sleep 100',
+  );
+  const [token = "", key = ""] = (await first.firstLine).split(" ");
+  expect((await etcd.get(key))?.createRevision).toBe(Number(token));
+  expect(await cli.run("lock", "/lock", "--wait", "300ms", "--", "true")).toMatchObject({
+    code: 1,
+    err: "somebody else has /lock",
+  });
+  await using second = cli.start("lock", "/lock", "--", "sh", "-c", 'echo "$ETCD_LOCK_TOKEN"; exit 5');
+  await until(async () => (await etcd.range(prefix("/lock/"))).count === 2);
+  first.kill("SIGTERM");
+  expect(await first.ended).toBe(143);
+  expect(Number(await second.firstLine)).toBeGreaterThan(Number(token));
+  expect(await second.ended).toBe(5);
+});
+
+test.each(["SIGKILL", "SIGSTOP"] as const)(
+  "a holder of a term that gets %s is followed by the next one, and its command never outlives the term",
+  async (how) => {
+    const file = join(folder, how);
+    const args = ["elect", `/elect-${how}`, "--ttl", "2s", "--", "sh", "-c", beating(file, "ETCD_TERM_TOKEN")];
+    await using first = cli.start(...args);
+    await until(async () => (await tokensIn(file)).length > 2);
+    const [one] = await tokensIn(file);
+    await using second = cli.start(...args);
+    await until(async () => (await etcd.range(prefix(`/elect-${how}/`))).count === 2);
+    first.kill(how);
+    await until(async () => (await tokensIn(file)).some((token) => token !== one), { timeoutMs: 20_000 });
+    // From the first line of the second holder on there is no line of the first one.
+    const settled = (await tokensIn(file)).length;
+    await until(async () => (await tokensIn(file)).length > settled + 10);
+    const tokens = await tokensIn(file);
+    expect(tokens.lastIndexOf(one as string)).toBeLessThan(tokens.findIndex((token) => token !== one));
+    expect(await cli.json("leader", `/elect-${how}`)).toMatchObject([{ place: "leads", token: Number(tokens.at(-1)) }]);
+    // The command ignores SIGTERM: it gets SIGKILL after its grace.
+    second.kill("SIGTERM");
+    expect(await second.ended).toBe(137);
+    if (how === "SIGSTOP") first.kill("SIGKILL");
+  },
+  60_000,
+);
+
+test("leader has exit code 1 where there is none, and --watch tells of each change", async () => {
+  expect((await cli.run("leader", "/nobody")).code).toBe(1);
+  await using watching = cli.start("leader", "/watched", "--watch");
+  await until(() => watching.lines.length === 1);
+  await using leading = cli.start("elect", "/watched", "--candidate", "s1", "--", "sleep", "100");
+  await until(() => watching.lines.length === 2);
+  leading.kill("SIGTERM");
+  await until(() => watching.lines.length === 3);
+  expect(watching.lines).toEqual(["no leader", expect.stringMatching(/^s1 {2}token \d+$/), "no leader"]);
+});
