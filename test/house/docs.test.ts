@@ -13,6 +13,16 @@ const pages = files.filter((path) => path.endsWith(".md")).sort();
 const sources = files.filter((path) => path.endsWith(".ts"));
 const published = sources.filter((path) => /^(src|recipes|testing)\//.test(path));
 
+/** What is read first, and the pages that it leads to. */
+const plain = pages.filter(
+  (page) =>
+    /^(README|ARCHITECTURE|CONTRIBUTING|SECURITY|examples\/README)\.md$/.test(page) ||
+    /^docs\/(guides|reference|design\/(guarantees|hardships))\b/.test(page),
+);
+
+/** Say instead: emits, reports, says; no process, the holder, another owner; the fix; latency. */
+const unplain = /\b(told|tells?|nobody|somebody|who(m)?ever|the mend|way of \d|stumbled)\b/i;
+
 /** The interfaces whose members a page of the reference has in a table. */
 const documented = Object.entries({
   "service-register.md": ["ServiceRegisterOptions", "ServiceUpdate", "ServiceRegisterEvents"],
@@ -62,6 +72,11 @@ test.each([
   );
   expect(cited.length).toBeGreaterThan(10);
   expect(cited.filter(({ number }) => !numbers.includes(number))).toEqual([]);
+});
+
+test.each(plain)("%s is in plain words", (page) => {
+  const found = proseLines(read(page)).filter(({ text }) => unplain.test(text.replace(/`[^`]*`|"[^"]*"/g, "")));
+  expect(found.map(({ line, text }) => `${page}:${line}: ${text}`)).toEqual([]);
 });
 
 test("each error code is explained once", () => {
