@@ -5,15 +5,12 @@ import { type ConfirmationPart, readKey } from "./confirmation-keys.ts";
 import type { ConfirmationResult, PendingConfirmation } from "./confirmation-result.ts";
 import { type RequestRecord, readDecision, readRequest } from "./records.ts";
 
-export interface ConfirmationViewParts {
-  readonly prefix: string;
-  onRequested(pending: PendingConfirmation): void;
-  onDecided(id: string, result: ConfirmationResult): void;
-  /** Something under the prefix cannot be read. */
-  onWarning(error: Error): void;
-  /** Something of this confirmation changed. */
-  onTouched(id: string): void;
-}
+/** What a step of the mirror came to. `touched`: something of this confirmation changed. `warning`: a key cannot be read. */
+export type ConfirmationNews =
+  | { readonly type: "requested"; readonly pending: PendingConfirmation }
+  | { readonly type: "decided"; readonly id: string; readonly result: ConfirmationResult }
+  | { readonly type: "warning"; readonly error: Error }
+  | { readonly type: "touched"; readonly id: string };
 
 type Phase = "requested" | "decided";
 
@@ -27,11 +24,11 @@ interface Entry {
  * of etcd, because this can be behind.
  */
 export class ConfirmationView {
-  readonly #parts: ConfirmationViewParts;
+  readonly #prefix: string;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(parts: ConfirmationViewParts) {
-    this.#parts = parts;
+  constructor(prefix: string) {
+    this.#prefix = prefix;
   }
 
   /** Whether it was last seen waiting for its decision. */
@@ -40,10 +37,12 @@ export class ConfirmationView {
     return entry !== undefined && phaseOf(entry) === "requested";
   }
 
-  apply({ puts, deletes }: MirrorBatch): void {
+  /** @returns what happened, in order */
+  apply({ puts, deletes }: MirrorBatch): readonly ConfirmationNews[] {
+    const news: ConfirmationNews[] = [];
     const touched = new Set<string>();
     for (const { key } of deletes) {
-      const place = readKey(this.#parts.prefix, key);
+      const place = readKey(this.#prefix, key);
       if (!place) continue;
       const entry = this.#entries.get(place.id);
       entry?.kvs.delete(place.part);
@@ -52,9 +51,9 @@ export class ConfirmationView {
       touched.add(place.id);
     }
     for (const kv of puts) {
-      const place = readKey(this.#parts.prefix, kv.key);
+      const place = readKey(this.#prefix, kv.key);
       if (!place) {
-        this.#parts.onWarning(new InvalidValueError(`${kv.key} is no key of a confirmation`));
+        news.push({ type: "warning", error: new InvalidValueError(`${kv.key} is no key of a confirmation`) });
         continue;
       }
       const entry = this.#entries.get(place.id) ?? { kvs: new Map(), emitted: undefined };
@@ -62,29 +61,28 @@ export class ConfirmationView {
       entry.kvs.set(place.part, kv);
       touched.add(place.id);
     }
-    for (const id of touched) this.#changed(id);
-  }
-
-  #changed(id: string): void {
-    const entry = this.#entries.get(id);
-    if (entry) {
-      const phase = phaseOf(entry);
-      const news = phase !== undefined && phase !== entry.emitted;
-      entry.emitted = phase ?? entry.emitted;
-      if (news) this.#emit(id, entry);
+    for (const id of touched) {
+      const entry = this.#entries.get(id);
+      const newest = entry && newsOf(id, entry);
+      if (newest) news.push(newest);
+      news.push({ type: "touched", id });
     }
-    this.#parts.onTouched(id);
+    return news;
   }
+}
 
-  #emit(id: string, { kvs }: Entry): void {
-    try {
-      const decision = kvs.get("decision");
-      const request = kvs.get("request");
-      if (decision) this.#parts.onDecided(id, readDecision(decision).result);
-      else if (request) this.#parts.onRequested(asPending(id, readRequest(request)));
-    } catch (error) {
-      this.#parts.onWarning(asError(error));
-    }
+/** Once for each phase. */
+function newsOf(id: string, entry: Entry): ConfirmationNews | undefined {
+  const phase = phaseOf(entry);
+  if (phase === undefined || phase === entry.emitted) return undefined;
+  entry.emitted = phase;
+  const decision = entry.kvs.get("decision");
+  const request = entry.kvs.get("request");
+  try {
+    if (decision) return { type: "decided", id, result: readDecision(decision).result };
+    return request && { type: "requested", pending: asPending(id, readRequest(request)) };
+  } catch (error) {
+    return { type: "warning", error: asError(error) };
   }
 }
 

@@ -5,7 +5,7 @@ import { resolveCall } from "../option-schemas/index.ts";
 import { type CommonEvents, Notifier, recipeClient } from "../recipe/index.ts";
 import type { ConfirmationResult, PendingConfirmation } from "./confirmation-result.ts";
 import { ConfirmationStore } from "./confirmation-store.ts";
-import { asPending, ConfirmationView } from "./confirmation-view.ts";
+import { asPending, type ConfirmationNews, ConfirmationView } from "./confirmation-view.ts";
 import { decideFor } from "./decide.ts";
 import {
   type ConfirmationOptions,
@@ -101,15 +101,8 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
     super(runtime.clock);
     this.prefix = resolved.prefix;
     this.#runtime = runtime;
-    const onWarning = (error: Error) => this.#warn(error);
     this.#store = new ConfirmationStore(client.etcd, this.prefix, resolved.retainSeconds);
-    this.#view = new ConfirmationView({
-      prefix: this.prefix,
-      onRequested: (pending) => this.#whileOpen(() => this.notify("requested", pending)),
-      onDecided: (id, result) => this.#whileOpen(() => this.notify("decided", id, result)),
-      onWarning,
-      onTouched: (id) => this.#wake(id),
-    });
+    this.#view = new ConfirmationView(this.prefix);
     this.#follower = new PrefixFollower({
       what: "the confirmation",
       prefix: this.prefix,
@@ -223,7 +216,7 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
   }
 
   #apply(batch: MirrorBatch): void {
-    this.#view.apply(batch);
+    for (const news of this.#view.apply(batch)) this.#happened(news);
     // What a wiped etcd forgot may never have come by here.
     if (batch.type !== "changes") for (const id of this.#loops.keys()) this.#wake(id);
   }
@@ -232,12 +225,16 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
     for (const loop of this.#loops.get(id) ?? []) loop.wake();
   }
 
-  /** A listener may have closed it. */
-  #whileOpen(emit: () => void): void {
-    if (!this.#follower.ended.aborted) emit();
+  #happened(news: ConfirmationNews): void {
+    if (news.type === "touched") this.#wake(news.id);
+    else if (news.type === "warning") this.#warn(news.error);
+    // A listener may have closed it.
+    else if (this.#follower.ended.aborted) return;
+    else if (news.type === "requested") this.notify("requested", news.pending);
+    else this.notify("decided", news.id, news.result);
   }
 
   #warn(error: Error): void {
-    this.#whileOpen(() => this.notify("warning", error));
+    if (!this.#follower.ended.aborted) this.notify("warning", error);
   }
 }

@@ -10,15 +10,14 @@ const decision = (by: string) => kv("decision", { decision: "approved", by });
 
 function view() {
   const told: string[] = [];
-  const seen = new ConfirmationView({
-    prefix,
-    onRequested: ({ requestedAt }) => told.push(`requested at ${requestedAt}`),
-    onDecided: (_, { by }) => told.push(`decided by ${by}`),
-    onWarning: ({ message }) => told.push(message),
-    onTouched: () => {},
-  });
-  const apply = (puts: KeyValue[], deletes: KeyValue[] = []) =>
-    seen.apply({ type: "changes", revision: 1, puts, deletes } as MirrorBatch);
+  const seen = new ConfirmationView(prefix);
+  const apply = (puts: KeyValue[], deletes: KeyValue[] = []) => {
+    for (const news of seen.apply({ type: "changes", revision: 1, puts, deletes } as MirrorBatch)) {
+      if (news.type === "requested") told.push(`requested at ${news.pending.requestedAt}`);
+      if (news.type === "decided") told.push(`decided by ${news.result.by}`);
+      if (news.type === "warning") told.push(news.error.message);
+    }
+  };
   return { told, apply, seen };
 }
 
