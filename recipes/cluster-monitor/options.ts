@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
-import { asError, parseOptions, shown } from "../../src/internal/index.ts";
+import { asError, checkSchema, parseOptions } from "../../src/internal/index.ts";
 import { checkId, checkTtlSeconds, clientField, delimitedPrefix } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
 import { checkAddress } from "../registration/internal.ts";
@@ -43,7 +43,7 @@ export function resolveMonitor<Info>(prefix: unknown, options: unknown): Resolve
   const what = "ClusterMonitor";
   const { ttlSeconds = 30, info, client } = parseOptions(what, schema, options);
   checkTtlSeconds(what, ttlSeconds);
-  if (info !== undefined) checkInfoSchema(what, info);
+  if (info !== undefined) checkSchema({ what, option: "info" }, info);
   return { prefix: delimitedPrefix(what, prefix), ttlSeconds, info: info as MetadataSchema<Info> | undefined, client };
 }
 
@@ -85,20 +85,5 @@ function asJson(what: string, info: unknown): unknown {
   } catch (cause) {
     const [why] = asError(cause).message.split("\n");
     throw new InvalidOptionError(what, "info", `cannot be written as JSON: ${why}`);
-  }
-}
-
-/** One that shows at once that it is asynchronous is refused at once. */
-function checkInfoSchema(what: string, schema: unknown): void {
-  const standard = (schema as Partial<MetadataSchema> | null)?.["~standard"];
-  if (typeof standard?.validate !== "function") {
-    const allowed = "a Standard Schema, such as one of zod, valibot or arktype";
-    throw new InvalidOptionError(what, "info", `must be ${allowed}, not ${shown(schema)}`);
-  }
-  try {
-    validateInfo(schema as MetadataSchema, undefined);
-  } catch (error) {
-    // A schema may throw at what no node says.
-    if (error instanceof InvalidOptionError) throw error;
   }
 }
