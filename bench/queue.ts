@@ -19,12 +19,12 @@ interface Case {
 }
 
 const cases: readonly Case[] = [
-  { workers: 1, processes: 1, jobs: 1_500 },
-  { workers: 8, processes: 1, jobs: 5_000 },
-  { workers: 100, processes: 1, jobs: 8_000 },
-  { workers: 4, processes: 4, jobs: 3_000 },
-  { workers: 8, processes: 4, jobs: 4_000 },
-  { workers: 100, processes: 4, jobs: 8_000 },
+  { workers: 1, processes: 1, jobs: 600 },
+  { workers: 8, processes: 1, jobs: 2_000 },
+  { workers: 100, processes: 1, jobs: 4_000 },
+  { workers: 4, processes: 4, jobs: 800 },
+  { workers: 8, processes: 4, jobs: 1_500 },
+  { workers: 100, processes: 4, jobs: 4_000 },
 ];
 /** So many jobs for each worker come before those that count. */
 const warmUp = 20;

@@ -41,7 +41,8 @@ export class Consumer implements ViewMember, WorkerPort {
   readonly clock: Clock;
   readonly maxAttempts: number;
   readonly #parts: ConsumerParts;
-  readonly #waiters = new Waiters(() => this.look());
+  readonly #lookAgain = () => this.look();
+  readonly #waiters = new Waiters(this.#lookAgain);
   readonly #shared: SharedView;
   readonly #place = new WaitingPlace(this);
   readonly #leases: LeaseLine;
@@ -89,9 +90,9 @@ export class Consumer implements ViewMember, WorkerPort {
   async close(limitMs: number): Promise<void> {
     this.#end(new ClientClosedError(`the queue ${this.keys.name} was closed`));
     const endMs = this.clock.monotonicMs() + limitMs;
-    const underWay = [this.#claiming, this.#ahead, this.#inHand];
-    await Promise.all(underWay.map((calls) => calls.settled(limitMs / 2)));
-    this.#inHand.lose(() => true, "the queue was closed");
+    const halfMs = limitMs / 2;
+    await Promise.all([this.#claiming.settled(halfMs), this.#ahead.settled(halfMs), this.#inHand.settled(halfMs)]);
+    this.#inHand.lose("the queue was closed");
     try {
       await this.#leases.revokeAll({ timeoutMs: Math.max(1, endMs - this.clock.monotonicMs()) });
     } catch (error) {
@@ -115,7 +116,7 @@ export class Consumer implements ViewMember, WorkerPort {
     const error = asError(cause);
     this.#end(error);
     void this.#shared.leave(this);
-    this.#inHand.lose(() => true, "the queue failed", error);
+    this.#inHand.lose("the queue failed", { cause: error });
     void this.#leases.revokeAll({}).catch(() => {});
     this.#parts.onNews({ type: "failed", error });
   }
@@ -160,7 +161,7 @@ export class Consumer implements ViewMember, WorkerPort {
   }
 
   #lookIn(delayMs: number): void {
-    this.#timer = this.clock.timer(delayMs, () => this.look());
+    this.#timer = this.clock.timer(delayMs, this.#lookAgain);
   }
 
   #choose(lease: Lease): Choice {
@@ -196,7 +197,11 @@ export class Consumer implements ViewMember, WorkerPort {
       return true;
     };
     const options = { runtime, signal, backoff: { initialMs: 100 }, onWarning: (error: Error) => this.#failed(error) };
-    await retry(attempt, options).catch(() => {});
+    try {
+      await retry(attempt, options);
+    } catch {
+      // It ends only with the worker.
+    }
     this.#granting = false;
     this.look();
   }
@@ -205,7 +210,7 @@ export class Consumer implements ViewMember, WorkerPort {
     // A client that is being closed is the end, of which the view tells next.
     if (this.#parts.etcd.closed) return;
     this.#shared.forget(lease.id);
-    this.#inHand.lose((job) => job.lease === lease, "its lease is lost", lease.signal.reason);
+    this.#inHand.lose("its lease is lost", { lease, cause: lease.signal.reason });
     if (!this.#ending.signal.aborted) this.warn(asError(lease.signal.reason));
     this.look();
   }

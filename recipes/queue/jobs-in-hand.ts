@@ -45,9 +45,10 @@ export class JobsInHand {
     return held;
   }
 
-  lose(which: (job: HeldJob) => boolean, why: string, cause?: unknown): void {
-    for (const job of [...this.#held.values()].filter(which)) {
-      job.lose(lostError(job.id, why, cause));
+  /** Loses all jobs, or those on one lease. */
+  lose(why: string, { lease, cause }: { readonly lease?: Lease; readonly cause?: unknown } = {}): void {
+    for (const job of [...this.#held.values()]) {
+      if (!lease || job.lease === lease) job.lose(lostError(job.id, why, cause));
     }
   }
 
