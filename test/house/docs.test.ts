@@ -7,11 +7,11 @@ import { headingAnchors, proseLines } from "../support/markdown.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 const read = (path: string) => readFileSync(join(checkout, path), "utf8");
-const rooms = ["src", "recipes", "testing", "test", "examples", "bench", "docs"];
+const rooms = ["src", "recipes", "cli", "testing", "test", "examples", "bench", "docs"];
 const files = [...readdirSync(checkout), ...rooms.flatMap((room) => filesIn(room))];
 const pages = files.filter((path) => path.endsWith(".md")).sort();
 const sources = files.filter((path) => path.endsWith(".ts"));
-const published = sources.filter((path) => /^(src|recipes|testing)\//.test(path));
+const published = sources.filter((path) => /^(src|recipes|cli|testing)\//.test(path));
 
 /** What is read first, and the pages that it leads to. */
 const plain = pages.filter(
