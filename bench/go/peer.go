@@ -269,10 +269,21 @@ func leases(
 	time.Sleep(hold)
 	held := cpuUs() - cpuHeld
 	cancel()
+	// Together: one after the other would take longer than they last.
 	for _, id := range ids {
-		if _, err := client.Revoke(context.Background(), id); err != nil {
-			return nil, err
-		}
+		group.Add(1)
+		slots <- struct{}{}
+		go func(id clientv3.LeaseID) {
+			defer group.Done()
+			defer func() { <-slots }()
+			if _, err := client.Revoke(context.Background(), id); err != nil {
+				failed = err
+			}
+		}(id)
+	}
+	group.Wait()
+	if failed != nil {
+		return nil, failed
 	}
 	return figures{"grantMs": ms(granted), "grantCpuMs": (cpuGranted - cpuStart) / 1e3, "heldCpuMs": held / 1e3}, nil
 }
