@@ -13,7 +13,7 @@ type OnChange = (list: readonly ServiceInstance[]) => void;
 
 const sizes = [1_000, 10_000, 100_000];
 /** One after the other, as fast as etcd takes them: hardly any shares a batch with the next. */
-const changes = { changes: 2_000, together: 1, everyMs: 0 };
+const changes = { changes: 500, together: 1, everyMs: 0 };
 const calls = 2_000;
 
 /** What listens to `change`, besides the `put` listener that all of them have. */
