@@ -118,7 +118,8 @@ export class CallAttempts<Response> {
     if (authenticator && !rpc.anonymous && !token) return undefined;
     if (token && questions.fits(token, endpoint, channel)) return undefined;
     if (rpc.kind === "write" && questions.stillThere(endpoint, channel)) return undefined;
-    return { endpoint, token, channel, limitMs: this.#limitMs(rpc.timeoutMs) };
+    const leftMs = this.#leftMs;
+    return leftMs > 0 ? { endpoint, token, channel, limitMs: this.#limitMs(leftMs) } : undefined;
   }
 
   #send({ channel, limitMs, token }: Route): Promise<Response> {

@@ -145,7 +145,7 @@ test("what etcd is asked for and refuses is told in one line", async () => {
   expect(warnings.filter((error) => !(error instanceof EtcdError) || forging.test(error.message))).toEqual([]);
   const tooLarge = storage.put(`${key}/b`, "x".repeat(3_000_000));
   await expect(tooLarge).rejects.toSatisfy((error: Error) => !forging.test(error.message));
-  const late = lab.etcd.txn({ success: [] }, { timeoutMs: 0.001 });
+  const late = lab.etcd.txn({ success: [] }, { timeoutMs: 1e-6 });
   await expect(late).rejects.toBeInstanceOf(EtcdError);
   expect((await lab.etcd.range(prefix(key))).count).toBe(2);
 });
