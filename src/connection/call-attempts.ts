@@ -152,14 +152,16 @@ export class CallAttempts<Response> {
 
   /** Each endpoint once, until one answers or the token is refused. */
   async #round(first: FirstTry | undefined): Promise<Round<Response>> {
-    const { endpoints } = this.#routes;
+    const { endpoints, authenticator } = this.#routes;
     const { rpc } = this.#call;
     let insecure = true;
     if (first) {
       if (this.#refusesToken(first.route, first.error)) return { refused: true, insecure };
       insecure = this.#last?.error instanceof TlsError;
     }
-    const token = first ? first.route.token : await this.#token();
+    let token = first?.route.token;
+    // Where none is needed nothing is awaited: the time of this call's attempts begins before that of who waits for it.
+    if (authenticator && !first && !rpc.anonymous) token = await this.#token(authenticator);
     for (const endpoint of rpc.only ? [rpc.only] : endpoints.inOrder("calls")) {
       if (endpoint === first?.route.endpoint) continue;
       const leftMs = this.#leftMs;
@@ -181,9 +183,8 @@ export class CallAttempts<Response> {
     return { refused: false, insecure };
   }
 
-  async #token(): Promise<Token | undefined> {
-    if (this.#call.rpc.anonymous) return undefined;
-    return this.#routes.authenticator?.tokenFor({
+  #token(authenticator: Authenticator): Promise<Token> {
+    return authenticator.tokenFor({
       scope: this.#scope,
       deadlineMs: this.#deadlineMs,
       outOfTime: (failure) => this.#outOfTime(failure),

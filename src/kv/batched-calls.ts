@@ -7,6 +7,8 @@ export interface BatchedCalls<Request, Answer> {
   readonly name: string;
   readonly clock: Clock;
   readonly requestTimeoutMs: number;
+  /** Why no endpoint can be reached, while that is so. */
+  readonly unreached?: (() => Error | undefined) | undefined;
   /**
    * The keys that a write uses: no two that share one are under way at once, and they are executed in the order of the
    * calls. Left out for reads, of which that is not asked.

@@ -24,6 +24,7 @@ export class GuardedWrites {
       name: "KV.txn",
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,
+      unreached: () => protocol.unreached,
       usedKeys: ({ keys }) => keys,
       key: ({ keys }) => keys[0] as string,
       bytes: ({ size }) => size.bytes,

@@ -1,5 +1,6 @@
 import type { EtcdError } from "../errors/etcd-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
+import { UnavailableError } from "../errors/unavailable-error.ts";
 import { onAbort } from "../internal/abort.ts";
 import type { Timer } from "../internal/clock.ts";
 import { inMs } from "../internal/in-ms.ts";
@@ -98,10 +99,17 @@ export class PendingCall<Request, Answer> {
     this.#release = undefined;
   }
 
+  /** It may have waited behind others all the time: then no attempt of its own says why. */
   #outOfTime(): EtcdError {
-    return new EtcdTimeoutError(`${this.#batching.name}: no answer within ${inMs(this.#timeoutMs)}`, {
-      retryable: true,
-      outcomeUnknown: this.#departed && this.keys.length > 0,
-    });
+    const { name, unreached } = this.#batching;
+    const within = inMs(this.#timeoutMs);
+    const cause = unreached?.();
+    const details = { retryable: true, outcomeUnknown: this.#departed && this.keys.length > 0 };
+    return cause
+      ? new UnavailableError(`${name}: no endpoint could serve it within ${within}; ${cause.message}`, {
+          ...details,
+          cause,
+        })
+      : new EtcdTimeoutError(`${name}: no answer within ${within}`, details);
   }
 }

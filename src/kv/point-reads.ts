@@ -45,6 +45,7 @@ function coalescer(protocol: Protocol, clock: Clock, limits: ServerLimits): Coal
     name: "KV.range",
     clock,
     requestTimeoutMs: protocol.requestTimeoutMs,
+    unreached: () => protocol.unreached,
     key: ({ range }) => keyText(range.start),
     bytes: ({ range }) => range.start.length,
     one: async (read, options) => {

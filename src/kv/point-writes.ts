@@ -24,6 +24,7 @@ export class PointWrites {
       name: "KV.put",
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,
+      unreached: () => protocol.unreached,
       usedKeys: (write) => [keyText(keyOf(write))],
       key: (write) => keyText(keyOf(write)),
       bytes: (write) => keyOf(write).length + (write.type === "put" ? write.value.length : 0),

@@ -150,7 +150,8 @@ test("watching for late puts costs one request now and then, however many were c
   await looks(2);
   const after = await requestsServed(lab.endpoint);
   expect((after.Range ?? 0) - (before.Range ?? 0)).toBeLessThan(5);
-  expect(after.Txn).toBe(before.Txn);
+  // The look at the one that stays, if its time comes just now.
+  expect((after.Txn ?? 0) - (before.Txn ?? 0)).toBeLessThan(2);
   expect(await revisionOf(lab.etcd)).toBe(start);
 });
 
