@@ -275,6 +275,7 @@ export {
 export {
   type Ejection,
   type InstanceFilter,
+  isFailedResponse,
   type MetadataFilter,
   type MetadataSchema,
   NoServersError,

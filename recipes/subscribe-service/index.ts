@@ -10,7 +10,7 @@ export type {
   ViewOptions,
 } from "./options.ts";
 export type { Ejection, OutlierDetectionOptions } from "./outlier-detector.ts";
-export type { ServiceCall } from "./service-call.ts";
+export { isFailedResponse, type ServiceCall } from "./service-call.ts";
 export type { ServiceInstance } from "./service-instance.ts";
 export { ServiceList } from "./service-list.ts";
 export type { ServiceView } from "./service-view.ts";

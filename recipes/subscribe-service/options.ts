@@ -228,7 +228,7 @@ export function resolveUntil(predicate: unknown, options: unknown): UntilOptions
   return parseOptions(what, untilSchema, options);
 }
 
-export interface ServiceCallOptions {
+export interface ServiceCallOptions<Result = unknown> {
   /**
    * How many servers are tried at most, each attempt another one as long as there is one; at least 1. More than one is
    * for calls that may be made twice: a server that failed may have done the work. @default 1
@@ -243,6 +243,13 @@ export interface ServiceCallOptions {
    * its part of what is left: with three attempts to go a third of it. @default 30000
    */
   timeoutMs?: number | undefined;
+  /**
+   * Whether what `fn` returned is a failure of its server: it counts against the server, and another one is tried while
+   * there are attempts left. The call resolves with the result of its last attempt, a failure or not. Of a result that
+   * is not returned and has a `body`, as a Response has, the body is cancelled. `isFailedResponse` is a ready one for
+   * `fetch()`. What it throws is a failure, too. @default only what `fn` throws is a failure
+   */
+  isFailure?: ((result: Result) => boolean) | undefined;
 }
 
 const callSchema = z.strictObject(
@@ -251,11 +258,15 @@ const callSchema = z.strictObject(
     key: z.string("must be a string").optional(),
     signal: callFields.signal,
     timeoutMs: delayAbove0.default(30_000),
+    isFailure: z
+      .custom<(result: unknown) => boolean>((it) => typeof it === "function", "must be a function")
+      .optional(),
   },
   "must be an object",
 );
 
 export interface ResolvedServiceCall {
+  readonly isFailure?: ((result: unknown) => boolean) | undefined;
   readonly attempts: number;
   readonly key?: string | undefined;
   readonly signal?: AbortSignal | undefined;

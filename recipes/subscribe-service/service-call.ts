@@ -13,17 +13,21 @@ export type ServiceCall<Metadata, Result> = (
 /** The members of a ServersOfCall. */
 export type ServiceCallParts<Metadata> = Pick<ServersOfCall<Metadata>, keyof ServersOfCall<Metadata>>;
 
-export interface ServiceCallLimits {
+export interface ServiceCallLimits<Result> {
   readonly attempts: number;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  readonly isFailure?: ((result: Result) => boolean) | undefined;
 }
 
-/** Calls one server after the other until one does not fail; rejects with what the last one failed with. */
+/** What came of an attempt. A result with `failure` is one that the caller counts as a failure of the server. */
+type Outcome<Result> = { readonly result: Result; readonly failure?: Error } | { readonly error: unknown };
+
+/** Calls one server after the other until one does not fail; settles as the last one did. */
 export async function callServers<Metadata, Result>(
   servers: ServiceCallParts<Metadata>,
   call: ServiceCall<Metadata, Result>,
-  { attempts, timeoutMs, signal }: ServiceCallLimits,
+  { attempts, timeoutMs, signal, isFailure }: ServiceCallLimits<Result>,
 ): Promise<Result> {
   const { runtime } = servers;
   const { clock } = runtime;
@@ -31,7 +35,7 @@ export async function callServers<Metadata, Result>(
   const leftMs = () => untilMs - clock.monotonicMs();
   const tried = new Set<string>();
   let attemptsLeft = attempts;
-  let failed: { readonly error: unknown } | undefined;
+  let last: Outcome<Result> | undefined;
   const callNext = async () => {
     let server: ServiceInstance<Metadata> | undefined;
     try {
@@ -42,20 +46,22 @@ export async function callServers<Metadata, Result>(
       }
     } catch (error) {
       // What a server failed with says more than that there is none any more.
-      throw failed && !signal?.aborted ? failed.error : error;
+      if (last && !signal?.aborted) return settled(last);
+      throw error;
     }
     tried.add(server.key);
     // The time is shared with the attempts to come, so that a frozen server does not take it all. Nothing is awaited
     // between the choice and the attempt: calls that begin at the same time must see each other.
     const limitMs = leftMs() / attemptsLeft;
     if (limitMs > 0) {
-      const outcome = await attempt(servers, call, server, limitMs, signal);
-      if (!("error" in outcome)) return outcome;
-      failed = outcome;
+      const outcome = await attempt(servers, call, server, limitMs, signal, isFailure);
+      if (last && "result" in last) discard(last.result);
+      if ("result" in outcome && !outcome.failure) return outcome;
+      last = outcome;
     }
     attemptsLeft--;
     if (attemptsLeft > 0 && leftMs() > 0) return undefined;
-    throw failed ? failed.error : new EtcdTimeoutError(`the call was out of time after ${inMs(timeoutMs)}`);
+    return settled(last ?? { error: new EtcdTimeoutError(`the call was out of time after ${inMs(timeoutMs)}`) });
   };
   const { result } = await retry(callNext, {
     runtime,
@@ -69,6 +75,33 @@ export async function callServers<Metadata, Result>(
   return result;
 }
 
+/** @throws what it failed with */
+function settled<Result>(outcome: Outcome<Result>): { readonly result: Result } {
+  if ("error" in outcome) throw outcome.error;
+  return outcome;
+}
+
+/** A response that the caller never gets must be given up, or its connection stays in use until it is collected. */
+function discard(result: unknown): void {
+  const body = (result as { body?: { cancel?: unknown } } | null | undefined)?.body;
+  if (typeof body?.cancel !== "function") return;
+  new Promise((resolve) => resolve((body as ReadableStream).cancel())).catch(() => {});
+}
+
+/**
+ * Whether a response of `fetch()` is a failure of its server: a status of 500 or more. For `isFailure` of `call()`.
+ *
+ * ```ts
+ * const response = await services.call((server, signal) => fetch(`http://${server.address}/`, { signal }), {
+ *   attempts: 3,
+ *   isFailure: isFailedResponse,
+ * });
+ * ```
+ */
+export function isFailedResponse(response: { readonly status: number }): boolean {
+  return response.status >= 500;
+}
+
 /**
  * Resolves with what came of it, no later than when its time is over, and rejects only when the caller aborts. What
  * comes after that is ignored.
@@ -79,7 +112,8 @@ function attempt<Metadata, Result>(
   server: ServiceInstance<Metadata>,
   limitMs: number,
   signal: AbortSignal | undefined,
-): Promise<{ readonly result: Result } | { readonly error: unknown }> {
+  isFailure: ((result: Result) => boolean) | undefined,
+): Promise<Outcome<Result>> {
   const { clock } = servers.runtime;
   return new Promise((resolve, reject) => {
     const controller = new AbortController();
@@ -92,13 +126,14 @@ function attempt<Metadata, Result>(
       release();
       return wasOpen;
     };
-    const finish = (outcome: { result: Result } | { error: unknown }) => {
-      if (!close()) return;
+    const finish = (outcome: Outcome<Result>) => {
+      if (!close()) {
+        if ("result" in outcome) discard(outcome.result);
+        return;
+      }
       resolve(outcome);
-      servers.report(server, {
-        latencyMs: clock.monotonicMs() - startedMs,
-        ...("error" in outcome && { error: outcome.error }),
-      });
+      const error = "error" in outcome ? outcome.error : outcome.failure;
+      servers.report(server, { latencyMs: clock.monotonicMs() - startedMs, ...(error !== undefined && { error }) });
     };
     const timer = clock.timer(limitMs, () => {
       const error = new EtcdTimeoutError(`${server.key} did not answer within ${inMs(limitMs)}`);
@@ -113,11 +148,19 @@ function attempt<Metadata, Result>(
     });
     if (!open) return;
     servers.started(server);
+    const judged = (result: Result): Outcome<Result> => {
+      try {
+        if (!isFailure?.(result)) return { result };
+        return { result, failure: new Error("its result is a failure, says isFailure") };
+      } catch (error) {
+        return { error };
+      }
+    };
     // A server whose call ignores its signal is busy until that has settled.
     const run = async () => call(server, controller.signal);
     run()
       .then(
-        (result) => finish({ result }),
+        (result) => finish(judged(result)),
         (error) => finish({ error: error ?? new Error("failed without a reason") }),
       )
       .finally(() => servers.ended(server));

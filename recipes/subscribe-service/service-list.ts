@@ -109,12 +109,9 @@ export class ServiceList<Metadata = unknown>
    * Without a server it waits for the first.
    *
    * ```ts
-   * const send = async (server, signal) => {
-   *   const response = await fetch(`http://${server.address}/run`, { method: "POST", body, signal });
-   *   if (response.status >= 500) throw new Error(`answered ${response.status}`); // else it counts as success
-   *   return response;
-   * };
-   * const answer = await services.call(send, { attempts: 3, timeoutMs: 5_000 });
+   * const run = (server, signal) => fetch(`http://${server.address}/run`, { method: "POST", body, signal });
+   * // fetch() resolves with a 503 as well
+   * const answer = await services.call(run, { attempts: 3, timeoutMs: 5_000, isFailure: isFailedResponse });
    * ```
    *
    * Guaranteed: it settles within its time, also when `fn` ignores its signal; what `fn` does after that is not looked
@@ -122,13 +119,13 @@ export class ServiceList<Metadata = unknown>
    *
    * Not guaranteed: that the work was done once. A server that failed, or was slow, may have done it: with more than
    * one attempt `fn` must be one that may be called twice. Every error that `fn` throws counts against its server; what
-   * is not the server's fault is better returned.
+   * is not the server's fault is better returned, and what is returned and is its fault named by `isFailure`.
    *
    * @throws what the last attempt failed with; EtcdTimeoutError when that was out of time; NoServersError when there
    *   was no   server in time; `signal.reason`; ClientClosedError after `close()`; the failure after `failed`;
    *   InvalidOptionError
    */
-  async call<Result>(fn: ServiceCall<Metadata, Result>, options: ServiceCallOptions = {}): Promise<Result> {
+  async call<Result>(fn: ServiceCall<Metadata, Result>, options: ServiceCallOptions<Result> = {}): Promise<Result> {
     const { key, ...limits } = resolveServiceCall(fn, options);
     const { signal } = limits;
     signal?.throwIfAborted();

@@ -63,6 +63,7 @@ const takeNothing = new Set([
   "allKeys",
   "defaultClient",
   "EtcdError",
+  "isFailedResponse",
   "ServiceList",
   "close",
   "remainingMs",

@@ -5,6 +5,7 @@ import {
   type Balancer,
   balancerNames,
   ConsistentHash,
+  isFailedResponse,
   LeastRequests,
   RoundRobin,
   type ServiceInstance,
@@ -346,7 +347,7 @@ const refused: [unknown, unknown, string][] = [
   [
     () => 1,
     { retries: 5 },
-    "SubscribeService.call: retries is not an option; known are attempts, key, signal, timeoutMs",
+    "SubscribeService.call: retries is not an option; known are attempts, key, signal, timeoutMs, isFailure",
   ],
   [() => 1, 5, "SubscribeService.call: options must be a plain object, not 5"],
 ];
@@ -358,3 +359,49 @@ for (const [fn, options, message] of refused) {
     await expect(call).rejects.toMatchObject({ message, code: "ETCD_INVALID_OPTION" });
   });
 }
+
+test("a result that isFailure names is a failure of its server; the call resolves with that of the last attempt", async () => {
+  const { services } = await withInstances("abc", {
+    balancer: new RoundRobin(),
+    outlierDetection: { consecutiveFailures: 1, maxEjectedRatio: 1 },
+  });
+  const cancelled: string[] = [];
+  const answerOf = (id: string, status: number) => ({
+    id,
+    status,
+    body: { cancel: async () => void cancelled.push(id) },
+  });
+  const options = { attempts: 3, isFailure: isFailedResponse };
+  const good = await services.call(({ id }) => answerOf(id, id === "b" ? 200 : 503), options);
+  expect(good).toMatchObject({ id: "b", status: 200 });
+  expect(cancelled).toEqual(["a"]);
+  expect(services.list().map(({ id, ejected = false }) => [id, ejected])).toEqual([
+    ["a", true],
+    ["b", false],
+    ["c", false],
+  ]);
+  const bad = await services.call(({ id }) => answerOf(id, 503), { ...options, attempts: 2 });
+  expect(bad.status).toBe(503);
+  expect(cancelled).toHaveLength(2);
+  expect(cancelled).not.toContain(bad.id);
+});
+
+test("what comes after its time is discarded, and what isFailure throws is a failure", async () => {
+  const { services } = await withInstances("a");
+  const late = deferred<{ body: { cancel(): void } }>();
+  let cancelled = false;
+  await expect(services.call(() => late.promise, { timeoutMs: 20 })).rejects.toThrow("did not answer");
+  late.resolve({
+    body: {
+      cancel() {
+        cancelled = true;
+        throw new Error("it is locked");
+      },
+    },
+  });
+  await until(() => cancelled);
+  const isFailure = () => {
+    throw new Error("a bug of mine");
+  };
+  await expect(services.call(() => 1, { isFailure })).rejects.toThrow("a bug of mine");
+});
