@@ -2,6 +2,7 @@ import type { Command } from "../command.ts";
 import { cacheList } from "./cache.ts";
 import { cancel } from "./cancel.ts";
 import { confirmApprove, confirmList, confirmReject } from "./confirm.ts";
+import { doctor } from "./doctor.ts";
 import { elect } from "./elect.ts";
 import { etcdRun } from "./etcd-run.ts";
 import { leader } from "./leader.ts";
@@ -29,5 +30,6 @@ export const ofEtcd: readonly Command[] = [
   confirmList,
   confirmApprove,
   confirmReject,
+  doctor,
   etcdRun,
 ];

@@ -1,0 +1,74 @@
+import { randomUUID } from "node:crypto";
+import { prefix, SubscribeService } from "../../recipes/index.ts";
+import { readyWithin } from "../ready-within.ts";
+import { bad, type Check, ok, warn } from "./finding.ts";
+
+const TTL_SECONDS = 10;
+/** A renewal must come and go in a third of the TTL. */
+const SLOW_RENEWAL_MS = 500;
+const SLOW_EVENT_MS = 500;
+
+/** A lease is granted, renewed and revoked. */
+export const checkLease: Check = async ({ etcd, timeoutMs, mayWrite }) => {
+  if (!mayWrite) return [];
+  const lease = await etcd.grantLease(TTL_SECONDS, { keepAlive: false, timeoutMs });
+  try {
+    const startMs = performance.now();
+    await etcd.keepAliveOnce(lease.id, { timeoutMs });
+    const tookMs = performance.now() - startMs;
+    const found = `a renewal takes ${tookMs.toFixed(1)} ms`;
+    return [
+      tookMs < SLOW_RENEWAL_MS
+        ? ok("lease", found)
+        : warn("lease", found, "leases with a TTL of a few seconds will be lost"),
+    ];
+  } finally {
+    await lease.revoke().catch(() => {});
+  }
+};
+
+/** A key of its own is put, and seen by a watch. */
+export const checkWatch: Check = async ({ etcd, timeoutMs, mayWrite, prefix: given }) => {
+  if (!mayWrite) return [];
+  const key = `${given ?? "etcd-recipes/"}.doctor/${randomUUID()}`;
+  const late = AbortSignal.timeout(timeoutMs);
+  const watch = etcd.watch(key, { signal: late });
+  try {
+    await watch.ready;
+    const lease = await etcd.grantLease(TTL_SECONDS, { keepAlive: false, timeoutMs });
+    const startMs = performance.now();
+    await etcd.put(key, "", { lease, timeoutMs });
+    for await (const _ of watch) break;
+    const tookMs = performance.now() - startMs;
+    await lease.revoke().catch(() => {});
+    const found = `a put and its event take ${tookMs.toFixed(1)} ms`;
+    return [
+      tookMs < SLOW_EVENT_MS ? ok("watch", found) : warn("watch", found, "lists and leaders are behind by as much"),
+    ];
+  } catch (error) {
+    if (!late.aborted) throw error;
+    return [bad("watch", `no event came within ${timeoutMs / 1_000} s`, "does a proxy on the way hold back streams?")];
+  } finally {
+    await watch.close();
+  }
+};
+
+/** Whether what stands below the prefix can be read as registrations. */
+export const checkFormats: Check = async ({ etcd, timeoutMs, prefix: given }) => {
+  if (given === undefined) return [];
+  const { count } = await etcd.range(prefix(given), { countOnly: true, timeoutMs });
+  await using services = new SubscribeService(given, { client: etcd });
+  const invalid: string[] = [];
+  services.on("invalid", (key) => invalid.push(key));
+  services.on("warning", () => {});
+  await readyWithin(services.ready, timeoutMs, new AbortController().signal, `list ${given}`);
+  if (invalid.length === 0) return [ok("formats", `${count} keys below ${given}, all registrations`)];
+  const some = invalid.slice(0, 3).join(", ");
+  return [
+    warn(
+      "formats",
+      `${invalid.length} of ${count} keys below ${given} are no registrations: ${some}`,
+      "who writes them? Readers leave them out",
+    ),
+  ];
+};

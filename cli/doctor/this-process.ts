@@ -1,0 +1,34 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Finding, ok, warn } from "./finding.ts";
+
+const STALL_MS = 500;
+const STEP_MS = 250;
+/** Long enough to see a machine that is short of CPU. */
+const LOOK_MS = 500;
+
+/** Looks at the clock and the event loop while the other checks run. */
+export class ProcessWatch {
+  readonly #delay = monitorEventLoopDelay({ resolution: 10 });
+  readonly #wallMs = Date.now();
+  readonly #startMs = performance.now();
+
+  constructor() {
+    this.#delay.enable();
+  }
+
+  async findings(): Promise<readonly Finding[]> {
+    await sleep(LOOK_MS);
+    this.#delay.disable();
+    const stallMs = this.#delay.max / 1e6;
+    const steppedMs = Date.now() - this.#wallMs - (performance.now() - this.#startMs);
+    const stall = `the event loop stood still for ${stallMs.toFixed(0)} ms at most`;
+    const step = `the clock moved by ${steppedMs.toFixed(0)} ms against the monotonic one`;
+    return [
+      stallMs < STALL_MS
+        ? ok("event loop", stall)
+        : warn("event loop", stall, "this machine is short of CPU: leases need it several times a second"),
+      Math.abs(steppedMs) < STEP_MS ? ok("clock", step) : warn("clock", step, "who sets it? NTP should slew it"),
+    ];
+  }
+}

@@ -1,0 +1,117 @@
+import type { PeerCertificate } from "node:tls";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { judgeCertificate } from "../../cli/doctor/tls.ts";
+import { judgeVersion } from "../../cli/doctor/versions.ts";
+import { EtcdClient } from "../../recipes/index.ts";
+import { type EtcdCluster, startEtcd } from "../../testing/index.ts";
+import { Cli } from "../support/cli.ts";
+
+let cluster: EtcdCluster;
+let cli: Cli;
+
+beforeAll(async () => {
+  cluster = await startEtcd({ members: 3, flags: ["--quota-backend-bytes=16777216"] });
+  cli = new Cli(cluster.endpoints.join(","));
+});
+afterAll(() => cluster.close());
+
+interface Line {
+  readonly level: string;
+  readonly check: string;
+  readonly found: string;
+  readonly todo?: string;
+}
+
+/** What the doctor says, whatever it is. */
+async function examined(...args: string[]): Promise<{ code: number | string; lines: Line[] }> {
+  const { code, out } = await cli.run("doctor", "--json", ...args);
+  return { code, lines: out.split("\n").map((line) => JSON.parse(line) as Line) };
+}
+
+const of = (lines: readonly Line[], check: string) => lines.filter((line) => line.check === check);
+
+test("a healthy cluster: every line says what was seen, and nothing is left behind", async () => {
+  await using etcd = new EtcdClient(cluster.clientOptions);
+  await etcd.put("/svc/m1", "10.0.0.1:80");
+  await etcd.put("/svc/broken", "");
+  const { code, lines } = await examined("/svc/");
+  expect(code).toBe(0);
+  // Slow is a warning, and a busy machine is slow.
+  expect(of(lines, "endpoint")).toHaveLength(3);
+  expect(lines.filter(({ level }) => level === "bad")).toEqual([]);
+  expect(of(lines, "leader").filter(({ found }) => found.endsWith(" leads"))).toHaveLength(1);
+  for (const check of ["alarms", "members", "lease", "watch", "size", "lag"]) {
+    expect(of(lines, check)[0], check).toMatchObject({ level: "ok" });
+  }
+  expect(of(lines, "formats")).toMatchObject([{ level: "warn", found: expect.stringContaining("/svc/broken") }]);
+  expect(of(lines, "TLS")).toMatchObject([{ level: "warn" }]);
+  expect((await etcd.range("/svc/.doctor/")).count).toBe(0);
+  expect(await etcd.leases()).toEqual([]);
+  const { lines: readOnly } = await examined("--read-only");
+  expect(readOnly.map(({ check }) => check)).not.toContain("lease");
+  const { out } = await cli.run("doctor");
+  expect(out).toMatch(/^ok {4}endpoint {8}http.* answered in [\d.]+ ms$/m);
+});
+
+test("a frozen member, a dead one, and an alarm are bad, each with what to do", async () => {
+  const frozen = cluster.member(0);
+  await frozen.pause();
+  const { code, lines } = await examined("--command-timeout", "2s");
+  await frozen.resume();
+  expect(code).toBe(1);
+  expect(of(lines, "endpoint").filter(({ level }) => level === "bad")).toMatchObject([
+    { found: expect.stringContaining(frozen.endpoint), todo: expect.stringContaining("reachable") },
+  ]);
+  await cluster.member(1).kill();
+  const dead = await examined("--command-timeout", "2s");
+  expect(dead.code).toBe(1);
+  expect(of(dead.lines, "endpoint").filter(({ level }) => level === "bad")).toMatchObject([
+    { found: expect.stringContaining(cluster.member(1).endpoint) },
+  ]);
+  await cluster.member(1).restart();
+  await using etcd = new EtcdClient(cluster.clientOptions);
+  for (let part = 0; part < 64; part++) {
+    const full = await etcd.put(`big/${part}`, "x".repeat(1_000_000)).then(
+      () => false,
+      () => true,
+    );
+    if (full) break;
+  }
+  const nospace = await examined("--command-timeout", "5s");
+  expect(nospace.code).toBe(1);
+  expect(of(nospace.lines, "alarms")[0]).toMatchObject({
+    level: "bad",
+    found: expect.stringContaining("NOSPACE"),
+    todo: expect.stringContaining("disarm"),
+  });
+}, 90_000);
+
+test("nothing that can be reached is bad, and says so for each check", async () => {
+  const { code, lines } = await examined("--endpoints", "127.0.0.1:1", "--command-timeout", "500ms");
+  expect(code).toBe(1);
+  expect(of(lines, "endpoint")).toMatchObject([{ level: "bad", found: expect.stringContaining("127.0.0.1:1") }]);
+});
+
+test.each([
+  ["3.3.25", "bad"],
+  ["3.4.44", "warn"],
+  ["3.5.2", "bad"],
+  ["3.5.16", "warn"],
+  ["3.5.33", "ok"],
+  ["3.6.0-rc.1", "warn"],
+  ["3.6.14", "ok"],
+  ["3.8.0", "ok"],
+])("etcd %s is %s", (version, level) => {
+  expect(judgeVersion("m1", version).level).toBe(level);
+});
+
+test.each([
+  ["Nov 27 00:00:00 2026 GMT", undefined, "bad", "expired"],
+  ["Dec 20 00:00:00 2026 GMT", undefined, "warn", "for 22 days"],
+  ["Nov 28 00:00:00 2027 GMT", undefined, "ok", "for 365 days"],
+  ["Nov 28 00:00:00 2027 GMT", "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "bad", "UNABLE_TO_VERIFY"],
+])("a certificate until %s, with the problem %s, is %s", (until, problem, level, text) => {
+  const certificate = { valid_to: until } as PeerCertificate;
+  const finding = judgeCertificate("https://m1:2379", certificate, problem, Date.parse("Nov 28 00:00:00 2026 GMT"));
+  expect(finding).toMatchObject({ level, found: expect.stringContaining(text) });
+});
