@@ -1,17 +1,19 @@
 # The programs of examples/engine, for the profile "engine" of docker-compose.yml. The library itself is used from npm.
 
-FROM node:20-slim AS build
+FROM node:24-slim AS build
 WORKDIR /src
 COPY package.json package-lock.json ./
 RUN npm ci
-COPY tsconfig.json tsconfig.build.json tsconfig.examples.json ./
+COPY tsconfig.json tsconfig.build.json tsconfig.cjs.json tsconfig.examples.json ./
+COPY scripts scripts
 COPY src src
 COPY recipes recipes
 COPY testing testing
+COPY cli cli
 COPY examples examples
 RUN npm run build && npm run build:examples
 
-FROM node:20-slim AS dependencies
+FROM node:24-slim AS dependencies
 WORKDIR /engine
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev
@@ -19,7 +21,7 @@ RUN npm ci --omit=dev
 COPY --from=build /src/node_modules/@redis node_modules/@redis
 COPY --from=build /src/node_modules/cluster-key-slot node_modules/cluster-key-slot
 
-FROM node:20-slim
+FROM node:24-slim
 ENV NODE_ENV=production
 WORKDIR /engine
 # "etcd-recipes" is found by the name of this package.

@@ -18,6 +18,22 @@ test("the Dockerfile copies what there is, and .dockerignore lets it through", (
   }
 });
 
+test("the image has all that the build reads", () => {
+  const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, paths = ""]) => paths.split(" "));
+  const { scripts } = JSON.parse(read("package.json"));
+  for (const name of ["build", "build:examples"]) {
+    expect(dockerfile).toContain(`npm run ${name}`);
+    for (const [path] of scripts[name].matchAll(/scripts|tsconfig\.\w+\.json/g)) expect(copied).toContain(path);
+  }
+  const projects = [...read("scripts/build.mjs").matchAll(/"(tsconfig\.\w+\.json)"/g)].map(([, name = ""]) => name);
+  expect(projects.length).toBeGreaterThan(1);
+  for (const name of projects) {
+    expect(copied).toContain(name);
+    const { include, extends: base } = JSON.parse(read(name));
+    for (const path of [...include, String(base).replace("./", "")]) expect(copied, name).toContain(path);
+  }
+});
+
 test("the last image does not run as root", () => {
   const [last = ""] = dockerfile.split(/^FROM /m).slice(-1);
   expect(last).toMatch(/^USER node$/m);
