@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import type { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { CommandError } from "./exit-codes.ts";
 
 export interface GuardOptions {
   /** Added to the environment of the command. */
@@ -26,6 +27,8 @@ const BEAT_MS = 100;
  */
 export function runGuarded(program: readonly string[], options: GuardOptions): Promise<number> {
   const { env, stop, graceMs, remainingMs } = options;
+  if (process.platform === "win32")
+    throw new CommandError("it needs Linux or macOS, where a whole group of processes gets a signal");
   return new Promise((resolve, reject) => {
     const guard = spawn(process.execPath, [guardFile(), String(graceMs), ...program], {
       stdio: ["inherit", "inherit", "inherit", "pipe"],

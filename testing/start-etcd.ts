@@ -77,6 +77,9 @@ export async function startEtcd(options: StartEtcdOptions = {}): Promise<EtcdClu
   if (!Number.isInteger(members) || members < 1 || members > mostMembers) {
     throw new RangeError(`members must be a whole number from 1 to ${mostMembers}, got ${members}`);
   }
+  if (process.platform === "win32") {
+    throw new EtcdStartError("startEtcd() needs Linux or macOS: it pauses and kills members by signals", "");
+  }
   const tls = resolveTls(options.tls, members);
   const auth = resolveAuth(options.auth);
   const binary = options.binary === undefined ? await findEtcd() : await namedEtcd(options.binary, "the option binary");

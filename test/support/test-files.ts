@@ -9,6 +9,7 @@ const changesProcess = [
   /\bprocess\.env(\.\w+|\[[^\]]+\]) *(\?\?)?=[^=]/,
   /delete process\.env|Object\.assign\(process\.env|stubEnv/,
   /\bprocess\.(on|once|chdir|emitWarning)\b/,
+  /defineProperty\(process\b/,
   /\bglobalThis\.\w+ *=[^=]/,
   /\bvi\.(mock|doMock|stub\w+|spyOn|useFakeTimers|resetModules)\(/,
   /\b(setDefaultClient|defaultClient)\(/,
