@@ -13,6 +13,8 @@ export const checkLease: Check = async ({ etcd, timeoutMs, mayWrite }) => {
   if (!mayWrite) return [];
   const lease = await etcd.grantLease(TTL_SECONDS, { keepAlive: false, timeoutMs });
   try {
+    // The first one has waited for the connection of streams, too.
+    await etcd.keepAliveOnce(lease.id, { timeoutMs });
     const startMs = performance.now();
     await etcd.keepAliveOnce(lease.id, { timeoutMs });
     const tookMs = performance.now() - startMs;
