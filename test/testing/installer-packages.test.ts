@@ -120,3 +120,10 @@ test("a list whose signature is wrong is taken for nothing, expired or not", asy
   expect((await fetchPackage("3.5.30")).error).toMatch(/testing: E: The repository .* is not signed/);
   expect(await updates()).not.toContainEqual(expect.stringContaining("Check-Valid-Until"));
 });
+
+test("a package that lacks fixes is taken where no version was asked for, which is said", async () => {
+  await offer({ stable: { etcd: "3.5.16" }, testing: { etcd: "3.5.30" } });
+  const lacks = expect.stringMatching(/^etcd 3\.5\.16 lacks security fixes that 3\.5\.\d+ has/);
+  expect((await fetchPackage()).lines).toContainEqual(lacks);
+  expect((await fetchPackage("3.5.16")).lines).not.toContainEqual(lacks);
+});
