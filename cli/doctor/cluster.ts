@@ -58,6 +58,6 @@ export const checkAuth: Check = async ({ etcd, timeoutMs }) => {
       error.code === "ETCD_PERMISSION_DENIED" || error.code === "ETCD_UNAUTHENTICATED" ? true : undefined,
   );
   if (enabled === undefined) return [ok("authentication", "this etcd does not say whether it is on")];
-  if (!enabled) return [warn("authentication", "it is off", "whoever reaches etcd may read and write everything")];
+  if (!enabled) return [warn("authentication", "it is off", "all that reach etcd may read and write everything")];
   return [ok("authentication", "it is on")];
 };

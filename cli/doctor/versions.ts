@@ -1,7 +1,5 @@
 import { bad, type Finding, ok, warn } from "./finding.ts";
 
-type Version = readonly [major: number, minor: number, patch: number];
-
 /** The patch of each release line that has all security fixes (docs/versions.md). */
 const fixed: Readonly<Record<string, number>> = { "3.5": 33, "3.6": 14, "3.7": 1 };
 
@@ -9,7 +7,7 @@ const fixed: Readonly<Record<string, number>> = { "3.5": 33, "3.6": 14, "3.7": 1
 export function judgeVersion(member: string, version: string): Finding {
   const check = "version";
   const found = `${member} runs etcd ${version}`;
-  const [major = 0, minor = 0, patch = 0] = version.split(/[.-]/).map(Number) as unknown as Version;
+  const [major = 0, minor = 0, patch = 0] = version.split(/[.-]/).map(Number);
   if (major === 3 && minor === 5 && patch <= 2) {
     return bad(
       check,

@@ -207,7 +207,7 @@ export class Consumer implements ViewMember, WorkerPort {
   }
 
   #leaseLost(lease: Lease): void {
-    // A client that is being closed is the end, of which the view tells next.
+    // A client that is being closed is the end, which the view reports next.
     if (this.#parts.etcd.closed) return;
     this.#shared.forget(lease.id);
     this.#inHand.lose("its lease is lost", { lease, cause: lease.signal.reason });
@@ -217,7 +217,7 @@ export class Consumer implements ViewMember, WorkerPort {
 
   claimSeen(id: string, claim: KeyValue): void {
     if (claim.lease !== this.#leases.current?.id || this.#isKnown(id)) return;
-    // A claim that is unknown here: one that was given up, and landed late. Or one whose end the view tells soon.
+    // A claim that is unknown here: one that was given up, and landed late. Or one whose end the view reports soon.
     this.#strays.sweepSoon();
   }
 

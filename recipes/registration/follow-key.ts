@@ -3,7 +3,7 @@ import { endsRetries } from "../../src/internal/index.ts";
 import { followRange } from "../follow/index.ts";
 import type { RegisteredKey } from "./registered-key.ts";
 
-/** Tells the keeper of a key of each change of it, until `signal` aborts. What is not heard of, a look finds out. */
+/** Gives the keeper of a key each change of it, until `signal` aborts. What does not come, a look finds out. */
 export async function followKey(
   etcd: EtcdClient,
   { keeper, life }: RegisteredKey,

@@ -83,7 +83,7 @@ export class KeyKeeper implements BulkItem {
   start(): void {
     if (this.#wanted !== "waiting" && this.#wanted !== "aside") return;
     this.#wanted = "there";
-    // Who took it meanwhile is told of as etcd has it.
+    // Who took it meanwhile is reported as etcd has it.
     if (this.#comesTo("taken")) this.#known.look();
     this.#around.enqueue(this);
   }

@@ -18,7 +18,7 @@ export interface LoneWriterParts {
   hasWorked(): boolean;
   /** A lease was asked for the first time: its turn among the client's requests has come. */
   onTurn(): void;
-  /** Told of each new lease, before anything is put on it. */
+  /** Called with each new lease, before anything is put on it. */
   onLease(lease: Lease): void;
   /** There is no lease, and it is tried again after a while. */
   onWarning(error: Error): void;

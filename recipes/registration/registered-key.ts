@@ -61,7 +61,7 @@ export class RegisteredKey {
     this.keeper = new KeyKeeper({ key, desired, life: this.life, owner, around });
   }
 
-  /** Whether it can be told that it drains. */
+  /** Whether its format can say that it drains. */
   get canDrain(): boolean {
     return this.life.isListed && this.#format !== "plain";
   }
@@ -73,7 +73,7 @@ export class RegisteredKey {
     return updated;
   }
 
-  /** It takes no updates any more, and who waits is told why. */
+  /** It takes no updates any more, and each wait ends with the reason. */
   giveUp(why: () => Error): void {
     this.#ended ??= why;
     this.life.giveUp(why);

@@ -40,7 +40,7 @@ const ofClients = new WeakMap<object, StepSender>();
 /**
  * Sends the steps of keys that have a lease each, or that they share, as txns without others in them: of those an etcd
  * before 3.4.42, 3.5.28 and 3.6.9 checks no permission. Looks travel together, and so do puts of missing keys, of which
- * one that is not missing leaves all undone, and all are told what is there; everything else goes alone. What is asked
+ * one that is not missing leaves all undone, and each gets what is there; everything else goes alone. What is asked
  * for in the same turn of the event loop, or while the client's requests take turns, is together.
  */
 export class StepSender {

@@ -90,7 +90,7 @@ export class LoneRegistration {
   }
 
   async #begin(isOneTooMany: boolean): Promise<void> {
-    // Nothing may be told before the caller had a chance to listen.
+    // Nothing is emitted before the caller had a chance to listen.
     await null;
     if (this.#isOver) return;
     if (isOneTooMany) this.#tell("warning", new Error(tooManyLeases));
@@ -155,7 +155,7 @@ export class LoneRegistration {
     await this.#client.release();
   }
 
-  /** Nothing is written any more, and nothing is told of the key. */
+  /** Nothing is written any more, and nothing is emitted about the key. */
   #stop(error: Error): void {
     this.#ending(() => error);
     this.#kept.keeper.end();

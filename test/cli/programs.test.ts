@@ -103,8 +103,8 @@ test.each(["SIGKILL", "SIGSTOP"] as const)(
   90_000,
 );
 
-test("leader has exit code 1 where there is none, and --watch tells of each change", async () => {
-  expect((await cli.run("leader", "/nobody")).code).toBe(1);
+test("leader has exit code 1 where there is none, and --watch prints each change", async () => {
+  expect((await cli.run("leader", "/none")).code).toBe(1);
   await using watching = cli.start("leader", "/watched", "--watch");
   await until(() => watching.lines.length === 1);
   await using leading = cli.start("elect", "/watched", "--candidate", "s1", "--", "sleep", "100");

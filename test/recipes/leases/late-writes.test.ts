@@ -145,13 +145,17 @@ test("watching for late puts costs one request now and then, however many were c
   );
   await Promise.all(registers.map(({ ready }) => ready));
   await Promise.all(registers.slice(1).map((register) => register.close()));
-  const before = await requestsServed(lab.endpoint);
   const start = await revisionOf(lab.etcd);
-  await looks(2);
-  const after = await requestsServed(lab.endpoint);
-  expect((after.Range ?? 0) - (before.Range ?? 0)).toBeLessThan(5);
-  // The look at the one that stays, if its time comes just now.
-  expect((after.Txn ?? 0) - (before.Txn ?? 0)).toBeLessThan(2);
+  let txns = Number.POSITIVE_INFINITY;
+  // The time of a look at the one that stays may come just now, which is seldom: not twice in a row.
+  for (let time = 0; time < 2 && txns > 0; time++) {
+    const before = await requestsServed(lab.endpoint);
+    await looks(2);
+    const after = await requestsServed(lab.endpoint);
+    expect((after.Range ?? 0) - (before.Range ?? 0)).toBeLessThan(5);
+    txns = (after.Txn ?? 0) - (before.Txn ?? 0);
+  }
+  expect(txns).toBe(0);
   expect(await revisionOf(lab.etcd)).toBe(start);
 });
 
