@@ -4,7 +4,7 @@
 // in half the time that four hundred files take, and a third of what is left was zod's and cockatiel's many files.
 // A package.json beside the CommonJS form says what its `.js` files are.
 import { spawn } from "node:child_process";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 
@@ -24,19 +24,28 @@ function compile(project) {
 
 /** Joins the modules of each door. */
 async function join() {
-  const { dependencies } = JSON.parse(readFileSync(`${checkout}package.json`, "utf8"));
-  const doors = { recipes: "recipes/index.js", client: "src/index.js", testing: "testing/index.js" };
+  const { dependencies, peerDependencies } = JSON.parse(readFileSync(`${checkout}package.json`, "utf8"));
+  const further = readdirSync(`${checkout}doors`).map((name) => [name, `doors/${name}/index.js`]);
+  const doors = {
+    recipes: "recipes/index.js",
+    client: "src/index.js",
+    testing: "testing/index.js",
+    ...Object.fromEntries(further),
+  };
   const programs = { cli: "cli/main.js", guard: "cli/guard.js" };
   for (const format of ["esm", "cjs"])
-    await joinAs(format, format === "esm" ? { ...doors, ...programs } : doors, dependencies);
+    await joinAs(format, format === "esm" ? { ...doors, ...programs } : doors, [
+      ...Object.keys(dependencies),
+      ...Object.keys(peerDependencies),
+    ]);
 }
 
-async function joinAs(format, input, dependencies) {
+async function joinAs(format, input, packages) {
   const bundle = await rolldown({
     cwd: `${checkout}dist/esm`,
     input,
     platform: "node",
-    external: Object.keys(dependencies).map((name) => new RegExp(`^${name}(/|$)`)),
+    external: packages.map((name) => new RegExp(`^${name}(/|$)`)),
   });
   await bundle.write({
     dir: `${checkout}dist/${format}`,

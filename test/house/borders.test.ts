@@ -202,6 +202,48 @@ const rooms = [
     bad: ["../src/index.ts", "../recipes/index.ts", "etcd3", "zod"],
   },
   {
+    file: "doors/connect/probe.ts",
+    message: "Border: doors/connect",
+    good: ["./other.ts", "../../recipes/index.ts", "@connectrpc/connect", "node:http"],
+    bad: ["../undici/index.ts", "../../src/index.ts", "../../recipes/queue/queue.ts", "fastify", "zod"],
+  },
+  {
+    file: "doors/fastify/probe.ts",
+    message: "Border: doors/fastify",
+    good: ["./other.ts", "../../recipes/index.ts", "fastify", "node:http"],
+    bad: ["../undici/index.ts", "../../src/index.ts", "../../recipes/queue/queue.ts", "undici", "zod"],
+  },
+  {
+    file: "doors/grpc-js/probe.ts",
+    message: "Border: doors/grpc-js",
+    good: ["./other.ts", "../../recipes/index.ts", "@grpc/grpc-js", "node:http"],
+    bad: ["../undici/index.ts", "../../src/index.ts", "../../recipes/queue/queue.ts", "fastify", "zod"],
+  },
+  {
+    file: "doors/metrics/probe.ts",
+    message: "Border: doors/metrics",
+    good: ["./other.ts", "../../recipes/index.ts", "prom-client", "node:http"],
+    bad: ["../undici/index.ts", "../../src/index.ts", "../../recipes/queue/queue.ts", "fastify", "zod"],
+  },
+  {
+    file: "doors/nestjs/probe.ts",
+    message: "Border: doors/nestjs",
+    good: ["./other.ts", "../../recipes/index.ts", "@nestjs/common", "node:http"],
+    bad: ["../undici/index.ts", "../../src/index.ts", "../../recipes/queue/queue.ts", "fastify", "zod"],
+  },
+  {
+    file: "doors/otel/probe.ts",
+    message: "Border: doors/otel",
+    good: ["./other.ts", "../../recipes/index.ts", "@opentelemetry/api", "node:http"],
+    bad: ["../undici/index.ts", "../../src/index.ts", "../../recipes/queue/queue.ts", "fastify", "zod"],
+  },
+  {
+    file: "doors/undici/probe.ts",
+    message: "Border: doors/undici",
+    good: ["./other.ts", "../../recipes/index.ts", "undici", "node:http"],
+    bad: ["../otel/index.ts", "../../src/index.ts", "../../recipes/queue/queue.ts", "fastify", "zod"],
+  },
+  {
     file: "cli/commands/probe.ts",
     message: "Border: the CLI",
     good: ["./list.ts", "../output.ts", "../../recipes/index.ts", "../../testing/index.ts", "node:os"],

@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync } from "node:fs";
+import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { run } from "../support/child.ts";
@@ -6,6 +6,7 @@ import { run } from "../support/child.ts";
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 const manifest = JSON.parse(read("package.json"));
 const lock = JSON.parse(read("package-lock.json"));
+const furtherDoors = readdirSync(`${checkout}doors`);
 
 test("the tarball holds the doors, the installer and the papers, and nothing else of the checkout", async () => {
   const { stdout } = await run("npm", ["pack", "--dry-run", "--json"], { cwd: checkout });
@@ -14,27 +15,32 @@ test("the tarball holds the doors, the installer and the papers, and nothing els
     /"\.\/(dist\/[^"]+)"/g,
   );
   for (const [, target] of targets) expect(paths).toContain(target);
-  const others = paths.filter((path) => !/^dist\/(esm|cjs)\/(src|recipes|testing)\/.+\.d\.ts$/.test(path));
-  expect(others.sort()).toEqual([
-    "CHANGELOG.md",
-    "LICENSE",
-    "README.md",
-    "README.zh-CN.md",
-    "dist/THIRD-PARTY-NOTICES.txt",
-    ...["client.js", "package.json", "recipes.js"].map((name) => `dist/cjs/${name}`),
-    ...["shared-rolldown-runtime.js", "shared-src.js", "testing.js"].map((name) => `dist/cjs/${name}`),
-    ...["cli.js", "client.js", "guard.js", "recipes.js"].map((name) => `dist/esm/${name}`),
-    ...["shared-recipes.js", "shared-src.js", "shared-testing.js", "testing.js"].map((name) => `dist/esm/${name}`),
-    "package.json",
-    "scripts/etcd-recipes-etcd.mjs",
-  ]);
+  const others = paths.filter((path) => !/^dist\/(esm|cjs)\/(src|recipes|testing|doors)\/.+\.d\.ts$/.test(path));
+  expect(others.sort()).toEqual(
+    [
+      "CHANGELOG.md",
+      "LICENSE",
+      "README.md",
+      "README.zh-CN.md",
+      "dist/THIRD-PARTY-NOTICES.txt",
+      ...["client.js", "package.json", "recipes.js"].map((name) => `dist/cjs/${name}`),
+      ...["shared-rolldown-runtime.js", "shared-src.js", "testing.js"].map((name) => `dist/cjs/${name}`),
+      ...["cli.js", "client.js", "guard.js", "recipes.js"].map((name) => `dist/esm/${name}`),
+      ...["shared-recipes.js", "shared-src.js", "shared-testing.js", "testing.js"].map((name) => `dist/esm/${name}`),
+      ...["cjs", "esm"].flatMap((form) => furtherDoors.map((name) => `dist/${form}/${name}.js`)),
+      "package.json",
+      "scripts/etcd-recipes-etcd.mjs",
+    ].sort(),
+  );
 });
 
 test("every door leads to both forms, with types first, and to one copy in a process that can require() modules", () => {
   const doors = Object.entries<Record<string, Record<string, string>>>(manifest.exports).filter(
     ([, target]) => typeof target === "object",
   );
-  expect(doors.map(([door]) => door)).toEqual([".", "./client", "./testing"]);
+  expect(doors.map(([door]) => door).sort()).toEqual(
+    [".", "./client", "./testing", ...furtherDoors.map((name) => `./${name}`)].sort(),
+  );
   for (const [, conditions] of doors) {
     expect(Object.keys(conditions)).toEqual(["module-sync", "import", "require", "default"]);
     for (const [condition, target] of Object.entries(conditions)) {
