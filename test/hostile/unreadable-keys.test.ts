@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { sameKeyValue } from "../../src/model/key-value.ts";
 import type { WatchEvent } from "../../src/model/watch-event.ts";
 import { EventEvidence } from "../../src/watch/event-evidence.ts";
-import { storedKeyValue } from "../support/stored-key-value.ts";
+import { storedKeyValue } from "../../testing/fake-etcd/stored-key-value.ts";
 
 // Two keys that are not UTF-8, and read the same.
 

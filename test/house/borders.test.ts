@@ -198,8 +198,14 @@ const rooms = [
   {
     file: "testing/probe.ts",
     message: "Border: testing",
-    good: ["./member.ts", "node:net", "node:fs/promises"],
-    bad: ["../src/index.ts", "../recipes/index.ts", "etcd3", "zod"],
+    good: ["./member.ts", "./fake-etcd/index.ts", "node:net", "node:fs/promises"],
+    bad: ["../src/index.ts", "../recipes/index.ts", "./fake-etcd/memory-etcd.ts", "etcd3", "zod"],
+  },
+  {
+    file: "testing/fake-etcd/probe.ts",
+    message: "Border: testing/fake-etcd",
+    good: ["./memory-etcd.ts", "../../src/index.ts", "../../src/client-parts.ts", "../../src/connection/index.ts"],
+    bad: ["../start-etcd.ts", "../../src/kv/kv.ts", "../../recipes/index.ts", "node:net", "etcd3", "zod"],
   },
   {
     file: "doors/connect/probe.ts",

@@ -27,10 +27,11 @@ test("what reaches no server and no process, by itself or by what it imports, is
     "src/lab.test.ts": 'import { a } from "../support/lab.ts";',
     "support/lab.ts": 'export * from "./deeper.ts";',
     "support/deeper.ts": 'import { lab } from "./lab.ts";\nimport { startEtcd } from "../../testing/index.ts";',
+    "src/memory.test.ts": 'import { MemoryEtcd } from "../../testing/fake-etcd/index.ts";',
     "src/program.test.ts": 'import { spawn } from "node:child_process";',
   });
   expect(sortTestFiles(checkout)).toEqual({
-    logic: ["test/src/pure.test.ts"],
+    logic: ["test/src/memory.test.ts", "test/src/pure.test.ts"],
     shared: ["test/src/etcd.test.ts", "test/src/lab.test.ts", "test/src/program.test.ts"],
     alone: [],
     mocking: [],

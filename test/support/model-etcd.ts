@@ -14,9 +14,9 @@ import {
   type RangeOp,
   UnavailableError,
 } from "../../src/index.ts";
+import { storedKeyValue } from "../../testing/fake-etcd/stored-key-value.ts";
 import { watchResponse } from "./scripted-protocol.ts";
 import { type ModelOp, StoreModel } from "./store-model.ts";
-import { storedKeyValue } from "./stored-key-value.ts";
 
 /**
  * What etcd would answer, in memory, and what it would be after a restore: for histories that are too many for a real

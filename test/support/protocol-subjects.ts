@@ -1,8 +1,8 @@
 import { resolveClientOptions } from "../../src/client-options.ts";
 import { openProtocol } from "../../src/connection/index.ts";
 import { systemRuntime } from "../../src/internal/index.ts";
+import { MemoryEtcd, MemoryProtocol } from "../../testing/fake-etcd/index.ts";
 import { startEtcd } from "../../testing/index.ts";
-import { MemoryEtcd, MemoryProtocol } from "./memory-etcd/index.ts";
 import type { ContractSubject } from "./protocol-lab.ts";
 
 /** A real etcd, and the one in memory that models and fakes stand on. */

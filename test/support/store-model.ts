@@ -1,6 +1,6 @@
 import type { KeyValue, WatchEvent } from "../../src/index.ts";
+import { storedKeyValue } from "../../testing/fake-etcd/stored-key-value.ts";
 import type { Seeded } from "./seeded.ts";
-import { storedKeyValue } from "./stored-key-value.ts";
 
 export type ModelOp =
   | { readonly type: "put"; readonly key: string; readonly value: string }

@@ -1,7 +1,7 @@
 import { withParts } from "../../src/client-parts.ts";
 import { EtcdClient } from "../../src/index.ts";
+import { MemoryEtcd, MemoryProtocol, type Network, reliableNetwork } from "../../testing/fake-etcd/index.ts";
 import { FakeClock } from "./fake-clock.ts";
-import { MemoryEtcd, MemoryProtocol, type Network, reliableNetwork } from "./memory-etcd/index.ts";
 import { seeded } from "./seeded.ts";
 
 /** An etcd in memory and clients of it, all by one clock that goes on only when it is told to. */

@@ -3,7 +3,7 @@ import { chooseJob } from "../../../recipes/queue/choose-job.ts";
 import { QueueKeys } from "../../../recipes/queue/queue-keys.ts";
 import { QueueView } from "../../../recipes/queue/queue-view.ts";
 import { type LeaseId, leaseId } from "../../../src/index.ts";
-import { storedKeyValue } from "../../support/stored-key-value.ts";
+import { storedKeyValue } from "../../../testing/fake-etcd/stored-key-value.ts";
 
 const keys = new QueueKeys("/q");
 const own = leaseId("a1");

@@ -3,8 +3,8 @@ import type { LeaseKeepAliveResponse, Protocol } from "../../../src/connection/i
 import { HeldLease } from "../../../src/lease/held-lease.ts";
 import { LeaseKeeper } from "../../../src/lease/lease-keeper.ts";
 import { type LeaseId, leaseId } from "../../../src/model/lease-id.ts";
+import { MemoryEtcd, MemoryProtocol } from "../../../testing/fake-etcd/index.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
-import { MemoryEtcd, MemoryProtocol } from "../../support/memory-etcd/index.ts";
 import { type Seeded, seeded } from "../../support/seeded.ts";
 import { MemberLink } from "./member-link.ts";
 

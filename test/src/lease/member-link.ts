@@ -1,5 +1,5 @@
+import type { MemoryEndpoint, Network, StreamPath } from "../../../testing/fake-etcd/index.ts";
 import type { FakeClock } from "../../support/fake-clock.ts";
-import type { MemoryEndpoint, Network, StreamPath } from "../../support/memory-etcd/index.ts";
 
 /** `refused`: connections break, and new ones fail. `silent`: nothing goes through until it is up again. */
 export type LinkState = "up" | "refused" | "silent";

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { expect, test } from "vitest";
 import { StoredKeyValue } from "../../../src/model/key-value.ts";
-import { storedKeyValue } from "../../support/stored-key-value.ts";
+import { storedKeyValue } from "../../../testing/fake-etcd/stored-key-value.ts";
 
 function stored(key: string | Uint8Array, value: string | Uint8Array): StoredKeyValue {
   return storedKeyValue({

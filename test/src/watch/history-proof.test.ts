@@ -4,8 +4,8 @@ import { CompactedError, FutureRevisionError, prefix, RequestRefusedError } from
 import type { RangeOp } from "../../../src/model/op.ts";
 import type { HistoryEvidence } from "../../../src/watch/history-evidence.ts";
 import { HistoryProofs } from "../../../src/watch/history-proof.ts";
+import { storedKeyValue } from "../../../testing/fake-etcd/stored-key-value.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
-import { storedKeyValue } from "../../support/stored-key-value.ts";
 
 test("proofs with large entries travel in several requests of some 1 MiB, and each has its own answer", async () => {
   const entry = (name: number) => ({

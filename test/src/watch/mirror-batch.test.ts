@@ -10,10 +10,10 @@ import {
   mergeSteps,
 } from "../../../src/watch/mirror-batch.ts";
 import { MirrorReader } from "../../../src/watch/mirror-reader.ts";
+import { type KeyValueFields, storedKeyValue } from "../../../testing/fake-etcd/stored-key-value.ts";
 import { Replica, stateOf } from "../../support/replica.ts";
 import { type Seeded, seeded } from "../../support/seeded.ts";
 import { randomOps, StoreModel } from "../../support/store-model.ts";
-import { type KeyValueFields, storedKeyValue } from "../../support/stored-key-value.ts";
 
 const keys = ["a", "b", "c", "d", "e"];
 

@@ -1,4 +1,4 @@
-import type { Loss, Network, StreamPath } from "../memory-etcd/index.ts";
+import type { Loss, Network, StreamPath } from "../../../testing/fake-etcd/index.ts";
 import type { Seeded } from "../seeded.ts";
 import { APART_MS, type VirtualProcess } from "./virtual-process.ts";
 import type { VirtualTime } from "./virtual-time.ts";

@@ -1,6 +1,6 @@
 import { withParts } from "../../../src/client-parts.ts";
 import { allKeys, EtcdClient, type KeyRange, type WatchEvent } from "../../../src/index.ts";
-import { MemoryEtcd, MemoryProtocol } from "../memory-etcd/index.ts";
+import { MemoryEtcd, MemoryProtocol } from "../../../testing/fake-etcd/index.ts";
 import type { Seeded } from "../seeded.ts";
 import { UnreliableNetwork } from "./unreliable-network.ts";
 import { VirtualProcess } from "./virtual-process.ts";

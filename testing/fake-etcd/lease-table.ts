@@ -1,7 +1,7 @@
-import type { LeaseTimeToLiveResponse } from "../../../src/connection/codec/messages.ts";
-import type { Clock, Timer } from "../../../src/internal/index.ts";
-import type { KeyValue } from "../../../src/model/key-value.ts";
-import type { LeaseId } from "../../../src/model/lease-id.ts";
+import type { LeaseTimeToLiveResponse } from "../../src/connection/codec/messages.ts";
+import type { Clock, Timer } from "../../src/internal/index.ts";
+import type { KeyValue } from "../../src/model/key-value.ts";
+import type { LeaseId } from "../../src/model/lease-id.ts";
 import type { Change } from "./key-store.ts";
 import { type KeyText, keyBytes, keyText } from "./key-text.ts";
 import { refuse } from "./refusal.ts";

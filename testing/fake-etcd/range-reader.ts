@@ -1,8 +1,8 @@
-import type { KeyValue } from "../../../src/model/key-value.ts";
-import type { RangeOp, RangeResult, RangeSort, RevisionBounds } from "../../../src/model/op.ts";
-import { storedKeyValue } from "../stored-key-value.ts";
+import type { KeyValue } from "../../src/model/key-value.ts";
+import type { RangeOp, RangeResult, RangeSort, RevisionBounds } from "../../src/model/op.ts";
 import type { KeyStore } from "./key-store.ts";
 import { textRange } from "./key-text.ts";
+import { storedKeyValue } from "./stored-key-value.ts";
 
 /** Executes a range: what `count` counts, what `limit` cuts and in which order, as etcd does it. */
 export function readRange(store: KeyStore, request: Omit<RangeOp, "type">): RangeResult {

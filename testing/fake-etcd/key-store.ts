@@ -1,10 +1,10 @@
-import type { KeyValue } from "../../../src/model/key-value.ts";
-import type { LeaseId } from "../../../src/model/lease-id.ts";
-import type { WatchEvent } from "../../../src/model/watch-event.ts";
-import { storedKeyValue } from "../stored-key-value.ts";
+import type { KeyValue } from "../../src/model/key-value.ts";
+import type { LeaseId } from "../../src/model/lease-id.ts";
+import type { WatchEvent } from "../../src/model/watch-event.ts";
 import { KeyHistory } from "./key-history.ts";
 import { isWithin, type KeyText, keyBytes, keyText, type TextRange } from "./key-text.ts";
 import { refuse } from "./refusal.ts";
+import { storedKeyValue } from "./stored-key-value.ts";
 
 /** What one revision changed; `key` says where, without a look into the bytes. */
 export interface Change {

@@ -1,4 +1,4 @@
-import type { Op, TxnOp } from "../../../src/model/op.ts";
+import type { Op, TxnOp } from "../../src/model/op.ts";
 import { isWithin, type KeyText, keyText, type TextRange, textRange } from "./key-text.ts";
 import { refuse } from "./refusal.ts";
 

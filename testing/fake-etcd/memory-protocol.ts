@@ -1,4 +1,4 @@
-import type { LeaseGrantResponse, TxnRequest } from "../../../src/connection/codec/messages.ts";
+import type { LeaseGrantResponse, TxnRequest } from "../../src/connection/codec/messages.ts";
 import type {
   AdminProtocol,
   KeepAliveStream,
@@ -10,10 +10,10 @@ import type {
   StreamHandlers,
   WatchResponse,
   WatchStream,
-} from "../../../src/connection/index.ts";
-import { type CallOptions, ClientClosedError, type EtcdError, UnavailableError } from "../../../src/index.ts";
-import type { Clock } from "../../../src/internal/index.ts";
-import type { LeaseId } from "../../../src/model/lease-id.ts";
+} from "../../src/connection/index.ts";
+import { type CallOptions, ClientClosedError, type EtcdError, UnavailableError } from "../../src/index.ts";
+import type { Clock } from "../../src/internal/index.ts";
+import type { LeaseId } from "../../src/model/lease-id.ts";
 import { call, type MemoryCall } from "./memory-call.ts";
 import type { MemoryEtcd } from "./memory-etcd.ts";
 import { type Network, reliableNetwork, type StreamPath } from "./network.ts";

@@ -1,4 +1,4 @@
-import type { KeyRange } from "../../../src/model/key-range.ts";
+import type { KeyRange } from "../../src/model/key-range.ts";
 
 /** A key's bytes, one character each: such texts are equal, and ordered, as the bytes are. */
 export type KeyText = string;

@@ -1,5 +1,5 @@
-import { type GrpcFailure, grpcFailure } from "../../../src/grpc/grpc-failure.ts";
-import { grpcStatus } from "../../../src/grpc/index.ts";
+import { type GrpcFailure, grpcFailure } from "../../src/grpc/grpc-failure.ts";
+import { grpcStatus } from "../../src/grpc/index.ts";
 
 /** etcd's own sentences and codes (api/v3rpc/rpctypes/error.go): the client's table makes its errors of them. */
 const refusals = {

@@ -1,8 +1,8 @@
-import { type Failure, translateFailure } from "../../../src/connection/errors/error-translation.ts";
-import { outOfTime } from "../../../src/connection/out-of-time.ts";
-import { GrpcFailure, grpcFailure } from "../../../src/grpc/grpc-failure.ts";
-import { grpcStatus } from "../../../src/grpc/index.ts";
-import { type Clock, onAbort, type Timer } from "../../../src/internal/index.ts";
+import { type Failure, translateFailure } from "../../src/connection/errors/error-translation.ts";
+import { outOfTime } from "../../src/connection/out-of-time.ts";
+import { GrpcFailure, grpcFailure } from "../../src/grpc/grpc-failure.ts";
+import { grpcStatus } from "../../src/grpc/index.ts";
+import { type Clock, onAbort, type Timer } from "../../src/internal/index.ts";
 import type { Loss, Network } from "./network.ts";
 
 export interface MemoryCall<T> {

@@ -1,5 +1,5 @@
-import type { WatchCreateRequest, WatchResponse } from "../../../src/connection/index.ts";
-import type { WatchEvent, WatchFilter } from "../../../src/model/watch-event.ts";
+import type { WatchCreateRequest, WatchResponse } from "../../src/connection/index.ts";
+import type { WatchEvent, WatchFilter } from "../../src/model/watch-event.ts";
 import type { Change, KeyStore, Revision } from "./key-store.ts";
 import { isWithin, keyText, type TextRange, textRange } from "./key-text.ts";
 

@@ -1,6 +1,6 @@
-import type { TxnResponse } from "../../../src/connection/codec/messages.ts";
-import type { KeyValue } from "../../../src/model/key-value.ts";
-import type { Op, OpResult, PutOp, TxnOp } from "../../../src/model/op.ts";
+import type { TxnResponse } from "../../src/connection/codec/messages.ts";
+import type { KeyValue } from "../../src/model/key-value.ts";
+import type { Op, OpResult, PutOp, TxnOp } from "../../src/model/op.ts";
 import { allHold } from "./compares.ts";
 import type { KeyStore, Writer } from "./key-store.ts";
 import { keyText, textRange } from "./key-text.ts";

@@ -1,5 +1,5 @@
-import type { WatchCreateRequest, WatchResponse } from "../../../src/connection/index.ts";
-import type { Clock } from "../../../src/internal/index.ts";
+import type { WatchCreateRequest, WatchResponse } from "../../src/connection/index.ts";
+import type { Clock } from "../../src/internal/index.ts";
 import type { KeyStore, Revision } from "./key-store.ts";
 import { isEmptyRange, Watcher, watchResponse } from "./watcher.ts";
 

@@ -7,17 +7,17 @@ import type {
   RangeRequest,
   TxnRequest,
   TxnResponse,
-} from "../../../src/connection/codec/messages.ts";
+} from "../../src/connection/codec/messages.ts";
 import type {
   LeaseTimeToLiveResponse,
   MemberStatus,
   RangeResponse,
   WatchResponse,
-} from "../../../src/connection/index.ts";
-import { type Clock, systemClock } from "../../../src/internal/index.ts";
-import type { KeyRange } from "../../../src/model/key-range.ts";
-import type { KeyValue } from "../../../src/model/key-value.ts";
-import type { LeaseId } from "../../../src/model/lease-id.ts";
+} from "../../src/connection/index.ts";
+import { type Clock, systemClock } from "../../src/internal/index.ts";
+import type { KeyRange } from "../../src/model/key-range.ts";
+import type { KeyValue } from "../../src/model/key-value.ts";
+import type { LeaseId } from "../../src/model/lease-id.ts";
 import { KeyStore } from "./key-store.ts";
 import { textRange } from "./key-text.ts";
 import { LeaseTable } from "./lease-table.ts";

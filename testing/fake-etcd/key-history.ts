@@ -1,4 +1,4 @@
-import type { KeyValue } from "../../../src/model/key-value.ts";
+import type { KeyValue } from "../../src/model/key-value.ts";
 
 interface State {
   readonly revision: number;

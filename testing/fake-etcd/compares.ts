@@ -1,5 +1,5 @@
-import type { Compare, CompareResult } from "../../../src/model/compare.ts";
-import type { KeyValue } from "../../../src/model/key-value.ts";
+import type { Compare, CompareResult } from "../../src/model/compare.ts";
+import type { KeyValue } from "../../src/model/key-value.ts";
 import type { KeyStore } from "./key-store.ts";
 import { textRange } from "./key-text.ts";
 
