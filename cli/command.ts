@@ -5,10 +5,15 @@ import type { Output } from "./output.ts";
 export interface CommandOption {
   readonly type: "string" | "boolean";
   readonly short?: string;
+  /** Whether it may be given several times: then its value is a list. @default false */
+  readonly multiple?: boolean;
   readonly help: string;
   /** Stands for the value in the help. */
   readonly value?: string;
 }
+
+/** By name; what was not given is missing. */
+export type OptionValues = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
 /** What a command gets to work with. */
 export interface Context {
@@ -16,7 +21,7 @@ export interface Context {
   readonly words: readonly string[];
   /** What stands after `--`. */
   readonly program: readonly string[];
-  readonly options: Readonly<Record<string, string | boolean | undefined>>;
+  readonly options: OptionValues;
   /** How long a single request may take. */
   readonly timeoutMs: number;
   /** Aborts when the user stops the program; the reason is the name of the signal. */

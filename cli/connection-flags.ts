@@ -1,5 +1,5 @@
 import { EtcdClient, type EtcdClientOptions } from "../recipes/index.ts";
-import type { CommandOption } from "./command.ts";
+import type { CommandOption, OptionValues } from "./command.ts";
 import { parseDuration } from "./duration.ts";
 import { UsageError } from "./exit-codes.ts";
 
@@ -14,10 +14,8 @@ export const connectionFlags = {
   "command-timeout": { type: "string", value: "TIME", help: "how long a request may take, 5s by default" },
 } as const satisfies Record<string, CommandOption>;
 
-type Given = Readonly<Record<string, string | boolean | undefined>>;
-
 /** @throws UsageError, InvalidOptionError */
-export function connect(given: Given): EtcdClient {
+export function connect(given: OptionValues): EtcdClient {
   const text = (name: keyof typeof connectionFlags) => given[name] as string | undefined;
   const options: EtcdClientOptions = { requestTimeoutMs: timeoutOf(given) };
   const endpoints = text("endpoints");
@@ -30,7 +28,7 @@ export function connect(given: Given): EtcdClient {
 }
 
 /** @throws UsageError */
-export function timeoutOf(given: Given): number {
+export function timeoutOf(given: OptionValues): number {
   return parseDuration("--command-timeout", (given["command-timeout"] as string | undefined) ?? "5s");
 }
 

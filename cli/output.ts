@@ -39,7 +39,9 @@ export class Output {
     }
     const cells = rows.map((row) => names.map((name) => printable(row[name] ?? "")));
     const lines = [names.map((name) => this.style("bold", name.toUpperCase())), ...cells];
-    const widths = names.map((_, column) => Math.max(...lines.map((line) => widthOf(line[column] ?? ""))));
+    const widths = names.map((_, column) =>
+      lines.reduce((most, line) => Math.max(most, widthOf(line[column] ?? "")), 0),
+    );
     for (const line of lines) {
       const padded = line.map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - widthOf(cell)));
       this.line(padded.join("  ").trimEnd());

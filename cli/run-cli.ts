@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type EtcdClient, EtcdError } from "../recipes/index.ts";
-import { type Command, type CommandOption, usageOf } from "./command.ts";
+import { type Command, type CommandOption, type OptionValues, usageOf } from "./command.ts";
 import { completionOf } from "./commands/completion.ts";
 import { ofEtcd } from "./commands/index.ts";
 import { connect, connectionFlags, timeoutOf } from "./connection-flags.ts";
@@ -96,7 +96,7 @@ function parse(args: readonly string[], command: Command | undefined) {
   try {
     const options = { ...commonFlags, ...command?.options };
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
-    return { values: values as Record<string, string | boolean | undefined>, positionals };
+    return { values: values as OptionValues, positionals };
   } catch (error) {
     const usage = command ? `\nusage: ${usageOf(command)}` : "";
     throw new UsageError(`${(error as Error).message.split(". To specify")[0]}${usage}`);

@@ -15,7 +15,7 @@ import {
   readEtcdVersion,
 } from "./etcd-recipes-etcd.mjs";
 import { unpackOwnPackages } from "./own-packages.mjs";
-import { ensurePrograms, proxies, redis } from "./test-programs.mjs";
+import { ensurePrograms, proxies, redis, terminal } from "./test-programs.mjs";
 
 const clone = fileURLToPath(new URL("..", import.meta.url));
 
@@ -100,6 +100,7 @@ try {
     await ensureFaketime();
     await ensurePrograms(redis, say);
     await ensurePrograms(proxies, say);
+    await ensurePrograms(terminal, say);
   }
 } catch (error) {
   console.error(error instanceof SetupError || error instanceof InstallError ? `setup: ${error.message}` : error);

@@ -24,6 +24,13 @@ export const proxies = {
   ],
 };
 
+/** A terminal, for what the CLI draws. */
+export const terminal = {
+  folder: "terminal",
+  packages: ["tmux"],
+  programs: [{ name: "tmux", path: "usr/bin/tmux", ask: "-V", version: /tmux ([\d.]+)/ }],
+};
+
 /** @param {(line: string) => void} log told one line for each program, and one per step */
 export async function ensurePrograms({ folder, packages, programs }, log) {
   const cached = join(cacheFolder(), folder);

@@ -10,6 +10,7 @@ import { list } from "./list.ts";
 import { lock } from "./lock.ts";
 import { queueAdd, queueDead, queueDiscard, queueList, queueRetry } from "./queue.ts";
 import { register } from "./register.ts";
+import { top } from "./top.ts";
 import { watch } from "./watch.ts";
 
 /** The commands, in the order of the help. */
@@ -30,6 +31,7 @@ export const ofEtcd: readonly Command[] = [
   confirmList,
   confirmApprove,
   confirmReject,
+  top,
   doctor,
   etcdRun,
 ];

@@ -1,7 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { type Child, startChild } from "./child.ts";
 
-const program = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
+/** The program as it is published. */
+export const cliProgram = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
 
 export interface CliOutcome {
   readonly code: number | string;
@@ -18,7 +19,7 @@ export class Cli {
   }
 
   start(...args: string[]): Child {
-    return startChild(process.execPath, [program, ...args], { env: this.#env });
+    return startChild(process.execPath, [cliProgram, ...args], { env: this.#env });
   }
 
   /** Runs it to its end. */
