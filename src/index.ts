@@ -62,6 +62,28 @@ export {
   WatchOverflowError,
 } from "./errors/index.ts";
 export type { EtcdHealth, HealthOptions } from "./health.ts";
+export type { TracedMessage } from "./internal/channel.ts";
+export type {
+  AdmissionMessage,
+  CallMessage,
+  DialMessage,
+  EjectionMessage,
+  ElectionMessage,
+  EnqueueMessage,
+  EventChannelMessages,
+  JobMessage,
+  LeaseEndedMessage,
+  LeaseRenewedMessage,
+  LockMessage,
+  MirrorMessage,
+  RelistMessage,
+  RemovalsHeldMessage,
+  ResumptionMessage,
+  ServiceAttemptMessage,
+  ServiceCallMessage,
+  TracingChannelMessages,
+  WatchBatchMessage,
+} from "./internal/channel-messages.ts";
 export type { SchemaResult, StandardSchema } from "./internal/standard-schema.ts";
 export type {
   CompactOptions,

@@ -1,6 +1,6 @@
 import type { EventEmitter } from "node:events";
 import { type CallOptions, ClientClosedError, ConflictError } from "../../src/index.ts";
-import { asError, onAbort, runtimeOf, showAs } from "../../src/internal/index.ts";
+import { asError, channels, onAbort, runtimeOf, showAs } from "../../src/internal/index.ts";
 import { CandidacyLine } from "../candidacy/internal.ts";
 import { FencedOutError } from "../errors/index.ts";
 import { resolveCall } from "../option-schemas/index.ts";
@@ -131,7 +131,10 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
       candidate: this.candidate,
       health: new Health({ check, everyMs, clock, onWarning: (error) => this.notify("warning", error) }),
       work,
-      notify: (name, ...args) => this.notify(name, ...args),
+      notify: (name, ...args) => {
+        if (channels.elections.heard) this.#describe(name, args[0]);
+        this.notify(name, ...args);
+      },
     });
     this.#run = run;
     const release = onAbort(signal, () => this.#stop(run, signal?.reason));
@@ -254,6 +257,18 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
     } finally {
       for (const release of releases) release();
     }
+  }
+
+  #describe(event: string, subject: unknown): void {
+    if (event !== "elected" && event !== "lost" && event !== "resigned") return;
+    const { name, candidate } = this;
+    channels.elections.publish({
+      name,
+      candidate,
+      event,
+      token: event === "elected" ? (subject as Term).token : undefined,
+      error: event === "lost" ? (subject as Error) : undefined,
+    });
   }
 
   #observeWhileListened(): void {

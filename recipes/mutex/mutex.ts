@@ -1,6 +1,7 @@
 import { ClientClosedError } from "../../src/index.ts";
 import {
   type Clock,
+  channels,
   inMs,
   onAbort,
   quietDeferred,
@@ -172,11 +173,21 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   ): Promise<HeldLock | (T & undefined)> {
     this.#closing.signal.throwIfAborted();
     options.signal?.throwIfAborted();
+    const { locks } = channels;
+    const trace = locks.heard ? locks.begin({ name: this.name }) : undefined;
     const waiting = this.#wait(options, wait);
     const settled = waiting.catch(() => {});
     this.#waits.add(settled);
     try {
-      return await waiting;
+      const lock = await waiting;
+      if (trace) {
+        trace.message.token = lock?.token;
+        trace.succeed();
+      }
+      return lock;
+    } catch (error) {
+      trace?.fail(error);
+      throw error;
     } finally {
       this.#waits.delete(settled);
     }

@@ -1,5 +1,14 @@
 import { ClientClosedError, type Lease } from "../../src/index.ts";
-import { abortable, type Clock, deadlineSignal, showAs, type Timer } from "../../src/internal/index.ts";
+import {
+  abortable,
+  type Clock,
+  channels,
+  deadlineSignal,
+  type JobMessage,
+  showAs,
+  type Timer,
+  type Trace,
+} from "../../src/internal/index.ts";
 import { JobLostError } from "../errors/index.ts";
 import type { Job, ReleaseOptions, SettleOptions } from "./job.ts";
 import type { JobClaim } from "./job-claim.ts";
@@ -8,6 +17,8 @@ import { resolveRelease, resolveSettle } from "./options.ts";
 export type Ending = { readonly type: "ack" } | { readonly type: "release"; readonly delayMs: number };
 
 export interface HeldJobParts {
+  /** The queue's name. */
+  readonly queue: string;
   readonly claim: JobClaim;
   readonly lease: Lease;
   /** How long it may be held; undefined: as long as the lease lives. */
@@ -42,6 +53,7 @@ export class HeldJob implements Job {
   readonly #parts: HeldJobParts;
   readonly #controller = new AbortController();
   readonly #endsAtMs: number;
+  readonly #trace: Trace<JobMessage> | undefined;
   #timer: Timer | undefined;
   #settling: { readonly type: Ending["type"]; readonly done: Promise<void> } | undefined;
   #over = false;
@@ -56,6 +68,7 @@ export class HeldJob implements Job {
     this.#parts = parts;
     this.signal = deadlineSignal(this.#controller, () => this.#compareClocks());
     this.#endsAtMs = clock.monotonicMs() + (visibilityMs ?? Number.POSITIVE_INFINITY);
+    this.#trace = channels.jobs.heard ? this.#describe(parts) : undefined;
     if (visibilityMs !== undefined) this.#look();
   }
 
@@ -79,8 +92,22 @@ export class HeldJob implements Job {
   /** It is not ours any more. */
   lose(error: JobLostError): void {
     if (this.#over) return;
+    this.#report("lost", error);
     this.#end();
     this.#controller.abort(error);
+  }
+
+  /** How it ended; what comes after that changes nothing. */
+  #report(outcome: JobMessage["outcome"], error?: JobLostError): void {
+    if (!this.#trace) return;
+    this.#trace.message.outcome ??= outcome;
+    if (error) this.#trace.fail(error);
+    else this.#trace.succeed();
+  }
+
+  #describe({ queue, claim }: HeldJobParts): Trace<JobMessage> {
+    const { id, attempt } = this;
+    return channels.jobs.begin({ queue, id, attempt, job: this, traceContext: claim.content.trace });
   }
 
   async #settle(
@@ -124,6 +151,7 @@ export class HeldJob implements Job {
       this.lose(error);
       throw error;
     }
+    this.#report(ending.type === "ack" ? "acknowledged" : "released");
     if (ending.type === "release") this.lose(this.#lostError("it was released"));
     else this.#end();
   }

@@ -11,6 +11,8 @@ export interface JobContent {
   readonly notBefore?: number | undefined;
   /** Of a job with an id of the caller's choosing: tells the call that put it there from any other. */
   readonly token?: string | undefined;
+  /** What a subscriber of the channel `etcd-recipes:enqueue` sends along. */
+  readonly trace?: Readonly<Record<string, string>> | undefined;
 }
 
 /** What stands under a dead letter's key, as JSON. */
@@ -27,6 +29,8 @@ const jobSchema: z.ZodType<JobContent> = z.object({
   attempt: count,
   notBefore: z.number().optional(),
   token: z.string().optional(),
+  // Of no use to the work: what cannot be read here makes no job unreadable.
+  trace: z.record(z.string(), z.string()).optional().catch(undefined),
 });
 
 const letterSchema: z.ZodType<LetterContent> = z.object({ value: z.string(), attempts: count, diedAtMs: z.number() });

@@ -31,6 +31,7 @@ export class JobsInHand {
 
   hold(claim: JobClaim, lease: Lease, visibilityMs: number | undefined): HeldJob {
     const held: HeldJob = new HeldJob({
+      queue: this.#parts.keys.name,
       claim,
       lease,
       visibilityMs,

@@ -10,11 +10,14 @@ import {
   txnOp,
 } from "../../src/index.ts";
 import {
+  channels,
+  type EnqueueMessage,
   nestedSize,
   type PartSize,
   type Runtime,
   ServerLimits,
   sendInParts,
+  type Trace,
   TxnRoom,
   uniqueNumber,
 } from "../../src/internal/index.ts";
@@ -35,6 +38,11 @@ export interface Enqueued {
 
 /** What a key takes in a request besides its bytes, and what the content of a job can become longer by. */
 const BYTES_AROUND = 100;
+
+/** Every job of an `enqueueMany()` has it. */
+const MOST_SENT_ALONG_BYTES = 1_024;
+
+type EnqueueAll = ResolvedCall & { readonly delayMs: number };
 
 interface NewJob {
   readonly id: string;
@@ -66,21 +74,35 @@ export class Producer {
   }
 
   async add(value: string, { id, delayMs, ...call }: ResolvedEnqueue): Promise<Enqueued> {
+    const trace = this.#describe(1);
+    const adding = this.#add(value, { id, delayMs, ...call }, sentAlong(trace));
+    return trace ? trace.follow(adding) : adding;
+  }
+
+  async addAll(values: readonly string[], options: EnqueueAll): Promise<readonly string[]> {
+    const trace = this.#describe(values.length);
+    const adding = this.#addAll(values, options, sentAlong(trace));
+    return trace ? trace.follow(adding) : adding;
+  }
+
+  async #add(value: string, { id, delayMs, ...call }: ResolvedEnqueue, trace: JobContent["trace"]): Promise<Enqueued> {
     const made = this.#newId();
     const token = id === undefined ? undefined : made;
-    const text = writeJob({ ...this.#content(value, delayMs), token });
+    const text = writeJob({ ...this.#content(value, delayMs), token, trace });
     const added = await this.#put([this.#newJob({ id: id ?? made, token, text })], this.#options(call));
     // What stands under an id that was made for this call was put there by this call.
     return { id: id ?? made, added: id === undefined || added === 1 };
   }
 
-  async addAll(
+  async #addAll(
     values: readonly string[],
-    { delayMs, ...call }: ResolvedCall & { readonly delayMs: number },
+    { delayMs, ...call }: EnqueueAll,
+    trace: JobContent["trace"],
   ): Promise<readonly string[]> {
-    const jobs = values.map((value) =>
-      this.#newJob({ id: this.#newId(), token: undefined, text: writeJob(this.#content(value, delayMs)) }),
-    );
+    const jobs = values.map((value) => {
+      const text = writeJob({ ...this.#content(value, delayMs), trace });
+      return this.#newJob({ id: this.#newId(), token: undefined, text });
+    });
     const options = this.#options(call);
     for (let next = 0; next < jobs.length; ) {
       const room = new TxnRoom(this.#limits);
@@ -112,6 +134,11 @@ export class Producer {
       inOrder: true,
     });
     return added;
+  }
+
+  #describe(jobs: number): Trace<EnqueueMessage> | undefined {
+    const { enqueues } = channels;
+    return enqueues.heard ? enqueues.begin({ queue: this.#keys.name, jobs, traceContext: {} }) : undefined;
   }
 
   #newJob({ id, token, text }: Omit<NewJob, "op" | "bytes"> & { readonly text: string }): NewJob {
@@ -146,6 +173,15 @@ export class Producer {
     const endMs = clock.monotonicMs() + timeoutMs;
     return { etcd: this.#etcd, runtime: this.#runtime, signal, leftMs: () => endMs - clock.monotonicMs() };
   }
+}
+
+/** What a subscriber wants to send along; too much of it is not sent. */
+function sentAlong(trace: Trace<EnqueueMessage> | undefined): JobContent["trace"] {
+  if (!trace) return undefined;
+  const { traceContext } = trace.message;
+  const texts = Object.entries(traceContext).filter(([, value]) => typeof value === "string");
+  const bytes = Buffer.byteLength(JSON.stringify(texts));
+  return texts.length > 0 && bytes <= MOST_SENT_ALONG_BYTES ? Object.fromEntries(texts) : undefined;
 }
 
 function sizeOf({ op }: NewJob): PartSize {

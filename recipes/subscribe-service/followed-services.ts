@@ -1,5 +1,5 @@
 import type { EtcdClient, MirrorBatch } from "../../src/index.ts";
-import { onAbort, type Runtime, runtimeOf } from "../../src/internal/index.ts";
+import { channels, onAbort, type Runtime, runtimeOf } from "../../src/internal/index.ts";
 import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import type { RecipeClient } from "../recipe/index.ts";
 import { InstanceReader } from "./instance-reader.ts";
@@ -200,10 +200,25 @@ export class FollowedServices<Metadata> implements ListSource<Metadata> {
       clock: this.runtime.clock,
       population: () => this.list.table.serving,
       onEject: (key, ejection) =>
-        withListed(key, (instance) => ({ type: "ejected", instance: withEjected(instance, true), ejection })),
+        withListed(key, (instance) => {
+          const { reason, forMs, times } = ejection;
+          if (channels.ejections.heard) {
+            channels.ejections.publish({ ...this.#described(instance), event: "ejected", reason, forMs, times });
+          }
+          return { type: "ejected", instance: withEjected(instance, true), ejection };
+        }),
       onReadmit: (key) =>
-        withListed(key, (instance) => ({ type: "readmitted", instance: withEjected(instance, false) })),
+        withListed(key, (instance) => {
+          if (channels.ejections.heard) {
+            channels.ejections.publish({ ...this.#described(instance), event: "readmitted" });
+          }
+          return { type: "readmitted", instance: withEjected(instance, false) };
+        }),
     });
+  }
+
+  #described({ id, address }: ServiceInstance<Metadata>): { prefix: string; id: string; address: string } {
+    return { prefix: this.prefix, id, address };
   }
 
   #guardRemovals({ maxDropRatio, dropHoldMs }: ResolvedSubscribe<Metadata>): RemovalGuard | undefined {

@@ -1,4 +1,4 @@
-import { type Clock, inMs, type Timer } from "../../src/internal/index.ts";
+import { type Clock, channels, inMs, type Timer } from "../../src/internal/index.ts";
 import { MassRemovalError } from "../errors/index.ts";
 import type { ListChange } from "./list-change.ts";
 
@@ -137,6 +137,9 @@ export class RemovalGuard {
     const keys = [...this.#leaving.keys()];
     for (const key of keys) this.#held.add(key);
     this.#leaving.clear();
+    if (channels.removalsHeld.heard) {
+      channels.removalsHeld.publish({ prefix: what, held: keys.length, missing, of, holdMs });
+    }
     this.#parts.onChanges(keys.map((key) => ({ type: "leaving", key, leaving: false })));
     if (!first) return;
     this.#parts.onWarning(

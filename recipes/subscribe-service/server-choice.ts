@@ -13,10 +13,12 @@ const DRAWS = 4;
 /** How servers are chosen from a list, and what comes of their use. */
 export class ServerChoice<Metadata> {
   readonly runtime: Runtime;
+  readonly prefix: string;
   readonly #source: ListSource<Metadata>;
 
   constructor(source: ListSource<Metadata>) {
     this.runtime = source.runtime;
+    this.prefix = source.prefix;
     this.#source = source;
   }
 

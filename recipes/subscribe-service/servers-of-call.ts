@@ -6,12 +6,15 @@ import type { ServiceInstance } from "./service-instance.ts";
 /** The servers that one `call()` can go to, as its caller asked for them. */
 export class ServersOfCall<Metadata> {
   readonly runtime: Runtime;
+  /** Where they are. */
+  readonly prefix: string;
   readonly #choice: ServerChoice<Metadata>;
   readonly #request: PickRequest;
   readonly #signal: AbortSignal | undefined;
 
   constructor(choice: ServerChoice<Metadata>, request: PickRequest, signal: AbortSignal | undefined) {
     this.runtime = choice.runtime;
+    this.prefix = choice.prefix;
     this.#choice = choice;
     this.#request = request;
     this.#signal = signal;

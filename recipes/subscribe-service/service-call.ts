@@ -1,5 +1,5 @@
 import { EtcdTimeoutError } from "../../src/index.ts";
-import { inMs, onAbort, sleep } from "../../src/internal/index.ts";
+import { channels, inMs, onAbort, type ServiceAttemptMessage, sleep, type Trace } from "../../src/internal/index.ts";
 import { retry } from "../retries/index.ts";
 import type { ServersOfCall } from "./servers-of-call.ts";
 import type { ServiceInstance } from "./service-instance.ts";
@@ -18,6 +18,8 @@ export interface ServiceCallLimits<Result> {
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
   readonly isFailure?: ((result: Result) => boolean) | undefined;
+  /** A server is about to be asked. */
+  readonly asked?: (() => void) | undefined;
 }
 
 /** What came of an attempt. A result with `failure` is one that the caller counts as a failure of the server. */
@@ -27,7 +29,7 @@ type Outcome<Result> = { readonly result: Result; readonly failure?: Error } | {
 export async function callServers<Metadata, Result>(
   servers: ServiceCallParts<Metadata>,
   call: ServiceCall<Metadata, Result>,
-  { attempts, timeoutMs, signal, isFailure }: ServiceCallLimits<Result>,
+  { attempts, timeoutMs, signal, isFailure, asked }: ServiceCallLimits<Result>,
 ): Promise<Result> {
   const { runtime } = servers;
   const { clock } = runtime;
@@ -54,7 +56,8 @@ export async function callServers<Metadata, Result>(
     // between the choice and the attempt: calls that begin at the same time must see each other.
     const limitMs = leftMs() / attemptsLeft;
     if (limitMs > 0) {
-      const outcome = await attempt(servers, call, server, limitMs, signal, isFailure);
+      asked?.();
+      const outcome = await attempt(servers, call, server, limitMs, signal, isFailure, attempts - attemptsLeft + 1);
       if (last && "result" in last) discard(last.result);
       if ("result" in outcome && !outcome.failure) return outcome;
       last = outcome;
@@ -113,12 +116,14 @@ function attempt<Metadata, Result>(
   limitMs: number,
   signal: AbortSignal | undefined,
   isFailure: ((result: Result) => boolean) | undefined,
+  times: number,
 ): Promise<Outcome<Result>> {
   const { clock } = servers.runtime;
   return new Promise((resolve, reject) => {
     const controller = new AbortController();
     const startedMs = clock.monotonicMs();
     let open = true;
+    let trace: Trace<ServiceAttemptMessage> | undefined;
     const close = () => {
       const wasOpen = open;
       open = false;
@@ -133,6 +138,8 @@ function attempt<Metadata, Result>(
       }
       resolve(outcome);
       const error = "error" in outcome ? outcome.error : outcome.failure;
+      if (error === undefined) trace?.succeed();
+      else trace?.fail(error);
       servers.report(server, { latencyMs: clock.monotonicMs() - startedMs, ...(error !== undefined && { error }) });
     };
     const timer = clock.timer(limitMs, () => {
@@ -143,6 +150,7 @@ function attempt<Metadata, Result>(
     let release = () => {};
     release = onAbort(signal, () => {
       close();
+      trace?.fail(signal?.reason);
       reject(signal?.reason);
       controller.abort(signal?.reason);
     });
@@ -158,7 +166,15 @@ function attempt<Metadata, Result>(
     };
     // A server whose call ignores its signal is busy until that has settled.
     const run = async () => call(server, controller.signal);
-    run()
+    const { serviceAttempts } = channels;
+    const runDescribed = () => {
+      const { id, address } = server;
+      return serviceAttempts.enter({ prefix: servers.prefix, id, address, attempt: times }, (begun) => {
+        trace = begun;
+        return run();
+      });
+    };
+    (serviceAttempts.heard ? runDescribed() : run())
       .then(
         (result) => finish(judged(result)),
         (error) => finish({ error: error ?? new Error("failed without a reason") }),

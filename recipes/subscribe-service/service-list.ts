@@ -1,4 +1,4 @@
-import { inMs, waitedInVain } from "../../src/internal/index.ts";
+import { channels, inMs, waitedInVain } from "../../src/internal/index.ts";
 import type { PickRequest } from "../balancer/index.ts";
 import { Notifier } from "../recipe/index.ts";
 import type { ListSource } from "./list-source.ts";
@@ -129,7 +129,15 @@ export class ServiceList<Metadata = unknown>
     const { key, ...limits } = resolveServiceCall(fn, options);
     const { signal } = limits;
     signal?.throwIfAborted();
-    return callServers(new ServersOfCall(this.#choice, { key }, signal), fn, { ...limits, signal });
+    const servers = new ServersOfCall(this.#choice, { key }, signal);
+    const { serviceCalls } = channels;
+    if (!serviceCalls.heard) return callServers(servers, fn, { ...limits, signal });
+    return serviceCalls.enter({ prefix: this.prefix, attempt: 0 }, (trace) => {
+      const asked = () => {
+        trace.message.attempt++;
+      };
+      return trace.follow(callServers(servers, fn, { ...limits, signal, asked }));
+    });
   }
 
   /**

@@ -13,6 +13,7 @@ import type { Endpoint } from "./endpoints/endpoint.ts";
 import type { EndpointChannel } from "./endpoints/endpoint-channel.ts";
 import type { EndpointsInUse } from "./endpoints/endpoints-in-use.ts";
 import { type Failure, isOfOldRevision, translateFailure } from "./errors/error-translation.ts";
+import { grpcAnswer } from "./errors/grpc-answer.ts";
 import type { MemberQuestions } from "./member-questions.ts";
 import { outOfTime } from "./out-of-time.ts";
 import type { RpcOptions } from "./rpc-options.ts";
@@ -122,8 +123,13 @@ export class CallAttempts<Response> {
     return leftMs > 0 ? { endpoint, token, channel, limitMs: this.#limitMs(leftMs) } : undefined;
   }
 
-  #send({ channel, limitMs, token }: Route): Promise<Response> {
-    const { kind } = this.#call.rpc;
+  #send({ endpoint, channel, limitMs, token }: Route): Promise<Response> {
+    const { kind, described } = this.#call.rpc;
+    if (described) {
+      described.attempt++;
+      described.endpoint = endpoint.url;
+      described.grpcStatus = undefined;
+    }
     return this.#call.send({ channel: channel as EndpointChannel, kind, limitMs, token });
   }
 
@@ -222,10 +228,14 @@ export class CallAttempts<Response> {
   #refusesToken({ endpoint, channel, limitMs, token }: Route, error: unknown): boolean {
     this.#scope.throwIfEnded();
     const { requestBytes, name, rpc, begun } = this.#call;
-    const { kind, patience, slow } = rpc;
+    const { kind, described, patience, slow } = rpc;
     const last = translateFailure(error, { write: kind !== "read", earlierUnknown: this.#maybeExecuted, requestBytes });
     this.#last = last;
     patience?.attemptFailed(last);
+    if (described) {
+      described.endpoint = endpoint.url;
+      described.grpcStatus = grpcAnswer(error)?.code;
+    }
     if (kind !== "read" && !last.neverExecuted) this.#maybeExecuted = true;
     debug("%s on %s failed: %s", name, endpoint.url, last.error.message);
     const late = last.error instanceof EtcdTimeoutError;

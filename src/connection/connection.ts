@@ -4,6 +4,8 @@ import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
 import { type GrpcStream, grpcStatus } from "../grpc/index.ts";
 import { asError } from "../internal/as-error.ts";
+import type { CallMessage } from "../internal/channel-messages.ts";
+import { channels } from "../internal/channels.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import { type Attempt, attempt } from "./attempt.ts";
 import { attemptStream, type PartSink } from "./attempt-stream.ts";
@@ -78,6 +80,9 @@ export class Connection implements ICallable<Endpoint> {
 
   call<Response>(call: WireCall<Response>, request: Buffer, rpc: RpcOptions): Promise<Response> {
     if (this.#closed) return Promise.reject(new ClientClosedError("the client is closed"));
+    if (channels.calls.heard && !rpc.described) {
+      return described(call, (message) => this.call(call, request, { ...rpc, described: message }));
+    }
     const scope = new CallScope(rpc.signal, this.#open);
     const send = (at: Attempt) => attempt(scope, call, request, at);
     return new CallAttempts(this.#routes, scope, { name: call.name, rpc, requestBytes: request.length, send }).run();
@@ -89,6 +94,9 @@ export class Connection implements ICallable<Endpoint> {
    */
   stream<Part>(call: WireCall<Part>, request: Buffer, rpc: RpcOptions, sink: PartSink<Part>): Promise<void> {
     if (this.#closed) return Promise.reject(new ClientClosedError("the client is closed"));
+    if (channels.calls.heard && !rpc.described) {
+      return described(call, (message) => this.stream(call, request, { ...rpc, described: message }, sink));
+    }
     const scope = new CallScope(rpc.signal, this.#open);
     let begun = false;
     const take = (part: Part) => {
@@ -211,6 +219,13 @@ export class Connection implements ICallable<Endpoint> {
     this.#authenticator?.forget(token);
     return true;
   }
+}
+
+/** Makes a call that its channel describes, from the turn of its caller on. */
+function described<T>({ path }: WireCall<unknown>, make: (message: CallMessage) => Promise<T>): Promise<T> {
+  const [, service = "", method = ""] = path.split("/");
+  const trace = channels.calls.begin({ service, method, attempt: 0, batchSize: 1 });
+  return trace.follow(make(trace.message));
 }
 
 function noToken(last: Failure | undefined): Error {

@@ -33,7 +33,7 @@ import type {
   WatchStream,
 } from "./protocol.ts";
 import { ProtocolStream } from "./protocol-stream.ts";
-import type { CallKind, RpcOptions } from "./rpc-options.ts";
+import type { CallKind, DescribedOptions, RpcOptions } from "./rpc-options.ts";
 import type { StreamHandlers } from "./stream-handlers.ts";
 
 export type GrpcProtocolOptions = Pick<ProtocolOptions, "namespace" | "requestTimeoutMs">;
@@ -228,14 +228,15 @@ export class GrpcProtocol implements Protocol {
     method: Method<Request, Response>,
     request: Request,
     kind: CallKind,
-    options: CallOptions | undefined,
+    options: DescribedOptions | undefined,
   ): Promise<Response> {
     const rpc = this.#rpc(kind, options);
     return this.#connection.call(method, method.encode(request), rpc);
   }
 
-  #rpc(kind: CallKind, options: CallOptions | undefined): RpcOptions {
-    return { kind, timeoutMs: options?.timeoutMs ?? this.requestTimeoutMs, signal: options?.signal };
+  #rpc(kind: CallKind, options: DescribedOptions | undefined): RpcOptions {
+    const timeoutMs = options?.timeoutMs ?? this.requestTimeoutMs;
+    return { kind, timeoutMs, signal: options?.signal, described: options?.described };
   }
 }
 

@@ -1,4 +1,6 @@
 import type { MaintenanceClient } from "etcd3/lib/rpc.js";
+import type { CallMessage } from "../internal/channel-messages.ts";
+import type { CallOptions } from "../model/call-options.ts";
 import type { Endpoint } from "./endpoints/endpoint.ts";
 import type { Failure } from "./errors/error-translation.ts";
 
@@ -10,6 +12,11 @@ export type CallKind = "read" | "write" | "idempotent";
 
 /** What etcd3's stubs take as options. They hand them on as they are. */
 export type StubOptions = NonNullable<Parameters<MaintenanceClient["status"]>[0]>;
+
+/** A call that is described already, by the message that is here: it is filled, and not published. */
+export interface DescribedOptions extends CallOptions {
+  readonly described?: CallMessage | undefined;
+}
 
 /** How our calls travel through etcd3's stubs. */
 export interface RpcOptions extends StubOptions {
@@ -27,6 +34,8 @@ export interface RpcOptions extends StubOptions {
    * or `unbounded` once it has left, which it has to within `timeoutMs`: then the end of its connection ends it.
    */
   readonly slow?: "bounded" | "unbounded" | undefined;
+  /** What its channel says of it: where each attempt goes is noted here. @default it has no subscriber */
+  readonly described?: CallMessage | undefined;
 }
 
 /** How long one attempt may take, in place of the usual time, and who hears of each that failed. */

@@ -1,5 +1,6 @@
 import { EtcdError } from "../errors/etcd-error.ts";
 import { onAbort } from "./abort.ts";
+import { channels } from "./channels.ts";
 
 /** So many calls are under way at once while etcd answers. */
 const MOST = 64;
@@ -36,6 +37,7 @@ export class Admission {
   /** Those that go on with something, then those that begin. */
   readonly #lines = [new Line(), new Line()] as const;
   #underWay = 0;
+  #waiting = 0;
   #bound = MOST;
 
   /** That of a client: one for all its recipes. */
@@ -76,20 +78,29 @@ export class Admission {
   }
 
   #turn(line: Line, signal: AbortSignal | undefined): Promise<void> {
+    this.#nowWaiting(1);
     return new Promise((resolve, reject) => {
       const waiting: Waiting = {
         given: false,
         begin: () => {
           release();
+          this.#nowWaiting(-1);
           resolve();
         },
       };
       const release = onAbort(signal, () => {
         waiting.given = true;
+        this.#nowWaiting(-1);
         reject(signal?.reason);
       });
       line.add(waiting);
     });
+  }
+
+  #nowWaiting(more: number): void {
+    this.#waiting += more;
+    if (!channels.admission.heard) return;
+    channels.admission.publish({ waiting: this.#waiting, underWay: this.#underWay, bound: this.#bound });
   }
 
   #next(): void {

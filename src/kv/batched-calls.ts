@@ -1,5 +1,5 @@
+import type { DescribedOptions } from "../connection/index.ts";
 import type { Clock } from "../internal/clock.ts";
-import type { CallOptions } from "../model/call-options.ts";
 
 /** How the calls of one kind travel, one by one and together. */
 export interface BatchedCalls<Request, Answer> {
@@ -14,13 +14,15 @@ export interface BatchedCalls<Request, Answer> {
    * calls. Left out for reads, of which that is not asked.
    */
   readonly usedKeys?: ((request: Request) => readonly string[]) | undefined;
+  /** The call that its caller made, as gRPC names it. Left out where a batch is one call of this library's own. */
+  readonly method?: ((request: Request) => string) | undefined;
   key(request: Request): string;
   bytes(request: Request): number;
   /** How many operations of a txn it takes; one when left out. */
   readonly operations?: ((request: Request) => number) | undefined;
   /** How many operations stand in it, if it is a txn itself; none when left out. */
   readonly nested?: ((request: Request) => number) | undefined;
-  one(request: Request, options: CallOptions): Promise<Answer>;
+  one(request: Request, options: DescribedOptions): Promise<Answer>;
   /** One answer for each request, in order; and those whose requests should go alone in future. */
-  many(requests: readonly Request[], options: CallOptions): Promise<{ answers: Answer[]; large: Request[] }>;
+  many(requests: readonly Request[], options: DescribedOptions): Promise<{ answers: Answer[]; large: Request[] }>;
 }

@@ -1,4 +1,5 @@
 import { ExhaustedError } from "../errors/exhausted-error.ts";
+import { channels } from "../internal/channels.ts";
 import type { Timer } from "../internal/clock.ts";
 import { nextTick } from "../internal/real-time.ts";
 import { isOfOne, sendInParts } from "../internal/send-in-parts.ts";
@@ -7,7 +8,7 @@ import type { CallOptions } from "../model/call-options.ts";
 import type { BatchedCalls } from "./batched-calls.ts";
 import { KeyTurns } from "./key-turns.ts";
 import { KeysSentAlone } from "./keys-sent-alone.ts";
-import { PendingCall } from "./pending-call.ts";
+import { describedTogether, PendingCall } from "./pending-call.ts";
 
 const MOST_IN_FLIGHT = 16;
 /** How long a call waits for others while a batch is under way. */
@@ -54,6 +55,7 @@ export class Coalescer<Request, Answer> {
     const keys = batching.usedKeys?.(request) ?? [];
     return new Promise<Answer>((resolve, reject) => {
       const call = new PendingCall(batching, { request, options, keys, resolve, reject });
+      if (channels.calls.heard) call.describe();
       if (!this.#turns.enter(call)) {
         call.watch();
       } else if (this.#lone.any && this.#lone.has(batching.key(request))) {
@@ -155,7 +157,7 @@ export class Coalescer<Request, Answer> {
     const timeoutMs = Math.ceil(mostMs - Math.min(100, mostMs / 10));
     const { answers, large } = await this.#batching.many(
       calls.map(({ request }) => request),
-      { timeoutMs },
+      { timeoutMs, described: describedTogether(calls) },
     );
     for (const request of large) this.#lone.add(this.#batching.key(request));
     for (const [index, call] of calls.entries()) call.resolve(answers[index] as Answer);
@@ -164,7 +166,7 @@ export class Coalescer<Request, Answer> {
   /** As if there were no coalescing: with the caller's own signal and time. */
   async #sendAlone(call: PendingCall<Request, Answer>): Promise<void> {
     try {
-      call.resolve(await this.#batching.one(call.request, call.takeWatch()));
+      call.resolve(await this.#batching.one(call.request, call.takeAlone()));
     } catch (error) {
       call.reject(error);
       // While etcd has no space it refuses all that write, and nothing is learned of one of them.

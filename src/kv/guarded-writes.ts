@@ -26,6 +26,7 @@ export class GuardedWrites {
       requestTimeoutMs: protocol.requestTimeoutMs,
       unreached: () => protocol.unreached,
       usedKeys: ({ keys }) => keys,
+      method: () => "Txn",
       key: ({ keys }) => keys[0] as string,
       bytes: ({ size }) => size.bytes,
       nested: ({ size }) => size.nested,

@@ -1,7 +1,11 @@
+import type { DescribedOptions } from "../connection/index.ts";
 import type { EtcdError } from "../errors/etcd-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
 import { onAbort } from "../internal/abort.ts";
+import type { Trace } from "../internal/channel.ts";
+import type { CallMessage } from "../internal/channel-messages.ts";
+import { channels } from "../internal/channels.ts";
 import type { Timer } from "../internal/clock.ts";
 import { inMs } from "../internal/in-ms.ts";
 import type { PartSize } from "../internal/txn-size.ts";
@@ -29,6 +33,8 @@ export class PendingCall<Request, Answer> {
   readonly #deadlineMs: number;
   #timer: Timer | undefined;
   #release: (() => void) | undefined;
+  #trace: Trace<CallMessage> | undefined;
+  #sentAs: CallMessage | undefined;
   #settled = false;
   #departed = false;
 
@@ -71,6 +77,28 @@ export class PendingCall<Request, Answer> {
     return { signal: this.options.signal, timeoutMs: this.remainingMs };
   }
 
+  /** It is sent alone: what its channel says of it is noted on the way. */
+  takeAlone(): DescribedOptions {
+    const options = this.takeWatch();
+    return this.#trace ? { ...options, described: this.#trace.message } : options;
+  }
+
+  /** Its channel has a subscriber. */
+  describe(): void {
+    const method = this.#batching.method?.(this.request);
+    if (method === undefined) return;
+    this.#trace = channels.calls.begin({ service: "etcdserverpb.KV", method, attempt: 0, batchSize: 1 });
+  }
+
+  get isDescribed(): boolean {
+    return this.#trace !== undefined;
+  }
+
+  /** It is sent with others, in a request of which this is noted. */
+  sentAs(request: CallMessage): void {
+    this.#sentAs = request;
+  }
+
   /** It is sent from here on; false when no caller waits for it any more. */
   depart(): boolean {
     this.#departed = true;
@@ -78,11 +106,23 @@ export class PendingCall<Request, Answer> {
   }
 
   resolve(answer: Answer): void {
-    if (this.#settle()) this.#parts.resolve(answer);
+    if (!this.#settle()) return;
+    if (this.#trace) this.#traced(this.#trace).succeed();
+    this.#parts.resolve(answer);
   }
 
   reject(error: unknown): void {
-    if (this.#settle()) this.#parts.reject(error);
+    if (!this.#settle()) return;
+    if (this.#trace) this.#traced(this.#trace).fail(error);
+    this.#parts.reject(error);
+  }
+
+  /** With what is known of the request that it was in. */
+  #traced(trace: Trace<CallMessage>): Trace<CallMessage> {
+    if (!this.#sentAs) return trace;
+    const { endpoint, attempt, batchSize, grpcStatus } = this.#sentAs;
+    Object.assign(trace.message, { endpoint, attempt, batchSize, grpcStatus });
+    return trace;
   }
 
   #settle(): boolean {
@@ -112,4 +152,14 @@ export class PendingCall<Request, Answer> {
         })
       : new EtcdTimeoutError(`${name}: no answer within ${within}`, details);
   }
+}
+
+type DescribedCall = Pick<PendingCall<unknown, unknown>, "isDescribed" | "sentAs">;
+
+/** Where those that have a subscriber are noted together; undefined when none has. */
+export function describedTogether(calls: readonly DescribedCall[]): CallMessage | undefined {
+  if (!calls.some(({ isDescribed }) => isDescribed)) return undefined;
+  const request: CallMessage = { service: "etcdserverpb.KV", method: "Txn", attempt: 0, batchSize: calls.length };
+  for (const call of calls) call.sentAs(request);
+  return request;
 }

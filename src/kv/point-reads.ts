@@ -46,6 +46,7 @@ function coalescer(protocol: Protocol, clock: Clock, limits: ServerLimits): Coal
     clock,
     requestTimeoutMs: protocol.requestTimeoutMs,
     unreached: () => protocol.unreached,
+    method: () => "Range",
     key: ({ range }) => keyText(range.start),
     bytes: ({ range }) => range.start.length,
     one: async (read, options) => {

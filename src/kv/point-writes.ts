@@ -26,6 +26,7 @@ export class PointWrites {
       requestTimeoutMs: protocol.requestTimeoutMs,
       unreached: () => protocol.unreached,
       usedKeys: (write) => [keyText(keyOf(write))],
+      method: ({ type }) => (type === "put" ? "Put" : "DeleteRange"),
       key: (write) => keyText(keyOf(write)),
       bytes: (write) => keyOf(write).length + (write.type === "put" ? write.value.length : 0),
       one: async (write, options): Promise<Written> => {

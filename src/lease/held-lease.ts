@@ -2,6 +2,7 @@ import type { Protocol } from "../connection/index.ts";
 import { flag, optionsOf } from "../errors/check-options.ts";
 import { LeaseLostError } from "../errors/lease-lost-error.ts";
 import { errorOfCall } from "../errors/of-call.ts";
+import { channels } from "../internal/channels.ts";
 import type { Clock } from "../internal/clock.ts";
 import { deadlineSignal } from "../internal/deadline-signal.ts";
 import { showAs } from "../internal/show-as.ts";
@@ -84,7 +85,7 @@ export class HeldLease implements Lease {
 
   async revoke(options?: CallOptions): Promise<void> {
     checkRevoke(options);
-    if (!this.#over) this.#end(new LeaseLostError(`lease ${this.id} was revoked by its owner`));
+    if (!this.#over) this.#end(new LeaseLostError(`lease ${this.id} was revoked by its owner`), "revoked");
     if (this.#gone) return;
     // Each with its own signal and time: etcd does not mind being asked twice.
     await this.#parts.revoke(this, options).catch((error: unknown) => {
@@ -125,8 +126,10 @@ export class HeldLease implements Lease {
     await this.revoke();
   }
 
-  #end(error: LeaseLostError): void {
+  #end(error: LeaseLostError, how: "revoked" | "lost" = "lost"): void {
     this.#over = true;
+    const { id: leaseId, ttlSeconds } = this;
+    if (channels.leaseEnded.heard) channels.leaseEnded.publish({ leaseId, ttlSeconds, how, error });
     this.#parts.onOver(this);
     this.#controller.abort(error);
   }

@@ -2,6 +2,7 @@ import type { LeaseKeepAliveResponse, Protocol, StreamEndpoint } from "../connec
 import type { EtcdError } from "../errors/etcd-error.ts";
 import { LeaseLostError } from "../errors/lease-lost-error.ts";
 import { Backoff, shortened } from "../internal/backoff.ts";
+import { channels } from "../internal/channels.ts";
 import type { Timer } from "../internal/clock.ts";
 import { inMs } from "../internal/in-ms.ts";
 import { log } from "../internal/log.ts";
@@ -207,7 +208,13 @@ export class LeaseKeeper {
       lease.lose(new LeaseLostError(`lease ${response.id} is not known to etcd any more`));
       return;
     }
+    const marginMs = lease.deadline.remainingMs();
     lease.deadline.acknowledged(sentMs, response.ttlSeconds);
+    if (channels.leaseRenewed.heard) {
+      const answerMs = this.#runtime.clock.elapsedMs() - sentMs;
+      const { id: leaseId, ttlSeconds, deadline } = lease;
+      channels.leaseRenewed.publish({ leaseId, ttlSeconds, marginMs, remainingMs: deadline.remainingMs(), answerMs });
+    }
     this.#kept.renewed(lease, sentMs, this.#primary?.unanswered.has(lease.id) === true);
     this.#schedule();
   }

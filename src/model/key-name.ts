@@ -11,6 +11,11 @@ export function keyName({ start, end }: KeyRange): string {
   return bytesEqual(end, endOfPrefix(start)) ? `prefix ${quoted(start)}` : `${quoted(start)} to ${quoted(end)}`;
 }
 
+/** The prefix that a range is, as text; undefined for a key, and for another range. */
+export function prefixName({ start, end }: KeyRange): string | undefined {
+  return end && bytesEqual(end, endOfPrefix(start)) ? toText(start.subarray(0, LONGEST_KEY)) : undefined;
+}
+
 function quoted(key: Uint8Array): string {
   const text = toText(key.subarray(0, LONGEST_KEY));
   return JSON.stringify(key.length > LONGEST_KEY ? `${text}...` : text);

@@ -7,12 +7,13 @@ import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { shown } from "../errors/shown.ts";
 import { onAbort } from "../internal/abort.ts";
 import { Backoff } from "../internal/backoff.ts";
+import { channels } from "../internal/channels.ts";
 import { quietDeferred } from "../internal/deferred.ts";
 import { log } from "../internal/log.ts";
 import { isRefusal } from "../internal/refusal.ts";
 import { showAs } from "../internal/show-as.ts";
 import { PageSize, pagedRange } from "../kv/index.ts";
-import { keyName } from "../model/key-name.ts";
+import { keyName, prefixName } from "../model/key-name.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
 import type { WatchBatch } from "../model/watch-event.ts";
@@ -29,6 +30,9 @@ import { StatusListener } from "./status-listener.ts";
 import type { WatchFeed } from "./watch-feed.ts";
 
 const debug = log("mirror");
+
+/** How many mirrors this process has made. */
+let made = 0;
 
 /** A Mirror on the hub's stream: the list, the feed from its revision, and the readers of both. */
 export class MultiplexedMirror implements Mirror {
@@ -64,6 +68,8 @@ export class MultiplexedMirror implements Mirror {
   #status: MirrorStatus = "connecting";
   #staleSinceMs: number | undefined;
   #feed: WatchFeed | undefined;
+  readonly #id = ++made;
+  #relistReason: "compacted" | "history-lost" = "compacted";
 
   constructor(parts: FollowParts, range: KeyRange, options: MirrorOptions) {
     this.#parts = parts;
@@ -180,6 +186,18 @@ export class MultiplexedMirror implements Mirror {
     for (const kv of changes.puts) this.#deletions.put(kv);
     // Also when nothing differs: what was made and deleted meanwhile shows in the revision alone.
     this.#readers.publish(first ? this.#asSnapshot() : changes);
+    if (channels.mirrors.heard) this.#describe();
+    if (channels.relists.heard) {
+      const { puts, deletes } = changes;
+      channels.relists.publish({
+        ...this.#described(),
+        reason: first ? "first" : this.#relistReason,
+        size: after.size,
+        puts: puts.length,
+        deletes: deletes.length,
+        revision,
+      });
+    }
   }
 
   #follow(provenOn: object | undefined): void {
@@ -220,6 +238,7 @@ export class MultiplexedMirror implements Mirror {
     if (this.#closing.signal.aborted) return;
     if (error instanceof CompactedError || error instanceof HistoryLostError) {
       debug("listing anew: %s", error.message);
+      this.#relistReason = error instanceof CompactedError ? "compacted" : "history-lost";
       this.#setStatus(this.#status === "connecting" ? "connecting" : "stale", error);
       // After a moment: an etcd that is compacted again and again is not listed in a loop.
       void this.#backoff.wait(this.#closing.signal).then(
@@ -240,7 +259,10 @@ export class MultiplexedMirror implements Mirror {
       if (type === "put") this.#deletions.put(kv);
       else this.#deletions.deleted(kv, kv.modRevision);
     }
-    if (batch.events.length > 0) this.#snapshot = undefined;
+    if (batch.events.length > 0) {
+      this.#snapshot = undefined;
+      if (channels.mirrors.heard) this.#describe();
+    }
     // Progress too: a reader that has had it knows that nothing happened up to its revision.
     this.#readers.publish(changes);
   }
@@ -257,6 +279,15 @@ export class MultiplexedMirror implements Mirror {
     return evidence;
   }
 
+  #describe(): void {
+    const { status, size, revision, staleForMs } = this;
+    channels.mirrors.publish({ ...this.#described(), status, size, revision, staleForMs });
+  }
+
+  #described(): { id: number; range: string; prefix: string | undefined } {
+    return { id: this.#id, range: keyName(this.#range), prefix: prefixName(this.#range) };
+  }
+
   #setStatus(status: MirrorStatus, error?: EtcdError): void {
     if (this.#status === "failed" || this.#status === "closed") return;
     const changed = this.#status !== status;
@@ -264,6 +295,7 @@ export class MultiplexedMirror implements Mirror {
     if (status === "live") this.#staleSinceMs = undefined;
     else this.#staleSinceMs ??= this.#parts.runtime.clock.monotonicMs();
     if (changed) debug("%s %s", status, error?.message ?? "");
+    if (changed && channels.mirrors.heard) this.#describe();
     if (changed || error) this.#listener.notify(status, error);
   }
 

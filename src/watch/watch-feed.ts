@@ -1,8 +1,11 @@
 import { TlsError, type WatchResponse } from "../connection/index.ts";
 import { EtcdError } from "../errors/etcd-error.ts";
 import { Backoff } from "../internal/backoff.ts";
+import { channels } from "../internal/channels.ts";
+import type { Clock } from "../internal/clock.ts";
 import { isRefusal } from "../internal/refusal.ts";
 import type { Runtime } from "../internal/runtime.ts";
+import { keyName, prefixName } from "../model/key-name.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import type { WatchBatch, WatchEvent, WatchFilter } from "../model/watch-event.ts";
 import type { HistoryEvidence } from "./history-evidence.ts";
@@ -42,6 +45,8 @@ export class WatchFeed {
   #fragments: WatchEvent[] = [];
   #wasCreated = false;
   #wasLive = false;
+  #staleSinceMs: number | undefined;
+  readonly #clock: Clock;
   /** Why there is no stream, as far as it was reported since the feed was live. */
   readonly #reported = new Set<string>();
   /** How often etcd has refused it since it was live. */
@@ -52,6 +57,7 @@ export class WatchFeed {
 
   constructor(spec: FeedSpec, runtime: Runtime) {
     this.spec = spec;
+    this.#clock = runtime.clock;
     this.backoff = new Backoff(runtime, { initialMs: 200 });
     this.#revision = spec.afterRevision;
   }
@@ -91,9 +97,9 @@ export class WatchFeed {
     const events = this.#fragments.length > 0 ? this.#fragments : fresh;
     this.#fragments = [];
     const last = events.at(-1);
-    if (last) this.#deliver({ type: "events", revision: last.kv.modRevision, events });
+    if (last) this.#deliver({ type: "events", revision: last.kv.modRevision, events }, response.headerRevision);
     else if (response.events.length === 0 && response.headerRevision > this.#revision) {
-      this.#deliver({ type: "progress", revision: response.headerRevision, events: [] });
+      this.#deliver({ type: "progress", revision: response.headerRevision, events: [] }, response.headerRevision);
     }
   }
 
@@ -109,6 +115,8 @@ export class WatchFeed {
 
   live(): void {
     if (this.over) return;
+    if (this.#wasLive && channels.resumptions.heard) this.#resumed();
+    this.#staleSinceMs = undefined;
     this.#wasLive = true;
     this.refusals = 0;
     this.backoff.succeeded();
@@ -136,6 +144,7 @@ export class WatchFeed {
   /** What came of an unfinished revision is forgotten: the whole of it comes again. */
   stale(error: EtcdError): void {
     this.#fragments = [];
+    this.#staleSinceMs ??= this.#clock.monotonicMs();
     if (!this.over) this.spec.onStale(error);
   }
 
@@ -150,8 +159,30 @@ export class WatchFeed {
     this.#over.abort();
   }
 
-  #deliver(batch: WatchBatch): void {
+  #resumed(): void {
+    const { range } = this.spec;
+    const nowMs = this.#clock.monotonicMs();
+    const downMs = nowMs - (this.#staleSinceMs ?? nowMs);
+    channels.resumptions.publish({
+      range: keyName(range),
+      prefix: prefixName(range),
+      revision: this.#revision,
+      downMs,
+    });
+  }
+
+  #deliver(batch: WatchBatch, serverRevision: number): void {
     this.#revision = batch.revision;
+    if (channels.watchBatches.heard) {
+      const { range } = this.spec;
+      channels.watchBatches.publish({
+        range: keyName(range),
+        prefix: prefixName(range),
+        events: batch.events.length,
+        revision: batch.revision,
+        lagRevisions: Math.max(0, serverRevision - batch.revision),
+      });
+    }
     this.spec.onBatch(batch);
   }
 }

@@ -1,6 +1,7 @@
 import { UnavailableError } from "../../errors/unavailable-error.ts";
 import { ConnectionError, connect, type GrpcConnection, type TlsOptions } from "../../grpc/index.ts";
 import { within } from "../../internal/abort.ts";
+import { channels } from "../../internal/channels.ts";
 import type { Clock } from "../../internal/clock.ts";
 import { TlsError } from "../tls/tls-error.ts";
 import type { EndpointUrl } from "./endpoint-url.ts";
@@ -118,6 +119,8 @@ export class EndpointChannel {
 
   async #connect(): Promise<void> {
     const { clock, dialTimeoutMs, tls, turn, url } = this.#parts;
+    const { dials } = channels;
+    const trace = dials.heard ? dials.begin({ endpoint: url.url, secure: tls !== undefined }) : undefined;
     try {
       this.#grpc = await connect(url.target, {
         tls,
@@ -133,8 +136,10 @@ export class EndpointChannel {
     } catch (error) {
       const why = this.#over ? this.#unavailable("the connection was closed") : await this.#whyNot(error);
       this.#over = true;
+      trace?.fail(why);
       throw why;
     }
+    trace?.succeed();
     this.#sinceMs = clock.monotonicMs();
     this.heard();
     // It may have been given up in the moment in which it came up.

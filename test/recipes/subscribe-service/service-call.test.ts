@@ -9,6 +9,7 @@ function withClock() {
   const server = { key: "/svc/a" } as ServiceInstance;
   const parts: ServiceCallParts<unknown> = {
     runtime: { clock, random: () => 0.5 },
+    prefix: "/svc/",
     choose: () => server,
     hasOther: () => false,
     someServer: async () => {},

@@ -89,6 +89,7 @@ test.each(notLongBefore)("who waits 10 s for a lock gets in line when etcd is ba
 test.each(notLongBefore)("a call of a server that is alone and back at %d ms is made again in time", async (backMs) => {
   const answer = backAt(backMs);
   const parts = {
+    prefix: "/svc/",
     runtime: runtime(),
     choose: () => ({ key: "/svc/a" }) as ServiceInstance,
     hasOther: () => false,
