@@ -264,7 +264,7 @@ export {
   type SettleOptions,
 } from "./queue/index.ts";
 export type { CommonEvents, RecipeClientOptions } from "./recipe/index.ts";
-export type { RegistrationFormat } from "./registration-format/index.ts";
+export type { DrainRequest, RegistrationFormat } from "./registration-format/index.ts";
 export {
   type GroupMember,
   type GroupMemberEvents,

@@ -3,6 +3,7 @@ import { cacheList } from "./cache.ts";
 import { cancel } from "./cancel.ts";
 import { confirmApprove, confirmList, confirmReject } from "./confirm.ts";
 import { doctor } from "./doctor.ts";
+import { drain } from "./drain.ts";
 import { elect } from "./elect.ts";
 import { etcdRun } from "./etcd-run.ts";
 import { leader } from "./leader.ts";
@@ -18,6 +19,7 @@ export const ofEtcd: readonly Command[] = [
   list,
   watch,
   register,
+  drain,
   elect,
   leader,
   lock,

@@ -31,6 +31,7 @@ export const register: Command = {
     });
     const stop = new AbortController();
     server.on("warning", (error) => output.note(error.message));
+    server.on("drain", ({ draining, by }) => output.note(`${draining ? "draining" : "no longer draining"}, for ${by}`));
     let failure: unknown;
     server.ready.then(
       () => output.note(`registered ${key} at ${address}`),

@@ -1,1 +1,2 @@
+export type { DrainRequest } from "./drain-request.ts";
 export type { RegistrationFormat } from "./registration.ts";

@@ -1,5 +1,6 @@
 import type { CommonEvents } from "../recipe/index.ts";
 import type { RegisterConflict } from "../registration/index.ts";
+import type { DrainRequest } from "../registration-format/index.ts";
 import type { GroupMember } from "./group-member.ts";
 
 export interface RegistrationGroupEvents extends CommonEvents {
@@ -9,6 +10,8 @@ export interface RegistrationGroupEvents extends CommonEvents {
   lost: [member: GroupMember, error: Error];
   /** Somebody else has the key of an instance, which waits until it is free. Once for each owner. */
   conflict: [member: GroupMember, conflict: RegisterConflict];
+  /** An operator asked that an instance drains, or no longer does, and it follows. */
+  drain: [member: GroupMember, request: DrainRequest];
   /** An instance is out of the group by what a retry cannot mend; the others go on. */
   memberFailed: [member: GroupMember, error: Error];
   closed: [];

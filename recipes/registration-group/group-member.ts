@@ -14,6 +14,11 @@ export interface GroupMember extends EventEmitter<GroupMemberEvents>, AsyncDispo
   readonly key: string;
   /** As of a ServiceRegister; `passive` only while somebody else has the key. */
   readonly status: RegisterStatus;
+  /**
+   * Whether it says that it drains, by `update()`, by `close()` or because an operator asked; also before that is in
+   * etcd.
+   */
+  readonly draining: boolean;
   /** Why it is not registered at the moment, if something went wrong. */
   readonly lastError: Error | undefined;
   /** Resolves at the first registration; rejects when it cannot come to it. It may be left unused. */

@@ -60,6 +60,10 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
     return this.#kept.life.status;
   }
 
+  get draining(): boolean {
+    return this.#kept.draining;
+  }
+
   get lastError(): Error | undefined {
     return this.#kept.life.lastError;
   }

@@ -15,6 +15,7 @@ import { checkText } from "../option-schemas/index.ts";
 import { Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
 import type { CloseOptions, RegisterConflict } from "../registration/index.ts";
 import { BulkWriter, closeLimitMs, resolveClose } from "../registration/internal.ts";
+import type { DrainRequest } from "../registration-format/index.ts";
 import type { RegistrationGroupEvents } from "./group-events.ts";
 import type { GroupMember } from "./group-member.ts";
 import {
@@ -232,6 +233,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
         if (name === "registered") this.notify("registered", member, (about as { revision: number }).revision);
         else if (name === "lost") this.notify("lost", member, about as Error);
         else if (name === "conflict") this.notify("conflict", member, about as RegisterConflict);
+        else if (name === "drain") this.notify("drain", member, about as DrainRequest);
         else if (name === "warning" && member.listenerCount("warning") === 0) this.#warn(about as Error);
         else if (name === "failed" && !this.#failure) this.notify("memberFailed", member, about as Error);
       },

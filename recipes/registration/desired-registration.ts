@@ -45,6 +45,16 @@ export class DesiredRegistration {
     return this.#text;
   }
 
+  /** With all that was asked for. */
+  get draining(): boolean {
+    return this.#with(this.#pending).draining;
+  }
+
+  /** Whether the format has room for weight, draining and metadata. */
+  get canDrain(): boolean {
+    return this.#format !== "plain";
+  }
+
   /** Of the text. */
   get version(): number {
     return this.#pending[this.#tried - 1]?.version ?? this.#goodVersion;

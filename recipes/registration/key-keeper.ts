@@ -1,5 +1,6 @@
 import { EtcdTimeoutError, type KeyValue, type Lease, type LeaseId, RequestRefusedError } from "../../src/index.ts";
 import { abortable, type Clock, type Deferred, inMs, quietDeferred, within } from "../../src/internal/index.ts";
+import { readDrainRequest } from "../registration-format/internal.ts";
 import type { BulkItem, BulkStep } from "./bulk-item.ts";
 import type { DesiredRegistration } from "./desired-registration.ts";
 import { KnownKey } from "./known-key.ts";
@@ -52,6 +53,8 @@ export class KeyKeeper implements BulkItem {
   /** Whether something stale may still delete what stands there: then it is written anew, not taken as found. */
   #rewrites = false;
   #everPut = false;
+  /** The modRevision of the last request to drain that was followed. */
+  #followed = 0;
   /** It was to be taken out, so that it is missing is no loss; until it stands there again. */
   #withdrawn = false;
   #sent: { readonly text: string; readonly lease: LeaseId; readonly version: number } | undefined;
@@ -119,7 +122,8 @@ export class KeyKeeper implements BulkItem {
     const told = this.#known.told(kv, revision, resynced);
     if (told === "doubt") this.#around.enqueue(this);
     if (told !== "news") return;
-    if (!kv) this.#missing();
+    if (kv) this.#follow(kv);
+    else this.#missing();
     // What the mirror shows may be older than the registration. Of what ends it for good etcd is asked.
     if (this.#life.endsByConflict && this.#comesTo("taken")) this.look();
     else this.#advance(kv);
@@ -188,7 +192,8 @@ export class KeyKeeper implements BulkItem {
       this.#advance(undefined);
       return;
     }
-    if (!kv) this.#missing();
+    if (kv) this.#follow(kv);
+    else this.#missing();
     this.#advance(kv);
     if (later && later.revision > revision) this.seen(later.kv, later.revision, false);
   }
@@ -329,6 +334,19 @@ export class KeyKeeper implements BulkItem {
   #arrived(): void {
     if (this.#wanted === "aside") this.#life.stepAside();
     else this.#reached?.resolve();
+  }
+
+  /**
+   * An operator has changed `draining` in place. All else in the value stays the owner's: it is written again, without
+   * the request, which says that it was followed.
+   */
+  #follow({ text, lease, modRevision }: KeyValue): void {
+    if (this.#wanted !== "there" || modRevision === this.#followed || !this.#around.isOwn(lease)) return;
+    const request = this.#desired.canDrain ? readDrainRequest(text) : undefined;
+    if (!request) return;
+    this.#followed = modRevision;
+    this.#desired.update({ draining: request.draining });
+    this.#life.follow(request);
   }
 
   #missing(): void {

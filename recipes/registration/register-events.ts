@@ -1,5 +1,6 @@
 import type { KeyValue } from "../../src/index.ts";
 import type { CommonEvents } from "../recipe/index.ts";
+import type { DrainRequest } from "../registration-format/index.ts";
 
 /**
  * `registering`: not in the list yet. `registered`: in the list, with the newest value. `recovering`: it was, and is
@@ -21,6 +22,11 @@ export interface ServiceRegisterEvents extends CommonEvents {
   lost: [error: Error];
   /** Somebody else has the key; this registration waits until it is free. Once for each owner. */
   conflict: [conflict: RegisterConflict];
+  /**
+   * An operator asked that it drains, or no longer does (`etcd-recipes drain`), and it follows: until its next
+   * `update()` that says `draining`, or its end.
+   */
+  drain: [request: DrainRequest];
   status: [status: RegisterStatus];
   closed: [];
 }

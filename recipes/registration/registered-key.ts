@@ -61,9 +61,13 @@ export class RegisteredKey {
     this.keeper = new KeyKeeper({ key, desired, life: this.life, owner, around });
   }
 
-  /** Whether its format can say that it drains. */
+  /** Whether it is in the list, and its format can say that it drains. */
   get canDrain(): boolean {
-    return this.life.isListed && this.#format !== "plain";
+    return this.life.isListed && this.#desired.canDrain;
+  }
+
+  get draining(): boolean {
+    return this.#desired.draining;
   }
 
   update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined }): Promise<void> {

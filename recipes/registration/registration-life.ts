@@ -1,6 +1,7 @@
 import { ConflictError, type KeyValue } from "../../src/index.ts";
 import { log, quietDeferred } from "../../src/internal/index.ts";
 import { RegistrationLostError } from "../errors/index.ts";
+import type { DrainRequest } from "../registration-format/index.ts";
 import type { DesiredRegistration } from "./desired-registration.ts";
 import type { RegisterStatus, ServiceRegisterEvents } from "./register-events.ts";
 
@@ -116,6 +117,12 @@ export class RegistrationLife {
     this.lost(error, "passive");
     if (!known) this.#parts.tell("conflict", { key, owner: by });
     return undefined;
+  }
+
+  /** It drains, or no longer does, as an operator asked. */
+  follow(request: DrainRequest): void {
+    debug("%s: draining is %s, asked for by %s", this.#parts.key, request.draining, request.by);
+    this.#parts.tell("drain", request);
   }
 
   /** It was taken out of the list on purpose. */

@@ -76,6 +76,10 @@ export class LoneRegistration {
     return this.#kept.life;
   }
 
+  get draining(): boolean {
+    return this.#kept.draining;
+  }
+
   update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined }): Promise<void> {
     return this.#kept.update(update, options);
   }

@@ -76,6 +76,14 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     return this.#registration.life.status;
   }
 
+  /**
+   * Whether it says that it drains, by `update()`, by `close()` or because an operator asked; also before that is in
+   * etcd.
+   */
+  get draining(): boolean {
+    return this.#registration.draining;
+  }
+
   /** Why it is not registered at the moment, if something went wrong. */
   get lastError(): Error | undefined {
     return this.#registration.life.lastError;
