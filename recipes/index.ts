@@ -248,6 +248,15 @@ export {
   shutdown,
   type WithStatus,
 } from "./lifecycle/index.ts";
+export {
+  allMetrics,
+  type GaugeValue,
+  type Measuring,
+  type Metric,
+  type MetricLabels,
+  type MetricSink,
+  measure,
+} from "./measurements/index.ts";
 export { type AcquireOptions, type Lock, Mutex, type MutexOptions, type TryAcquireOptions } from "./mutex/index.ts";
 export {
   type DeadLetter,

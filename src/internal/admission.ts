@@ -19,6 +19,9 @@ interface Waiting {
   given: boolean;
 }
 
+/** How many this process has made. */
+let made = 0;
+
 const ofClients = new WeakMap<object, Admission>();
 
 /**
@@ -36,6 +39,7 @@ const ofClients = new WeakMap<object, Admission>();
 export class Admission {
   /** Those that go on with something, then those that begin. */
   readonly #lines = [new Line(), new Line()] as const;
+  readonly #id = ++made;
   #underWay = 0;
   #waiting = 0;
   #bound = MOST;
@@ -100,7 +104,12 @@ export class Admission {
   #nowWaiting(more: number): void {
     this.#waiting += more;
     if (!channels.admission.heard) return;
-    channels.admission.publish({ waiting: this.#waiting, underWay: this.#underWay, bound: this.#bound });
+    channels.admission.publish({
+      client: this.#id,
+      waiting: this.#waiting,
+      underWay: this.#underWay,
+      bound: this.#bound,
+    });
   }
 
   #next(): void {

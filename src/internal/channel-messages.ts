@@ -185,6 +185,8 @@ export interface RemovalsHeldMessage {
 
 /** `etcd-recipes:admission`: the number of calls of recipes has changed that wait because so many are under way. */
 export interface AdmissionMessage {
+  /** A number that only this client has in this process. */
+  readonly client: number;
   readonly waiting: number;
   readonly underWay: number;
   /** How many may be under way at once, as etcd answers now. */

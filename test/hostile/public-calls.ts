@@ -261,6 +261,11 @@ export const publicCalls: (() => FuzzedCall)[] = [
     }),
   ),
   // A process.
+  () => ({
+    what: "measure",
+    args: [{ add: () => {}, record: () => {} }],
+    call: (...args) => door.measure(...(args as [never])).close(),
+  }),
   () => ({ what: "readiness", args: [server], call: (...args) => void door.readiness(...(args as [])) }),
   () => ({
     what: "shutdown",
