@@ -9,6 +9,8 @@ export { type ClusterClientOptions, EtcdCluster, type LeaderWaitOptions } from "
 export type { EtcdMember } from "./etcd-member.ts";
 export { EtcdNotFoundError } from "./etcd-not-found-error.ts";
 export { EtcdStartError } from "./etcd-start-error.ts";
+export type { FakeEtcd } from "./fake-etcd/index.ts";
+export { type FakeEtcdOptions, fakeEtcd } from "./fake-etcd.ts";
 export { FaultProxy, type FaultProxyTarget } from "./fault-proxy.ts";
 export { type EtcdBinary, findEtcd } from "./find-etcd.ts";
 export { OpensslNotFoundError } from "./openssl.ts";

@@ -25,6 +25,7 @@ export { inMs } from "./in-ms.ts";
 export { log } from "./log.ts";
 export { parseOptions } from "./parse-options.ts";
 export { ProcessWarnings } from "./process-warnings.ts";
+export { longTimer } from "./long-timer.ts";
 export { nextTick, queueMicrotask, setImmediate } from "./real-time.ts";
 export { endsRetries, isDenied, isFinal, isRefusal } from "./refusal.ts";
 export { type Runtime, systemRuntime } from "./runtime.ts";

@@ -88,6 +88,11 @@ export const uses: Readonly<Record<string, Readonly<Record<string, Use>>>> = {
       },
     },
   },
+  "docs/guides/testing.md": {
+    "A test without a program": { check: (program, { world }) => prints(world.address, "{}")(program) },
+    "Time by hand": { check: (program) => prints("1", "1 stale", "registered")(program) },
+    "Time by hand 2": { check: (program) => prints("ETCD_TIMEOUT")(program) },
+  },
   "docs/reference/cache-expirer.md": {
     "Expire caches together": {
       yours: {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createBalancer } from "../../recipes/balancer/internal.ts";
-import { InvalidOptionError } from "../../recipes/index.ts";
-import { EtcdNotFoundError, EtcdStartError, FaultProxy, startEtcd } from "../../testing/index.ts";
+import { EtcdError, InvalidOptionError } from "../../recipes/index.ts";
+import { EtcdNotFoundError, EtcdStartError, FaultProxy, fakeEtcd, startEtcd } from "../../testing/index.ts";
 import { seeded } from "../support/seeded.ts";
 import { type FuzzedCall, fuzz, isOwnReason, isReadable, isRevokedProxy } from "./hostile-options.ts";
 
@@ -26,6 +26,26 @@ test("wrong options of startEtcd and of a cluster", { timeout: 300_000 }, async 
   };
   // Each that succeeds starts an etcd: some of them, other ones in each run.
   expect(await fuzz(fuzzed, isTyped, closed, () => random.chance(0.15)), `TEST_SEED=${random.seed}`).toEqual([]);
+});
+
+test("wrong options of fakeEtcd and arguments of what it makes", async () => {
+  await using etcd = await fakeEtcd({ time: "manual" });
+  const calls: FuzzedCall[] = [
+    {
+      what: "fakeEtcd",
+      args: [{}],
+      names: ["time", "startMs", "seed", "latencyMs", "maxTxnOps", "maxRequestBytes"],
+      call: (options) => fakeEtcd(options as never),
+    },
+    { what: "client", args: [{}], call: (options) => etcd.client(options as never) },
+    { what: "advance", args: [1], call: (ms) => etcd.advance(ms as never) },
+    { what: "latencyMs", args: [0], call: (ms) => Object.assign(etcd, { latencyMs: ms }) },
+    { what: "dump", args: ["k"], call: (range) => etcd.dump(range as never) },
+    { what: "expireLease", args: ["abc"], call: (lease) => etcd.expireLease(lease as never) },
+    { what: "compact", args: [1], call: (revision) => etcd.compact(revision as never) },
+  ];
+  const isOurs = (error: unknown) => isTyped(error) || error instanceof EtcdError;
+  for (const fuzzed of calls) expect(await fuzz(fuzzed, isOurs, closed)).toEqual([]);
 });
 
 test("wrong arguments of a FaultProxy", async () => {

@@ -53,7 +53,7 @@ const documented = Object.entries({
     "WatchOptions",
     "MirrorOptions",
   ],
-  "testing.md": ["StartEtcdOptions", "TlsSetup", "AuthSetup"],
+  "testing.md": ["FakeEtcdOptions", "StartEtcdOptions", "TlsSetup", "AuthSetup"],
 }).flatMap(([page, names]) => names.map((name) => ({ page, name })));
 
 /** The rules and failures that are cited by number, such as `GUARANTEES 3, HARDSHIPS 10` or `HARDSHIPS 5 and 10`. */

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { run } from "../support/child.ts";
@@ -43,3 +44,39 @@ test.each(["esm", "cjs"].flatMap((form) => ["recipes", "client", "testing"].map(
     expect({ data, grpc, kept }).toEqual({ data: [], grpc: [], kept: [] });
   },
 );
+
+test.each(["esm", "cjs"])(
+  "in %s, the door for tests loads no client before fakeEtcd() makes one of the main door's class",
+  async (form) => {
+    const loaded = filesLoadedBy(`${dist}${form}/`, "testing.js");
+    const client = filesLoadedBy(`${dist}${form}/`, "client.js").filter((file) => hasClient(`${dist}${form}/${file}`));
+    expect(client).toHaveLength(1);
+    expect(loaded.filter((file) => client.includes(file))).toEqual([]);
+    const program = `
+    const [{ EtcdClient }, { fakeEtcd }] = await Promise.all(process.argv.slice(1).map((door) => import(door)));
+    const etcd = await fakeEtcd();
+    const client = etcd.client();
+    await client.grantLease(5);
+    console.log(client instanceof EtcdClient, (await client.put("k", "v")).revision);
+    await etcd.close();
+  `;
+    const args = ["--input-type=module", "--eval", program];
+    const doors = ["recipes", "testing"].map((door) => `${dist}${form}/${door}.js`);
+    const { stdout, stderr } = await run(process.execPath, [...args, ...doors], { timeout: 50_000 });
+    expect({ stdout, stderr }).toEqual({ stdout: "true 2\n", stderr: "" });
+  },
+);
+
+/** The files of the package that come with one of them, those aside that it imports later. */
+function filesLoadedBy(folder: string, file: string, seen = new Set<string>()): string[] {
+  if (seen.has(file) || !existsSync(folder + file)) return [...seen];
+  seen.add(file);
+  const text = readFileSync(folder + file, "utf8");
+  const atTop = /^(?:import|export)\b.*"\.\/([^"]+)";$|^(?:const|let) \S+ = require\("\.\/([^"]+)"\);$/gm;
+  for (const [, imported, required] of text.matchAll(atTop)) filesLoadedBy(folder, imported ?? required ?? "", seen);
+  return [...seen];
+}
+
+function hasClient(path: string): boolean {
+  return /\bclass EtcdClient\b|EtcdClient = class\b/.test(readFileSync(path, "utf8"));
+}

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 
 /** Rooms and modules of Node that reach outside of the process. */
-const outside = /^(testing\/(?!fake-etcd\/)|node:(child_process|net|http|https|http2|tls|dgram|worker_threads)$)/;
+const outside = /^(testing\/(?!fake-etcd)|node:(child_process|net|http|https|http2|tls|dgram|worker_threads)$)/;
 
 /** What would meet the next test file in the same process. */
 const changesProcess = [

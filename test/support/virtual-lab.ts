@@ -1,6 +1,6 @@
 import { withParts } from "../../src/client-parts.ts";
 import { EtcdClient } from "../../src/index.ts";
-import { MemoryEtcd, MemoryProtocol, type Network, reliableNetwork } from "../../testing/fake-etcd/index.ts";
+import { Link, MemoryEtcd, MemoryProtocol } from "../../testing/fake-etcd/index.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { seeded } from "./seeded.ts";
 
@@ -18,7 +18,7 @@ export class VirtualLab implements AsyncDisposable {
 
   /** A client with a way to etcd of its own. Two have the same random numbers. */
   client(): VirtualClient {
-    const link = new Link();
+    const link = new Link(this.clock);
     const endpoints = [{ url: "http://memory:2379", network: link }];
     const runtime = { clock: this.clock, random: seeded(this.#seed).next };
     const openProtocol = () => new MemoryProtocol(this.memory, { endpoints });
@@ -66,39 +66,4 @@ export class VirtualLab implements AsyncDisposable {
 export interface VirtualClient {
   readonly etcd: EtcdClient;
   readonly link: Link;
-}
-
-/** A way that can be cut: what was open breaks, and nothing leaves until it is joined again. */
-export class Link implements Network {
-  #cut = false;
-  readonly #open = new Set<() => void>();
-
-  cut(): void {
-    this.#cut = true;
-    for (const broke of [...this.#open]) broke();
-    this.#open.clear();
-  }
-
-  join(): void {
-    this.#cut = false;
-  }
-
-  request(...[arrive, lose]: Parameters<Network["request"]>): void {
-    reliableNetwork.request(() => (this.#cut ? lose("neverLeft") : arrive()), lose);
-  }
-
-  answer(...[arrive, lose]: Parameters<Network["answer"]>): void {
-    reliableNetwork.answer(() => (this.#cut ? lose("broken") : arrive()), lose);
-  }
-
-  async connect(...[limitMs, broke]: Parameters<Network["connect"]>): ReturnType<Network["connect"]> {
-    const path = this.#cut ? undefined : await reliableNetwork.connect(limitMs, broke);
-    if (path) this.#open.add(broke);
-    return path && { ...path, close: () => this.#close(broke, path.close) };
-  }
-
-  #close(broke: () => void, close: () => void): void {
-    this.#open.delete(broke);
-    close();
-  }
 }

@@ -8,9 +8,14 @@ interface Waiting {
 /** A clock that goes on only when it is told to. */
 export class FakeClock implements Clock {
   #monotonicMs = 0;
-  #wallMs = 1_700_000_000_000;
+  #wallMs: number;
   #suspendedMs = 0;
   readonly #timers = new Set<Waiting>();
+
+  /** @param startMs what the wall clock shows first, in milliseconds since the epoch */
+  constructor(startMs = 1_700_000_000_000) {
+    this.#wallMs = startMs;
+  }
 
   monotonicMs(): number {
     return this.#monotonicMs;

@@ -109,6 +109,15 @@ export class KeyStore {
     this.#keepKeys((history) => history.compact(revision));
   }
 
+  /** As if it had never been written to. */
+  wipe(): void {
+    this.#revision = 1;
+    this.#compactRevision = 0;
+    this.#log = [];
+    this.#histories.clear();
+    this.#keys.length = 0;
+  }
+
   /** As a snapshot of that revision would bring it back: what came later never was. */
   restore(revision: number): void {
     this.#revision = revision;

@@ -40,8 +40,9 @@ export class LeaseTable {
     return this.#leases.has(id);
   }
 
+  /** The one first that ends first. */
   get ids(): LeaseId[] {
-    return [...this.#leases.keys()];
+    return [...this.#leases].sort(([, a], [, b]) => a.endsAtMs - b.endsAtMs).map(([id]) => id);
   }
 
   grant(id: LeaseId, ttlSeconds: number): number {
@@ -68,6 +69,13 @@ export class LeaseTable {
     this.#leases.delete(id);
     if (this.#leases.size === 0) this.#timer?.cancel();
     this.#parts.onGone([...lease.keys].sort());
+  }
+
+  /** Forgets them, with nothing said of their keys. */
+  clear(): void {
+    this.#leases.clear();
+    this.#ttls.clear();
+    this.#timer?.cancel();
   }
 
   timeToLive(id: LeaseId, withKeys: boolean): LeaseTimeToLiveResponse {
@@ -118,7 +126,10 @@ export class LeaseTable {
   }
 
   #endAll(): void {
-    for (const [id, { endsAtMs }] of [...this.#leases]) if (endsAtMs <= this.#nowMs) this.revoke(id);
+    const over = [...this.#leases].filter(([, { endsAtMs }]) => endsAtMs <= this.#nowMs);
+    // In the order of their ends; those of one moment in the order in which they were granted.
+    over.sort(([, a], [, b]) => a.endsAtMs - b.endsAtMs);
+    for (const [id] of over) this.revoke(id);
     this.#awaitEnd();
   }
 }

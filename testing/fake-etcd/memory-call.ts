@@ -9,6 +9,8 @@ export interface MemoryCall<T> {
   readonly name: string;
   /** Reads and what is idempotent are repeated; a write is, if it provably was not executed. */
   readonly kind: "read" | "idempotent" | "write";
+  /** How long the request is. */
+  readonly requestBytes?: number | undefined;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
   readonly clock: Clock;
@@ -26,7 +28,7 @@ const PAUSE_MS = 20;
 
 /** One call over a Network, with the attempts, errors and doubts that the connection to a real etcd has. */
 export function call<T>(parts: MemoryCall<T>): Promise<T> {
-  const { name, kind, timeoutMs, signal, clock, ended } = parts;
+  const { name, kind, requestBytes = 0, timeoutMs, signal, clock, ended } = parts;
   return new Promise<T>((resolve, reject) => {
     let over = false;
     let maybeExecuted = false;
@@ -51,7 +53,7 @@ export function call<T>(parts: MemoryCall<T>): Promise<T> {
     const failed = (attempt: number, cause: GrpcFailure) => {
       if (over || attempt !== attempts) return;
       timer?.cancel();
-      last = translateFailure(cause, { write: kind !== "read", earlierUnknown: maybeExecuted });
+      last = translateFailure(cause, { write: kind !== "read", earlierUnknown: maybeExecuted, requestBytes });
       if (kind !== "read" && !last.neverExecuted) maybeExecuted = true;
       const { error, worthRetrying, neverExecuted } = last;
       if (!worthRetrying || (kind === "write" && !neverExecuted)) {

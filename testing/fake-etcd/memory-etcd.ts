@@ -22,7 +22,7 @@ import { KeyStore } from "./key-store.ts";
 import { textRange } from "./key-text.ts";
 import { LeaseTable } from "./lease-table.ts";
 import { readRange } from "./range-reader.ts";
-import { refuse } from "./refusal.ts";
+import { refuse, refuseMessage } from "./refusal.ts";
 import { checkTxn } from "./txn-check.ts";
 import { checkKept, executePut, runTxn } from "./txn-run.ts";
 import { ServerWatchStream } from "./watch-server.ts";
@@ -32,6 +32,8 @@ export interface MemoryEtcdOptions {
   readonly clock?: Clock | undefined;
   /** As `--max-txn-ops`. @default 128 */
   readonly mostTxnOperations?: number | undefined;
+  /** As `--max-request-bytes`. @default 1.5 MiB */
+  readonly mostRequestBytes?: number | undefined;
   /** An answer to a watch with more bytes goes in parts. @default 1.5 MiB */
   readonly fragmentBytes?: number | undefined;
   /** How late the end of a lease is found, in milliseconds. @default 0 */
@@ -42,12 +44,16 @@ export interface MemoryEtcdOptions {
 
 /** Around a key and its value on the wire. */
 const AROUND_BYTES = 24;
+/** What Raft adds to a write: the number of the request, and which kind it is (etcdserverpb, InternalRaftRequest). */
+const AROUND_WRITE_BYTES = 20;
+/** gRPC takes so many more bytes than etcd does (embed/serve.go). */
+const GRPC_OVERHEAD_BYTES = 512 * 1024;
 
 /**
  * An etcd of one member, in memory: keys with their history, txns, leases, watches and compaction, as etcd 3.5 has them. Each
  * request is executed whole, when it is called; how it comes here and how its answer comes back is up to a Network.
  *
- * What it lacks: users and roles, more than one member and the care of it, a limit for the size of a request.
+ * What it lacks: users and roles, more than one member and the care of it.
  */
 export class MemoryEtcd {
   readonly clock: Clock;
@@ -55,6 +61,7 @@ export class MemoryEtcd {
   readonly #leases: LeaseTable;
   readonly #streams = new Set<ServerWatchStream>();
   readonly #mostTxnOperations: number;
+  readonly #mostRequestBytes: number;
   readonly #fragmentBytes: number;
   readonly #watchHistoryMs: () => number;
   #raftTerm = 2;
@@ -63,6 +70,7 @@ export class MemoryEtcd {
     const { clock = systemClock, mostTxnOperations = 128, fragmentBytes = 1.5 * 2 ** 20 } = options;
     this.clock = clock;
     this.#mostTxnOperations = mostTxnOperations;
+    this.#mostRequestBytes = options.mostRequestBytes ?? 1.5 * 2 ** 20;
     this.#fragmentBytes = fragmentBytes;
     this.#watchHistoryMs = options.watchHistoryMs ?? (() => 0);
     this.#leases = new LeaseTable({
@@ -104,24 +112,42 @@ export class MemoryEtcd {
     return { revision: this.revision, kvs, count, more, bytes };
   }
 
-  put(request: PutRequest): PutResponse {
+  /** @param requestBytes how long it is on the wire */
+  put(request: PutRequest, requestBytes = 0): PutResponse {
     const { key, lease, previous } = request;
+    this.#checkReceived(requestBytes);
     if (key.length === 0) throw refuse("emptyKey");
+    this.#checkProposed(requestBytes);
     checkKept(this.#store, request);
     if (lease !== undefined && !this.#leases.has(lease)) throw refuse("leaseNotFound");
     const before = this.#store.write((writer) => executePut(this.#store, writer, request));
     return previous && before ? { revision: this.revision, previous: before } : { revision: this.revision };
   }
 
-  deleteRange({ range, previous }: DeleteRangeRequest): DeleteRangeResponse {
+  deleteRange({ range, previous }: DeleteRangeRequest, requestBytes = 0): DeleteRangeResponse {
+    this.#checkReceived(requestBytes);
     if (range.start.length === 0) throw refuse("emptyKey");
+    this.#checkProposed(requestBytes);
     const deleted = this.#store.write((writer) => writer.delete(textRange(range)));
     return { revision: this.revision, deleted: deleted.length, previous: previous ? deleted : [] };
   }
 
-  txn(request: TxnRequest): TxnResponse {
+  txn(request: TxnRequest, requestBytes = 0): TxnResponse {
+    this.#checkReceived(requestBytes);
     checkTxn(request, this.#mostTxnOperations);
+    this.#checkProposed(requestBytes);
     return runTxn(this.#store, this.#leases, request);
+  }
+
+  /** By gRPC, before it is read. @throws GrpcFailure */
+  #checkReceived(requestBytes: number): void {
+    const most = this.#mostRequestBytes + GRPC_OVERHEAD_BYTES;
+    if (requestBytes > most) throw refuseMessage(requestBytes, most);
+  }
+
+  /** By etcd, before it is proposed. @throws GrpcFailure */
+  #checkProposed(requestBytes: number): void {
+    if (requestBytes + AROUND_WRITE_BYTES > this.#mostRequestBytes) throw refuse("requestTooLarge");
   }
 
   leaseGrant(id: LeaseId, ttlSeconds: number): LeaseGrantResponse {
@@ -195,6 +221,25 @@ export class MemoryEtcd {
   changeLeader(): void {
     this.#raftTerm++;
     this.#leases.refreshAll();
+  }
+
+  /** As if its time were over. @throws GrpcFailure when there is no such lease */
+  expireLease(id: LeaseId): void {
+    this.#leases.revoke(id);
+  }
+
+  /** As if it had been started anew, without any data. Its streams break: see `Network`. */
+  wipe(): void {
+    for (const stream of [...this.#streams]) this.closeWatchStream(stream);
+    this.#raftTerm = 2;
+    this.#store.wipe();
+    this.#leases.clear();
+  }
+
+  /** Lets its timer and its streams go. */
+  close(): void {
+    for (const stream of [...this.#streams]) this.closeWatchStream(stream);
+    this.#leases.clear();
   }
 
   /** As a snapshot of that revision brings it back, which must not be compacted. Its streams break: see `Network`. */

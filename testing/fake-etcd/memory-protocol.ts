@@ -1,6 +1,9 @@
+import { Codec } from "../../src/connection/codec/codec.ts";
 import type { LeaseGrantResponse, TxnRequest } from "../../src/connection/codec/messages.ts";
 import type {
   AdminProtocol,
+  ConnectionNotices,
+  EndpointUrl,
   KeepAliveStream,
   LeaseKeepAliveResponse,
   LeaseTimeToLiveResponse,
@@ -8,20 +11,18 @@ import type {
   Protocol,
   StreamEndpoint,
   StreamHandlers,
+  WatchHandlers,
   WatchResponse,
   WatchStream,
 } from "../../src/connection/index.ts";
-import { type CallOptions, ClientClosedError, type EtcdError, UnavailableError } from "../../src/index.ts";
+import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import type { Clock } from "../../src/internal/index.ts";
 import type { LeaseId } from "../../src/model/lease-id.ts";
-import { call, type MemoryCall } from "./memory-call.ts";
+import { MemoryAdmin } from "./memory-admin.ts";
+import { MemoryConnection, type MemoryEndpoint } from "./memory-connection.ts";
 import type { MemoryEtcd } from "./memory-etcd.ts";
-import { type Network, reliableNetwork, type StreamPath } from "./network.ts";
-
-/** A way to the one etcd, under a URL of its own. */
-export interface MemoryEndpoint extends StreamEndpoint {
-  readonly network: Network;
-}
+import { Namespace } from "./namespace.ts";
+import { reliableNetwork } from "./network.ts";
 
 export interface MemoryProtocolOptions {
   /** The clock of the client. @default that of the etcd */
@@ -30,30 +31,41 @@ export interface MemoryProtocolOptions {
   readonly endpoints?: readonly MemoryEndpoint[] | undefined;
   /** @default 5000 */
   readonly requestTimeoutMs?: number | undefined;
+  /** Put before every key and taken off again. @default none */
+  readonly namespace?: Uint8Array | undefined;
+  /** What is said of the connections. @default it is said nowhere */
+  readonly notices?: ConnectionNotices | undefined;
 }
+
+/** Makes the bytes of a request only for their number. */
+const codec = new Codec();
 
 /** The Protocol of a client whose etcd is in memory. */
 export class MemoryProtocol implements Protocol {
-  readonly requestTimeoutMs: number;
-  readonly endpoints: readonly MemoryEndpoint[];
+  readonly admin: AdminProtocol;
   readonly #etcd: MemoryEtcd;
-  readonly #clock: Clock;
-  readonly #closing = new AbortController();
-  readonly #open = new Set<{ end(error: EtcdError): void }>();
-  #calls = 0;
-  #streams: MemoryEndpoint;
+  readonly #connection: MemoryConnection;
+  readonly #namespace: Namespace;
 
-  constructor(etcd: MemoryEtcd, options: MemoryProtocolOptions = {}) {
-    const { clock = etcd.clock, requestTimeoutMs = 5_000, endpoints } = options;
+  constructor(etcd: MemoryEtcd, options: MemoryProtocolOptions = {}, connection?: MemoryConnection) {
+    const { clock = etcd.clock, requestTimeoutMs = 5_000, namespace, notices } = options;
+    const { endpoints = [{ url: "http://memory:2379", network: reliableNetwork }] } = options;
     this.#etcd = etcd;
-    this.#clock = clock;
-    this.requestTimeoutMs = requestTimeoutMs;
-    this.endpoints = endpoints ?? [{ url: "http://memory:2379", network: reliableNetwork }];
-    this.#streams = this.endpoints[0] as MemoryEndpoint;
+    this.#namespace = new Namespace(namespace);
+    this.#connection = connection ?? new MemoryConnection({ clock, endpoints, requestTimeoutMs, notices });
+    this.admin = new MemoryAdmin(etcd, this.#connection);
   }
 
-  within(): Protocol {
-    throw new Error("the etcd in memory has no namespaces");
+  get requestTimeoutMs(): number {
+    return this.#connection.requestTimeoutMs;
+  }
+
+  get endpoints(): readonly MemoryEndpoint[] {
+    return this.#connection.endpoints;
+  }
+
+  within(namespace: Uint8Array): Protocol {
+    return new MemoryProtocol(this.#etcd, { namespace: this.#namespace.within(namespace).bytes }, this.#connection);
   }
 
   readonly secure = false;
@@ -62,21 +74,26 @@ export class MemoryProtocol implements Protocol {
     return undefined;
   }
 
-  setEndpoints(): void {
-    throw new TypeError("the endpoints of the etcd in memory do not change");
+  /** What it has it keeps: only its own URLs are endpoints. */
+  setEndpoints(endpoints: readonly EndpointUrl[]): void {
+    const own = new Set(this.endpoints.map(({ url }) => url));
+    const other = endpoints.find(({ url }) => !own.has(url));
+    if (!other) return;
+    throw new InvalidOptionError("setEndpoints", "endpoints", `must be ${[...own].join(", ")}: this etcd is in memory`);
   }
 
   async readLinearizably(...[endpoint, options]: Parameters<Protocol["readLinearizably"]>): Promise<StreamEndpoint> {
-    await this.range({ range: { start: Buffer.from("health") }, keysOnly: true, limit: 1 }, options);
-    return endpoint ?? (this.endpoints[0] as MemoryEndpoint);
+    const asked = endpoint as MemoryEndpoint | undefined;
+    const request = { range: this.#namespace.range({ start: Buffer.from("health") }), keysOnly: true, limit: 1 };
+    const call = { name: "KV.range", kind: "read", endpoint: asked } as const;
+    await this.#connection.call(call, options, () => this.#etcd.range(request));
+    return asked ?? (this.endpoints[0] as MemoryEndpoint);
   }
 
-  get admin(): AdminProtocol {
-    throw new TypeError("the etcd in memory has no users and roles, and no members to care for");
-  }
-
-  range(...[request, options]: Parameters<Protocol["range"]>): ReturnType<Protocol["range"]> {
-    return this.#call("KV.range", "read", options, () => this.#etcd.range(request));
+  async range(...[request, options]: Parameters<Protocol["range"]>): ReturnType<Protocol["range"]> {
+    const range = this.#namespace.range(request.range);
+    const answer = await this.#call("KV.range", "read", options, () => this.#etcd.range({ ...request, range }));
+    return { ...answer, kvs: this.#namespace.keyValues(answer.kvs) };
   }
 
   /** It has none, as etcd before 3.7. */
@@ -88,16 +105,27 @@ export class MemoryProtocol implements Protocol {
     return this.#call("KV.compact", "write", options, () => this.#etcd.compact(revision));
   }
 
-  put(...[request, options]: Parameters<Protocol["put"]>): ReturnType<Protocol["put"]> {
-    return this.#call("KV.put", "write", options, () => this.#etcd.put(request));
+  async put(...[request, options]: Parameters<Protocol["put"]>): ReturnType<Protocol["put"]> {
+    const put = { ...request, key: this.#namespace.key(request.key) };
+    const bytes = codec.put.encode(put).length;
+    const answer = await this.#call("KV.put", "write", options, () => this.#etcd.put(put, bytes), bytes);
+    return answer.previous ? { ...answer, previous: this.#namespace.keyValue(answer.previous) } : answer;
   }
 
-  deleteRange(...[request, options]: Parameters<Protocol["deleteRange"]>): ReturnType<Protocol["deleteRange"]> {
-    return this.#call("KV.deleteRange", "write", options, () => this.#etcd.deleteRange(request));
+  async deleteRange(...[request, options]: Parameters<Protocol["deleteRange"]>): ReturnType<Protocol["deleteRange"]> {
+    const range = this.#namespace.range(request.range);
+    const bytes = codec.deleteRange.encode({ ...request, range }).length;
+    const execute = () => this.#etcd.deleteRange({ ...request, range }, bytes);
+    const answer = await this.#call("KV.deleteRange", "write", options, execute, bytes);
+    return { ...answer, previous: this.#namespace.keyValues(answer.previous) };
   }
 
-  txn(...[request, options]: Parameters<Protocol["txn"]>): ReturnType<Protocol["txn"]> {
-    return this.#call("KV.txn", onlyReads(request) ? "read" : "write", options, () => this.#etcd.txn(request));
+  async txn(...[request, options]: Parameters<Protocol["txn"]>): ReturnType<Protocol["txn"]> {
+    const txn = this.#namespace.txn(request);
+    const bytes = codec.txn.encode(txn).length;
+    const kind = onlyReads(request) ? "read" : "write";
+    const answer = await this.#call("KV.txn", kind, options, () => this.#etcd.txn(txn, bytes), bytes);
+    return { ...answer, responses: answer.responses.map((result) => this.#namespace.result(result)) };
   }
 
   leaseGrant(id: LeaseId, ttlSeconds: number, options?: CallOptions): Promise<LeaseGrantResponse> {
@@ -112,40 +140,48 @@ export class MemoryProtocol implements Protocol {
     return this.#call("Lease.leaseLeases", "read", options, () => this.#etcd.leaseIds);
   }
 
-  leaseTimeToLive(id: LeaseId, keys: boolean, options?: CallOptions): Promise<LeaseTimeToLiveResponse> {
-    return this.#call("Lease.leaseTimeToLive", "read", options, () => this.#etcd.leaseTimeToLive(id, keys));
+  async leaseTimeToLive(id: LeaseId, keys: boolean, options?: CallOptions): Promise<LeaseTimeToLiveResponse> {
+    const execute = () => this.#etcd.leaseTimeToLive(id, keys);
+    const answer = await this.#call("Lease.leaseTimeToLive", "read", options, execute);
+    return { ...answer, keys: this.#namespace.keysOf(answer.keys) };
   }
 
   memberStatus(endpoint: StreamEndpoint | undefined, options?: CallOptions): Promise<MemberStatus> {
-    return this.#call("Maintenance.status", "read", options, () => this.#etcd.status(), endpoint as MemoryEndpoint);
+    const call = { name: "Maintenance.status", kind: "read", endpoint: endpoint as MemoryEndpoint } as const;
+    return this.#connection.call(call, options, () => this.#etcd.status());
   }
 
   streamEndpoints(after?: StreamEndpoint): StreamEndpoint[] {
-    const first = after ? this.endpoints.indexOf(after as MemoryEndpoint) + 1 : this.endpoints.indexOf(this.#streams);
-    return this.endpoints.map((_, index) => this.endpoints[(first + index) % this.endpoints.length] as StreamEndpoint);
+    return this.#connection.streamEndpoints(after);
   }
 
   streamWorked(endpoint: StreamEndpoint): void {
-    this.#streams = endpoint as MemoryEndpoint;
+    this.#connection.streamWorked(endpoint);
   }
 
   streamFailed(endpoint: StreamEndpoint): void {
-    this.#streams = this.streamEndpoints(endpoint)[0] as MemoryEndpoint;
+    this.#connection.streamFailed(endpoint);
   }
 
   async openWatch(
     endpoint: StreamEndpoint,
     limitMs: number,
-    handlers: StreamHandlers<WatchResponse>,
+    handlers: WatchHandlers,
     signal?: AbortSignal,
   ): Promise<WatchStream> {
-    const { path, end } = await this.#connect(endpoint, limitMs, handlers, signal, () =>
+    const { path, end } = await this.#connection.connect(endpoint, limitMs, handlers, signal, () =>
       this.#etcd.closeWatchStream(server),
     );
-    const server = this.#etcd.openWatchStream((response) => path.toClient(() => handlers.onMessage(response)));
+    const server = this.#etcd.openWatchStream((response) =>
+      path.toClient(() => handlers.onMessage(this.#withoutNamespace(response, handlers))),
+    );
     return {
       endpoint,
-      create: (request) => path.toServer(() => server.create(request)),
+      create: (request) => {
+        const { namespace, range } = request;
+        const space = namespace ? this.#namespace.within(namespace) : this.#namespace;
+        path.toServer(() => server.create({ ...request, namespace: undefined, range: space.range(range) }));
+      },
       cancel: (watchId) => path.toServer(() => server.cancel(watchId)),
       requestProgress: () => path.toServer(() => server.requestProgress()),
       close: end,
@@ -158,7 +194,7 @@ export class MemoryProtocol implements Protocol {
     handlers: StreamHandlers<LeaseKeepAliveResponse>,
     signal?: AbortSignal,
   ): Promise<KeepAliveStream> {
-    const { path, end } = await this.#connect(endpoint, limitMs, handlers, signal, () => {});
+    const { path, end } = await this.#connection.connect(endpoint, limitMs, handlers, signal, () => {});
     const renew = (id: LeaseId) =>
       path.toServer(() => {
         const ttlSeconds = this.#etcd.renew(id);
@@ -168,66 +204,25 @@ export class MemoryProtocol implements Protocol {
   }
 
   close(): void {
-    if (this.#closing.signal.aborted) return;
-    const reason = new ClientClosedError("the client was closed during the call");
-    this.#closing.abort(reason);
-    for (const stream of [...this.#open]) stream.end(reason);
+    this.#connection.close();
   }
 
-  async #call<T>(
+  #call<T>(
     name: string,
-    kind: MemoryCall<T>["kind"],
-    { signal, timeoutMs = this.requestTimeoutMs }: CallOptions = {},
+    kind: "read" | "idempotent" | "write",
+    options: CallOptions | undefined,
     execute: () => T,
-    endpoint?: MemoryEndpoint,
+    requestBytes?: number,
   ): Promise<T> {
-    const ended = this.#closing.signal;
-    if (ended.aborted) throw new ClientClosedError("the client is closed");
-    const network = () => (endpoint ?? this.#nextEndpoint()).network;
-    return call({ name, kind, timeoutMs, signal, clock: this.#clock, network, execute, ended });
+    return this.#connection.call({ name, kind, requestBytes }, options, execute);
   }
 
-  /** Each attempt goes to the next one. */
-  #nextEndpoint(): MemoryEndpoint {
-    return this.endpoints[this.#calls++ % this.endpoints.length] as MemoryEndpoint;
-  }
-
-  async #connect(
-    endpoint: StreamEndpoint,
-    limitMs: number,
-    { onEnd }: StreamHandlers<never>,
-    signal: AbortSignal | undefined,
-    atServer: () => void,
-  ): Promise<{ path: StreamPath; end: () => void }> {
-    const { url, network } = endpoint as MemoryEndpoint;
-    if (this.#closing.signal.aborted) throw new ClientClosedError("the client is closed");
-    let over = false;
-    const finish = () => {
-      if (over) return false;
-      over = true;
-      this.#open.delete(stream);
-      atServer();
-      return true;
-    };
-    const stream = {
-      end: (error: EtcdError) => {
-        path?.close();
-        if (finish()) onEnd(error);
-      },
-    };
-    const broke = () => stream.end(new UnavailableError(`${url}: the connection was reset`, { retryable: true }));
-    const path = await network.connect(limitMs, broke);
-    if (!path) throw new UnavailableError(`${url}: no connection within ${limitMs} ms`, { retryable: true });
-    if (signal?.aborted || this.#closing.signal.aborted) {
-      path.close();
-      throw signal?.aborted ? signal.reason : this.#closing.signal.reason;
-    }
-    this.#open.add(stream);
-    const end = () => {
-      path.close();
-      finish();
-    };
-    return { path, end };
+  /** As much is taken off the keys as was put before the range of this watch. */
+  #withoutNamespace(response: WatchResponse, handlers: WatchHandlers): WatchResponse {
+    if (response.events.length === 0) return response;
+    const length = handlers.namespaceBytes?.(response.watchId) ?? 0;
+    const space = length > 0 ? this.#namespace.within(Buffer.alloc(length)) : this.#namespace;
+    return { ...response, events: response.events.map((event) => space.event(event)) };
   }
 }
 

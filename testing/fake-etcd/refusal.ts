@@ -9,6 +9,7 @@ const refusals = {
   futureRevision: [grpcStatus.OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision"],
   tooManyOps: [grpcStatus.INVALID_ARGUMENT, "etcdserver: too many operations in txn request"],
   duplicateKey: [grpcStatus.INVALID_ARGUMENT, "etcdserver: duplicate key given in txn request"],
+  requestTooLarge: [grpcStatus.INVALID_ARGUMENT, "etcdserver: request is too large"],
   leaseNotFound: [grpcStatus.NOT_FOUND, "etcdserver: requested lease not found"],
   leaseExists: [grpcStatus.FAILED_PRECONDITION, "etcdserver: lease already exists"],
   ttlTooLarge: [grpcStatus.OUT_OF_RANGE, "etcdserver: too large lease TTL"],
@@ -18,4 +19,10 @@ const refusals = {
 export function refuse(why: keyof typeof refusals): GrpcFailure {
   const [code, sentence] = refusals[why];
   return grpcFailure(code, sentence);
+}
+
+/** What gRPC ends a call with whose request is longer than it takes. */
+export function refuseMessage(bytes: number, mostBytes: number): GrpcFailure {
+  const sentence = `grpc: received message larger than max (${bytes} vs. ${mostBytes})`;
+  return grpcFailure(grpcStatus.RESOURCE_EXHAUSTED, sentence);
 }

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { RegistrationGroup, ServiceRegister } from "../../../recipes/index.ts";
 import { prefix } from "../../../src/index.ts";
-import { Link, type VirtualClient, VirtualLab } from "../../support/virtual-lab.ts";
+import { Link } from "../../../testing/fake-etcd/index.ts";
+import { type VirtualClient, VirtualLab } from "../../support/virtual-lab.ts";
 
 // More registrations at once than a client gets through within the time of one call, in virtual time: whatever leaves
 // is worked off one after the other, also what is not waited for any more.

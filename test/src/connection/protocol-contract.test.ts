@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
+  allKeys,
   type Compare,
   compareCreateRevision,
   compareLease,
@@ -629,6 +630,138 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       expect(watch.responses.at(-1)).toMatchObject({ watchId: "-1", headerRevision: revision, events: [] });
       watch.close();
     });
+  });
+
+  describe("a namespace", () => {
+    test("is put before every key, and taken off again", async () => {
+      const etcd = lab();
+      const within = etcd.protocol.within(bytes(`${etcd.root}n/`));
+      const [a, b] = [bytes("a"), bytes("b")];
+      const id = etcd.newLeaseId();
+      await etcd.protocol.leaseGrant(id, 60);
+      await etcd.put("a", "outside", { lease: id });
+      await etcd.put("n0", "above");
+      await within.put({ key: a, value: bytes("1"), lease: id });
+      const again = await within.put({ key: a, value: bytes("2"), lease: id, previous: true });
+      expect(again.previous).toMatchObject({ key: "a", text: "1" });
+      const { succeeded, responses } = await within.txn({
+        compare: [compareValue(a, "equal", "2"), compareValue(allKeys(), "less", "3")],
+        success: [putOp(b, "1"), txnOp({ success: [getOp(a), rangeOp(allKeys())] })],
+        failure: [],
+      });
+      expect(succeeded).toBe(true);
+      expect(responses.map(shortly)).toEqual(["put", "yes: 2, 2"]);
+      expect((await within.range({ range: allKeys() })).kvs.map(({ key, text }) => key + text)).toEqual(["a2", "b1"]);
+      expect((await within.range({ range: prefix("b") })).kvs.map(({ key }) => key)).toEqual(["b"]);
+      expect((await within.range({ range: { start: new Uint8Array() } })).count).toBe(0);
+      const { keys } = await within.leaseTimeToLive(id, true);
+      expect(keys.map((key) => Buffer.from(key).toString())).toEqual(["a"]);
+      const { deleted, previous } = await within.deleteRange({ range: allKeys(), previous: true });
+      expect([deleted, ...previous.map(({ key }) => key)]).toEqual([2, "a", "b"]);
+      expect(await etcd.range()).toMatchObject({ kvs: ["a", "n0"] });
+      await etcd.protocol.leaseRevoke(id);
+    });
+
+    test("nests, and each watch of a stream can have its own", async () => {
+      const etcd = lab();
+      const nested = etcd.protocol.within(bytes(etcd.root)).within(bytes("x/"));
+      const { revision } = await nested.put({ key: bytes("k"), value: bytes("1") });
+      const [endpoint] = etcd.protocol.streamEndpoints();
+      if (!endpoint) throw new Error("there is one");
+      const events: string[] = [];
+      const stream = await etcd.protocol.openWatch(endpoint, 2_000, {
+        onMessage: ({ watchId, events: ofOne }) =>
+          events.push(...ofOne.map(({ kv, previous }) => `${watchId} ${kv.key}=${kv.text} after ${previous?.text}`)),
+        onEnd: () => {},
+        namespaceBytes: (watchId) => (watchId === "1" ? etcd.root.length + 2 : 0),
+      });
+      const from = { startRevision: revision, previous: true };
+      stream.create({ ...from, range: allKeys(), namespace: bytes(`${etcd.root}x/`), watchId: "1" });
+      stream.create({ ...from, range: etcd.all, watchId: "2" });
+      await nested.put({ key: bytes("k"), value: bytes("2") });
+      await etcd.put("y", "outside");
+      await until(() => events.length === 5);
+      const inOrder = (id: string) => events.filter((event) => event.startsWith(id));
+      expect(inOrder("1")).toEqual(["1 k=1 after undefined", "1 k=2 after 1"]);
+      const full = `2 ${etcd.root}`;
+      expect(inOrder("2")).toEqual([
+        `${full}x/k=1 after undefined`,
+        `${full}x/k=2 after 1`,
+        `${full}y=outside after undefined`,
+      ]);
+      stream.close();
+    });
+  });
+
+  test("a request may have 1.5 MiB, and is refused whole beyond", async () => {
+    const etcd = lab();
+    const most = 1.5 * 2 ** 20;
+    await etcd.put("a", "x".repeat(most - 200));
+    const tooLarge = { name: "RequestRefusedError", beyond: "requestBytes", outcomeUnknown: false };
+    const [large, larger] = ["x".repeat(most), "x".repeat(most + 600_000)];
+    await expect(etcd.put("b", large)).rejects.toMatchObject(tooLarge);
+    await expect(etcd.put("b", larger)).rejects.toMatchObject(tooLarge);
+    const halves = ["b", "c"].map((name) => putOp(etcd.key(name), "x".repeat(most / 2)));
+    await expect(etcd.txn([], halves)).rejects.toMatchObject(tooLarge);
+    const message = "etcdserver: request is too large";
+    expect(await refusal(etcd.put("b", large))).toEqual(
+      refused("RequestRefusedError", "ETCD_REQUEST_REFUSED", message),
+    );
+    expect(await etcd.range()).toMatchObject({ kvs: ["a"] });
+    await etcd.delete("a");
+  });
+
+  test("a put keeps the value or the lease that the key has, and is refused where there is no such key", async () => {
+    const etcd = lab();
+    const id = etcd.newLeaseId();
+    await etcd.protocol.leaseGrant(id, 60);
+    await etcd.put("a", "1", { lease: id });
+    const put = { key: etcd.key("a"), value: bytes("") };
+    await etcd.protocol.put({ ...put, value: bytes("2"), ignoreLease: true });
+    expect((await etcd.protocol.range({ range: etcd.one("a") })).kvs[0]).toMatchObject({ text: "2", lease: id });
+    await etcd.protocol.put({ ...put, ignoreValue: true });
+    const [kv] = (await etcd.protocol.range({ range: etcd.one("a") })).kvs;
+    expect(kv).toMatchObject({ text: "2", version: 3 });
+    expect(kv?.lease).toBeUndefined();
+    const noKey = refused("RequestRefusedError", "ETCD_REQUEST_REFUSED", "etcdserver: key not found");
+    for (const kept of [{ ignoreValue: true }, { ignoreLease: true }]) {
+      const missing = { ...put, key: etcd.key("x"), ...kept };
+      expect(await refusal(etcd.protocol.put(missing))).toEqual(noKey);
+      expect(await refusal(etcd.txn([], [{ type: "put", ...missing }]))).toEqual(noKey);
+    }
+    await etcd.protocol.leaseRevoke(id);
+  });
+
+  test("a compaction is made once, and not of what is yet to come", async () => {
+    const etcd = lab();
+    const { revision } = await etcd.put("a");
+    await etcd.protocol.compact(revision, true);
+    expect(await refusal(etcd.protocol.compact(revision, false))).toEqual(compacted);
+    expect(await refusal(etcd.protocol.compact(revision + 1, false))).toEqual(future);
+  });
+
+  test("leases are listed, the one first that ends first", async () => {
+    const etcd = lab();
+    const [long, short] = [etcd.newLeaseId(), etcd.newLeaseId()];
+    await etcd.protocol.leaseGrant(long, 600);
+    await etcd.protocol.leaseGrant(short, 60);
+    const own = (await etcd.protocol.leaseLeases()).filter((id) => id === long || id === short);
+    expect(own).toEqual([short, long]);
+    for (const id of own) await etcd.protocol.leaseRevoke(id);
+    expect(await etcd.protocol.leaseLeases()).not.toContain(long);
+  });
+
+  test("it is healthy, has one member and no alarm, and asks no one for a name", async () => {
+    const { protocol } = lab();
+    const { url } = await protocol.readLinearizably(undefined);
+    expect(protocol.endpoints.map((endpoint) => endpoint.url)).toEqual([url]);
+    const [member, ...others] = await protocol.admin.memberList(false);
+    expect(others).toEqual([]);
+    expect(member).toMatchObject({ id: (await protocol.memberStatus(undefined)).memberId, isLearner: false });
+    expect(member?.clientUrls).toHaveLength(1);
+    expect(await protocol.admin.alarms()).toEqual([]);
+    expect(await protocol.admin.authStatus()).toMatchObject({ enabled: false });
+    await protocol.admin.defragment(undefined);
   });
 
   test("a member tells of itself", async () => {

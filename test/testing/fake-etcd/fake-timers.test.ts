@@ -1,0 +1,54 @@
+import { afterEach, expect, test, vi } from "vitest";
+import { ServiceRegister } from "../../../recipes/index.ts";
+import type { FakeEtcd } from "../../../testing/fake-etcd/index.ts";
+import { fakeEtcd } from "../../../testing/fake-etcd.ts";
+
+// Where the test replaces timers and Date.
+
+let etcd: FakeEtcd;
+afterEach(async () => {
+  vi.useRealTimers();
+  await etcd.close();
+});
+
+test('with time: "globals" leases, renewals and retries follow the fake timers of the runner', async () => {
+  vi.useFakeTimers();
+  etcd = await fakeEtcd({ time: "globals" });
+  const client = etcd.client();
+  const server = new ServiceRegister("/svc/m1", "10.0.0.1:8080", 5, { client });
+  server.on("warning", () => {});
+  await server.ready;
+  const detached = await client.grantLease(10, { keepAlive: false });
+  await client.put("detached", "v", { lease: detached });
+  expect(etcd.nowMs()).toBe(Date.now());
+  await vi.advanceTimersByTimeAsync(9_900);
+  expect(etcd.dump()).toEqual({ "/svc/m1": "10.0.0.1:8080", detached: "v" });
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(etcd.dump()).toEqual({ "/svc/m1": "10.0.0.1:8080" });
+  etcd.down();
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(etcd.dump()).toEqual({});
+  etcd.up();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(etcd.dump()).toEqual({ "/svc/m1": "10.0.0.1:8080" });
+  // A date that is set moves no lease, and real timers begin where the fake ones ended.
+  vi.setSystemTime(new Date("2040-01-01"));
+  await vi.advanceTimersByTimeAsync(1_000);
+  vi.useRealTimers();
+  expect(etcd.dump()).toEqual({ "/svc/m1": "10.0.0.1:8080" });
+  expect(etcd.leases).toHaveLength(1);
+  await server.close();
+  expect(etcd.dump()).toEqual({});
+});
+
+test("by default fake timers stop nothing: a registration comes and goes as ever", async () => {
+  vi.useFakeTimers();
+  etcd = await fakeEtcd();
+  const client = etcd.client();
+  const server = new ServiceRegister("/svc/m1", "10.0.0.1:8080", 5, { client });
+  await server.ready;
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(etcd.dump()).toEqual({ "/svc/m1": "10.0.0.1:8080" });
+  await server.close();
+  expect(etcd.dump()).toEqual({});
+});

@@ -1,0 +1,161 @@
+import type { ConnectionNotices, StreamEndpoint, StreamHandlers } from "../../src/connection/index.ts";
+import { type CallOptions, ClientClosedError, type EtcdError, UnavailableError } from "../../src/index.ts";
+import type { Clock } from "../../src/internal/index.ts";
+import { call, type MemoryCall } from "./memory-call.ts";
+import type { Network, StreamPath } from "./network.ts";
+
+/** A way to the one etcd, under a URL of its own. */
+export interface MemoryEndpoint extends StreamEndpoint {
+  readonly network: Network;
+}
+
+export interface MemoryConnectionOptions {
+  readonly clock: Clock;
+  readonly endpoints: readonly MemoryEndpoint[];
+  readonly requestTimeoutMs: number;
+  readonly notices: ConnectionNotices | undefined;
+}
+
+/** What is asked of a call besides its options. */
+interface Asked<T> {
+  readonly name: string;
+  readonly kind: MemoryCall<T>["kind"];
+  /** How long the request is. @default 0 */
+  readonly requestBytes?: number | undefined;
+  /** @default each attempt goes to the next one */
+  readonly endpoint?: MemoryEndpoint | undefined;
+}
+
+/** The calls and streams of one client, and of its namespaces. */
+export class MemoryConnection {
+  readonly endpoints: readonly MemoryEndpoint[];
+  readonly requestTimeoutMs: number;
+  readonly #clock: Clock;
+  readonly #notices: ConnectionNotices | undefined;
+  readonly #closing = new AbortController();
+  readonly #open = new Set<{ end(error: EtcdError): void }>();
+  readonly #connected = new Set<MemoryEndpoint>();
+  #calls = 0;
+  #streams: MemoryEndpoint;
+
+  constructor({ clock, endpoints, requestTimeoutMs, notices }: MemoryConnectionOptions) {
+    this.#clock = clock;
+    this.endpoints = endpoints;
+    this.requestTimeoutMs = requestTimeoutMs;
+    this.#notices = notices;
+    this.#streams = endpoints[0] as MemoryEndpoint;
+  }
+
+  async call<T>({ name, kind, requestBytes, endpoint }: Asked<T>, options: CallOptions = {}, execute: () => T) {
+    const { signal, timeoutMs = this.requestTimeoutMs } = options;
+    const ended = this.#closing.signal;
+    if (ended.aborted) throw new ClientClosedError("the client is closed");
+    const network = () => this.#noticing(endpoint ?? this.#nextEndpoint());
+    return call({ name, kind, requestBytes, timeoutMs, signal, clock: this.#clock, network, execute, ended });
+  }
+
+  streamEndpoints(after?: StreamEndpoint): MemoryEndpoint[] {
+    const first = after ? this.endpoints.indexOf(after as MemoryEndpoint) + 1 : this.endpoints.indexOf(this.#streams);
+    return this.endpoints.map((_, index) => this.endpoints[(first + index) % this.endpoints.length] as MemoryEndpoint);
+  }
+
+  streamWorked(endpoint: StreamEndpoint): void {
+    this.#streams = endpoint as MemoryEndpoint;
+  }
+
+  streamFailed(endpoint: StreamEndpoint): void {
+    this.#streams = this.streamEndpoints(endpoint)[0] as MemoryEndpoint;
+  }
+
+  /** @param atServer called once when the stream is over, whichever end it was that ended it */
+  async connect(
+    endpoint: StreamEndpoint,
+    limitMs: number,
+    { onEnd }: StreamHandlers<never>,
+    signal: AbortSignal | undefined,
+    atServer: () => void,
+  ): Promise<{ path: StreamPath; end: () => void }> {
+    const { url, network } = endpoint as MemoryEndpoint;
+    if (this.#closing.signal.aborted) throw new ClientClosedError("the client is closed");
+    let over = false;
+    const finish = () => {
+      if (over) return false;
+      over = true;
+      this.#open.delete(stream);
+      atServer();
+      return true;
+    };
+    const stream = {
+      end: (error: EtcdError) => {
+        path?.close();
+        if (finish()) onEnd(error);
+      },
+    };
+    const broke = () => {
+      const error = new UnavailableError(`${url}: the connection was reset`, { retryable: true });
+      this.#disconnected(endpoint as MemoryEndpoint, error);
+      stream.end(error);
+    };
+    const path = await network.connect(limitMs, broke);
+    if (!path) throw new UnavailableError(`${url}: no connection within ${limitMs} ms`, { retryable: true });
+    if (signal?.aborted || this.#closing.signal.aborted) {
+      path.close();
+      throw signal?.aborted ? signal.reason : this.#closing.signal.reason;
+    }
+    this.#connectedTo(endpoint as MemoryEndpoint);
+    this.#open.add(stream);
+    const end = () => {
+      path.close();
+      finish();
+    };
+    return { path, end };
+  }
+
+  close(): void {
+    if (this.#closing.signal.aborted) return;
+    const reason = new ClientClosedError("the client was closed during the call");
+    this.#closing.abort(reason);
+    for (const stream of [...this.#open]) stream.end(reason);
+    for (const endpoint of [...this.#connected]) this.#disconnected(endpoint, reason);
+  }
+
+  #nextEndpoint(): MemoryEndpoint {
+    return this.endpoints[this.#calls++ % this.endpoints.length] as MemoryEndpoint;
+  }
+
+  /** The way to an endpoint; what happens on it says whether there is a connection. */
+  #noticing(endpoint: MemoryEndpoint): Network {
+    const { network, url } = endpoint;
+    if (!this.#notices) return network;
+    const lost = () => this.#disconnected(endpoint, new UnavailableError(`${url}: the connection was reset`));
+    return {
+      request: (arrive, lose) =>
+        network.request(
+          () => {
+            this.#connectedTo(endpoint);
+            arrive();
+          },
+          (how) => {
+            lost();
+            lose(how);
+          },
+        ),
+      answer: (arrive, lose) =>
+        network.answer(arrive, (how) => {
+          lost();
+          lose(how);
+        }),
+      connect: (limitMs, broke) => network.connect(limitMs, broke),
+    };
+  }
+
+  #connectedTo(endpoint: MemoryEndpoint): void {
+    if (this.#connected.has(endpoint)) return;
+    this.#connected.add(endpoint);
+    this.#notices?.connected(endpoint.url);
+  }
+
+  #disconnected(endpoint: MemoryEndpoint, reason: Error): void {
+    if (this.#connected.delete(endpoint)) this.#notices?.disconnected(endpoint.url, reason);
+  }
+}
