@@ -1,3 +1,4 @@
 /// <reference types="node" preserve="true" />
 // The door `etcd-recipes/grpc-js`: `etcd:///prefix` as a target of @grpc/grpc-js.
-export {};
+export type { GrpcJs } from "./grpc-api.ts";
+export { type EtcdResolver, type EtcdResolverOptions, registerEtcdResolver } from "./register-etcd-resolver.ts";

@@ -7,11 +7,11 @@ import { headingAnchors, proseLines } from "../support/markdown.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 const read = (path: string) => readFileSync(join(checkout, path), "utf8");
-const rooms = ["src", "recipes", "cli", "testing", "test", "examples", "bench", "docs"];
+const rooms = ["src", "recipes", "doors", "cli", "testing", "test", "examples", "bench", "docs"];
 const files = [...readdirSync(checkout), ...rooms.flatMap((room) => filesIn(room))];
 const pages = files.filter((path) => path.endsWith(".md")).sort();
 const sources = files.filter((path) => path.endsWith(".ts"));
-const published = sources.filter((path) => /^(src|recipes|cli|testing)\//.test(path));
+const published = sources.filter((path) => /^(src|recipes|doors|cli|testing)\//.test(path));
 
 /** What is read first, and the pages that it leads to. */
 const plain = pages.filter(
@@ -53,6 +53,7 @@ const documented = Object.entries({
     "WatchOptions",
     "MirrorOptions",
   ],
+  "grpc-js.md": ["EtcdResolverOptions"],
   "testing.md": ["FakeEtcdOptions", "StartEtcdOptions", "TlsSetup", "AuthSetup"],
 }).flatMap(([page, names]) => names.map((name) => ({ page, name })));
 

@@ -1,0 +1,221 @@
+import { setTimeout as sleep } from "node:timers/promises";
+// biome-ignore lint/style/noRestrictedImports: the package that the door is for
+import * as grpc from "@grpc/grpc-js";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { type EtcdResolver, type EtcdResolverOptions, registerEtcdResolver } from "../../doors/grpc-js/index.ts";
+import { RegistryLab } from "../support/registry-lab.ts";
+import { ServerFleet } from "../support/server-fleet.ts";
+import { until } from "../support/until.ts";
+
+const retried = {
+  name: [{}],
+  retryPolicy: {
+    maxAttempts: 5,
+    initialBackoff: "0.01s",
+    maxBackoff: "0.1s",
+    backoffMultiplier: 2,
+    retryableStatusCodes: ["UNAVAILABLE"],
+  },
+};
+
+let lab: RegistryLab;
+
+beforeAll(async () => {
+  lab = await RegistryLab.start();
+});
+afterEach(() => lab.clear());
+afterAll(() => lab?.[Symbol.asyncDispose]());
+
+function resolver(options: EtcdResolverOptions = {}): EtcdResolver {
+  const registered = registerEtcdResolver(grpc, { client: lab.client(), ...options });
+  lab.also(() => registered.close());
+  return registered;
+}
+
+function channelTo(prefix: string, policy = "round_robin", methodConfig: readonly unknown[] = []): grpc.Client {
+  const config = JSON.stringify({ loadBalancingConfig: [{ [policy]: {} }], methodConfig });
+  // The prefix begins with a slash, which a target has after its own.
+  const client = new grpc.Client(`etcd:///${prefix}`, grpc.credentials.createInsecure(), {
+    "grpc.service_config": config,
+    // Channels of different tests share no connection.
+    "grpc.use_local_subchannel_pool": 1,
+  });
+  lab.also(async () => client.close());
+  return client;
+}
+
+/** Asks a server for its name. */
+function say(client: grpc.Client, { waitForReady = true, timeoutMs = 20_000 } = {}): Promise<string> {
+  const raw = (bytes: Buffer) => bytes;
+  const metadata = new grpc.Metadata({ waitForReady });
+  return new Promise((resolve, reject) => {
+    const options = { deadline: Date.now() + timeoutMs };
+    client.makeUnaryRequest("/test.Echo/Say", raw, raw, Buffer.from("?"), metadata, options, (error, answer) =>
+      error ? reject(error) : resolve(String(answer)),
+    );
+  });
+}
+
+function fleet(prefix: string): ServerFleet {
+  const servers = new ServerFleet("grpc", prefix, lab.cluster.endpoints);
+  lab.also(() => servers[Symbol.asyncDispose]());
+  return servers;
+}
+
+/** Who answers these channels, in turn. */
+async function answersOf(client: grpc.Client, calls = 8): Promise<string[]> {
+  const names = new Set<string>();
+  for (let call = 0; call < calls; call++) names.add(await say(client));
+  return [...names].sort();
+}
+
+test("two servers are killed and started under load, and no unary call with wait-for-ready fails", async () => {
+  const prefix = lab.newPrefix();
+  const servers = fleet(prefix);
+  resolver();
+  const client = channelTo(prefix, "round_robin", [retried]);
+  const failures: unknown[] = [];
+  const answers = new Map<string, number>();
+  let under = true;
+  const callers = Array.from({ length: 6 }, async () => {
+    while (under) {
+      await say(client).then(
+        (name) => answers.set(name, (answers.get(name) ?? 0) + 1),
+        (error) => failures.push(error),
+      );
+      await sleep(3);
+    }
+  });
+
+  const running = await Promise.all([servers.start(), servers.start()]);
+  for (const signal of ["SIGKILL", "SIGTERM", "SIGKILL"] as const) {
+    await until(() => running.every(({ name }) => (answers.get(name) ?? 0) > 10));
+    const [oldest] = running.splice(0, 1);
+    oldest?.child.kill(signal);
+    // With two of them at the most, one is left to take the calls.
+    await oldest?.child.ended;
+    running.push(await servers.start());
+  }
+  await until(() => running.every(({ name }) => (answers.get(name) ?? 0) > 10));
+  // For a moment there is none at all: calls wait.
+  for (const { child } of running) child.kill();
+  const last = await servers.start();
+  await until(() => (answers.get(last.name) ?? 0) > 10);
+  under = false;
+  await Promise.all(callers);
+
+  expect(failures).toEqual([]);
+  expect([...answers.values()].reduce((sum, count) => sum + count)).toBeGreaterThan(80);
+});
+
+test.each(["round_robin", "pick_first"])(
+  "%s: servers that drain get no call, without a retry policy, and the last list stays in an outage of etcd",
+  async (policy) => {
+    const prefix = lab.newPrefix();
+    const servers = fleet(prefix);
+    resolver();
+    const client = channelTo(prefix, policy);
+    const [a, b] = [await servers.start(), await servers.start()];
+    await until(async () => (await answersOf(client)).length === (policy === "round_robin" ? 2 : 1));
+
+    a.child.kill("SIGTERM");
+    let ended = false;
+    void a.child.ended.then(() => {
+      ended = true;
+    });
+    while (!ended) await say(client, { waitForReady: false });
+    expect(await answersOf(client)).toEqual([b.name]);
+
+    await lab.cluster.member(0).pause();
+    try {
+      expect(await say(client, { waitForReady: false })).toBe(b.name);
+    } finally {
+      await lab.cluster.member(0).resume();
+    }
+  },
+);
+
+test("channels of one prefix share one subscription, which ends with the last of them and comes back", async () => {
+  const prefix = lab.newPrefix();
+  const [server, registered] = [await fleet(prefix).start(), resolver()];
+  const [first, second] = [channelTo(prefix), channelTo(prefix)];
+  expect([await say(first), await say(second)]).toEqual([server.name, server.name]);
+  expect(registered.prefixes).toEqual([prefix]);
+  first.close();
+  expect(await say(second)).toBe(server.name);
+  expect(registered.prefixes).toEqual([prefix]);
+  second.close();
+  expect(registered.prefixes).toEqual([]);
+  expect(await say(channelTo(prefix))).toBe(server.name);
+});
+
+test("a list that is empty is said to be, and the first server that comes is called", async () => {
+  const prefix = lab.newPrefix();
+  resolver();
+  const client = channelTo(prefix, "pick_first");
+  const waiting = say(client);
+  await expect(say(client, { waitForReady: false, timeoutMs: 500 })).rejects.toThrow(/No address|Deadline/i);
+  const server = await fleet(prefix).start();
+  expect(await waiting).toBe(server.name);
+});
+
+test("weight, zone and metadata are in the attributes of endpoints, and lists that change keep connections", async () => {
+  const prefix = lab.newPrefix();
+  resolver();
+  lab.register(`${prefix}a`, "127.0.0.1:1", 5, { weight: 3, metadata: { zone: "eu-1", version: "2" } });
+  lab.register(`${prefix}b`, "[::1]:2", 5);
+  lab.register(`${prefix}c`, "unix:///tmp/c.sock", 5);
+  const lists: unknown[] = [];
+  const target = grpc.experimental;
+  const listener = (endpoints: { ok: boolean; value?: unknown }) => lists.push(endpoints.value) > 0;
+  const uri = { scheme: "etcd", authority: "", path: prefix };
+  const made = target.createResolver(uri, listener as never, {});
+  made.updateResolution();
+  await until(() => (lists.at(-1) as unknown[] | undefined)?.length === 3);
+  made.destroy();
+  expect(lists.at(-1)).toEqual([
+    {
+      addresses: [{ host: "127.0.0.1", port: 1 }],
+      attributes: { key: `${prefix}a`, weight: 3, zone: "eu-1", metadata: { zone: "eu-1", version: "2" } },
+    },
+    { addresses: [{ host: "::1", port: 2 }], attributes: { key: `${prefix}b`, weight: 1, metadata: undefined } },
+    { addresses: [{ path: "/tmp/c.sock" }], attributes: { key: `${prefix}c`, weight: 1, metadata: undefined } },
+  ]);
+});
+
+test("the listeners of 1.10 to 1.13 get the same list, and an error after the resolver was closed", async () => {
+  const prefix = lab.newPrefix();
+  const registered = resolver();
+  lab.register(`${prefix}a`, "127.0.0.1:1", 5);
+  const heard: unknown[] = [];
+  const listener = {
+    onSuccessfulResolution: (endpoints: { addresses: unknown }[]) => heard.push(endpoints[0]?.addresses),
+    onError: (error: grpc.StatusObject) => heard.push([error.code, error.details]),
+  };
+  const made = grpc.experimental.createResolver({ path: prefix, scheme: "etcd" }, listener as never, {});
+  made.updateResolution();
+  await until(() => heard.at(-1) !== undefined);
+  expect(heard.at(-1)).toEqual([{ host: "127.0.0.1", port: 1 }]);
+  await registered.close();
+  made.destroy();
+  made.updateResolution();
+  await until(() => Array.isArray(heard.at(-1)) && (heard.at(-1) as unknown[]).includes(grpc.status.UNAVAILABLE));
+  expect(heard.at(-1)).toEqual([grpc.status.UNAVAILABLE, "the resolver of etcd: is closed"]);
+});
+
+test.each([
+  ["nothing", undefined],
+  ["another module", { experimental: {} }],
+  ["grpc-js 1.9", { experimental: { registerResolver() {} }, Metadata: grpc.Metadata }],
+])("%s in the place of grpc-js is refused, and the error says what to install", (_, module) => {
+  expect(() => registerEtcdResolver(module as never)).toThrow(
+    /registerEtcdResolver: grpc must be the module @grpc\/grpc-js 1\.10 to 1\.14 \(npm install @grpc\/grpc-js/,
+  );
+});
+
+test.each([
+  [{ scheme: "a b" }, "scheme"],
+  [{ cleint: undefined }, "cleint"],
+])("a bad option is refused by name: %o", (options, option) => {
+  expect(() => registerEtcdResolver(grpc, options as never)).toThrow(expect.objectContaining({ option }));
+});
