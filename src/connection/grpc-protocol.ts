@@ -21,6 +21,7 @@ import type {
   TxnResponse,
 } from "./codec/messages.ts";
 import type { Connection } from "./connection.ts";
+import type { DescribedOptions } from "./described-options.ts";
 import type { Endpoint } from "./endpoints/endpoint.ts";
 import type { EndpointUrl } from "./endpoints/endpoint-url.ts";
 import { GrpcAdmin } from "./grpc-admin.ts";
@@ -33,7 +34,7 @@ import type {
   WatchStream,
 } from "./protocol.ts";
 import { ProtocolStream } from "./protocol-stream.ts";
-import type { CallKind, DescribedOptions, RpcOptions } from "./rpc-options.ts";
+import type { CallKind, RpcOptions } from "./rpc-options.ts";
 import type { StreamHandlers } from "./stream-handlers.ts";
 
 export type GrpcProtocolOptions = Pick<ProtocolOptions, "namespace" | "requestTimeoutMs">;

@@ -16,6 +16,7 @@ export type {
   WatchCreateRequest,
   WatchResponse,
 } from "./codec/messages.ts";
+export type { DescribedOptions } from "./described-options.ts";
 export type { ConnectionNotices } from "./endpoints/connection-notices.ts";
 export {
   type EndpointSource,
@@ -27,7 +28,6 @@ export type { SrvResolver } from "./endpoints/srv-lookup.ts";
 export { translateWatchCancel } from "./errors/error-translation.ts";
 export { openProtocol } from "./open-protocol.ts";
 export type { KeepAliveStream, Protocol, RangeStream, WatchHandlers, WatchStream } from "./protocol.ts";
-export type { DescribedOptions } from "./rpc-options.ts";
 export type { StreamEndpoint } from "./stream-endpoint.ts";
 export type { StreamHandlers } from "./stream-handlers.ts";
 export { checkTlsSource } from "./tls/check-tls-source.ts";

@@ -1,6 +1,5 @@
 import type { MaintenanceClient } from "etcd3/lib/rpc.js";
 import type { CallMessage } from "../internal/channel-messages.ts";
-import type { CallOptions } from "../model/call-options.ts";
 import type { Endpoint } from "./endpoints/endpoint.ts";
 import type { Failure } from "./errors/error-translation.ts";
 
@@ -12,11 +11,6 @@ export type CallKind = "read" | "write" | "idempotent";
 
 /** What etcd3's stubs take as options. They hand them on as they are. */
 export type StubOptions = NonNullable<Parameters<MaintenanceClient["status"]>[0]>;
-
-/** A call that is described already, by the message that is here: it is filled, and not published. */
-export interface DescribedOptions extends CallOptions {
-  readonly described?: CallMessage | undefined;
-}
 
 /** How our calls travel through etcd3's stubs. */
 export interface RpcOptions extends StubOptions {
