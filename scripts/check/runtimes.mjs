@@ -1,5 +1,6 @@
 // The packed tarball under other runtimes than Node, which npm's packages of them bring: each registers a service under a
-// lease on a real etcd. What they make of Node's modules is theirs: this is reported, and nothing is promised of it.
+// lease, on a real etcd and on one in memory. What they make of Node's modules is theirs: this is reported, and nothing is
+// promised of it.
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -10,11 +11,14 @@ const template = fileURLToPath(new URL("runtimes", import.meta.url));
 const program = fileURLToPath(new URL("bundlers/program.mjs", import.meta.url));
 
 const runtimes = {
-  bun: ["run", "program.mjs"],
-  deno: ["run", "--allow-all", "program.mjs"],
+  bun: ["run"],
+  deno: ["run", "--allow-all"],
 };
 
-/** @returns one line for each runtime */
+/** What is run, by what is said of it. */
+const programs = { "with a real etcd": "program.mjs", "with fakeEtcd()": "fake-etcd.mjs" };
+
+/** @returns one line for each runtime and program */
 export async function tryRuntimes() {
   const { startEtcd } = await import(pathToFileURL(`${checkout}dist/esm/testing.js`).href);
   const cluster = await startEtcd();
@@ -36,7 +40,9 @@ async function tryAll(project, tarball, env) {
   const reports = [];
   for (const [name, args] of Object.entries(runtimes)) {
     const run = (more) => command(join(project, "node_modules/.bin", name), more, { cwd: project, env });
-    reports.push(`${name}: ${await report(run, args)}`);
+    for (const [what, file] of Object.entries(programs)) {
+      reports.push(`${name} ${what}: ${await report(run, [...args, file])}`);
+    }
   }
   return reports;
 }

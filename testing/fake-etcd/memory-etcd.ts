@@ -139,17 +139,6 @@ export class MemoryEtcd {
     return runTxn(this.#store, this.#leases, request);
   }
 
-  /** By gRPC, before it is read. @throws GrpcFailure */
-  #checkReceived(requestBytes: number): void {
-    const most = this.#mostRequestBytes + GRPC_OVERHEAD_BYTES;
-    if (requestBytes > most) throw refuseMessage(requestBytes, most);
-  }
-
-  /** By etcd, before it is proposed. @throws GrpcFailure */
-  #checkProposed(requestBytes: number): void {
-    if (requestBytes + AROUND_WRITE_BYTES > this.#mostRequestBytes) throw refuse("requestTooLarge");
-  }
-
   leaseGrant(id: LeaseId, ttlSeconds: number): LeaseGrantResponse {
     return { id, ttlSeconds: this.#leases.grant(id, ttlSeconds) };
   }
@@ -247,5 +236,16 @@ export class MemoryEtcd {
     for (const stream of [...this.#streams]) this.closeWatchStream(stream);
     this.#store.restore(revision);
     this.#leases.restore(this.#store.range({ start: "\0", end: Number.POSITIVE_INFINITY }));
+  }
+
+  /** By gRPC, before it is read. @throws GrpcFailure */
+  #checkReceived(requestBytes: number): void {
+    const most = this.#mostRequestBytes + GRPC_OVERHEAD_BYTES;
+    if (requestBytes > most) throw refuseMessage(requestBytes, most);
+  }
+
+  /** By etcd, before it is proposed. @throws GrpcFailure */
+  #checkProposed(requestBytes: number): void {
+    if (requestBytes + AROUND_WRITE_BYTES > this.#mostRequestBytes) throw refuse("requestTooLarge");
   }
 }
