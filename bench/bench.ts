@@ -8,7 +8,7 @@ export interface Bench {
 }
 
 export interface BenchOptions {
-  /** How often each figure is taken; the median is told. */
+  /** How often each figure is taken; the median is reported. */
   readonly rounds: number;
   readonly report: Report;
 }

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-/** What the program is told to write. */
+/** What the program has to write. */
 export interface Order {
   readonly endpoints: readonly string[];
   /** How many instances there are. */

@@ -112,7 +112,7 @@ async function replay(peer: Peer, startRevision: number): Promise<Sample<"tookMs
   let left = count;
   let characters = 0;
   let all = () => {};
-  const told = new Promise<void>((resolve) => {
+  const received = new Promise<void>((resolve) => {
     all = resolve;
   });
   const onEvent = (key: string, text: string) => {
@@ -121,11 +121,11 @@ async function replay(peer: Peer, startRevision: number): Promise<Sample<"tookMs
   };
   const read = stopwatch();
   const watch = await peer.watch(below, onEvent, startRevision);
-  await told;
+  await received;
   const sample = read();
   await watch.close();
   if (left < 0 || characters !== count * (below.length + 6 + value.length)) {
-    throw new Error(`${peer.name} told something else than what was written`);
+    throw new Error(`${peer.name}  reported something else than what was written`);
   }
   return sample;
 }

@@ -61,7 +61,10 @@ export class GoProgram implements AsyncDisposable {
   }
 }
 
-/** One process with one client of Go's. It measures itself: the time and the CPU of another process cannot be told here. */
+/**
+ * One process with one client of Go's. It measures itself: the time and the CPU of another process cannot be measured
+ * here.
+ */
 export class GoPeer implements Disposable {
   readonly #process: ChildProcess;
   readonly #lines: AsyncIterator<string>;

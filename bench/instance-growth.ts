@@ -19,12 +19,14 @@ const burst = { changes: 8_000, together: 100, everyMs: 0 };
 const alone = { changes: 100, together: 1, everyMs: 25 };
 
 /**
- * What a list of `size` instances takes, and what one changed instance costs, in CPU of this process, which does not write:
+ * What a list of `size` instances takes, and what one changed instance costs, in CPU of this process, which does not
+ * write:
  *
- * - `eventCpuUs`: one of a burst, told by `put`
+ * - `eventCpuUs`: one of a burst, reported by `put`
  * - `pickCpuUs`: the same, and a `pick()` after each
- * - `aloneCpuUs`: one that comes alone, so that it is also a message, a wake-up and a batch; told by `put`, and a `pick()`
- * - `copiedCpuUs`: the same, and told by `change` to a listener that reads the list: it is made
+ * - `aloneCpuUs`: one that comes alone, so that it is also a message, a wake-up and a batch; reported by `put`, and a
+ * `pick()`
+ * - `copiedCpuUs`: the same, and reported by `change` to a listener that reads the list: it is made
  */
 export async function growInstances(
   endpoints: readonly string[],
@@ -41,13 +43,13 @@ export async function growInstances(
   const bytesEach = ((await liveBytes()) - bytesBefore) / size;
 
   const cpuUsEach = async (of: Pick<Order, "changes" | "together" | "everyMs">) => {
-    const told = putsOf(services, of.changes);
+    const received = putsOf(services, of.changes);
     const read = stopwatch();
     await writer.write({ endpoints, size, ...of });
-    await told;
+    await received;
     return (read().cpuMs * 1e3) / of.changes;
   };
-  // A warm-up of what is told first.
+  // A warm-up of what is reported first.
   await cpuUsEach(burst);
   const eventCpuUs = await cpuUsEach(burst);
   services.on("put", () => services.pick());
@@ -60,7 +62,7 @@ export async function growInstances(
   return { listMs, listCpuMs, bytesBeyondEach, eventCpuUs, pickCpuUs, aloneCpuUs, copiedCpuUs };
 }
 
-/** Resolves when so many puts were told. */
+/** Resolves after so many `put` events. */
 function putsOf(services: SubscribeService, count: number): Promise<void> {
   return new Promise((resolve) => {
     let left = count;

@@ -19,7 +19,7 @@ export const leases: Bench = {
   async run({ rounds, report }: BenchOptions) {
     await using cluster = await startEtcd();
     const contestants = Object.entries(registrars);
-    // A warm-up, without the ten seconds; what it takes is told: a service registers once.
+    // A warm-up, without the ten seconds; what it takes is reported: a service registers once.
     const first = new Map<string, number>();
     for (const [peer, register] of contestants) {
       const registering = stopwatch();

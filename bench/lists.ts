@@ -34,12 +34,12 @@ export const lists: Bench = {
       await fill(client, size);
       await using services = new SubscribeService(below, { client, outlierDetection: false });
       await services.ready;
-      const told = Object.entries(listeners).map(([peer, onChange]) => ({
+      const received = Object.entries(listeners).map(([peer, onChange]) => ({
         peer,
         measure: () =>
           changed(services, onChange, () => writer.write({ endpoints: cluster.endpoints, size, ...changes })),
       }));
-      const taken = await inTurn<Figure>(told, rounds);
+      const taken = await inTurn<Figure>(received, rounds);
       const [failing] = await inTurn<Figure>([{ peer: "call()", measure: () => failingCalls(services) }], rounds);
       for (const { peer, samples } of [...taken, ...(failing ? [failing] : [])]) {
         report.add("lists", { instances: size, peer }, samples);
@@ -84,10 +84,10 @@ async function changed(
   write: () => Promise<void>,
 ): Promise<Sample<Figure>> {
   if (onChange) services.on("change", onChange);
-  const told = putsOf(services, changes.changes);
+  const received = putsOf(services, changes.changes);
   const read = stopwatch();
   await write();
-  await told;
+  await received;
   const { cpuMs } = read();
   if (onChange) services.off("change", onChange);
   return { cpuUs: (cpuMs * 1e3) / changes.changes };

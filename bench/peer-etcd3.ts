@@ -27,8 +27,8 @@ export class Etcd3Peer implements Peer {
   async watch(prefix: string, onEvent: OnEvent, startRevision?: number): Promise<PeerWatch> {
     const builder = this.#etcd.watch().prefix(prefix);
     const watcher = (startRevision === undefined ? builder : builder.startRevision(String(startRevision))).watcher();
-    const tell = ({ key, value }: { key: Buffer; value: Buffer }) => onEvent(key.toString(), value.toString());
-    watcher.on("put", tell).on("delete", tell);
+    const report = ({ key, value }: { key: Buffer; value: Buffer }) => onEvent(key.toString(), value.toString());
+    watcher.on("put", report).on("delete", report);
     await new Promise<void>((resolve, reject) => {
       watcher.on("connected", () => resolve()).on("error", reject);
     });

@@ -6,8 +6,8 @@ export type WatchFigure = "openMs" | "openCpuMs" | "p50Ms" | "p99Ms" | "cpuUsEac
 const puts = 400;
 
 /**
- * Opens so many watches, each on a prefix of its own, then puts one key after the other, each time below another prefix, and
- * waits for its event and for the answer of the put.
+ * Opens so many watches, each on a prefix of its own, then puts one key after the other, each time below another
+ * prefix, and waits for its event and for the answer of the put.
  *
  * @param settled called, and awaited, while all watches are open, after the last event
  * @returns CPU for one put and its event; latencies from the call of `put` to the event
@@ -20,10 +20,10 @@ export async function watchLoad(
   const value = new Uint8Array(64).fill(0x61);
   const latenciesMs: number[] = [];
   let startMs = 0;
-  let told = () => {};
+  let received = () => {};
   const onEvent = () => {
     latenciesMs.push(performance.now() - startMs);
-    told();
+    received();
   };
   const below = (index: number) => `/bench/watched/${String(index).padStart(4, "0")}/`;
   const opening = stopwatch();
@@ -33,7 +33,7 @@ export async function watchLoad(
   const read = stopwatch();
   for (let index = 0; index < puts; index++) {
     const event = new Promise<void>((resolve) => {
-      told = resolve;
+      received = resolve;
     });
     startMs = performance.now();
     await Promise.all([peer.put(`${below((index * 7) % watches)}a`, value), event]);
@@ -41,7 +41,7 @@ export async function watchLoad(
   const { cpuMs } = read();
   await settled();
   await Promise.all(open.map((watch) => watch.close()));
-  if (latenciesMs.length !== puts) throw new Error(`${peer.name} told ${latenciesMs.length} events of ${puts}`);
+  if (latenciesMs.length !== puts) throw new Error(`${peer.name} reported ${latenciesMs.length} events of ${puts}`);
   return {
     openMs,
     openCpuMs,

@@ -15,7 +15,9 @@ const go = "Go's clientv3";
 const value = new Uint8Array(64).fill(0x61);
 const keyOf = (index: number) => `/bench/kv/${String(index % 10_000).padStart(6, "0")}`;
 const loadMs = 1_000;
-/** V8 optimizes what ran some ten thousand times; with one call in flight, whose code is another, that takes seconds. */
+/**
+ * V8 optimizes what ran some ten thousand times; with one call in flight, whose code is another, that takes seconds.
+ */
 const warmUps = [
   { inFlight: 64, ms: 1_500 },
   { inFlight: 1, ms: 6_000 },
@@ -170,7 +172,7 @@ async function replay({ rounds, report }: BenchOptions, { clientOptions }: EtcdC
     ],
     rounds,
   );
-  tell(report, `replay of ${figure(replayed)} events`, taken, ["tookMs", "cpuMs"]);
+  say(report, `replay of ${figure(replayed)} events`, taken, ["tookMs", "cpuMs"]);
   const ratio = takenBy(taken, ours).ratioTo(takenBy(taken, go), "cpuMs");
   report.target("wire", `CPU for the replay of ${figure(replayed)}`, "× Go", ratio, { atMost: 1.5 });
 }
@@ -227,7 +229,7 @@ async function events({ rounds, report }: BenchOptions, { clientOptions }: EtcdC
     ],
     rounds,
   );
-  tell(report, "from a put to its event", taken, ["p50Ms", "p99Ms", "cpuUsEach"]);
+  say(report, "from a put to its event", taken, ["p50Ms", "p99Ms", "cpuUsEach"]);
   const ratio = takenBy(taken, ours).ratioTo(takenBy(taken, go), "p50Ms");
   report.target("wire", "p50 from put to event", "× Go", ratio, { atMost: 1.1 });
 }
@@ -257,7 +259,7 @@ async function hold({ rounds, report }: BenchOptions, { clientOptions }: EtcdClu
     rounds,
     { warmUp: false },
   );
-  tell(report, `${figure(heldLeases)} leases, held for ${heldMs / 1e3} s`, taken, [
+  say(report, `${figure(heldLeases)} leases, held for ${heldMs / 1e3} s`, taken, [
     "grantMs",
     "grantCpuMs",
     "heldCpuMs",
@@ -266,7 +268,7 @@ async function hold({ rounds, report }: BenchOptions, { clientOptions }: EtcdClu
   report.target("wire", `CPU to hold ${figure(heldLeases)} leases`, "× Go", ratio, { atMost: 2 });
 }
 
-function tell<Name extends string>(
+function say<Name extends string>(
   report: Report,
   what: string,
   taken: readonly Taken<Name>[],

@@ -55,7 +55,7 @@ export class Output {
 }
 
 /**
- * Text that somebody else wrote: control characters become escapes, so that no key and no value can move the cursor, colour
+ * Text that others wrote: control characters become escapes, so that no key and no value can move the cursor, colour
  * the screen or forge a line.
  */
 export function printable(text: unknown): string {

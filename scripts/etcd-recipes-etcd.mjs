@@ -33,7 +33,7 @@ Ubuntu, the distribution's package. Nothing of the system is touched; root is no
 
 ETCD_DOWNLOAD_URL replaces ${officialReleases}`;
 
-/** A failure that is told to the user in one sentence, without a stack. */
+/** A failure that the user sees in one sentence, without a stack. */
 export class InstallError extends Error {
   name = "InstallError";
 }
@@ -51,7 +51,7 @@ const temporaryFolders = new Set();
  * @param {object} [options]
  * @param {string} [options.version] exactly this one; by default any from 3.5 on that is there, else a recent one
  * @param {boolean} [options.force] installs it again although it is there
- * @param {(line: string) => void} [options.log] told one line per step
+ * @param {(line: string) => void} [options.log] called with one line per step
  * @param {NodeJS.ProcessEnv} [options.env]
  * @returns {Promise<{ path: string, version: string }>}
  * @throws {InstallError} which says what to do instead
@@ -92,7 +92,7 @@ export function findCachedEtcd(env = process.env, wanted = undefined) {
   return found.find(({ path }) => isExecutable(path));
 }
 
-/** The version that a binary tells of itself; undefined when it is no etcd that runs. */
+/** The version that a binary reports; undefined when it is no etcd that runs. */
 export async function readEtcdVersion(path) {
   try {
     const { stdout } = await run(path, ["--version"], { timeout: 10_000 });
@@ -230,9 +230,9 @@ async function fetchFromSuite({ temporary, folder, mirror, suite, distribution, 
 
 /**
  * A list says until when it is valid, so that a mirror cannot hide newer packages behind an old list. That matters to a
- * caller who takes whatever is newest, and such a caller gets no expired list. It does not matter to one who names an exact
- * version: an old list can at worst offer an older build of it. apt checks the signature of an expired list all the same.
- * A mirror that is a snapshot has only expired lists.
+ * caller who takes whatever is newest, and such a caller gets no expired list. It does not matter to one who names an
+ * exact version: an old list can at worst offer an older build of it. apt checks the signature of an expired list all
+ * the same. A mirror that is a snapshot has only expired lists.
  */
 async function readPackageList(options, { acceptExpired, log }) {
   try {
@@ -287,8 +287,8 @@ export async function listMirrors({ path }, env) {
 }
 
 /**
- * An apt configuration that reads and writes only in `folder`. It keeps how the machine reaches its mirrors, and how old
- * it lets their lists be.
+ * An apt configuration that reads and writes only in `folder`. It keeps how the machine reaches its mirrors, and how
+ * old it lets their lists be.
  */
 export async function writeAptConfig(folder, env) {
   const { stdout } = await run("apt-config", ["dump"], { env });
@@ -325,8 +325,8 @@ export async function writeAptConfig(folder, env) {
 
 /** Copies the binaries into `folder`, once they have shown that they run here. */
 async function adopt(from, folder, version) {
-  const told = await readEtcdVersion(join(from, "etcd"));
-  if (told !== version) throw new UnavailableError(`the etcd ${version} there does not run here, or is another one`);
+  const found = await readEtcdVersion(join(from, "etcd"));
+  if (found !== version) throw new UnavailableError(`the etcd ${version} there does not run here, or is another one`);
   for (const name of listFolder(from).filter((entry) => /^etcd(ctl|utl)?$/.test(entry))) {
     await copyFile(join(from, name), join(folder, name));
   }

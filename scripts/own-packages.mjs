@@ -1,5 +1,5 @@
-// Packages of this machine's own Debian or Ubuntu release that tests need, unpacked into the cache and not installed: apt
-// works with lists of its own, without root. The installer of etcd knows how.
+// Packages of this machine's own Debian or Ubuntu release that tests need, unpacked into the cache and not installed:
+// apt works with lists of its own, without root. The installer of etcd knows how.
 import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -20,7 +20,7 @@ const run = promisify(execFile);
 /**
  * @param {string[]} packages come with those of their libraries that are not installed
  * @param {string} place where they are unpacked; what is there already stays
- * @param {(line: string) => void} log told one line per step
+ * @param {(line: string) => void} log called with one line per step
  * @throws {UnavailableError} which says why not
  */
 export async function unpackOwnPackages(packages, place, log, env = process.env) {

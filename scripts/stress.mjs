@@ -1,5 +1,6 @@
-// `npm run test:stress -- FILE... --times N`: runs test files again and again, each time with another TEST_SEED, and tells with
-// which seeds they failed and how to repeat those. One process runs all of them: only the workers start anew each time.
+// `npm run test:stress -- FILE... --times N`: runs test files again and again, each time with another TEST_SEED, and
+// says with which seeds they failed and how to repeat those. One process runs all of them: only the workers start anew
+// each time.
 import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { parseArgs, stripVTControlCharacters } from "node:util";
@@ -78,23 +79,23 @@ async function runOnce(seed) {
     await vitest.globTestSpecifications(files),
     true,
   );
-  const problems = [...unhandledErrors].map((error) => `unhandled: ${told(error)}`);
+  const problems = [...unhandledErrors].map((error) => `unhandled: ${described(error)}`);
   for (const module of testModules) {
-    for (const error of module.errors()) problems.push(`${module.relativeModuleId}: ${told(error)}`);
+    for (const error of module.errors()) problems.push(`${module.relativeModuleId}: ${described(error)}`);
     for (const test of module.children.allTests()) {
       const { state, errors = [] } = test.result();
       if (state === "passed" || state === "failed") ran++;
       if (state !== "failed") continue;
-      problems.push(`${module.relativeModuleId} > ${test.fullName}\n${errors.map(told).join("\n")}`);
+      problems.push(`${module.relativeModuleId} > ${test.fullName}\n${errors.map(described).join("\n")}`);
     }
     for (const suite of module.children.allSuites()) {
-      for (const error of suite.errors()) problems.push(`${suite.fullName}: ${told(error)}`);
+      for (const error of suite.errors()) problems.push(`${suite.fullName}: ${described(error)}`);
     }
   }
   return problems;
 }
 
-function told({ message, stack = message, diff = "" }) {
+function described({ message, stack = message, diff = "" }) {
   const ours = stack.split("\n").filter((line) => !/node_modules.@?vitest/.test(line));
   return stripVTControlCharacters([...ours, diff].join("\n"));
 }

@@ -1,6 +1,6 @@
-// Programs that only tests need: the one on PATH, or a package of Debian or Ubuntu that is unpacked into the cache and finds
-// its libraries there. Where one cannot be had, its tests say so, and fail under CI. test/support/find-program.ts looks in
-// the same places.
+// Programs that only tests need: the one on PATH, or a package of Debian or Ubuntu that is unpacked into the cache and
+// finds its libraries there. Where one cannot be had, its tests say so, and fail under CI. test/support/find-program.ts
+// looks in the same places.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -31,15 +31,15 @@ export const terminal = {
   programs: [{ name: "tmux", path: "usr/bin/tmux", ask: "-V", version: /tmux ([\d.]+)/ }],
 };
 
-/** @param {(line: string) => void} log told one line for each program, and one per step */
+/** @param {(line: string) => void} log called with one line for each program, and one per step */
 export async function ensurePrograms({ folder, packages, programs }, log) {
   const cached = join(cacheFolder(), folder);
-  let missing = programs.filter((program) => !tell(program, cached, log));
+  let missing = programs.filter((program) => !report(program, cached, log));
   if (missing.length === 0) return;
   try {
     if (!existsSync(cached)) {
       await unpackOwnPackages(packages, cached, log);
-      missing = missing.filter((program) => !tell(program, cached, log));
+      missing = missing.filter((program) => !report(program, cached, log));
     }
     for (const { name, path } of missing) {
       log(`no ${name}: what is in ${cached} does not run here; install ${path.split("/").at(-1)}`);
@@ -51,7 +51,7 @@ export async function ensurePrograms({ folder, packages, programs }, log) {
 }
 
 /** Says which one there is; returns whether there is any. */
-function tell({ name, path, ask, version }, cached, log) {
+function report({ name, path, ask, version }, cached, log) {
   const libraries = ["x86_64-linux-gnu", "aarch64-linux-gnu"].map((machine) => join(cached, "usr/lib", machine));
   const unpacked = { LD_LIBRARY_PATH: libraries.join(":") };
   for (const [program, env] of [

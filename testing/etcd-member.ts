@@ -1,5 +1,5 @@
 /**
- * One member of an {@link EtcdCluster}: an etcd process, its data and its links. Its methods break it and mend it.
+ * One member of an {@link EtcdCluster}: an etcd process, its data and its links. Its methods break it and restore it.
  *
  * They resolve when the effect is there: a killed process is gone, a restarted one serves.
  */

@@ -61,7 +61,7 @@ async function isFree(port: number): Promise<boolean> {
   return true;
 }
 
-/** Undefined when somebody listens there already. */
+/** Undefined when a program listens there already. */
 async function listen(port: number): Promise<Server | undefined> {
   const server = createServer();
   server.listen(port, "127.0.0.1");

@@ -60,7 +60,7 @@ export class ProxiedConnection {
     if (this.#connecting) this.#pipes[direction].finish();
   }
 
-  // While nothing may reach the target, neither may the wish for a connection.
+  // While nothing may reach the target, neither may an attempt to connect.
   #connectUnlessHeld(faults: ConnectionFaults): void {
     if (this.#connecting || faults.toServer.held || this.#server.destroyed) return;
     this.#connecting = true;

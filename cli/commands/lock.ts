@@ -27,7 +27,7 @@ export const lock: Command = {
       return await runWhileHeld(held, context, graceMs, env);
     } catch (error) {
       if (signal.aborted || !giveUp?.aborted) throw error;
-      output.note(`somebody else has ${name}`);
+      output.note(`another process has ${name}`);
       return exitCode.failed;
     }
   },

@@ -56,11 +56,11 @@ const checkOptions = optionsOf("SlowStart", {
  * by a hash of key and id, so that a key moves to the new server once and not back and forth.
  *
  * It begins with the last `changed()` before the first pick from an array that holds the server, or with that pick. Who
- * left the list and came back is new again. When none is warm, what the balancer chooses is accepted: somebody has to
+ * left the list and came back is new again. When none is warm, what the balancer chooses is accepted: one has to
  * do the work.
  *
  * Each server that changed costs what the balancer under it costs, twice from the first new one on; the first pick from
- * an array, or after a change that came without positions, O(n) besides. While somebody is new, a pick may ask the
+ * an array, or after a change that came without positions, O(n) besides. While one is new, a pick may ask the
  * balancer twice.
  */
 export class SlowStart<Server> implements Balancer<Server> {

@@ -19,7 +19,7 @@ export class WarmingArray<Server> {
   #totalWeight = 0;
   /** Those without, and their positions, in the order in which they came. */
   readonly #cold = new Map<Member, number>();
-  /** Made when somebody is cold for the first time. */
+  /** Made when a server is cold for the first time. */
   #warm: ArraySubset<Server> | undefined;
 
   constructor(parts: WarmingArrayParts<Server>) {
@@ -34,7 +34,7 @@ export class WarmingArray<Server> {
     return this.#cold.size > 0;
   }
 
-  /** All that are not cold, while somebody is: an array that changes in place. */
+  /** All that are not cold, while some are: an array that changes in place. */
   get warm(): readonly Server[] {
     return this.#warm?.servers ?? [];
   }

@@ -40,7 +40,7 @@ export interface CacheExpirerEvents extends CommonEvents {
  * etcd said that there is no key. `track()` takes back what was to be cleaned, and waits for an `onExpire` of its id
  * that runs, so it is never called for what was tracked in this process. `touch()` never brings a key back.
  *
- * An id is whatever somebody wrote under the prefix. One with "." or ".." as a part, or a slash at its beginning, is
+ * An id is whatever stands under the prefix. One with "." or ".." as a part, or a slash at its beginning, is
  * left out, with a `warning`: taken for a path, it would lead out of the folder.
  *
  * Not guaranteed: that `onExpire` is called only once for an expiry: a process that dies in between calls it again, as

@@ -223,7 +223,7 @@ export class CacheTracker {
   }
 
   /**
-   * A watch does not say why a key went. No lease ends before its time, so what went earlier was deleted by somebody.
+   * A watch does not say why a key went. No lease ends before its time, so what went earlier was deleted.
    */
   #reasonOf(expiresAt: number | undefined): ExpireReason {
     if (expiresAt === undefined) return "evicted";

@@ -49,7 +49,7 @@ export class Cleaner {
 
   async #clean(id: string, reason: ExpireReason): Promise<void> {
     const { etcd, prefix, keys, onExpire, cleaned } = this.#parts;
-    // Not from the mirror: somebody may have tracked it a moment ago.
+    // Not from the mirror: it may have been tracked a moment ago.
     const kv = await etcd.get(prefix + id);
     if (kv) {
       keys.stands(id, stateOf(kv));

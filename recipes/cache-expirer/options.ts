@@ -86,10 +86,6 @@ export function resolveIdCall(what: string, id: unknown, options: unknown): Call
 export function checkCacheId(what: string, id: unknown): asserts id is string {
   checkId(what, id);
   if (!staysBelow(id)) {
-    throw new InvalidOptionError(
-      what,
-      "id",
-      'must not have "." or ".." as a part: whoever takes it for a path must stay there',
-    );
+    throw new InvalidOptionError(what, "id", 'must not have "." or ".." as a part: used as a path it must stay inside');
   }
 }

@@ -27,8 +27,8 @@ export interface CampaignOptions {
 /**
  * All who want what one name stands for: those in line, and getting in line and out of it.
  *
- * It grants leases itself, and not by a line of `recipes/leases`: each candidacy has one of its own (GUARANTEES 18), whose
- * loss ends the candidacy for good.
+ * It grants leases itself, and not by a line of `recipes/leases`: each candidacy has one of its own (GUARANTEES 18),
+ * whose loss ends the candidacy for good.
  */
 export class CandidacyLine {
   readonly #parts: CandidacyLineParts;
@@ -105,7 +105,7 @@ export class CandidacyLine {
   }
 
   /**
-   * Gets in line if none is there, and out again if somebody was faster.
+   * Gets in line if none is there, and out again if another was faster.
    *
    * @throws `signal.reason`; EtcdError
    */

@@ -226,7 +226,7 @@ export class Candidacy {
     return firstOf(responses);
   }
 
-  /** A key that somebody deletes takes the place in line with it, although the lease lives. */
+  /** A key deleted by hand takes the place in line with it, although the lease lives. */
   async #followKey(): Promise<void> {
     const own = { keyBytes: new TextEncoder().encode(this.key), createRevision: this.#token };
     try {

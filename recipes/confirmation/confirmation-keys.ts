@@ -1,7 +1,8 @@
 import type { KeyValue } from "../../src/index.ts";
 
 /**
- * `request`: it was asked for. `pending`: there is still time; gone when the time-out lease ends or somebody decides.
+ * `request`: it was asked for. `pending`: there is still time; gone when the time-out lease ends or a decision is
+ * written.
  * `decision`: how it ended.
  */
 const parts = ["request", "pending", "decision"] as const;

@@ -5,7 +5,10 @@ import { type ConfirmationPart, readKey } from "./confirmation-keys.ts";
 import type { ConfirmationResult, PendingConfirmation } from "./confirmation-result.ts";
 import { type RequestRecord, readDecision, readRequest } from "./records.ts";
 
-/** What a step of the mirror came to. `touched`: something of this confirmation changed. `warning`: a key cannot be read. */
+/**
+ * What a step of the mirror came to. `touched`: something of this confirmation changed. `warning`: a key cannot be
+ * read.
+ */
 export type ConfirmationNews =
   | { readonly type: "requested"; readonly pending: PendingConfirmation }
   | { readonly type: "decided"; readonly id: string; readonly result: ConfirmationResult }
@@ -20,7 +23,7 @@ interface Entry {
 }
 
 /**
- * What was seen of the confirmations under a prefix, in etcd's order. Good for telling; what is true now must be asked
+ * What was seen of the confirmations under a prefix, in etcd's order. Good for events; what is true now must be asked
  * of etcd, because this can be behind.
  */
 export class ConfirmationView {

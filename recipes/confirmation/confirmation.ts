@@ -25,7 +25,7 @@ export type ConfirmationStatus = MirrorStatus;
 
 export interface ConfirmationEvents extends CommonEvents {
   /**
-   * Somebody asks for a decision. Those that wait at the start too, and again what was written again into a wiped etcd.
+   * A decision is asked for. Those that wait at the start too, and again what was written again into a wiped etcd.
    */
   requested: [pending: PendingConfirmation];
   /** A confirmation was decided, or timed out. Those that etcd still keeps at the start too. */
@@ -55,7 +55,7 @@ export interface ConfirmationEvents extends CommonEvents {
  * and on one that was decided returns the decision. A request that a wiped etcd forgot is written again with the time
  * it has left.
  *
- * Not guaranteed: that it times out at the deadline. While no requester runs, there is no look, and until somebody does
+ * Not guaranteed: that it times out at the deadline. While no requester runs, there is no look, and until one does
  * it can still be decided: the time-out lease ends late by a 32nd and a second, by a leader change in etcd later. A
  * process that picks a request up compares the deadline with its own clock. A requester that is away for longer than
  * `retainSeconds` finds nothing, and asks anew. A decision that a wiped etcd forgot before its requester saw it is
@@ -122,7 +122,7 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
    * also past the deadline: what is returned stands in etcd.
    *
    * @throws InvalidOptionError; `signal.reason`, then the request stays and can be decided; ClientClosedError when
-   *   closed meanwhile, likewise; the failure after `failed`; InvalidValueError when somebody put a decision that
+   *   closed meanwhile, likewise; the failure after `failed`; InvalidValueError when there is a decision that
    *   cannot be read
    */
   async request(id: string, options: ConfirmationRequestOptions): Promise<ConfirmationResult> {

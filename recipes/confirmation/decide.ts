@@ -12,7 +12,7 @@ export function newDecision(runtime: Runtime, result: ConfirmationResult): Decis
 }
 
 /**
- * Decides a confirmation for somebody, if it is still open. A write whose outcome is unknown is known again by its
+ * Decides a confirmation, if it is still open. A write whose outcome is unknown is known again by its
  * nonce.
  *
  * @throws AlreadyDecidedError; NotRequestedError; InvalidValueError for a decision that cannot be read;
@@ -39,7 +39,7 @@ export async function decideFor(
         // Its time is over and that was not written yet. The next look shows the decision that counts.
         await store.decide(id, state, newDecision(store.runtime, { decision: "timeout" }), "gone", call);
       } else {
-        throw new NotRequestedError(`nobody has requested ${id}, or etcd no longer knows of it`);
+        throw new NotRequestedError(`there is no request for ${id}, or etcd no longer knows of it`);
       }
     }
   });

@@ -26,7 +26,7 @@ export class FencedOutError extends EtcdError {
 
 /**
  * The job is not this worker's any more: its lease was lost, its time was over, it was released, or the queue was
- * closed. Somebody else may have it already. `cause` says why where there is more to say; with `outcomeUnknown` it may
+ * closed. Another owner may have it already. `cause` says why where there is more to say; with `outcomeUnknown` it may
  * have been acknowledged all the same.
  */
 export class JobLostError extends EtcdError {

@@ -6,7 +6,7 @@ const debug = log("follow");
 
 export interface FollowRangeOptions {
   readonly signal: AbortSignal;
-  /** Called while etcd refuses reads of the range, which a person mends there. */
+  /** Called while etcd refuses reads of the range, until an operator permits them. */
   onWarning(error: EtcdError): void;
   /** Called with what ends it, a moment before the iteration throws that: at once, while the client is being closed. */
   readonly onFailed?: ((error: EtcdError) => void) | undefined;

@@ -18,7 +18,7 @@ export type FollowNews =
   | { readonly type: "status"; readonly status: MirrorStatus }
   /** What is retried. */
   | { readonly type: "warning"; readonly error: Error }
-  /** The end, by what a retry cannot mend. */
+  /** The end, by what no retry can change. */
   | { readonly type: "failed"; readonly error: Error };
 
 export interface PrefixFollowerParts {
@@ -38,7 +38,7 @@ export interface PrefixFollowerParts {
 
 /**
  * A prefix that is followed in the background of a recipe: started after the caller had a chance to listen, ended by
- * `close()` or by what a retry cannot mend, and then silent but for the status. One that joins a shared mirror gets
+ * `close()` or by what no retry can change, and then silent but for the status. One that joins a shared mirror gets
  * what that has at once, of whatever age, and is live only when that is as new as a linearizable read which was made
  * since.
  */
@@ -104,7 +104,7 @@ export class PrefixFollower {
   /**
    * Resolves when it is ready and all that etcd had at the call was handed on, or more, however long that takes.
    *
-   * @throws the reason of the end; what a retry cannot mend
+   * @throws the reason of the end; what no retry can change
    */
   async caughtUp(): Promise<void> {
     await this.ready;

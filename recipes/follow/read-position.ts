@@ -36,7 +36,7 @@ export class ReadPosition {
   /**
    * Resolves when the reader has handled all that etcd had at the call, or more, however long that takes.
    *
-   * @throws `signal.reason`; what a retry cannot mend
+   * @throws `signal.reason`; what no retry can change
    */
   async catchUp(parts: CatchUpParts): Promise<void> {
     const { followed, runtime, signal } = parts;

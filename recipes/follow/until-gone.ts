@@ -6,7 +6,7 @@ import { LOOK_AGAIN_MS } from "./look-again.ts";
 /**
  * Resolves when a key is gone, or was deleted and made anew, however long that takes.
  *
- * @param onWarning called while etcd refuses reads of the key, which a person mends there
+ * @param onWarning called while etcd refuses reads of the key, until an operator permits them
  * @throws `signal.reason`; ClientClosedError
  */
 export async function untilGone(

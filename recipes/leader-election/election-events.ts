@@ -10,7 +10,7 @@ export interface LeaderElectionEvents extends CommonEvents {
   /** A term ended otherwise, and its key is gone, or left to its lease if etcd could not be asked. */
   resigned: [];
   /**
-   * Who leads now; undefined: there is none. First as it is when the first listener comes. Followed while somebody
+   * Who leads now; undefined: there is none. First as it is when the first listener comes. Followed while it
    * listens.
    */
   leader: [leader: LeaderInfo | undefined];

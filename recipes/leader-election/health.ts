@@ -11,7 +11,7 @@ export interface HealthParts {
   onWarning(error: Error): void;
 }
 
-/** Whether a candidate can lead, asked again and again while somebody wants to know. */
+/** Whether a candidate can lead, asked again and again while it is needed. */
 export class Health {
   readonly #parts: HealthParts;
   readonly #listeners = new Set<() => void>();

@@ -39,7 +39,7 @@ export class LeadRun<T> {
   readonly #settled: Promise<unknown>;
   readonly result: Promise<T>;
   #term: RunningTerm | undefined;
-  /** Whether it was elected before: what etcd refuses later is mended there. */
+  /** Whether it was elected before: what etcd refuses later is waited out. */
   #wasElected = false;
 
   constructor(parts: LeadParts<T>) {

@@ -45,7 +45,7 @@ import type { Term } from "./term.ts";
  * Not guaranteed: that a process that was paused, or a request that is under way, does nothing outside etcd after its
  * term. Inside etcd `term.txn()` sees to that; outside, `term.token` does, where it is compared. Nor that the next
  * leader comes within the TTL of a dead one: a leader change in etcd gives a lease its whole TTL again. Nor that a term
- * lasts: somebody who deletes the key or revokes the lease lets the next one lead before this one hears of it.
+ * lasts: deleting the key or revoking the lease lets the next one lead before this one hears of it.
  *
  * Errors that end `lead()`, reported by `failed`: before it was in line for the first time, `PermissionDeniedError`,
  * `UnauthenticatedError` and `RequestRefusedError`; at any time `ClientClosedError` of the client. Everything else
@@ -291,7 +291,7 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
     } catch (error) {
       if (!observing.signal.aborted) this.notify("failed", asError(error));
     } finally {
-      // Somebody may have begun to listen again meanwhile.
+      // A listener may have been added meanwhile.
       if (this.#observing === observing) this.#observing = undefined;
     }
   }

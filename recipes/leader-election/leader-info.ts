@@ -1,6 +1,6 @@
 import type { KeyValue } from "../../src/index.ts";
 
-/** Somebody who stands for election, as etcd has it. */
+/** A candidate, as etcd has it. */
 export interface LeaderInfo {
   /** Its name, or what it proclaimed since. */
   readonly candidate: string;

@@ -5,7 +5,7 @@ import { type LeaderInfo, leaderInfo } from "./leader-info.ts";
 /**
  * Who leads now, then each change: another leader, another value of the same, none.
  *
- * @param onWarning called while etcd refuses to be read, which a person mends there
+ * @param onWarning called while etcd refuses to be read, until an operator permits it
  * @throws `signal.reason`; what ends a Mirror for good
  */
 export async function* observeLeader(

@@ -4,7 +4,7 @@ import type { CallOptions, Op, TxnAnswer, TxnOptions } from "../../src/index.ts"
  * The time in which one candidate leads.
  *
  * Guaranteed: `signal` reads aborted no later than etcd *expires* the lease of the key, whatever happens to this
- * process, the network or etcd; until then no other candidate is elected, unless somebody deletes the key or revokes
+ * process, the network or etcd; until then no other candidate is elected, unless a user deletes the key or revokes
  * the lease. `txn` writes only while the key is in etcd.
  *
  * Not guaranteed: that nothing happens after the term outside etcd. A process that was paused goes on where it was, and

@@ -14,7 +14,7 @@ export interface KeyLeases {
   living(signal: AbortSignal): Promise<Lease>;
   /** Says that etcd no longer has this lease. */
   gone(lease: Lease, cause: unknown): void;
-  /** Says that the owner is about to leave: somebody else may ask for the key, and waits until it has left. */
+  /** Says that the owner is about to leave: another may ask for the key, and waits until it has left. */
   ending(): void;
   /**
    * Leaves for good. `withdraw` deletes the key; what cannot be deleted now goes with the lease, or is deleted later.

@@ -10,7 +10,7 @@ const LONGEST_PAUSE_MS = 30_000;
 export interface LeftoversParts {
   readonly etcd: Pick<EtcdClient, "get" | "txn">;
   readonly clock: Clock;
-  /** Whether somebody has this key: then it is no leftover, whatever stands there. */
+  /** Whether a member has this key: then it is no leftover, whatever stands there. */
   readonly belongs: (key: string) => boolean;
   readonly onGone: (lease: Lease, cause: unknown) => void;
 }
@@ -21,7 +21,7 @@ export interface LeftoversParts {
  * a put can land, so it is looked at until then.
  *
  * There is no watch and no list of what was closed: etcd itself says which keys are on the lease. One request for all
- * of them 0.5 s after somebody left, and again after growing pauses of at most 30 s.
+ * of them 0.5 s after a member left, and again after growing pauses of at most 30 s.
  */
 export class Leftovers {
   readonly #parts: LeftoversParts;
@@ -35,7 +35,7 @@ export class Leftovers {
     this.#parts = parts;
   }
 
-  /** Somebody left, and the lease lives on. */
+  /** A member left, and the lease lives on. */
   watch(lease: Lease): void {
     const soon = this.#lease === lease && this.#pauseMs === FIRST_LOOK_MS;
     this.#lease = lease;
@@ -89,7 +89,7 @@ export class Leftovers {
     } finally {
       this.#looking = false;
     }
-    // Meanwhile somebody may have left, and asked for the next look.
+    // Meanwhile a member may have left, and asked for the next look.
     if (this.#lease && !this.#timer) this.#schedule();
   }
 

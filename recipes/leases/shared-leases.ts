@@ -50,7 +50,7 @@ export class SharedLeases {
   /**
    * Takes part, with one key. One that is being left by another is taken over once that one has left.
    *
-   * @throws InvalidOptionError when somebody has the key, and stays
+   * @throws InvalidOptionError when another registration has the key, and stays
    */
   join(what: string, key: string): KeyLeases {
     const before = this.#owners.get(key);
@@ -62,7 +62,7 @@ export class SharedLeases {
       );
     }
     const free = Promise.all([before?.freed, this.#leftovers.deleting(key)]);
-    const member = new SharedLeaseMember(this.#line, free, (withdraw, options) =>
+    const member: SharedLeaseMember = new SharedLeaseMember(this.#line, free, (withdraw, options) =>
       this.#leave(key, member, withdraw, options),
     );
     this.#present.add(member);

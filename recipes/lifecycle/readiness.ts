@@ -21,7 +21,7 @@ export interface WithStatus {
 /** What keeps a process from being ready. Everything else does not: what was ready once stays so while etcd is away. */
 const problems: Readonly<Record<string, string>> = {
   registering: "it is not registered yet",
-  passive: "it is not in the list: its health check says no, or its key is somebody else's",
+  passive: "it is not in the list: its health check says no, or its key belongs to another owner",
   connecting: "it has no list yet",
   failed: "it has failed",
   closed: "it is closed",
@@ -40,7 +40,7 @@ const problems: Readonly<Record<string, string>> = {
  * ```
  *
  * An outage of etcd after that changes nothing: a list is kept, and a registration comes back. A process that was not
- * ready then would be taken out of service together with all others, by what none of them can mend.
+ * ready then would be taken out of service together with all others, by what none of them can change.
  *
  * @param recipes what has a `status`, and clients
  * @throws InvalidOptionError for anything else

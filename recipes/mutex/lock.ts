@@ -4,7 +4,7 @@ import type { CallOptions, Op, TxnAnswer, TxnOptions } from "../../src/index.ts"
  * What `acquire()` gave: held until `release()`, or until it is lost.
  *
  * Guaranteed: `signal` reads aborted no later than etcd *expires* the lease of the key, whatever happens to this
- * process, the network or etcd; until then no other caller acquires it, unless somebody deletes the key or revokes the
+ * process, the network or etcd; until then no other caller acquires it, unless a user deletes the key or revokes the
  * lease. `txn` writes only while the key is in etcd.
  *
  * Not guaranteed: that nothing happens after that outside etcd. A process that was paused goes on where it was, and a

@@ -44,7 +44,7 @@ const NO_VALUE = "";
  * is not reentrant. A waiter follows only the one before it.
  *
  * Not guaranteed: that two holders never overlap outside etcd. A process that was paused goes on where it was, with a
- * lock that is somebody else's by then. Inside etcd `lock.txn()` sees to that; outside, `lock.token` does, where it is
+ * lock that another holder has by then. Inside etcd `lock.txn()` sees to that; outside, `lock.token` does, where it is
  * compared. Nor that the next one gets it within the TTL of a dead holder: a leader change in etcd gives a lease its
  * whole TTL again.
  *
@@ -104,10 +104,10 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
   }
 
   /**
-   * Gets it if it has no holder and no caller waits for it. Otherwise nothing is written, unless somebody else came in
+   * Gets it if it has no holder and no caller waits for it. Otherwise nothing is written, unless another caller came in
    * the same moment.
    *
-   * @returns undefined when somebody has it
+   * @returns undefined when it has a holder
    * @throws `signal.reason`; ClientClosedError after `close()`; EtcdError when etcd cannot be asked
    */
   async tryAcquire(options: TryAcquireOptions = {}): Promise<Lock | undefined> {
@@ -226,7 +226,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
     this.#closing.abort(error);
     const held = [...this.#held];
     for (const lock of held) lock.giveUp(error);
-    // What somebody got in this very moment is held, or left, when its wait has settled.
+    // A lock acquired in this very moment is held, or left, when its wait has settled.
     await Promise.all([...this.#waits]);
     held.push(...this.#held);
     await Promise.all(held.map((lock) => this.#letGo(lock)));

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** What a registration says of itself, and what it does when somebody else has its key, as fields of a schema. */
+/** What a registration says of itself, and what it does when another process has its key, as fields of a schema. */
 export const registrationFields = {
   metadata: z.record(z.string(), z.unknown(), "must be a plain object").optional(),
   weight: z

@@ -19,7 +19,7 @@ export interface ClaimsUnderWayParts {
   readonly inHand: JobsInHand;
 }
 
-/** The jobs that a worker is claiming, or making dead letters of, for somebody who waits. */
+/** The jobs that a worker is claiming, or making dead letters of, for a call that waits. */
 export class ClaimsUnderWay {
   readonly #parts: ClaimsUnderWayParts;
   readonly #taking = new Map<string, Promise<void>>();

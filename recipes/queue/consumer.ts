@@ -19,7 +19,10 @@ import type { QueueNews, WorkerNews, WorkerPort } from "./worker-port.ts";
 
 const debug = log("queue");
 
-/** How long the one whose turn it is may take before others try; half as much again is drawn, so that they do not all try at once. */
+/**
+ * How long the one whose turn it is may take before others try; half as much again is drawn, so that they do not all
+ * try at once.
+ */
 const GRACE_MS = 250;
 
 export interface ConsumerParts {
@@ -86,7 +89,7 @@ export class Consumer implements ViewMember, WorkerPort {
     return job;
   }
 
-  /** Gives everything back: who waits is told, jobs in hand are lost, the lease is revoked. Bounded by `limitMs`. */
+  /** Gives everything back: waiting calls reject, jobs in hand are lost, the lease is revoked. Bounded by `limitMs`. */
   async close(limitMs: number): Promise<void> {
     this.#end(new ClientClosedError(`the queue ${this.keys.name} was closed`));
     const endMs = this.clock.monotonicMs() + limitMs;
@@ -182,7 +185,7 @@ export class Consumer implements ViewMember, WorkerPort {
     return this.#claiming.has(id) || this.#ahead.has(id) || this.#inHand.has(id);
   }
 
-  /** One lease for all jobs in hand, as long as somebody waits for a job: tried until there is one. */
+  /** One lease for all jobs in hand, as long as a call waits for a job: tried until there is one. */
   async #grantLease(): Promise<void> {
     if (this.#granting) return;
     this.#granting = true;

@@ -6,7 +6,7 @@ import { type LetterContent, readLetter, writeJob } from "./job-content.ts";
 import type { ResolvedCall } from "./options.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 
-/** A job that was tried too often. It stays until somebody puts it back or discards it. */
+/** A job that was tried too often. It stays until it is put back or discarded. */
 export interface DeadLetter {
   readonly id: string;
   readonly value: string;

@@ -26,9 +26,9 @@ export interface HeldJobParts {
   readonly clock: Clock;
   /** Ends the claim in etcd. @returns false when it was not ours any more */
   settle(ending: Ending): Promise<boolean>;
-  /** Told once, when it is no longer held. */
+  /** Called once, when it is no longer held. */
   onOver(job: HeldJob): void;
-  /** Told when a job whose time is over could not be given back. */
+  /** Called when a job whose time is over could not be given back. */
   onWarning(error: unknown): void;
 }
 
@@ -147,7 +147,7 @@ export class HeldJob implements Job {
       throw error;
     }
     if (!ours) {
-      const error = this.#lostError("its claim is gone, and somebody else may have it");
+      const error = this.#lostError("its claim is gone, and another worker may have it");
       this.lose(error);
       throw error;
     }

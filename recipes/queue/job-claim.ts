@@ -110,7 +110,7 @@ export async function settleClaim(
   } = await txnUntilKnown(
     {
       compare: [compareCreateRevision(keys.claim(id), "equal", revision)],
-      // A job with this id that somebody added after deleting ours by hand is another one, and nobody's yet.
+      // A job with this id added after ours was deleted by hand is another one, and not taken yet.
       success: [
         deleteOp(keys.claim(id)),
         txnOp({

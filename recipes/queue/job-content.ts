@@ -9,7 +9,7 @@ export interface JobContent {
   readonly attempt: number;
   /** Not before this time, in milliseconds since the epoch, by the clock of its writer. */
   readonly notBefore?: number | undefined;
-  /** Of a job with an id of the caller's choosing: tells the call that put it there from any other. */
+  /** Of a job with an id of the caller's choosing: distinguishes the call that put it there from any other. */
   readonly token?: string | undefined;
   /** What a subscriber of the channel `etcd-recipes:enqueue` sends along. */
   readonly trace?: Readonly<Record<string, string>> | undefined;

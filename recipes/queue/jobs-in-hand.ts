@@ -53,7 +53,7 @@ export class JobsInHand {
     }
   }
 
-  /** The mirror tells that a claim is gone; of one that is being settled its own answer tells more. */
+  /** The mirror shows that a claim is gone; if it is being settled, its own answer says more. */
   claimGone(id: string, claim: KeyValue): void {
     const job = this.#held.get(id);
     if (job?.revision === claim.createRevision && !job.isSettling) job.lose(lostError(id, "its claim was deleted"));
@@ -77,7 +77,7 @@ export class JobsInHand {
     try {
       return (await settling) !== undefined;
     } catch (error) {
-      // Told by a claim in the same batch.
+      // Handled with a claim in the same batch.
       if (error instanceof LeaseNotFoundError) lease.abandon(error);
       throw error;
     } finally {

@@ -46,7 +46,7 @@ type EnqueueAll = ResolvedCall & { readonly delayMs: number };
 
 interface NewJob {
   readonly id: string;
-  /** Told apart from somebody else's job with the same id. */
+  /** Distinguishes it from another caller's job with the same id. */
   readonly token: string | undefined;
   readonly op: TxnOp;
   /** How long its content is. */
@@ -113,7 +113,10 @@ export class Producer {
     return jobs.map(({ id }) => id);
   }
 
-  /** One after the other: when one is refused, those before it are there, and those behind it are not. @returns how many were added */
+  /**
+   * One after the other: when one is refused, those before it are there, and those behind it are not. @returns how many
+   * were added
+   */
   async #put(jobs: readonly NewJob[], options: TxnUntilKnownOptions): Promise<number> {
     let added = 0;
     await sendInParts(jobs, {

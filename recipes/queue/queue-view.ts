@@ -5,7 +5,7 @@ import type { QueueKeys } from "./queue-keys.ts";
 import { byDue, byOrder, QueuedJob } from "./queued-job.ts";
 import { SortedQueue } from "./sorted-queue.ts";
 
-/** How long the mirror may take to tell what came of a claim. */
+/** How long the mirror may take to show what came of a claim. */
 export const MIRROR_LAG_MS = 1_000;
 
 /** What happened to keys of a queue, beside what the view itself makes of it. */
@@ -154,7 +154,7 @@ export class QueueView {
   }
 
   #putClaim(id: string, kv: KeyValue): void {
-    if (!kv.lease) this.#invalid(`${kv.key} is on no lease: it holds its job until somebody deletes it`);
+    if (!kv.lease) this.#invalid(`${kv.key} is on no lease: it holds its job until it is deleted`);
     this.#forgetClaim(id);
     this.#claims.set(id, kv);
     if (kv.lease) {

@@ -51,13 +51,13 @@ export interface QueueEvents extends CommonEvents {
  * The queues of one name on one client share one list and one watch of it.
  *
  * A worker that asks for the next job right after `ack()` has it claimed in the transaction of the ack: a loop of
- * `dequeue()` and `ack()` makes one transaction for each job. If it does not ask within 20 ms, the job goes back with no
- * attempt counted, and until then no other worker has it; one whose process dies in these 20 ms comes back with the
+ * `dequeue()` and `ack()` makes one transaction for each job. If it does not ask within 20 ms, the job goes back with
+ * no attempt counted, and until then no other worker has it; one whose process dies in these 20 ms comes back with the
  * worker's lease, and with an attempt more.
  *
  * Not guaranteed: that a job runs once; it runs at least once. Nor that several workers finish in order: each takes one
- * of the first 4 n jobs, with n workers, and jobs that come back are late. Delays hold by the clocks of whoever adds
- * and whoever takes. A wiped etcd has no jobs any more: those in hand are told lost, and the workers go on with what is
+ * of the first 4 n jobs, with n workers, and jobs that come back are late. Delays hold by the clocks of the producers
+ * and workers. A wiped etcd has no jobs any more: those in hand are reported lost, and the workers go on with what is
  * added then.
  *
  * Everything else under `name/` belongs to the queue: names of queues must not stand within one another.
@@ -154,7 +154,8 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
   }
 
   /**
-   * The jobs whose attempts were used up, the oldest first. One that cannot be read is left out, and told by `warning`.
+   * The jobs whose attempts were used up, the oldest first. One that cannot be read is left out, and reported by
+   * `warning`.
    *
    * @throws InvalidOptionError; EtcdError; `signal.reason`
    */
@@ -191,8 +192,8 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
   }
 
   /**
-   * Ends the worker's side: whoever waits gets a `ClientClosedError`, acknowledgements under way are waited for, jobs
-   * in hand are lost to this process and go back at once; what was being claimed for somebody who waited goes back as
+   * Ends the worker's side: waiting calls reject with a `ClientClosedError`, acknowledgements under way are waited for,
+   * jobs in hand are lost to this process and go back at once; what was being claimed for a waiting call goes back as
    * if it had not been. When etcd is out of reach this takes 5 s or the TTL at most, whichever is shorter, and they go
    * back when the lease ends. What goes wrong is a `warning`. Calling it again is harmless.
    */

@@ -9,7 +9,7 @@ export class QueuedJob {
   readySinceMs = 0;
   /** A worker that shares the view is claiming it at this moment. */
   isUnderClaim = false;
-  /** Until then it is left alone: it was tried, and the mirror has not told yet what came of it. */
+  /** Until then it is left alone: it was tried, and the mirror has not shown yet what came of it. */
   avoidUntilMs = 0;
   #content: JobContent | undefined;
 

@@ -65,7 +65,7 @@ export class SharedView {
     return shared;
   }
 
-  /** Whether the queue could be followed before: what etcd refuses later is mended there. */
+  /** Whether the queue could be followed before: what etcd refuses later is waited out. */
   get hasWorked(): boolean {
     return this.#hasWorked;
   }

@@ -2,8 +2,8 @@
 const FEW_HOLES = 64;
 
 /**
- * Items in an order of their own, which must not change while they are in it. What is added last mostly belongs at the end,
- * and what is deleted mostly stands near the head: both cost next to nothing then, however long the queue is.
+ * Items in an order of their own, which must not change while they are in it. What is added last mostly belongs at the
+ * end, and what is deleted mostly stands near the head: both cost next to nothing then, however long the queue is.
  */
 export class SortedQueue<T> implements Iterable<T> {
   readonly #compare: (a: T, b: T) => number;
@@ -44,7 +44,7 @@ export class SortedQueue<T> implements Iterable<T> {
     if (!this.#live.delete(item)) return;
     while (this.#head < this.#slots.length && !this.#live.has(this.#slots[this.#head] as T)) this.#head++;
     if (this.#slots.length - 2 * this.#live.size <= FEW_HOLES) return;
-    // A new array: somebody may be going through the old one.
+    // A new array: an iteration may be going through the old one.
     this.#slots = this.#slots.slice(this.#head).filter((other) => this.#live.has(other));
     this.#head = 0;
   }

@@ -11,7 +11,7 @@ export class WaitingPlace {
   #lease: Lease | undefined;
   #wanted = false;
   #working = false;
-  /** Revisions: whichever is newer tells whether the key is there. */
+  /** Revisions: the newer one says whether the key is there. */
   #taken = 0;
   #left = 0;
 
@@ -45,7 +45,7 @@ export class WaitingPlace {
     this.#left = Math.max(this.#left, revision);
   }
 
-  /** The mirror tells that a place is gone. @returns whether it was this one, and nobody here did it */
+  /** The mirror shows that a place is gone. @returns whether it was this one, and not deleted here */
   vanished(place: KeyValue): boolean {
     if (place.lease !== this.#lease?.id || place.modRevision !== this.#taken || this.#taken <= this.#left) return false;
     this.#left = this.#taken;

@@ -4,7 +4,7 @@ import type { TxnUntilKnownOptions } from "../writes/index.ts";
 import type { DeadLetter } from "./dead-letters.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 
-/** What a queue tells of its worker. */
+/** What a queue reports of its worker. */
 export type QueueNews =
   | { readonly type: "warning" | "failed"; readonly error: Error }
   | { readonly type: "dead"; readonly letter: DeadLetter };
@@ -28,7 +28,7 @@ export type WorkerNews =
   /** Something on this lease failed, maybe for good. */
   | { readonly type: "failure"; readonly error: unknown; readonly lease: Lease };
 
-/** What all parts of a queue's worker know of it, and whom they tell what happens. */
+/** What all parts of a queue's worker know of it, and where they report what happens. */
 export interface WorkerPort {
   readonly keys: QueueKeys;
   readonly clock: Clock;

@@ -7,11 +7,11 @@ const debug = log("recipe");
 /** Events that every recipe has. */
 export interface CommonEvents {
   /**
-   * Something was mended, retried or skipped: worth a line in a log, nothing to handle. Without a listener it becomes a
-   * warning of the process (`process.emitWarning`), the same message once a minute at most.
+   * Something was repaired, retried or skipped: worth a line in a log, nothing to handle. Without a listener it becomes
+   * a warning of the process (`process.emitWarning`), the same message once a minute at most.
    */
   warning: [error: Error];
-  /** The end: a retry cannot mend it. The recipe does nothing any more. */
+  /** The end: no retry can change it. The recipe does nothing any more. */
   failed: [error: Error];
 }
 

@@ -6,7 +6,7 @@ import { DEFAULT_WEIGHT, type Registration, reservedNames } from "./registration
 /** What no address has and no writer of ours writes: it would move the cursor of the terminal that prints it. */
 const unfitForAddress = /[\s\p{C}\ufffd]/u;
 
-/** Go's `endpoints.Update`: unknown fields are somebody else's business. */
+/** Go's `endpoints.Update`: unknown fields belong to other programs. */
 const endpointSchema = z.object({
   Op: z.literal(0).optional(),
   // Not min(1): zod compares the "length" of what is no string as well, and an object's can be one that throws.

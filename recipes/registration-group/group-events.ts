@@ -8,11 +8,11 @@ export interface RegistrationGroupEvents extends CommonEvents {
   registered: [member: GroupMember, revision: number];
   /** The key of an instance is gone, or can no longer be proved to be there. */
   lost: [member: GroupMember, error: Error];
-  /** Somebody else has the key of an instance, which waits until it is free. Once for each owner. */
+  /** Another owner has the key of an instance, which waits until it is free. Once for each owner. */
   conflict: [member: GroupMember, conflict: RegisterConflict];
   /** An operator asked that an instance drains, or no longer does, and it follows. */
   drain: [member: GroupMember, request: DrainRequest];
-  /** An instance is out of the group by what a retry cannot mend; the others go on. */
+  /** An instance is out of the group by what no retry can change; the others go on. */
   memberFailed: [member: GroupMember, error: Error];
   closed: [];
 }

@@ -15,8 +15,8 @@ import type { RegistrationFormat } from "../registration-format/index.ts";
 /** Options of a RegistrationGroup. All may be left out. */
 export interface RegistrationGroupOptions extends RecipeClientOptions {
   /**
-   * What the first registration of an instance does when somebody else has its key, unless the instance says otherwise;
-   * as of a ServiceRegister.
+   * What the first registration of an instance does when another process has its key, unless the instance says
+   * otherwise; as of a ServiceRegister.
    *
    * @default "replace"
    */
@@ -35,7 +35,7 @@ export interface GroupMemberOptions {
    * @default "endpoint" with metadata or weight, else "plain"
    */
   format?: RegistrationFormat | undefined;
-  /** What the first registration does when somebody else has the key. @default that of the group */
+  /** What the first registration does when another owner has the key. @default that of the group */
   onConflict?: "replace" | "wait" | "error" | undefined;
 }
 

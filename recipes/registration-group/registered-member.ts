@@ -11,7 +11,7 @@ export interface MemberSurroundings extends KeySurroundings {
   readonly limitMs: number;
   /** The member is over. `gone`: its key is known not to be there on a lease of the group. */
   left(member: RegisteredMember, gone: boolean): void;
-  tell<Name extends keyof GroupMemberEvents & string>(
+  emit<Name extends keyof GroupMemberEvents & string>(
     member: RegisteredMember,
     name: Name,
     ...args: GroupMemberEvents[Name]
@@ -47,7 +47,7 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
       resolved,
       around,
       onFailed: (error, gone) => this.fail(error, gone),
-      tell: (name, ...args) => this.#tell(name, ...args),
+      emit: (name, ...args) => this.#emit(name, ...args),
     });
     this.item = this.#kept.keeper;
   }
@@ -73,7 +73,7 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
     return this.#closed !== undefined || this.item.isOver;
   }
 
-  /** Whether it can be told that it drains. */
+  /** Whether it can be marked as draining. */
   get canDrain(): boolean {
     return this.#kept.canDrain;
   }
@@ -89,7 +89,7 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
     return this.#left.promise;
   }
 
-  /** @param before until whoever had the key before has left */
+  /** @param before until the owner of the key before it has left */
   startAfter(before: Promise<void> | undefined): void {
     this.#free = before?.then(() => {
       if (!this.#closed) this.item.start();
@@ -130,17 +130,17 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
     this.#kept.life.fail(error);
   }
 
-  #tell<Name extends keyof GroupMemberEvents & string>(name: Name, ...args: GroupMemberEvents[Name]): void {
+  #emit<Name extends keyof GroupMemberEvents & string>(name: Name, ...args: GroupMemberEvents[Name]): void {
     // A warning that nothing listens for here is one of the group.
     if (name !== "warning" || this.listenerCount("warning") > 0) this.notify(name, ...args);
-    this.#around.tell(this, name, ...args);
+    this.#around.emit(this, name, ...args);
   }
 
   async #close(drainMs: number): Promise<void> {
     const { limitMs, ended } = this.#around;
     if (!this.item.isOver) {
       this.#kept.giveUp(() => this.#kept.closedError());
-      // Who comes next must not begin before whoever was before this one has left.
+      // The next owner must not begin before the one before this has left.
       if (this.item.isWaiting && this.#free) await abortable(this.#free, ended).catch(() => {});
       let gone = false;
       const end = async (withinMs: number) => {

@@ -45,7 +45,7 @@ const debug = log("register");
  *
  * Guaranteed for each instance what a ServiceRegister guarantees: it comes back by itself after an outage of any
  * length, a revoked lease, a key deleted by hand, a wiped etcd; closed, it never comes back; no write of it lands over
- * somebody else's newer one, and who was replaced waits. One instance whose first registration etcd refuses, because
+ * another owner's newer one, and who was replaced waits. One instance whose first registration etcd refuses, because
  * its value is too large or its key is not permitted, fails alone; etcd before 3.4.42, 3.5.28 and 3.6.9 checks no
  * permission in nested txns, and so refuses no key here. No listener, and no promise that is not awaited, can end the
  * process.
@@ -228,7 +228,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
       isOwn: (lease) => this.#leases.has(lease),
       enqueue: (item) => this.#writer.add(item),
       left: (member, gone) => this.#roster.left(member, gone),
-      tell: (member, name, ...args) => {
+      emit: (member, name, ...args) => {
         const [about] = args as unknown[];
         if (name === "registered") this.notify("registered", member, (about as { revision: number }).revision);
         else if (name === "lost") this.notify("lost", member, about as Error);

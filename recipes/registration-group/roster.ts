@@ -9,8 +9,8 @@ export interface RosterParts {
 }
 
 /**
- * Whose each key of a group is: that of its newest member until that has left, then nobody's: what stands there on a lease
- * of the group is deleted. What etcd tells of the keys goes to those who have them.
+ * Whose each key of a group is: that of its newest member until that has left, then no member's: a key that stands
+ * there on a lease of the group is deleted. What etcd reports of a key goes to its owner.
  */
 export class Roster {
   readonly #parts: RosterParts;
@@ -22,7 +22,7 @@ export class Roster {
     this.#parts = parts;
   }
 
-  /** All in the order of their registration: as it is now, whatever comes of telling them something. */
+  /** All in the order of their registration: as it is now, whatever they do when called. */
   get members(): readonly RegisteredMember[] {
     return [...this.#members.values()];
   }
@@ -31,7 +31,7 @@ export class Roster {
     return this.#members.get(key);
   }
 
-  /** Starts a new member, once whoever has its key, and is leaving, has left. */
+  /** Starts a new member, once an owner of its key that is leaving has left. */
   add(member: RegisteredMember): void {
     const { key } = member;
     const before = this.#members.get(key);
@@ -77,7 +77,9 @@ export class Roster {
     }
   }
 
-  /** What is missing on the lease, or is too much, is looked at, and what somebody else had when it was last heard of. */
+  /**
+   * What is missing on the lease, or is too much, is looked at, and what another owner had when it was last heard of.
+   */
   compare(onLease: ReadonlySet<string>): void {
     for (const member of this.#members.values()) {
       const { status, key } = member;

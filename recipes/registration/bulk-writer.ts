@@ -28,14 +28,17 @@ import { type BulkItem, roomFor, toOp } from "./bulk-item.ts";
 
 /** Txns on their way at once. */
 const MOST_IN_FLIGHT = 8;
-/** So many keys in a row that may not be written alone: the role of all of them is missing, and the others need not be asked for. */
+/**
+ * So many keys in a row that may not be written alone: the role of all of them is missing, and the others need not be
+ * asked for.
+ */
 const MOST_DENIED_ALONE = 8;
 
 export interface BulkWriterParts {
   readonly etcd: Pick<EtcdClient, "txn">;
   readonly leases: LeaseLine;
   readonly runtime: Runtime;
-  /** Told of each new lease, before anything is put on it. */
+  /** Called with each new lease, before anything is put on it. */
   onLease(lease: Lease): void;
   /** Something went wrong for all, and is tried again after a while. */
   onWarning(error: Error): void;
@@ -68,7 +71,7 @@ export class BulkWriter {
   readonly #busy = new Set<BulkItem>();
   /** Those of the busy ones that want something again. */
   readonly #again = new Set<BulkItem>();
-  /** Those that etcd refuses, until a person has mended that. */
+  /** Those that etcd refuses, until an operator permits them. */
   readonly #refused = new Set<BulkItem>();
   /** Those that were denied together with others, while one after the other was denied. */
   readonly #setAside = new Set<BulkItem>();
@@ -81,7 +84,7 @@ export class BulkWriter {
   #granting = false;
   #scheduled = false;
   #pause: Timer | undefined;
-  /** Whether etcd has answered before: what it refuses later is mended there. */
+  /** Whether etcd has answered before: what it refuses later is waited out. */
   #hasWorked = false;
 
   constructor(parts: BulkWriterParts) {
@@ -232,7 +235,7 @@ export class BulkWriter {
     this.#noteFailure(error);
   }
 
-  /** Before the first success each member is told at once what it may not. */
+  /** Before the first success each member hears at once what it may not write. */
   #isDeniedToAll(error: unknown): error is PermissionDeniedError {
     const denied = this.#hasWorked && this.#deniedInARow >= MOST_DENIED_ALONE;
     return denied && error instanceof PermissionDeniedError && !error.outcomeUnknown;

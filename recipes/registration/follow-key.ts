@@ -16,7 +16,7 @@ export async function followKey(
     // A closed client loses the lease next: that is no loss any more.
     onFailed,
     onWarning: (error) => {
-      // It is followed again when that is mended. A look finds out what it means for the key.
+      // It is followed again once that has passed. A look finds out what it means for the key.
       life.noteFailure(error);
       keeper.look();
     },

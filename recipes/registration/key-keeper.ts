@@ -21,7 +21,7 @@ export interface KeySurroundings {
 
 /** Whose key it is. */
 export interface KeyOwner {
-  /** The end, by what a retry cannot mend. `gone`: the key is known not to be there on a lease of ours. */
+  /** The end, by what no retry can change. `gone`: the key is known not to be there on a lease of ours. */
   fail(error: Error, gone: boolean): void;
   warn(error: Error): void;
 }
@@ -58,7 +58,7 @@ export class KeyKeeper implements BulkItem {
   /** It was to be taken out, so that it is missing is no loss; until it stands there again. */
   #withdrawn = false;
   #sent: { readonly text: string; readonly lease: LeaseId; readonly version: number } | undefined;
-  /** Whoever waits for `draining` or `gone` to be reached. */
+  /** Callers that wait for `draining` or `gone` to be reached. */
   #reached: Deferred<void> | undefined;
 
   constructor({ key, desired, life, owner, around }: KeyKeeperParts) {
@@ -103,7 +103,7 @@ export class KeyKeeper implements BulkItem {
     this.#around.enqueue(this);
   }
 
-  /** Whoever had the key before could not delete it, or its delete may still land. */
+  /** The owner before could not delete the key, or its delete may still land. */
   takesOver(): void {
     this.#everPut = true;
     this.#rewrites = true;
@@ -119,9 +119,9 @@ export class KeyKeeper implements BulkItem {
   /** What the group's mirror says. `resynced`: of a history that may be another one. */
   seen(kv: KeyValue | undefined, revision: number, resynced: boolean): void {
     if (this.#wanted === "waiting" || this.#wanted === "over") return;
-    const told = this.#known.told(kv, revision, resynced);
-    if (told === "doubt") this.#around.enqueue(this);
-    if (told !== "news") return;
+    const received = this.#known.received(kv, revision, resynced);
+    if (received === "doubt") this.#around.enqueue(this);
+    if (received !== "news") return;
     if (kv) this.#follow(kv);
     else this.#missing();
     // What the mirror shows may be older than the registration. Of what ends it for good etcd is asked.
@@ -177,7 +177,7 @@ export class KeyKeeper implements BulkItem {
         // A lease that was lost meanwhile is being revoked, and takes the key with it.
         this.#known.unsure();
       } else {
-        // Gone and put back before the mirror could tell.
+        // Gone and put back before the mirror could show it.
         if (made) this.#missing();
         this.#placed(revision, sent.version);
       }
@@ -224,7 +224,9 @@ export class KeyKeeper implements BulkItem {
     return false;
   }
 
-  /** Resolves when it is as wanted, or after `withinMs`; what went wrong is a warning. @returns whether it is as wanted */
+  /**
+   * Resolves when it is as wanted, or after `withinMs`; what went wrong is a warning. @returns whether it is as wanted
+   */
   async reach(wanted: "draining" | "gone", withinMs: number): Promise<boolean> {
     const { clock, ended } = this.#around;
     if (this.#wanted === "over") return true;
@@ -306,7 +308,7 @@ export class KeyKeeper implements BulkItem {
     return text === this.#desired.text || lease !== this.#around.lease()?.id;
   }
 
-  /** @param seen the key as etcd has just told it, if it has */
+  /** @param seen the key as etcd has just shown it, if it has */
   #advance(seen: KeyValue | undefined): void {
     if (this.#wanted === "waiting" || this.#wanted === "over") return;
     if (this.#wanted !== "there") {

@@ -1,8 +1,8 @@
 import type { KeyValue } from "../../src/index.ts";
 import type { KeyState } from "./next-step.ts";
 
-/** What a mirror told of a key. */
-export interface Told {
+/** What a mirror reported of a key. */
+export interface Received {
   readonly kv: KeyValue | undefined;
   readonly revision: number;
 }
@@ -21,9 +21,11 @@ export class KnownKey {
   #sure = false;
   #mustLook = false;
   #looking = false;
-  /** Whether `#revision` may be of another history; what the mirror tells until a look has shown it waits in `#later`. */
+  /**
+   * Whether `#revision` may be of another history; what the mirror reports until a look has shown it waits in `#later`.
+   */
   #doubtful = false;
-  #later: Told | undefined;
+  #later: Received | undefined;
 
   /** What is known to be there; undefined: nothing, or nothing is known. */
   get state(): KeyState | undefined {
@@ -64,22 +66,22 @@ export class KnownKey {
   }
 
   /**
-   * What the mirror tells. `resynced`: of a history that may be another one.
+   * What the mirror reports. `resynced`: of a history that may be another one.
    *
-   * @returns `news`: now it is known. `doubt`: a look must tell. `nothing`: it was known already, or is known better
+   * @returns `news`: now it is known. `doubt`: a look must show it. `nothing`: it was known already, or is known better
    */
-  told(kv: KeyValue | undefined, revision: number, resynced: boolean): "news" | "doubt" | "nothing" {
+  received(kv: KeyValue | undefined, revision: number, resynced: boolean): "news" | "doubt" | "nothing" {
     if (this.#doubtful) {
       this.#later = { kv, revision };
       return "nothing";
     }
     if (this.#sure && kv?.modRevision === this.#state?.modRevision) {
-      // An answer of before may tell of what came and went meanwhile.
+      // An earlier answer may show what came and went meanwhile.
       this.#revision = Math.max(this.#revision, revision);
       return "nothing";
     }
     if (revision < this.#revision) {
-      // The mirror has not come to our own write yet, or etcd was wiped: then a look tells.
+      // The mirror has not come to our own write yet, or etcd was wiped: then a look shows it.
       if (!resynced) return "nothing";
       this.#doubtful = true;
       this.#mustLook = true;
@@ -89,7 +91,10 @@ export class KnownKey {
     return "news";
   }
 
-  /** A step was answered, and this stands there at `revision`. @returns false if the mirror told of something newer: that counts */
+  /**
+   * A step was answered, and this stands there at `revision`. @returns false if the mirror reported something newer:
+   * that counts
+   */
   answered(state: KeyState | undefined, revision: number): boolean {
     // An answer below what was known when it was asked for is of another history.
     if (revision < this.#askedAt) this.#revision = 0;
@@ -98,8 +103,11 @@ export class KnownKey {
     return true;
   }
 
-  /** Before `answered`, if the step was a look: it is of the history that etcd has now. @returns what the mirror told meanwhile */
-  looked(): Told | undefined {
+  /**
+   * Before `answered`, if the step was a look: it is of the history that etcd has now. @returns what the mirror
+   * reported meanwhile
+   */
+  looked(): Received | undefined {
     if (!this.#looking) return undefined;
     const later = this.#later;
     if (this.#doubtful) this.#revision = 0;

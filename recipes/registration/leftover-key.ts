@@ -5,8 +5,8 @@ import type { BulkItem, BulkStep } from "./bulk-item.ts";
 const debug = log("register");
 
 /**
- * The key of an instance that was closed and that may stand there still, or again: etcd was out of reach at the end, or a put
- * that had timed out landed later. It is looked at, and deleted if it is on a lease of the group.
+ * The key of an instance that was closed and that may stand there still, or again: etcd was out of reach at the end, or
+ * a put that had timed out landed later. It is looked at, and deleted if it is on a lease of the group.
  */
 export class LeftoverKey implements BulkItem {
   readonly key: string;
@@ -30,7 +30,7 @@ export class LeftoverKey implements BulkItem {
     return this.#over === undefined ? { type: "look" } : { type: "delete", over: this.#over };
   }
 
-  /** Somebody has the key again: it is no leftover any more. */
+  /** A member has the key again: it is no leftover any more. */
   cancel(): void {
     this.#end();
   }
@@ -42,7 +42,7 @@ export class LeftoverKey implements BulkItem {
   }
 
   done(): void {
-    debug("%s belonged to nobody any more, and was deleted", this.key);
+    debug("%s had no owner any more, and was deleted", this.key);
     if (!this.#seenSince) this.#end();
   }
 

@@ -14,7 +14,7 @@ export interface LoneWriterParts {
   readonly etcd: Pick<EtcdClient, "txn">;
   readonly leases: KeyLeases;
   readonly runtime: Runtime;
-  /** Whether etcd has let it write before: what it refuses later is mended there. */
+  /** Whether etcd has let it write before: what it refuses later is waited out. */
   hasWorked(): boolean;
   /** A lease was asked for the first time: its turn among the client's requests has come. */
   onTurn(): void;
@@ -22,13 +22,13 @@ export interface LoneWriterParts {
   onLease(lease: Lease): void;
   /** There is no lease, and it is tried again after a while. */
   onWarning(error: Error): void;
-  /** The end, by what a retry cannot mend. */
+  /** The end, by what no retry can change. */
   onFailed(error: Error): void;
 }
 
 /**
- * Does the steps of one key, one after the other, on leases that are the key's own or shared with others; whatever fails
- * is tried again, after growing random delays. Nothing of it is there while the key is as it should be.
+ * Does the steps of one key, one after the other, on leases that are the key's own or shared with others; whatever
+ * fails is tried again, after growing random delays. Nothing of it is there while the key is as it should be.
  */
 export class LoneWriter {
   readonly #parts: LoneWriterParts;

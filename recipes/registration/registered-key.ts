@@ -21,9 +21,9 @@ export interface RegisteredKeyParts {
   readonly key: string;
   readonly resolved: ResolvedRegistration;
   readonly around: KeySurroundings;
-  /** The end, by what a retry cannot mend. `gone`: the key is known not to be there on a lease of ours. */
+  /** The end, by what no retry can change. `gone`: the key is known not to be there on a lease of ours. */
   onFailed(error: Error, gone: boolean): void;
-  tell<Name extends keyof ServiceRegisterEvents & string>(name: Name, ...args: ServiceRegisterEvents[Name]): void;
+  emit<Name extends keyof ServiceRegisterEvents & string>(name: Name, ...args: ServiceRegisterEvents[Name]): void;
 }
 
 export interface LeaveOptions {
@@ -48,7 +48,7 @@ export class RegisteredKey {
   /** Why it takes no updates any more. */
   #ended: (() => Error) | undefined;
 
-  constructor({ what, key, resolved, around, onFailed, tell }: RegisteredKeyParts) {
+  constructor({ what, key, resolved, around, onFailed, emit }: RegisteredKeyParts) {
     const { format, registration, onConflict } = resolved;
     const desired = new DesiredRegistration(format, registration);
     this.#what = what;
@@ -56,8 +56,8 @@ export class RegisteredKey {
     this.#format = format;
     this.#around = around;
     this.#desired = desired;
-    this.life = new RegistrationLife({ key, onConflict, desired, tell });
-    const owner = { fail: onFailed, warn: (error: Error) => tell("warning", error) };
+    this.life = new RegistrationLife({ key, onConflict, desired, emit });
+    const owner = { fail: onFailed, warn: (error: Error) => emit("warning", error) };
     this.keeper = new KeyKeeper({ key, desired, life: this.life, owner, around });
   }
 
@@ -83,7 +83,10 @@ export class RegisteredKey {
     this.life.giveUp(why);
   }
 
-  /** Marks it as draining where its format can say so, and waits; then `end` takes it away. In the order that loses the fewest requests. */
+  /**
+   * Marks it as draining where its format can say so, and waits; then `end` takes it away. In the order that loses the
+   * fewest requests.
+   */
   async leave({ drainMs, limitMs, signal, end }: LeaveOptions): Promise<void> {
     const { clock } = this.#around;
     const { isListed } = this.life;

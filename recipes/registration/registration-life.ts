@@ -11,10 +11,10 @@ export interface RegistrationLifeParts {
   readonly key: string;
   readonly onConflict: "replace" | "wait" | "error";
   readonly desired: DesiredRegistration;
-  tell<Name extends keyof ServiceRegisterEvents & string>(name: Name, ...args: ServiceRegisterEvents[Name]): void;
+  emit<Name extends keyof ServiceRegisterEvents & string>(name: Name, ...args: ServiceRegisterEvents[Name]): void;
 }
 
-/** Where one registration is in its life, and what is told of it. Its state is final before anything is told. */
+/** Where one registration is in its life, and what it emits. Its state is final before any event. */
 export class RegistrationLife {
   readonly #parts: RegistrationLifeParts;
   readonly #ready = quietDeferred<void>();
@@ -59,22 +59,22 @@ export class RegistrationLife {
     return this.#status === "registered" || this.#status === "recovering";
   }
 
-  /** Only the first registration may take somebody else's key: two owners never fight for ever. */
+  /** Only the first registration may take another owner's key: two owners never fight for ever. */
   get mayTake(): boolean {
     return this.#parts.onConflict === "replace" && !this.#registeredOnce;
   }
 
-  /** Whether somebody else's key is the end. */
+  /** Whether another owner's key is the end. */
   get endsByConflict(): boolean {
     return this.#parts.onConflict === "error" && !this.#registeredOnce;
   }
 
-  /** Whether etcd has let it register, or wait for its turn, before: what it refuses later is mended there. */
+  /** Whether etcd has let it register, or wait for its turn, before: what it refuses later is waited out. */
   get hasWorked(): boolean {
     return this.#registeredOnce || this.#rival !== undefined;
   }
 
-  /** It stood there, if only for a moment: from now on nobody is replaced. */
+  /** It stood there, if only for a moment: from now on it replaces no owner. */
   wasWritten(): void {
     this.#registeredOnce = true;
   }
@@ -89,7 +89,7 @@ export class RegistrationLife {
     this.#ready.resolve();
     if (this.#status === "registered") return;
     this.#setStatus("registered");
-    this.#parts.tell("registered", { key: this.#parts.key, revision });
+    this.#parts.emit("registered", { key: this.#parts.key, revision });
   }
 
   vanished(): void {
@@ -104,25 +104,25 @@ export class RegistrationLife {
     this.#lastError = error;
     this.#placedRevision = 0;
     this.#setStatus(next);
-    if (had) this.#parts.tell("lost", error);
+    if (had) this.#parts.emit("lost", error);
   }
 
-  /** Somebody else has the key. @returns the error if that is the end */
+  /** Another owner has the key. @returns the error if that is the end */
   conflict(by: KeyValue): ConflictError | undefined {
     const { key } = this.#parts;
     const known = this.#rival?.createRevision === by.createRevision && this.#rival.lease === by.lease;
-    const error = new ConflictError(`${key} belongs to somebody else${by.lease ? `, on lease ${by.lease}` : ""}`);
+    const error = new ConflictError(`${key} belongs to another owner${by.lease ? `, on lease ${by.lease}` : ""}`);
     if (this.endsByConflict) return error;
     this.#rival = by;
     this.lost(error, "passive");
-    if (!known) this.#parts.tell("conflict", { key, owner: by });
+    if (!known) this.#parts.emit("conflict", { key, owner: by });
     return undefined;
   }
 
   /** It drains, or no longer does, as an operator asked. */
   follow(request: DrainRequest): void {
     debug("%s: draining is %s, asked for by %s", this.#parts.key, request.draining, request.by);
-    this.#parts.tell("drain", request);
+    this.#parts.emit("drain", request);
   }
 
   /** It was taken out of the list on purpose. */
@@ -131,15 +131,18 @@ export class RegistrationLife {
     this.#setStatus("passive");
   }
 
-  /** Something went wrong and is tried again; told once for the same message. */
+  /** Something went wrong and is tried again; reported once for the same message. */
   noteFailure(error: Error): void {
     const news = this.#lastError?.message !== error.message;
     this.#lastError = error;
     debug("%s: %s", this.#parts.key, error.message);
-    if (news) this.#parts.tell("warning", error);
+    if (news) this.#parts.emit("warning", error);
   }
 
-  /** Nothing will be written any more: who waits is told why. Of thousands that are closed together nobody waits for most. */
+  /**
+   * Nothing will be written any more: waiting calls reject with the reason. Most of thousands that are closed together
+   * have none.
+   */
   giveUp(why: () => Error): void {
     const { desired } = this.#parts;
     if (this.#decided && !desired.isAwaited) return;
@@ -153,12 +156,12 @@ export class RegistrationLife {
     this.#lastError = error;
     this.giveUp(() => error);
     this.#setStatus("failed");
-    this.#parts.tell("failed", error);
+    this.#parts.emit("failed", error);
   }
 
   closed(): void {
     this.#setStatus("closed");
-    this.#parts.tell("closed");
+    this.#parts.emit("closed");
   }
 
   #setStatus(status: RegisterStatus): void {
@@ -166,6 +169,6 @@ export class RegistrationLife {
       return;
     this.#status = status;
     debug("%s is %s", this.#parts.key, status);
-    this.#parts.tell("status", status);
+    this.#parts.emit("status", status);
   }
 }

@@ -13,7 +13,7 @@ const tooManyLeases =
   "this client has more than 500 registrations with a lease each, which each need a grant and renewals of their own: " +
   'say { lease: "shared" }, or use a RegistrationGroup';
 
-type Tell = <Name extends keyof ServiceRegisterEvents & string>(
+type Emit = <Name extends keyof ServiceRegisterEvents & string>(
   name: Name,
   ...args: ServiceRegisterEvents[Name]
 ) => void;
@@ -26,7 +26,7 @@ export class LoneRegistration {
   readonly #leases: KeyLeases;
   readonly #writer: LoneWriter;
   readonly #kept: RegisteredKey;
-  readonly #tell: Tell;
+  readonly #emit: Emit;
   #follows = false;
   #checking: AbortController | undefined;
   /** Takes off what listens to the lease: a shared one goes on without this registration. */
@@ -36,7 +36,7 @@ export class LoneRegistration {
   #gone: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(options: ResolvedRegister, client: RecipeClient, tell: Tell) {
+  constructor(options: ResolvedRegister, client: RecipeClient, emit: Emit) {
     const { etcd } = client;
     const runtime = runtimeOf(etcd);
     const leases = leasesFor(etcd, options);
@@ -44,7 +44,7 @@ export class LoneRegistration {
     this.#client = client;
     this.#runtime = runtime;
     this.#leases = leases;
-    this.#tell = tell;
+    this.#emit = emit;
     this.#writer = new LoneWriter({
       etcd,
       leases,
@@ -67,7 +67,7 @@ export class LoneRegistration {
         enqueue: (item) => this.#writer.add(item),
       },
       onFailed: (error) => this.#fail(error),
-      tell,
+      emit,
     });
     void this.#begin(leases instanceof OwnLeases && leases.isOneTooMany);
   }
@@ -97,7 +97,7 @@ export class LoneRegistration {
     // Nothing is emitted before the caller had a chance to listen.
     await null;
     if (this.#isOver) return;
-    if (isOneTooMany) this.#tell("warning", new Error(tooManyLeases));
+    if (isOneTooMany) this.#emit("warning", new Error(tooManyLeases));
     const { keeper } = this.#kept;
     this.#lookNoMore = LookRound.of(this.#client.etcd, this.#runtime.clock).add(keeper);
     const { health, healthEveryMs: everyMs } = this.#options;
@@ -202,7 +202,7 @@ export class LoneRegistration {
     const leaving = timed(this.#runtime.clock, `leaving ${this.#options.key}`, { timeoutMs: withinMs }, (limit) =>
       this.#leases.leave(gone, limit),
     );
-    await leaving.catch((error) => this.#tell("warning", asError(error)));
+    await leaving.catch((error) => this.#emit("warning", asError(error)));
     this.#stop(this.#kept.closedError());
   }
 }

@@ -30,7 +30,7 @@ export interface ServiceRegisterOptions extends RecipeClientOptions {
    */
   format?: RegistrationFormat | undefined;
   /**
-   * What the first registration does when somebody else has the key. `replace`: takes it. `wait`: waits until it is
+   * What the first registration does when another owner has the key. `replace`: takes it. `wait`: waits until it is
    * free. `error`: fails with a ConflictError. Later the key is taken only when it is missing or our own.
    *
    * @default "replace"
@@ -39,7 +39,8 @@ export interface ServiceRegisterOptions extends RecipeClientOptions {
   /**
    * `shared`: one lease for all registrations of this client that say so and have the same TTL: one renewal for all of
    * them, and they are lost, and come back, together. Each still leaves alone; the lease is revoked when the last one
-   * leaves. One key can be there once. Not with options for a client of its own, which has nobody to share with.
+   * leaves. One key can be there once. Not with options for a client of its own: it has no other registration to share
+   * with.
    *
    * @default "own"
    */
@@ -52,7 +53,9 @@ export interface ServiceRegisterOptions extends RecipeClientOptions {
    * @default the service can always serve
    */
   health?: ((signal: AbortSignal) => Promise<boolean> | boolean) | undefined;
-  /** Seconds from one health check to the next, and the longest that one may take; at least 0.1. @default half the TTL */
+  /**
+   * Seconds from one health check to the next, and the longest that one may take; at least 0.1. @default half the TTL
+   */
   healthEverySeconds?: number | undefined;
 }
 
@@ -91,7 +94,7 @@ export function resolveRegister(
     throw new InvalidOptionError(
       what,
       "lease",
-      "cannot be shared: a client of its own has nobody to share with; give an EtcdClient",
+      "cannot be shared: a client of its own has no other registration to share with; give an EtcdClient",
     );
   }
   const registration = resolveRegistration(what, address, given);

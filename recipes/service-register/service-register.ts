@@ -17,9 +17,9 @@ import { resolveRegister, type ServiceRegisterOptions } from "./options.ts";
  * ```
  *   registering ──key put on a lease──▶ registered ◀──────────────────────────┐
  *        │                                 │ lease lost, key deleted           │
- *        │ somebody else's key,            ▼                                   │
+ *        │ another owner's key,            ▼                                   │
  *        │ health says no               recovering ──new lease, key put────────┤
- *        ▼                                 │ somebody else's key, health: no   │
+ *        ▼                                 │ another owner's key, health: no   │
  *     passive ◀────────────────────────────┘                                   │
  *        └──key free, health: yes──────────────────────────────────────────────┘
  *   registering ──not permitted──▶ failed    any ──client closed──▶ failed    any ──close()──▶ closed
@@ -28,7 +28,7 @@ import { resolveRegister, type ServiceRegisterOptions } from "./options.ts";
  * Guaranteed: it comes back by itself after an outage of any length, a revoked lease, a key deleted by hand, a wiped
  * etcd. After a `close()` that reached etcd it never comes back; after one that could not, the key is left to its lease
  * and never renewed, or, if others live on that lease, deleted as soon as etcd can be asked. No write of it lands over
- * somebody else's newer one: two objects on one key never fight for ever, the one that was replaced waits. No listener,
+ * another owner's newer one: two objects on one key never fight for ever, the one that was replaced waits. No listener,
  * and no promise that is not awaited, can end the process.
  *
  * Not guaranteed: with `lease: "shared"`, that a write which was on its way at `close()` does not land after it; it is
@@ -39,8 +39,8 @@ import { resolveRegister, type ServiceRegisterOptions } from "./options.ts";
  * Errors that end it, by `failed` and by rejecting `ready`: before it was in the list or `passive`,
  * `PermissionDeniedError`, `UnauthenticatedError`, `RequestRefusedError` and `ConflictError` with `onConflict:
  * "error"`; at any time `ClientClosedError`. Everything else emits `warning` and is retried for ever, after growing,
- * random pauses of at most 5 s. A missing role, user or password that is mended on the server is retried so too, with
- * pauses that grow to 30 s; `lastError` says what is missing.
+ * random pauses of at most 5 s. A missing role, user or password that is corrected on the server is retried so too,
+ * with pauses that grow to 30 s; `lastError` says what is missing.
  */
 export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements AsyncDisposable {
   static {

@@ -14,7 +14,7 @@ import {
 } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
 
-/** Called with a key that was put. `id` is the key without the prefix: whatever somebody wrote, also `../..`. */
+/** Called with a key that was put. `id` is the key without the prefix: whatever others wrote, also `../..`. */
 export type OnPut = (id: string, value: string) => unknown;
 
 /**

@@ -55,7 +55,7 @@ const TOUCH_BYTES = 64;
  * after the other, in etcd's order; those of different ids in parallel. One that throws, or whose promise rejects, is
  * reported as a `warning` and called again, after random delays that grow to 30 s, until it succeeds or a newer change
  * of the same id makes a put out of date; other ids do not wait for it. A key with a TTL lives for that time at least
- * after its last put or touch. No write lands over somebody else's newer one, however late it arrives.
+ * after its last put or touch. No write lands over another owner's newer one, however late it arrives.
  *
  * Not guaranteed: that a callback is called only once for a deletion, or that every value in between comes: after an
  * outage, to a process that is too slow, and behind a callback that fails, only what differs in the end. Nor that a key
@@ -114,7 +114,7 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
    *
    * @throws InvalidOptionError; ClientClosedError; what an EtcdClient's calls throw, RequestRefusedError among it for a
    *   value larger than etcd takes (about 1.5 MiB, with room for a later `touch()`). After an error with
-   *   `outcomeUnknown: true`, or an abort, it may have been written, or be written later unless somebody else has
+   *   `outcomeUnknown: true`, or an abort, it may have been written, or be written later unless another process has
    */
   async put(key: string, value: string, options: StoragePutOptions = {}): Promise<{ revision: number }> {
     const { ttlSeconds, ...call } = resolveWrite("Storage.put", key, value, options);

@@ -10,7 +10,7 @@ const MOST_POSITIONS = 10_000;
 
 /**
  * The instances by key. A change costs the same in a table of any length: those that may be picked stand in one array
- * that is changed in place, and the sorted list is made only when somebody asks for it, from the chunks of the one
+ * that is changed in place, and the sorted list is made only when it is asked for, from the chunks of the one
  * before.
  */
 export class InstanceTable<Metadata> {

@@ -1,7 +1,7 @@
 import { type Clock, onAbort, quietDeferred } from "../../src/internal/index.ts";
 import type { UntilOptions } from "./options.ts";
 
-/** How it stands with a list that somebody waits for. */
+/** The state of a list that calls wait for. */
 export interface WaitedList {
   /** Whether there is a list to look at. */
   readonly list: { readonly listed: boolean };

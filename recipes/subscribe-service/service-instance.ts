@@ -44,7 +44,7 @@ export function withEjected<Metadata>(
 
 /**
  * Whether both are of one registration: a key that was deleted and made again is another one, and so is one that
- * somebody else has put over it, at another address and on another lease. A service that recovers changes its lease,
+ * another process has put over it, at another address and on another lease. A service that recovers changes its lease,
  * one that moves its address.
  */
 export function isSameRegistration(a: ServiceInstance, b: ServiceInstance): boolean {

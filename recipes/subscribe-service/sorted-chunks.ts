@@ -10,7 +10,7 @@ export type KeyedChanges<Item> = ReadonlyMap<string, Item | undefined>;
 
 /**
  * Items in the order of their keys, never changed in place: one that differs by a few items shares all chunks but
- * theirs, so that it costs the same for a list of any length, and an old one can be read for as long as somebody has
+ * theirs, so that it costs the same for a list of any length, and an old one can be read for as long as a caller has
  * it.
  */
 export class SortedChunks<Item extends Keyed> {

@@ -14,7 +14,7 @@ export interface TxnUntilKnownOptions {
   /** Lets it travel with others, see `EtcdClient.txn()`. @default false */
   readonly batch?: boolean | undefined;
   /**
-   * Waits until a missing role, user or password is mended on the server, too: there is no caller to reject.
+   * Waits until a missing role, user or password is corrected on the server, too: there is no caller to reject.
    *
    * @default false
    */

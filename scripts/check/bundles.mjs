@@ -1,5 +1,5 @@
-// The packed tarball in bundlers and test runners, each as it is without a flag: the program registers a service under a lease
-// on a real etcd. What is bundled runs in a folder of its own, with nothing else in reach.
+// The packed tarball in bundlers and test runners, each as it is without a flag: the program registers a service under
+// a lease on a real etcd. What is bundled runs in a folder of its own, with nothing else in reach.
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -22,7 +22,7 @@ export async function tryInBundlers() {
 async function tryAll(folder, tarball, env) {
   const project = join(folder, "project");
   await cp(template, project, { recursive: true });
-  // --prefix because `npm run check` tells the npm under it that the project is the checkout.
+  // --prefix because `npm run check` makes the npm under it take the checkout for the project.
   const inProject = ["--prefix", project, "--no-audit", "--no-fund", "--prefer-offline"];
   await npm(["ci", ...inProject], { cwd: project });
   await npm(["install", "--no-save", ...inProject, tarball], { cwd: project });

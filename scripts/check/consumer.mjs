@@ -12,7 +12,7 @@ export function tryAsConsumer() {
   return withPacked(async (folder, tarball) => {
     await cp(template, folder, { recursive: true });
     await writeFile(join(folder, "package.json"), JSON.stringify({ name: "consumer", private: true }));
-    // --prefix because `npm run check` tells the npm under it that the project is the checkout.
+    // --prefix because `npm run check` makes the npm under it take the checkout for the project.
     const inFolder = { cwd: folder };
     await npm(["install", "--prefix", folder, "--no-audit", "--no-fund", tarball], inFolder);
     for (const file of ["LICENSE", "README.md", "CHANGELOG.md"]) {

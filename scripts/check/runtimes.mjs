@@ -33,7 +33,7 @@ export async function tryRuntimes() {
 async function tryAll(project, tarball, env) {
   await cp(template, project, { recursive: true });
   await cp(program, join(project, "program.mjs"));
-  // --prefix because `npm run check` tells the npm under it that the project is the checkout.
+  // --prefix because `npm run check` makes the npm under it take the checkout for the project.
   const inProject = ["--prefix", project, "--no-audit", "--no-fund", "--prefer-offline"];
   await npm(["ci", ...inProject], { cwd: project });
   await npm(["install", "--no-save", ...inProject, tarball], { cwd: project });

@@ -1,6 +1,6 @@
 import { EtcdError } from "./etcd-error.ts";
 
-/** Somebody else owns what was asked for. */
+/** Another owner has what was asked for. */
 export class ConflictError extends EtcdError {
   override readonly name = "ConflictError";
   readonly code = "ETCD_CONFLICT";

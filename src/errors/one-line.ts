@@ -10,7 +10,7 @@ const LONGEST_NAME = 400;
 const longNames = new RegExp(`\\S{${LONGEST_NAME + 1},}`, "g");
 
 /**
- * Text in which somebody else's may stand (a key, a value, what a server said) as one line that is safe to print: a key
+ * Text that may contain that of others (a key, a value, what a server said) as one line that is safe to print: a key
  * with a line break in it must not forge a line of a log, nor one with an escape move the cursor. What is printable
  * stays as it is, but for what is too long for a line.
  */

@@ -49,7 +49,7 @@ export class FrameDispatch implements FrameHandler {
         this.#connection.windowUpdate(streamId, bytes, start, end);
         break;
       case frameType.PUSH_PROMISE:
-        throw new PeerError(errorCode.PROTOCOL_ERROR, "a PUSH_PROMISE, though it was told not to push");
+        throw new PeerError(errorCode.PROTOCOL_ERROR, "a PUSH_PROMISE, although push is disabled");
       case frameType.PRIORITY:
         if (streamId === 0) throw new PeerError(errorCode.PROTOCOL_ERROR, "PRIORITY of stream 0");
         if (end - start !== PRIORITY_BYTES) {

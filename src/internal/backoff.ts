@@ -28,7 +28,7 @@ export interface NextDelay {
 const SHARE_OF_TIME_LEFT = 1 / 4;
 /** No deadline makes a delay shorter than this: many attempts in a row would only be more load. */
 const LEAST_MS = 20;
-/** A refusal is mended by a person, which takes longer than a server's restart. */
+/** An operator has to lift a refusal, which takes longer than a server's restart. */
 const LONGEST_AFTER_REFUSAL_MS = 30_000;
 
 /**

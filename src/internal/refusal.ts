@@ -6,8 +6,8 @@ import { RequestRefusedError } from "../errors/request-refused-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
 
 /**
- * Whether etcd refuses who asks: a permission, a user or a password is missing. A person mends that on the server, so
- * what has worked before is tried again, for ever and slowly.
+ * Whether etcd refuses who asks: a permission, a user or a password is missing. An operator corrects that on the
+ * server, so what has worked before is tried again, for ever and slowly.
  */
 export function isDenied(error: unknown): error is PermissionDeniedError | UnauthenticatedError {
   return error instanceof PermissionDeniedError || error instanceof UnauthenticatedError;

@@ -17,7 +17,7 @@ export interface AskForLeaseParts {
 }
 
 export interface AskForLeaseOptions extends CallOptions {
-  /** @default random; another one is drawn when a lease of somebody else has it */
+  /** @default random; another one is drawn when another client's lease has it */
   readonly id?: LeaseId | undefined;
   readonly timeoutMs: number;
 }
@@ -32,9 +32,9 @@ export interface GrantedLease {
 /**
  * Asks etcd for a lease. The client names the id, so a grant that had no answer is repeated under the same id, and
  * "already exists" then means that the first one was executed. In a grant that was sent once it means that the lease is
- * somebody else's.
+ * another's.
  *
- * @throws ConflictError when the lease with the chosen id is somebody else's
+ * @throws ConflictError when the lease with the chosen id is another client's
  */
 export async function askForLease(
   { protocol, runtime, giveUp }: AskForLeaseParts,

@@ -39,11 +39,11 @@ export interface Lease extends AsyncDisposable {
    *
    * Only this signal compares the clock when it is read. One that `AbortSignal.any()` makes of it keeps a state of its
    * own on Node 20 and 22: after a SIGSTOP or a blocked event loop it can read false until the first timer runs, some
-   * callbacks later, or until somebody reads this one. On Node 24.21 it asks this one. Pass this signal on as it is, or
+   * callbacks later, or until this one is read. On Node 24.21 it asks this one. Pass this signal on as it is, or
    * read it as well.
    */
   readonly signal: AbortSignal;
-  /** How long the lease is certain to live unless somebody revokes it, in milliseconds; 0 once it is lost. */
+  /** How long the lease is certain to live unless it is revoked, in milliseconds; 0 once it is lost. */
   remainingMs(): number;
   /** @throws LeaseNotFoundError when there is no such lease any more */
   timeToLive(options?: TimeToLiveOptions): Promise<LeaseTimeToLive>;

@@ -136,7 +136,7 @@ export class MirrorAudit {
     } catch (error) {
       if (reading.signal.aborted) return;
       debug("the audit waits: %s", (error as Error).message);
-      // What a retry cannot mend is tried again with the next audit.
+      // What no retry can change is tried again with the next audit.
       next = error instanceof EtcdError && error.retryable ? start : undefined;
     }
     this.#reading = undefined;

@@ -149,7 +149,7 @@ export class MultiplexedMirror implements Mirror {
       } catch (error) {
         if (signal.aborted) return;
         const waitsOut = error instanceof EtcdError && (error.retryable || isMoving(error));
-        // What was permitted before will be again, once a person has mended it.
+        // What was permitted before will be again, once an operator has corrected it.
         if (!waitsOut && !(this.#wasLive && isRefusal(error))) {
           this.#end("failed", error);
           return;

@@ -72,7 +72,7 @@ export class WatchFeed {
     return this.#wasCreated;
   }
 
-  /** Whether it goes on after this error: it passes, or a person mends it on the server. */
+  /** Whether it goes on after this error: it passes, or an operator corrects it on the server. */
   survives(error: unknown): boolean {
     if (error instanceof EtcdError && error.retryable) return true;
     return isRefusal(error) && (this.#wasLive || this.spec.waitsOutRefusals === true);
@@ -135,7 +135,7 @@ export class WatchFeed {
     this.spec.onStale(error);
   }
 
-  /** etcd refused the feed, which waits until a person has mended that. */
+  /** etcd refused the feed, which waits until an operator has corrected that. */
   refused(error: EtcdError): void {
     this.#reported.add(error.message);
     this.stale(error);

@@ -32,7 +32,7 @@ export interface WatchOptions {
   maxBufferedEvents?: number | undefined;
   /**
    * Called with each new status, and why while it is `connecting` or `stale`: for instance that no server can be
-   * trusted, which is waited out like all that can mend. What it throws, or rejects with, becomes a warning of the
+   * trusted, which is waited out like all that can pass. What it throws, or rejects with, becomes a warning of the
    * process.
    */
   onStatus?: ((status: WatchStatus, error?: EtcdError) => void) | undefined;
@@ -47,8 +47,8 @@ export interface WatchOptions {
  * The iteration rejects with `CompactedError` when revisions that were not delivered yet were compacted away,
  * `HistoryLostError` when etcd was wiped or restored, `WatchOverflowError` when the reader was too slow,
  * `ClientClosedError`, or, before `ready`, `PermissionDeniedError` or `UnauthenticatedError`: never silence. After
- * `ready` a role, a user or a password that is missing makes it `stale` until that is mended. A state that recovers by
- * itself is a Mirror.
+ * `ready` a role, a user or a password that is missing makes it `stale` until that is corrected. A state that recovers
+ * by itself is a Mirror.
  *
  * Not guaranteed: that every restored etcd is recognized. What is compared after a reconnect are the keys that the
  * watch saw put or deleted last, four of each, and, without `startRevision`, the number of keys: a backup that lacks

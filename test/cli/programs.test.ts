@@ -66,7 +66,7 @@ test("lock runs one command at a time, hands its token over, and gives up with -
   expect((await etcd.get(key))?.createRevision).toBe(Number(token));
   expect(await cli.run("lock", "/lock", "--wait", "300ms", "--", "true")).toMatchObject({
     code: 1,
-    err: "somebody else has /lock",
+    err: "another process has /lock",
   });
   await using second = cli.start("lock", "/lock", "--", "sh", "-c", 'echo "$ETCD_LOCK_TOKEN"; exit 5');
   await until(async () => (await etcd.range(prefix("/lock/"))).count === 2);

@@ -29,6 +29,6 @@ report();
 function report(): void {
   const { rss, arrayBuffers, heapUsed } = process.memoryUsage();
   const megabytes = [rss, heapUsed, arrayBuffers].map((bytes) => Math.round(bytes / 1e6)).join(", ");
-  const told = (map: ReadonlyMap<string, number>) => JSON.stringify(Object.fromEntries([...map].sort()));
-  console.log(`${seen.inputs}: connections ${told(seen.ends)}, calls ${told(seen.calls)}, MB ${megabytes}`);
+  const received = (map: ReadonlyMap<string, number>) => JSON.stringify(Object.fromEntries([...map].sort()));
+  console.log(`${seen.inputs}: connections ${received(seen.ends)}, calls ${received(seen.calls)}, MB ${megabytes}`);
 }

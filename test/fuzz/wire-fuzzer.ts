@@ -23,7 +23,7 @@ import {
 } from "../support/http2-frames.ts";
 import type { Seeded } from "../support/seeded.ts";
 
-/** What a run has seen, so that a test can tell that it was not all the same. */
+/** What a run has seen, so that a test can check that it was not all the same. */
 export interface Seen {
   inputs: number;
   /** How connections were when their input was over, by their reason. */
@@ -37,8 +37,8 @@ export interface Seen {
 const largestWrite = 5_000_000;
 
 /**
- * Feeds a connection without a socket with answers that were right before they were changed at random, cut at random, while
- * its calls are cancelled, go on and are joined by others at random.
+ * Feeds a connection without a socket with answers that were right before they were changed at random, cut at random,
+ * while its calls are cancelled, go on and are joined by others at random.
  *
  * @throws Error when something escapes, when a call ends twice or never, or when what is written breaks HTTP/2
  */

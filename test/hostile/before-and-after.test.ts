@@ -6,7 +6,7 @@ import { FaultProxy, startEtcd } from "../../testing/index.ts";
 import { methodsOf } from "./public-calls.ts";
 
 // What every method does while etcd is out of reach, before anything is ready, and after `close()`. It waits, or fails
-// by name; what it answers at once can be told from an answer of etcd's by the status beside it.
+// by name; what it answers at once can be distinguished from an answer of etcd's by the status beside it.
 
 interface Call {
   readonly signal: AbortSignal;
@@ -23,7 +23,7 @@ interface Row<Made> {
 
 interface Table<Made extends Closable> {
   make(client: door.EtcdClient): Made;
-  /** What tells what is not known yet from what is not there. */
+  /** What distinguishes unknown from absent. */
   status?(made: Made): unknown;
   readonly rows: readonly Row<Made>[];
   /** Neither asks etcd nor has anything to say. */

@@ -37,7 +37,7 @@ test("the demo shows nothing that moves the cursor or forges a line", () => {
   expect(texts.filter((line) => /[^\x20-\x7e]/.test(line))).toEqual([]);
 });
 
-test("the programs of the engine print one line for an event, whatever it tells of", () => {
+test("the programs of the engine print one line for an event, whatever its text", () => {
   const lines: string[] = [];
   const { log } = console;
   console.log = (line: string) => lines.push(line);
@@ -110,7 +110,7 @@ test("the examples print what stands in etcd as printable text", async () => {
   );
   const env = { ETCD_ENDPOINTS: lab.endpoint };
   const examples = ["subscribe", "elect", "monitor"].map((name) => runExample(name, { env }));
-  // It leads until everybody has told of it.
+  // It leads until each follower has reported it.
   const isTold = () => examples.every(({ output, process }) => output.includes("[2J") || process.exitCode !== null);
   await until(isTold, { timeoutMs: 30_000 });
   await lease.revoke();

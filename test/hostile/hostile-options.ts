@@ -24,7 +24,7 @@ class Inherited {
   }
 }
 
-/** What nobody would give who reads the types. Made anew for each call: some of it changes when it is used. */
+/** What no reader of the types would give. Made anew for each call: some of it changes when it is used. */
 export function wrongValues(): ReadonlyMap<string, unknown> {
   return new Map<string, unknown>([
     ["null", null],
@@ -117,7 +117,7 @@ export async function fuzz(
       const made = await settle(async () => close(await fuzzed.call(...args)));
       if (made !== undefined && !isTyped(made)) wrong.push(`${last}: ${describe(made)}`);
     }
-    // What nobody handles is told a turn later.
+    // An unhandled rejection is reported a turn later.
     await new Promise((resolve) => setImmediate(resolve));
   } finally {
     process.off("unhandledRejection", unhandled);
@@ -154,7 +154,7 @@ export function isOwnReason(error: unknown): boolean {
   return error === thrown;
 }
 
-/** Whoever looks at one gets this from the language itself. */
+/** Reading one gets this from the language itself. */
 export function isRevokedProxy(error: unknown): boolean {
   return error instanceof TypeError && error.message.includes("on a proxy that has been revoked");
 }

@@ -5,7 +5,7 @@ export const nastyText = "\u0000\r\nforged line\u001b[2J\u001b]0;title\u0007\u00
 
 const nastyNames = ["__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "then", "valueOf", "length"];
 
-/** Nobody may see a property of this name on an object that has none of its own. */
+/** No code may see a property of this name on an object that has none of its own. */
 export const pollution = "polluted by a hostile value";
 
 /** JSON as it is written by hand: numbers and duplicate keys that `JSON.stringify` never writes. */
@@ -111,7 +111,7 @@ export function nastyValue(random: Seeded, fields: Readonly<Record<string, strin
   ]);
 }
 
-/** What stands behind a prefix: text and bytes that hurt where a key is told, looked up, split or sorted. */
+/** What stands behind a prefix: text and bytes that hurt where a key is reported, looked up, split or sorted. */
 export function nastyKey(random: Seeded, index: number): string | Uint8Array {
   const unique = `${index}-${random.between(0, 1_000_000)}`;
   const draw = random.next();

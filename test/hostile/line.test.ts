@@ -23,7 +23,7 @@ async function crowd(random: Seeded, name: string, count: number): Promise<void>
 }
 
 test.each(rounds)(
-  "an election with hostile candidates tells of them, and goes on when they are gone: %s",
+  "an election with hostile candidates reports them, and goes on when they are gone: %s",
   async (round) => {
     const random = seeded(`election ${round}`);
     const name = lab.newPrefix().slice(0, -1);
@@ -36,7 +36,7 @@ test.each(rounds)(
     const leaders: (LeaderInfo | undefined)[] = [];
     election.on("leader", (leader) => leaders.push(leader));
     const led = election.lead(async (term) => {
-      // A term that is over at once may be told of by nobody.
+      // A term that ends at once may go unreported.
       await until(() => leaders.some((leader) => leader?.candidate === nastyText));
       return term.token;
     });
@@ -48,7 +48,7 @@ test.each(rounds)(
     const first = await election.leader();
     expect(first?.token).toBe(Math.min(...inLine.map(({ token }) => token)));
     await crowd(random, name, 10);
-    // Those without a lease stay until somebody deletes them, as with Go's elections.
+    // Those without a lease stay until they are deleted, as with Go's elections.
     for (const kv of (await lab.etcd.range(prefix(`${name}/`))).kvs) if (!kv.lease) await lab.etcd.delete(kv.keyBytes);
     expect(await led).toBeGreaterThan(0);
     expect(failures).toEqual([]);

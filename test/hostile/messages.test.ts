@@ -44,7 +44,7 @@ function listen(): string[] {
   return lines;
 }
 
-test("what somebody wrote forges no line of a log", async () => {
+test("foreign text forges no line of a log", async () => {
   const random = seeded("log");
   const lines = listen();
   const under = `${lab.newPrefix()}a\nforged\u001b[2J/`;
@@ -85,7 +85,7 @@ test("whatever is logged makes one line", () => {
   expect(lines.filter((line) => forging.test(line))).toEqual([]);
 });
 
-test("of an error that is logged its message is told, and nothing that hangs on it", () => {
+test("a logged error shows its message, and none of its properties", () => {
   const lines = listen();
   const error = Object.assign(new Error("broken", { cause: new Error("hunter2") }), { metadata: "hunter2" });
   log("test")("%s", error);
@@ -95,7 +95,7 @@ test("of an error that is logged its message is told, and nothing that hangs on 
   expect(lines[0]).not.toContain("    at ");
 });
 
-test("no message of an error has more than a line, whatever it tells of", () => {
+test("no message of an error has more than a line, whatever it is about", () => {
   const errors: EtcdError[] = [
     new CancelledError(nastyText, nastyText),
     new InvalidValueError(`${nastyText} ${"x".repeat(1_000_000)}`),
@@ -120,7 +120,7 @@ test("no message of an error has more than a line, whatever it tells of", () => 
   });
 });
 
-test("what etcd is asked for and refuses is told in one line", async () => {
+test("what etcd is asked for and refuses is reported in one line", async () => {
   const key = `${lab.newPrefix()}${nastyText}`;
   const storage = new Storage({ client: lab.etcd });
   const queue = new Queue(`${key}/queue`, { client: lab.etcd });

@@ -31,7 +31,7 @@ const refused: Readonly<Record<string, string>> = {
   [`an address of ${JSON.stringify(nastyText)}`]: `hunter2${nastyText}`,
 };
 
-test.each(Object.entries(refused))("%s is refused, and nothing of the value is told", (_, text) => {
+test.each(Object.entries(refused))("%s is refused, and no part of the value is shown", (_, text) => {
   let thrown: unknown;
   try {
     decodeRegistration(text);

@@ -45,7 +45,7 @@ async function putGood(under: string): Promise<void> {
 }
 
 test.each(rounds)(
-  "a list of services with hostile entries serves the good ones and tells of the others: %s",
+  "a list of services with hostile entries serves the good ones and reports the others: %s",
   async (round) => {
     const random = seeded(`services ${round}`);
     const under = lab.newPrefix();
@@ -60,22 +60,22 @@ test.each(rounds)(
       lab.subscribe(under, { metadata: schema }),
     ];
     const invalid = lists.map((services) => {
-      const told = new Map<string, Error>();
-      services.on("invalid", (key, error) => told.set(key, error));
-      return told;
+      const received = new Map<string, Error>();
+      services.on("invalid", (key, error) => received.set(key, error));
+      return received;
     });
     await Promise.all(lists.map(({ ready }) => ready));
     await putNasty(random, under, registrationFields, 25);
     await lab.etcd.put(`${under}~~end`, "10.9.0.5:80");
     const { kvs } = await lab.etcd.range(prefix(under));
     for (const [at, services] of lists.entries()) {
-      const told = invalid[at] as Map<string, Error>;
+      const received = invalid[at] as Map<string, Error>;
       const list = await services.until((them) => them.some(({ id }) => id === "~~end"));
       const addresses = new Map(list.map(({ id, address }) => [id, address]));
       expect([...Object.keys(good)].map((id) => addresses.get(id))).toEqual(times(4, (n) => `10.9.0.${n + 1}:80`));
       const listed = new Set(list.map(({ key }) => key));
-      expect(kvs.filter(({ key }) => listed.has(key) === told.has(key)).map(({ key }) => key)).toEqual([]);
-      for (const error of told.values()) {
+      expect(kvs.filter(({ key }) => listed.has(key) === received.has(key)).map(({ key }) => key)).toEqual([]);
+      for (const error of received.values()) {
         expect(error).toBeInstanceOf(InvalidValueError);
         expect(error.message.length).toBeLessThan(2_000);
       }
@@ -108,7 +108,7 @@ test("what is named like a prototype is data, in whichever format: it gives noth
       expect(Object.getPrototypeOf(read)).toBe(Object.prototype);
       expect(read[pollution]).toBeUndefined();
     }
-    // Nobody has a zone or a version of its own, and what every object has is nothing that somebody wrote.
+    // None has a zone or a version of its own, and no inherited property counts as one.
     for (const filter of [{ zone: "a" }, { version: "1" }, { metadata: { toString: Object.prototype.toString } }]) {
       const view = services.view(filter as never);
       expect(view.list()).toEqual([]);
@@ -134,7 +134,7 @@ test.each(rounds)("a registration holds its key against hostile values: %s", asy
   for (const __ of times(5, (n) => n)) {
     const { lease, text } = (await lab.etcd.get(key)) ?? {};
     expect(text).toContain("10.0.0.1:80");
-    // Over the key on its own lease: that is its own, and it puts it right. Then one of somebody else's.
+    // Over the key on its own lease: that is its own, and it puts it right. Then one of another's.
     await lab.etcd.put(key, nastyValue(random, registrationFields), { lease });
     await until(async () => (await lab.etcd.get(key))?.text.includes("10.0.0.1:80"));
     await lab.etcd.put(key, nastyValue(random, registrationFields));

@@ -31,7 +31,7 @@ test("an object within another is cut off as Node does it, and a class alone is 
   expect(JSON.stringify(door.EtcdClient.prototype)).toBe("{}");
 });
 
-test("what is told of a key, a lease, a leader, a lock, a job and a service has its values in JSON", async () => {
+test("a key, a lease, a leader, a lock, a job and a service show their values in JSON", async () => {
   const asJson = (value: unknown) => JSON.parse(JSON.stringify(value));
   await using client = new door.EtcdClient();
   const lease = await client.grantLease(60);

@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterEach(() => lab.clear());
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
-function told(from: { on(name: "warning" | "failed", listener: (error: Error) => void): unknown }) {
+function received(from: { on(name: "warning" | "failed", listener: (error: Error) => void): unknown }) {
   const seen = { warnings: [] as Error[], failures: [] as Error[] };
   from.on("warning", (error) => seen.warnings.push(error));
   from.on("failed", (error) => seen.failures.push(error));
@@ -48,7 +48,7 @@ test.each(rounds)("a queue with hostile jobs, claims, places and letters does th
   using _ = unharmed();
   const queue = new Queue(name, { client: lab.etcd, maxAttempts: 2 });
   lab.also(() => queue.close());
-  const { warnings, failures } = told(queue);
+  const { warnings, failures } = received(queue);
   await queue.enqueue("first");
   const seen: string[] = [];
   const work = (async () => {
@@ -90,11 +90,11 @@ test("a job or a dead letter whose key names none is neither handed out nor list
   expect(await queue.deadLetters()).toEqual([]);
 });
 
-test("what is no job is told without a part of its value", async () => {
+test("an invalid job is reported without any part of its value", async () => {
   const name = lab.newPrefix().slice(0, -1);
   const queue = new Queue(name, { client: lab.etcd });
   lab.also(() => queue.close());
-  const { warnings } = told(queue);
+  const { warnings } = received(queue);
   await lab.etcd.put(`${name}/jobs/a`, "hunter2 is my password");
   await queue.enqueue("good");
   await queue.dequeue();
@@ -103,7 +103,7 @@ test("what is no job is told without a part of its value", async () => {
   expect(`${warnings[0]?.stack} ${warnings[0]?.cause}`).not.toContain("hunter");
 });
 
-test.each(rounds)("a storage tells of every key that can be told, whatever stands under it: %s", async (round) => {
+test.each(rounds)("a storage reports every key that it can, whatever stands under it: %s", async (round) => {
   const random = seeded(`storage ${round}`);
   const under = lab.newPrefix();
   const put = async (index: number) =>
@@ -112,7 +112,7 @@ test.each(rounds)("a storage tells of every key that can be told, whatever stand
   using _ = unharmed();
   const storage = new Storage({ client: lab.etcd });
   lab.also(() => storage.close());
-  const { warnings, failures } = told(storage);
+  const { warnings, failures } = received(storage);
   const held = new Map<string, string>();
   const watch = storage.watch(
     under,
@@ -151,7 +151,7 @@ test.each(rounds)("an expirer keeps the good ids among hostile ones: %s", async 
     known: () => hostileKnown,
   });
   lab.also(() => caches.close());
-  const { warnings, failures } = told(caches);
+  const { warnings, failures } = received(caches);
   await caches.ready;
   await expect(caches.track("a/../../etc")).rejects.toMatchObject({ code: "ETCD_INVALID_OPTION" });
   await lab.etcd.put(`${under}../../root`, "");
@@ -181,7 +181,7 @@ test("an expirer takes no key for an id that names nothing, or leads anywhere bu
   for (const id of ["...", "a/.b", "..a"]) await lab.etcd.put(`${under}${id}`, "");
   const caches = new CacheExpirer(under, { client: lab.etcd, ttlSeconds: 60, onExpire() {} });
   lab.also(() => caches.close());
-  const { warnings } = told(caches);
+  const { warnings } = received(caches);
   await caches.ready;
   expect(caches.size).toBe(3);
   expect(warnings.filter(({ message }) => message.includes("is left out"))).toHaveLength(bad.length + 1);
@@ -213,7 +213,7 @@ test.each(rounds)("hostile cancellations cancel what they name and nothing else:
   using _ = unharmed();
   const cancellation = new Cancellation(under, { client: lab.etcd });
   lab.also(() => cancellation.close());
-  const { warnings, failures } = told(cancellation);
+  const { warnings, failures } = received(cancellation);
   const cancelled = new Map<string, string>();
   cancellation.on("cancelled", (id, reason) => cancelled.set(id, reason));
   await cancellation.ready;
@@ -235,11 +235,11 @@ test.each(rounds)("hostile cancellations cancel what they name and nothing else:
   expect(failures).toEqual([]);
 });
 
-test("a confirmation of no id, or of one that is not UTF-8, is pending for nobody", async () => {
+test("a confirmation of no id, or of one that is not UTF-8, is pending nowhere", async () => {
   const under = lab.newPrefix();
   const confirmation = new Confirmation(under, { client: lab.etcd });
   lab.also(() => confirmation.close());
-  const { warnings } = told(confirmation);
+  const { warnings } = received(confirmation);
   const requested: string[] = [];
   confirmation.on("requested", ({ id }) => requested.push(id));
   await confirmation.ready;
@@ -273,7 +273,7 @@ test.each(rounds)("confirmations are asked for and given among hostile ones: %s"
   using _ = unharmed();
   const confirmation = new Confirmation(under, { client: lab.etcd });
   lab.also(() => confirmation.close());
-  const { warnings, failures } = told(confirmation);
+  const { warnings, failures } = received(confirmation);
   await confirmation.ready;
   const asked = ["good", "__proto__", "a/../b"].map((id) => confirmation.request(id, { timeoutSeconds: 60 }));
   for (const index of times(20, (at) => at + 20)) await put(index);

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { outcomeOfRun } from "../support/child.ts";
 
 // The rules are biome.json's; here they are shown to bite. The files are linted in a folder of their own, under a copy
-// of biome.json and at the paths that they would have in the checkout, so that nobody else's lint ever sees them.
+// of biome.json and at the paths that they would have in the checkout, so that no other run of the linter ever sees
+// them.
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -329,14 +330,14 @@ describe.each(rooms)("$file", ({ file, message, good, bad }) => {
   });
 
   test("is red, with the room's message, for everything else", () => {
-    const told = bad.map((_, index) => borderAt(name(file, "bad"), index + 1));
-    expect(told).toEqual(bad.map(() => expect.stringContaining(message)));
+    const received = bad.map((_, index) => borderAt(name(file, "bad"), index + 1));
+    expect(received).toEqual(bad.map(() => expect.stringContaining(message)));
   });
 });
 
 test("no way to write an import is a way round a border", () => {
-  const told = Object.keys(forms).map((form) => borderAt(`src/kv/form-${form}.ts`, 1));
-  expect(told).toEqual(told.map(() => expect.stringContaining("Border: src/kv")));
+  const received = Object.keys(forms).map((form) => borderAt(`src/kv/form-${form}.ts`, 1));
+  expect(received).toEqual(received.map(() => expect.stringContaining("Border: src/kv")));
 });
 
 test("every folder of source is in a room: a stranger's import is red in each of them", () => {

@@ -13,14 +13,14 @@ function errorClasses(door: object): [name: string, errorClass: ErrorClass][] {
   );
 }
 
-/** Their constructors differ; what every instance has does not depend on what it is told. */
+/** Their constructors differ; what every instance has does not depend on its arguments. */
 function make(errorClass: ErrorClass): Error & { readonly code: string } {
   return Reflect.construct(errorClass, ["a", "b", "c"]);
 }
 
 const ofEtcd = errorClasses(recipes);
 
-test("messages tell a time by inMs(): what is left of a caller's time is no whole number", () => {
+test("messages show a time by inMs(): what is left of a caller's time is no whole number", () => {
   const checkout = fileURLToPath(new URL("../..", import.meta.url));
   const files = ["src", "recipes"].flatMap((room) =>
     readdirSync(checkout + room, { recursive: true, encoding: "utf8" }).map((path) => `${room}/${path}`),

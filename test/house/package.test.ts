@@ -86,7 +86,7 @@ test("the lock file is that of package.json and names no registry", () => {
   expect(JSON.stringify(lock)).not.toContain('"resolved"');
 });
 
-test("the change log tells about this version", () => {
+test("the change log has a section for this version", () => {
   expect(read("CHANGELOG.md")).toMatch(new RegExp(`^## \\[${manifest.version.replaceAll(".", "\\.")}\\]`, "m"));
 });
 

@@ -30,7 +30,7 @@ async function stress(...args: string[]): Promise<string> {
   return `${stdout}exit ${code}`;
 }
 
-test("each run draws another seed; one that failed is told and can be repeated", async () => {
+test("each run draws another seed; one that failed is reported and can be repeated", async () => {
   const printed = await stress("--times", "3");
   const seeds = [...printed.matchAll(/FAILED with TEST_SEED=(\d+)\nfailing.test.js > fails\n/g)].map(
     ([, seed]) => seed,

@@ -1,7 +1,7 @@
 // Holds one of everything that stands on a lease, looks at every signal all the time, and says what it saw whenever its
 // clocks did something odd. It says so once its leases have been renewed after that, or are held anew.
-// argv: { endpoint, name, ttlSeconds, sleepsMs }. On SIGUSR2 it is, as far as it can tell, on a machine that slept: for the
-// next of `sleepsMs`. When its wall clock moves, that is for others to do.
+// argv: { endpoint, name, ttlSeconds, sleepsMs }. On SIGUSR2 it is, as far as it can see, on a machine that slept: for
+// the next of `sleepsMs`. When its wall clock moves, that is for others to do.
 
 import { syncBuiltinESMExports } from "node:module";
 import os from "node:os";
@@ -22,10 +22,10 @@ const { EtcdClient, LeaderElection, Mutex, Queue, ServiceRegister } = await impo
 const etcd = new EtcdClient({ endpoints: endpoint });
 const say = (record) => console.log(JSON.stringify(record));
 
-/** What was told of each thing since the last report. */
-let told = {};
-const tell = (what, event) => {
-  told[what] = [...(told[what] ?? []), event];
+/** What was reported of each thing since the last report. */
+let received = {};
+const emit = (what, event) => {
+  received[what] = [...(received[what] ?? []), event];
 };
 
 /** Looks at a signal all the time: once it read aborted it must stay so, and the event must have been there. */
@@ -35,32 +35,32 @@ function watch(what, signal) {
   watched.set(what, state);
   signal.addEventListener("abort", () => {
     state.fired = true;
-    tell(what, "abort event");
+    emit(what, "abort event");
   });
 }
 setInterval(() => {
   for (const [what, state] of watched) {
     const { aborted } = state.signal;
-    if (aborted && !state.aborted) tell(what, "reads aborted");
-    if (!aborted && state.aborted) tell(what, "reads aborted no more");
-    if (aborted && !state.fired) tell(what, "reads aborted without an event");
+    if (aborted && !state.aborted) emit(what, "reads aborted");
+    if (!aborted && state.aborted) emit(what, "reads aborted no more");
+    if (aborted && !state.fired) emit(what, "reads aborted without an event");
     state.aborted = aborted;
   }
 }, 2);
 
 const election = new LeaderElection(`${name}/leader`, "a", { client: etcd, ttlSeconds });
-for (const event of ["lost", "resigned", "failed", "overdue"]) election.on(event, () => tell("lead()", event));
+for (const event of ["lost", "resigned", "failed", "overdue"]) election.on(event, () => emit("lead()", event));
 let terms = 0;
 const leading = election.lead(async (term) => {
   terms++;
-  tell("lead()", "leads");
+  emit("lead()", "leads");
   watch("term", term.signal);
   // As users write it.
   while (!term.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 3));
 });
 leading.then(
-  () => tell("lead()", "resolved"),
-  (error) => tell("lead()", `rejected: ${error.message}`),
+  () => emit("lead()", "resolved"),
+  (error) => emit("lead()", `rejected: ${error.message}`),
 );
 
 const lock = await new Mutex(`${name}/lock`, { client: etcd, ttlSeconds }).acquire();
@@ -79,8 +79,8 @@ for (const [what, lease] of Object.entries(registers)) {
     weight: 1,
   });
   await register.ready;
-  register.on("status", (status) => tell(what, status));
-  register.on("lost", () => tell(what, "lost"));
+  register.on("status", (status) => emit(what, status));
+  register.on("lost", () => emit(what, "lost"));
   // It looks at its lease whenever it has something to write.
   let weight = 1;
   setInterval(() => register.update({ weight: (++weight % 100) + 1 }), 20);
@@ -108,9 +108,9 @@ async function renewed() {
 }
 
 async function report(what, more = {}) {
-  const seen = told;
-  told = {};
-  say({ what, told: seen, terms, ...more });
+  const seen = received;
+  received = {};
+  say({ what, received: seen, terms, ...more });
 }
 
 process.on("SIGUSR2", async () => {
@@ -124,9 +124,9 @@ process.on("SIGUSR2", async () => {
     .sort();
   const took = { lease: before.lease - lease.remainingMs(), detached: before.detached - detached.remainingMs() };
   if (firstLook.includes("lease")) {
-    await until(() => terms === 2 && Object.keys(registers).every((what) => told[what]?.at(-1) === "registered"));
+    await until(() => terms === 2 && Object.keys(registers).every((what) => received[what]?.at(-1) === "registered"));
     const again = await queue.dequeue();
-    tell("job", `handed out again, attempt ${again.attempt}`);
+    emit("job", `handed out again, attempt ${again.attempt}`);
   } else {
     await renewed();
   }
@@ -146,12 +146,12 @@ setInterval(async () => {
 process.on("SIGTERM", async () => {
   // What it holds is of use to the end.
   await lock.txn([]).then(
-    () => tell("lock", "held to the end"),
-    (error) => tell("lock", error.code),
+    () => emit("lock", "held to the end"),
+    (error) => emit("lock", error.code),
   );
   await job.ack().then(
-    () => tell("job", "acknowledged"),
-    (error) => tell("job", error.code),
+    () => emit("job", "acknowledged"),
+    (error) => emit("job", error.code),
   );
   await report("end");
   process.exit(0);

@@ -1,7 +1,7 @@
 import type { FaultProxy } from "../../testing/index.ts";
 import type { Seeded } from "./seeded.ts";
 
-/** Breaks a link in one of many ways, until `heal()`. @returns which, to be told with a failure */
+/** Breaks a link in one of many ways, until `heal()`. @returns which, to be printed with a failure */
 export function breakLink(proxy: FaultProxy, random: Seeded): string {
   const fault = random.pick(["blackHole", "toServer", "toClient", "delay", "cut"] as const);
   if (fault === "blackHole") proxy.blackHole();

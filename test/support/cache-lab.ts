@@ -4,7 +4,7 @@ import type { CacheExpirerOptions, ExpireReason } from "../../recipes/index.ts";
 import type { Clock } from "../../src/internal/index.ts";
 import type { RegistryLab } from "./registry-lab.ts";
 
-/** A tracker on a clock of the test's, and what it told. */
+/** A tracker on a clock of the test's, and what it reported. */
 export interface LabTracker {
   readonly tracker: CacheTracker;
   /** What `onExpire` was called with, "id reason", in order. */

@@ -8,7 +8,7 @@ export async function viewOf(etcd: EtcdClient, under: string): Promise<Record<st
 
 /**
  * What was done under a prefix from `startRevision` to now, whole and in order: a key that is put as the last sentinel
- * tells when all of it has arrived.
+ * says when all of it has arrived.
  */
 export async function historyOf(
   etcd: EtcdClient,

@@ -2,8 +2,8 @@ import { compareModRevision, deleteOp, type EtcdClient, EtcdError, putOp } from 
 import { type ModelOp, StoreModel } from "./store-model.ts";
 
 /**
- * Writes txns and knows for certain at which revision each was executed, or that it was not, whatever happens to etcd: all
- * of them move one fence key, so a txn whose answer was lost cannot be executed once the fence has moved on.
+ * Writes txns and knows for certain at which revision each was executed, or that it was not, whatever happens to etcd:
+ * all of them move one fence key, so a txn whose answer was lost cannot be executed once the fence has moved on.
  */
 export class FencedWriter {
   readonly truth = new StoreModel();
@@ -28,7 +28,7 @@ export class FencedWriter {
         },
         { timeoutMs: 2_000 },
       );
-      if (!succeeded) throw new Error("somebody else moved the fence");
+      if (!succeeded) throw new Error("another writer moved the fence");
       return this.#executed(revision, fenced);
     } catch (error) {
       if (!(error instanceof EtcdError)) throw error;
@@ -54,7 +54,7 @@ export class FencedWriter {
         const revision = now?.modRevision ?? 0;
         if (revision !== this.#fenceRevision) {
           const executed = pending.find(({ value }) => value === now?.text);
-          if (!executed) throw new Error(`the fence holds ${now?.text}, which nobody wrote`);
+          if (!executed) throw new Error(`the fence holds ${now?.text}, which no writer wrote`);
           this.#executed(revision, executed.ops);
           return executed.ops === doubtful ? revision : undefined;
         }

@@ -9,12 +9,12 @@ export interface Program {
 }
 
 /**
- * The program on PATH, or the one that scripts/setup.mjs unpacked. Undefined where there is none: then the tests that need
- * it say so, and fail under CI.
+ * The program on PATH, or the one that scripts/setup.mjs unpacked. Undefined where there is none: then the tests that
+ * need it say so, and fail under CI.
  *
  * @param folder where it was unpacked, in the cache
  * @param path within the folder; its last part is what is looked for on PATH
- * @param ask an argument with which it does nothing but tell its version
+ * @param ask an argument with which it only prints its version
  * @param untested what goes without a test where there is none
  */
 export function findProgram(folder: string, path: string, ask: string, untested: string): Program | undefined {

@@ -20,8 +20,8 @@ const range = "/etcdserverpb.KV/Range";
 const PART_KEYS = 100;
 
 /**
- * An etcd that has RangeStream, as 3.7: a real one, to which each call is handed on, and this call made of many ranges as
- * 3.7.1 does it: keys alone in all parts but the last.
+ * An etcd that has RangeStream, as 3.7: a real one, to which each call is handed on, and this call made of many ranges
+ * as 3.7.1 does it: keys alone in all parts but the last.
  */
 export class ForwardingEtcd implements AsyncDisposable {
   /** The paths of all calls, in order. */
@@ -158,10 +158,10 @@ export class ForwardingEtcd implements AsyncDisposable {
       te: "trailers",
     });
     let status: IncomingHttpHeaders = {};
-    const told = (headers: IncomingHttpHeaders) => {
+    const received = (headers: IncomingHttpHeaders) => {
       if ("grpc-status" in headers) status = headers;
     };
-    upstream.on("response", told).on("trailers", told).end(message(asked));
+    upstream.on("response", received).on("trailers", received).end(message(asked));
     const answer = await whole(upstream);
     if (status["grpc-status"] !== "0") throw new Refusal(status);
     return { answer, ...new Codec().range.decode(answer) };

@@ -18,7 +18,7 @@ export interface ReferenceOptions {
   abort?(abort: () => void): void;
 }
 
-/** They are told what comes, and the end once. After `cancel()` nothing. */
+/** They get what comes, and the end once. After `cancel()` nothing. */
 export interface ReferenceHandlers {
   onMessage(message: Buffer): void;
   onEnd(ending: Ending): void;
@@ -106,7 +106,7 @@ export class ReferenceClient implements AsyncDisposable {
   }
 }
 
-/** Waits for the end of a stream, and tells how it was. */
+/** Waits for the end of a stream, and returns how it was. */
 function follow(stream: ClientHttp2Stream, onMessage: (message: Buffer) => void): Promise<Ending> {
   return new Promise((resolve) => {
     let fields: Record<string, unknown> = {};

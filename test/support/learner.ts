@@ -92,8 +92,8 @@ export async function joinCluster(
 }
 
 /**
- * The way to the peers of a cluster of several goes through the proxy of each member (testing/peer-address.ts): a further
- * member takes that of the first. Undefined where the system does not tell the environment of a process.
+ * The way to the peers of a cluster of several goes through the proxy of each member (testing/peer-address.ts): a
+ * further member takes that of the first. Undefined where the system does not show the environment of a process.
  */
 export function peerEnvironment(cluster: EtcdCluster): NodeJS.ProcessEnv | undefined {
   const file = `/proc/${cluster.member(0).pid}/environ`;

@@ -1,6 +1,6 @@
 import type { EventEmitter } from "node:events";
 
-/** One event as it was told, and the status at that moment. */
+/** One event as it was emitted, and the status at that moment. */
 export interface Recorded {
   readonly name: string;
   readonly args: readonly unknown[];

@@ -9,7 +9,9 @@ import {
 import { EtcdClient, type EtcdClientOptions } from "../../src/index.ts";
 import { type EtcdCluster, type StartEtcdOptions, startEtcd } from "../../testing/index.ts";
 
-/** An etcd of its own, and whatever tests make on it; all of it is closed at the end, or after each test by `clear()`. */
+/**
+ * An etcd of its own, and whatever tests make on it; all of it is closed at the end, or after each test by `clear()`.
+ */
 export class RegistryLab implements AsyncDisposable {
   readonly cluster: EtcdCluster;
   /** For looking and for doing by hand what people do with etcdctl. */
@@ -29,7 +31,7 @@ export class RegistryLab implements AsyncDisposable {
     return this.cluster.endpoints[0] as string;
   }
 
-  /** A prefix that nobody else has. */
+  /** A prefix of its own. */
   newPrefix(): string {
     return `/test/${randomUUID()}/`;
   }

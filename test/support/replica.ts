@@ -12,7 +12,8 @@ export class Replica {
     this.batches.push(batch);
     for (const kv of batch.deletes) {
       const known = this.entries.get(nameOf(kv));
-      // A key that came and went within one step is told as a change, but a difference has only what the reader had.
+      // A key that came and went within one step is reported as a change, but a difference has only what the reader
+      // had.
       if (!known && batch.type !== "changes") throw new Error(`${kv.key} was deleted, and the reader never had it`);
       if (known && known.createRevision !== kv.createRevision) {
         throw new Error(
@@ -24,14 +25,14 @@ export class Replica {
     for (const kv of batch.puts) {
       const known = this.entries.get(nameOf(kv));
       if (known && known.createRevision !== kv.createRevision) {
-        throw new Error(`${kv.key} was made again, and its deletion was not told`);
+        throw new Error(`${kv.key} was made again, and its deletion was not reported`);
       }
       this.entries.set(nameOf(kv), kv);
     }
   }
 }
 
-/** What tells two states apart, as something that can be compared and printed. */
+/** What distinguishes two states, as something that can be compared and printed. */
 export function stateOf(kvs: Iterable<KeyValue>): string[] {
   return [...kvs]
     .map((kv) => `${nameOf(kv)}=${kv.text} c${kv.createRevision} m${kv.modRevision} v${kv.version} ${kv.lease ?? ""}`)

@@ -6,9 +6,9 @@ export type ModelOp =
   | { readonly type: "put"; readonly key: string; readonly value: string }
   | { readonly type: "delete"; readonly key: string };
 
-/** What etcd would hold and tell: the truth that watches and mirrors are compared with. */
+/** What etcd would hold and report: the truth that watches and mirrors are compared with. */
 export class StoreModel {
-  /** By revision: what a watch must tell of it. A delete of a key that is not there is no event. */
+  /** By revision: what a watch must report of it. A delete of a key that is not there is no event. */
   readonly events = new Map<number, readonly WatchEvent[]>();
   #entries: ReadonlyMap<string, KeyValue> = new Map();
   readonly #states: { readonly revision: number; readonly entries: ReadonlyMap<string, KeyValue> }[] = [];
@@ -23,14 +23,14 @@ export class StoreModel {
     const events: WatchEvent[] = [];
     for (const op of ops) {
       const previous = entries.get(op.key);
-      const told = previous ? { previous } : {};
+      const received = previous ? { previous } : {};
       if (op.type === "put") {
         const kv = keyValue(op.key, op.value, revision, previous);
         entries.set(op.key, kv);
-        events.push({ type: "put", kv, ...told });
+        events.push({ type: "put", kv, ...received });
       } else if (previous) {
         entries.delete(op.key);
-        events.push({ type: "delete", kv: tombstone(op.key, revision), ...told });
+        events.push({ type: "delete", kv: tombstone(op.key, revision), ...received });
       }
     }
     this.#entries = entries;

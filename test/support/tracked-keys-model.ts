@@ -14,9 +14,9 @@ interface Answer {
 }
 
 /**
- * A TrackedKeys beside a store whose whole history is known: answers arrive late and in any order, the mirror comes to any
- * revision at any time, by events, by merged steps or by a list. After each step what is known must be what the store had
- * at the newest revision that anything told of.
+ * A TrackedKeys beside a store whose whole history is known: answers arrive late and in any order, the mirror comes to
+ * any revision at any time, by events, by merged steps or by a list. After each step what is known must be what the
+ * store had at the newest revision that was seen.
  */
 export class TrackedKeysModel {
   readonly keys = new TrackedKeys(prefix);
@@ -32,13 +32,13 @@ export class TrackedKeysModel {
   #entries: Entries = new Map();
   #mirrorRevision = 0;
   #listed = false;
-  /** By id: the newest revision of the history that an answer told of. */
+  /** By id: the newest revision of the history that an answer showed. */
   readonly #heard = new Map<string, number>();
   #wiped = false;
-  /** By id: when something last said that it is there, and when it was last told that it went. */
+  /** By id: when something last said that it is there, and when its end was last reported. */
   readonly #knownAt = new Map<string, number>();
   readonly #toldAt = new Map<string, number>();
-  readonly #told = new Map<string, number>();
+  readonly #received = new Map<string, number>();
   readonly #deletions = new Map<string, number>();
 
   constructor(random: Seeded) {
@@ -53,7 +53,7 @@ export class TrackedKeysModel {
     const draw = random.between(1, 100);
     if (draw <= 25) this.#put(id, random.chance(0.5));
     else if (draw <= 38) this.#delete(id, random.chance(0.5));
-    else if (draw <= 45) this.#do(`somebody else's write is revision ${++this.#revision}`);
+    else if (draw <= 45) this.#do(`another client's write is revision ${++this.#revision}`);
     else if (draw <= 60) this.#ask(id);
     else if (draw <= 80) this.#hear();
     else if (draw <= 99) this.#mirror();
@@ -61,7 +61,7 @@ export class TrackedKeysModel {
     this.#check();
   }
 
-  /** Everything arrives. @throws when an id was known and is gone, and was not told of */
+  /** Everything arrives. @throws when an id was known and is gone, and that was not reported */
   finish(): void {
     while (this.#answers.length > 0) this.#hear();
     this.#revision++;
@@ -70,7 +70,7 @@ export class TrackedKeysModel {
     for (const id of this.#ids) {
       const known = this.#knownAt.get(id);
       if (known === undefined || this.keys.get(id)) continue;
-      if ((this.#toldAt.get(id) ?? -1) < known) this.#fail(`nothing told that ${id} went`);
+      if ((this.#toldAt.get(id) ?? -1) < known) this.#fail(`nothing reported that ${id} went`);
     }
   }
 
@@ -184,13 +184,13 @@ export class TrackedKeysModel {
     this.#do(`${batch.type} to ${batch.revision}${historyLost ? ", history lost" : ""}: +[${puts}] -[${deletes}]`);
     this.#mirrorRevision = batch.revision;
     for (const [id, expiresAt] of this.keys.apply(batch, historyLost)) {
-      this.steps.push(`told that ${id} went`);
+      this.steps.push(`reported that ${id} went`);
       if (expiresAt === undefined) this.#fail(`it is not known when ${id} would have ended`);
-      if (this.keys.get(id)) this.#fail(`${id} is told to be gone, and is there`);
+      if (this.keys.get(id)) this.#fail(`${id} is reported gone, and is there`);
       this.#toldAt.set(id, this.steps.length);
-      this.#told.set(id, (this.#told.get(id) ?? 0) + 1);
-      if ((this.#told.get(id) ?? 0) > (this.#deletions.get(id) ?? 0))
-        this.#fail(`${id} is told more often than it went`);
+      this.#received.set(id, (this.#received.get(id) ?? 0) + 1);
+      if ((this.#received.get(id) ?? 0) > (this.#deletions.get(id) ?? 0))
+        this.#fail(`${id} is reported more often than it went`);
     }
   }
 
@@ -222,7 +222,7 @@ export class TrackedKeysModel {
         size++;
         if (known.expiresAt !== undefined) ends.push(known.expiresAt);
       }
-      // Until the mirror tells of the other history nothing is sure.
+      // Until the mirror shows the other history nothing is sure.
       if (this.#wiped) continue;
       const revision = Math.max(this.#mirrorRevision, this.#heard.get(id) ?? 0);
       const kv = this.#stateAt(id, revision);

@@ -6,7 +6,7 @@ const intervalMs = 10;
 export interface UntilOptions {
   /** @default 10000 */
   readonly timeoutMs?: number;
-  /** What was waited for; a function is asked at the end, to tell what was there instead. */
+  /** What was waited for; a function is called at the end, to say what was there instead. */
   readonly message?: string | (() => string);
 }
 

@@ -4,7 +4,7 @@ import { Link, MemoryEtcd, MemoryProtocol } from "../../testing/fake-etcd/index.
 import { FakeClock } from "./fake-clock.ts";
 import { seeded } from "./seeded.ts";
 
-/** An etcd in memory and clients of it, all by one clock that goes on only when it is told to. */
+/** An etcd in memory and clients of it, all by one clock that goes on only when a test advances it. */
 export class VirtualLab implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly memory = new MemoryEtcd({ clock: this.clock });

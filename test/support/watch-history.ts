@@ -7,7 +7,7 @@ export interface WatchHistoryOptions {
   readonly inRange: (key: string) => boolean;
   readonly startRevision: number;
   readonly batches: readonly WatchBatch[];
-  /** The watch must have told of everything up to here. */
+  /** The watch must have reported everything up to here. */
   readonly upTo: number;
   /** The state before an event may be missing: it can be compacted away. It must never be a wrong one. */
   readonly previous: boolean;
@@ -22,7 +22,7 @@ export interface WatchHistoryOptions {
 export function watchFaults(options: WatchHistoryOptions): string[] {
   const { truth, inRange, startRevision, batches, upTo } = options;
   const faults: string[] = [];
-  const told = new Map<number, readonly WatchEvent[]>();
+  const received = new Map<number, readonly WatchEvent[]>();
   let done = startRevision - 1;
   for (const batch of batches) {
     if (batch.revision <= done) faults.push(`bookmarkable: ${batch.revision} came after everything up to ${done}`);
@@ -30,18 +30,18 @@ export function watchFaults(options: WatchHistoryOptions): string[] {
     for (const [revision, events] of byRevision(batch.events, faults)) {
       if (revision <= done) faults.push(`ordered: ${revision} came after everything up to ${done}`);
       if (revision > batch.revision) faults.push(`atomic: ${revision} came with a batch up to ${batch.revision}`);
-      if (told.has(revision)) faults.push(`unique: ${revision} came twice`);
-      told.set(revision, events);
+      if (received.has(revision)) faults.push(`unique: ${revision} came twice`);
+      received.set(revision, events);
     }
     done = Math.max(done, batch.revision);
   }
   for (const [revision, all] of truth.events) {
     if (revision < startRevision || revision > upTo) continue;
     const expected = all.filter(({ kv }) => inRange(kv.key));
-    const events = told.get(revision) ?? [];
-    told.delete(revision);
+    const events = received.get(revision) ?? [];
+    received.delete(revision);
     const [wanted, got] = [expected.map(inWords), events.map(inWords)];
-    if (wanted.join() !== got.join()) faults.push(`reliable: ${revision} was told as [${got}] and is [${wanted}]`);
+    if (wanted.join() !== got.join()) faults.push(`reliable: ${revision} was reported as [${got}] and is [${wanted}]`);
     for (const [index, event] of events.entries()) {
       const before = expected[index]?.previous;
       if (event.previous && (!before || state(event.previous) !== state(before))) {
@@ -50,8 +50,8 @@ export function watchFaults(options: WatchHistoryOptions): string[] {
       if (event.previous && !options.previous) faults.push(`previous: ${inWords(event)} came with one, unasked`);
     }
   }
-  for (const [revision, events] of told) {
-    if (revision <= upTo) faults.push(`filter: ${revision} told of [${events.map(inWords)}], which never happened`);
+  for (const [revision, events] of received) {
+    if (revision <= upTo) faults.push(`filter: ${revision} reported [${events.map(inWords)}], which never happened`);
   }
   return faults;
 }

@@ -90,7 +90,7 @@ for (const [token, tls] of [
       await expect(auth.grantRole("alice", "nothing")).rejects.toThrow("role name not found");
     });
 
-    test("everything that breaks and mends members works", { timeout: 120_000 }, async () => {
+    test("everything that breaks and restores members works", { timeout: 120_000 }, async () => {
       const member = cluster.member(0);
       await root.put(member.endpoint, "kept", "1");
       await member.pause();

@@ -59,7 +59,7 @@ describe("the etcd that is found", () => {
   });
 });
 
-describe("what is told when there is none", () => {
+describe("what is said when there is none", () => {
   test("names the command that installs one", async () => {
     const error = await findEtcd(environment()).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(EtcdNotFoundError);
@@ -78,7 +78,7 @@ describe("what is told when there is none", () => {
     }
   });
 
-  test("startEtcd tells it of the option binary too", async () => {
+  test("startEtcd says so of the option binary too", async () => {
     await expect(startEtcd({ binary: "/no/etcd" })).rejects.toThrow(EtcdNotFoundError);
   });
 });

@@ -44,12 +44,12 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** Lets the mirror serve a release whose etcd is a script that tells its version. */
-async function publish({ told = version } = {}): Promise<void> {
+/** Lets the mirror serve a release whose etcd is a script that prints its version. */
+async function publish({ received = version } = {}): Promise<void> {
   const content = join(folder, release);
   await mkdir(content, { recursive: true });
   for (const name of ["etcd", "etcdctl"]) {
-    await writeFile(join(content, name), `#!/bin/sh\necho "etcd Version: ${told}"\n`);
+    await writeFile(join(content, name), `#!/bin/sh\necho "etcd Version: ${received}"\n`);
     await chmod(join(content, name), 0o755);
   }
   const pack = process.platform === "darwin" ? ["zip", "-qr"] : ["tar", "-czf"];
@@ -134,7 +134,7 @@ test("refuses an archive that the release's checksums do not name", async () => 
 });
 
 test("does not keep a binary that is another version", async () => {
-  await publish({ told: "3.5.1" });
+  await publish({ received: "3.5.1" });
   expect(await install()).toMatchObject({ code: 1, stdout: expect.stringContaining("is another one") });
   expect(await cached()).toEqual([]);
 });
@@ -161,7 +161,7 @@ test("two at once both succeed and leave one whole etcd", async () => {
   expect(await readdir(join(place(), ".."))).toEqual(["etcd", "etcdctl"]);
 });
 
-test("a version or an option that makes no sense is told", async () => {
+test("a version or an option that makes no sense is refused by name", async () => {
   const [version, option, help] = [["--version", "latest"], ["--verzion"], ["--help"]];
   expect(await install(version)).toMatchObject({ code: 1, stderr: expect.stringContaining('"latest"') });
   expect(await install(option)).toMatchObject({ code: 1, stderr: expect.stringContaining("--verzion") });

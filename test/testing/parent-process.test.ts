@@ -33,7 +33,7 @@ interface Started {
   readonly endpoints: readonly string[];
 }
 
-/** Runs a program that starts a cluster, does `then` and tells of it. */
+/** Runs a program that starts a cluster, does `then` and reports it. */
 async function startParent(members: number, then: string): Promise<Started> {
   const program = `
     import { startEtcd } from ${JSON.stringify(testing.href)};

@@ -21,7 +21,7 @@ export async function refusal(
   }
 }
 
-/** The JSON gateway of a cluster as a given user, or as nobody. */
+/** The JSON gateway of a cluster as a given user, or as none. */
 export class GatewayUser {
   readonly #secrets: Secrets;
 

@@ -87,7 +87,7 @@ test("takes one of its own when the etcd on PATH is older than 3.5", async () =>
   expect(stdout).toContain(`setup: etcd 3.5.21 in ${cached}`);
 });
 
-test("an ETCD_BIN that does not run is told", async () => {
+test("an ETCD_BIN that does not run is reported", async () => {
   const outcome = await setup({ ETCD_BIN: "/no/etcd" });
   expect(outcome).toMatchObject({ code: 1, stderr: expect.stringContaining('"/no/etcd", which is not an etcd') });
 });
@@ -129,7 +129,7 @@ test("for tests it wants the proxies, each on PATH or unpacked before", async ()
   expect((await setup()).stdout).not.toContain("nghttpx");
 });
 
-test("what cannot be had is told, each by its name, and fails nothing", async () => {
+test("what cannot be had is reported, each by its name, and fails nothing", async () => {
   await mkdir(join(clone, "cache/etcd-recipes/libfaketime"), { recursive: true });
   for (const name of ["redis-server", "nginx", "nghttpx"]) await rm(join(clone, "bin", name));
   // There is no apt-get on this PATH.
@@ -139,7 +139,7 @@ test("what cannot be had is told, each by its name, and fails nothing", async ()
     expect(stdout).toMatch(new RegExp(`setup: no ${name}: this machine is no`));
 });
 
-test("what was unpacked and does not run is told, and fails nothing", async () => {
+test("what was unpacked and does not run is reported, and fails nothing", async () => {
   await mkdir(join(clone, "cache/etcd-recipes/libfaketime"), { recursive: true });
   await rm(join(clone, "bin/redis-server"));
   await mkdir(join(clone, "cache/etcd-recipes/redis"), { recursive: true });

@@ -121,7 +121,7 @@ test("the caller's flags reach etcd, the parent's ETCD_ variables do not", async
   }
 });
 
-test("an etcd that does not start is told with the end of its log", async () => {
+test("an etcd that does not start is reported with the end of its log", async () => {
   const error = await startEtcd({ flags: ["--no-such-flag"] }).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(EtcdStartError);
   expect(error).toMatchObject({ code: "ETCD_START_FAILED", logTail: expect.stringContaining("no-such-flag") });

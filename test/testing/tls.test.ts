@@ -54,7 +54,7 @@ describe("three members under mutual TLS", () => {
     for (const refused of [{}, foreign, expired]) await expect(status(endpoint, tls, refused)).rejects.toThrow();
   });
 
-  test("the files are as the strings say, and nobody else can read the keys", async () => {
+  test("the files are as the strings say, and no other user can read the keys", async () => {
     for (const [file, text] of [
       [tls.caFile, tls.ca],
       [tls.certFile, tls.cert],
@@ -74,7 +74,7 @@ describe("three members under mutual TLS", () => {
     });
   });
 
-  test("everything that breaks and mends members works", { timeout: 120_000 }, async () => {
+  test("everything that breaks and restores members works", { timeout: 120_000 }, async () => {
     const [first, second, third] = [cluster.member(0), cluster.member(1), cluster.member(2)];
     await client.put(first.endpoint, "kept", "1");
     await first.pause();
@@ -161,7 +161,7 @@ test("the certificates go with the cluster", async () => {
   await expect(stat(dir)).rejects.toThrow("ENOENT");
 });
 
-test("a machine without openssl is told so, and nothing is left", async () => {
+test("a machine without openssl gets a clear error, and nothing is left", async () => {
   const path = process.env.PATH;
   const temporary = process.env.TMPDIR;
   const [empty, folder] = [await mkdtemp(join(tmpdir(), "no-openssl-")), await mkdtemp(join(tmpdir(), "left-"))];
@@ -191,7 +191,9 @@ test("options of tls that cannot be are refused before anything starts", async (
   }
 });
 
-/** The HTTP status of /version. A member that refuses a client's certificate says so only when it is asked something. */
+/**
+ * The HTTP status of /version. A member that refuses a client's certificate says so only when it is asked something.
+ */
 async function status(
   endpoint: string,
   { ca }: ClusterTls,

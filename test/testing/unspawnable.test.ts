@@ -9,7 +9,7 @@ async function refusal(options: unknown): Promise<unknown> {
   process.on("unhandledRejection", unseen);
   try {
     const { error } = await outcomeOf(startEtcd(options as never));
-    // Of a cluster that is closed the keeper has ended; this one is told of it later than that one was.
+    // Of a cluster that is closed the keeper has ended; this one hears of it later than that one.
     await using later = await startEtcd();
     await later.close();
     expect(unseen).not.toHaveBeenCalled();

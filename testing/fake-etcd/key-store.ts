@@ -36,7 +36,7 @@ export class KeyStore {
   #log: Revision[] = [];
   readonly #onRevision: (revision: Revision) => void;
 
-  /** @param onRevision told of each revision once it is complete */
+  /** @param onRevision called with each revision once it is complete */
   constructor(onRevision: (revision: Revision) => void) {
     this.#onRevision = onRevision;
   }
@@ -54,7 +54,9 @@ export class KeyStore {
     return this.#histories.get(key)?.now;
   }
 
-  /** The keys of a range as they are now, the changes of a write that goes on included; or as they were at `revision`. */
+  /**
+   * The keys of a range as they are now, the changes of a write that goes on included; or as they were at `revision`.
+   */
   range(range: TextRange, revision?: number): KeyValue[] {
     const found: KeyValue[] = [];
     for (const key of this.#keysOf(range)) {

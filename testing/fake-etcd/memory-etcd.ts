@@ -50,8 +50,9 @@ const AROUND_WRITE_BYTES = 20;
 const GRPC_OVERHEAD_BYTES = 512 * 1024;
 
 /**
- * An etcd of one member, in memory: keys with their history, txns, leases, watches and compaction, as etcd 3.5 has them. Each
- * request is executed whole, when it is called; how it comes here and how its answer comes back is up to a Network.
+ * An etcd of one member, in memory: keys with their history, txns, leases, watches and compaction, as etcd 3.5 has
+ * them. Each request is executed whole, when it is called; how it comes here and how its answer comes back is up to a
+ * Network.
  *
  * What it lacks: users and roles, more than one member and the care of it.
  */
@@ -201,7 +202,7 @@ export class MemoryEtcd {
     this.#store.compact(revision);
   }
 
-  /** Says to each watch how far it was told everything, as etcd does from time to time. */
+  /** Says to each watch how far it has received everything, as etcd does from time to time. */
   reportProgress(): void {
     for (const stream of this.#streams) stream.progress();
   }

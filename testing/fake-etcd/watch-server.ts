@@ -52,7 +52,7 @@ export class ServerWatchStream {
     this.#say(watchResponse({ watchId: "-1", headerRevision: this.#parts.store.revision }));
   }
 
-  /** What etcd says by itself from time to time of watches that are told everything. */
+  /** What etcd says by itself from time to time to watches that have received everything. */
   progress(): void {
     for (const watcher of this.#watchers.values()) watcher.progress();
   }

@@ -14,14 +14,14 @@ export interface WatcherParts {
   send(response: WatchResponse): void;
 }
 
-/** One watch, as the server has it: what it was told already, and what comes next. */
+/** One watch, as the server has it: what it has received already, and what comes next. */
 export class Watcher {
   readonly #parts: WatcherParts;
   readonly #range: TextRange;
   readonly #previous: boolean;
   readonly #filters: readonly WatchFilter[];
   readonly #first: number;
-  /** It was told all that there is, so it is told of each new revision at once. */
+  /** It has received all that there is, so it gets each new revision at once. */
   #synced: boolean;
 
   constructor(request: WatchCreateRequest, parts: WatcherParts) {
@@ -37,7 +37,7 @@ export class Watcher {
     return this.#synced;
   }
 
-  /** Reads what it was not told of yet. @returns false when that is compacted, and it is over */
+  /** Reads what it has not received yet. @returns false when that is compacted, and it is over */
   catchUp(): boolean {
     const { store } = this.#parts;
     if (this.#synced) return true;
@@ -47,7 +47,7 @@ export class Watcher {
     }
     const revisions = store.changesSince(this.#first);
     for (let first = 0; first < revisions.length; first += MOST_REVISIONS) {
-      this.#tell(revisions.slice(first, first + MOST_REVISIONS));
+      this.#report(revisions.slice(first, first + MOST_REVISIONS));
     }
     this.#synced = true;
     return true;
@@ -55,7 +55,7 @@ export class Watcher {
 
   /** A revision was made. */
   changed(revision: Revision): void {
-    if (this.#synced && revision.revision >= this.#first) this.#tell([revision]);
+    if (this.#synced && revision.revision >= this.#first) this.#report([revision]);
   }
 
   /** Nothing is missing up to now. */
@@ -63,7 +63,7 @@ export class Watcher {
     if (this.#synced) this.#say({});
   }
 
-  #tell(revisions: readonly Revision[]): void {
+  #report(revisions: readonly Revision[]): void {
     const isTold = ({ key, type }: Change) => isWithin(this.#range, key) && !this.#filters.includes(type);
     const events = revisions.flatMap(({ revision, changes }) =>
       changes.filter(isTold).map((change) => this.#event(change, revision)),

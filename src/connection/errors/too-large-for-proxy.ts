@@ -7,7 +7,7 @@ import type { GrpcAnswer } from "./grpc-answer.ts";
  * so etcd has not executed it, and the same one never will: to repeat it changes nothing.
  *
  * No other status is final. 400, 401, 403, 404, 405, 407, 411, 415, 421, 426, 429 and 5xx say that the path is wrongly
- * made or too busy, which passes or is mended there, and they can come after etcd has executed the request. 414 does
+ * made or too busy, which passes or is corrected there, and they can come after etcd has executed the request. 414 does
  * not occur: the paths of gRPC have a few dozen characters.
  */
 const finalStatuses = new Map<number, RequestLimit | undefined>([

@@ -137,7 +137,7 @@ test("an id must be the same in every process", () => {
   }
 });
 
-test("told where the list changes, it is what a new one would be", () => {
+test("informed where the list changed, it equals a new one", () => {
   const random = seeded("told hash");
   const list = servers(200);
   const balancer = new ConsistentHash<TestServer>();

@@ -12,7 +12,9 @@ const options: readonly [string, () => BalancerOption<TestServer>][] = [
   ["a Balancer of the user's own", () => ({ pick: lastOne })],
 ];
 
-/** Keyed and not, so that each strategy has to choose; with calls that end later, of unequal latency unless it is given. */
+/**
+ * Keyed and not, so that each strategy has to choose; with calls that end later, of unequal latency unless it is given.
+ */
 function drive(
   balancer: Balancer<TestServer>,
   list: readonly TestServer[],
@@ -84,7 +86,7 @@ describe.each(options)("%s", (name, option) => {
     }
   });
 
-  test("ids that a program may stumble over are ids like others", () => {
+  test("ids with a meaning in JavaScript are ids like others", () => {
     const random = seeded(`hostile ${name}`);
     const hostile = ["__proto__", "constructor", "toString", "", "0", "ä/猫/🐈", "a\u0000b", "\ud800", "length"];
     const list = hostile.map((key) => server(key));
@@ -132,15 +134,15 @@ describe.each(options)("%s", (name, option) => {
       nowMs = atMs;
       return shareOf("new");
     });
-    const told = `${shares.map((share) => share.toFixed(2)).join(" ")}, seed ${random.seed}`;
+    const received = `${shares.map((share) => share.toFixed(2)).join(" ")}, seed ${random.seed}`;
     // Each is a part of its even share; those that look for idle servers may use what it has in advance.
-    expect(shares[0], told).toBeLessThan(0.35);
-    expect(shares[0], told).toBeGreaterThan(0.02);
-    expect(shares[2], told).toBeGreaterThan(0.2);
-    expect(shares[2], told).toBeLessThan(ofTheUser ? 0.6 : 1);
-    expect(shares[4], told).toBeGreaterThan(0.7);
-    expect(shares[0], told).toBeLessThan((shares[4] as number) / 2);
-    expect(shares[1], told).toBeLessThan(shares[4] as number);
+    expect(shares[0], received).toBeLessThan(0.35);
+    expect(shares[0], received).toBeGreaterThan(0.02);
+    expect(shares[2], received).toBeGreaterThan(0.2);
+    expect(shares[2], received).toBeLessThan(ofTheUser ? 0.6 : 1);
+    expect(shares[4], received).toBeGreaterThan(0.7);
+    expect(shares[0], received).toBeLessThan((shares[4] as number) / 2);
+    expect(shares[1], received).toBeLessThan(shares[4] as number);
   });
 });
 
@@ -209,16 +211,16 @@ describe("a weight that is none", () => {
   });
 });
 
-describe.each(balancerNames)("%s, told where its list changes", (name) => {
-  test("picks what it would without being told, and out of the list", () => {
+describe.each(balancerNames)("%s, informed where its list changed", (name) => {
+  test("picks what it would without that, and out of the list", () => {
     const random = seeded(`told ${name}`);
     const settings = () => {
       const own = seeded(`same numbers ${random.seed}`);
       return { zone: "a", slowStartMs: 50, random: own.next, nowMs: () => 0 };
     };
-    const told = createBalancer<TestServer>("test", name, settings());
+    const received = createBalancer<TestServer>("test", name, settings());
     const list = servers(300);
-    told.pick(list, {});
+    received.pick(list, {});
     for (let step = 0; step < 200; step++) {
       const positions: number[] = [];
       for (let change = random.between(1, 5); change > 0; change--) {
@@ -234,14 +236,14 @@ describe.each(balancerNames)("%s, told where its list changes", (name) => {
         else if (what === 2) list[at] = server((list[at] as TestServer).key, { weight: random.between(0, 5) });
         else list[at] = server(`instead-${step}-${change}`, { weight: random.between(0, 3) });
       }
-      told.changed?.({ servers: list, positions });
-      for (const chosen of drive(told, list, 5, random.next)) {
+      received.changed?.({ servers: list, positions });
+      for (const chosen of drive(received, list, 5, random.next)) {
         expect(list, `step ${step}, seed ${random.seed}`).toContain(chosen);
       }
     }
-    // Whoever has a weight and is in the zone is chosen, and nobody else.
+    // Only a server with a weight, in the zone, is chosen.
     const warm = list.filter(({ metadata, weight }) => metadata.zone === "a" && (weight > 0 || !weighs.has(name)));
-    const seen = new Set(drive(told, list, 60_000, random.next).map(({ key }) => key));
+    const seen = new Set(drive(received, list, 60_000, random.next).map(({ key }) => key));
     for (const key of seen)
       expect(
         warm.map((one) => one.key),

@@ -61,7 +61,7 @@ test("it begins with the change that brought the server, not with the next pick"
   expect(countsOf(picked(balancer, list, 100)).get("new")).toBe(20);
 });
 
-test("when none is warm somebody has to do the work", () => {
+test("when none is warm, one that is cold does the work", () => {
   const { balancer } = slowly();
   const list = servers(3);
   picked(balancer, list, 1);
@@ -187,21 +187,21 @@ test("while the only server of the own zone is new, warm ones of other zones hel
 });
 
 test("calls, outcomes and changes reach the balancer inside", () => {
-  const told: string[] = [];
+  const received: string[] = [];
   const inner = {
     pick: (list: readonly TestServer[]) => list[0] as TestServer,
-    changed: () => told.push("changed"),
-    started: ({ key }: TestServer) => told.push(`started ${key}`),
-    ended: ({ key }: TestServer) => told.push(`ended ${key}`),
+    changed: () => received.push("changed"),
+    started: ({ key }: TestServer) => received.push(`started ${key}`),
+    ended: ({ key }: TestServer) => received.push(`ended ${key}`),
     report: ({ key }: TestServer, { latencyMs }: { latencyMs?: number | undefined }) =>
-      told.push(`report ${key} ${latencyMs}`),
+      received.push(`report ${key} ${latencyMs}`),
   };
   const balancer = new SlowStart(new ZonePreference(inner, { zone: "a" }), { slowStartMs: 1 });
   balancer.changed();
   balancer.started(server("x"));
   balancer.ended(server("x"));
   balancer.report(server("x"), { latencyMs: 3 });
-  expect(told).toEqual(["changed", "started x", "ended x", "report x 3"]);
+  expect(received).toEqual(["changed", "started x", "ended x", "report x 3"]);
 });
 
 test("bad options are named", () => {

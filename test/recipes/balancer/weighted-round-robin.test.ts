@@ -21,7 +21,7 @@ test("shares are exact after each whole round, whatever the weights", () => {
   }
 });
 
-test("one that joins gets its share at once and no burst, and takes nobody's turn away", () => {
+test("one that joins gets its share at once and no burst, and takes no turn away", () => {
   const list = servers(10);
   const balancer = new WeightedRoundRobin<TestServer>();
   picked(balancer, list, 10_003);
@@ -48,7 +48,7 @@ test("one that joins when many have left gets its share at once too", () => {
   for (const { key } of list) expect(Math.abs((counts.get(key) ?? 0) - 4), key).toBeLessThanOrEqual(2);
 });
 
-test("a heavy one that leaves leaves nobody without a turn", () => {
+test("a heavy one that leaves takes no other's turn with it", () => {
   const heavy = server("heavy", { weight: 1_000_000 });
   const light = [server("a"), server("b")];
   const balancer = new WeightedRoundRobin<TestServer>();

@@ -34,11 +34,11 @@ async function twoTrackers() {
   return { proxy, prefix, near, far, known, inEtcd: (id: string) => lab.etcd.get(prefix + id) };
 }
 
-test("an id that was evicted elsewhere, and that was told, is there again after a track", async () => {
+test("an id that was evicted elsewhere, and reported, is there again after a track", async () => {
   const { proxy, near, far, known, inEtcd } = await twoTrackers();
   await known("proj");
   await known("sentinel");
-  // What happens is told here only after track() was called.
+  // Events arrive here only after track() was called.
   proxy.delay(30);
   await near.tracker.evict("proj", {});
   await far.tracker.track("proj", {});
@@ -105,7 +105,7 @@ test("ids that one tracker tracks and another touches, many at a time, are forgo
   const touching = trackerOn(lab, clock, prefix, { ttlSeconds });
   await Promise.all([tracking.tracker.ready, touching.tracker.ready]);
   const ids = Array.from({ length: 1_000 }, (_, i) => `proj-${i}`);
-  // Somebody writes something else meanwhile, so that the headers of answers are ahead of what they found.
+  // Another client writes something else meanwhile, so that the headers of answers are ahead of what they found.
   let writing = true;
   const noise = async () => {
     while (writing) await lab.etcd.put("/test/noise", "");

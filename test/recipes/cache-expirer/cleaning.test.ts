@@ -9,7 +9,7 @@ import { outcomeOf } from "../../support/outcome.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
 
-// What onExpire is told, when, and what keeps it from being called. Evictions are the quickest way to make a key go.
+// What onExpire gets, when, and what keeps it from being called. Evictions are the quickest way to make a key go.
 
 let lab: RegistryLab;
 beforeAll(async () => {
@@ -58,7 +58,7 @@ test("a touch never makes a gone key again, a track does", async () => {
   expect(await lab.etcd.get(`${prefix}proj`)).toMatchObject({ version: 1 });
 });
 
-test("an onExpire that fails twice succeeds the third time, and each failure is told", async () => {
+test("an onExpire that fails twice succeeds the third time, and each failure is reported", async () => {
   const prefix = lab.newPrefix();
   let calls = 0;
   const cleaned: string[] = [];
@@ -250,7 +250,7 @@ test("what is tracked before the list is read, and gone when it is, is cleaned",
   expect(expired.toSorted()).toEqual(["by-hand evicted", "own evicted", "stays evicted", "told evicted"]);
 });
 
-test("a known() that fails is asked again, and told", async () => {
+test("a known() that fails is asked again, and reported", async () => {
   let calls = 0;
   const { caches, expired, warnings } = expirer(lab.newPrefix(), {
     known: async () => {
@@ -265,7 +265,7 @@ test("a known() that fails is asked again, and told", async () => {
   expect(warnings[0]?.message).toMatch(/^known\(\) failed: EIO; it is called again in \d+ ms$/);
 });
 
-test("with maxDropRatio what is missing in a mass is held back, and told; evict() cleans one of it", async () => {
+test("with maxDropRatio ids that go in a mass are held back, and reported; evict() cleans one of them", async () => {
   const prefix = lab.newPrefix();
   await expirer(prefix).caches.track("alive");
   const { caches, expired, warnings } = expirer(prefix, {
@@ -336,7 +336,7 @@ test("after a wipe all that was tracked is missing, and maxDropRatio can hold it
   expect(expired).toHaveLength(2);
 });
 
-test("values that nobody of us wrote hurt nothing: they are adopted by a touch, and never swept", async () => {
+test("foreign values hurt nothing: they are adopted by a touch, and never swept", async () => {
   const prefix = lab.newPrefix();
   for (const [id, value] of Object.entries({
     a: "hello",
@@ -431,7 +431,7 @@ test.each([
   await expect(caches.touch("a", { timeout: 5 } as never)).rejects.toThrow("timeout is not an option");
 });
 
-test("a track that waits for an onExpire which never ends is told of close()", async () => {
+test("a track that waits for an onExpire which never ends rejects on close()", async () => {
   let running = false;
   const { caches } = expirer(lab.newPrefix(), {
     onExpire: () => {

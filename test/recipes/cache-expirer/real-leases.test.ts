@@ -33,7 +33,7 @@ test("a 20 s lease under repeated leader moves is cleaned one bucket late at mos
   const expiredAt: number[] = [];
   const { caches } = expirer(prefix, { ttlSeconds: 20, onExpire: () => expiredAt.push(performance.now()) });
   await caches.ready;
-  // Whoever tracked it is gone, so nobody is left who would revoke its lease.
+  // Its tracker is gone, so no process revokes its lease.
   const other = expirer(prefix, { ttlSeconds: 20 }).caches;
   const trackedAt = performance.now();
   await other.track("proj");

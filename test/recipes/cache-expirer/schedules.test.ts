@@ -32,7 +32,7 @@ class Model {
   readonly #livesFrom = new Map<string, number>();
   /** What may take an id away before its time, and until when. */
   readonly #evictions: Eviction[] = [];
-  /** The ids whose key is there, as a tracker was told, and whose files are therefore written. */
+  /** The ids whose key is there, as far as a tracker heard, and whose files are therefore written. */
   readonly #valid = new Set<string>();
   readonly trackers: { readonly expirer: CacheExpirer; readonly files: Set<string> }[] = [];
   tracked = 0;
@@ -82,7 +82,7 @@ class Model {
     this.#stopped = true;
   }
 
-  /** Somebody takes ids away by hand. */
+  /** Ids are taken away by hand. */
   lost(): void {
     for (const id of this.#ids) this.#evictions.push({ id, untilMs: this.#world.nowMs });
     this.#valid.clear();

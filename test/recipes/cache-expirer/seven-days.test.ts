@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterEach(() => lab.clear());
 afterAll(() => lab[Symbol.asyncDispose]());
 
-test("what nobody touches for seven days is gone one bucket later, and not a bucket earlier", async () => {
+test("an id untouched for seven days is gone one bucket later, and not a bucket earlier", async () => {
   const clock = new FakeClock();
   const prefix = lab.newPrefix();
   const { tracker, expired } = trackerOn(lab, clock, prefix, { ttlSeconds });
@@ -121,7 +121,7 @@ test("two processes that touch the same keys in any order never make one die ear
     }
   }
   expect(moves).toBeGreaterThan(500);
-  const early = trackers.flatMap(({ expired }) => expired).filter((told) => !told.endsWith("expired"));
+  const early = trackers.flatMap(({ expired }) => expired).filter((received) => !received.endsWith("expired"));
   expect(early, said).toEqual([]);
   expect(trackers[0]?.expired.length, said).toBeGreaterThan(0);
 });

@@ -5,7 +5,7 @@ import { TrackedKeysModel } from "../../support/tracked-keys-model.ts";
 const RUNS = 1_000;
 const STEPS = 40;
 
-test("what is known of keys is what etcd had at the newest revision that answers or the mirror told of", () => {
+test("what is known of keys is what etcd had at the newest revision of answers and mirror", () => {
   const random = seeded("tracked keys");
   for (let run = 1; run <= RUNS; run++) {
     const model = new TrackedKeysModel(random);

@@ -66,7 +66,7 @@ test("what was gone in a history that is lost says nothing of the next one", () 
   expect(keys.get("a")).toMatchObject({ modRevision: 2 });
 });
 
-test("what answers alone said was there, and a list does not have, went; what the mirror will tell of did not yet", () => {
+test("what answers alone said was there, and a list does not have, went; what the mirror will report did not yet", () => {
   const keys = new TrackedKeys("cache/");
   for (const id of ["a", "b", "seen", "later"]) keys.found(id, { modRevision: 10, expiresAt });
   keys.missing("b", 30);
@@ -98,7 +98,7 @@ test("what was there in a history that is lost went, also what no list had shown
 test("what an answer found, and the mirror had shown before it, stays when the mirror goes on", () => {
   const keys = new TrackedKeys("cache/");
   keys.apply(batch(10, { type: "snapshot", puts: [put(10)] }), false);
-  // In an answer whose header says 20: etcd was that far for somebody else's write.
+  // In an answer whose header says 20: etcd was that far for another client's write.
   keys.found("a", { modRevision: 10, expiresAt });
   expect(keys.isAnswered("a")).toBe(false);
   expect(keys.apply(batch(30, {}), false).size).toBe(0);
@@ -106,7 +106,7 @@ test("what an answer found, and the mirror had shown before it, stays when the m
   expect(keys.endedBy(expiresAt)).toEqual(["a"]);
 });
 
-test("a deletion is told once, also when an answer of a later revision said so before", () => {
+test("a deletion is reported once, also when an answer of a later revision said so before", () => {
   const keys = new TrackedKeys("cache/");
   keys.apply(batch(10, { type: "snapshot", puts: [put(10)] }), false);
   keys.missing("a", 20);
@@ -122,7 +122,7 @@ test("an answer that comes after the mirror has passed what it found says whethe
   expect(keys.found("new", { modRevision: 11, expiresAt })).toBe(true);
 });
 
-test("of what was found before it was missing, and answered after it, it is told that it went", () => {
+test("an id found before it was missing, and answered after it, is reported gone", () => {
   const keys = new TrackedKeys("cache/");
   keys.missing("a", 20);
   keys.found("a", { modRevision: 10, expiresAt });
@@ -151,7 +151,7 @@ test("an answer of a lost history, which the mirror never comes to, is forgotten
   expect(keys.size).toBe(2);
 });
 
-test("what an answer of a lost history told before the first list is forgotten when the mirror does not come to it", () => {
+test("what an answer of a lost history said before the first list is forgotten when the mirror does not come to it", () => {
   const keys = new TrackedKeys("cache/");
   keys.found("evicted here", { modRevision: 7, expiresAt });
   keys.missing("evicted here", 8);

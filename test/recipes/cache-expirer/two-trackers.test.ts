@@ -7,7 +7,7 @@ import { FakeClock, settled } from "../../support/fake-clock.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
 
-// GUARANTEES 12: keys move to later buckets only, whoever touches them, and however late the touch arrives.
+// GUARANTEES 12: keys move to later buckets only, by whichever process, however late the touch arrives.
 
 const ttlSeconds = 7 * 24 * 3_600;
 const bucketMs = (ttlSeconds * 1_000) / 64;
@@ -94,7 +94,7 @@ test("a touch is free only while etcd is followed: a key that went unseen is not
   const { tracker } = trackerOn(lab, new FakeClock(), prefix, { ttlSeconds }, [proxy.endpoint]);
   await tracker.ready;
   await tracker.track("proj", {});
-  // A write that the mirror has told of too.
+  // A write that the mirror has reported too.
   await lab.etcd.put(`${prefix}sentinel`, "x");
   await until(() => tracker.size === 2);
   await proxy.down();

@@ -44,7 +44,7 @@ test("a cancellation that came first aborts the signal: at once when it is known
   expect(runner.signal("run-1").aborted).toBe(true);
 });
 
-test("the first reason stays, and who comes later is told so; its signal aborts with the first reason", async () => {
+test("the first reason stays, and a later caller gets it; its signal aborts with the first reason", async () => {
   const prefix = lab.newPrefix();
   const [first, second] = [cancellationOf(lab, prefix), cancellationOf(lab, prefix, { client: lab.client() })];
   const signal = second.signal("run-1");
@@ -60,7 +60,7 @@ test("the first reason stays, and who comes later is told so; its signal aborts 
   expect(signal.reason.reason).toBe(reason);
 });
 
-test("what is cancelled here aborts as soon as etcd has acknowledged it, whether or not the watch has told", async () => {
+test("what is cancelled here aborts as soon as etcd has acknowledged it, whether or not the watch has reported it", async () => {
   const cancellation = cancellationOf(lab, lab.newPrefix());
   const signal = cancellation.signal("run-1");
   // Nothing has been listed yet.
@@ -91,7 +91,7 @@ test("a plain put by hand cancels as well; deletion and expiry take nothing back
   expect(expiring.aborted).toBe(true);
 });
 
-test("told once each, also those that stood there at the start and those nobody follows; the signal aborts first", async () => {
+test("each is emitted once, also those present at the start and those without a signal; the signal aborts first", async () => {
   const prefix = lab.newPrefix();
   await lab.etcd.put(`${prefix}old`, "x");
   const cancellation = cancellationOf(lab, prefix);
@@ -186,13 +186,13 @@ test("a cancellation reaches 1000 listeners in 3 processes, without a warning", 
   const began = performance.now();
   await cancellationOf(lab, prefix).cancel("run-1", "enough");
   await until(() => programs.every(({ lines }) => lines.length === 2));
-  console.log(`told to 1000 listeners in 3 processes in ${(performance.now() - began).toFixed(0)} ms`);
+  console.log(`reached 1000 listeners in 3 processes in ${(performance.now() - began).toFixed(0)} ms`);
   expect(programs.map(({ lines }) => lines[1])).toEqual([333, 333, 334].map((n) => `${n} run-1 was cancelled: enough`));
   for (const program of programs) expect(await program.ended).toBe(0);
   expect(programs.flatMap(({ errors }) => errors)).toEqual([]);
 });
 
-test("after close() nothing aborts, nothing is told, and calls say that it is closed", async () => {
+test("after close() nothing aborts, nothing is emitted, and calls say that it is closed", async () => {
   const prefix = lab.newPrefix();
   const cancellation = cancellationOf(lab, prefix);
   const recorder = new Recorder(cancellation, cancellationEvents);
@@ -212,7 +212,7 @@ test("after close() nothing aborts, nothing is told, and calls say that it is cl
   cancellation.release("run-1");
 });
 
-test("one that a listener of a signal closes tells nothing of the run", async () => {
+test("one that a listener of a signal closes emits nothing more", async () => {
   const prefix = lab.newPrefix();
   const cancellation = cancellationOf(lab, prefix);
   const recorder = new Recorder(cancellation, cancellationEvents);

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "vitest";
 import { Cancellation } from "../../../recipes/index.ts";
 import { EtcdClient, InvalidOptionError } from "../../../src/index.ts";
 
-// Nobody listens there: what is checked is checked before any I/O.
+// No server listens there: options are checked before any I/O.
 const client = new EtcdClient({ endpoints: "http://127.0.0.1:9" });
 const cancellation = new Cancellation("/cancel/", { client });
 afterAll(async () => {

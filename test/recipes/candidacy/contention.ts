@@ -1,6 +1,9 @@
 import type { KeyValue } from "../../../src/index.ts";
 
-/** What a contender says of one guarded write. `fenced`: told that it was not executed. `unknown`: it may have been. */
+/**
+ * What a contender says of one guarded write. `fenced`: it was not executed, as the error says. `unknown`: it may have
+ * been.
+ */
 export interface GuardedWrite {
   readonly type: "write";
   readonly id: string;
@@ -59,10 +62,10 @@ export function checkWrites(name: string, history: readonly HistoryEvent[], writ
 }
 
 /**
- * All that is wrong with what the holders of a name believed: one that believed after a later one did, or after its key was
- * seen to be deleted.
+ * All that is wrong with what the holders of a name believed: one that believed after a later one did, or after its key
+ * was seen to be deleted.
  *
- * @param deletedAt when somebody saw the deletion of the key that a token is of
+ * @param deletedAt when the deletion was seen of the key that a token is of
  */
 export function checkBeliefs(beliefs: readonly Belief[], deletedAt: ReadonlyMap<number, number>): string[] {
   const wrong: string[] = [];

@@ -6,7 +6,9 @@ import { Metrics, requestsServed } from "../../support/gateway/index.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 
-/** An etcd of its own, and the elections and locks that a test makes on it; all are closed at the end, or by `clear()`. */
+/**
+ * An etcd of its own, and the elections and locks that a test makes on it; all are closed at the end, or by `clear()`.
+ */
 export class ElectionLab implements AsyncDisposable {
   readonly #lab: RegistryLab;
 
@@ -34,7 +36,7 @@ export class ElectionLab implements AsyncDisposable {
     return this.#lab.client(...args);
   }
 
-  /** A name that nobody else has. */
+  /** A name of its own. */
   newName(): string {
     return `/test/${randomUUID()}`;
   }

@@ -4,7 +4,7 @@ import { delimiter, dirname, join } from "node:path";
 import { findEtcd } from "../../../testing/index.ts";
 import { startChild } from "../../support/child.ts";
 
-/** A running etcdctl: somebody else's client, on the same keys. It ends with its scope. */
+/** A running etcdctl: a foreign client, on the same keys. It ends with its scope. */
 export interface Etcdctl extends AsyncDisposable {
   readonly process: ChildProcess;
   /** What it has printed so far, line by line. */

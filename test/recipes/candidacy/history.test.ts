@@ -25,7 +25,7 @@ const longestMs = 80_000;
 const now = () => Number(process.hrtime.bigint());
 const sleepMs = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-type Told = GuardedWrite | Belief | { type: "over"; name: string; token: number } | { type: "lost" | "gave up" };
+type Received = GuardedWrite | Belief | { type: "over"; name: string; token: number } | { type: "lost" | "gave up" };
 
 /** When each key was first seen to be deleted, by watchers on every member: by its createRevision. */
 class Deletions implements AsyncDisposable {
@@ -55,7 +55,7 @@ class Deletions implements AsyncDisposable {
 class Crowd implements AsyncDisposable {
   readonly #all: Child[] = [];
   readonly #running: Child[] = [];
-  readonly #records: Told[] = [];
+  readonly #records: Received[] = [];
   /** How many lines of each have been read. */
   readonly #read: number[] = [];
   readonly #endpoints: readonly string[];
@@ -72,7 +72,7 @@ class Crowd implements AsyncDisposable {
   #start(place: number): void {
     const number = this.#all.length;
     // One in three sees a suspended machine when it is stopped: its monotonic clock stands still. Of another one the
-    // wall clock jumps. Never both: who sleeps while its wall clock is set back has no clock left that could tell.
+    // wall clock jumps. Never both: who sleeps while its wall clock is set back has no clock left that could show it.
     const options = {
       id: `p${number}`,
       endpoints: this.#endpoints,
@@ -91,7 +91,7 @@ class Crowd implements AsyncDisposable {
     this.#running[place] = program;
   }
 
-  get records(): readonly Told[] {
+  get records(): readonly Received[] {
     for (const [index, { lines }] of this.#all.entries()) {
       const read = this.#read[index] ?? 0;
       for (const line of lines.slice(read)) this.#records.push(JSON.parse(line));
@@ -100,8 +100,8 @@ class Crowd implements AsyncDisposable {
     return this.#records;
   }
 
-  ofType<Type extends Told["type"]>(type: Type): Extract<Told, { type: Type }>[] {
-    return this.records.filter((told): told is Extract<Told, { type: Type }> => told.type === type);
+  ofType<Type extends Received["type"]>(type: Type): Extract<Received, { type: Type }>[] {
+    return this.records.filter((received): received is Extract<Received, { type: Type }> => received.type === type);
   }
 
   /** How many different holders there were. */
@@ -112,9 +112,9 @@ class Crowd implements AsyncDisposable {
   /** Those that hold something, by what they said last. */
   get #holders(): Child[] {
     const holding = new Map<string, string>();
-    for (const told of this.records) {
-      if (told.type === "belief") holding.set(`${told.name} ${told.token}`, told.id);
-      if (told.type === "over") holding.delete(`${told.name} ${told.token}`);
+    for (const received of this.records) {
+      if (received.type === "belief") holding.set(`${received.name} ${received.token}`, received.id);
+      if (received.type === "over") holding.delete(`${received.name} ${received.token}`);
     }
     const ids = new Set(holding.values());
     return this.#running.filter((program) => ids.has(`p${this.#all.indexOf(program)}`));
@@ -233,10 +233,10 @@ test("over 200 changes of the holder: no guarded write out of token order, none 
       deletions.seenAt,
     ).map((what) => `${name}: ${what}`),
   ]);
-  const told = (outcome: GuardedWrite["outcome"]) => writes.filter((write) => write.outcome === outcome).length;
+  const received = (outcome: GuardedWrite["outcome"]) => writes.filter((write) => write.outcome === outcome).length;
   console.log(
-    `seed ${random.seed}: ${crowd.changes} changes, ${told("accepted")} writes accepted, ${told("fenced")} fenced, ` +
-      `${told("unknown")} unknown, ${told("failed")} failed; ${crowd.ofType("lost").length} terms lost; ${faults.join(", ")}`,
+    `seed ${random.seed}: ${crowd.changes} changes, ${received("accepted")} writes accepted, ${received("fenced")} fenced, ` +
+      `${received("unknown")} unknown, ${received("failed")} failed; ${crowd.ofType("lost").length} terms lost; ${faults.join(", ")}`,
   );
   expect(wrong, `seed ${random.seed}`).toEqual([]);
   expect(crowd.changes).toBeGreaterThanOrEqual(leastChanges);

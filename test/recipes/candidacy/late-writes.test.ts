@@ -36,7 +36,7 @@ async function ledBy(client: EtcdClient): Promise<Term> {
   return until(() => election.term);
 }
 
-test("a key whose put was not answered is found again: the place in line is kept, and nobody waits for himself", async () => {
+test("a key whose put was not answered is found again: the place in line is kept, and no candidate waits for itself", async () => {
   const name = lab.newName();
   const { proxy, client } = await proxied();
   const candidacy = new Candidacy(client, name, "a", await client.grantLease(10));
@@ -128,7 +128,7 @@ test("a proclamation waits for an earlier one no longer than its own time, or un
   expect((await lab.etcd.get(term.key))?.text).toBe("last");
 });
 
-test("a proclamation that somebody overtakes again and again ends at its time", async () => {
+test("a proclamation that is overtaken again and again ends at its time", async () => {
   const term = await ledBy(lab.etcd);
   const { txn } = lab.etcd;
   vi.spyOn(lab.etcd, "txn").mockImplementation(async (...args) => {

@@ -6,7 +6,7 @@ import { revokeLease } from "../../support/gateway/index.ts";
 import { until } from "../../support/until.ts";
 import { ElectionLab, recordElection } from "./election-lab.ts";
 
-// HARDSHIPS 6: whoever is told that it leads has a key in etcd, at that moment and at the head of the line.
+// HARDSHIPS 6: a candidate that hears that it leads has a key in etcd, at that moment and at the head of the line.
 
 let lab: ElectionLab;
 

@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterEach(() => lab.clear());
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
-function told({ events }: Recorder): string[] {
+function received({ events }: Recorder): string[] {
   return events
     .filter(({ name }) => ["up", "down", "changed"].includes(name))
     .map(({ name, args }) => `${name} ${(args[0] as ClusterNode).name}`);
@@ -50,7 +50,7 @@ test("nodes that join are up, with their info and since when, in the order of th
   expect(a?.upSince).toBeGreaterThanOrEqual(began);
   expect(Object.isFrozen(a) && Object.isFrozen(watcher.nodes())).toBe(true);
   expect(watcher.nodes()).toBe(watcher.nodes());
-  expect(told(recorder)).toEqual(["up b", "up a"]);
+  expect(received(recorder)).toEqual(["up b", "up a"]);
 });
 
 test("a node that is ready is in the list of the monitor that it joined", async () => {
@@ -96,7 +96,7 @@ test("an update is a change: newer lastChange, the same upSince, and what it was
   expect(after?.upSince).toBe(before?.upSince);
   expect(after?.lastChange).toBeGreaterThan(before?.lastChange ?? 0);
   expect(recorder.events.find(({ name }) => name === "changed")?.args).toEqual([after, before]);
-  expect(told(recorder)).toEqual(["up a", "changed a"]);
+  expect(received(recorder)).toEqual(["up a", "changed a"]);
 });
 
 test("a node that leaves is seen draining, then down; without a drain it is down", async () => {
@@ -120,7 +120,7 @@ test("a node that leaves is seen draining, then down; without a drain it is down
   await until(() => namesOf(watcher).join() === "leaves");
   await leaves.leave();
   await until(() => watcher.nodes().length === 0);
-  expect(told(recorder)).toEqual(["up drains", "up leaves", "changed drains", "down drains", "down leaves"]);
+  expect(received(recorder)).toEqual(["up drains", "up leaves", "changed drains", "down drains", "down leaves"]);
   expect(recorder.of<ClusterNode>("down").map(({ draining }) => draining)).toEqual([true, false]);
   expect(await viewOf(lab.etcd, prefix)).toEqual({});
   await expect(leaves.update({})).rejects.toBeInstanceOf(ClientClosedError);
@@ -222,7 +222,7 @@ test("when its client is closed it fails, once, says so, and keeps its list", as
   expect(namesOf(monitor)).toEqual(["a"]);
 });
 
-test("an info that was refused is not told by what comes after it", async () => {
+test("an info that was refused does not come back with what follows it", async () => {
   const prefix = lab.newPrefix();
   const monitor = monitorOf<{ address: string }>(lab, prefix);
   const membership = monitor.join("a", { address: "10.0.0.1:80" });

@@ -75,7 +75,7 @@ test("killed and started again within its TTL: changed, once, with a new upSince
   expect([before, after].map((node) => node?.info.pid)).toEqual([first, second].map((program) => program.process.pid));
 });
 
-test("in an outage the last good list stays, with its age, and nobody is told to be down", async () => {
+test("in an outage the last good list stays, with its age, and no node is reported down", async () => {
   const prefix = lab.newPrefix();
   const proxy = await FaultProxy.start(lab.endpoint);
   lab.also(() => proxy.close());

@@ -39,7 +39,7 @@ test("an approval that lands when the pending key is gone is none", async () => 
   expect((await store.read("a", {})).decision).toBeUndefined();
 });
 
-test("a time-out by somebody who saw no pending key is none while it is there", async () => {
+test("a time-out by a reader that saw no pending key is none while it is there", async () => {
   const { store, known } = await waiting();
   expect(await store.decide("a", known, timeout, "gone", {})).toBe(false);
   expect((await store.read("a", {})).pending).toBeDefined();

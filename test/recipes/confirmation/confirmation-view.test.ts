@@ -9,29 +9,29 @@ const request = (requestedAt: number) => kv("request", { requestedAt, deadline: 
 const decision = (by: string) => kv("decision", { decision: "approved", by });
 
 function view() {
-  const told: string[] = [];
+  const received: string[] = [];
   const seen = new ConfirmationView(prefix);
   const apply = (puts: KeyValue[], deletes: KeyValue[] = []) => {
     for (const news of seen.apply({ type: "changes", revision: 1, puts, deletes } as MirrorBatch)) {
-      if (news.type === "requested") told.push(`requested at ${news.pending.requestedAt}`);
-      if (news.type === "decided") told.push(`decided by ${news.result.by}`);
-      if (news.type === "warning") told.push(news.error.message);
+      if (news.type === "requested") received.push(`requested at ${news.pending.requestedAt}`);
+      if (news.type === "decided") received.push(`decided by ${news.result.by}`);
+      if (news.type === "warning") received.push(news.error.message);
     }
   };
-  return { told, apply, seen };
+  return { received, apply, seen };
 }
 
-test("what expired and was made again within one batch is told as another one", () => {
-  const { told, apply } = view();
+test("what expired and was made again within one batch is reported as a new one", () => {
+  const { received, apply } = view();
   apply([request(1), kv("pending")]);
   apply([request(2), kv("pending")], [request(1), kv("pending")]);
   apply([decision("alice")], [kv("pending")]);
   apply([request(3), decision("bob")], [request(2), decision("alice")]);
-  expect(told).toEqual(["requested at 1", "requested at 2", "decided by alice", "decided by bob"]);
+  expect(received).toEqual(["requested at 1", "requested at 2", "decided by alice", "decided by bob"]);
 });
 
-test("one whose keys go one by one is told of once, and then forgotten", () => {
-  const { told, apply, seen } = view();
+test("one whose keys go one by one is reported once, and then forgotten", () => {
+  const { received, apply, seen } = view();
   apply([request(1), kv("pending")]);
   expect(seen.isRunning("run")).toBe(true);
   apply([], [kv("pending")]);
@@ -39,5 +39,5 @@ test("one whose keys go one by one is told of once, and then forgotten", () => {
   apply([decision("alice"), request(1)]);
   apply([], [request(1), decision("alice")]);
   apply([decision("alice")]);
-  expect(told).toEqual(["requested at 1", "decided by alice", "decided by alice"]);
+  expect(received).toEqual(["requested at 1", "decided by alice", "decided by alice"]);
 });

@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterEach(() => lab.clear());
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
-test("approved: the requester is told by whom, and what stands in etcd is as documented", async () => {
+test("approved: the requester learns by whom, and what stands in etcd is as documented", async () => {
   const prefix = lab.newPrefix();
   const requester = confirmationOf(lab, prefix, { retainSeconds: 1_000 });
   const approver = confirmationOf(lab, prefix, { client: lab.client(), retainSeconds: 1_000 });
@@ -59,7 +59,7 @@ test("rejected, with and without a reason", async () => {
   expect(await second).toEqual({ decision: "rejected", by: "bob" });
 });
 
-test("nobody decides: a time-out at the deadline, not before, and it stands in etcd", async () => {
+test("no decision: a time-out at the deadline, not before, and it stands in etcd", async () => {
   const prefix = lab.newPrefix();
   const confirmation = confirmationOf(lab, prefix);
   const { value, tookMs } = await outcomeOf(confirmation.request("a", { timeoutSeconds: 1 }));
@@ -71,7 +71,7 @@ test("nobody decides: a time-out at the deadline, not before, and it stands in e
   expect(JSON.parse(view["a/decision"] ?? "")).toMatchObject({ decision: "timeout" });
 });
 
-test("who decides too late is told what was decided, and changes nothing", async () => {
+test("a late decider gets what was decided, and changes nothing", async () => {
   const prefix = lab.newPrefix();
   const confirmation = confirmationOf(lab, prefix);
   await confirmation.request("timed-out", { timeoutSeconds: 1 });
@@ -89,7 +89,7 @@ test("who decides too late is told what was decided, and changes nothing", async
   expect((await result).decision).toBe("approved");
 });
 
-test("an approval after the time-out lease ended, with no requester left, writes the time-out and is told of it", async () => {
+test("an approval after the time-out lease ended, with no requester left, writes the time-out and returns it", async () => {
   const prefix = lab.newPrefix();
   const confirmation = confirmationOf(lab, prefix);
   const giveUp = new AbortController();
@@ -101,7 +101,7 @@ test("an approval after the time-out lease ended, with no requester left, writes
   expect(await confirmation.request("a", { timeoutSeconds: 60 })).toEqual({ decision: "timeout" });
 });
 
-test("what nobody has requested cannot be decided", async () => {
+test("a confirmation without a request cannot be decided", async () => {
   const confirmation = confirmationOf(lab, lab.newPrefix());
   const error = await etcdErrorOf(confirmation.approve("a", "alice"));
   expect(error).toBeInstanceOf(NotRequestedError);
@@ -109,7 +109,7 @@ test("what nobody has requested cannot be decided", async () => {
   expect(await etcdErrorOf(confirmation.reject("a", "alice"))).toBeInstanceOf(NotRequestedError);
 });
 
-test("two who decide at once: one wins, the other is told of that, the requester gets it", async () => {
+test("two who decide at once: one wins, both and the requester get its decision", async () => {
   const prefix = lab.newPrefix();
   const [one, other] = [confirmationOf(lab, prefix), confirmationOf(lab, prefix, { client: lab.client() })];
   for (let round = 0; round < 20; round++) {
@@ -121,9 +121,9 @@ test("two who decide at once: one wins, the other is told of that, the requester
     ]);
     const won = approval.error === undefined ? "approved" : "rejected";
     expect([approval.error, rejection.error].filter((error) => error instanceof AlreadyDecidedError)).toHaveLength(1);
-    const told = (approval.error ?? rejection.error) as AlreadyDecidedError;
-    expect(told.result.decision).toBe(won);
-    expect(await result).toEqual(told.result);
+    const received = (approval.error ?? rejection.error) as AlreadyDecidedError;
+    expect(received.result.decision).toBe(won);
+    expect(await result).toEqual(received.result);
   }
 });
 
@@ -170,7 +170,7 @@ test("pending: those that wait, the most urgent first; decided and timed-out one
   expect(Object.isFrozen(list) && list.every(Object.isFrozen)).toBe(true);
 });
 
-test("requests and decisions are told once each, in order, also those that stood there at the start", async () => {
+test("requests and decisions are emitted once each, in order, also those present at the start", async () => {
   const prefix = lab.newPrefix();
   const confirmation = confirmationOf(lab, prefix);
   const recorder = new Recorder(confirmation, confirmationEvents);
@@ -180,8 +180,10 @@ test("requests and decisions are told once each, in order, also those that stood
   await confirmation.approve("a", "alice");
   await result;
   await until(() => recorder.names.includes("decided"));
-  const told = recorder.events.filter(({ name }) => name !== "status");
-  expect(told.map(({ name, args }) => [name, name === "requested" ? (args[0] as { id: string }).id : args])).toEqual([
+  const received = recorder.events.filter(({ name }) => name !== "status");
+  expect(
+    received.map(({ name, args }) => [name, name === "requested" ? (args[0] as { id: string }).id : args]),
+  ).toEqual([
     ["requested", "a"],
     ["requested", "b"],
     ["decided", ["a", { decision: "approved", by: "alice" }]],

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "vitest";
 import { Confirmation } from "../../../recipes/index.ts";
 import { EtcdClient, InvalidOptionError } from "../../../src/index.ts";
 
-// Nobody listens there: what is checked is checked before any I/O.
+// No server listens there: options are checked before any I/O.
 const client = new EtcdClient({ endpoints: "http://127.0.0.1:9" });
 const confirmation = new Confirmation("/confirm", { client });
 afterAll(async () => {
@@ -43,10 +43,14 @@ const badCalls: [string, () => Promise<unknown>, string][] = [
   ["an unknown option of a request", () => request("a", { timeout: 1 }), "timeout is not an option"],
   ["a signal that is none", () => request("a", { timeoutSeconds: 1, signal: 7 }), "signal must be an AbortSignal"],
   ["an approval without an id", () => approve("", "alice"), "Confirmation.approve: id must not be empty"],
-  ["an approval by nobody", () => approve("a", ""), "Confirmation.approve: by must not be empty: it says who decided"],
+  [
+    "an approval without a name",
+    () => approve("a", ""),
+    "Confirmation.approve: by must not be empty: it says who decided",
+  ],
   ["an approval by no text", () => approve("a"), "Confirmation.approve: by must be a string, not undefined"],
   ["an unknown option of an approval", () => approve("a", "b", { reason: "" }), "reason is not an option"],
-  ["a rejection by nobody", () => reject("a", "", "no"), "Confirmation.reject: by must not be empty"],
+  ["a rejection without a name", () => reject("a", "", "no"), "Confirmation.reject: by must not be empty"],
   ["a reason that is no text", () => reject("a", "bob", 7), "Confirmation.reject: reason must be a string, not 7"],
   ["an id that is not well-formed", () => reject("\ud800", "bob"), "id must be well-formed text without U+FFFD"],
   [

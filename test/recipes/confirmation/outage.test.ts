@@ -73,12 +73,12 @@ test("approved while the requester's link is black-holed past the deadline: both
   const deadline = await deadlineOf(requester, "a");
   proxy.blackHole();
   await approver.approve("a", "alice");
-  let told = false;
+  let received = false;
   void result.then(() => {
-    told = true;
+    received = true;
   });
   await until(() => Date.now() > deadline + 1_000);
-  expect(told, "it cannot know").toBe(false);
+  expect(received, "it cannot know").toBe(false);
   await proxy.heal();
   expect(await result).toEqual({ decision: "approved", by: "alice" });
 });
@@ -127,13 +127,13 @@ test("the answer to the requester's time-out is lost: both end with the time-out
   await until(() => lab.etcd.get(`${prefix}a/decision`));
   proxy.cut();
   const approver = confirmationOf(lab, prefix);
-  const { result: told } = (await etcdErrorOf(approver.approve("a", "alice"))) as AlreadyDecidedError;
+  const { result: received } = (await etcdErrorOf(approver.approve("a", "alice"))) as AlreadyDecidedError;
   proxy.delay(0);
   expect(await result).toEqual({ decision: "timeout" });
-  expect(told).toEqual(await result);
+  expect(received).toEqual(await result);
 });
 
-test("etcd is away past the deadline: nothing is told before it answers; then the time-out stands in etcd", async () => {
+test("etcd is away past the deadline: nothing is decided before it answers; then the time-out stands in etcd", async () => {
   const prefix = lab.newPrefix();
   const requester = confirmationOf(lab, prefix, { client: lab.client({ requestTimeoutMs: 200 }) });
   const warnings: Error[] = [];
@@ -141,12 +141,12 @@ test("etcd is away past the deadline: nothing is told before it answers; then th
   const { result } = await requested(lab, requester, "a", 1);
   const deadline = await deadlineOf(requester, "a");
   await lab.cluster.kill();
-  let told = false;
+  let received = false;
   void result.then(() => {
-    told = true;
+    received = true;
   });
   await until(() => Date.now() > deadline + 1_000);
-  expect(told).toBe(false);
+  expect(received).toBe(false);
   await lab.cluster.restart();
   expect(await result).toEqual({ decision: "timeout" });
   expect(JSON.parse((await lab.etcd.get(`${prefix}a/decision`))?.text ?? "")).toMatchObject({ decision: "timeout" });

@@ -53,7 +53,7 @@ test("a requester that died after 50 minutes is followed by one that waits for t
   expect(outcome).toEqual({ result: { decision: "timeout" } });
 });
 
-test("a decision that was made while the requester was cut off for ten minutes is told when it is back", async () => {
+test("a decision that was made while the requester was cut off for ten minutes arrives when it is back", async () => {
   await using lab = new VirtualLab("cut off");
   const client = lab.client();
   const confirmation = confirmationOf(lab, client);
@@ -69,7 +69,7 @@ test("a decision that was made while the requester was cut off for ten minutes i
   expect(outcome).toEqual({ result: { decision: "approved", by: "alice" } });
 });
 
-test("nobody looks: who does, after the time-out lease, finds a time-out and not a decision", async () => {
+test("no reader until the time-out lease is over: the first one finds a time-out, not a decision", async () => {
   await using lab = new VirtualLab("nobody looks");
   const first = confirmationOf(lab, lab.client());
   await requested(lab, first, 3_600);

@@ -60,7 +60,7 @@ test("with a time to list anew it begins again after that time, also when nothin
   await lab.pass(0);
 });
 
-test("what does not end it is told when etcd refused, and it follows again after a pause", async () => {
+test("a refusal that does not end it is reported, and it follows again after a pause", async () => {
   await using lab = new VirtualLab("refused");
   const { etcd } = lab.client();
   const denied = refuseMirrors(etcd, 3);
@@ -73,7 +73,7 @@ test("what does not end it is told when etcd refused, and it follows again after
   await lab.pass(0);
 });
 
-test("what ends it is told at once, and thrown", async () => {
+test("what ends it is reported at once, and thrown", async () => {
   await using lab = new VirtualLab("ends");
   const { etcd } = lab.client();
   const denied = refuseMirrors(etcd, 1);

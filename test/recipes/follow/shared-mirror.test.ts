@@ -46,7 +46,7 @@ test("a hundred lists and views of one prefix and client are one watch, and the 
   await until(async () => (await watches()) === before);
 });
 
-test("whoever comes after the last has closed gets a new one", async () => {
+test("a reader that comes after the last has closed gets a new one", async () => {
   const prefix = lab.newPrefix();
   const first = lab.subscribe(prefix);
   await first.ready;

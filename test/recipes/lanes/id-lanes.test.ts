@@ -45,7 +45,7 @@ test("the tasks of one id run one after the other, in order; those of others at 
   expect(lanes.has("a")).toBe(false);
 });
 
-test("no more run at a time than allowed, and nobody is forgotten", async () => {
+test("no more run at a time than allowed, and none is forgotten", async () => {
   const { lanes, begun, running, end } = lab({ concurrency: 2 });
   for (const id of ["a", "b", "c", "d"]) lanes.add(id, "1");
   await settled();
@@ -149,7 +149,7 @@ test("when too much waits, room() waits; what waits behind a failure does not co
   expect(room).toBe(true);
 });
 
-test("the end cancels what waits, frees who waits for room, and tells when nothing runs any more", async () => {
+test("the end cancels what waits, frees who waits for room, and says when nothing runs any more", async () => {
   const { clock, lanes, begun, end } = lab({ concurrency: 1 });
   lanes.add("a", "1");
   for (let id = 0; id < 10_001; id++) lanes.add(`id${id}`, "1");

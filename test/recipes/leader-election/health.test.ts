@@ -71,7 +71,7 @@ test("who is not healthy does not stand in line, and goes out of it", async () =
   expect(asked).toBe(before);
 });
 
-test("a health check that throws or hangs counts as no, and is told once", async () => {
+test("a health check that throws or hangs counts as no, and is reported once", async () => {
   const name = lab.newName();
   const election = lab.election(name, "a", {
     health: () => {

@@ -138,7 +138,7 @@ test("an aborted signal rejects with its reason, in each state, and leaves no ke
   await until(() => term);
   leading.abort(reason);
   expect(term?.signal.reason).toBe(reason);
-  // The key stays while the work ends, however long etcd has had to delete it: nobody else leads meanwhile.
+  // The key stays while the work ends, however long etcd has had to delete it: no other candidate leads meanwhile.
   for (let writes = 0; writes < 20; writes++) await lab.etcd.put(`${name}-another`, "");
   expect(await lab.line(name)).toEqual([term?.key]);
   expect(settled).toBe(false);
@@ -147,7 +147,7 @@ test("an aborted signal rejects with its reason, in each state, and leaves no ke
   expect(await lab.line(name)).toEqual([]);
 });
 
-test("a lost term is told, and the next campaign waits for the work, whatever comes of it", async () => {
+test("a lost term is reported, and the next campaign waits for the work, whatever comes of it", async () => {
   const name = lab.newName();
   const election = lab.election(name, "a", { ttlSeconds: 10 });
   const recorder = recordElection(election);
@@ -210,7 +210,7 @@ test("work that ignores its signal is reported at the end of its lease, then the
   const began = performance.now();
   term.resign();
   expect(term.signal.aborted).toBe(true);
-  // Nobody renews it any more: it goes by itself, should this process not come to it.
+  // No process renews it any more: it goes by itself, should this process not come to it.
   await until(async () => (await leaseRemaining(lab.endpoint, leaseIn(term.key))) <= 1);
   expect(await lab.line(name)).toHaveLength(2);
   await until(() => recorder.names.includes("overdue"));
@@ -237,7 +237,7 @@ test("work that ends in time hands over at once, not at the end of its lease", a
   await leading;
 });
 
-test("resign() without a term ends the campaign: nobody is elected after it", async () => {
+test("resign() without a term ends the campaign: no election follows it", async () => {
   const name = lab.newName();
   const holder = lab.election(name, "holder");
   const holding = holder.lead(aborted);
@@ -271,7 +271,7 @@ test("resign() in a listener of elected keeps the work from starting", async () 
   expect(worked).toBe(false);
 });
 
-test("close() ends a campaign and a term, and later calls are told", async () => {
+test("close() ends a campaign and a term, and later calls reject", async () => {
   const name = lab.newName();
   const leader = lab.election(name, "leader");
   const recorder = recordElection(leader);
@@ -304,7 +304,7 @@ test("a client that is closed ends lead() as failed", async () => {
   expect(await lab.line(name)).toEqual([]);
 });
 
-test("lead() on an etcd that is away waits for it, and tells why", async () => {
+test("lead() on an etcd that is away waits for it, and says why", async () => {
   const election = lab.election("/away", "a", { client: { endpoints: "http://127.0.0.1:9", requestTimeoutMs: 300 } });
   const recorder = recordElection(election);
   const stop = new AbortController();
@@ -332,7 +332,7 @@ test("close() is bounded when etcd does not answer, in a term and in a campaign,
   await until(async () => (await lab.line(name)).length === 0, { timeoutMs: 20_000 });
 });
 
-test("a lead() that nobody awaits does not end the process when it is resigned or closed", async () => {
+test("a lead() that is not awaited does not end the process when it is resigned or closed", async () => {
   const unhandled: unknown[] = [];
   const onUnhandled = (reason: unknown) => unhandled.push(reason);
   process.on("unhandledRejection", onUnhandled);
@@ -351,7 +351,7 @@ test("a lead() that nobody awaits does not end the process when it is resigned o
     void waiting.lead(() => {});
     await until(async () => (await lab.line(name)).length === 2);
     await Promise.all([waiting.close(), first.close()]);
-    // Node tells of them when the microtasks are done.
+    // Node reports them when the microtasks are done.
     await new Promise((resolve) => setImmediate(resolve));
     expect(unhandled).toEqual([]);
   } finally {

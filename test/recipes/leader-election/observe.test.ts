@@ -22,7 +22,7 @@ async function leads(election: LeaderElection): Promise<Term> {
   return until(() => election.term);
 }
 
-test("observe() tells first what is, then each leader, each value and that nobody leads", async () => {
+test("observe() yields first what is, then each leader, each value and that there is no leader", async () => {
   const name = lab.newName();
   const watching = lab.election(name, "watcher");
   const seen = record(watching.observe());
@@ -59,7 +59,7 @@ test("an aborted signal ends observe() with its reason, also before it began", a
   expect(await record(election.observe({ signal: stop.signal })).ended).toEqual({ error: reason });
 });
 
-test("the event leader is told while somebody listens, and begins anew with what is", async () => {
+test("the event leader is emitted while it has a listener, and begins anew with what is", async () => {
   const name = lab.newName();
   const watching = lab.election(name, "watcher");
   const first: (string | undefined)[] = [];
@@ -78,7 +78,7 @@ test("the event leader is told while somebody listens, and begins anew with what
   expect(once).toEqual(["unheard"]);
 });
 
-test("proclaim() is refused to whoever does not lead, and by a term that is over", async () => {
+test("proclaim() is refused to a candidate that does not lead, and by a term that is over", async () => {
   const name = lab.newName();
   const a = lab.election(name, "a");
   expect((await outcomeOf(a.proclaim("me"))).error).toMatchObject({
@@ -97,7 +97,7 @@ test("proclaim() does not forget the newest of many, and brings no key back", as
   const term = await leads(a);
   await Promise.all(Array.from({ length: 20 }, (_, index) => term.proclaim(`value ${index}`)));
   expect((await a.leader())?.candidate).toBe("value 19");
-  // Somebody else writes the key: the next one still lands.
+  // Another client writes the key: the next one still lands.
   await lab.etcd.put(term.key, "by hand", { lease: term.key.slice(name.length + 1) as never });
   await term.proclaim("mine again");
   expect((await a.leader())?.candidate).toBe("mine again");

@@ -9,7 +9,9 @@ import type { Machine, World } from "../../support/schedules/world.ts";
 const name = "/model";
 const line = prefix(`${name}/`);
 const ENOUGH_MS = 180_000;
-/** An answer comes no later than this after it left etcd: a call's time, and the longest that a process stands still. */
+/**
+ * An answer comes no later than this after it left etcd: a call's time, and the longest that a process stands still.
+ */
 const LATEST_ANSWER_MS = 20_000;
 
 /** The key of a candidate is deleted by hand while the answer that it stands is on its way. */
@@ -20,7 +22,7 @@ class Model {
   /** The terms whose work runs. */
   readonly #terms = new Set<Term>();
   readonly #ttlSeconds: number;
-  /** Somebody deletes keys and revokes leases: then the next one leads while the one before is being told. */
+  /** Keys are deleted and leases revoked by hand: then the next one leads before the last one has heard of it. */
   readonly #byHand: boolean;
   /** When the key of each token was deleted. */
   readonly #deletedAtMs = new Map<number, number>();
@@ -120,7 +122,7 @@ test("one leader at a time, in the order of their registration, with tokens that
     world.clear();
     await world.until(() => left === 0, ENOUGH_MS, "everybody has led");
     await world.sleep(15_000);
-    world.check(world.etcd.entries(line).length === 0, "nobody is left in line");
+    world.check(world.etcd.entries(line).length === 0, "the line is empty");
     elected += model.elected;
   });
   expect(elected).toBeGreaterThan(schedules);

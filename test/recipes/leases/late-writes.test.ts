@@ -85,7 +85,7 @@ test("a closed key that reappears under the shared lease is deleted again, as of
     await lab.etcd.put(`${prefix}closed`, "10.0.0.1:80", { lease });
     await until(async () => (await lab.etcd.get(`${prefix}closed`)) === undefined, { timeoutMs: 20_000 });
   }
-  // Somebody else's, without a lease, stays.
+  // A foreign one, without a lease, stays.
   await lab.etcd.put(`${prefix}closed`, "theirs");
   const [another] = [lab.register(`${prefix}another`, "10.0.0.1:80", 60, { lease: "shared" })];
   await another?.ready;
@@ -107,7 +107,7 @@ test("a late put under a key that is registered again belongs to the new one: it
   const again = lab.register.bind(lab, late.key, "10.0.0.3:80", 60);
   await late.close();
   await lab.etcd.txn(held[0] as TxnOptions);
-  // Its puts are held back too: so the late one stands there, and nobody may delete it while the key has an owner.
+  // Its puts are held back too: so the late one stands there, and no process may delete it while the key has an owner.
   const next = again({ client, lease: "shared", onConflict: "error" });
   await until(() => held.length > 2);
   await looks(2);

@@ -51,7 +51,7 @@ test("all who need a lease at the same time wait for one grant, and later ones g
   expect([line.has("1" as LeaseId), line.has("2" as LeaseId), line.has(undefined)]).toEqual([true, false, false]);
 });
 
-test("one who waits no longer takes the grant from nobody", async () => {
+test("a waiter that gave up takes the grant from no other", async () => {
   const line = new LeaseLine(fake, 5);
   let open = () => {};
   fake.gate = new Promise((resolve) => {
@@ -87,7 +87,7 @@ test("a lost lease makes way for another one, and its keys stay the owner's", as
   expect([line.has("1" as LeaseId), line.has("2" as LeaseId)]).toEqual([true, true]);
 });
 
-test("a lease that etcd no longer has is told of once; what is told late of an earlier one hurts nobody", async () => {
+test("a lease that etcd no longer has is reported once; a late report of an earlier one harms none", async () => {
   const line = new LeaseLine(fake, 5);
   const first = await line.living(never);
   line.gone(first, new Error("not found"));

@@ -94,11 +94,11 @@ test("one key twice on one lease is refused until the first one closes, and noth
   expect(await viewOf(lab.etcd, prefix)).toEqual({ m0: "10.0.1.1:80" });
 });
 
-test("a shared lease on a client of its own is refused: nobody could share it", () => {
+test("a shared lease on a client of its own is refused: no other registration could share it", () => {
   const options = { client: { endpoints: lab.cluster.endpoints }, lease: "shared" } as const;
   const construct = () => lab.register(`${lab.newPrefix()}m1`, "a:1", 5, options);
   expect(construct).toThrow(
-    "ServiceRegister: lease cannot be shared: a client of its own has nobody to share with; give an EtcdClient",
+    "ServiceRegister: lease cannot be shared: a client of its own has no other registration to share with; give an EtcdClient",
   );
   expect(() => lab.register("/m1", "a:1", 5, { lease: "both" as "own" })).toThrow(
     'ServiceRegister: lease must be "own" or "shared"',

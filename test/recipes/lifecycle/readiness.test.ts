@@ -40,7 +40,7 @@ test("a service that its health check takes out of the list, and a client that i
   const ready = readiness(server);
   await until(() => server.status === "passive");
   expect(ready().reasons).toEqual([
-    'ServiceRegister "/svc/b": it is not in the list: its health check says no, or its key is somebody else\'s',
+    'ServiceRegister "/svc/b": it is not in the list: its health check says no, or its key belongs to another owner',
   ]);
   await server.close();
   const open = readiness(client);

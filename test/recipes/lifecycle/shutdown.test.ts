@@ -67,10 +67,10 @@ test("no request by the list is lost while a server leaves, and each thing ends 
   const slow = fetchText(`http://${addressOf(leaving)}/slow`);
   await until(() => leaving.lines.includes("slow begins"));
   leaving.kill("SIGTERM");
-  const { told: ready, connection } = await until(async () => {
+  const { received: ready, connection } = await until(async () => {
     const answer = await fetchAnswer(`http://${addressOf(leaving)}/ready`, agent);
-    const told = JSON.parse(answer.text);
-    return told.ready ? undefined : { told, connection: answer.connection };
+    const received = JSON.parse(answer.text);
+    return received.ready ? undefined : { received, connection: answer.connection };
   });
   // A client must not send its next request on a connection that is about to be closed.
   expect(connection).toBe("close");

@@ -47,7 +47,7 @@ test.each([0, 1, 2, 3, 4, 5, 6, 7])(
 );
 
 test.each([0, 1, 2, 3, 4, 5, 6, 7])(
-  "close() %i ticks after a lease was granted for it ends a wait behind somebody else",
+  "close() %i ticks after a lease was granted for it ends a wait behind another caller",
   async (ticks) => {
     const name = lab.newName();
     const holder = await lab.mutex(name).acquire();

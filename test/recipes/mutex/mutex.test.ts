@@ -97,7 +97,7 @@ test("aborted at any moment of it, an acquisition ends and leaves nothing behind
   await until(async () => (await lab.line(name)).length === 0);
 });
 
-test("tryAcquire() gives it when nobody has it, and otherwise writes nothing", async () => {
+test("tryAcquire() gives a free lock, and otherwise writes nothing", async () => {
   const name = lab.newName();
   const mutex = lab.mutex(name);
   const lock = await mutex.tryAcquire();
@@ -148,7 +148,7 @@ test("a guarded write is executed while the lock is held, and never after", asyn
   expect(later.error).toMatchObject({ code: "ETCD_FENCED_OUT" });
 });
 
-test("a key that was deleted and made anew by somebody does not carry the token on", async () => {
+test("a key that was deleted and made anew by hand does not carry the token on", async () => {
   const name = lab.newName();
   const lock = await lab.mutex(name).acquire();
   await lab.etcd.txn({ success: [putOp(`${name}-other`, "")] });
@@ -159,7 +159,7 @@ test("a key that was deleted and made anew by somebody does not carry the token 
   await until(() => lock.signal.aborted);
 });
 
-test("the compares of a guarded write are its own: succeeded tells of them, not of the lock", async () => {
+test("the compares of a guarded write are its own: succeeded is about them, not about the lock", async () => {
   const name = lab.newName();
   const row = `${name}-row`;
   const lock = await lab.mutex(name).acquire();
@@ -210,7 +210,7 @@ test("close() releases a lock that its owner forgot", async () => {
   expect(await lab.line(name)).toEqual([]);
 });
 
-test("a waiter gets the lock of a holder whose lease was revoked, and the holder is told", async () => {
+test("a waiter gets the lock of a holder whose lease was revoked, and the holder hears of it", async () => {
   const name = lab.newName();
   const held = await lab.mutex(name).acquire();
   const waiting = lab.mutex(name).acquire();

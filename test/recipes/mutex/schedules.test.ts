@@ -89,7 +89,7 @@ test("one holder at a time, in the order in which they came, with tokens that gr
     void model.contend(late, 1).then(() => left--);
     await world.until(() => left === -1, ENOUGH_MS, "who comes later has his turn");
     await world.sleep(15_000);
-    world.check(world.etcd.entries(prefix(`${name}/`)).length === 0, "nobody is left in line");
+    world.check(world.etcd.entries(prefix(`${name}/`)).length === 0, "the line is empty");
     acquired += model.acquired;
   });
   expect(acquired).toBeGreaterThan(ran.schedules);

@@ -47,7 +47,7 @@ test("a job that was lost while the machine slept stays lost here, and goes back
   expect(job.signal.aborted).toBe(true);
 });
 
-test("a waiting place that is put again on no lease takes nobody's turn", async () => {
+test("a waiting place that is put again on no lease takes no turn", async () => {
   const lease = await lab.etcd.grantLease(60);
   const place = `${lab.name}/waiting/${lease.id}`;
   await lab.etcd.put(place, "", { lease });

@@ -34,7 +34,7 @@ test("the next job is claimed in the txn of the ack before it: one txn for each 
   const jobs = await takeAll(queue, 30);
   const after = (await handledCalls(lab.lab.endpoint)).Txn ?? 0;
   expect(jobs.map(({ value }) => value)).toEqual(values(40).slice(2, 32));
-  // Now and then the view is behind, or nobody asked in time on a busy machine; each by itself makes two.
+  // Now and then the view is behind, or no worker asked in time on a busy machine; each by itself makes two.
   expect(after - before).toBeLessThan(45);
 });
 

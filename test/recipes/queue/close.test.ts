@@ -45,7 +45,7 @@ test("to close it is nothing to be warned of", async () => {
   expect(warnings).toEqual([]);
 });
 
-test("closed at once after dequeue(), while it waits, while it claims: the call is told, and no key and no lease is left", async () => {
+test("closed at once after dequeue(), while it waits, while it claims: the call rejects, and no key and no lease is left", async () => {
   for (let round = 0; round < 12; round++) {
     const queue = lab.queue();
     const calls = [queue.dequeue(), queue.dequeue()].map((call) => call.catch((error) => error));
@@ -60,7 +60,7 @@ test("closed at once after dequeue(), while it waits, while it claims: the call 
   }
 });
 
-test("closed while it claims: a job that was handed to nobody has lost no attempt", async () => {
+test("closed while it claims: a job that no worker received has lost no attempt", async () => {
   const etcd = lab.lab.client();
   const send = etcd.txn.bind(etcd);
   const claimed = deferred<void>();
@@ -85,7 +85,7 @@ test("closed while it claims: a job that was handed to nobody has lost no attemp
   expect(await lab.queue().dequeue()).toMatchObject({ value: "v", attempt: 1 });
 });
 
-test("jobs in hand go back at once, and are lost to whoever had them", async () => {
+test("jobs in hand go back at once, and are lost to their worker", async () => {
   const queue = lab.queue({ ttlSeconds: 60 });
   await queue.enqueueMany(["a", "b"]);
   const job = await queue.dequeue();
@@ -124,7 +124,7 @@ test("close() is bounded while etcd is out of reach", async () => {
   expect(await lab.queue().dequeue()).toMatchObject({ value: "a", attempt: 2 });
 });
 
-test("a client that is closed under it fails the queue: who waits is told, jobs in hand are lost", async () => {
+test("a client that is closed under it fails the queue: waiting calls reject, jobs in hand are lost", async () => {
   const etcd = new EtcdClient({ endpoints: lab.lab.endpoint });
   const queue = new Queue(lab.name, { client: etcd });
   const failures: Error[] = [];

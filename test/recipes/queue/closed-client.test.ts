@@ -2,19 +2,19 @@ import { expect, test } from "vitest";
 import { Queue } from "../../../recipes/index.ts";
 import { VirtualLab } from "../../support/virtual-lab.ts";
 
-test("a client that is closed under a job in hand ends the queue by failed: no lease is told to be lost", async () => {
+test("a client that is closed under a job in hand ends the queue by failed: no lease is reported lost", async () => {
   await using lab = new VirtualLab("closed client");
   const { etcd } = lab.client();
   const queue = new Queue("/q", { client: etcd });
   lab.also(() => queue.close());
-  const told: string[] = [];
-  queue.on("warning", ({ message }) => told.push(`warning ${message}`));
-  queue.on("failed", ({ message }) => told.push(`failed ${message}`));
+  const received: string[] = [];
+  queue.on("warning", ({ message }) => received.push(`warning ${message}`));
+  queue.on("failed", ({ message }) => received.push(`failed ${message}`));
   const dequeued = queue.dequeue();
   await lab.until(queue.enqueue("v"));
   await lab.until(dequeued);
   const job = await dequeued;
   await lab.until(etcd.close());
-  expect(told).toEqual([expect.stringContaining("failed")]);
+  expect(received).toEqual([expect.stringContaining("failed")]);
   expect(job.signal.reason).toMatchObject({ message: expect.stringContaining("the queue failed") });
 });

@@ -17,7 +17,9 @@ beforeAll(async () => {
 });
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
-/** Says "w" and the job's number when it begins to work on it, "a" when it has acknowledged it, "l" when it has lost it. */
+/**
+ * Says "w" and the job's number when it begins to work on it, "a" when it has acknowledged it, "l" when it has lost it.
+ */
 const source = `
   import { EtcdClient, Queue } from "etcd-recipes";
   const client = new EtcdClient();
@@ -80,7 +82,7 @@ test(`${JOBS} jobs, ${PROCESSES * WORKERS_IN_EACH} workers in ${PROCESSES} proce
     lines.filter((line) => line.startsWith("a")).map((line) => line.slice(1)),
   );
   const done = new Set(acks);
-  // What a killed process was about to acknowledge may be done, and nobody was told.
+  // What a killed process was about to acknowledge may be done without a report.
   const untold = new Set(killed.flatMap(({ lines }) => inHandAtTheEnd(lines)));
   const lost = Array.from({ length: JOBS }, (_, index) => String(index)).filter((job) => !done.has(job));
   expect(lost.filter((job) => !untold.has(job))).toEqual([]);
@@ -109,5 +111,5 @@ function rate(count: number, ms: number): number {
 }
 
 function complaints(programs: readonly Child[]): string {
-  return programs.flatMap(({ errors }) => errors.slice(0, 5)).join("\n") || "nobody complains";
+  return programs.flatMap(({ errors }) => errors.slice(0, 5)).join("\n") || "no errors";
 }

@@ -99,7 +99,7 @@ test("of eight workers that wait, the one whose turn it is claims the job, and t
   const end = performance.now() + 600;
   await until(() => performance.now() > end);
   const after = await callsOf();
-  // Two a job, and now and then one more where somebody thought its turn had passed; a herd makes nine.
+  // Two a job, and now and then one more where a worker thought its turn had passed; a herd makes nine.
   expect((after.Txn ?? 0) - (before.Txn ?? 0)).toBeLessThanOrEqual(20);
 });
 

@@ -15,7 +15,7 @@ afterAll(() => lab?.[Symbol.asyncDispose]());
 
 const valuesOf = (jobs: readonly { value: string }[]) => jobs.map(({ value }) => value);
 
-test("one worker gets the jobs in the order in which they were added, whoever added them and however", async () => {
+test("one worker gets the jobs in the order in which they were added, by whichever process and call", async () => {
   const one = lab.queue();
   const other = lab.queue();
   const values = Array.from({ length: 300 }, (_, index) => `many ${index}`);
@@ -80,7 +80,7 @@ test("a delayed job comes when its time has come, and those behind it do not wai
   expect(Date.now() - began).toBeGreaterThanOrEqual(1_800);
 });
 
-test("an enqueue whose answer was lost is repeated under the same id: the job is there once, and the caller is told so", async () => {
+test("an enqueue whose answer was lost is repeated under the same id: the job is there once, and the caller gets its id", async () => {
   await using proxy = await FaultProxy.start(lab.lab.endpoint);
   await using queue = new Queue(lab.name, { client: { endpoints: proxy.endpoint } });
   await queue.enqueue("warm");

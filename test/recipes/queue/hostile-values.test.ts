@@ -27,7 +27,7 @@ const noJobs = [
   "[".repeat(50_000),
 ];
 
-test("what is no job is told once each, and left alone; the jobs around it are done", async () => {
+test("each invalid job is reported once, and left alone; the jobs around it are done", async () => {
   const queue = lab.queue();
   const warnings: Error[] = [];
   queue.on("warning", (error) => warnings.push(error));
@@ -63,7 +63,7 @@ test("keys that are none of the queue's do not hurt it", async () => {
   expect((await takeAll(queue, 1))[0]?.value).toBe("v");
 });
 
-test("places that are no worker's own, or on no lease, take nobody's turn", async () => {
+test("places that are no worker's own, or on no lease, take no turn", async () => {
   const lease = await lab.etcd.grantLease(60);
   await lab.etcd.put(`${lab.name}/waiting/nobody`, "");
   await lab.etcd.put(`${lab.name}/waiting/1234`, "{");
@@ -78,12 +78,12 @@ test("places that are no worker's own, or on no lease, take nobody's turn", asyn
     await (await job).ack();
     tookMs.push(performance.now() - added);
   }
-  // Less than others wait for somebody whose turn it is.
+  // Less than others wait for a worker whose turn it is.
   expect(Math.min(...tookMs)).toBeLessThan(250);
   await lease.revoke();
 });
 
-test("a claim on no lease holds its job until somebody deletes it, and that is told", async () => {
+test("a claim on no lease holds its job until it is deleted by hand, and that is reported", async () => {
   const queue = lab.queue();
   const warnings: Error[] = [];
   queue.on("warning", (error) => warnings.push(error));
@@ -97,7 +97,7 @@ test("a claim on no lease holds its job until somebody deletes it, and that is t
   expect((await job).value).toBe("held");
 });
 
-test("what is no dead letter is left out and told, and can be discarded but not put back", async () => {
+test("an invalid dead letter is left out and reported, and can be discarded but not put back", async () => {
   const queue = lab.queue();
   const warnings: Error[] = [];
   queue.on("warning", (error) => warnings.push(error));

@@ -50,7 +50,7 @@ test("a job released with a delay stays away for so long", async () => {
   expect(Date.now() - began).toBeGreaterThanOrEqual(1_500);
 });
 
-test("a job that is held for longer than visibilitySeconds goes to another worker, and its own is told before", async () => {
+test("a job that is held for longer than visibilitySeconds goes to another worker, and its own hears of it before", async () => {
   const queue = lab.queue({ visibilitySeconds: 0.4 });
   const other = lab.queue();
   await queue.enqueue("v");
@@ -82,7 +82,7 @@ test("the signal compares the clock when it is read: the first line after a busy
   expect(job.signal.aborted).toBe(true);
 });
 
-test("a claim deleted by hand: the worker is told, and its ack changes nothing", async () => {
+test("a claim deleted by hand: the worker hears of it, and its ack changes nothing", async () => {
   const queue = lab.queue();
   await queue.enqueue("v", { id: "a" });
   const job = await queue.dequeue();
@@ -99,7 +99,7 @@ test("ack and release compare the claim's createRevision: another claim of the s
   const job = await queue.dequeue();
   const claim = await lab.etcd.get(`${lab.name}/claims/a`);
   if (!claim?.lease) throw new Error("it is claimed on a lease");
-  // In one moment, so that nobody is told before: what it looks like when a claim was lost and won by somebody else.
+  // In one moment, so that no worker hears of it before: as when a claim was lost and won by another worker.
   const lost = etcdErrorOf(
     lab.etcd
       .delete(`${lab.name}/claims/a`)
@@ -110,7 +110,7 @@ test("ack and release compare the claim's createRevision: another claim of the s
   expect(Object.keys(await lab.view())).toEqual(["claims/a", "jobs/a"]);
 });
 
-test("a claim that landed although nobody waits for it any more is given back", async () => {
+test("a claim that landed after its caller gave up is given back", async () => {
   const queue = lab.queue();
   await queue.enqueueMany(["mine", "late"]);
   await queue.dequeue();
@@ -149,7 +149,7 @@ test("a job whose time is over loses its attempt, also when late claims are look
   expect(await lab.queue().dequeue()).toMatchObject({ id: "mine", attempt: 2 });
 });
 
-test("a place among those who wait that landed although nobody waits is taken away", async () => {
+test("a waiting place that landed after its caller gave up is taken away", async () => {
   const queue = lab.queue();
   await queue.enqueue("v");
   const job = await queue.dequeue();
@@ -166,7 +166,7 @@ test("of two jobs given back the first one comes first, also when its answer ove
   const follow = etcd.mirror.bind(etcd);
   const late = deferred<void>();
   let releases = 0;
-  /** What the mirror has come to; while there is `news`, it goes on by one batch when told to. */
+  /** What the mirror has come to; while there is `news`, it goes on by one batch when asked to. */
   let revision = 0;
   let news: (() => void)[] | undefined;
   etcd.txn = async (request, options) => {
@@ -201,7 +201,7 @@ test("of two jobs given back the first one comes first, also when its answer ove
   late.resolve();
   await releasing;
   const next = queue.dequeue();
-  // The mirror tells of b first.
+  // The mirror reports b first.
   await until(() => news?.length === 1);
   news[0]?.();
   await until(() => news?.length === 2);

@@ -14,7 +14,7 @@ test("values that become longer when they are written are counted as they are wr
   expect(await queue.size()).toBe(2);
 });
 
-test("a job that somebody put so large that it cannot be claimed is told and left; those behind it are taken", async () => {
+test("a job too large to be claimed is reported and left; those behind it are taken", async () => {
   const queue = lab.queue();
   const failed: Error[] = [];
   const warnings: Error[] = [];

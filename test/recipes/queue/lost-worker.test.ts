@@ -28,7 +28,7 @@ test("the jobs of a worker that was killed come back when its lease ends, with t
     ["b", 2],
     ["c", 1],
   ]);
-  // The one that nobody had comes first: the others come back to where they stood, but later.
+  // The unclaimed one comes first: the others come back to where they stood, but later.
   expect(jobs[0]?.value).toBe("c");
   expect(jobs.slice(1).map(({ value }) => value)).toEqual(["a", "b"]);
 });
@@ -69,7 +69,7 @@ test("a worker that was frozen for longer than its lease knows at once, and its 
   expect(await lab.keys("jobs")).toEqual([]);
 });
 
-test("a worker whose jobs nobody took while it was frozen is refused all the same", async () => {
+test("a worker whose jobs no other took while it was frozen is refused all the same", async () => {
   const worker = lab.run(`
     import { Queue } from "etcd-recipes";
     const queue = new Queue(process.env.QUEUE, { ttlSeconds: 2 });

@@ -83,9 +83,9 @@ test("a worker cut off for longer than its lease loses its jobs by its own clock
   const { proxy, queue } = await behindProxy(2);
   await queue.enqueueMany(["a", "b"]);
   const jobs = [await queue.dequeue(), await queue.dequeue()];
-  const told = jobs.map(({ signal }) => once(signal, "abort"));
+  const received = jobs.map(({ signal }) => once(signal, "abort"));
   await proxy.down();
-  await Promise.all(told);
+  await Promise.all(received);
   for (const { signal } of jobs) {
     expect(signal.reason).toBeInstanceOf(JobLostError);
     expect(signal.reason.cause).toBeInstanceOf(LeaseLostError);
@@ -96,7 +96,7 @@ test("a worker cut off for longer than its lease loses its jobs by its own clock
 });
 
 test("a lease revoked by hand: the job in hand is lost, and who waits gets the next one on a new lease", async () => {
-  // No renewal tells of it for the next 20 s.
+  // No renewal shows it for the next 20 s.
   const queue = lab.queue({ ttlSeconds: 60 });
   await queue.enqueue("v", { id: "a" });
   const job = await queue.dequeue();
@@ -150,7 +150,7 @@ test("who waits while etcd is killed and restarted, or is wiped, gets the next j
   const next = queue.dequeue();
   await until(async () => (await lab.keys("waiting")).length === 1);
   await lab.lab.cluster.wipe();
-  // All that was in the queue is gone; what was in hand is told lost.
+  // All that was in the queue is gone; jobs in hand are reported lost.
   await until(() => job.signal.aborted, { timeoutMs: 20_000 });
   expect(await etcdErrorOf(job.ack())).toMatchObject({ code: "ETCD_JOB_LOST" });
   await producer.enqueueMany(["after the wipe", "and another one"]);

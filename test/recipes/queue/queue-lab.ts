@@ -24,7 +24,7 @@ export class QueueLab implements AsyncDisposable {
     return this.lab.etcd;
   }
 
-  /** A name that nobody else has. */
+  /** A name of its own. */
   newName(): string {
     this.name = `/test/${randomUUID()}`;
     return this.name;

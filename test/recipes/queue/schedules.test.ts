@@ -19,7 +19,7 @@ class Model {
   readonly #stop = new AbortController();
   /** Whose enqueue() has resolved, or may have been executed. */
   readonly #added = new Map<string, "added" | "maybe">();
-  /** Whose job is gone from etcd: also when the worker that acknowledged it was never told so. */
+  /** Whose job is gone from etcd: also when the worker that acknowledged it never heard so. */
   readonly done = new Set<string>();
   readonly #acknowledging = new Set<string>();
   /** The ids in the order in which they were first handed out. */
@@ -164,7 +164,7 @@ test("each job is done, by one at a time, and a worker that is alone takes them 
       model.smooth = false;
       world.etcd.leaseRevoke(kv.lease);
     };
-    // Another holder while the first is being told is what a revocation by hand brings.
+    // A second holder before the first has heard of it: that is what a revocation by hand brings.
     await world.storm(random.next() * 20_000, { byHand: alone ? [leaseOfWaiting] : [] });
     if (!alone && random.chance(0.3)) {
       const [dead] = workers;

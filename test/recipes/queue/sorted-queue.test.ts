@@ -26,7 +26,7 @@ test("whatever is added and deleted, in whatever order, it is what is there, in 
   }
 });
 
-test("what is deleted while somebody goes through it does not come any more, and everything else does", () => {
+test("what is deleted during an iteration does not come any more, and everything else does", () => {
   const queue = new SortedQueue<number>((a, b) => a - b);
   for (let item = 0; item < 1_000; item++) queue.add(item);
   const seen: number[] = [];

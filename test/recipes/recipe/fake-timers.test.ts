@@ -136,16 +136,16 @@ describe.each([
     const prefix = lab.newPrefix();
     const storage = new Storage({ client: lab.etcd });
     lab.also(() => storage.close());
-    const told: string[] = [];
+    const received: string[] = [];
     const watch = storage.watch(
       prefix,
-      () => void told.push("put"),
-      () => void told.push("delete"),
+      () => void received.push("put"),
+      () => void received.push("delete"),
     );
     await ends(watch.ready);
     await ends(storage.put(`${prefix}k`, "v", { ttlSeconds: 60 }));
     await ends(storage.delete(`${prefix}k`));
-    await eventually(async () => told.length === 2);
+    await eventually(async () => received.length === 2);
     const expired: string[] = [];
     const options = { client: lab.etcd, ttlSeconds: 1, onExpire: (id: string) => void expired.push(id) };
     const caches = new CacheExpirer(lab.newPrefix(), options);

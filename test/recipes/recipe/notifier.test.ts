@@ -9,7 +9,7 @@ interface Events extends CommonEvents {
 }
 
 class Teller extends Notifier<Events> {
-  tell(text: string): void {
+  report(text: string): void {
     this.notify("news", text);
   }
 
@@ -39,7 +39,7 @@ test("a listener that throws, or rejects, while nothing listens for warnings is 
   teller.on("news", async function lateListener() {
     throw new Error("late");
   });
-  teller.tell("a");
+  teller.report("a");
   await Promise.resolve();
   await Promise.resolve();
   expect(warned).toMatchObject([
@@ -57,7 +57,7 @@ test("a long name in what nothing listens for is cut in the middle, in the messa
   teller.on("news", () => {
     throw new Error(`${name} is away, says ${name}: come back later`);
   });
-  teller.tell("a");
+  teller.report("a");
   teller.warn(new Error(`${name} is away`));
   expect(warned).toHaveLength(2);
   for (const { message, detail } of warned) {
@@ -119,7 +119,7 @@ test("the minute of a warning is one of the clock that the recipe lives by", () 
   expect(warned).toHaveLength(2);
 });
 
-test("listeners are called in order, each with what is told, and one that is added meanwhile hears the next", () => {
+test("listeners are called in order, each with the arguments, and one that is added meanwhile hears the next", () => {
   const teller = new Teller();
   const heard: string[] = [];
   teller.on("news", (text) => {
@@ -127,11 +127,11 @@ test("listeners are called in order, each with what is told, and one that is add
     teller.once("news", (later) => heard.push(`added ${later}`));
   });
   teller.on("news", (text) => heard.push(`second ${text}`));
-  teller.tell("a");
+  teller.report("a");
   expect(heard).toEqual(["first a", "second a"]);
   heard.length = 0;
   teller.removeAllListeners("news");
-  teller.tell("b");
+  teller.report("b");
   expect(heard).toEqual([]);
 });
 
@@ -143,7 +143,7 @@ test("with captureRejections for all emitters it still only warns", async () => 
     teller.on("news", async () => {
       throw new Error("late");
     });
-    teller.tell("a");
+    teller.report("a");
     expect(await warned).toMatchObject({ code: "ETCD_LISTENER_FAILED" });
   } finally {
     EventEmitter.captureRejections = false;

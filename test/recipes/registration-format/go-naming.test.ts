@@ -58,12 +58,12 @@ test("what ServiceRegister and RegistrationGroup write, Go's endpoints.Manager l
   });
   const updates = () => watch.lines.map((line) => JSON.parse(line)).filter(({ Key }) => Key === `${prefix}two`);
   await until(() => updates().length === 1, { message: () => watch.lines.join("\n") });
-  const told = () => resolved.lines.at(-1);
-  await until(() => told() === '["10.0.0.1:80","10.0.0.2:80"]', { message: () => `${resolved.lines}` });
+  const received = () => resolved.lines.at(-1);
+  await until(() => received() === '["10.0.0.1:80","10.0.0.2:80"]', { message: () => `${resolved.lines}` });
   await two.update({ address: "10.0.0.3:80" });
-  await until(() => told() === '["10.0.0.1:80","10.0.0.3:80"]', { message: () => `${resolved.lines}` });
+  await until(() => received() === '["10.0.0.1:80","10.0.0.3:80"]', { message: () => `${resolved.lines}` });
   await two.close();
-  await until(() => told() === '["10.0.0.1:80"]', { message: () => `${resolved.lines}` });
+  await until(() => received() === '["10.0.0.1:80"]', { message: () => `${resolved.lines}` });
   // Op 0 adds, 1 deletes.
   await until(() => updates().at(-1)?.Op === 1, { message: () => watch.lines.join("\n") });
   expect(updates().map(({ Op, Endpoint }) => [Op, Endpoint.Addr])).toEqual([

@@ -9,7 +9,7 @@ beforeAll(async () => {
 afterEach(() => lab.clear());
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
-test("what go-zero, kratos, Go's naming/endpoints and we wrote stands in one list, and a bad one is told and kept out", async () => {
+test("what go-zero, kratos, Go's naming/endpoints and we wrote stands in one list, and a bad one is reported and kept out", async () => {
   const prefix = lab.newPrefix();
   const lease = await lab.etcd.grantLease(10);
   lab.also(() => lease.revoke());

@@ -77,7 +77,7 @@ async function working(count: number) {
   return set;
 }
 
-test("where all keys are denied a few are asked for alone, all are told, and all come back", async () => {
+test("where all keys are denied a few are sent alone, all are reported, and all come back", async () => {
   const { clock, denied, done, failed, keys, ask, requests } = await working(1_000);
   for (const key of keys) denied.add(key);
   // Each alone they are 2000.

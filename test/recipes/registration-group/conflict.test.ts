@@ -35,7 +35,7 @@ test("two groups on the same keys do not fight: the second takes them, the first
   await untilThere(lab, first, { ...viewFor(mine), m0: "10.1.2.3:80" });
 });
 
-test("what the first registration does with somebody else's key is up to the instance, else to the group", async () => {
+test("what the first registration does with another owner's key is up to the instance, else to the group", async () => {
   const prefix = lab.newPrefix();
   for (const id of ["replace", "wait", "error"]) await lab.etcd.put(prefix + id, "10.6.6.6:80");
   const group = groupOf(lab, prefix, 5, { onConflict: "wait" });
@@ -91,7 +91,7 @@ test("a key that was free before the registration is no conflict, though the lis
   await lab.etcd.put(`${prefix}m1`, "10.6.6.6:80");
   const services = lab.subscribe(prefix, { client });
   await services.ready;
-  // What happens is told here a moment after it was acknowledged there.
+  // Events arrive here a moment after they were acknowledged there.
   proxy.delay(30);
   await lab.etcd.delete(`${prefix}m1`);
   const group = groupOf(lab, prefix, 5, { client, onConflict: "error" });

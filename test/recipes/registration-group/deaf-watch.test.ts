@@ -8,7 +8,7 @@ import { addressOf, groupOf, registerMany, viewFor } from "./group-lab.ts";
 
 type ToldMirror = Pick<Mirror, "get" | "close" | typeof Symbol.asyncIterator>;
 
-/** A mirror that tells what it is given, and then never ends and never tells more, as the watch of an old server can. */
+/** A mirror that reports what it is given, and then stays silent without an end, as the watch of an old server can. */
 function toldMirror(batches: AsyncIterable<MirrorBatch>): ToldMirror {
   return {
     get: () => undefined,
@@ -37,16 +37,16 @@ test("a key that was deleted and made again within one batch was not lost, if it
   const ready = new Promise<void>((resolve) => {
     registered = resolve;
   });
-  let told = () => {};
+  let received = () => {};
   const end = new Promise<void>((resolve) => {
-    told = resolve;
+    received = resolve;
   });
   async function* batches(): AsyncGenerator<MirrorBatch> {
     await ready;
     const kv = (await lab.etcd.get(key)) as KeyValue;
     const revision = kv.modRevision + 10;
     yield { type: "changes", revision, puts: [kv], deletes: [{ ...kv, modRevision: 1, text: "older" }] };
-    told();
+    received();
   }
   const group = groupOf(lab, key.slice(0, -2), 5, { client: clientWith(lab.etcd, toldMirror(batches())) });
   const member = group.register("m0", "10.0.0.1:80");
@@ -57,12 +57,12 @@ test("a key that was deleted and made again within one batch was not lost, if it
   expect([lost, member.status]).toEqual([[], "registered"]);
 });
 
-test("put back and deleted again, told in one batch before the answer to the put: it is put back once more", async () => {
+test("put back and deleted again, seen in one batch before the answer to the put: it is put back once more", async () => {
   await using lab = await RegistryLab.start();
   const key = `${lab.newPrefix()}m0`;
   const ready = deferred<void>();
   const landed = deferred<void>();
-  const told = deferred<void>();
+  const received = deferred<void>();
   let holding = false;
   async function* batches(): AsyncGenerator<MirrorBatch> {
     await ready.promise;
@@ -71,7 +71,7 @@ test("put back and deleted again, told in one batch before the answer to the put
     yield { type: "changes", revision: (await lab.etcd.delete(key)).revision, puts: [], deletes: [kv] };
     await landed.promise;
     yield { type: "changes", revision: (await lab.etcd.delete(key)).revision, puts: [], deletes: [kv] };
-    told.resolve();
+    received.resolve();
   }
   const client = Object.create(clientWith(lab.etcd, toldMirror(batches())), {
     txn: {
@@ -79,7 +79,7 @@ test("put back and deleted again, told in one batch before the answer to the put
         const answer = await lab.etcd.txn(...args);
         if (holding) {
           landed.resolve();
-          await told.promise;
+          await received.promise;
         }
         return answer;
       },
@@ -89,12 +89,12 @@ test("put back and deleted again, told in one batch before the answer to the put
   const member = group.register("m0", "10.0.0.1:80");
   await member.ready;
   ready.resolve();
-  await told.promise;
+  await received.promise;
   await until(async () => (await lab.etcd.get(key)) !== undefined, { timeoutMs: 10_000 });
   await until(() => member.status === "registered");
 });
 
-test("what the watch does not tell is found by asking etcd which keys are on the lease", async () => {
+test("what the watch does not report is found by asking etcd which keys are on the lease", async () => {
   await using lab = await RegistryLab.start();
   const prefix = lab.newPrefix();
   const nothing: AsyncIterable<MirrorBatch> = { [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) };

@@ -17,7 +17,7 @@ function memberOf(format: "plain" | "endpoint" = "plain") {
     isOwn: (lease) => lease === own,
     enqueue: () => enqueued++,
     left: (_, gone) => left.push(gone),
-    tell: () => {},
+    emit: () => {},
   };
   const registration = { address: "a:1", weight: 1, draining: false, metadata: undefined };
   const member = new RegisteredMember(
@@ -60,7 +60,7 @@ test("an update to what stands there after a put without an answer resolves", as
   item.done(10);
   void member.update({ address: "b:1" });
   item.next(own);
-  // It landed, the mirror tells, the answer is lost.
+  // It landed, the mirror shows it, the answer is lost.
   item.seen(state("b:1", 20, own), 20, false);
   item.failed(new Error("no answer"));
   item.next(own);
@@ -104,7 +104,7 @@ test("etcd was wiped, and answers with revisions below those known when it was a
 test("replaced before its own first answer came: it waits, and does not take the key back", () => {
   const { member, item } = memberOf();
   item.next(own);
-  // Ours landed at 20, theirs at 30; the mirror tells of both in one batch, before the answer of ours.
+  // Ours landed at 20, theirs at 30; the mirror reports both in one batch, before the answer of ours.
   item.seen(state("theirs", 30, "f" as LeaseId), 30, false);
   item.done(20);
   // What it does next may be a look, and nothing but that.

@@ -168,7 +168,7 @@ test("a delete of a former member that lands late does not take the key of its s
   expect(recorder.of("lost")).toEqual([]);
 });
 
-test("an update that nobody awaits, of a member that is closed, ends no process", async () => {
+test("an update that is not awaited, of a member that is closed, ends no process", async () => {
   const rejections: unknown[] = [];
   const others = process.listeners("unhandledRejection");
   process.removeAllListeners("unhandledRejection");

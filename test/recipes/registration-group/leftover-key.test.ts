@@ -29,7 +29,7 @@ test("it is looked at, deleted as it was seen, and then over", () => {
   expect([ended(), leftover.next()]).toEqual([true, undefined]);
 });
 
-test("somebody else's key, or none, is left alone", () => {
+test("another owner's key, or none, is left alone", () => {
   for (const kv of [state(10, "b" as LeaseId), state(10), undefined]) {
     const { leftover, ended } = leftoverOf();
     leftover.next();
@@ -38,7 +38,7 @@ test("somebody else's key, or none, is left alone", () => {
   }
 });
 
-test("a late put that is told before the answer to the deletion of the one before it is not missed", () => {
+test("a late put that is seen before the answer to the deletion of the one before it is not missed", () => {
   const { leftover, ended } = leftoverOf();
   leftover.next();
   leftover.found(state(10, own));
@@ -52,7 +52,7 @@ test("a late put that is told before the answer to the deletion of the one befor
   expect([ended(), leftover.next()]).toEqual([false, { type: "look" }]);
 });
 
-test("once somebody has the key again it is no leftover any more", () => {
+test("once a member has the key again it is no leftover any more", () => {
   const { leftover, ended } = leftoverOf();
   leftover.next();
   leftover.cancel();

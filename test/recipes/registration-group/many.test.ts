@@ -66,7 +66,7 @@ test("a thousand updates and a thousand closes travel together, and what is left
   expect(group.members.map(({ id }) => id)).toEqual(left.map(([id]) => id));
 });
 
-test("one, half or all of its keys deleted by hand: each comes back, and its loss is told once", async () => {
+test("one, half or all of its keys deleted by hand: each comes back, and its loss is reported once", async () => {
   const prefix = lab.newPrefix();
   const group = groupOf(lab, prefix, 5, { client: lab.client() });
   const members = registerMany(group, 1_000);

@@ -120,7 +120,7 @@ test("a group that drains marks all that can say so, waits, and revokes its leas
   expect(await viewOf(lab.etcd, prefix)).toEqual({});
 });
 
-test("a listener that throws hurts neither its instance nor the others, and is told as a warning", async () => {
+test("a listener that throws hurts neither its instance nor the others, and is emitted as a warning", async () => {
   const prefix = lab.newPrefix();
   const group = groupOf(lab, prefix, 5);
   const boom = () => {
@@ -140,7 +140,7 @@ test("a listener that throws hurts neither its instance nor the others, and is t
   expect(members.map(({ status }) => status)).toEqual(["closed", "closed", "closed"]);
 });
 
-test("a closed client ends the group and all that is in it, each told once", async () => {
+test("a closed client ends the group and all that is in it, each reported once", async () => {
   const prefix = lab.newPrefix();
   const client = lab.client();
   const group = groupOf(lab, prefix, 5, { client });
@@ -162,7 +162,7 @@ test("a closed client ends the group and all that is in it, each told once", asy
   expect(await viewOf(lab.etcd, prefix)).toEqual({});
 });
 
-test("closed before it could begin: nothing is written, what waits is told why, a client of its own is closed", async () => {
+test("closed before it could begin: nothing is written, what waits rejects with the reason, a client of its own is closed", async () => {
   const prefix = lab.newPrefix();
   const group = new RegistrationGroup(prefix, 5, { client: { endpoints: lab.cluster.endpoints } });
   const member = group.register("m1", "10.0.0.1:80");
@@ -196,7 +196,7 @@ test("an update that changes nothing says that the key stands there, and puts it
   const member = group.register("m1", "10.0.0.1:80");
   await member.ready;
   await member.update({ address: "10.0.0.1:80" });
-  // The deletion is told here a moment after it was acknowledged there.
+  // The deletion arrives here a moment after it was acknowledged there.
   proxy.delay(30);
   await lab.etcd.delete(`${prefix}m1`);
   await member.update({ address: "10.0.0.1:80" });

@@ -48,8 +48,8 @@ test("after an outage of 3×TTL the exact keys stand there: updated ones with th
   const closed = new Set(members.slice(100, 200).map(({ key }) => key));
   const puts = (await historyOf(lab.etcd, prefix, healedAt + 1)).filter(({ type }) => type === "put");
   expect(puts.filter(({ kv }) => closed.has(kv.key))).toEqual([]);
-  const told = recorder.names.filter((name) => name !== "warning");
-  expect(told, recorder.of<Error>("lost").join()).toEqual(["status", "lost", "status", "registered"]);
+  const received = recorder.names.filter((name) => name !== "warning");
+  expect(received, recorder.of<Error>("lost").join()).toEqual(["status", "lost", "status", "registered"]);
 });
 
 test("registered for the first time while etcd is away, they stand there when it is back", async () => {
@@ -66,7 +66,7 @@ test("registered for the first time while etcd is away, they stand there when it
   await untilThere(lab, group, viewFor(members));
 });
 
-test("a revoked lease: all come back on one new lease by a handful of requests, each loss told once", async () => {
+test("a revoked lease: all come back on one new lease by a handful of requests, each loss reported once", async () => {
   const prefix = lab.newPrefix();
   const group = groupOf(lab, prefix, 5, { client: lab.client() });
   const members = registerMany(group, 1_000);

@@ -19,7 +19,7 @@ function memberOf(): { member: RegisteredMember; item: KeyKeeper; due: () => boo
     isOwn: (lease) => lease === own || lease === later,
     enqueue: () => enqueued++,
     left: () => {},
-    tell: () => {},
+    emit: () => {},
   };
   const registration = { address: "a:1", weight: 1, draining: false, metadata: undefined };
   const member = new RegisteredMember(
@@ -54,7 +54,7 @@ test("the first step needs no look: put if it is missing", () => {
 test("an answer that the mirror has overtaken does not hide who came after it", () => {
   const { member, item } = memberOf();
   item.next(own);
-  // Ours landed at 20, somebody else's at 30, and both are told before the answer of ours.
+  // Ours landed at 20, another owner's at 30, and both are seen before the answer of ours.
   item.seen(state("a:1", 20, own), 20, false);
   item.seen(state("theirs", 30), 30, false);
   item.done(20);
@@ -63,7 +63,7 @@ test("an answer that the mirror has overtaken does not hide who came after it", 
   expect(item.next(own)).toEqual({ type: "put", over: undefined, text: "a:1", lease: own });
 });
 
-test("what the mirror tells late, of before the own write, is not taken for a loss", () => {
+test("what the mirror reports late, from before the own write, is not taken for a loss", () => {
   const { member, item, due } = memberOf();
   item.next(own);
   item.done(20);
@@ -73,14 +73,14 @@ test("what the mirror tells late, of before the own write, is not taken for a lo
   expect(due()).toBe(false);
 });
 
-test("made and deleted within one batch, told before the answer to its put: it is not taken for registered", () => {
+test("made and deleted within one batch, seen before the answer to its put: it is not taken for registered", () => {
   const { member, item, due } = memberOf();
   item.next(own);
   item.done(10);
   item.seen(undefined, 15, false);
   expect(item.next(own)).toMatchObject({ type: "put", over: undefined });
   due();
-  // Put back at 20 and deleted at 30: the batch tells only that it is missing, which is known.
+  // Put back at 20 and deleted at 30: the batch says only that it is missing, which is known.
   item.seen(undefined, 30, false);
   item.done(20);
   expect(member.status).toBe("recovering");
@@ -88,7 +88,7 @@ test("made and deleted within one batch, told before the answer to its put: it i
   expect(item.next(own)).toEqual({ type: "put", over: undefined, text: "a:1", lease: own });
 });
 
-test("somebody who came and went before a late answer tells of him is not waited for", () => {
+test("another owner that came and went before a late answer shows it is not waited for", () => {
   const { member, item } = memberOf();
   item.next(own);
   item.done(10);
@@ -112,7 +112,7 @@ test("a list of a history that is behind the own write is not believed, and not 
   expect(item.next(own)).toEqual({ type: "put", over: undefined, text: "a:1", lease: own });
 });
 
-test("what the mirror tells while the key is looked at counts only if it is newer than what the look shows", () => {
+test("what the mirror reports while the key is looked at counts only if it is newer than what the look shows", () => {
   for (const [revision, status] of [
     [15, "registered"],
     [30, "recovering"],

@@ -25,16 +25,16 @@ test("it is repeated after failures and after what is too early, until there is 
   expect([attempts, failed]).toEqual([3, ["away", "25"]]);
 });
 
-test("a failure that ends it is thrown as it is, and is not told as one that is tried again", async () => {
+test("a failure that ends it is thrown as it is, and is not reported as one that is tried again", async () => {
   const final = new Error("final");
-  const told: Error[] = [];
+  const received: Error[] = [];
   const retrying = retry(() => Promise.reject(final), {
     runtime: runtimeOn(new FakeClock()),
     ends: (error) => error === final,
-    onWarning: (error) => told.push(error),
+    onWarning: (error) => received.push(error),
   });
   await expect(retrying).rejects.toBe(final);
-  expect(told).toEqual([]);
+  expect(received).toEqual([]);
 });
 
 test("an abort ends it with its reason: before an attempt, in an attempt and in a pause", async () => {
@@ -61,10 +61,10 @@ test("an abort ends it with its reason: before an attempt, in an attempt and in 
 });
 
 test("the same message in a row is one warning, and news again when it has worked", () => {
-  const told: string[] = [];
-  const warnings = new WarnOnce(({ message }) => told.push(message));
+  const received: string[] = [];
+  const warnings = new WarnOnce(({ message }) => received.push(message));
   for (const message of ["a", "a", "b", "a"]) warnings.warn(new Error(message));
   warnings.worked();
   warnings.warn(new Error("a"));
-  expect(told).toEqual(["a", "b", "a", "a"]);
+  expect(received).toEqual(["a", "b", "a", "a"]);
 });

@@ -33,7 +33,7 @@ async function elapsed(work: Promise<unknown>): Promise<number> {
   return performance.now() - began;
 }
 
-test("close deletes the key and revokes the lease, tells closed once and no loss", async () => {
+test("close deletes the key and revokes the lease, emits closed once and no loss", async () => {
   const prefix = lab.newPrefix();
   const register = lab.register(`${prefix}m1`, "10.0.0.1:80", 5);
   const recorder = new Recorder(register, registerEvents);
@@ -48,7 +48,7 @@ test("close deletes the key and revokes the lease, tells closed once and no loss
   expect(lab.etcd.closed).toBe(false);
 });
 
-test("nothing is told of a key that vanishes while it is closed", async () => {
+test("nothing is emitted for a key that vanishes while it is closed", async () => {
   const prefix = lab.newPrefix();
   for (let round = 0; round < 30; round++) {
     const register = lab.register(`${prefix}m1`, "10.0.0.1:80", 5);

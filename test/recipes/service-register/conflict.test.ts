@@ -49,12 +49,12 @@ test("ten objects that want one key at once come to rest: one has it, nine wait"
     message: () => all.map(({ status }) => status).join(),
   });
   const [owner] = all.filter(({ status }) => status === "registered");
-  // A round trip of each, so that whoever wanted to fight would have.
+  // A round trip of each, so that an owner that wanted to fight would have.
   await owner?.update({ address: "10.0.0.99:80" });
   await until(async () => (await viewOf(lab.etcd, prefix)).m1 === "10.0.0.99:80");
   const puts = (await historyOf(lab.etcd, prefix, start + 1)).filter(({ type }) => type === "put");
   expect(puts.length).toBeLessThanOrEqual(11);
-  // One after the other leaves, and somebody else has it each time.
+  // One after the other leaves, and another process has it each time.
   for (let left = 10; left > 1; left--) {
     const holder = await until(() => all.find(({ status }) => status === "registered"));
     await holder.close();

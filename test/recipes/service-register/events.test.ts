@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterEach(() => lab.clear());
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
-test("the status is final before its event, and nothing is told inside the constructor", async () => {
+test("the status is final before its event, and nothing is emitted inside the constructor", async () => {
   const prefix = lab.newPrefix();
   const register = lab.register(`${prefix}m1`, "10.0.0.1:80", 5);
   const recorder = new Recorder(register, registerEvents);
@@ -45,7 +45,7 @@ test("the status is final before its event, and nothing is told inside the const
   for (const { name, args, status } of recorder.events) if (name === "status") expect(args).toEqual([status]);
 });
 
-test("ready is settled before the first event is told", async () => {
+test("ready is settled before the first event is emitted", async () => {
   const prefix = lab.newPrefix();
   const register = lab.register(`${prefix}m1`, "10.0.0.1:80", 5);
   register.once("status", () => void register.close());
@@ -59,7 +59,7 @@ for (const [how, thrown] of [
   ["nothing", undefined],
   ["what has no text", Object.create(null)],
 ] as const) {
-  test(`a listener that throws ${how}, or rejects with it, hurts nobody and is told as a warning`, async () => {
+  test(`a listener that throws ${how}, or rejects with it, harms no other and is emitted as a warning`, async () => {
     const prefix = lab.newPrefix();
     const register = lab.register(`${prefix}m1`, "10.0.0.1:80", 5);
     const after: string[] = [];
@@ -96,19 +96,19 @@ for (const [how, thrown] of [
   });
 }
 
-test("once() is told once, and a listener can be taken off", async () => {
+test("once() is called once, and a listener can be taken off", async () => {
   const prefix = lab.newPrefix();
   const register = lab.register(`${prefix}m1`, "10.0.0.1:80", 5);
-  const told: string[] = [];
-  const off = () => told.push("off");
-  register.once("registered", ({ key }) => told.push(key));
+  const received: string[] = [];
+  const off = () => received.push("off");
+  register.once("registered", ({ key }) => received.push(key));
   register.on("registered", off);
   register.off("registered", off);
   const recorder = new Recorder(register, ["registered"]);
   await register.ready;
   await lab.etcd.delete(`${prefix}m1`);
   await until(() => recorder.events.length === 2);
-  expect(told).toEqual([`${prefix}m1`]);
+  expect(received).toEqual([`${prefix}m1`]);
   expect(register.listenerCount("registered")).toBe(1);
 });
 
@@ -144,7 +144,7 @@ test("the client closed under it: failed with ETCD_CLOSED, and close is still fi
   expect(register.status).toBe("closed");
 });
 
-test("on a client that is closed already it fails at once, and tells only after the constructor", async () => {
+test("on a client that is closed already it fails at once, and emits only after the constructor", async () => {
   const client = new EtcdClient({ endpoints: lab.cluster.endpoints });
   await client.close();
   const register = new ServiceRegister("/m1", "10.0.0.1:80", 5, { client });

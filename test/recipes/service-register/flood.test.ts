@@ -75,7 +75,7 @@ test("a flood of own leases comes in steadily, each asked for once, and comes ba
   void Promise.all(all.map((register) => register.close()));
 });
 
-test("one lease for all is asked for by nobody twice, and no hint is given of it", async () => {
+test("one lease for all is asked for by none twice, and no hint is given of it", async () => {
   await using lab = new VirtualLab("group");
   const client = lab.client();
   slowed(lab, client);

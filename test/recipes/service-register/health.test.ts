@@ -72,7 +72,7 @@ for (const [how, thrown] of [
   ["an error", new Error("no disk")],
   ["something without a text", Object.create(null)],
 ] as const) {
-  test(`a check that throws ${how} is a no, told once`, async () => {
+  test(`a check that throws ${how} is a no, reported once`, async () => {
     const prefix = lab.newPrefix();
     let broken = false;
     let asked = 0;
@@ -116,7 +116,7 @@ test("a check that never settles is a no after its time, and its signal aborts",
   await until(() => register.status === "registered");
 });
 
-test("at close the running check is told, is not waited for, and keeps no timer", async () => {
+test("at close the running check is aborted, is not waited for, and keeps no timer", async () => {
   const prefix = lab.newPrefix();
   const signals: AbortSignal[] = [];
   const pending = new Set<number>();
@@ -150,7 +150,7 @@ test("at close the running check is told, is not waited for, and keeps no timer"
   }
 });
 
-test("what it is told while it is out of the list stands there when it comes back", async () => {
+test("what is updated while it is out of the list stands there when it comes back", async () => {
   const prefix = lab.newPrefix();
   let healthy = true;
   const register = lab.register(`${prefix}m1`, "10.0.0.1:80", 5, { health: () => healthy, ...often });
@@ -163,7 +163,7 @@ test("what it is told while it is out of the list stands there when it comes bac
   expect(await viewOf(lab.etcd, prefix)).toEqual({ m1: "10.0.0.2:80" });
 });
 
-test("a key that somebody took while it was out is not taken back", async () => {
+test("a key that was taken while it was out is not taken back", async () => {
   const prefix = lab.newPrefix();
   let healthy = true;
   const register = lab.register(`${prefix}m1`, "10.0.0.1:80", 5, { health: () => healthy, ...often });

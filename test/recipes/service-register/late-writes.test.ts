@@ -26,7 +26,7 @@ test("twenty keys whose first put was under way when they were closed: none is t
     lab.register(`${prefix}m${index}`, `10.0.0.${index}:80`, 60, { client, weight: 2 }),
   );
   await Promise.all([kept, ...registers].map(({ ready }) => ready));
-  // Each has a put on the way that nobody answers: some of a new value, some to bring a deleted key back.
+  // Each has a put on the way without an answer: some of a new value, some to bring a deleted key back.
   proxy.blackHole();
   for (let index = 0; index < 20; index += 2) await lab.etcd.delete(`${prefix}m${index}`);
   const updates = registers.map((register) => register.update({ weight: 7 }).catch((error: unknown) => error));

@@ -71,10 +71,10 @@ test("after an outage of 3×TTL the exact keys stand there, with the newest valu
   const putKeys = history.filter(({ type }) => type === "put").map(({ kv }) => kv.key.slice(prefix.length));
   expect(putKeys).not.toContain("m3");
   expect(putKeys).not.toContain("m4");
-  const told = recorders[0]?.events
+  const received = recorders[0]?.events
     .filter(({ name }) => name !== "warning")
     .map(({ name, args }) => (name === "lost" ? `lost: ${args[0]}` : name));
-  expect(told).toEqual(["status", expect.stringMatching(/^lost: /), "status", "registered"]);
+  expect(received).toEqual(["status", expect.stringMatching(/^lost: /), "status", "registered"]);
 });
 
 test("what was never registered before the outage registers after it", async () => {
@@ -97,7 +97,7 @@ test("what was never registered before the outage registers after it", async () 
   expect(await viewOf(lab.etcd, prefix)).toEqual({ early: "10.0.0.1:80" });
 });
 
-test("a short outage loses nothing: the same lease, no loss told", async () => {
+test("a short outage loses nothing: the same lease, no loss reported", async () => {
   const prefix = lab.newPrefix();
   const register = lab.register(`${prefix}m1`, "10.0.0.1:80", 30, { client: lab.client() });
   await register.ready;

@@ -68,7 +68,7 @@ test("a key deleted and a lease revoked at once: the key comes back on a new lea
   expect((await state())?.lease).toBe(back.lease);
 });
 
-test("a key overwritten by hand is left to whoever did it, and comes back when it is deleted", async () => {
+test("a key overwritten by hand is left to its new owner, and comes back when it is deleted", async () => {
   const { register, key, recorder, state } = await registered();
   const { revision } = await lab.etcd.put(key, "by hand");
   await until(() => register.status === "passive");
@@ -95,7 +95,7 @@ test("a value overwritten on the own lease is put right again", async () => {
   expect(recorder.names).toEqual([]);
 });
 
-test("deleted a hundred times, it comes back a hundred times, and each loss is told, however fast it was mended", async () => {
+test("deleted a hundred times, it comes back a hundred times, and each loss is reported, however fast the key came back", async () => {
   const { register, key, recorder, state } = await registered();
   for (let round = 0; round < 100; round++) {
     await lab.etcd.delete(key);

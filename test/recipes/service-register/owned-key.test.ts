@@ -14,7 +14,7 @@ afterEach(() => lab.clear());
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
 /**
- * A real client whose leases can be given up without etcd being told, as when it is out of reach, and whose writes can
+ * A real client whose leases can be given up unknown to etcd, as when it is out of reach, and whose writes can
  * be held back: they time out, and land when the test sends them.
  */
 class UnreliableClient extends EtcdClient {
@@ -92,7 +92,7 @@ test("a key that stands on an earlier lease is its own: it moves to the new one,
   }
 });
 
-test("somebody else's key is neither taken, nor marked as draining, nor deleted", async () => {
+test("another owner's key is neither taken, nor marked as draining, nor deleted", async () => {
   const { register, key, kv } = await registered({ format: "endpoint" });
   await lab.etcd.put(key, "theirs:1");
   await until(() => register.status === "passive");
@@ -123,7 +123,7 @@ test("a lease that is lost while its key is put does not count: the key is put a
   expect(await kv()).toMatchObject({ text: "b:1" });
 });
 
-test("a put that lands late lands over nothing newer: neither its own value nor somebody else's, nor a deletion", async () => {
+test("a put that lands late lands over nothing newer: neither its own value nor another owner's, nor a deletion", async () => {
   const { client, register, key, kv, untilText } = await registered();
   for (const round of [1, 2]) {
     await client.holdBack(() => void register.update({ address: `late:${round}` }));

@@ -37,7 +37,7 @@ class Registered {
   readonly #world: World;
   #version = 0;
   healthy = true;
-  /** It was told that it is registered: from now on it replaces nobody. */
+  /** It heard that it is registered: from now on it replaces no other. */
   isKnown = false;
   closing = false;
   closedAtMs = Number.POSITIVE_INFINITY;
@@ -61,7 +61,7 @@ class Registered {
     });
     this.register.on("registered", () => {
       this.isKnown = true;
-      world.check(!this.closing, `${name} was closed, and is told to be registered`);
+      world.check(!this.closing, `${name} was closed, and is reported registered`);
     });
     this.register.on("status", (status) => world.note(`${name} is ${status}`));
     this.register.on("failed", (error) => world.fail(`${name} failed: ${error.message}`));
@@ -133,7 +133,7 @@ class Model {
   }
 }
 
-test("the key is there with the newest value as long as the object lives, never after it, and nobody fights", async () => {
+test("the key is there with the newest value as long as the object lives, never after it, and no two owners fight", async () => {
   let events = 0;
   const { schedules } = await explore("register", { schedules: 60 }, async (world) => {
     const { random, etcd } = world;

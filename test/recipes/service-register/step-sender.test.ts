@@ -41,7 +41,7 @@ test("missing keys are made together in flat txns, and no txn stands in another"
   for (const { success = [] } of requests) expect(success.every(({ type }) => type === "put")).toBe(true);
 });
 
-test("of a thousand of which one in a hundred is denied all others are made, and each that is denied is told so", async () => {
+test("of a thousand of which one in a hundred is denied all others are made, and each that is denied hears so", async () => {
   const denied = keys.filter((_, index) => index % 100 === 50);
   const { requests, standing, make } = setUp({ denied });
   const results = await Promise.allSettled(keys.map(make));
@@ -51,7 +51,7 @@ test("of a thousand of which one in a hundred is denied all others are made, and
   expect(requests.length).toBeLessThan(250);
 });
 
-test("where one of them is there nothing is made, and each is told what is there", async () => {
+test("where one of them is there nothing is made, and each learns what is there", async () => {
   const { standing, make } = setUp({ there: ["m1"] });
   const answers = await Promise.all(["m0", "m1", "m2"].map(make));
   expect(answers).toMatchObject([

@@ -54,15 +54,15 @@ for (const [how, before, after] of [
         expect((await lab.etcd.get(key))?.modRevision).toBe(modRevision);
       return true;
     });
-    // What was told comes to the list, step by step; what went for ever was told once.
-    const told = new Map(["m1", "m2", "static"].map((id) => [id, 1]));
+    // The events lead to the list, step by step; what went for ever was reported once.
+    const received = new Map(["m1", "m2", "static"].map((id) => [id, 1]));
     for (const { name, args } of recorder.events) {
       const { id } = args[0] as ServiceInstance;
-      if (name === "put" && args[1] === undefined) told.set(id, (told.get(id) ?? 0) + 1);
-      if (name === "delete") told.set(id, (told.get(id) ?? 0) - 1);
-      if (name !== "change") expect([0, 1]).toContain(told.get(id));
+      if (name === "put" && args[1] === undefined) received.set(id, (received.get(id) ?? 0) + 1);
+      if (name === "delete") received.set(id, (received.get(id) ?? 0) - 1);
+      if (name !== "change") expect([0, 1]).toContain(received.get(id));
     }
-    expect(Object.fromEntries(told)).toEqual({ m1: 1, m2: 1, static: 0 });
+    expect(Object.fromEntries(received)).toEqual({ m1: 1, m2: 1, static: 0 });
     expect(recorder.of<ServiceInstance>("delete").filter(({ id }) => id === "static")).toHaveLength(1);
     // And both go on.
     await registers[0]?.update({ address: "10.0.0.7:80" });

@@ -62,7 +62,7 @@ test("a key with a TTL outlives its storage and its client", async () => {
   expect((await lab.etcd.get(key))?.text).toBe("1");
 });
 
-test("a touch lets a key live for its TTL from now on, whoever put it", async () => {
+test("a touch lets a key live for its TTL from now on, whichever process put it", async () => {
   const key = `${lab.newPrefix()}a`;
   await newStorage().put(key, "1", { ttlSeconds: 3 });
   const first = await lab.etcd.get(key);

@@ -12,26 +12,26 @@ beforeAll(async () => {
 afterEach(() => lab.clear());
 afterAll(() => lab[Symbol.asyncDispose]());
 
-/** A prefix that is followed, and all that was told of it, in order. */
+/** A prefix that is followed, and all its events, in order. */
 async function follow(options: StorageWatchOptions = {}, { endpoints = lab.cluster.endpoints } = {}) {
   const prefix = lab.newPrefix();
   const storage = new Storage({ client: lab.client({ endpoints }) });
   lab.also(() => storage.close());
-  const told: string[] = [];
+  const received: string[] = [];
   const warnings: Error[] = [];
   storage.on("warning", (error) => warnings.push(error));
   const watch = () =>
     storage.watch(
       prefix,
-      (id, value) => told.push(`+${id}=${value}`),
-      (id, last) => told.push(`-${id}=${last}`),
+      (id, value) => received.push(`+${id}=${value}`),
+      (id, last) => received.push(`-${id}=${last}`),
       options,
     );
-  return { prefix, storage, told, warnings, watch };
+  return { prefix, storage, received, warnings, watch };
 }
 
-test("puts and deletions are told by id, in order, and what was there before is not", async () => {
-  const { prefix, storage, told, watch } = await follow();
+test("puts and deletions are reported by id, in order, and what was there before is not", async () => {
+  const { prefix, storage, received, watch } = await follow();
   await storage.put(`${prefix}old`, "0");
   await watch().ready;
   await storage.put(`${prefix}a`, "1");
@@ -39,31 +39,31 @@ test("puts and deletions are told by id, in order, and what was there before is 
   await storage.put(`${prefix}deep/er`, "3");
   expect(await storage.delete(`${prefix}a`)).toBe(true);
   expect(await storage.delete(`${prefix}old`)).toBe(true);
-  await until(() => told.length === 5);
-  expect(told).toEqual(["+a=1", "+a=2", "+deep/er=3", "-a=2", "-old=0"]);
+  await until(() => received.length === 5);
+  expect(received).toEqual(["+a=1", "+a=2", "+deep/er=3", "-a=2", "-old=0"]);
 });
 
-test("with replay the keys that are there are told as puts", async () => {
-  const { prefix, storage, told, watch } = await follow({ initial: "replay" });
+test("with replay the keys that are there are reported as puts", async () => {
+  const { prefix, storage, received, watch } = await follow({ initial: "replay" });
   await storage.put(`${prefix}a`, "1");
   await storage.put(`${prefix}b`, "2");
   await watch().ready;
-  await until(() => told.length === 2);
-  expect(told.toSorted()).toEqual(["+a=1", "+b=2"]);
+  await until(() => received.length === 2);
+  expect(received.toSorted()).toEqual(["+a=1", "+b=2"]);
 });
 
 test("a prefix without a slash is read with one: neighbours never bleed in", async () => {
-  const { prefix, storage, told } = await follow();
+  const { prefix, storage, received } = await follow();
   const watching = storage.watch(
     prefix.slice(0, -1),
-    (id) => told.push(id),
+    (id) => received.push(id),
     () => {},
   );
   await watching.ready;
   await storage.put(`${prefix.slice(0, -1)}2/neighbour`, "");
   await storage.put(`${prefix}own`, "");
-  await until(() => told.length > 0);
-  expect(told).toEqual(["own"]);
+  await until(() => received.length > 0);
+  expect(received).toEqual(["own"]);
 });
 
 test("one id's callbacks run in order, different ids' in parallel, up to the concurrency", async () => {
@@ -122,33 +122,33 @@ test("a callback that fails is reported and called again; other ids do not wait 
   expect(calls.filter((call) => call === "bad")).toHaveLength(3);
 });
 
-test("a put that fails gives way to a newer one, and a deletion behind it is told all the same", async () => {
+test("a put that fails gives way to a newer one, and a deletion behind it is reported all the same", async () => {
   const { prefix, storage } = await follow();
-  const told: string[] = [];
+  const received: string[] = [];
   const watching = storage.watch(
     prefix,
     (_id, value) => {
-      told.push(`+${value}`);
+      received.push(`+${value}`);
       if (value !== "good") throw new Error("no");
     },
-    (_id, last) => told.push(`-${last}`),
+    (_id, last) => received.push(`-${last}`),
   );
   await watching.ready;
   await storage.put(`${prefix}a`, "bad");
-  await until(() => told.length > 0);
+  await until(() => received.length > 0);
   await storage.delete(`${prefix}a`);
   await storage.put(`${prefix}a`, "good");
-  await until(() => told.includes("+good"));
-  expect(told.filter((what) => what !== "+bad")).toEqual(["-bad", "+good"]);
+  await until(() => received.includes("+good"));
+  expect(received.filter((what) => what !== "+bad")).toEqual(["-bad", "+good"]);
 });
 
-test("deletions during a disconnect and a compaction are told, each with its last value", async () => {
+test("deletions during a disconnect and a compaction are reported, each with its last value", async () => {
   await using proxy = await FaultProxy.start(lab.endpoint);
-  const { prefix, storage, told, watch } = await follow({}, { endpoints: [proxy.endpoint] });
+  const { prefix, storage, received, watch } = await follow({}, { endpoints: [proxy.endpoint] });
   const watching = watch();
   await watching.ready;
   await lab.etcd.txn({ success: ["a", "b", "c"].map((id) => putOp(`${prefix}${id}`, `was ${id}`)) });
-  await until(() => told.length === 3);
+  await until(() => received.length === 3);
   await proxy.down();
   await until(() => watching.status === "stale");
   await lab.etcd.delete(`${prefix}a`);
@@ -156,13 +156,13 @@ test("deletions during a disconnect and a compaction are told, each with its las
   const { revision } = await lab.etcd.put(`${prefix}b`, "made again");
   await lab.cluster.compact(revision);
   await proxy.up();
-  await until(() => told.length === 6);
-  expect(told.slice(3).toSorted()).toEqual(["+b=made again", "-a=was a", "-b=was b"]);
-  expect(told.indexOf("-b=was b")).toBeLessThan(told.indexOf("+b=made again"));
+  await until(() => received.length === 6);
+  expect(received.slice(3).toSorted()).toEqual(["+b=made again", "-a=was a", "-b=was b"]);
+  expect(received.indexOf("-b=was b")).toBeLessThan(received.indexOf("+b=made again"));
   expect(await storage.get(`${prefix}b`)).toBe("made again");
 });
 
-test("what a wiped etcd no longer has is told as deleted", async () => {
+test("what a wiped etcd no longer has is reported as deleted", async () => {
   await using own = await RegistryLab.start();
   const storage = new Storage({ client: own.client() });
   own.also(() => storage.close());
@@ -182,14 +182,14 @@ test("what a wiped etcd no longer has is told as deleted", async () => {
   expect(await storage.get("cache/b")).toBe("2");
 });
 
-test("after close() nothing is told, and what runs is waited for", async () => {
+test("after close() nothing is reported, and what runs is waited for", async () => {
   const { prefix, storage, warnings } = await follow();
   let finish = () => {};
-  const told: string[] = [];
+  const received: string[] = [];
   const watching = storage.watch(
     prefix,
     async (id) => {
-      told.push(id);
+      received.push(id);
       await new Promise<void>((resolve) => {
         finish = resolve;
       });
@@ -199,7 +199,7 @@ test("after close() nothing is told, and what runs is waited for", async () => {
   );
   await watching.ready;
   await lab.etcd.txn({ success: ["a", "b"].map((id) => putOp(`${prefix}${id}`, "1")) });
-  await until(() => told.length === 1);
+  await until(() => received.length === 1);
   let closed = false;
   const closing = watching.close().then(() => {
     closed = true;
@@ -211,7 +211,7 @@ test("after close() nothing is told, and what runs is waited for", async () => {
   await watching.close();
   await lab.etcd.put(`${prefix}c`, "1");
   await lab.etcd.get(`${prefix}c`);
-  expect(told).toEqual(["a"]);
+  expect(received).toEqual(["a"]);
   expect(warnings).toEqual([]);
   expect(watching.status).toBe("closed");
 });
@@ -262,12 +262,12 @@ test("one that a listener of a warning closes warns no more", async () => {
 });
 
 test("a key whose name is the prefix itself is left out and reported", async () => {
-  const { prefix, told, warnings, watch } = await follow();
+  const { prefix, received, warnings, watch } = await follow();
   await watch().ready;
   await lab.etcd.put(prefix, "nameless");
   await lab.etcd.put(`${prefix}a`, "1");
-  await until(() => told.length === 1);
-  expect(told).toEqual(["+a=1"]);
+  await until(() => received.length === 1);
+  expect(received).toEqual(["+a=1"]);
   expect(warnings.map(({ message }) => message)).toEqual([`${prefix} is left out: its name is the prefix itself`]);
   await lab.etcd.delete(prefixOf(prefix));
 });

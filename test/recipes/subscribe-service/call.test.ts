@@ -45,7 +45,7 @@ test("it resolves with what the call returns, and one server is called", async (
   expect(called).toEqual(["a"]);
 });
 
-test("a failure is followed by another server, as often as there are attempts, then it is told", async () => {
+test("a failure is followed by another server, as often as there are attempts, then it rejects", async () => {
   const { services } = await withInstances("abc", { balancer: new RoundRobin() });
   const called: string[] = [];
   const fail = (server: ServiceInstance) => {
@@ -83,7 +83,7 @@ test("a server that is alone is tried again, after a moment", async () => {
   expect(answer).toBe(3);
 });
 
-test("it waits for a first server, and tells when none comes in time", async () => {
+test("it waits for a first server, and says when none comes in time", async () => {
   const { prefix, services } = await withInstances("");
   const waiting = services.call(({ id }) => id, { timeoutMs: 10_000 });
   await lab.etcd.put(`${prefix}late`, "10.0.0.1:80");
@@ -96,7 +96,7 @@ test("it waits for a first server, and tells when none comes in time", async () 
   });
 });
 
-test("when no server is left for the next attempt, the failure of the last one is told", async () => {
+test("when no server is left for the next attempt, it rejects with the failure of the last one", async () => {
   const { prefix, services } = await withInstances("a");
   const fail = async () => {
     await lab.etcd.delete(`${prefix}a`);
@@ -124,7 +124,7 @@ test("a server that does not answer gets its part of the time, then another one 
   });
 });
 
-test("the caller's abort ends it at once with its reason, and counts against nobody", async () => {
+test("the caller's abort ends it at once with its reason, and counts against no server", async () => {
   const { services } = await withInstances("a", { outlierDetection: { consecutiveFailures: 1, maxEjectedRatio: 1 } });
   const abort = new AbortController();
   let given: AbortSignal | undefined;
@@ -182,7 +182,7 @@ test("calls that begin at the same time see each other", async () => {
   expect(Math.max(...(await spread(new ConsistentHash(), "hot")))).toBeLessThanOrEqual(13);
 });
 
-test("a strategy that throws at what it is told hurts no call, and is told as a warning", async () => {
+test("a strategy whose notices throw hurts no call, and is reported by a warning", async () => {
   const boom = () => {
     throw new Error("boom");
   };
@@ -198,7 +198,7 @@ test("a strategy that throws at what it is told hurts no call, and is told as a 
   expect(new Set(warnings)).toEqual(new Set(["boom"]));
 });
 
-test("a function that returns no server is told so", async () => {
+test("a function that returns no server gets a clear error", async () => {
   const { services } = await withInstances("a", { balancer: () => undefined as unknown as ServiceInstance });
   const message = "SubscribeService: balancer must return one of the servers that it was given";
   expect(() => services.pick()).toThrow(message);

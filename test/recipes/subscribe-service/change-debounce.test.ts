@@ -10,30 +10,30 @@ function instance(key: string, revision: number, createRevision = 1): ServiceIns
 
 function debounce(delayMs: number, maxDelayMs: number) {
   const clock = new FakeClock();
-  const told: string[] = [];
+  const received: string[] = [];
   const change = new ChangeDebounce<unknown>({
     delayMs,
     maxDelayMs,
     clock,
     emit: ({ puts, deletes }) => {
       const names = (list: readonly ServiceInstance[]) => list.map(({ key, modRevision }) => key + modRevision).join();
-      told.push(`+${names(puts)} -${names(deletes)}`);
+      received.push(`+${names(puts)} -${names(deletes)}`);
     },
   });
-  return { clock, told, change };
+  return { clock, received, change };
 }
 
-test("without a delay each batch is told", () => {
-  const { change, told, clock } = debounce(0, 0);
+test("without a delay each batch is emitted", () => {
+  const { change, received, clock } = debounce(0, 0);
   change.put(instance("a", 1), undefined);
   change.settle(false);
   change.settle(false);
-  expect(told).toEqual(["+a1 -"]);
+  expect(received).toEqual(["+a1 -"]);
   expect(clock.pendingTimers).toBe(0);
 });
 
-test("a pause ends the wait, and what came to nothing is not told", () => {
-  const { change, told, clock } = debounce(100, 1_000);
+test("a pause ends the wait, and what came to nothing is not emitted", () => {
+  const { change, received, clock } = debounce(100, 1_000);
   const a1 = instance("a", 1);
   change.put(instance("a", 2), a1);
   change.settle(false);
@@ -42,48 +42,48 @@ test("a pause ends the wait, and what came to nothing is not told", () => {
   change.put(instance("c", 3), undefined);
   change.settle(false);
   clock.advance(99);
-  expect(told).toEqual([]);
+  expect(received).toEqual([]);
   change.deleted(instance("b", 3));
   change.put(instance("a", 4), instance("a", 2));
   change.settle(false);
   clock.advance(100);
-  expect(told).toEqual(["+a4,c3 -"]);
+  expect(received).toEqual(["+a4,c3 -"]);
   change.deleted(instance("a", 4));
   change.put(instance("a", 5, 5), undefined);
   change.settle(false);
   clock.advance(100);
-  expect(told.at(-1)).toBe("+a5 -a4");
+  expect(received.at(-1)).toBe("+a5 -a4");
 });
 
-test("who never pauses is told all the same, after the longest wait", () => {
-  const { change, told, clock } = debounce(100, 250);
+test("changes without a pause are emitted all the same, after the longest wait", () => {
+  const { change, received, clock } = debounce(100, 250);
   for (let revision = 1; revision <= 6; revision++) {
     change.put(instance("a", revision), revision === 1 ? undefined : instance("a", revision - 1));
     change.settle(false);
     clock.advance(50);
   }
-  expect(told).toEqual(["+a5 -"]);
+  expect(received).toEqual(["+a5 -"]);
   clock.advance(50);
-  expect(told).toEqual(["+a5 -", "+a6 -"]);
+  expect(received).toEqual(["+a5 -", "+a6 -"]);
   expect(clock.pendingTimers).toBe(0);
 });
 
 test("the first instance of an empty list does not wait, and takes what waits with it", () => {
-  const { change, told, clock } = debounce(100, 1_000);
+  const { change, received, clock } = debounce(100, 1_000);
   change.deleted(instance("a", 1));
   change.settle(false);
   change.put(instance("b", 2), undefined);
   change.settle(true);
-  expect(told).toEqual(["+b2 -a1"]);
+  expect(received).toEqual(["+b2 -a1"]);
   expect(clock.pendingTimers).toBe(0);
 });
 
-test("what was dropped is not told", () => {
-  const { change, told, clock } = debounce(100, 1_000);
+test("what was dropped is not emitted", () => {
+  const { change, received, clock } = debounce(100, 1_000);
   change.put(instance("a", 1), undefined);
   change.settle(false);
   change.drop();
   clock.advance(1_000);
-  expect(told).toEqual([]);
+  expect(received).toEqual([]);
   expect(clock.pendingTimers).toBe(0);
 });

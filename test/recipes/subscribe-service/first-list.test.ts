@@ -35,7 +35,7 @@ test("the first list comes as puts and one change before ready resolves, never i
   expect(services.staleForMs).toBe(0);
 });
 
-test("an empty first list is told by one change", async () => {
+test("an empty first list is emitted as one change", async () => {
   const services = lab.subscribe(lab.newPrefix());
   const recorder = new Recorder(services, subscribeEvents);
   await services.ready;
@@ -122,7 +122,7 @@ test("the list is made only for those who ask: a thousand changes without a list
   }
 });
 
-test("nobody listens: ready stays pending, the status is connecting, and warnings say why", async () => {
+test("no server listens: ready stays pending, the status is connecting, and warnings say why", async () => {
   const proxy = await FaultProxy.start(lab.endpoint);
   lab.also(() => proxy.close());
   await proxy.down();

@@ -41,7 +41,7 @@ function settledOf(promise: Promise<unknown>): () => boolean {
 
 test("what was registered, changed or deregistered before it was made is in the list when it is ready", async () => {
   const { proxy, prefix, join } = await followed();
-  // What happens is told here a moment after it was acknowledged there.
+  // Events arrive here a moment after they were acknowledged there.
   proxy.delay(30);
   await lab.etcd.put(`${prefix}b`, "b:1");
   const second = join();

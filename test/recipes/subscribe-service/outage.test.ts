@@ -26,13 +26,13 @@ async function followed() {
   return { prefix, proxy, services, recorder };
 }
 
-function told({ events }: Recorder): string[] {
+function received({ events }: Recorder): string[] {
   return events
     .filter(({ name }) => ["put", "delete"].includes(name))
     .map(({ name, args }) => `${name} ${(args[0] as ServiceInstance).id}${args[1] ? " again" : ""}`);
 }
 
-test("in an outage the last good list stays, with its age; after it exactly what differs is told", async () => {
+test("in an outage the last good list stays, with its age; after it exactly what differs is emitted", async () => {
   const { prefix, proxy, services, recorder } = await followed();
   const before = services.list();
   await proxy.down();
@@ -52,14 +52,14 @@ test("in an outage the last good list stays, with its age; after it exactly what
   await services.until((list) => addressesOf(list).join() === "10.0.0.2:80,10.0.0.3:81,10.0.0.4:80");
   await until(() => services.status === "live");
   expect(services.staleForMs).toBe(0);
-  const all = told(recorder);
+  const all = received(recorder);
   // Step by step as it happened, or one step that comes to the same; c was made anew, so it went and came.
   expect(all.filter((line) => !line.includes(" c"))).toEqual(["delete a", "put b again", "put d"]);
   const ofC = all.filter((line) => line.includes(" c")).join();
   expect(["put c again,delete c,put c", "delete c,put c"]).toContain(ofC);
 });
 
-test("compacted away meanwhile: listed anew, a key deleted and made again is told as delete, then put", async () => {
+test("compacted away meanwhile: listed anew, a key deleted and made again is emitted as delete, then put", async () => {
   const { prefix, proxy, services, recorder } = await followed();
   await proxy.down();
   await until(() => services.status === "stale");
@@ -71,7 +71,7 @@ test("compacted away meanwhile: listed anew, a key deleted and made again is tol
   await lab.cluster.compact(revision);
   await proxy.up();
   await services.until((list) => addressesOf(list).join() === "10.0.0.9:80,10.0.0.3:80");
-  expect(told(recorder)).toEqual(["delete a", "delete b", "put a", "put c again"]);
+  expect(received(recorder)).toEqual(["delete a", "delete b", "put a", "put c again"]);
   const changes = recorder.events.filter(({ name }) => name === "change");
   expect(changes).toHaveLength(1);
   expect(recorder.names.filter((name) => name !== "warning" && name !== "status").at(-1)).toBe("change");
@@ -79,7 +79,7 @@ test("compacted away meanwhile: listed anew, a key deleted and made again is tol
   expect(services.revision).toBeGreaterThanOrEqual(revision);
 });
 
-test("one txn is one change, and the list is already the new one when it is told", async () => {
+test("one txn is one change, and the list is already the new one when it is emitted", async () => {
   const { prefix, services, recorder } = await followed();
   const lists: number[] = [];
   services.on("put", () => lists.push(services.list().length));
@@ -90,7 +90,7 @@ test("one txn is one change, and the list is already the new one when it is told
   expect(lists).toEqual([6, 6, 6]);
 });
 
-test("etcd restarts: the same list, nothing told but the status", async () => {
+test("etcd restarts: the same list, nothing emitted but the status", async () => {
   const prefix = lab.newPrefix();
   await lab.etcd.put(`${prefix}m1`, "10.0.0.1:80");
   const services = lab.subscribe(prefix, { client: lab.client() });
@@ -105,7 +105,7 @@ test("etcd restarts: the same list, nothing told but the status", async () => {
   expect(recorder.names.filter((name) => name !== "warning")).toEqual(["status", "status"]);
 });
 
-test("closed in an outage it is closed at once, keeps its list and tells nothing more but the status", async () => {
+test("closed in an outage it is closed at once, keeps its list and emits nothing more but the status", async () => {
   const { prefix, proxy, services, recorder } = await followed();
   const list = services.list();
   proxy.blackHole();
@@ -120,7 +120,7 @@ test("closed in an outage it is closed at once, keeps its list and tells nothing
   expect(services.status).toBe("closed");
 });
 
-test("closed from inside a listener it tells nothing more, not even of the same batch", async () => {
+test("closed from inside a listener it emits nothing more, not even of the same batch", async () => {
   const { prefix, services, recorder } = await followed();
   services.once("put", () => void services.close());
   await lab.etcd.txn({ success: ["d", "e", "f"].map((id) => putOp(prefix + id, "10.0.0.1:80")) });

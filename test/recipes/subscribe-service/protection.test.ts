@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterEach(() => lab.clear());
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
-/** Instances on leases of their own, which nobody renews. */
+/** Instances on leases of their own, which are not renewed. */
 async function onLeases(prefix: string, count: number) {
   const leases = await Promise.all(
     Array.from({ length: count }, async (_, index) => {
@@ -27,7 +27,7 @@ async function onLeases(prefix: string, count: number) {
 
 const idsOf = (instances: readonly ServiceInstance[]) => instances.map(({ id }) => id);
 
-test("90 % of the leases are revoked at once: the list stays and says so; who returns is told as put", async () => {
+test("90 % of the leases are revoked at once: the list stays and says so; what returns is emitted as put", async () => {
   const prefix = lab.newPrefix();
   const leases = await onLeases(prefix, 50);
   const services = lab.subscribe(prefix, { maxDropRatio: 0.5 });
@@ -58,7 +58,7 @@ test("90 % of the leases are revoked at once: the list stays and says so; who re
   expect(services.heldBack).toBe(44);
 });
 
-test("what is held back is told when its time is over", async () => {
+test("what is held back is emitted when its time is over", async () => {
   const prefix = lab.newPrefix();
   const leases = await onLeases(prefix, 4);
   const services = lab.subscribe(prefix, { maxDropRatio: 0.5, dropHoldMs: 300 });
@@ -86,7 +86,7 @@ test("a wiped etcd empties no list with maxDropRatio, and the services that retu
   expect(services.list()).toHaveLength(3);
 });
 
-test("one that goes alone is not picked at once, and told a second later", async () => {
+test("one that goes alone is not picked at once, and emitted a second later", async () => {
   const prefix = lab.newPrefix();
   for (const id of ["a", "b", "c", "d"]) await lab.etcd.put(prefix + id, `10.0.0.1:${id.charCodeAt(0)}`);
   const services = lab.subscribe(prefix, { maxDropRatio: 0.5 });
@@ -114,7 +114,7 @@ test("all but the draining ones are gone: what is listed is still picked", async
   expect(services.pick().id).toBe("a");
 });
 
-test("change is told when there is a pause, with all that happened; the first instance at once", async () => {
+test("change is emitted when there is a pause, with all that happened; the first instance at once", async () => {
   const prefix = lab.newPrefix();
   const services = lab.subscribe(prefix, { changeDelayMs: 150 });
   const sizes: number[] = [];
@@ -130,8 +130,8 @@ test("change is told when there is a pause, with all that happened; the first in
   expect(sizes.slice(0, 4)).toEqual([0, 0, 1, 1]);
   expect(sizes.at(-2)).toBe(4);
   // In one, unless etcd took longer than the pause in between.
-  const told = sizes.filter((_, index) => index % 2 === 1).slice(2);
-  expect(told.reduce((sum, puts) => sum + puts, 0)).toBe(3);
+  const received = sizes.filter((_, index) => index % 2 === 1).slice(2);
+  expect(received.reduce((sum, puts) => sum + puts, 0)).toBe(3);
 });
 
 test("a server that fails is ejected, shown as such, comes back, and goes again at its first failure", async () => {
@@ -229,7 +229,7 @@ test("when all are ejected they are chosen all the same", async () => {
   expect(await services.call(({ id }) => id)).toMatch(/[ab]/);
 });
 
-test("without outlier detection nobody is ejected", async () => {
+test("without outlier detection no server is ejected", async () => {
   const prefix = lab.newPrefix();
   for (const id of ["a", "b"]) await lab.etcd.put(prefix + id, `10.0.0.1:${id.charCodeAt(0)}`);
   const services = lab.subscribe(prefix, { outlierDetection: false });
@@ -260,20 +260,20 @@ test("after close() the list stays as it is, whatever is reported", async () => 
   expect(services.list()).toBe(before);
 });
 
-test("what a listener causes is told after what it was told", async () => {
+test("what a listener causes is emitted after what it was called with", async () => {
   const prefix = lab.newPrefix();
   await lab.etcd.put(`${prefix}a`, "10.0.0.1:80");
   const services = lab.subscribe(prefix, { outlierDetection: { consecutiveFailures: 1, maxEjectedRatio: 1 } });
   const view = services.view({});
   await view.ready;
-  const told: string[] = [];
+  const received: string[] = [];
   services.on("put", (instance) => services.report(instance, new Error("refused")));
-  view.on("put", ({ id }) => told.push(`put ${id}`));
-  view.on("ejected", ({ id }) => told.push(`ejected ${id}`));
+  view.on("put", ({ id }) => received.push(`put ${id}`));
+  view.on("ejected", ({ id }) => received.push(`ejected ${id}`));
   await lab.etcd.put(`${prefix}b`, "10.0.0.1:81");
-  await until(() => told.length === 2);
-  expect(told).toEqual(["put b", "ejected b"]);
-  // And it is told of as ever afterwards.
+  await until(() => received.length === 2);
+  expect(received).toEqual(["put b", "ejected b"]);
+  // And it is reported as ever afterwards.
   await lab.etcd.delete(`${prefix}b`);
   await view.until(({ length }) => length === 1);
 });
@@ -290,14 +290,14 @@ test("a listener of change hears nothing of what was gathered for another one th
   services.off("change", first);
   await lab.etcd.delete(`${prefix}b`);
   await services.until(({ length }) => length === 1);
-  const told: string[][] = [];
-  services.on("change", (_list, { puts, deletes }) => told.push(idsOf([...puts, ...deletes])));
+  const received: string[][] = [];
+  services.on("change", (_list, { puts, deletes }) => received.push(idsOf([...puts, ...deletes])));
   await lab.etcd.put(`${prefix}c`, "10.0.0.1:82");
-  await until(() => told.length > 0);
-  expect(told).toEqual([["c"]]);
+  await until(() => received.length > 0);
+  expect(received).toEqual([["c"]]);
 });
 
-test("a list that is closed by its balancer, while removals are held back, tells no more", async () => {
+test("a list that is closed by its balancer, while removals are held back, emits no more", async () => {
   const prefix = lab.newPrefix();
   const leases = await onLeases(prefix, 10);
   let closing: Promise<void> | undefined;

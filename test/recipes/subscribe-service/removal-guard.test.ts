@@ -8,10 +8,10 @@ function guarded(count: number, maxDropRatio: number, holdMs = 60_000) {
   const listed = new Set(Array.from({ length: count }, (_, index) => `k${index}`));
   const leaving = new Set<string>();
   const warnings: string[] = [];
-  const told: string[] = [];
+  const received: string[] = [];
   const apply = (changes: readonly Removal[]) => {
     for (const change of changes) {
-      if (change.type === "delete") told.push(`${change.key} after ${clock.monotonicMs()} ms`);
+      if (change.type === "delete") received.push(`${change.key} after ${clock.monotonicMs()} ms`);
       if (change.type === "delete") listed.delete(change.key);
       if (change.type === "delete" || !change.leaving) leaving.delete(change.key);
       else leaving.add(change.key);
@@ -38,10 +38,10 @@ function guarded(count: number, maxDropRatio: number, holdMs = 60_000) {
     guard.look();
   };
   const keys = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => `k${from + index}`);
-  return { clock, listed, leaving, warnings, told, guard, remove, put, keys };
+  return { clock, listed, leaving, warnings, received, guard, remove, put, keys };
 }
 
-test("a few are told a second later, and not picked meanwhile", () => {
+test("a few are emitted a second later, and not picked meanwhile", () => {
   const { clock, listed, leaving, remove, warnings } = guarded(10, 0.5);
   remove("k1", "k2");
   expect([listed.size, leaving.size]).toEqual([10, 2]);
@@ -52,7 +52,7 @@ test("a few are told a second later, and not picked meanwhile", () => {
   expect(clock.pendingTimers).toBe(0);
 });
 
-test("nine of ten at once, one by one: none is told, and one warning says so", () => {
+test("nine of ten at once, one by one: none is emitted, and one warning says so", () => {
   const { listed, leaving, warnings, guard, remove, keys, clock } = guarded(10, 0.5);
   for (const key of keys(0, 9)) remove(key);
   expect([listed.size, leaving.size, guard.heldBack]).toEqual([10, 0, 9]);
@@ -91,7 +91,7 @@ test("those that return are listed as ever; the others are held until their time
   for (const key of keys(0, 7)) put(key);
   expect([listed.size, guard.heldBack]).toEqual([10, 2]);
   clock.advance(30_000);
-  // One that leaves by itself meanwhile is told as ever.
+  // One that leaves by itself meanwhile is emitted as ever.
   remove("k9");
   clock.advance(1_000);
   expect([listed.size, guard.heldBack]).toEqual([9, 2]);
@@ -122,7 +122,7 @@ test("after a hold what goes next is looked at by itself", () => {
   expect([listed.size, warnings.length]).toEqual([4, 1]);
 });
 
-test("one that was told as leaving and is back is not told", () => {
+test("one that said it was leaving and is back is not emitted", () => {
   const { listed, remove, put, clock, guard } = guarded(10, 0.5);
   remove("k1");
   put("k1");
@@ -150,8 +150,8 @@ test("a rolling restart, one after the other and each back before the next, is n
   expect([listed.size, warnings]).toEqual([4, []]);
 });
 
-test("one that goes again, or twice, delays nobody", () => {
-  const { clock, remove, put, told } = guarded(20, 1);
+test("one that goes again, or twice, delays no other", () => {
+  const { clock, remove, put, received } = guarded(20, 1);
   remove("k1");
   remove("k3");
   clock.advance(200);
@@ -161,7 +161,7 @@ test("one that goes again, or twice, delays nobody", () => {
   remove("k1");
   remove("k3");
   clock.advance(2_000);
-  expect(told).toEqual(["k1 after 1000 ms", "k2 after 1200 ms", "k3 after 1500 ms"]);
+  expect(received).toEqual(["k1 after 1000 ms", "k2 after 1200 ms", "k3 after 1500 ms"]);
 });
 
 test("what was never listed is no removal; what came and went in one step is one", () => {

@@ -51,7 +51,7 @@ test("what comes after the end is not looked at, and nothing is left of a call",
   expect(await callServers(parts, () => 1, { attempts: 1, timeoutMs: 100, signal })).toBe(1);
   expect(getEventListeners(signal, "abort")).toEqual([]);
   expect(clock.pendingTimers).toBe(0);
-  // It would end the process if nobody had taken care of it.
+  // It would end the process if it were unhandled.
   fail(new Error("late"));
   await settled();
 });

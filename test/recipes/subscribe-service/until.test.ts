@@ -77,7 +77,7 @@ test("it rejects when the list is closed, and after", async () => {
   await expect(services.ready).rejects.toMatchObject({ code: "ETCD_CLOSED" });
 });
 
-// Nobody listens there: what is checked is checked before any I/O.
+// No server listens there: options are checked before any I/O.
 const client = new EtcdClient({ endpoints: "http://127.0.0.1:9" });
 
 const refused: [unknown, unknown, string][] = [

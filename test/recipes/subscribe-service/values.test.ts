@@ -57,7 +57,7 @@ test("what cannot be read is kept out and reported, one by one, and hurts nothin
   expect(recorder.names.at(-2)).toBe("change");
 });
 
-test("an instance that becomes unreadable is told as invalid and deleted; readable again it is put", async () => {
+test("an instance that becomes unreadable is emitted as invalid and deleted; readable again it is put", async () => {
   const prefix = lab.newPrefix();
   await lab.etcd.put(`${prefix}m1`, "10.0.0.1:80");
   const services = lab.subscribe(prefix);
@@ -150,7 +150,7 @@ test("an asynchronous schema is refused: at once if it shows, else when it does"
     "~standard": {
       version: 1,
       vendor: "by hand",
-      validate: (value) => (value === undefined ? { value } : Promise.reject(new Error("nobody waits for it"))),
+      validate: (value) => (value === undefined ? { value } : Promise.reject(new Error("not awaited"))),
     },
   };
   const services = lab.subscribe(prefix, { metadata: late });

@@ -51,23 +51,23 @@ test("a filter lets through what holds for everything that it says", async () =>
   for (const [filter, ids] of filters) expect(idsOf(services.view(filter).list()), JSON.stringify(filter)).toBe(ids);
 });
 
-test("one that a balancer asks for while a change is taken is told of that change once", async () => {
+test("one that a balancer asks for while a change is taken emits that change once", async () => {
   let ask = () => {};
   const balancer = {
     pick: <Server>(servers: readonly Server[]) => servers[0] as Server,
     changed: () => ask(),
   };
   const { prefix, services } = await fleet({ balancer });
-  const told: string[] = [];
+  const received: string[] = [];
   ask = () => {
     ask = () => {};
-    services.view({ zone: "c" }).on("put", ({ id }, previous) => told.push(`${id} ${previous?.id}`));
+    services.view({ zone: "c" }).on("put", ({ id }, previous) => received.push(`${id} ${previous?.id}`));
   };
   await put(`${prefix}c1`, { zone: "c", version: "1.0.0" });
-  await until(() => told.length > 0);
+  await until(() => received.length > 0);
   await put(`${prefix}c2`, { zone: "c", version: "1.0.0" });
-  await until(() => told.includes("c2 undefined"));
-  expect(told).toEqual(["c1 undefined", "c2 undefined"]);
+  await until(() => received.includes("c2 undefined"));
+  expect(received).toEqual(["c1 undefined", "c2 undefined"]);
 });
 
 test("what a balancer reports while a change is taken comes after that change, in the list and in its views", async () => {
@@ -94,7 +94,7 @@ test("what a balancer reports while a change is taken comes after that change, i
   }
 });
 
-test("it has what is listed at once, tells it like a first list, and follows from there", async () => {
+test("it has what is listed at once, emits it like a first list, and follows from there", async () => {
   const { prefix, services } = await fleet();
   const view = services.view({ zone: "a" });
   expect(view.pick().metadata.zone).toBe("a");
@@ -109,11 +109,16 @@ test("it has what is listed at once, tells it like a first list, and follows fro
   await put(`${prefix}b1`, { zone: "a", version: "1.0.0" });
   await lab.etcd.delete(`${prefix}a2`);
   expect(idsOf(await view.until((list) => list.length === 2 && list[1]?.id === "b1"))).toBe("a3,b1");
-  const told = recorder.events.filter(({ name }) => name !== "change");
+  const received = recorder.events.filter(({ name }) => name !== "change");
   const idOf = ([instance]: readonly unknown[]) => (instance as ServiceInstance).id;
-  expect(told.map(({ name, args }) => `${name} ${idOf(args)}`)).toEqual(["put a3", "delete a1", "put b1", "delete a2"]);
+  expect(received.map(({ name, args }) => `${name} ${idOf(args)}`)).toEqual([
+    "put a3",
+    "delete a1",
+    "put b1",
+    "delete a2",
+  ]);
   // To the view it is new.
-  expect(told[2]?.args).toHaveLength(1);
+  expect(received[2]?.args).toHaveLength(1);
   expect(idsOf(services.list())).toBe("a1,a3,b1,b2,b3");
 });
 
@@ -136,7 +141,7 @@ test("a view of a list that is not there yet begins with it", async () => {
   expect(empty.names).toEqual(["change", "status"]);
 });
 
-test("all lists are up to date before anything is told", async () => {
+test("all lists are up to date before anything is emitted", async () => {
   const { prefix, services } = await fleet();
   const view = services.view({ zone: "a" });
   await view.ready;
@@ -171,7 +176,7 @@ test("a view has its own strategy; what fails in it is ejected everywhere", asyn
   ).toBe("a2");
 });
 
-test("a filter that throws keeps the instance out and is told", async () => {
+test("a filter that throws keeps the instance out and is reported", async () => {
   const { prefix, services } = await fleet();
   const view = services.view({
     metadata: ({ tier }) => {

@@ -6,7 +6,7 @@ import { VirtualLab } from "../../support/virtual-lab.ts";
 
 // Minutes in milliseconds: etcd is in memory, and its clock, the client's and the list's are one.
 
-/** A list of some instances, and the client of whoever puts them. */
+/** A list of some instances, and the client that puts them. */
 async function listOf(lab: VirtualLab, ids: readonly string[], options: SubscribeServiceOptions = {}) {
   const { etcd } = lab.client();
   for (const id of ids) await etcd.put(`/svc/${id}`, `10.0.0.1:${id.charCodeAt(0)}`);

@@ -269,7 +269,7 @@ describe("the longest TTLs", () => {
   });
 
   test("one second more is refused by the option that the caller wrote, and nothing is sent", async () => {
-    // Nobody listens there: what is sent would wait.
+    // No server listens there: what is sent would wait.
     await using client = new EtcdClient({ endpoints: "http://127.0.0.1:1", requestTimeoutMs: 60_000 });
     const refusal = (option: string, most: number) =>
       expect.objectContaining({

@@ -98,7 +98,7 @@ test("ServiceRegister: the first registration rejects, and one whose update is t
   expect(await textOf(`${prefix}good`)).toContain('"zone":"a"');
 });
 
-test("ServiceRegister: closed right after such an update it still tells that it drains", async () => {
+test("ServiceRegister: closed right after such an update it still shows that it drains", async () => {
   const key = `${lab.newPrefix()}a`;
   const register = lab.register(key, "10.0.0.1:80", ttlSeconds, { metadata: { zone: "a" } });
   await register.ready;
@@ -211,7 +211,7 @@ test("Queue: a job that cannot become a dead letter goes back, and ends no worke
   expect(await textOf(keys.job("a"))).toBe("job");
 });
 
-test("Cancellation and Confirmation: a reason rejects its caller, and a shorter one is told", async () => {
+test("Cancellation and Confirmation: a reason rejects its caller, and a shorter one arrives", async () => {
   const cancellation = use(new Cancellation(lab.newPrefix(), { client: lab.etcd }));
   await cancellation.ready;
   const signal = cancellation.signal("run");

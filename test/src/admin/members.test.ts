@@ -65,12 +65,12 @@ function writeAllTheTime() {
 
 test("status() has every field, of each endpoint, and says what etcdctl says", async () => {
   await etcd.put("/status", "v");
-  const told = await etcdctl<{ Endpoint: string; Status: Record<string, never> }[]>("endpoint", "status");
+  const received = await etcdctl<{ Endpoint: string; Status: Record<string, never> }[]>("endpoint", "status");
   const statuses = await Promise.all(etcd.endpoints.map((endpoint) => etcd.maintenance.status({ endpoint })));
   expect(new Set(statuses.map(({ memberId }) => memberId)).size).toBe(3);
   expect(new Set(statuses.map(({ clusterId }) => clusterId)).size).toBe(1);
   for (const status of statuses) {
-    const { Status } = told.find(({ Endpoint }) => Endpoint === status.endpoint) as (typeof told)[number];
+    const { Status } = received.find(({ Endpoint }) => Endpoint === status.endpoint) as (typeof received)[number];
     const { version, dbSize, raftTerm, dbSizeInUse } = Status;
     expect(status).toMatchObject({ version, raftTerm, dbSizeBytes: dbSize, dbSizeInUseBytes: dbSizeInUse });
     expect(status).toMatchObject({
@@ -191,7 +191,7 @@ test("a snapshot is whole and restored by etcdutl; one that fails leaves nothing
   await rm(join(folder, "restored"), { recursive: true });
 });
 
-test("the NOSPACE alarm is raised, told and disarmed, after room is made", async () => {
+test("the NOSPACE alarm is raised, reported and disarmed, after room is made", async () => {
   const value = Buffer.alloc(1_000_000);
   const fill = async () => {
     for (let at = 0; at < 60; at++) await etcd.put("/fill", value);

@@ -56,8 +56,8 @@ test("a user does what its roles permit, and etcdctl shows them so", async () =>
       ["readwrite", "/x", "/y"],
     ]),
   );
-  const told = await asRoot("role", "get", "ann");
-  for (const text of ["[/ann/, /ann0)", "/one", "[/x, /y)"]) expect(told).toContain(text);
+  const received = await asRoot("role", "get", "ann");
+  for (const text of ["[/ann/, /ann0)", "/one", "[/x, /y)"]) expect(received).toContain(text);
   await etcdctl("ann:hunter2", "get", "/ann/1");
   await expect(etcdctl("ann:hunter2", "put", "/ann/1", "v")).rejects.toThrow("permission denied");
   await root.auth.roles.revoke("ann", keyRange("/x", "/y"));
@@ -174,15 +174,15 @@ test("users and roles are there once, and gone when they are deleted", async () 
 test("authentication is turned off and on again", async () => {
   await using nobody = new EtcdClient({ ...cluster.clientOptions, auth: undefined });
   const knows = !cluster.version.startsWith("3.4.");
-  const told = async () => (knows ? (await root.auth.status()).enabled : undefined);
-  expect(await told()).toBe(knows ? true : undefined);
+  const received = async () => (knows ? (await root.auth.status()).enabled : undefined);
+  expect(await received()).toBe(knows ? true : undefined);
   // With a client's certificate etcd takes its common name for the user.
   const refused = { code: expect.stringMatching(/^ETCD_(UNAUTHENTICATED|PERMISSION_DENIED)$/) };
   expect(await etcdErrorOf(nobody.get("k"))).toMatchObject(refused);
   await root.auth.disable();
   await root.auth.disable();
   expect(await nobody.get("k")).toBeUndefined();
-  expect(await told()).toBe(knows ? false : undefined);
+  expect(await received()).toBe(knows ? false : undefined);
   await nobody.auth.enable();
   await root.auth.enable();
   expect(await etcdErrorOf(nobody.get("k"))).toMatchObject(refused);

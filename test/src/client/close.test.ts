@@ -71,7 +71,7 @@ test("close() may be called again, also at the same time and on a client that wa
   await etcd[Symbol.asyncDispose]();
 });
 
-test("a listener that is told of the end may close the client, too: its leases are revoked all the same", async () => {
+test("a listener of the end may close the client, too: its leases are revoked all the same", async () => {
   const etcd = new EtcdClient({ endpoints: endpoint });
   const closedWhenTold: boolean[] = [];
   const onStatus = (status: string) => {

@@ -109,7 +109,7 @@ test.each([
   expect(etcd.endpoints).toEqual([at(0)]);
 });
 
-test("health tells whether a majority serves the client, by any endpoint or by one", async () => {
+test("health says whether a majority serves the client, by any endpoint or by one", async () => {
   await cluster.moveLeader(2);
   const etcd = clientOf(cluster.endpoints, { requestTimeoutMs: 2_000 });
   expect(await etcd.health()).toEqual({

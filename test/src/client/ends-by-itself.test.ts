@@ -6,7 +6,7 @@ import { runProgramFile } from "../../support/run-program.ts";
 import { startSilentServer } from "../../support/silent-server.ts";
 import { until } from "../../support/until.ts";
 
-// HARDSHIPS 21: whoever holds nothing any more must not be kept alive. Child processes on the built package.
+// HARDSHIPS 21: a process that holds nothing any more must not be kept alive. Child processes on the built package.
 
 let cluster: EtcdCluster;
 let endpoint: string;
@@ -32,7 +32,7 @@ test("a program that uses the shared client ends by itself", async () => {
   expect(program).toMatchObject({ lines: ["true", "ran"], end: 0, errors: [] });
 });
 
-test("a program that found nobody ends by itself: nothing listening, a silent listener, a host that drops packets", async () => {
+test("a program that found no server ends by itself: nothing listening, a silent listener, a host that drops packets", async () => {
   await using silent = await startSilentServer();
   await using deaf = await startDeafServer();
   for (const where of [`http://127.0.0.1:${await takePort()}`, silent.endpoint, deaf.endpoint]) {

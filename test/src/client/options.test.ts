@@ -21,7 +21,7 @@ function urlsOf(options: EtcdClientOptions, env: NodeJS.ProcessEnv): string[] {
   return "domain" in endpoints ? [endpoints.url] : endpoints.map(({ url }) => url);
 }
 
-// The messages as users read them. Whoever changes one reads it aloud.
+// The messages as users read them. Read one aloud when you change it.
 test.each<[options: unknown, option: string, message: string]>([
   [{ endpoints: [] }, "endpoints", "EtcdClient: endpoints must name at least one endpoint"],
   [{ endpoints: "" }, "endpoints", "EtcdClient: endpoints must name at least one endpoint"],

@@ -21,7 +21,7 @@ function listenersOf(signal: AbortSignal): number {
   return getEventListeners(signal, "abort").length;
 }
 
-test.each(reasons)("a call aborted before it begins rejects with the reason %s and dials nobody", async (reason) => {
+test.each(reasons)("a call aborted before it begins rejects with the reason %s and dials no server", async (reason) => {
   await using silent = await startSilentServer();
   await using etcd = new EtcdClient({ endpoints: silent.endpoint });
   const signal = AbortSignal.abort(reason);

@@ -194,25 +194,28 @@ test.each(stubs)("%s.%s: what the tables write and read is what proto-loader wou
   expect(decode(Buffer.alloc(0))).toEqual(decodeResponse(Buffer.alloc(0)));
 });
 
-test("what etcd 3.6 tells of a member, a hash and a snapshot is read, and undefined from an older one", () => {
+test("what etcd 3.6 says of a member, a hash and a snapshot is read, and undefined from an older one", () => {
   const header = { cluster_id: "1", member_id: "255", revision: "3", raft_term: "2" };
-  const told = (method: "status" | "hashKV" | "snapshot", more: Json) => {
+  const received = (method: "status" | "hashKV" | "snapshot", more: Json) => {
     const { response } = (stubMethods.Maintenance as Record<string, StubMethod>)[method] as StubMethod;
     return stubCall<never>("Maintenance", method).call.decode(encodeMessage(response, { header, ...more }));
   };
   const downgradeInfo = { enabled: true, targetVersion: "3.5.0" };
   const status = { storageVersion: "3.6.0", dbSizeQuota: "2147483648", downgradeInfo };
   const known = { storageVersion: "3.6.0", dbSizeQuotaBytes: 2_147_483_648, downgradeTo: "3.5.0", memberId: "ff" };
-  expect(memberStatus(told("status", status))).toMatchObject(known);
+  expect(memberStatus(received("status", status))).toMatchObject(known);
   const unknown = { storageVersion: undefined, dbSizeQuotaBytes: undefined, downgradeTo: undefined };
-  expect(memberStatus(told("status", {}))).toMatchObject(unknown);
-  expect(keyHash(told("hashKV", { hash: 4_294_967_295, hash_revision: "7" }))).toMatchObject({
+  expect(memberStatus(received("status", {}))).toMatchObject(unknown);
+  expect(keyHash(received("hashKV", { hash: 4_294_967_295, hash_revision: "7" }))).toMatchObject({
     hash: 4_294_967_295,
     hashRevision: 7,
   });
-  expect(keyHash(told("hashKV", {}))).toMatchObject({ hash: 0, hashRevision: undefined });
-  expect(snapshotPart(told("snapshot", { version: "3.6.0" }))).toMatchObject({ version: "3.6.0", remainingBytes: 0 });
-  expect(snapshotPart(told("snapshot", {}))).toMatchObject({ version: undefined });
+  expect(keyHash(received("hashKV", {}))).toMatchObject({ hash: 0, hashRevision: undefined });
+  expect(snapshotPart(received("snapshot", { version: "3.6.0" }))).toMatchObject({
+    version: "3.6.0",
+    remainingBytes: 0,
+  });
+  expect(snapshotPart(received("snapshot", {}))).toMatchObject({ version: undefined });
 });
 
 test("enums go by name, unknown ones by number; groups are skipped; what is cut short is refused", () => {

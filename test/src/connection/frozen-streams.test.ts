@@ -4,8 +4,8 @@ import { type EtcdCluster, type EtcdMember, FaultProxy, startEtcd } from "../../
 import { record } from "../../support/record.ts";
 import { until } from "../../support/until.ts";
 
-// HARDSHIPS 3: a stopped server keeps its connections and answers nothing. A call moves on by its own limit; a stream must
-// be told by the pings.
+// HARDSHIPS 3: a stopped server keeps its connections and answers nothing. A call moves on by its own limit; a stream
+// must be noticed by the pings.
 
 let cluster: EtcdCluster;
 let followers: readonly EtcdMember[];

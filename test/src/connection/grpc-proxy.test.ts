@@ -15,7 +15,7 @@ import type { EtcdProxy } from "../../support/proxies/etcd-proxy.ts";
 import { record } from "../../support/record.ts";
 import { until } from "../../support/until.ts";
 
-// `etcd grpc-proxy` passes most of etcd's refusals on as gRPC's UNKNOWN: only the sentence tells what etcd said.
+// `etcd grpc-proxy` passes most of etcd's refusals on as gRPC's UNKNOWN: only the sentence says what etcd meant.
 
 const made: AsyncDisposable[] = [];
 afterEach(async () => {
@@ -69,9 +69,9 @@ test("each of many watches gets its own events, though the proxy confirms them i
     const recordings = watches.map(record);
     await Promise.all(watches.map(({ ready }) => ready));
     await Promise.all(keys.map((key) => writer.put(key, "v")));
-    const told = () => recordings.map(({ items }) => items.flatMap(({ events }) => events.map(({ kv }) => kv.key)));
-    await until(() => told().flat().length >= keys.length);
-    expect(told()).toEqual(keys.map((key) => [key]));
+    const received = () => recordings.map(({ items }) => items.flatMap(({ events }) => events.map(({ kv }) => kv.key)));
+    await until(() => received().flat().length >= keys.length);
+    expect(received()).toEqual(keys.map((key) => [key]));
     await Promise.all(watches.map((watch) => watch.close()));
   }
 });
@@ -131,7 +131,7 @@ describe("with authentication", () => {
     return { cluster, link, etcd };
   }
 
-  test("a permission that is missing is told at once", async () => {
+  test("a permission that is missing is reported at once", async () => {
     const { etcd } = await setUpAlice({});
     await etcd.put("mine/k", "v");
     const refused = [

@@ -93,7 +93,7 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       expect(anew[0]).toMatchObject({ createRevision: again.revision, modRevision: again.revision, version: 1 });
     });
 
-    test("a deletion tells how many went, and a revision is made only if one did", async () => {
+    test("a deletion says how many went, and a revision is made only if one did", async () => {
       const etcd = lab();
       for (const name of ["b", "a", "c"]) await etcd.put(name, name);
       const before = await etcd.revision();
@@ -174,7 +174,7 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       expect(await etcd.range({ limit: 1, sort: newest })).toEqual({ kvs: ["c"], count: 4, more: true });
     });
 
-    test("tells keys without values, or only how many there are", async () => {
+    test("lists keys without values, or only how many there are", async () => {
       const etcd = lab();
       await etcd.put("a", "1");
       await etcd.put("b", "2");
@@ -399,15 +399,18 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       await etcd.protocol.leaseRevoke(id);
     });
 
-    test("tells its time and its keys; one that is gone tells that", async () => {
+    test("reports its time and its keys; one that is gone says so", async () => {
       const etcd = lab();
       const id = etcd.newLeaseId();
       await etcd.protocol.leaseGrant(id, 60);
       for (const name of ["b", "a"]) await etcd.put(name, "v", { lease: id });
-      const told = await etcd.protocol.leaseTimeToLive(id, true);
-      expect(told.grantedSeconds).toBe(60);
-      expect([58, 59]).toContain(told.remainingSeconds);
-      expect(told.keys.map((key) => bytes(key).toString("latin1").slice(etcd.root.length)).sort()).toEqual(["a", "b"]);
+      const received = await etcd.protocol.leaseTimeToLive(id, true);
+      expect(received.grantedSeconds).toBe(60);
+      expect([58, 59]).toContain(received.remainingSeconds);
+      expect(received.keys.map((key) => bytes(key).toString("latin1").slice(etcd.root.length)).sort()).toEqual([
+        "a",
+        "b",
+      ]);
       expect((await etcd.protocol.leaseTimeToLive(id, false)).keys).toEqual([]);
       // Put without it, or on another one, or deleted: it is not there any more.
       await etcd.put("a");
@@ -442,7 +445,7 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       watch.close();
     });
 
-    test("that nobody renews ends, not before its time; one that is renewed goes on", async () => {
+    test("that is not renewed ends, not before its time; one that is renewed goes on", async () => {
       const etcd = lab();
       const [left, kept] = [etcd.newLeaseId(), etcd.newLeaseId()];
       const beganMs = performance.now();
@@ -472,7 +475,7 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
   });
 
   describe("a watch", () => {
-    test("tells each event from its start on, in order, and those of one revision together", async () => {
+    test("reports each event from its start on, in order, and those of one revision together", async () => {
       const etcd = lab();
       await etcd.put("a", "0");
       const { revision } = await etcd.put("a", "1");
@@ -501,7 +504,7 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       watch.close();
     });
 
-    test("tells what was there before, if it is asked to and that was not compacted", async () => {
+    test("reports what was there before, if it is asked to and that was not compacted", async () => {
       const etcd = lab();
       const { revision } = await etcd.put("a", "1");
       await etcd.put("a", "2");
@@ -511,7 +514,7 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       const watch = await etcd.watch(revision, { previous: true });
       expect(previous(await watch.untilEvents(4))).toEqual([undefined, "1", "2", undefined]);
       watch.close();
-      // Not at the deletion: of one that was compacted at its very revision some releases do not tell any more.
+      // Not at the deletion: some releases no longer report one that was compacted at its very revision.
       await etcd.put("a", "4");
       await etcd.put("a", "5");
       await etcd.compact(revision + 4);
@@ -538,7 +541,7 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       deletions.close();
     });
 
-    test("that begins before a compaction is told how far that went, and ends", async () => {
+    test("that begins before a compaction learns how far that went, and ends", async () => {
       const etcd = lab();
       const { revision } = await etcd.put("a", "1");
       await etcd.put("a", "2");
@@ -764,7 +767,7 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
     await protocol.admin.defragment(undefined);
   });
 
-  test("a member tells of itself", async () => {
+  test("a member describes itself", async () => {
     const etcd = lab();
     const { memberId, leaderId, revision, version, raftTerm, dbSizeBytes } =
       await etcd.protocol.memberStatus(undefined);

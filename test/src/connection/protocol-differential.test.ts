@@ -32,7 +32,7 @@ test.each([1, 2, 3, 4])("random txns have the same answers and the same events, 
   const labs = [new ProtocolLab(both.etcd), new ProtocolLab(both.memory)] as const;
   const bases = await Promise.all(labs.map((etcd) => etcd.revision()));
   const watches = await Promise.all(labs.map((etcd, index) => etcd.watch((bases[index] ?? 0) + 1, { previous: true })));
-  const told: unknown[][] = [];
+  const received: unknown[][] = [];
   for (let step = 0; step < 60; step++) {
     const draw = randomTxn(random, 2);
     const answers = await Promise.all(
@@ -49,7 +49,7 @@ test.each([1, 2, 3, 4])("random txns have the same answers and the same events, 
       }),
     );
     expect(answers[1], `seed ${random.seed}, step ${step}`).toEqual(answers[0]);
-    told.push(answers);
+    received.push(answers);
   }
   const states = await Promise.all(
     labs.map(async (etcd, index) => {

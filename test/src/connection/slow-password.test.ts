@@ -4,8 +4,9 @@ import { etcdErrorOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 import { refusals, ScriptedEtcd, tokenAnswer } from "../secure/scripted-etcd.ts";
 
-// HARDSHIPS 13: a password costs etcd some 100 ms of CPU, also when nobody waits for the answer any more. Where a crowd of
-// clients comes at once, an answer takes seconds, and would take for ever if each of them asked anew before it comes.
+// HARDSHIPS 13: a password costs etcd some 100 ms of CPU, also when no caller waits for the answer any more. Where a
+// crowd of clients comes at once, an answer takes seconds, and would take for ever if each of them asked anew before it
+// comes.
 
 const auth = { username: "alice", password: "p" };
 

@@ -160,7 +160,7 @@ test("what one turn of the event loop asks for leaves in one write", async () =>
 });
 
 describe("a deadline", () => {
-  test("fails the call, tells the server, and frames that are late are passed over", async () => {
+  test("fails the call, resets the stream, and frames that are late are passed over", async () => {
     await using lab = await wireLab();
     const call = ask(lab.connection, "/a", Buffer.alloc(0), { timeoutMs: 20 });
     await lab.peer.next(type.DATA);

@@ -18,8 +18,8 @@ import {
 } from "../../support/http2-frames.ts";
 import { until } from "../../support/until.ts";
 
-// What a server could do to fill our memory or our time. Each ends in a bounded number of frames with ENHANCE_YOUR_CALM,
-// and what servers that mean well do does not.
+// What a server could do to fill our memory or our time. Each ends in a bounded number of frames with
+// ENHANCE_YOUR_CALM, and what servers that mean well do does not.
 
 const CALM = 11;
 
@@ -178,7 +178,7 @@ test("an answer of many megabytes that is announced takes no memory until it com
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(100_000_000);
 });
 
-/** A clock that stands still unless it is told to go on; its timers never fire. */
+/** A clock that stands still unless it is set to go on; its timers never fire. */
 class Standing {
   nowMs = 0;
   /** How far it goes on each time that it is read. */

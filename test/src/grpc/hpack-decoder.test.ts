@@ -141,7 +141,7 @@ test("a size of 0 and then another one empties the table", () => {
   );
 });
 
-test("fields beyond the limit are not told, and the table is kept all the same", () => {
+test("fields beyond the limit are not passed on, and the table is kept all the same", () => {
   const decode = decoding(200);
   const insert = Buffer.concat([Buffer.from([0x40]), text("later"), text("1")]);
   const { fields, fits } = decode(

@@ -23,7 +23,8 @@ import {
 } from "../../support/http2-frames.ts";
 import { until } from "../../support/until.ts";
 
-// What is unusual and allowed (RFC 9113, sections 4 to 8) is taken as what it is. Stream 1 is open, its request is whole.
+// What is unusual and allowed (RFC 9113, sections 4 to 8) is taken as what it is. Stream 1 is open, its request is
+// whole.
 
 const padded = (payload: Buffer, padding: number) =>
   Buffer.concat([Buffer.from([padding]), payload, Buffer.alloc(padding, 0)]);
@@ -238,7 +239,7 @@ describe("an answer that is an error", () => {
   });
 });
 
-test("metadata of headers and trailers is told, bytes as bytes", async () => {
+test("metadata of headers and trailers is passed on, bytes as bytes", async () => {
   await using lab = await wireLab();
   const calls = [ask(lab.connection), ask(lab.connection)];
   await until(() => lab.peer.count(type.DATA) === 2);
@@ -269,7 +270,7 @@ test("PING and SETTINGS are answered, with what they said", async () => {
   expect(await lab.peer.next(type.SETTINGS)).toMatchObject({ flags: flag.ACK, payload: Buffer.alloc(0) });
 });
 
-test("a server that answers before it has the whole request is told to wait for no more", async () => {
+test("a server that answers before it has the whole request hears that no more will come", async () => {
   await using lab = await wireLab({}, [[4, 100]]);
   const call = ask(lab.connection, "/test.Service/Method", Buffer.alloc(1_000));
   await lab.peer.next(type.DATA);

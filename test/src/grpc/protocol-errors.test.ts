@@ -167,7 +167,7 @@ describe("ends the connection", () => {
     expect(reason).toMatchObject({ name: "ConnectionError", reason: "protocol", http2Code });
     expect(reason.message).toMatch(words);
     expect(lab.connection).toMatchObject({ status: "closed", reason });
-    // The server is told the code, and the call the reason.
+    // The server gets the code, and the call the reason.
     const { payload } = await lab.peer.next(type.GOAWAY);
     expect([payload.readUInt32BE(0), payload.readUInt32BE(4)]).toEqual([0, http2Code]);
     const { failure } = await call;

@@ -3,7 +3,7 @@ import { UnavailableError } from "../../../src/index.ts";
 import { Admission, type Deferred, deferred } from "../../../src/internal/index.ts";
 import { settled } from "../../support/fake-clock.ts";
 
-/** Calls that last until they are told how to end, by their names. */
+/** Calls that last until the test ends them, by their names. */
 function calls() {
   const admission = new Admission();
   const underWay = new Map<string, Deferred<void>>();
@@ -41,7 +41,7 @@ test("sixty-four calls are under way, the others wait in order, and who goes on 
   expect(admission.underWay).toBe(0);
 });
 
-test("one that is aborted while it waits is never made, and takes nobody's turn", async () => {
+test("one that is aborted while it waits is never made, and takes no turn", async () => {
   const { underWay, ask, end } = calls();
   for (let index = 0; index < 64; index++) void ask(`${index}`);
   const abort = new AbortController();

@@ -21,25 +21,25 @@ test("it is an AbortSignal like any other until something is lost", () => {
 });
 
 test.each(["aborted", "reason", "throwIfAborted"] as const)(
-  "asking for %s finds out about a loss and tells the listeners",
+  "asking for %s finds out about a loss and calls the listeners",
   (how) => {
     const { state, signal } = decided();
-    const told: unknown[] = [];
-    onAbort(signal, () => told.push(signal.reason));
+    const received: unknown[] = [];
+    onAbort(signal, () => received.push(signal.reason));
     state.lost = new Error("lost");
     if (how === "throwIfAborted") expect(() => signal.throwIfAborted()).toThrow("lost");
     else expect(signal[how]).toBe(how === "aborted" ? true : state.lost);
-    expect(told).toEqual([state.lost]);
+    expect(received).toEqual([state.lost]);
     expect(signal.reason).toBe(state.lost);
   },
 );
 
 test.each(["aborted", "reason", "throwIfAborted"] as const)(
-  "after %s told of a loss no later look takes it back, and the event has fired",
+  "after %s reported a loss no later look takes it back, and the event has fired",
   (how) => {
     const { state, signal } = decided();
-    let told = 0;
-    onAbort(signal, () => told++);
+    let received = 0;
+    onAbort(signal, () => received++);
     const lost = new Error("lost");
     state.lost = lost;
     if (how === "throwIfAborted") expect(() => signal.throwIfAborted()).toThrow(lost);
@@ -48,7 +48,7 @@ test.each(["aborted", "reason", "throwIfAborted"] as const)(
     expect(signal.aborted).toBe(true);
     expect(signal.reason).toBe(lost);
     expect(() => signal.throwIfAborted()).toThrow(lost);
-    expect(told).toBe(1);
+    expect(received).toBe(1);
   },
 );
 

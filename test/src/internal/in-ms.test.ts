@@ -9,6 +9,6 @@ test.each([
   [0.123456, "0.1 ms"],
   [0, "0 ms"],
   [Number.POSITIVE_INFINITY, "Infinity ms"],
-])("%d milliseconds are told as %s", (ms, told) => {
-  expect(inMs(ms)).toBe(told);
+])("%d milliseconds read as %s", (ms, received) => {
+  expect(inMs(ms)).toBe(received);
 });

@@ -18,7 +18,7 @@ const refusals = [
   new RequestRefusedError("too large"),
 ];
 
-test("what time mends never ends retries, what etcd refuses ends them before the first success only, a mistake always", () => {
+test("what passes with time never ends retries, what etcd refuses ends them before the first success only, a mistake always", () => {
   const passing = [
     new UnavailableError("away"),
     new EtcdTimeoutError("slow"),

@@ -37,7 +37,7 @@ class Machine {
   }
 }
 
-test("a machine that sleeps is told to have slept, a few hundredths more at most", () => {
+test("the sleep of a machine is measured, at most a few hundredths too long", () => {
   const machine = new Machine(12_345_678, 0.01);
   machine.suspended.totalMs();
   machine.run(5_000);
@@ -90,7 +90,7 @@ test("without an uptime there is no sleep", () => {
 test.each([
   ["cuts the hundredths off", Math.floor],
   ["rounds to hundredths", Math.round],
-])("a machine whose uptime %s never slept for longer than it is told, nor much shorter", (_, round) => {
+])("a machine whose uptime %s never slept for longer than is measured, nor much shorter", (_, round) => {
   const random = seeded(`suspended time ${round.name}`);
   const busy = () => (random.chance(0.2) ? random.next() * random.pick([1, 10, 3_000]) : random.next() / 50);
   const quiet = () => random.next() / 50;
@@ -107,7 +107,7 @@ test.each([
       }
       if (random.chance(0.2)) machine.wallMs += (random.next() - 0.5) * random.pick([5, 3_000, 10_000_000]);
       machine.suspended.totalMs();
-      // Whatever a process that loses its turn sees: the next look that it is not disturbed in tells.
+      // Whatever a process that loses its turn sees: the next undisturbed look shows it.
       machine.stall = quiet;
       machine.run(100);
       const total = machine.suspended.totalMs();

@@ -130,7 +130,7 @@ test("one that etcd refuses refuses no other", async () => {
   expect(kvs.map(({ key }) => key)).toEqual([`${at}a`, `${at}b`]);
 });
 
-test("a signal and a time end their own call only, and what is known of it is told", async () => {
+test("a signal and a time end their own call only, and it says what is known of the write", async () => {
   const proxy = await FaultProxy.start(cluster.endpoints[0] as string);
   try {
     await using client = new EtcdClient({ endpoints: [`http://127.0.0.1:${proxy.port}`] });

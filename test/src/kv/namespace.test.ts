@@ -71,7 +71,7 @@ describe.each(kinds)("a namespace %s", (_kind, at, make) => {
     }
   });
 
-  test("a lease tells of its keys inside, without the namespace, and not of those of others", async () => {
+  test("a lease lists its keys inside, without the namespace, and not of those of others", async () => {
     const lease = await inside.grantLease(10);
     await inside.put("leased", "v", { lease });
     await outside.put("zzzz", "v", { lease: lease.id });

@@ -37,7 +37,7 @@ function generations(kvs: readonly KeyValue[]): Set<string> {
   return new Set(kvs.filter(({ key }) => wanted.has(key)).map(({ text }) => text.split(" ")[0] as string));
 }
 
-/** Writes generation after generation until it is told to stop. */
+/** Writes generation after generation until it is stopped. */
 function startWriter(): { stop(): Promise<void> } {
   let running = true;
   let written = 0;

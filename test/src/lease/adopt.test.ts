@@ -46,7 +46,7 @@ test("a renewal that one endpoint does not answer is sent to the next", async ()
   for (let times = 0; times < 4; times++) expect(await etcd.keepAliveOnce(id)).toEqual({ ttlSeconds: 60 });
 });
 
-test("what is adopted is kept alive beyond its time, tells of its keys, and ends with the client", async () => {
+test("what is adopted is kept alive beyond its time, lists its keys, and ends with the client", async () => {
   const { id } = await others.grantLease(2, { keepAlive: false });
   await others.put("adopted", "v", { lease: id });
   const etcd = new EtcdClient({ endpoints: cluster.endpoints });

@@ -54,7 +54,7 @@ async function loseAll(etcd: EtcdClient, proxy: FaultProxy, ids: readonly LeaseI
   return leases;
 }
 
-test("six of six successors of lost leases live: nobody goes on to revoke their ids", async () => {
+test("six of six successors of lost leases live: no call goes on to revoke their ids", async () => {
   await using proxy = await FaultProxy.start(endpoint);
   await using etcd = new EtcdClient({ endpoints: proxy.endpoint });
   const ids = Array.from({ length: 6 }, (_, i) => leaseId((0xa110 + i).toString(16)));

@@ -3,7 +3,7 @@ import { EtcdClient, type Lease, prefix } from "../../../src/index.ts";
 import { FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { until } from "../../support/until.ts";
 
-/** A long TTL, so that a busy machine can be told from a lost renewal, and renewals that come often all the same. */
+/** A long TTL, so that a busy machine differs from a lost renewal, and renewals that come often all the same. */
 const ttlSeconds = 60;
 const renewEverySeconds = 4;
 
@@ -63,8 +63,9 @@ test("200 clients with a lease each come back to a restarted etcd, one connectio
   await Promise.all(etcds.map((etcd) => etcd.close()));
 });
 
-// While etcd is away a client dials for its calls and for its streams, each with full jitter: pauses that grow to 1 s, so
-// 0.5 s on average, after about five short ones. That is 4 dials per client and second, and some 10 more in the first one.
+// While etcd is away a client dials for its calls and for its streams, each with full jitter: pauses that grow to 1 s,
+// so 0.5 s on average, after about five short ones. That is 4 dials per client and second, and some 10 more in the
+// first one.
 test("while etcd is away a client dials a few times a second, however many there are", async () => {
   const clients = 40;
   await using cluster = await startEtcd();

@@ -63,7 +63,7 @@ test("a grant whose answer is lost is asked for again and is the same lease", as
   expect((await lease.timeToLive()).keys).toEqual(["granted"]);
 });
 
-test("a lease of somebody else's is not taken for the one whose grant had no answer", async () => {
+test("another client's lease is not taken for the one whose grant had no answer", async () => {
   await using proxy = await FaultProxy.start(endpoint);
   await using etcd = new EtcdClient({ endpoints: proxy.endpoint, requestTimeoutMs: 6_000 });
   await using other = new EtcdClient({ endpoints: endpoint });
@@ -132,7 +132,9 @@ test.each([
   await expect(etcd.grantLease(5, options)).rejects.toMatchObject({ code: "ETCD_INVALID_OPTION", option });
 });
 
-/** Leases on an etcd that answers a grant, after `tookMs`, by "already exists", and then `grantedSeconds` as its TTL. */
+/**
+ * Leases on an etcd that answers a grant, after `tookMs`, by "already exists", and then `grantedSeconds` as its TTL.
+ */
 function grantedBefore(tookMs: number, grantedSeconds: number | undefined, remainingSeconds = grantedSeconds) {
   const clock = new FakeClock();
   const timeouts: unknown[] = [];
@@ -160,7 +162,7 @@ function grantedBefore(tookMs: number, grantedSeconds: number | undefined, remai
   };
 }
 
-/** Leases on an etcd on which the first id that is drawn is of somebody else's lease. */
+/** Leases on an etcd on which the first id that is drawn is that of another client's lease. */
 function firstIdTaken({ unsure, foreign }: { unsure: boolean; foreign: object }) {
   const clock = new FakeClock();
   const asked: LeaseId[] = [];
@@ -189,7 +191,7 @@ test.each([
   ["and it has keys", true, { grantedSeconds: 30, remainingSeconds: 30, keys: [Buffer.from("k")] }],
   ["and it has run for longer than this grant takes", true, { grantedSeconds: 30, remainingSeconds: 12, keys: [] }],
 ])(
-  "a random id that exists %s is somebody else's lease: another id is drawn, and that lease is left alone",
+  "a random id that exists %s is another client's lease: another id is drawn, and that lease is left alone",
   async (_, unsure, foreign) => {
     const { leases, asked, revoked } = firstIdTaken({ unsure, foreign });
     const lease = await leases.grant(30, { keepAlive: false });
@@ -217,13 +219,13 @@ test("a lease of ours that exists is granted, also when the member that is asked
   }
 });
 
-test("a lease that has run for longer than it was asked for is of somebody else", async () => {
+test("a lease that has run for longer than it was asked for is another client's", async () => {
   const id = leaseId("abc");
   expect(await grantedBefore(2_000, 60, 57).leases.grant(60, { id, keepAlive: false })).toMatchObject({ id });
   await expect(grantedBefore(2_000, 60, 56).leases.grant(60, { id })).rejects.toMatchObject({ code: "ETCD_CONFLICT" });
 });
 
-test("a lease that nobody renews leaves nothing behind once it is revoked", async () => {
+test("a lease that is not renewed leaves nothing behind once it is revoked", async () => {
   const { leases, clock } = grantedBefore(0, 604_800);
   const lease = await leases.grant(604_800, { keepAlive: false });
   expect(clock.pendingTimers).toBe(1);
@@ -231,7 +233,7 @@ test("a lease that nobody renews leaves nothing behind once it is revoked", asyn
   expect(clock.pendingTimers).toBe(0);
 });
 
-test("a grant that took longer than the TTL fails and is revoked: nobody gets a lease that is over", async () => {
+test("a grant that took longer than the TTL fails and is revoked: no caller gets a lease that is over", async () => {
   const { leases, revoked } = grantedBefore(2_000, 2);
   expect(await etcdErrorOf(leases.grant(2))).toMatchObject({ code: "ETCD_TIMEOUT", retryable: true });
   expect(revoked).toHaveLength(1);

@@ -12,7 +12,10 @@ import { MemberLink } from "./member-link.ts";
 // real links do to the same rules stands in the files beside this one.
 
 const LATENCY_MS = 2;
-/** What a lease needs after an outage: a dial, a renewal and its answer, and the smallest pause, a third of the time on top. */
+/**
+ * What a lease needs after an outage: a dial, a renewal and its answer, and the smallest pause, a third of the time on
+ * top.
+ */
 const ENOUGH_MS = 150;
 
 interface Kept {
@@ -96,7 +99,7 @@ class Lab {
     return this.kept.filter(({ lease, abandoned }) => !abandoned && !lease.signal.aborted);
   }
 
-  /** Nobody believes in a lease that etcd does not have any more. */
+  /** No holder believes in a lease that etcd does not have any more. */
   check(): void {
     const seed = `seed ${this.#random.seed}`;
     expect(this.askedTwice, seed).toEqual([]);
@@ -136,7 +139,7 @@ test.each(["refused", "silent"] as const)(
   },
 );
 
-test("whatever links, machine and clocks do, nobody believes in a lease that is gone, and what can be renewed is", async () => {
+test("whatever links, machine and clocks do, no holder believes in a lease that is gone, and what can be renewed is", async () => {
   const random = seeded("keeper");
   for (let round = 0; round < 6; round++) {
     const lab = new Lab(random, random.between(1, 3));
@@ -158,7 +161,7 @@ test("whatever links, machine and clocks do, nobody believes in a lease that is 
         if (etcd.leaseIds.includes(entry.lease.id)) etcd.leaseRevoke(entry.lease.id);
         entry.lease.abandon();
       }
-      // After a sleep or a stall the first look tells.
+      // After a sleep or a stall the first look shows it.
       lab.check();
       await lab.pass(random.next() * random.pick([50, 500, 3_000]));
     }

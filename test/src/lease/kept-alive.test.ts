@@ -68,7 +68,7 @@ test("a lease whose renewEverySeconds is nearly its TTL is renewed in good time 
   await allThrough(4_500, () => expect(lease.signal.aborted).toBe(false));
 });
 
-test("a revoke by somebody else is told at the next renewal", async () => {
+test("a revoke by another client is noticed at the next renewal", async () => {
   await using etcd = new EtcdClient({ endpoints: endpoint });
   const lease = await etcd.grantLease(3);
   const lost = lossOf(lease);
@@ -93,7 +93,7 @@ test("revoke() ends the lease, its keys and its renewal at once, and may be call
   await lease.revoke();
 });
 
-test("abandon() tells the owner's reason at once and revokes in the background", async () => {
+test("abandon() aborts with the owner's reason at once and revokes in the background", async () => {
   await using etcd = new EtcdClient({ endpoints: endpoint });
   const lease = await etcd.grantLease(30);
   await etcd.put("abandoned", "v", { lease });
@@ -156,7 +156,7 @@ test("of two who revoke a lease, each waits as long as it wants", async () => {
   expect((await patient).error).toBeUndefined();
 });
 
-test("a detached lease is never renewed, and its signal tells when its time is over", async () => {
+test("a detached lease is never renewed, and its signal aborts when its time is over", async () => {
   await using etcd = new EtcdClient({ endpoints: endpoint });
   const lease = await etcd.grantLease(2, { keepAlive: false });
   const lost = lossOf(lease);

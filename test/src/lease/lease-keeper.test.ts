@@ -224,8 +224,8 @@ test("a stream that comes up at the moment when the last lease is given up is cl
 test("a machine that slept for a part of the TTL has that much less left, and renews at once", async () => {
   const { clock, leases, streams, pass } = setup(1);
   const [lease] = leases as [HeldLease];
-  let told = 0;
-  lease.signal.addEventListener("abort", () => told++);
+  let received = 0;
+  lease.signal.addEventListener("abort", () => received++);
   await pass(500);
   clock.suspend(3_000);
   expect(lease.signal.aborted).toBe(false);
@@ -234,18 +234,18 @@ test("a machine that slept for a part of the TTL has that much less left, and re
   await pass(1_000);
   streams[0]?.answer();
   expect(lease.remainingMs()).toBeGreaterThan(4_600);
-  expect([lease.signal.aborted, told]).toEqual([false, 0]);
+  expect([lease.signal.aborted, received]).toEqual([false, 0]);
 });
 
 test("a machine that slept for longer than the TTL has lost its leases at the first look, with the event, for good", async () => {
   const { clock, leases, streams, revoked, pass } = setup(1);
   const [lease] = leases as [HeldLease];
-  let told = 0;
-  lease.signal.addEventListener("abort", () => told++);
+  let received = 0;
+  lease.signal.addEventListener("abort", () => received++);
   await pass(2_100);
   clock.suspend(3_600_000);
   expect(lease.signal.aborted).toBe(true);
-  expect([told, lease.remainingMs(), revoked]).toEqual([1, 0, ["1"]]);
+  expect([received, lease.remainingMs(), revoked]).toEqual([1, 0, ["1"]]);
   // An answer to what was sent before it slept.
   streams[0]?.answer();
   await pass(2_000);

@@ -110,7 +110,7 @@ test.each(Object.entries(faults))(
       await untilAllServe();
     }
     // A leader that comes back may revoke what others renewed meanwhile: a bug of etcd, only frozen ones have it since
-    // 3.5.13. Then the owners are told at the next renewal: of all leases that are gone, and of no other.
+    // 3.5.13. Then the owners hear of it at the next renewal: of all leases that are gone, and of no other.
     const inEtcd = async () => (await held.etcd.range(prefix("held/"))).count;
     const stillHeld = () => held.leases.filter((lease) => !lease.signal.aborted).length;
     await until(async () => (await inEtcd()) === stillHeld(), { message: () => `${stillHeld()} are still held` });

@@ -14,8 +14,8 @@ const TTL_SECONDS = 10;
 
 interface Report {
   readonly what: string;
-  /** Of each thing what was told or seen since the report before. */
-  readonly told: Readonly<Record<string, readonly string[]>>;
+  /** What was reported or seen of each thing since the report before. */
+  readonly received: Readonly<Record<string, readonly string[]>>;
   readonly terms: number;
   readonly firstLook?: readonly string[];
   readonly took?: { readonly lease: number; readonly detached: number };
@@ -101,14 +101,14 @@ describe.skipIf(!canFakeWallClock)("a wall clock that is set by +1.5 s, +2 s, +1
   });
 
   test.each(things)("takes nothing from: %s", (thing) => {
-    for (const { what, told } of reports.slice(1, -1)) expect(told[thing], what).toBeUndefined();
+    for (const { what, received } of reports.slice(1, -1)) expect(received[thing], what).toBeUndefined();
   });
 
   test("leaves every key in etcd as it is, and the lock and the job are held to the end", () => {
     const [first, ...others] = reports.slice(0, -1);
     expect(Object.keys(first?.keys ?? {}).length).toBeGreaterThanOrEqual(6);
     for (const { what, keys } of others) expect(keys, what).toEqual(first?.keys);
-    expect(reports.at(-1)?.told).toMatchObject({ lock: ["held to the end"], job: ["acknowledged"] });
+    expect(reports.at(-1)?.received).toMatchObject({ lock: ["held to the end"], job: ["acknowledged"] });
   });
 });
 
@@ -129,8 +129,8 @@ describe("a machine that slept", () => {
     long = await holder.report(2);
   }, 120_000);
 
-  test("for a part of the TTL has that much less left, is renewed, and nothing is told", () => {
-    expect(short).toMatchObject({ what: `slept ${shortMs}`, told: {}, firstLook: [], terms: 1 });
+  test("for a part of the TTL has that much less left, is renewed, and reports nothing", () => {
+    expect(short).toMatchObject({ what: `slept ${shortMs}`, received: {}, firstLook: [], terms: 1 });
     for (const took of Object.values(short.took ?? {})) {
       expect(took).toBeGreaterThanOrEqual(shortMs - 30);
       expect(took).toBeLessThan(shortMs + 500);
@@ -140,18 +140,18 @@ describe("a machine that slept", () => {
 
   test("for longer than the TTL knows at its first look, with the event, and no signal takes it back", () => {
     expect(long.firstLook).toEqual(["job", "lease", "lock", "term"]);
-    for (const thing of ["lock", "lease"]) expect(long.told[thing]).toEqual(["abort event", "reads aborted"]);
-    expect(long.told.job).toEqual(["abort event", "reads aborted", "handed out again, attempt 2"]);
-    expect(long.told["detached lease"]).toBeUndefined();
+    for (const thing of ["lock", "lease"]) expect(long.received[thing]).toEqual(["abort event", "reads aborted"]);
+    expect(long.received.job).toEqual(["abort event", "reads aborted", "handed out again, attempt 2"]);
+    expect(long.received["detached lease"]).toBeUndefined();
   });
 
   test("campaigns again, and leads again", () => {
-    expect(long.told["lead()"]).toEqual(["lost", "leads"]);
+    expect(long.received["lead()"]).toEqual(["lost", "leads"]);
     expect(long.terms).toBe(2);
   });
 
   test.each(["own registration", "shared registration"])("is in the list again: %s", (thing) => {
-    expect(long.told[thing]).toEqual(expect.arrayContaining(["lost", "recovering", "registered"]));
-    expect(long.told[thing]?.at(-1)).toBe("registered");
+    expect(long.received[thing]).toEqual(expect.arrayContaining(["lost", "recovering", "registered"]));
+    expect(long.received[thing]?.at(-1)).toBe("registered");
   });
 });

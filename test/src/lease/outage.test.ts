@@ -19,8 +19,8 @@ afterAll(() => cluster.close());
 /** Resolves with the moment at which the signal aborted, and why. */
 function lossOf(lease: Lease): Promise<{ atMs: number; reason: unknown }> {
   return new Promise((resolve) => {
-    const tell = () => resolve({ atMs: performance.now(), reason: lease.signal.reason });
-    lease.signal.addEventListener("abort", tell, { once: true });
+    const report = () => resolve({ atMs: performance.now(), reason: lease.signal.reason });
+    lease.signal.addEventListener("abort", report, { once: true });
   });
 }
 
@@ -102,7 +102,7 @@ test("a link whose round trip takes a second, a fifth of the TTL, loses no lease
   expect(lease.signal.aborted).toBe(false);
 });
 
-test("a wiped etcd does not know the lease any more, and its owner is told", async () => {
+test("a wiped etcd does not know the lease any more, and its owner hears of it", async () => {
   await using etcd = new EtcdClient({ endpoints: endpoint });
   const lease = await etcd.grantLease(30, { renewEverySeconds: 0.5 });
   const lost = lossOf(lease);

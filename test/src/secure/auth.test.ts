@@ -116,7 +116,7 @@ describe.each([["simple"], ["jwt"]] as const)("%s tokens that live for 5 s", (to
     expect(recorded.items.filter(({ type }) => type === "resynced")).toEqual([]);
   });
 
-  test("a member that restarts forgets them, and nobody notices", async () => {
+  test("a member that restarts forgets them, unnoticed", async () => {
     await using etcd = new EtcdClient(own.clientOptions);
     const mirror = etcd.mirror(prefix("restart/"));
     await mirror.ready;
@@ -206,7 +206,7 @@ test("authentication that is enabled and disabled while running is followed", as
   await until(() => mirror.size === 3);
 });
 
-test("a permission that is missing is told of that call alone", async () => {
+test("a missing permission fails that call alone", async () => {
   await auth().addUser("narrow", "secret");
   await auth().addRole("narrow", [{ readwrite: "narrow/mine" }]);
   await auth().grantRole("narrow", "narrow");

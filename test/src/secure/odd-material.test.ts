@@ -31,7 +31,7 @@ test.each(["cert", "key"] as const)("PEM that is none is refused before any I/O,
   );
 });
 
-test("a CA in DER is told to be no PEM, rather than that the servers are of another CA", async () => {
+test("a CA in DER is reported as no PEM, rather than that the servers are of another CA", async () => {
   const { dir, certFile, keyFile } = tls();
   const ca = new X509Certificate(tls().ca).raw;
   expect(() => new EtcdClient({ endpoints: cluster.endpoints, tls: { ca } })).toThrow(
@@ -45,7 +45,7 @@ test("a CA in DER is told to be no PEM, rather than that the servers are of anot
   });
 });
 
-test("a certificate that is replaced before its key is waited out by what lives on, and told by what does not", async () => {
+test("a certificate that is replaced before its key is waited out by what lives on, and reported by what does not", async () => {
   const folder = await mkdtemp(join(tmpdir(), "two-steps-"));
   const [certFile, keyFile] = [join(folder, "cert.pem"), join(folder, "key.pem")];
   const replace = async (file: string, text: string) => {
@@ -70,10 +70,10 @@ test("a certificate that is replaced before its key is waited out by what lives 
     await replace(certFile, after.cert);
     proxy.cut();
     await until(() => mirror.status === "stale");
-    const told = await etcdErrorOf(etcd.get("k"));
+    const received = await etcdErrorOf(etcd.get("k"));
     // By the next look at the files as well.
-    await until(async () => (await etcdErrorOf(etcd.get("k"))) !== told);
-    expect(told).toMatchObject({
+    await until(async () => (await etcdErrorOf(etcd.get("k"))) !== received);
+    expect(received).toMatchObject({
       code: "ETCD_UNAVAILABLE",
       retryable: true,
       outcomeUnknown: false,
@@ -108,7 +108,7 @@ async function listenOn443(): Promise<Server | undefined> {
   }
 }
 
-test("a server without TLS on the port of https is told as such, too", async (context) => {
+test("a server without TLS on the port of https is reported as such, too", async (context) => {
   const server = await listenOn443();
   if (!server) return context.skip("port 443 is not to be had");
   try {

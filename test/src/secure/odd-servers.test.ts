@@ -60,14 +60,14 @@ function secure(endpoints: string, requestTimeoutMs = 20_000): EtcdClient {
   return etcd;
 }
 
-test("a server of plain HTTP/1 behind https:// is told as such, at once", async () => {
+test("a server of plain HTTP/1 behind https:// is reported as such, at once", async () => {
   const port = await listen(createHttpServer());
   const { error, tookMs } = await outcomeOf(secure(`https://127.0.0.1:${port}`).put("k", "v"));
   expect(error).toMatchObject({ code: "ETCD_UNAVAILABLE", message: expect.stringContaining("it speaks no TLS") });
   expect(tookMs).toBeLessThan(10_000);
 });
 
-test("a server that hangs up on the handshake, and answers everything else with an alert of TLS, is not told to speak none", async () => {
+test("a server that hangs up on the handshake, and answers everything else with an alert of TLS, is not reported as plain", async () => {
   const server = createServer((socket) => {
     socket.once("data", ([first]) => {
       if (first === 0x16) socket.destroy();
@@ -78,7 +78,7 @@ test("a server that hangs up on the handshake, and answers everything else with 
   expect(error).toMatchObject({ code: "ETCD_UNAVAILABLE", message: expect.not.stringContaining("speaks") });
 });
 
-test("a server's certificate that it has signed itself is told not to be of a trusted CA", async () => {
+test("a server's certificate that it has signed itself is reported as not of a trusted CA", async () => {
   const subject = ["-subj", "/O=self", "-extensions", "names"];
   await openssl("req", "-x509", ...newKey("self.key"), ...subject, "-out", "self.pem");
   const port = await listen(createTlsServer(await read("self")));
@@ -88,7 +88,7 @@ test("a server's certificate that it has signed itself is told not to be of a tr
   expect(message).toContain("self-signed certificate");
 });
 
-test("a server's certificate that is not valid yet is told as such, at once", async () => {
+test("a server's certificate that is not valid yet is reported as such, at once", async () => {
   // By openssl's small CA: what it makes by a request alone begins now.
   await openssl("req", "-new", ...newKey("future.key"), "-subj", "/O=future", "-out", "future.csr");
   const dates = ["-startdate", "450101000000Z", "-enddate", "460101000000Z", "-extensions", "names"];
@@ -227,7 +227,7 @@ describe("a certificate and its key", () => {
     });
   });
 
-  test("a key of another type, and one with a passphrase, are told as what they are, and not shown", async () => {
+  test("a key of another type, and one with a passphrase, are reported as what they are, and not shown", async () => {
     const { dir, caFile, cert, certFile } = tls();
     const pem = { type: "pkcs8", format: "pem" } as const;
     const another = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export(pem) as string;

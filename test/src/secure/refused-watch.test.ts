@@ -6,8 +6,8 @@ import { WatchHub } from "../../../src/watch/watch-hub.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 import { ScriptedProtocol } from "../../support/scripted-protocol.ts";
 
-// What etcd refuses to follow: because the token of the stream is too old, or because it may not be read (HARDSHIPS 10).
-// Here the answers come in an order that no real server can be held to.
+// What etcd refuses to follow: because the token of the stream is too old, or because it may not be read (HARDSHIPS
+// 10). Here the answers come in an order that no real server can be held to.
 
 const minute = 60_000;
 
@@ -19,19 +19,19 @@ function setUp() {
 }
 
 function follow(hub: WatchHub) {
-  const told = { lives: 0, stale: [] as EtcdError[], ends: [] as EtcdError[] };
+  const received = { lives: 0, stale: [] as EtcdError[], ends: [] as EtcdError[] };
   const spec: FeedSpec = {
     range: { start: Buffer.from("a") },
     previous: false,
     afterRevision: 9,
     provenOn: undefined,
     evidence: () => undefined,
-    onLive: () => told.lives++,
-    onStale: (error) => told.stale.push(error),
+    onLive: () => received.lives++,
+    onStale: (error) => received.stale.push(error),
     onBatch: () => {},
-    onEnd: (error) => told.ends.push(error),
+    onEnd: (error) => received.ends.push(error),
   };
-  return { feed: hub.follow(spec), told };
+  return { feed: hub.follow(spec), received };
 }
 
 /** How long it takes until the server is asked for another watch. */
@@ -69,8 +69,8 @@ test.each([
     const { stream } = scripted;
     stream.answer({ watchId: "0", canceled: true, cancelReason });
     // Until it is known why, it is not live.
-    expect(first.told.stale).toHaveLength(1);
-    expect(second.told.stale).toEqual([]);
+    expect(first.received.stale).toHaveLength(1);
+    expect(second.received.stale).toEqual([]);
     await settled();
     expect(scripted.ranges).toBe(1);
     expect(stream.closed).toBe(true);
@@ -81,8 +81,8 @@ test.each([
     scripted.stream.answer({ created: true, watchId: "0" });
     expect(scripted.stream.created.map(({ startRevision }) => startRevision)).toEqual([9, 9]);
     scripted.stream.answer({ created: true, watchId: "1" });
-    expect([first.told.lives, second.told.lives]).toEqual([2, 2]);
-    expect([...first.told.ends, ...second.told.ends]).toEqual([]);
+    expect([first.received.lives, second.received.lives]).toEqual([2, 2]);
+    expect([...first.received.ends, ...second.received.ends]).toEqual([]);
   },
 );
 
@@ -96,10 +96,10 @@ test("a watch whose range may not be read from the start ends alone: the others 
   scripted.rangeError = new PermissionDeniedError("it may not be read");
   scripted.stream.answer({ created: true, watchId: "-1", ...denied });
   await clock.pass(minute);
-  expect(first.told.ends).toEqual([scripted.rangeError]);
+  expect(first.received.ends).toEqual([scripted.rangeError]);
   expect(scripted.streams).toHaveLength(1);
   expect(scripted.stream.closed).toBe(false);
-  expect(second.told).toEqual({ lives: 1, stale: [], ends: [] });
+  expect(second.received).toEqual({ lives: 1, stale: [], ends: [] });
 });
 
 test("a watch that was live, and whose range may not be read any more, is tried again, and again slowly, until it may", async () => {
@@ -117,15 +117,15 @@ test("a watch that was live, and whose range may not be read any more, is tried 
   expect(pausesMs[0]).toBeLessThanOrEqual(200);
   expect(pausesMs.at(-1)).toBeGreaterThan(14_500);
   expect(Math.max(...pausesMs)).toBeLessThanOrEqual(15_200);
-  expect(first.told.ends).toEqual([]);
-  expect(first.told.stale.length).toBeGreaterThanOrEqual(14);
-  expect(first.told.stale.every(({ code }) => code === "ETCD_PERMISSION_DENIED")).toBe(true);
+  expect(first.received.ends).toEqual([]);
+  expect(first.received.stale.length).toBeGreaterThanOrEqual(14);
+  expect(first.received.stale.every(({ code }) => code === "ETCD_PERMISSION_DENIED")).toBe(true);
   await untilAsked(lab);
   scripted.rangeError = undefined;
   stream.answer({ created: true, watchId: "2" });
-  expect(first.told).toMatchObject({ lives: 2, ends: [] });
+  expect(first.received).toMatchObject({ lives: 2, ends: [] });
   expect(scripted.streams).toHaveLength(1);
-  expect(second.told).toEqual({ lives: 1, stale: [], ends: [] });
+  expect(second.received).toEqual({ lives: 1, stale: [], ends: [] });
 });
 
 test("a watch that etcd goes on refusing, although its range can be read, costs the others two new streams, and no more", async () => {
@@ -147,13 +147,13 @@ test("a watch that etcd goes on refusing, although its range can be read, costs 
     scripted.stream.answer({ created: true, watchId: "-1", ...denied });
   }
   await untilAsked(lab);
-  expect(first.told.ends).toEqual([]);
+  expect(first.received.ends).toEqual([]);
   expect(scripted.streams).toHaveLength(3);
   expect(scripted.stream.closed).toBe(false);
-  expect(second.told.ends).toEqual([]);
-  expect(second.told.lives).toBe(3);
+  expect(second.received.ends).toEqual([]);
+  expect(second.received.lives).toBe(3);
   scripted.stream.answer({ created: true, watchId: "2" });
-  expect(first.told.lives).toBe(2);
+  expect(first.received.lives).toBe(2);
 });
 
 test("a password that is wrong by now ends nothing that was live, and a watch that is new at once", async () => {
@@ -162,17 +162,17 @@ test("a password that is wrong by now ends nothing that was live, and a watch th
   scripted.openError = wrong;
   scripted.stream.breaks();
   await clock.pass(minute);
-  for (const { told } of [first, second]) {
-    expect(told.ends).toEqual([]);
-    expect(told.stale).toContain(wrong);
+  for (const { received } of [first, second]) {
+    expect(received.ends).toEqual([]);
+    expect(received.stale).toContain(wrong);
   }
   const third = follow(hub);
   await clock.pass(0);
-  expect(third.told.ends).toEqual([wrong]);
+  expect(third.received.ends).toEqual([wrong]);
   scripted.openError = undefined;
   await clock.pass(minute);
   for (const watchId of ["0", "1"]) scripted.stream.answer({ created: true, watchId });
-  expect([first.told.lives, second.told.lives]).toEqual([2, 2]);
+  expect([first.received.lives, second.received.lives]).toEqual([2, 2]);
 });
 
 test("a watch that was live again in between may be refused as often as tokens expire", async () => {
@@ -184,23 +184,23 @@ test("a watch that was live again in between may be refused as often as tokens e
     scripted.stream.answer({ created: true, watchId: "0" });
     scripted.stream.answer({ created: true, watchId: "1" });
   }
-  expect(first.told.ends).toEqual([]);
-  expect(first.told.lives).toBe(11);
+  expect(first.received.ends).toEqual([]);
+  expect(first.received.lives).toBe(11);
 });
 
-test("a watch that is refused while nobody can say why is asked for again, on the same stream", async () => {
+test("a watch that is refused without a reason is asked for again, on the same stream", async () => {
   const { clock, scripted, first, second } = await followTwo();
   scripted.rangeError = new UnavailableError("away", { retryable: true });
   const { stream } = scripted;
   stream.answer({ watchId: "0", ...denied });
   await clock.pass(1_000);
-  expect(first.told.ends).toEqual([]);
+  expect(first.received.ends).toEqual([]);
   expect(stream.created).toHaveLength(3);
   stream.answer({ created: true, watchId: "2" });
   await clock.pass(minute);
   expect(scripted.streams).toHaveLength(1);
-  expect(first.told).toMatchObject({ lives: 2, ends: [] });
-  expect(second.told).toEqual({ lives: 1, stale: [], ends: [] });
+  expect(first.received).toMatchObject({ lives: 2, ends: [] });
+  expect(second.received).toEqual({ lives: 1, stale: [], ends: [] });
 });
 
 test("what is found out about a stream that is gone meanwhile does not end the next one", async () => {
@@ -217,13 +217,13 @@ test("what is found out about a stream that is gone meanwhile does not end the n
   await clock.pass(minute);
   expect(scripted.streams).toHaveLength(2);
   expect(scripted.stream.closed).toBe(false);
-  for (const { told } of [first, second]) {
-    expect(told).toMatchObject({ lives: 2, ends: [] });
-    expect(told.stale.at(-1)).toMatchObject({ message: "cut" });
+  for (const { received } of [first, second]) {
+    expect(received).toMatchObject({ lives: 2, ends: [] });
+    expect(received.stale.at(-1)).toMatchObject({ message: "cut" });
   }
 });
 
-test("a watch that nobody follows any more is neither read for nor ended", async () => {
+test("a watch without a follower is neither read for nor ended", async () => {
   const { clock, scripted, hub, first, second } = await followTwo();
   let asked: AbortSignal | undefined;
   scripted.range = ((_request: unknown, options?: { signal?: AbortSignal }) => {
@@ -234,7 +234,7 @@ test("a watch that nobody follows any more is neither read for nor ended", async
   hub.unfollow(first.feed);
   expect(asked?.aborted).toBe(true);
   await clock.pass(minute);
-  expect(first.told.ends).toEqual([]);
+  expect(first.received.ends).toEqual([]);
   expect(scripted.streams).toHaveLength(1);
-  expect(second.told).toEqual({ lives: 1, stale: [], ends: [] });
+  expect(second.received).toEqual({ lives: 1, stale: [], ends: [] });
 });

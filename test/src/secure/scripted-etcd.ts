@@ -13,7 +13,7 @@ export interface ScriptedCall {
   answer(message?: Buffer, more?: { open: boolean }): void;
   /** Ends it with a gRPC code and a sentence of etcd's. */
   refuse(refusal: readonly [code: number, sentence: string]): void;
-  /** The connection is gone, and nobody knows what became of the call. */
+  /** The connection is gone, and with it the outcome of the call. */
   cut(): void;
 }
 

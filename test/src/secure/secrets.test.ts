@@ -73,7 +73,7 @@ test("nothing that we make shows a secret: clients, recipes, answers, errors, ev
   await using etcd = new EtcdClient({ ...options(), tls: { ca, cert, key }, endpoints: proxy.endpoint });
   const seen: unknown[] = [etcd];
   const watch = etcd.watch(prefix("s/"));
-  const mirror = etcd.mirror(prefix("s/"), { onStatus: (...told) => seen.push(told) });
+  const mirror = etcd.mirror(prefix("s/"), { onStatus: (...received) => seen.push(received) });
   const lease = await etcd.grantLease(5);
   seen.push(await etcd.put("s/k", "v", { lease }), await etcd.get("s/k"), await etcd.status());
   await mirror.ready;
@@ -100,14 +100,16 @@ test("nothing that we make shows a secret: clients, recipes, answers, errors, ev
   for (const recipe of recipes) {
     if (!("on" in recipe)) continue;
     for (const event of ["warning", "failed", "lost", "status"]) {
-      (recipe as NodeJS.EventEmitter).on(event, (...told: unknown[]) => seen.push(told));
+      (recipe as NodeJS.EventEmitter).on(event, (...received: unknown[]) => seen.push(received));
     }
   }
   seen.push(...recipes);
   const failed = recipes[11] as ServiceRegister;
   seen.push((await outcomeOf(failed.ready)).error);
   expect(seen.at(-1)).toMatchObject({ code: "ETCD_UNAUTHENTICATED" });
-  await until(() => seen.some((told) => Array.isArray(told) && (told[0] as Error)?.name === "UnavailableError"));
+  await until(() =>
+    seen.some((received) => Array.isArray(received) && (received[0] as Error)?.name === "UnavailableError"),
+  );
 
   await using wrong = new EtcdClient(options(wrongPassword));
   await using untrusting = new EtcdClient({ ...options(), tls: { cert, key } });
@@ -150,7 +152,7 @@ test.each([
   "http://root:hunter2@host/path",
   "//root:hunter2@host",
   "http://hunter2@",
-])("an endpoint that carries a password is refused without telling it: %s", (endpoint) => {
+])("an endpoint that carries a password is refused without showing it: %s", (endpoint) => {
   let refusal: unknown;
   try {
     new EtcdClient({ endpoints: [endpoint] });
@@ -190,9 +192,9 @@ test("the logs of a process that asks for all of them show none", async () => {
   await using etcd = new EtcdClient(cluster.clientOptions);
   await etcd.put("/logged-go", "");
   expect(await program.ended, program.errors.join("\n")).toBe(0);
-  const told = [...program.lines, ...program.errors].join("\n");
+  const received = [...program.lines, ...program.errors].join("\n");
   expect(program.lines.at(-1)).toBe("done");
-  expect(told).toContain("etcd-recipes:");
-  expect(told).toContain("revision of auth store is old");
-  expectNoSecret(told);
+  expect(received).toContain("etcd-recipes:");
+  expect(received).toContain("revision of auth store is old");
+  expectNoSecret(received);
 });

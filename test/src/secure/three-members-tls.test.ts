@@ -5,7 +5,8 @@ import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { record } from "../../support/record.ts";
 import { until } from "../../support/until.ts";
 
-// What TLS alone promises, shown on three members: what holds for one of them holds for each, and what ails one ails no other.
+// What TLS alone promises, shown on three members: what holds for one of them holds for each, and what ails one ails no
+// other.
 
 const EXPIRED = 1;
 
@@ -53,7 +54,7 @@ test("serverName is the name that each of three members must have, whatever its 
   await etcd.watch("k").ready;
 });
 
-test("three members with TLS of the servers alone serve whoever trusts them, with no certificate of his own", async () => {
+test("three members with TLS of the servers alone serve a client that trusts them, with no certificate of its own", async () => {
   await using cluster = await startEtcd({ members: 3, tls: { clientCertificates: false } });
   const { caFile, ca } = tlsOf(cluster);
   const { caFile: otherCa } = await tlsOf(cluster).other();
@@ -95,7 +96,8 @@ test("a member whose certificate has expired is refused, at once and by name, an
     } else await expectService(cluster.clientOptions, endpoint);
   }
 
-  // A client begins with whichever it draws: as many as it takes until calls and streams have begun with the refused one.
+  // A client begins with whichever it draws: as many as it takes until calls and streams have begun with the refused
+  // one.
   await using proxy = await FaultProxy.start(cluster.member(EXPIRED).endpoint);
   const endpoints = cluster.endpoints.with(EXPIRED, proxy.endpoint);
   for (let clients = 0; proxy.accepted < 6; clients++) {

@@ -136,7 +136,7 @@ test("a password that was changed ends what needs a new token; the new one works
   await renewed.put("changing/k", "v");
 });
 
-test("members that restart one after the other forget tokens, and nobody notices", async () => {
+test("members that restart one after the other forget tokens, unnoticed", async () => {
   await using etcd = client(simple, { requestTimeoutMs: 20_000 });
   const mirror = etcd.mirror(prefix("restart/"));
   const lease = await etcd.grantLease(30);
@@ -288,16 +288,16 @@ test("a recipe ends where waiting cannot help, and only there", async () => {
       new SubscribeService("secret/", { client: { ...simple.clientOptions, ...options } }),
     ];
     return each.map((recipe) => {
-      const told = { warnings: [] as Error[], failures: [] as Error[] };
-      recipe.on("warning", (error: Error) => told.warnings.push(error));
-      recipe.on("failed", (error: Error) => told.failures.push(error));
-      return { recipe, told };
+      const received = { warnings: [] as Error[], failures: [] as Error[] };
+      recipe.on("warning", (error: Error) => received.warnings.push(error));
+      recipe.on("failed", (error: Error) => received.failures.push(error));
+      return { recipe, received };
     });
   };
   for (const [sentence, options] of Object.entries(passing)) {
-    for (const { recipe, told } of recipes(options)) {
-      await until(() => told.warnings.some(({ message }) => message.includes(sentence)), { message: sentence });
-      expect(told.failures).toEqual([]);
+    for (const { recipe, received } of recipes(options)) {
+      await until(() => received.warnings.some(({ message }) => message.includes(sentence)), { message: sentence });
+      expect(received.failures).toEqual([]);
       expect(["registering", "connecting"]).toContain(recipe.status);
       await recipe.close();
     }
@@ -305,10 +305,10 @@ test("a recipe ends where waiting cannot help, and only there", async () => {
   for (const [code, options] of Object.entries(final)) {
     await using mutex = new Mutex("secret/lock", { client: { ...simple.clientOptions, ...options } });
     expect(await etcdErrorOf(mutex.acquire())).toMatchObject({ code });
-    for (const { recipe, told } of recipes(options)) {
+    for (const { recipe, received } of recipes(options)) {
       const error = await etcdErrorOf(recipe.ready);
       expect(error).toMatchObject({ code });
-      expect(told.failures).toEqual([error]);
+      expect(received.failures).toEqual([error]);
       expect(recipe.status).toBe("failed");
       await recipe.close();
     }

@@ -56,7 +56,7 @@ test("the environment's files are used for https, and only there", async () => {
     await secure.put("env", "v");
     await using plain = new EtcdClient({ endpoints: plainCluster.endpoints });
     await plain.put("env", "v");
-    // Its CA goes with a certificate of one's own, its certificate and key with nobody else's.
+    // Its CA goes with a certificate of one's own, its certificate and key with no other's.
     await using own = new EtcdClient({ endpoints: cluster.endpoints, tls: { certFile, keyFile } });
     await own.put("env", "v");
     for (const half of [{ certFile }, { keyFile }]) {
@@ -194,8 +194,8 @@ test("files that are replaced are used for the next connection, of calls and of 
     await using proxy = await FaultProxy.start(cluster.member(0).endpoint);
     await using writer = new EtcdClient(cluster.clientOptions);
     await using etcd = new EtcdClient({ endpoints: proxy.endpoint, tls: { caFile, certFile, keyFile } });
-    const told: string[] = [];
-    const mirror = etcd.mirror(prefix("rotated/"), { onStatus: (_, error) => error && told.push(error.message) });
+    const received: string[] = [];
+    const mirror = etcd.mirror(prefix("rotated/"), { onStatus: (_, error) => error && received.push(error.message) });
     await mirror.ready;
     const untrusted: string[] = [];
     const onStatus = (_: unknown, error?: Error) => void (error && untrusted.push(error.message));
@@ -209,8 +209,8 @@ test("files that are replaced are used for the next connection, of calls and of 
     });
     await writer.put("rotated/meanwhile", "v");
     expect(mirror.status).toBe("stale");
-    // Who has to see to it is told what to see to, and not again with each attempt.
-    const reasons = () => told.filter((message) => message.includes("tls.keyFile"));
+    // The warning says what to correct, and is not repeated with each attempt.
+    const reasons = () => received.filter((message) => message.includes("tls.keyFile"));
     await until(() => reasons().length > 0);
     proxy.cut();
     await until(async () => (await outcomeOf(etcd.get("k"))).error !== undefined);
@@ -289,7 +289,7 @@ describe("options", () => {
     ["no password", { username: "u" }, "auth.password"],
     ["an empty password", { username: "u", password: "" }, "auth.password"],
     ["an unknown name", { username: "u", password: "p", user: "x" }, "auth.user"],
-  ])("authentication with %s is refused by name, and the password is not told", (_, auth, option) => {
+  ])("authentication with %s is refused by name, and the password is not shown", (_, auth, option) => {
     const options = { endpoints: "http://127.0.0.1:1", auth: auth as never };
     expect(() => new EtcdClient(options)).toThrow(expect.objectContaining({ code: "ETCD_INVALID_OPTION", option }));
   });

@@ -12,8 +12,8 @@ import {
   tokenAnswer,
 } from "./scripted-etcd.ts";
 
-// GUARANTEES 3: one token for a client, renewed as often as it must be and no more often. A server that does what the test
-// says: real ones take and refuse tokens when they like.
+// GUARANTEES 3: one token for a client, renewed as often as it must be and no more often. A server that does what the
+// test says: real ones take and refuse tokens when they like.
 
 const made: AsyncDisposable[] = [];
 afterEach(async () => {
@@ -240,9 +240,9 @@ test("a stream that waits for a token says what the request for it failed with",
     else call.answer(createdAnswer, { open: true });
   });
   const etcd = client(server, { dialTimeoutMs: 200 });
-  const told: string[] = [];
-  const onStatus = (_: unknown, error?: Error) => void (error && told.push(error.message));
+  const received: string[] = [];
+  const onStatus = (_: unknown, error?: Error) => void (error && received.push(error.message));
   await using _watch = etcd.watch("k", { startRevision: 5, onStatus });
-  await until(() => told.length > 0);
-  expect(told[0]).toMatch(/^watch "k": no token yet; last: .*try another time/);
+  await until(() => received.length > 0);
+  expect(received[0]).toMatch(/^watch "k": no token yet; last: .*try another time/);
 });

@@ -57,7 +57,7 @@ test("a value that the schema does not take is not written", async () => {
   expect(await etcd.get("refused/a")).toBeUndefined();
 });
 
-test("what others wrote is told as invalid, and never shown", async () => {
+test("what others wrote is reported as invalid, and never shown", async () => {
   const configs = etcd.typed(schema);
   await configs.put("mixed/good", { replicas: 1 });
   await etcd.put("mixed/json", "hunter2");
@@ -75,7 +75,8 @@ test("what others wrote is told as invalid, and never shown", async () => {
   expect(error).toMatchObject({ code: "ETCD_INVALID_VALUE", message: expect.stringContaining('get "mixed/schema"') });
 });
 
-const told = <Value>(event: TypedWatchEvent<Value>) => `${event.type} ${event.kv.key} ${event.previous ? "had" : "-"}`;
+const received = <Value>(event: TypedWatchEvent<Value>) =>
+  `${event.type} ${event.kv.key} ${event.previous ? "had" : "-"}`;
 
 test("an invalid value ends neither a watch nor a mirror, also across an outage", async () => {
   const configs = etcd.typed(schema);
@@ -93,7 +94,7 @@ test("an invalid value ends neither a watch nor a mirror, also across an outage"
   await link.heal();
   await writer.typed(schema).put("live/b", { replicas: 4 });
   await until(() => mirror.get("live/b") !== undefined && watched.items.flatMap(({ events }) => events).length === 5);
-  expect(watched.items.flatMap(({ events }) => events.map(told))).toEqual([
+  expect(watched.items.flatMap(({ events }) => events.map(received))).toEqual([
     "put live/a -",
     "invalid live/a had",
     "put live/a -",

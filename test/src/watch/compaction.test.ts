@@ -38,7 +38,7 @@ describe("a compaction while the link is down", () => {
     return result;
   }
 
-  test("leaves the mirror as etcd is, with every deletion told exactly and a key made again told as such", async () => {
+  test("leaves the mirror as etcd is, with every deletion reported exactly and a key made again reported as such", async () => {
     for (const key of ["kept", "changed", "gone", "remade"]) await writer.put(space + key, "before");
     const statuses: MirrorStatus[] = [];
     await using mirror = reader.mirror(prefix(space), { onStatus: (status) => statuses.push(status) });
@@ -70,7 +70,7 @@ describe("a compaction while the link is down", () => {
     expect(statuses).toEqual(["live", "stale", "stale", "live"]);
   });
 
-  test("under which a key came and went unseen still tells readers the new revision", async () => {
+  test("under which a key came and went unseen still gives readers the new revision", async () => {
     await using mirror = reader.mirror(prefix(space));
     await mirror.ready;
     const recorded = record(mirror);
@@ -103,7 +103,7 @@ describe("a compaction while the link is down", () => {
     expect(value?.events.map(({ kv }) => kv.modRevision)).toEqual(revisions.slice(4));
   });
 
-  test("at the very next revision, a deletion, is not missed by a mirror, and a watch is told", async () => {
+  test("at the very next revision, a deletion, is not missed by a mirror, and ends a watch by an error", async () => {
     await writer.put(`${space}a`, "before");
     await writer.put(`${space}b`, "before");
     await using mirror = reader.mirror(prefix(space));

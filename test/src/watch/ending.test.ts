@@ -212,7 +212,7 @@ describe("the end of a watch and of a mirror", () => {
     expect((await first).value).toMatchObject({ revision });
   });
 
-  test("what onStatus throws harms nobody", async () => {
+  test("what onStatus throws harms no watch", async () => {
     const seen: string[] = [];
     const mirror = reader.mirror(prefix("ending/"), {
       onStatus: (status) => {
@@ -230,7 +230,7 @@ describe("the end of a watch and of a mirror", () => {
     expect(seen).toEqual(["live", "stale", "live", "closed"]);
   });
 
-  test("a status is final when it is told: closing in its listener ends the iteration as the status says", async () => {
+  test("a status is final when it is emitted: closing in its listener ends the iteration as the status says", async () => {
     let mirror: Mirror | undefined;
     mirror = reader.mirror(prefix("ending/"), { onStatus: (status) => void (status === "failed" && mirror?.close()) });
     await mirror.ready;
@@ -261,7 +261,7 @@ describe("the end of a watch and of a mirror", () => {
     await until(async () => (await watcherCounts(endpoint)).streams === 0);
   });
 
-  test("a mirror that nobody iterates keeps no batches", async () => {
+  test("a mirror without a reader keeps no batches", async () => {
     await using mirror = reader.mirror(prefix("ending/quiet/"));
     await mirror.ready;
     const value = Buffer.alloc(10_000);

@@ -59,7 +59,7 @@ describe("big txns and progress", () => {
     for (const { puts, type } of recorded.mirror.items) expect(type === "snapshot" ? 0 : puts.length % 100).toBe(0);
   });
 
-  test("the readers of a mirror are told of progress by a batch without changes", async () => {
+  test("the readers of a mirror get progress as a batch without changes", async () => {
     await using mirror = reader.mirror(prefix("calm/"));
     await mirror.ready;
     const recorded = record(mirror);
@@ -69,7 +69,7 @@ describe("big txns and progress", () => {
     expect({ type, puts, deletes }).toEqual({ type: "changes", puts: [], deletes: [] });
   });
 
-  test("progress tells that nothing is missing up to its revision, and a watch goes on after it", async () => {
+  test("progress says that nothing is missing up to its revision, and a watch goes on after it", async () => {
     await using watch = reader.watch(prefix("quiet/"));
     await using mirror = reader.mirror(prefix("quiet/"));
     await Promise.all([watch.ready, mirror.ready]);

@@ -30,9 +30,9 @@ describe.concurrent("a server that keeps its connections and says nothing", () =
     await using proxy = await FaultProxy.start(cluster.member(0).endpoint);
     await using reader = new EtcdClient({ endpoints: proxy.endpoint });
     await writer.put("held/a", "kept");
-    const told: { status: MirrorStatus; code: string | undefined }[] = [];
+    const received: { status: MirrorStatus; code: string | undefined }[] = [];
     await using mirror: Mirror = reader.mirror(prefix("held/"), {
-      onStatus: (status, error) => told.push({ status, code: error?.code }),
+      onStatus: (status, error) => received.push({ status, code: error?.code }),
     });
     await using watch = reader.watch(prefix("held/"));
     await Promise.all([mirror.ready, watch.ready]);
@@ -52,7 +52,7 @@ describe.concurrent("a server that keeps its connections and says nothing", () =
     expect(mirror.staleForMs).toBe(0);
     expect([...mirror.entries.keys()]).toEqual(["held/a", "held/b", "held/c"]);
     expect(recorded.items.flatMap(({ events }) => events.map(({ kv }) => kv.key))).toEqual(["held/b", "held/c"]);
-    expect(told).toEqual([
+    expect(received).toEqual([
       { status: "live", code: undefined },
       { status: "stale", code: "ETCD_UNAVAILABLE" },
       { status: "live", code: undefined },

@@ -70,7 +70,7 @@ test("a deletion is proved by the key's state before it and after it", async () 
   expect(await asking(deletedAt(4)).hold(evidence)).toBe(false);
   expect(await asking(deletedAt(6)).hold(evidence)).toBe(false);
   expect(await asking(deletedAt(9)).hold(evidence)).toBe(false);
-  // Of one that a list told of only that it is gone is known.
+  // Of a key from a list it is only known that it is gone.
   expect(await asking(deletedAt(4)).hold({ ...evidence, deleted: [gone()] })).toBe(true);
 });
 

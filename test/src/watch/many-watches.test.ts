@@ -78,7 +78,7 @@ test("mirrors of single keys that begin at once list and prove in few requests, 
   await until(() => mirrors[1]?.get("alone/000/missing")?.modRevision === revision);
 });
 
-test("of many that come back together those that were compacted away are told so, and the others go on", async () => {
+test("of many that come back together those compacted away end with that error, and the others go on", async () => {
   await using reader = new EtcdClient({ endpoints: proxy.endpoint });
   const some = names.slice(0, 100);
   const open = async (side: string) => {

@@ -16,7 +16,7 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close();
 });
 
-/** A mirror on a model of etcd, in virtual time, and what it told. */
+/** A mirror on a model of etcd, in virtual time, and what it reported. */
 function setUp(etcd: ModelEtcd, random: () => number = () => 0.5, range: KeyRange = prefix("a/")) {
   const clock = new FakeClock();
   const runtime = { clock, random };
@@ -24,8 +24,8 @@ function setUp(etcd: ModelEtcd, random: () => number = () => 0.5, range: KeyRang
   const hub = new WatchHub(protocol, 2_000, runtime);
   const reads = new PointReads(protocol, clock);
   const counts = new RangeCounts(protocol, clock);
-  const told: { status: MirrorStatus; code: string | undefined }[] = [];
-  const onStatus = (status: MirrorStatus, error?: { code: string }) => told.push({ status, code: error?.code });
+  const received: { status: MirrorStatus; code: string | undefined }[] = [];
+  const onStatus = (status: MirrorStatus, error?: { code: string }) => received.push({ status, code: error?.code });
   const mirror = new MultiplexedMirror(
     { hub, protocol, reads, counts, runtime, closing: new CloseListeners() },
     range,
@@ -37,7 +37,7 @@ function setUp(etcd: ModelEtcd, random: () => number = () => 0.5, range: KeyRang
     for await (const batch of mirror) replica.apply(batch);
   })().catch((error: unknown) => faults.push(error));
   closing.push(() => mirror.close());
-  const lost = () => told.filter(({ code }) => code === "ETCD_HISTORY_LOST").length;
+  const lost = () => received.filter(({ code }) => code === "ETCD_HISTORY_LOST").length;
   const expectTrue = (context: string) => {
     const truth = stateOf(etcd.entries(range, etcd.revision));
     expect(mirror.status, context).toBe("live");
@@ -45,7 +45,7 @@ function setUp(etcd: ModelEtcd, random: () => number = () => 0.5, range: KeyRang
     expect(stateOf(replica.entries.values()), context).toEqual(truth);
     expect(faults, context).toEqual([]);
   };
-  return { clock, mirror, replica, told, lost, expectTrue };
+  return { clock, mirror, replica, received, lost, expectTrue };
 }
 
 const put = (key: string, value = "v"): ModelOp => ({ type: "put", key, value });
@@ -108,7 +108,7 @@ describe("a restore whose lost end is made up for", () => {
       await clock.pass(1_000);
       await whileDown(etcd, clock, () => {
         etcd.restore(revision);
-        // Neither the last entry nor the number of keys tells of it.
+        // Neither the last entry nor the number of keys shows it.
         etcd.execute([put("a/7", "other")]);
         while (etcd.revision < revision + 20) etcd.execute([put("b")]);
       });
@@ -136,7 +136,7 @@ describe("an audit", () => {
   test("of a mirror that is true finds nothing, whatever is written meanwhile, and is spread out", async () => {
     const random = seeded("audited");
     const etcd = filled(1_500);
-    const { clock, lost, told, expectTrue } = setUp(etcd, () => random.next());
+    const { clock, lost, received, expectTrue } = setUp(etcd, () => random.next());
     await clock.pass(1_000);
     etcd.asked.keys = 0;
     const reads: number[] = [];
@@ -152,7 +152,7 @@ describe("an audit", () => {
     const context = `seed ${random.seed}`;
     expect(lost(), context).toBe(0);
     expect(
-      told.map(({ status }) => status),
+      received.map(({ status }) => status),
       context,
     ).toEqual(["live"]);
     // Each half an hour, between half of that and one and a half, and a page each second.

@@ -52,7 +52,7 @@ function randomSteps(random: Seeded, count: number): { steps: MirrorStep[]; stat
 }
 
 describe("applied events", () => {
-  test("tell of a key that was deleted and made again in one batch as both", () => {
+  test("report a key that was deleted and made again in one batch as both", () => {
     const old = kv("a");
     const entries: Entries = new Map([["a", old]]);
     const remade = kv("a", { createRevision: 7, modRevision: 7 });
@@ -69,7 +69,7 @@ describe("applied events", () => {
     expect(entries.get("a")).toBe(remade);
   });
 
-  test("tell of a key that came and went in one batch: no deletion is missed", () => {
+  test("report a key that came and went in one batch: no deletion is missed", () => {
     const made = kv("a", { createRevision: 5, modRevision: 5 });
     const entries: Entries = new Map();
     const { puts, deletes } = applyEvents(

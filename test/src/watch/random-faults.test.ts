@@ -80,7 +80,7 @@ class FollowedWatch {
           return;
         }
         if (compactRevision <= (batches.at(-1)?.revision ?? from - 1)) this.faults.push(`it ended with ${error}`);
-        // Servers before 3.5.18 no longer tell of a deletion at the very revision of a compaction.
+        // Servers before 3.5.18 no longer report a deletion at the very revision of a compaction.
         from = compactRevision + 1;
       }
     }

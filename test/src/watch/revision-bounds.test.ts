@@ -25,10 +25,10 @@ afterAll(async () => {
 
 const put = async (name: string) => (await etcd.put(space + name, name)).revision;
 const remove = async (name: string) => (await etcd.delete(space + name)).revision;
-const told = (batches: readonly WatchBatch[]) =>
+const received = (batches: readonly WatchBatch[]) =>
   batches.flatMap(({ events }) => events.map(({ type, kv }) => `${type} ${kv.key.slice(space.length)}`));
 
-/** What a watch from a revision tells up to another. */
+/** What a watch from one revision yields up to another. */
 async function watched(startRevision: number, upTo: number): Promise<string[]> {
   await using watch = etcd.watch(prefix(space), { startRevision });
   const { items, ended } = record(watch);
@@ -36,7 +36,7 @@ async function watched(startRevision: number, upTo: number): Promise<string[]> {
     if (error) throw error;
   });
   await Promise.race([rejected, until(() => (items.at(-1)?.revision ?? 0) >= upTo)]);
-  return told(items);
+  return received(items);
 }
 
 describe("at the revision of a compaction", () => {
@@ -50,7 +50,7 @@ describe("at the revision of a compaction", () => {
     await expect(before).rejects.toMatchObject({ code: "ETCD_COMPACTED", compactRevision: undefined });
   });
 
-  test("a watch is refused, never silent about a deletion there; the next one tells of every event", async () => {
+  test("a watch is refused, never silent about a deletion there; the next one reports every event", async () => {
     await put("a");
     await put("b");
     const compacted = await remove("a");
@@ -97,7 +97,7 @@ test("a watch begins with its startRevision, and one without begins after what r
   expect(await watched(second, third)).toEqual(["put b", "delete a"]);
   expect(await watched(third, third)).toEqual(["delete a"]);
   await until(() => items.at(-1)?.revision === third);
-  expect(told(items)).toEqual(["put b", "delete a"]);
+  expect(received(items)).toEqual(["put b", "delete a"]);
   // Also one that does not exist yet.
   const later = etcd.watch(prefix(space), { startRevision: third + 2 });
   await later.ready;
@@ -105,7 +105,7 @@ test("a watch begins with its startRevision, and one without begins after what r
   await put("too early");
   const last = await put("in time");
   await until(() => recorded.items.at(-1)?.revision === last);
-  expect(told(recorded.items)).toEqual(["put in time"]);
+  expect(received(recorded.items)).toEqual(["put in time"]);
   await later.close();
 });
 

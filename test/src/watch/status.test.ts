@@ -26,21 +26,21 @@ afterAll(async () => {
 });
 
 function watched(options: WatchOptions = {}) {
-  const told: { status: WatchStatus; error: EtcdError | undefined }[] = [];
-  const onStatus = (status: WatchStatus, error?: EtcdError) => void told.push({ status, error });
+  const received: { status: WatchStatus; error: EtcdError | undefined }[] = [];
+  const onStatus = (status: WatchStatus, error?: EtcdError) => void received.push({ status, error });
   const watch = reader.watch(prefix("status/"), { ...options, onStatus });
-  const refusals = () => told.filter(({ error }) => error?.message.includes("ECONNREFUSED"));
-  return { watch, told, statuses: () => told.map(({ status }) => status), refusals };
+  const refusals = () => received.filter(({ error }) => error?.message.includes("ECONNREFUSED"));
+  return { watch, received, statuses: () => received.map(({ status }) => status), refusals };
 }
 
 describe("what a watch says of itself", () => {
   test("it is live, stale with the reason while its link is broken, and live again", async () => {
-    const { watch, told, statuses } = watched();
+    const { watch, received, statuses } = watched();
     await watch.ready;
     proxy.cut();
-    await until(() => told.length === 3);
+    await until(() => received.length === 3);
     expect(statuses()).toEqual(["live", "stale", "live"]);
-    expect(told.map(({ error }) => error?.code)).toEqual([undefined, "ETCD_UNAVAILABLE", undefined]);
+    expect(received.map(({ error }) => error?.code)).toEqual([undefined, "ETCD_UNAVAILABLE", undefined]);
     await watch.close();
     proxy.cut();
     await reader.get("status/a");
@@ -62,7 +62,7 @@ describe("what a watch says of itself", () => {
     expect(statuses().at(-1)).toBe("live");
   });
 
-  test("a reason that stays the same is told once, and to each watch that comes", async () => {
+  test("a reason that stays the same is reported once, and to each new watch", async () => {
     await proxy.down();
     const first = watched({ startRevision: 1 });
     await using _first = first.watch;
@@ -77,19 +77,19 @@ describe("what a watch says of itself", () => {
 
   test("once it is closed it says no more, also when a listener of another closes it", async () => {
     await proxy.down();
-    const told: string[] = [];
+    const received: string[] = [];
     const watches: Watch[] = ["first", "second"].map((name) =>
       reader.watch(prefix("status/"), {
         onStatus() {
-          told.push(name);
+          received.push(name);
           for (const watch of watches) void watch.close();
         },
       }),
     );
-    await until(() => told.length > 0);
+    await until(() => received.length > 0);
     await proxy.heal();
     await until(() => reader.get("status/a").then(() => true));
-    expect(told).toEqual(["first"]);
+    expect(received).toEqual(["first"]);
   });
 
   afterEach(() => void vi.restoreAllMocks());
@@ -102,7 +102,7 @@ describe("what a watch says of itself", () => {
       },
     ],
     ["rejects with", () => Promise.reject(new Error("a listener's own"))],
-  ])("what the listener %s harms nobody, and is a warning of the process", async (_, onStatus) => {
+  ])("what the listener %s harms no watch, and is a warning of the process", async (_, onStatus) => {
     const emitWarning = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
     await using watch = reader.watch(prefix("status/"), { onStatus: onStatus as () => void });
     await using mirror = reader.mirror(prefix("status/"), { onStatus: onStatus as () => void });

@@ -23,7 +23,7 @@ function setUp() {
   return { clock, scripted, hub };
 }
 
-interface Told {
+interface Received {
   readonly batches: WatchBatch[];
   readonly stale: EtcdError[];
   readonly ends: EtcdError[];
@@ -32,20 +32,20 @@ interface Told {
 
 /** A feed that knows nothing yet, unless `spec` says so. */
 function follow(hub: WatchHub, spec: Partial<FeedSpec> = {}) {
-  const told: Told = { batches: [], stale: [], ends: [], lives: 0 };
+  const received: Received = { batches: [], stale: [], ends: [], lives: 0 };
   const feed = hub.follow({
     range: { start: Buffer.from("a") },
     previous: false,
     afterRevision: 9,
     provenOn: undefined,
     evidence: () => undefined,
-    onLive: () => told.lives++,
-    onStale: (error) => told.stale.push(error),
-    onBatch: (batch) => told.batches.push(batch),
-    onEnd: (error) => told.ends.push(error),
+    onLive: () => received.lives++,
+    onStale: (error) => received.stale.push(error),
+    onBatch: (batch) => received.batches.push(batch),
+    onEnd: (error) => received.ends.push(error),
     ...spec,
   });
-  return { feed, told };
+  return { feed, received };
 }
 
 const put = (revision: number) => new StoreModel().execute(revision, [{ type: "put", key: "a", value: "v" }]);
@@ -65,11 +65,11 @@ describe("created answers", () => {
     stream.answer({ watchId: "1", events: put(10) });
     await settled();
     expect(scripted.streams).toHaveLength(1);
-    expect(first.told).toMatchObject({ lives: 1, batches: [], ends: [] });
-    expect(refused.told.lives).toBe(0);
-    expect(refused.told.ends[0]).toBeInstanceOf(PermissionDeniedError);
-    expect(third.told.batches.map(({ revision }) => revision)).toEqual([10]);
-    expect(third.told.ends).toEqual([]);
+    expect(first.received).toMatchObject({ lives: 1, batches: [], ends: [] });
+    expect(refused.received.lives).toBe(0);
+    expect(refused.received.ends[0]).toBeInstanceOf(PermissionDeniedError);
+    expect(third.received.batches.map(({ revision }) => revision)).toEqual([10]);
+    expect(third.received.ends).toEqual([]);
   });
 
   test("come in any order where a watch has the number that was asked for, and then many are under way", async () => {
@@ -83,11 +83,11 @@ describe("created answers", () => {
     expect(new Set(ids()).size).toBe(3);
     stream.answer({ created: true, watchId: ids()[2] as string });
     stream.answer({ watchId: ids()[2] as string, events: put(10) });
-    expect([first.told.lives, second.told.lives, third.told.lives]).toEqual([1, 0, 1]);
+    expect([first.received.lives, second.received.lives, third.received.lives]).toEqual([1, 0, 1]);
     stream.answer({ created: true, watchId: ids()[1] as string });
     stream.answer({ watchId: ids()[1] as string, events: put(11) });
-    const told = [first, second, third].map(({ told: { batches } }) => batches.map(({ revision }) => revision));
-    expect(told).toEqual([[], [11], [10]]);
+    const received = [first, second, third].map(({ received: { batches } }) => batches.map(({ revision }) => revision));
+    expect(received).toEqual([[], [11], [10]]);
   });
 
   test("are waited for one by one where the server numbers the watches itself", async () => {
@@ -100,10 +100,10 @@ describe("created answers", () => {
       stream.answer({ created: true, watchId: String(watchId) });
       expect(feed.wasCreated).toBe(true);
     }
-    expect(feeds.map(({ told: { lives } }) => lives)).toEqual([1, 1, 1]);
+    expect(feeds.map(({ received: { lives } }) => lives)).toEqual([1, 1, 1]);
   });
 
-  test("with a number that nobody asked for, while several are waited for, are answered with a cancel", async () => {
+  test("with an unknown number, while several are waited for, are answered with a cancel", async () => {
     const { scripted, hub } = setUp();
     const feeds = [follow(hub), follow(hub), follow(hub)];
     await settled();
@@ -111,10 +111,10 @@ describe("created answers", () => {
     stream.answer({ created: true, watchId: stream.created[0]?.watchId as string });
     stream.answer({ created: true, watchId: "0" });
     expect(stream.cancelled).toEqual(["0"]);
-    expect(feeds.map(({ told: { lives } }) => lives)).toEqual([1, 0, 0]);
+    expect(feeds.map(({ received: { lives } }) => lives)).toEqual([1, 0, 0]);
   });
 
-  test("for a feed that nobody follows any more are answered with a cancel, and its events reach nobody", async () => {
+  test("for a feed without a follower are answered with a cancel, and its events go nowhere", async () => {
     const { scripted, hub } = setUp();
     const kept = follow(hub);
     const left = follow(hub);
@@ -126,8 +126,8 @@ describe("created answers", () => {
     expect(stream.cancelled).toEqual(["1"]);
     stream.answer({ watchId: "1", events: put(10) });
     stream.answer({ watchId: "1", canceled: true });
-    expect(left.told).toEqual({ batches: [], stale: [], ends: [], lives: 0 });
-    expect(kept.told).toMatchObject({ lives: 1, batches: [], stale: [], ends: [] });
+    expect(left.received).toEqual({ batches: [], stale: [], ends: [], lives: 0 });
+    expect(kept.received).toMatchObject({ lives: 1, batches: [], stale: [], ends: [] });
   });
 
   test("that never come end the stream after 5 s of silence, not after 5 s of events", async () => {
@@ -145,7 +145,7 @@ describe("created answers", () => {
     await clock.pass(5_000);
     expect(first.closed).toBe(true);
     expect(scripted.failures).toContain("silent");
-    expect(talking.told.stale).toHaveLength(1);
+    expect(talking.received.stale).toHaveLength(1);
     await clock.pass(10_000);
     expect(scripted.streams.length).toBeGreaterThan(1);
   });
@@ -163,13 +163,13 @@ test("a server that confirms nothing is left after 5 s, however many watches are
 
 test("an idle stream whose creates are all answered is asked for signs of life, and nothing ends it", async () => {
   const { clock, scripted, hub } = setUp();
-  const { told } = follow(hub);
+  const { received } = follow(hub);
   await settled();
   scripted.stream.answer({ created: true });
   await clock.pass(hour);
   expect(scripted.streams).toHaveLength(1);
   expect(scripted.stream.progressRequests).toBe(3_600);
-  expect(told.stale).toEqual([]);
+  expect(received.stale).toEqual([]);
 });
 
 test("no request begins at revision 0, and one that is resumed begins with what is known already", async () => {
@@ -188,7 +188,7 @@ test("no request begins at revision 0, and one that is resumed begins with what 
   await settled();
   scripted.stream.answer({ created: true, watchId: "0" });
   expect(scripted.stream.created.map(({ startRevision }) => startRevision)).toEqual([1, 9]);
-  expect([asked.told.ends, read.told.ends]).toEqual([[], []]);
+  expect([asked.received.ends, read.received.ends]).toEqual([[], []]);
 });
 
 describe("the next attempt", () => {
@@ -224,24 +224,24 @@ describe("a watch whose past was read, when the server is further by then", () =
 
   async function created(spec: Partial<FeedSpec>, serverRevision: number) {
     const { scripted, hub } = setUp();
-    const { told } = follow(hub, spec);
+    const { received } = follow(hub, spec);
     await settled();
     if (spec.evidence) scripted.prove(1);
     await settled();
     scripted.stream.answer({ created: true, headerRevision: serverRevision });
-    return { scripted, told, starts: () => scripted.stream.created.map(({ startRevision }) => startRevision) };
+    return { scripted, received, starts: () => scripted.stream.created.map(({ startRevision }) => startRevision) };
   }
 
-  test("begins again with what is known, is live then, and tells each event once", async () => {
-    const { scripted, told, starts } = await created(known, 10);
+  test("begins again with what is known, is live then, and reports each event once", async () => {
+    const { scripted, received, starts } = await created(known, 10);
     expect(starts()).toEqual([10, 9]);
     expect(scripted.stream.cancelled).toEqual(["0"]);
-    expect(told.lives).toBe(0);
+    expect(received.lives).toBe(0);
     scripted.stream.answer({ events: put(11) });
     scripted.stream.answer({ created: true, watchId: "1", headerRevision: 12 });
-    expect(told.lives).toBe(1);
+    expect(received.lives).toBe(1);
     scripted.stream.answer({ watchId: "1", events: [...put(9), ...put(10), ...put(11)] });
-    expect(told.batches.flatMap(({ events }) => events.map(({ kv }) => kv.modRevision))).toEqual([10, 11]);
+    expect(received.batches.flatMap(({ events }) => events.map(({ kv }) => kv.modRevision))).toEqual([10, 11]);
     expect(starts()).toEqual([10, 9]);
   });
 
@@ -254,52 +254,52 @@ describe("a watch whose past was read, when the server is further by then", () =
     follow(hub, { afterRevision: 30 });
     stream.answer({ created: true, watchId: "1", headerRevision: 30 });
     const before = stream.created.length;
-    const { told } = follow(hub, { afterRevision: 25 });
+    const { received } = follow(hub, { afterRevision: 25 });
     stream.answer({ created: true, watchId: String(before), headerRevision: 31 });
     expect(stream.created.slice(before).map(({ startRevision }) => startRevision)).toEqual([25]);
-    expect(told.lives).toBe(1);
+    expect(received.lives).toBe(1);
     const upToDate = follow(hub, { afterRevision: 31 });
     stream.answer({ created: true, watchId: String(before + 1), headerRevision: 31 });
     expect(stream.created.at(-1)?.startRevision).toBe(32);
-    expect(upToDate.told.lives).toBe(1);
+    expect(upToDate.received.lives).toBe(1);
   });
 
   test("goes on at once when the server is not, or lags", async () => {
     for (const serverRevision of [9, 7]) {
-      const { told, starts } = await created(known, serverRevision);
-      expect([starts(), told.lives]).toEqual([[10], 1]);
+      const { received, starts } = await created(known, serverRevision);
+      expect([starts(), received.lives]).toEqual([[10], 1]);
     }
   });
 
   test("begins again also where the caller said where: a deletion there may be compacted there", async () => {
-    const { scripted, told, starts } = await created({}, 12);
-    expect([starts(), told.lives]).toEqual([[10, 9], 0]);
+    const { scripted, received, starts } = await created({}, 12);
+    expect([starts(), received.lives]).toEqual([[10, 9], 0]);
     scripted.stream.answer({ created: true, watchId: "1", headerRevision: 12 });
     scripted.stream.answer({ watchId: "1", canceled: true, compactRevision: 10 });
-    expect(told.ends).toMatchObject([{ code: "ETCD_COMPACTED", compactRevision: 10 }]);
+    expect(received.ends).toMatchObject([{ code: "ETCD_COMPACTED", compactRevision: 10 }]);
   });
 
   test("does not begin with revision 0, which would be now", async () => {
-    const { told, starts } = await created({ afterRevision: 0 }, 12);
-    expect([starts(), told.lives]).toEqual([[1], 1]);
+    const { received, starts } = await created({ afterRevision: 0 }, 12);
+    expect([starts(), received.lives]).toEqual([[1], 1]);
   });
 });
 
 describe("a history that cannot be proved because it is compacted", () => {
   test("ends the feed, which was never called live", async () => {
     const { scripted, hub } = setUp();
-    const { told } = follow(hub, { afterRevision: 9, evidence: () => ({ revision: 9, count: 1 }) });
+    const { received } = follow(hub, { afterRevision: 9, evidence: () => ({ revision: 9, count: 1 }) });
     await settled();
     scripted.txns[0]?.reject(new CompactedError("compacted"));
     await settled();
-    expect(told.ends[0]?.code).toBe("ETCD_COMPACTED");
-    expect(told.lives).toBe(0);
+    expect(received.ends[0]?.code).toBe("ETCD_COMPACTED");
+    expect(received.lives).toBe(0);
     expect(scripted.stream.created).toEqual([]);
   });
 
   test("does not end a feed that has long gone on by another stream", async () => {
     const { clock, scripted, hub } = setUp();
-    const { told } = follow(hub, { afterRevision: 9, evidence: () => ({ revision: 9, count: 1 }) });
+    const { received } = follow(hub, { afterRevision: 9, evidence: () => ({ revision: 9, count: 1 }) });
     await settled();
     const late = scripted.txns.shift();
     scripted.stream.breaks();
@@ -310,13 +310,13 @@ describe("a history that cannot be proved because it is compacted", () => {
     scripted.stream.answer({ events: put(20) });
     late?.reject(new CompactedError("compacted"));
     await settled();
-    expect(told.ends).toEqual([]);
+    expect(received.ends).toEqual([]);
     scripted.stream.answer({ events: put(21) });
-    expect(told.batches.map(({ revision }) => revision)).toEqual([20, 21]);
+    expect(received.batches.map(({ revision }) => revision)).toEqual([20, 21]);
   });
 });
 
-test("a proof that nobody waits for any more is called off", async () => {
+test("a proof that is no longer awaited is called off", async () => {
   const { scripted, hub } = setUp();
   const { feed } = follow(hub, { evidence: () => ({ revision: 9, count: 1 }) });
   await settled();
@@ -330,20 +330,20 @@ describe("fragments", () => {
 
   test("of a revision are one batch", async () => {
     const { scripted, hub } = setUp();
-    const { told } = follow(hub);
+    const { received } = follow(hub);
     await settled();
     const { stream } = scripted;
     stream.answer({ created: true });
     for (const [index, events] of parts.entries()) {
-      expect(told.batches).toEqual([]);
+      expect(received.batches).toEqual([]);
       stream.answer({ events, fragment: index < parts.length - 1 });
     }
-    expect(told.batches).toEqual([{ type: "events", revision: 10, events: parts.flat() }]);
+    expect(received.batches).toEqual([{ type: "events", revision: 10, events: parts.flat() }]);
   });
 
   test("that the stream took with it come again as a whole", async () => {
     const { clock, scripted, hub } = setUp();
-    const { told } = follow(hub);
+    const { received } = follow(hub);
     await settled();
     scripted.stream.answer({ created: true });
     scripted.stream.answer({ events: put(10), fragment: true });
@@ -352,13 +352,13 @@ describe("fragments", () => {
     expect(scripted.stream.created[0]?.startRevision).toBe(9);
     scripted.stream.answer({ created: true });
     scripted.stream.answer({ events: parts.flat() });
-    expect(told.batches).toEqual([{ type: "events", revision: 10, events: parts.flat() }]);
+    expect(received.batches).toEqual([{ type: "events", revision: 10, events: parts.flat() }]);
   });
 });
 
 test("events that are known already, header revisions and progress of others move nothing", async () => {
   const { scripted, hub } = setUp();
-  const { feed, told } = follow(hub);
+  const { feed, received } = follow(hub);
   await settled();
   const { stream } = scripted;
   stream.answer({ created: true, watchId: "5", headerRevision: 100 });
@@ -369,30 +369,30 @@ test("events that are known already, header revisions and progress of others mov
   stream.answer({ headerRevision: 70, events: put(9) });
   expect(feed.revision).toBe(9);
   stream.answer({ headerRevision: 60, events: [...put(9), ...put(12)] });
-  expect(told.batches).toEqual([{ type: "events", revision: 12, events: put(12) }]);
+  expect(received.batches).toEqual([{ type: "events", revision: 12, events: put(12) }]);
   stream.answer({ headerRevision: 12 });
   stream.answer({ headerRevision: 15 });
-  expect(told.batches.at(-1)).toEqual({ type: "progress", revision: 15, events: [] });
+  expect(received.batches.at(-1)).toEqual({ type: "progress", revision: 15, events: [] });
 });
 
 describe("a watch that the server ends for a reason that passes", () => {
   test("is asked for again on the same stream, after a moment", async () => {
     const { clock, scripted, hub } = setUp();
-    const { told } = follow(hub);
+    const { received } = follow(hub);
     await settled();
     const { stream } = scripted;
     stream.answer({ created: true });
     stream.answer({ events: put(10) });
     stream.answer({ canceled: true, cancelReason: "etcdserver: no leader" });
-    expect(told.stale).toHaveLength(1);
+    expect(received.stale).toHaveLength(1);
     await settled();
     expect(stream.created).toHaveLength(1);
     await clock.pass(1_000);
     expect(stream.created.at(-1)?.startRevision).toBe(10);
     stream.answer({ created: true, watchId: "1" });
     stream.answer({ watchId: "1", events: put(11) });
-    expect(told.batches.map(({ revision }) => revision)).toEqual([10, 11]);
-    expect(told.lives).toBe(2);
+    expect(received.batches.map(({ revision }) => revision)).toEqual([10, 11]);
+    expect(received.lives).toBe(2);
   });
 
   test("is not asked for twice when the stream breaks meanwhile", async () => {
@@ -409,7 +409,7 @@ describe("a watch that the server ends for a reason that passes", () => {
 
 test("a refused watch whose range could not be read is asked for once on the stream that came meanwhile", async () => {
   const { clock, scripted, hub } = setUp();
-  const { feed, told } = follow(hub);
+  const { feed, received } = follow(hub);
   const reading = quietDeferred<never>();
   scripted.range = () => reading.promise;
   await settled();
@@ -422,7 +422,7 @@ test("a refused watch whose range could not be read is asked for once on the str
   expect(scripted.stream.created).toHaveLength(1);
   scripted.stream.answer({ created: true, watchId: "0" });
   hub.unfollow(feed);
-  expect(told).toMatchObject({ lives: 1, ends: [] });
+  expect(received).toMatchObject({ lives: 1, ends: [] });
 });
 
 test("a watch that is opened when others end for ever is tried, too", async () => {
@@ -432,7 +432,7 @@ test("a watch that is opened when others end for ever is tried, too", async () =
   follow(hub, { onEnd: () => later.push(follow(hub)) });
   follow(hub);
   await clock.pass(10_000);
-  expect(later[0]?.told.ends[0]?.code).toBe("ETCD_UNAUTHENTICATED");
+  expect(later[0]?.received.ends[0]?.code).toBe("ETCD_UNAUTHENTICATED");
   expect(clock.pendingTimers).toBe(0);
 });
 
@@ -461,7 +461,7 @@ describe("the last feed", () => {
     const open = scripted.streams.filter(({ closed }) => !closed);
     expect(open).toHaveLength(1);
     open[0]?.answer({ created: true });
-    expect(again.told.lives).toBe(1);
+    expect(again.received.lives).toBe(1);
   });
 });
 
@@ -471,8 +471,8 @@ test("close ends every feed, also one that comes after it", async () => {
   await settled();
   hub.close();
   const after = follow(hub);
-  expect(before.told.ends[0]?.code).toBe("ETCD_CLOSED");
-  expect(after.told.ends[0]?.code).toBe("ETCD_CLOSED");
+  expect(before.received.ends[0]?.code).toBe("ETCD_CLOSED");
+  expect(after.received.ends[0]?.code).toBe("ETCD_CLOSED");
   expect(scripted.stream.closed).toBe(true);
   await clock.pass(60_000);
   expect(scripted.streams).toHaveLength(1);

@@ -30,7 +30,7 @@ describe("where a watch begins", () => {
     }
   });
 
-  test("a watch that is opened among many writes has everything after the revision that ready tells, and nothing else", async () => {
+  test("a watch that is opened among many writes has everything after the revision of ready, and nothing else", async () => {
     const key = `${borrowed.prefix}busy`;
     const revisions: number[] = [];
     let writing = true;
@@ -89,7 +89,7 @@ describe("where a watch begins", () => {
     expect(() => etcd.watch("")).toThrow(expect.objectContaining({ code: "ETCD_INVALID_OPTION" }));
   });
 
-  test("a key's watch tells of that key alone, a prefix's of all under it", async () => {
+  test("a key's watch reports that key alone, a prefix's all under it", async () => {
     await using one = etcd.watch(`${borrowed.prefix}svc`);
     await using all = etcd.watch(prefix(`${borrowed.prefix}svc/`));
     await Promise.all([one.ready, all.ready]);

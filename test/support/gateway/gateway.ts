@@ -14,7 +14,7 @@ export class Gateway {
   readonly #tls: ClientTls | undefined;
   readonly #token: () => Promise<string | undefined>;
 
-  /** @param secrets of somebody in particular; each call asks for a token of its own */
+  /** @param secrets of one user; each call asks for a token of its own */
   constructor(endpoint: string, secrets?: Secrets) {
     const { tls, user } = secrets ?? secretsFor(endpoint);
     this.#endpoint = endpoint;

@@ -3,7 +3,9 @@ import { seeded } from "../seeded.ts";
 import { World } from "./world.ts";
 
 export interface ExploreOptions {
-  /** Times `TEST_SCHEDULES`. Without that variable they are the same worlds each time, with it others, by `TEST_SEED`. */
+  /**
+   * Times `TEST_SCHEDULES`. Without that variable they are the same worlds each time, with it others, by `TEST_SEED`.
+   */
   readonly schedules: number;
   /** Only this one, to look at it. @default `TEST_SCHEDULE` */
   readonly only?: number | undefined;
@@ -16,7 +18,7 @@ export interface Kept {
   readonly schedule: number;
 }
 
-/** The worlds of a run that explores nothing: the same ones each time, so that it tells of the change at hand. */
+/** The worlds of a run that explores nothing: the same ones each time, so that it judges the change at hand. */
 const USUAL_SEED = 1;
 /** How many worlds take turns: a turn of the event loop serves all of them, and none of them knows of the others. */
 const AT_ONCE = 32;

@@ -14,7 +14,7 @@ interface Stream {
 /**
  * The network of one process, by chance: each call and each answer has its own way, so they overtake each other; a
  * stream keeps its order, lags and breaks. It can be cut: what is under way is lost, connections are refused, and so on
- * until it is mended.
+ * until it is repaired.
  */
 export class UnreliableNetwork implements Network {
   weather: Weather = calm;
@@ -35,7 +35,7 @@ export class UnreliableNetwork implements Network {
     return this.#time.nowMs < this.#cutUntilMs;
   }
 
-  /** `refused`: connections break, and new ones fail. `silent`: what is sent meanwhile is lost, and nobody is told. */
+  /** `refused`: connections break, and new ones fail. `silent`: what is sent meanwhile is lost without a notice. */
   cut(ms: number, how: "refused" | "silent"): void {
     this.#cutUntilMs = this.#time.nowMs + ms;
     this.#isSilent = how === "silent";

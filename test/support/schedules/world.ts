@@ -88,7 +88,7 @@ export class World {
     return machine;
   }
 
-  /** Tells of each event, at the moment in which it happens in etcd. */
+  /** Calls back with each event, at the moment in which it happens in etcd. */
   observe(range: KeyRange, onEvent: (event: WatchEvent) => void): void {
     const observe = () => {
       const stream = this.etcd.openWatchStream(({ events }) => {
@@ -118,7 +118,7 @@ export class World {
     if (!holds) this.fail(why);
   }
 
-  /** Of code that somebody else calls: what it throws is this world's failure. */
+  /** For code that others call: what it throws is this world's failure. */
   guard(work: () => void): void {
     try {
       work();

@@ -8,7 +8,7 @@ import { record } from "../../../support/record.ts";
 import { type TlsTap, tapTls } from "../../../support/tls-tap.ts";
 import { until } from "../../../support/until.ts";
 
-// etcd takes the common name of a client's certificate for its user: so it tells whose certificate a connection has.
+// etcd takes the common name of a client's certificate for its user: so it shows whose certificate a connection has.
 
 const everyone = { readwrite: { prefix: "all/" } };
 const users = {

@@ -122,7 +122,7 @@ test("connections that end by their age cost no call: each is executed once", { 
       const connection = await mine;
       const { answer, failure } = await ask(connection);
       if (answer === "request") answered++;
-      // Anything else would have to be told as unknown to its caller.
+      // Its caller would have to hear of anything else as an unknown outcome.
       else if (failure?.neverExecuted) refused++;
       else throw failure;
       if (connection.status === "open" || current !== mine) continue;

@@ -97,7 +97,7 @@ describe.each(kinds)("through $name", ({ name, there, start, most }) => {
   });
 
   test.skipIf(!there)(
-    "that is replaced and that crashes under load, each put is told as it was, no read fails, no event and no lease is lost",
+    "that is replaced and that crashes under load, each put is reported as it was, no read fails, no event and no lease is lost",
     async () => {
       const puts = `${space}puts/`;
       const lease = await etcd.grantLease(10, { renewEverySeconds: 0.5 });
@@ -119,9 +119,9 @@ describe.each(kinds)("through $name", ({ name, there, start, most }) => {
       expect(items.flatMap(({ events }) => events.map(({ kv }) => kv.key))).toEqual(inOrder);
       expect(load.failedReads).toEqual([]);
       const there = new Map(kvs.map(({ key, version }) => [key, version]));
-      for (const [key, told] of load.told) {
-        const versions = { executed: [1], "never executed": [undefined], unknown: [undefined, 1] }[told];
-        expect(versions, `${key}, which was told as ${told}`).toContain(there.get(key));
+      for (const [key, received] of load.received) {
+        const versions = { executed: [1], "never executed": [undefined], unknown: [undefined, 1] }[received];
+        expect(versions, `${key}, which was reported as ${received}`).toContain(there.get(key));
       }
       await untilRenewed(lease);
     },
@@ -134,11 +134,11 @@ function connectTo(proxy: EtcdProxy): Promise<GrpcConnection> {
   return connect({ host, port: Number(port) }, { tls: tls && { ca: tls.ca as string } });
 }
 
-type Told = "executed" | "never executed" | "unknown";
+type Received = "executed" | "never executed" | "unknown";
 
 /** Puts keys, each once, and reads, all the time. */
 class Load {
-  readonly told = new Map<string, Told>();
+  readonly received = new Map<string, Received>();
   readonly failedReads: unknown[] = [];
   #running = true;
   readonly #workers: Promise<void>[];
@@ -148,7 +148,7 @@ class Load {
     const put = async () => {
       while (this.#running) {
         const key = `${space}${next++}`;
-        this.told.set(key, await etcd.put(key, "v").then(() => "executed" as const, toldBy));
+        this.received.set(key, await etcd.put(key, "v").then(() => "executed" as const, toldBy));
       }
     };
     const get = async () => {
@@ -159,7 +159,7 @@ class Load {
 
   /** Waits until so many more were put. */
   async more(count: number): Promise<void> {
-    const executed = () => [...this.told.values()].filter((told) => told === "executed").length;
+    const executed = () => [...this.received.values()].filter((received) => received === "executed").length;
     const enough = executed() + count;
     await until(() => executed() >= enough, { message: `${count} more are put` });
   }
@@ -170,7 +170,7 @@ class Load {
   }
 }
 
-function toldBy(error: unknown): Told {
+function toldBy(error: unknown): Received {
   if (!(error instanceof EtcdError)) throw error;
   return error.outcomeUnknown ? "unknown" : "never executed";
 }

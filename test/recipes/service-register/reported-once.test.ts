@@ -93,7 +93,7 @@ async function registered() {
 
 const oneLoss = ["status", "lost", "status", "registered"];
 
-test("a key that was gone and is back before the mirror tells: the loss is told, once", async () => {
+test("a key that was gone and is back before the mirror shows it: the loss is reported, once", async () => {
   const { client, key, register, recorder } = await registered();
   client.news.close();
   await lab.etcd.delete(key);
@@ -120,7 +120,7 @@ test("a read from before the loss does not count as being back", async () => {
   expect(recorder.names).toEqual(oneLoss);
 });
 
-test("what health took out is no loss, also when health is back before the mirror tells, and before etcd has answered", async () => {
+test("what health took out is no loss, also when health is back before the mirror shows it, and before etcd has answered", async () => {
   const client = new LateClient({ endpoints: lab.cluster.endpoints });
   lab.also(() => client.close());
   const key = `${lab.newPrefix()}m1`;

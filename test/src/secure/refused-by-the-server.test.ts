@@ -16,8 +16,8 @@ import { EtcdClient, prefix } from "../../../src/index.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
 import { until } from "../../support/until.ts";
 
-// What a person can mend on the server ends nothing: a user, a role or a password that is away while etcd restarts. Everything
-// warns, tries again, and goes on as if nothing had been.
+// What an operator can correct on the server ends nothing: a user, a role or a password that is away while etcd
+// restarts. Everything warns, tries again, and goes on as if nothing had been.
 
 const user = "alice";
 const password = "secret";
@@ -199,7 +199,7 @@ async function scenes(): Promise<Scene[]> {
   return all;
 }
 
-/** Cuts all connections, as a restart of etcd does, and waits until every recipe has told what it lacks. */
+/** Cuts all connections, as a restart of etcd does, and waits until every recipe has reported what it lacks. */
 async function untilAllWarned(all: readonly Scene[]): Promise<void> {
   const needs = ["ETCD_PERMISSION_DENIED", "ETCD_UNAUTHENTICATED"];
   const silent = () =>
