@@ -81,7 +81,8 @@ const checks = new Map<string, Check>([
  * ```
  *
  * Guaranteed: what it answers is what etcd answers, also what it refuses, as far as contract tests ask both. Two tests
- * that do the same with the same seed in manual time see the same. Nothing keeps the process from ending.
+ * that do the same with the same seed in manual time see the same. In real time an open watch or a kept lease keeps the
+ * process from ending, as with a real etcd.
  *
  * Not there: several members, Raft, users, TLS, a disk. What needs one of these throws `RequestRefusedError`, and
  * `startEtcd()` has it.

@@ -58,12 +58,20 @@ test.each(["esm", "cjs"])(
     const client = etcd.client();
     await client.grantLease(5);
     console.log(client instanceof EtcdClient, (await client.put("k", "v")).revision);
+    // An open watch keeps the process, as one of a real etcd does.
+    const watch = client.watch("k");
+    await watch.ready;
+    setTimeout(() => client.put("k", "w"), 50).unref();
+    for await (const { events } of watch) {
+      console.log(events[0].kv.text);
+      break;
+    }
     await etcd.close();
   `;
     const args = ["--input-type=module", "--eval", program];
     const doors = ["recipes", "testing"].map((door) => `${dist}${form}/${door}.js`);
     const { stdout, stderr } = await run(process.execPath, [...args, ...doors], { timeout: 50_000 });
-    expect({ stdout, stderr }).toEqual({ stdout: "true 2\n", stderr: "" });
+    expect({ stdout, stderr }).toEqual({ stdout: "true 2\nw\n", stderr: "" });
   },
 );
 

@@ -222,6 +222,7 @@ export class FakeEtcd implements AsyncDisposable {
             requestTimeoutMs,
             namespace,
             notices,
+            holdsProcess: this.#clock === systemClock,
           }),
       },
     );

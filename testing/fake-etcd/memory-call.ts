@@ -16,6 +16,8 @@ export interface MemoryCall<T> {
   readonly clock: Clock;
   /** Which member to ask next. */
   network(): Network;
+  /** Of each attempt that failed. */
+  failed?(grpcStatus: number): void;
   /** At the server. @throws GrpcFailure */
   execute(): T;
   /** Ends it early. */
@@ -53,6 +55,7 @@ export function call<T>(parts: MemoryCall<T>): Promise<T> {
     const failed = (attempt: number, cause: GrpcFailure) => {
       if (over || attempt !== attempts) return;
       timer?.cancel();
+      parts.failed?.(cause.code);
       last = translateFailure(cause, { write: kind !== "read", earlierUnknown: maybeExecuted, requestBytes });
       if (kind !== "read" && !last.neverExecuted) maybeExecuted = true;
       const { error, worthRetrying, neverExecuted } = last;

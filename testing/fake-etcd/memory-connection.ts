@@ -1,6 +1,12 @@
-import type { ConnectionNotices, StreamEndpoint, StreamHandlers } from "../../src/connection/index.ts";
-import { type CallOptions, ClientClosedError, type EtcdError, UnavailableError } from "../../src/index.ts";
-import type { Clock } from "../../src/internal/index.ts";
+import type {
+  ConnectionNotices,
+  DescribedOptions,
+  StreamEndpoint,
+  StreamHandlers,
+} from "../../src/connection/index.ts";
+import { ClientClosedError, type EtcdError, UnavailableError } from "../../src/index.ts";
+import { channels } from "../../src/internal/channels.ts";
+import { type Clock, systemClock, type Timer } from "../../src/internal/index.ts";
 import { call, type MemoryCall } from "./memory-call.ts";
 import type { Network, StreamPath } from "./network.ts";
 
@@ -10,6 +16,8 @@ export interface MemoryEndpoint extends StreamEndpoint {
 }
 
 export interface MemoryConnectionOptions {
+  /** An open stream keeps the process from ending, as a socket does. */
+  readonly holdsProcess: boolean;
   readonly clock: Clock;
   readonly endpoints: readonly MemoryEndpoint[];
   readonly requestTimeoutMs: number;
@@ -35,23 +43,42 @@ export class MemoryConnection {
   readonly #closing = new AbortController();
   readonly #open = new Set<{ end(error: EtcdError): void }>();
   readonly #connected = new Set<MemoryEndpoint>();
+  readonly #holdsProcess: boolean;
+  #held: Timer | undefined;
   #calls = 0;
   #streams: MemoryEndpoint;
 
-  constructor({ clock, endpoints, requestTimeoutMs, notices }: MemoryConnectionOptions) {
+  constructor({ clock, endpoints, requestTimeoutMs, notices, holdsProcess }: MemoryConnectionOptions) {
     this.#clock = clock;
+    this.#holdsProcess = holdsProcess;
     this.endpoints = endpoints;
     this.requestTimeoutMs = requestTimeoutMs;
     this.#notices = notices;
     this.#streams = endpoints[0] as MemoryEndpoint;
   }
 
-  async call<T>({ name, kind, requestBytes, endpoint }: Asked<T>, options: CallOptions = {}, execute: () => T) {
-    const { signal, timeoutMs = this.requestTimeoutMs } = options;
+  async call<T>(asked: Asked<T>, options: DescribedOptions = {}, execute: () => T): Promise<T> {
+    const { name, kind, requestBytes, endpoint } = asked;
+    const { signal, timeoutMs = this.requestTimeoutMs, described } = options;
+    if (channels.calls.heard && !described) {
+      const trace = channels.calls.begin({ ...onTheWire(name), attempt: 0, batchSize: 1 });
+      return trace.follow(this.call(asked, { ...options, described: trace.message }, execute));
+    }
     const ended = this.#closing.signal;
     if (ended.aborted) throw new ClientClosedError("the client is closed");
-    const network = () => this.#noticing(endpoint ?? this.#nextEndpoint());
-    return call({ name, kind, requestBytes, timeoutMs, signal, clock: this.#clock, network, execute, ended });
+    const network = () => {
+      const next = endpoint ?? this.#nextEndpoint();
+      if (described) {
+        described.attempt++;
+        described.endpoint = next.url;
+        described.grpcStatus = undefined;
+      }
+      return this.#noticing(next);
+    };
+    const failed = (grpcStatus: number) => {
+      if (described) described.grpcStatus = grpcStatus;
+    };
+    return call({ name, kind, requestBytes, timeoutMs, signal, clock: this.#clock, network, failed, execute, ended });
   }
 
   streamEndpoints(after?: StreamEndpoint): MemoryEndpoint[] {
@@ -82,6 +109,7 @@ export class MemoryConnection {
       if (over) return false;
       over = true;
       this.#open.delete(stream);
+      this.#hold();
       atServer();
       return true;
     };
@@ -104,6 +132,7 @@ export class MemoryConnection {
     }
     this.#connectedTo(endpoint as MemoryEndpoint);
     this.#open.add(stream);
+    this.#hold();
     const end = () => {
       path.close();
       finish();
@@ -149,6 +178,15 @@ export class MemoryConnection {
     };
   }
 
+  #hold(): void {
+    const holds = this.#holdsProcess && this.#open.size > 0;
+    if (holds) this.#held ??= systemClock.timer(Number.MAX_SAFE_INTEGER, () => {});
+    else {
+      this.#held?.cancel();
+      this.#held = undefined;
+    }
+  }
+
   #connectedTo(endpoint: MemoryEndpoint): void {
     if (this.#connected.has(endpoint)) return;
     this.#connected.add(endpoint);
@@ -158,4 +196,10 @@ export class MemoryConnection {
   #disconnected(endpoint: MemoryEndpoint, reason: Error): void {
     if (this.#connected.delete(endpoint)) this.#notices?.disconnected(endpoint.url, reason);
   }
+}
+
+/** As gRPC names a call that our errors name `KV.range`. */
+function onTheWire(name: string): { service: string; method: string } {
+  const [service = "", method = ""] = name.split(".");
+  return { service: `etcdserverpb.${service}`, method: method.charAt(0).toUpperCase() + method.slice(1) };
 }

@@ -33,6 +33,8 @@ export interface MemoryProtocolOptions {
   readonly requestTimeoutMs?: number | undefined;
   /** Put before every key and taken off again. @default none */
   readonly namespace?: Uint8Array | undefined;
+  /** Open streams keep the process from ending, as sockets do. @default false */
+  readonly holdsProcess?: boolean | undefined;
   /** What is said of the connections. @default it is said nowhere */
   readonly notices?: ConnectionNotices | undefined;
 }
@@ -48,11 +50,12 @@ export class MemoryProtocol implements Protocol {
   readonly #namespace: Namespace;
 
   constructor(etcd: MemoryEtcd, options: MemoryProtocolOptions = {}, connection?: MemoryConnection) {
-    const { clock = etcd.clock, requestTimeoutMs = 5_000, namespace, notices } = options;
+    const { clock = etcd.clock, requestTimeoutMs = 5_000, namespace, notices, holdsProcess = false } = options;
     const { endpoints = [{ url: "http://memory:2379", network: reliableNetwork }] } = options;
     this.#etcd = etcd;
     this.#namespace = new Namespace(namespace);
-    this.#connection = connection ?? new MemoryConnection({ clock, endpoints, requestTimeoutMs, notices });
+    const parts = { clock, endpoints, requestTimeoutMs, notices, holdsProcess };
+    this.#connection = connection ?? new MemoryConnection(parts);
     this.admin = new MemoryAdmin(etcd, this.#connection);
   }
 

@@ -1,6 +1,8 @@
+import { tracingChannel } from "node:diagnostics_channel";
 import { afterEach, expect, test } from "vitest";
 import { LeaderElection, Mutex, Queue, ServiceRegister, SubscribeService } from "../../../recipes/index.ts";
 import { EtcdClient, keyMissing, leaseId, prefix, putOp } from "../../../src/index.ts";
+import type { CallMessage } from "../../../src/internal/channel-messages.ts";
 import type { FakeEtcd } from "../../../testing/fake-etcd/index.ts";
 import { type FakeEtcdOptions, fakeEtcd } from "../../../testing/fake-etcd.ts";
 import { until } from "../../support/until.ts";
@@ -179,6 +181,32 @@ test("a call takes its latency, and a connection that breaks under it leaves its
   const late = client.get("k", { timeoutMs: 50 }).catch((error) => error);
   await etcd.advance(50);
   expect(await late).toMatchObject({ code: "ETCD_TIMEOUT" });
+});
+
+test("its calls come on the diagnostics channel, each attempt counted", async () => {
+  const etcd = await fake({ time: "manual" });
+  const client = etcd.client({ requestTimeoutMs: 1_000 });
+  const messages: CallMessage[] = [];
+  const channel = tracingChannel<unknown, CallMessage>("etcd-recipes:call");
+  const listeners = { asyncEnd: (message: CallMessage) => void messages.push(message) } as never;
+  channel.subscribe(listeners);
+  try {
+    await client.put("k", "1");
+    await client.leases();
+    etcd.down();
+    const failing = client.compact(1).catch(() => {});
+    await etcd.advance(1_000);
+    await failing;
+  } finally {
+    channel.unsubscribe(listeners);
+  }
+  const endpoint = "http://fake-etcd:2379";
+  expect(messages).toMatchObject([
+    { service: "etcdserverpb.KV", method: "Put", endpoint, attempt: 1 },
+    { service: "etcdserverpb.Lease", method: "LeaseLeases", endpoint, attempt: 1 },
+    { service: "etcdserverpb.KV", method: "Compact", endpoint, grpcStatus: 14, code: "ETCD_UNAVAILABLE" },
+  ]);
+  expect(messages[2]?.attempt).toBeGreaterThan(1);
 });
 
 test("what is compacted is gone, as for any client", async () => {
