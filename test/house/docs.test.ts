@@ -54,6 +54,7 @@ const documented = Object.entries({
     "MirrorOptions",
   ],
   "grpc-js.md": ["EtcdResolverOptions"],
+  "undici.md": ["EtcdOptions"],
   "testing.md": ["FakeEtcdOptions", "StartEtcdOptions", "TlsSetup", "AuthSetup"],
 }).flatMap(([page, names]) => names.map((name) => ({ page, name })));
 

@@ -1,0 +1,235 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import * as undici6 from "undici";
+import * as undici7 from "undici-7";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { type EtcdOptions, etcd } from "../../doors/undici/index.ts";
+import type { SubscribeService } from "../../recipes/index.ts";
+import { RegistryLab } from "../support/registry-lab.ts";
+import { ServerFleet } from "../support/server-fleet.ts";
+
+/** What users fetch with: the undici of Node (6 in Node 20 and 22, 7 in Node 24), and those of npm, in all pairs that work. */
+const fetchers = {
+  "the fetch of Node with an agent of undici 6": { fetch: globalThis.fetch, Agent: undici6.Agent },
+  "undici 6": { fetch: undici6.fetch, Agent: undici6.Agent },
+  "undici 7": { fetch: undici7.fetch, Agent: undici7.Agent },
+} as unknown as Record<string, { fetch: typeof globalThis.fetch; Agent: typeof undici6.Agent }>;
+const names = Object.keys(fetchers);
+
+let lab: RegistryLab;
+
+beforeAll(async () => {
+  lab = await RegistryLab.start();
+});
+afterEach(() => lab.clear());
+afterAll(() => lab?.[Symbol.asyncDispose]());
+
+/** A fetch that knows the list as `orders`. */
+function fetchOf(name: string, services: SubscribeService, options: EtcdOptions = {}) {
+  const { fetch, Agent } = fetchers[name] ?? expect.fail(name);
+  const agent = new Agent();
+  lab.also(() => agent.close());
+  const dispatcher = agent.compose(etcd({ orders: services }, options));
+  return (path: string, init: RequestInit = {}) =>
+    fetch(`http://orders${path}`, { ...init, dispatcher } as unknown as RequestInit);
+}
+
+interface Registered {
+  readonly services: SubscribeService;
+  /** By server: `method path host` of each request. */
+  readonly requests: string[][];
+}
+
+/** Registers servers of this process; a number is an address where none listens. */
+async function registered(
+  ...servers: (((request: IncomingMessage, response: ServerResponse) => void) | number)[]
+): Promise<Registered> {
+  const prefix = lab.newPrefix();
+  const requests = servers.map(() => [] as string[]);
+  for (const [index, answer] of servers.entries()) {
+    let address = `127.0.0.1:${answer}`;
+    if (typeof answer === "function") {
+      const server: Server = createServer((request, response) => {
+        requests[index]?.push(`${request.method} ${request.url} ${request.headers.host}`);
+        answer(request, response);
+      });
+      await once(server.listen(0, "127.0.0.1"), "listening");
+      lab.also(async () => {
+        server.close();
+        server.closeAllConnections();
+      });
+      address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    }
+    await lab.register(`${prefix}s${index}`, address, 5).ready;
+  }
+  // One after the other by their names, each test from the first on; a retry gets only those that were not tried.
+  let turn = 0;
+  const services = lab.subscribe(prefix, {
+    balancer: (list) => {
+      const id = `s${turn++ % servers.length}`;
+      return list.find((server) => server.id === id) ?? list[0] ?? expect.fail();
+    },
+  });
+  await services.ready;
+  return { services, requests };
+}
+
+const ok = (_: IncomingMessage, response: ServerResponse) => void response.end("ok");
+const echo = (request: IncomingMessage, response: ServerResponse) => void request.pipe(response);
+const reset = (request: IncomingMessage) => void request.socket.destroy();
+const failing = (_: IncomingMessage, response: ServerResponse) => void response.writeHead(503).end("busy");
+
+test("of 10 000 fetches none is lost while servers die and others start", async () => {
+  const prefix = lab.newPrefix();
+  const servers = new ServerFleet("http", prefix, lab.cluster.endpoints);
+  lab.also(() => servers[Symbol.asyncDispose]());
+  const running = await Promise.all([servers.start(), servers.start(), servers.start()]);
+  const services = lab.subscribe(prefix, { balancer: "p2c" });
+  const all = names.map((name) => fetchOf(name, services, { attempts: 5 }));
+  const answers = new Map<string, number>();
+  const lost: unknown[] = [];
+  let left = 10_000;
+  const callers = Array.from({ length: 24 }, async (_, index) => {
+    while (left-- > 0) {
+      try {
+        const response = await (all[index % all.length] ?? expect.fail())("/list");
+        const { name } = (await response.json()) as { name: string };
+        answers.set(name, (answers.get(name) ?? 0) + 1);
+      } catch (error) {
+        lost.push(error);
+      }
+    }
+  });
+  let killed = 0;
+  while (left > 1_000) {
+    const next = servers.start();
+    const [oldest] = running.splice(0, 1);
+    oldest?.child.kill(killed++ % 2 === 0 ? "SIGKILL" : "SIGTERM");
+    running.push(await next);
+  }
+  await Promise.all(callers);
+  // A body that was cut off after its head came is the caller's to repeat: these servers send both at once.
+  expect(lost).toEqual([]);
+  expect([...answers.values()].reduce((sum, count) => sum + count)).toBe(10_000);
+  expect(killed).toBeGreaterThanOrEqual(3);
+  expect(answers.size).toBeGreaterThan(3);
+});
+
+test.each(names)("%s: GET and PUT go on to another server after a reset and a 503", async (name) => {
+  const { services, requests } = await registered(reset, failing, echo);
+  const fetch = fetchOf(name, services);
+  const response = await fetch("/a?b=1");
+  expect({ status: response.status, text: await response.text() }).toEqual({ status: 200, text: "" });
+  expect(requests).toEqual([["GET /a?b=1 orders"], ["GET /a?b=1 orders"], ["GET /a?b=1 orders"]]);
+
+  // Nothing may be left of an answer that was held back.
+  expect(await (await fetch("/again")).text()).toBe("");
+});
+
+test.each(names)(
+  "%s: a POST that was sent is sent once, and one that reached no server goes to another one",
+  async (name) => {
+    const { services, requests } = await registered(1, echo, reset, failing);
+    const fetch = fetchOf(name, services);
+    const post = { method: "POST", body: "42" };
+    // The first server refuses: nothing was read of the body.
+    expect(await (await fetch("/pay", post)).text()).toBe("42");
+    await expect(fetch("/pay", post)).rejects.toMatchObject({
+      cause: expect.objectContaining({ code: expect.anything() }),
+    });
+    const answer = await fetch("/pay", post);
+    expect({ status: answer.status, text: await answer.text() }).toEqual({ status: 503, text: "busy" });
+    expect(requests).toEqual([[], ["POST /pay orders"], ["POST /pay orders"], ["POST /pay orders"]]);
+  },
+);
+
+test.each(names)("%s: servers that fail are left out, by the user's rule", async (name) => {
+  const { services } = await registered((_, response) => void response.writeHead(404).end(), ok, ok);
+  const ejected = new Promise((resolve) => services.once("ejected", (instance) => resolve(instance.id)));
+  const fetch = fetchOf(name, services, { attempts: 1, isFailure: ({ status, error }) => status === 404 || !!error });
+  for (let round = 0; round < 15; round++) await (await fetch("/")).text();
+  expect(await ejected).toBe("s0");
+  for (let round = 0; round < 6; round++) expect((await fetch("/")).status).toBe(200);
+});
+
+test.each(names)("%s: a fetch waits for a first server, within its time, and its signal ends it", async (name) => {
+  const prefix = lab.newPrefix();
+  const services = lab.subscribe(prefix);
+  await services.ready;
+  await expect(fetchOf(name, services, { waitMs: 50 })("/")).rejects.toMatchObject({
+    cause: expect.objectContaining({ code: "ETCD_NO_SERVERS", state: "empty" }),
+  });
+  const fetch = fetchOf(name, services);
+  const controller = new AbortController();
+  const aborted = fetch("/", { signal: controller.signal });
+  controller.abort(new Error("enough"));
+  await expect(aborted).rejects.toThrow("enough");
+  const waiting = fetch("/");
+  const other = await registered(ok);
+  const [server] = other.services.list();
+  lab.register(`${prefix}late`, server?.address ?? "", 5);
+  expect(await (await waiting).text()).toBe("ok");
+});
+
+test.each(names)("%s: an abort during an attempt is the caller's, and counts against no server", async (name) => {
+  const { services, requests } = await registered(
+    () => {},
+    () => {},
+  );
+  const report = services.report.bind(services);
+  const reported: unknown[] = [];
+  services.report = (...args) => {
+    reported.push(args);
+    report(...args);
+  };
+  const controller = new AbortController();
+  const hanging = fetchOf(name, services)("/", { signal: controller.signal });
+  while (requests[0]?.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  controller.abort(new Error("enough"));
+  await expect(hanging).rejects.toThrow("enough");
+  expect([reported, requests[1]]).toEqual([[], []]);
+});
+
+test("the Host header is the service's name or the server's address, and other hosts pass untouched", async () => {
+  const { services, requests } = await registered(ok);
+  const [server] = services.list();
+  const [name = ""] = names;
+  await (await fetchOf(name, services, { hostHeader: "server" })("/a")).text();
+  const dispatcher = new undici7.Agent().compose(etcd({ orders: services }));
+  lab.also(() => dispatcher.close());
+  await (await undici7.request(`http://${server?.address}/b`, { dispatcher })).body.text();
+  await (await undici7.request("http://orders/c", { dispatcher, headers: { Host: "mine" } })).body.text();
+  expect(requests).toEqual([[`GET /a ${server?.address}`, `GET /b ${server?.address}`, "GET /c mine"]]);
+});
+
+test("a stream that was begun is not sent again, also by PUT, and a large answer waits for its reader", async () => {
+  const { services, requests } = await registered(reset, (_, response) => void response.end(Buffer.alloc(2 ** 20)), ok);
+  for (const { Agent, request } of [undici6, undici7] as unknown as [typeof undici6]) {
+    const dispatcher = new Agent().compose(etcd({ orders: services }));
+    lab.also(() => dispatcher.close());
+    const body = Readable.from(["a", "b"]);
+    await expect(request("http://orders/", { method: "PUT", body, dispatcher })).rejects.toThrow();
+    const { body: large } = await request("http://orders/", { dispatcher });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect((await large.arrayBuffer()).byteLength).toBe(2 ** 20);
+    await (await request("http://orders/", { dispatcher })).body.text();
+  }
+  expect(requests.map(({ length }) => length)).toEqual([2, 2, 2]);
+});
+
+test.each([
+  [{}, {}, "services"],
+  [{ Orders: {} }, {}, "services"],
+  [{ orders: {} }, {}, "services.orders"],
+  [undefined, { attempts: 0 }, "attempts"],
+  [undefined, { waitMs: -1 }, "waitMs"],
+  [undefined, { isFailure: 1 }, "isFailure"],
+  [undefined, { hostHeader: "both" }, "hostHeader"],
+  [undefined, { key: "k" }, "key"],
+  [undefined, { retries: 1 }, "retries"],
+])("a bad argument is refused by name: %o, %o", (services, options, option) => {
+  const given = services ?? { orders: lab.subscribe("/any/") };
+  expect(() => etcd(given as never, options as never)).toThrow(expect.objectContaining({ option }));
+});
