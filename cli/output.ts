@@ -11,7 +11,7 @@ export class Output {
   readonly #out: NodeJS.WriteStream;
   readonly #err: NodeJS.WriteStream;
 
-  constructor(json: boolean, out = process.stdout, err = process.stderr) {
+  constructor(json: boolean, out: NodeJS.WriteStream = process.stdout, err: NodeJS.WriteStream = process.stderr) {
     this.json = json;
     this.#out = out;
     this.#err = err;

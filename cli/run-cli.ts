@@ -16,21 +16,29 @@ const commonFlags: Readonly<Record<string, CommandOption>> = {
   version: { type: "boolean", help: "the version of etcd-recipes" },
 };
 
+interface Streams {
+  readonly out: NodeJS.WriteStream;
+  readonly err: NodeJS.WriteStream;
+}
+
+const standardStreams = (): Streams => ({ out: process.stdout, err: process.stderr });
+
 const commands: readonly Command[] = [...ofEtcd, completionOf(ofEtcd, commonFlags)];
 
 /**
  * Runs one command.
  *
  * @param args without the name of the program
+ * @param streams where it prints; what draws on a terminal uses that of the process
  * @returns the exit code
  */
-export async function runCli(args: readonly string[]): Promise<number> {
+export async function runCli(args: readonly string[], { out, err }: Streams = standardStreams()): Promise<number> {
   const dashes = args.indexOf("--");
   const before = dashes < 0 ? args : args.slice(0, dashes);
   const program = dashes < 0 ? [] : args.slice(dashes + 1);
   const command = commandOf(before);
   const json = before.includes("--json");
-  const output = new Output(json);
+  const output = new Output(json, out, err);
   const stop = new AbortController();
   const onSignal = (name: NodeJS.Signals) => stop.abort(name);
   let etcd: EtcdClient | undefined;
@@ -69,7 +77,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
     return code ?? exitCode.done;
   } catch (error) {
     if (stop.signal.aborted) return stoppedBy(stop.signal);
-    report(error, output);
+    report(error, output, err);
     return exitCodeOf(error);
   } finally {
     process.off("SIGINT", onSignal);
@@ -117,15 +125,15 @@ function checkWords(command: Command, words: readonly string[], program: readonl
   if (command.program !== "needed" && program) throw new UsageError(`it runs no command: -- is of no use\n${usage}`);
 }
 
-function report(error: unknown, output: Output): void {
+function report(error: unknown, output: Output, err: NodeJS.WritableStream): void {
   const message = error instanceof Error ? error.message : String(error);
   if (output.json) {
     const code = error instanceof EtcdError ? { code: error.code } : {};
-    process.stderr.write(`${JSON.stringify({ error: message, ...code })}\n`);
+    err.write(`${JSON.stringify({ error: message, ...code })}\n`);
     return;
   }
   const lines = message.split("\n").map(printable);
-  process.stderr.write(`etcd-recipes: ${lines.join("\n")}\n`);
+  err.write(`etcd-recipes: ${lines.join("\n")}\n`);
 }
 
 function version(): string {

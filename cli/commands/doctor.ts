@@ -1,9 +1,11 @@
 import { InvalidOptionError } from "../../recipes/index.ts";
 import type { Command, Context } from "../command.ts";
-import { checkAlarms, checkAuth, checkMemberList } from "../doctor/cluster.ts";
+import { checkAuth } from "../doctor/auth.ts";
+import { checkAlarms, checkMemberList } from "../doctor/cluster.ts";
 import { bad, type Check, type Finding, type Patient, warn, worstOf } from "../doctor/finding.ts";
+import { checkLease } from "../doctor/lease.ts";
 import { checkMembers } from "../doctor/members.ts";
-import { checkFormats, checkLease, checkWatch } from "../doctor/round-trips.ts";
+import { checkFormats, checkWatch } from "../doctor/round-trips.ts";
 import { ProcessWatch } from "../doctor/this-process.ts";
 import { checkTls } from "../doctor/tls.ts";
 import { exitCode } from "../exit-codes.ts";
@@ -49,6 +51,7 @@ function patientOf({ etcd, timeoutMs, options, words: [prefix] }: Context): Pati
     etcd: etcd(),
     timeoutMs,
     prefix,
+    user: (options.user as string | undefined)?.split(":")[0] ?? process.env.ETCD_USERNAME,
     mayWrite: options["read-only"] !== true,
     caFile: (options.cacert as string | undefined) ?? process.env.ETCD_CACERT,
   };

@@ -2,6 +2,7 @@ import type { Command } from "../command.ts";
 import { cacheList } from "./cache.ts";
 import { cancel } from "./cancel.ts";
 import { confirmApprove, confirmList, confirmReject } from "./confirm.ts";
+import { defrag } from "./defrag.ts";
 import { doctor } from "./doctor.ts";
 import { drain } from "./drain.ts";
 import { elect } from "./elect.ts";
@@ -11,6 +12,7 @@ import { list } from "./list.ts";
 import { lock } from "./lock.ts";
 import { queueAdd, queueDead, queueDiscard, queueList, queueRetry } from "./queue.ts";
 import { register } from "./register.ts";
+import { snapshot } from "./snapshot.ts";
 import { top } from "./top.ts";
 import { watch } from "./watch.ts";
 
@@ -35,5 +37,7 @@ export const ofEtcd: readonly Command[] = [
   confirmReject,
   top,
   doctor,
+  snapshot,
+  defrag,
   etcdRun,
 ];

@@ -11,13 +11,13 @@ export const leader: Command = {
   options: { watch: { type: "boolean", help: "go on, with a line for each change" } },
   async run({ words: [name = ""], options, etcd, output, signal, timeoutMs }) {
     await using election = new LeaderElection(name, ownName(), { client: etcd() });
+    const candidates = await election.candidates({ timeoutMs });
     if (options.watch) {
       for await (const now of election.observe({ signal })) {
         output.say(now ? shown(now) : null, now ? `${printable(now.candidate)}  token ${now.token}` : "no leader");
       }
       return undefined;
     }
-    const candidates = await election.candidates({ timeoutMs });
     output.table(
       ["place", "candidate", "token", "key"],
       candidates.map((candidate, at) => ({ place: at === 0 ? "leads" : at, ...shown(candidate) })),

@@ -1,4 +1,4 @@
-import { Mutex } from "../../recipes/index.ts";
+import { EtcdTimeoutError, Mutex } from "../../recipes/index.ts";
 import type { Command } from "../command.ts";
 import { parseDuration } from "../duration.ts";
 import { exitCode } from "../exit-codes.ts";
@@ -18,15 +18,15 @@ export const lock: Command = {
     const [name = ""] = words;
     const { ttlSeconds, graceMs } = holdTimes(options);
     const waitMs = options.wait === undefined ? undefined : parseDuration("--wait", options.wait as string);
-    const giveUp = waitMs === undefined ? undefined : AbortSignal.timeout(waitMs);
     await using mutex = new Mutex(name, { client: etcd(), ttlSeconds });
     mutex.on("warning", (error) => output.note(error.message));
     try {
-      await using held = await mutex.acquire({ signal: giveUp ? AbortSignal.any([signal, giveUp]) : signal });
+      await using held = await mutex.acquire({ signal, timeoutMs: waitMs });
       const env = { ETCD_LOCK_TOKEN: String(held.token), ETCD_LOCK_KEY: held.key };
       return await runWhileHeld(held, context, graceMs, env);
     } catch (error) {
-      if (signal.aborted || !giveUp?.aborted) throw error;
+      // With a cause it could not ask.
+      if (!(error instanceof EtcdTimeoutError) || error.cause !== undefined) throw error;
       output.note(`another process has ${name}`);
       return exitCode.failed;
     }

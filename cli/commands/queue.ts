@@ -2,6 +2,7 @@ import { type KeyValue, prefix, Queue } from "../../recipes/index.ts";
 import type { Command, Context } from "../command.ts";
 import { durationText, parseDuration } from "../duration.ts";
 import { CommandError, UsageError } from "../exit-codes.ts";
+import { Progress } from "../progress.ts";
 
 export const queueList: Command = {
   name: "queue ls",
@@ -86,14 +87,15 @@ async function eachLetter(
   if ((id === undefined) !== (context.options.all === true)) throw new UsageError("name one job, or say --all");
   await using queue = queueOf(context);
   const ids = id === undefined ? (await queue.deadLetters(call)).map((letter) => letter.id) : [id];
+  using progress = new Progress(output.json);
   let count = 0;
-  for (const each of ids) {
+  for (const [at, each] of ids.entries()) {
     signal.throwIfAborted();
+    progress.show(`${at} of ${ids.length}`);
     if (await work(queue, each, call)) count++;
     else if (id !== undefined) throw new CommandError(`${name} has no dead job ${id}`);
-    if (process.stderr.isTTY && !output.json) process.stderr.write(`\r${count} of ${ids.length}`);
   }
-  if (process.stderr.isTTY && !output.json) process.stderr.write("\r\x1b[K");
+  progress.clear();
   output.say({ count }, `${count} ${done}`);
   return undefined;
 }

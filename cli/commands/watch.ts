@@ -4,6 +4,7 @@ import { prefix, type WatchEvent } from "../../recipes/index.ts";
 import type { Command } from "../command.ts";
 import { wholeNumber } from "../duration.ts";
 import { printable } from "../output.ts";
+import { readyWithin } from "../ready-within.ts";
 
 export const watch: Command = {
   name: "watch",
@@ -17,10 +18,12 @@ export const watch: Command = {
     },
     revision: { type: "string", value: "N", help: "begin at this revision" },
   },
-  async run({ words: [given = ""], options, etcd, output, signal }) {
+  async run({ words: [given = ""], options, etcd, output, signal, timeoutMs }) {
     const { exec, revision } = options as { exec?: string; revision?: string };
     const startRevision = revision === undefined ? undefined : wholeNumber("--revision", revision, 1);
-    for await (const { events } of etcd().watch(prefix(given), { signal, startRevision })) {
+    const watch = etcd().watch(prefix(given), { signal, startRevision });
+    await readyWithin(watch.ready, timeoutMs, signal, `watch ${given}`);
+    for await (const { events } of watch) {
       for (const event of events) {
         if (exec === undefined) show(event);
         else await run(exec, event);

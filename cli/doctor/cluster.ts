@@ -49,15 +49,3 @@ export const checkMemberList: Check = async ({ etcd, timeoutMs }) => {
   if (findings.length === 0) findings.push(ok("members", `${members.length}, all among the endpoints`));
   return findings;
 };
-
-/** Who this client is, and what its role may do. */
-export const checkAuth: Check = async ({ etcd, timeoutMs }) => {
-  const enabled = await etcd.auth.status({ timeoutMs }).then(
-    (status) => status.enabled,
-    (error: { code?: string }) =>
-      error.code === "ETCD_PERMISSION_DENIED" || error.code === "ETCD_UNAUTHENTICATED" ? true : undefined,
-  );
-  if (enabled === undefined) return [ok("authentication", "this etcd does not say whether it is on")];
-  if (!enabled) return [warn("authentication", "it is off", "all that reach etcd may read and write everything")];
-  return [ok("authentication", "it is on")];
-};

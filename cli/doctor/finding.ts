@@ -18,6 +18,8 @@ export interface Finding {
 export interface Patient {
   readonly etcd: EtcdClient;
   readonly timeoutMs: number;
+  /** Who asks, with authentication. */
+  readonly user: string | undefined;
   /** Whose registrations are read. */
   readonly prefix: string | undefined;
   /** Whether a lease may be granted and a key of its own written. */

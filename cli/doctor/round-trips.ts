@@ -1,33 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { prefix, SubscribeService } from "../../recipes/index.ts";
+import { type EtcdClient, PermissionDeniedError, prefix, SubscribeService } from "../../recipes/index.ts";
 import { readyWithin } from "../ready-within.ts";
 import { bad, type Check, ok, warn } from "./finding.ts";
 
 const TTL_SECONDS = 10;
-/** A renewal must come and go in a third of the TTL. */
-const SLOW_RENEWAL_MS = 500;
 const SLOW_EVENT_MS = 500;
-
-/** A lease is granted, renewed and revoked. */
-export const checkLease: Check = async ({ etcd, timeoutMs, mayWrite }) => {
-  if (!mayWrite) return [];
-  const lease = await etcd.grantLease(TTL_SECONDS, { keepAlive: false, timeoutMs });
-  try {
-    // The first one has waited for the connection of streams, too.
-    await etcd.keepAliveOnce(lease.id, { timeoutMs });
-    const startMs = performance.now();
-    await etcd.keepAliveOnce(lease.id, { timeoutMs });
-    const tookMs = performance.now() - startMs;
-    const found = `a renewal takes ${tookMs.toFixed(1)} ms`;
-    return [
-      tookMs < SLOW_RENEWAL_MS
-        ? ok("lease", found)
-        : warn("lease", found, "leases with a TTL of a few seconds will be lost"),
-    ];
-  } finally {
-    await lease.revoke().catch(() => {});
-  }
-};
 
 /** A key of its own is put, and seen by a watch. */
 export const checkWatch: Check = async ({ etcd, timeoutMs, mayWrite, prefix: given }) => {
@@ -58,7 +35,11 @@ export const checkWatch: Check = async ({ etcd, timeoutMs, mayWrite, prefix: giv
 /** Whether what stands below the prefix can be read as registrations. */
 export const checkFormats: Check = async ({ etcd, timeoutMs, prefix: given }) => {
   if (given === undefined) return [];
-  const { count } = await etcd.range(prefix(given), { countOnly: true, timeoutMs });
+  const counted = await countOf(etcd, given, timeoutMs);
+  if (counted === undefined) {
+    return [bad("formats", `this user may not read ${given}`, "see the line of its permissions")];
+  }
+  const { count } = counted;
   await using services = new SubscribeService(given, { client: etcd });
   const invalid: string[] = [];
   services.on("invalid", (key) => invalid.push(key));
@@ -74,3 +55,13 @@ export const checkFormats: Check = async ({ etcd, timeoutMs, prefix: given }) =>
     ),
   ];
 };
+
+/** @returns undefined where this user may not read there */
+async function countOf(etcd: EtcdClient, given: string, timeoutMs: number): Promise<{ count: number } | undefined> {
+  try {
+    return await etcd.range(prefix(given), { countOnly: true, timeoutMs });
+  } catch (error) {
+    if (error instanceof PermissionDeniedError) return undefined;
+    throw error;
+  }
+}

@@ -10,10 +10,14 @@ const LOOK_MS = 500;
 /** Looks at the clock and the event loop while the other checks run. */
 export class ProcessWatch {
   readonly #delay = monitorEventLoopDelay({ resolution: 10 });
-  readonly #wallMs = Date.now();
+  readonly #now: () => number;
+  readonly #wallMs: number;
   readonly #startMs = performance.now();
 
-  constructor() {
+  /** @param now the clock of the machine, in milliseconds */
+  constructor(now = () => Date.now()) {
+    this.#now = now;
+    this.#wallMs = now();
     this.#delay.enable();
   }
 
@@ -21,7 +25,7 @@ export class ProcessWatch {
     await sleep(LOOK_MS);
     this.#delay.disable();
     const stallMs = this.#delay.max / 1e6;
-    const steppedMs = Date.now() - this.#wallMs - (performance.now() - this.#startMs);
+    const steppedMs = this.#now() - this.#wallMs - (performance.now() - this.#startMs);
     const stall = `the event loop stood still for ${stallMs.toFixed(0)} ms at most`;
     const step = `the clock moved by ${steppedMs.toFixed(0)} ms against the monotonic one`;
     return [

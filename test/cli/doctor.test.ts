@@ -1,8 +1,14 @@
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { PeerCertificate } from "node:tls";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { judgeRenewal } from "../../cli/doctor/lease.ts";
+import { ProcessWatch } from "../../cli/doctor/this-process.ts";
 import { judgeCertificate } from "../../cli/doctor/tls.ts";
 import { judgeVersion } from "../../cli/doctor/versions.ts";
-import { EtcdClient } from "../../recipes/index.ts";
+import { EtcdClient, ServiceRegister } from "../../recipes/index.ts";
 import { type EtcdCluster, startEtcd } from "../../testing/index.ts";
 import { Cli } from "../support/cli.ts";
 
@@ -14,6 +20,10 @@ beforeAll(async () => {
   cli = new Cli(cluster.endpoints.join(","));
 });
 afterAll(() => cluster.close());
+
+/** The one that CI tests on as well, or the installer's. */
+const cached = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "etcd-recipes/3.4.23/etcd");
+const old = [...(process.env.TEST_ALSO_ON ?? "").split(":"), cached].find((path) => existsSync(path));
 
 interface Line {
   readonly level: string;
@@ -32,7 +42,8 @@ const of = (lines: readonly Line[], check: string) => lines.filter((line) => lin
 
 test("a healthy cluster: every line says what was seen, and nothing is left behind", async () => {
   await using etcd = new EtcdClient(cluster.clientOptions);
-  await etcd.put("/svc/m1", "10.0.0.1:80");
+  await using server = new ServiceRegister("/svc/m1", "10.0.0.1:80", 7, { client: etcd });
+  await server.ready;
   await etcd.put("/svc/broken", "");
   const { code, lines } = await examined("/svc/");
   expect(code).toBe(0);
@@ -46,7 +57,8 @@ test("a healthy cluster: every line says what was seen, and nothing is left behi
   expect(of(lines, "formats")).toMatchObject([{ level: "warn", found: expect.stringContaining("/svc/broken") }]);
   expect(of(lines, "TLS")).toMatchObject([{ level: "warn" }]);
   expect((await etcd.range("/svc/.doctor/")).count).toBe(0);
-  expect(await etcd.leases()).toEqual([]);
+  expect(await etcd.leases()).toHaveLength(1);
+  expect(of(lines, "lease")[0]?.found).toContain("the shortest TTL of registrations is 7 s");
   const { lines: readOnly } = await examined("--read-only");
   expect(readOnly.map(({ check }) => check)).not.toContain("lease");
   const { out } = await cli.run("doctor");
@@ -54,20 +66,20 @@ test("a healthy cluster: every line says what was seen, and nothing is left behi
   expect(out).toMatch(/^ok {4}alarms {10}none$/m);
 });
 
-test("a frozen member, a dead one, and an alarm are bad, each with what to do", async () => {
-  const frozen = cluster.member(0);
+test("a frozen leader, a dead member, and an alarm are bad, each with what to do", async () => {
+  const frozen = await cluster.leader();
   await frozen.pause();
   const { code, lines } = await examined("--command-timeout", "2s");
   await frozen.resume();
   expect(code).toBe(1);
   expect(of(lines, "endpoint").filter(({ level }) => level === "bad")).toMatchObject([
-    { found: expect.stringContaining(frozen.endpoint), todo: expect.stringContaining("reachable") },
+    { found: expect.stringContaining(frozen.endpoint), todo: expect.stringContaining("the member is frozen") },
   ]);
   await cluster.member(1).kill();
   const dead = await examined("--command-timeout", "2s");
   expect(dead.code).toBe(1);
   expect(of(dead.lines, "endpoint").filter(({ level }) => level === "bad")).toMatchObject([
-    { found: expect.stringContaining(cluster.member(1).endpoint) },
+    { found: expect.stringContaining(cluster.member(1).endpoint), todo: expect.stringContaining("nothing listens") },
   ]);
   await cluster.member(1).restart();
   await using etcd = new EtcdClient(cluster.clientOptions);
@@ -91,6 +103,40 @@ test("nothing that can be reached is bad, and says so for each check", async () 
   const { code, lines } = await examined("--endpoints", "127.0.0.1:1", "--command-timeout", "500ms");
   expect(code).toBe(1);
   expect(of(lines, "endpoint")).toMatchObject([{ level: "bad", found: expect.stringContaining("127.0.0.1:1") }]);
+});
+
+test.skipIf(old === undefined)(
+  "an old etcd is named with its version, and what it cannot say is left out",
+  async () => {
+    await using ancient = await startEtcd({ binary: old as string });
+    const { code, lines } = await examined("--endpoints", ancient.endpoints.join(","));
+    expect(of(lines, "version")).toMatchObject([{ level: "warn", found: expect.stringContaining("3.4.") }]);
+    expect(code).toBe(0);
+  },
+);
+
+test("a renewal is compared with the TTL of registrations", () => {
+  expect(judgeRenewal(10, undefined)).toMatchObject({ level: "ok", found: "a renewal takes 10.0 ms" });
+  expect(judgeRenewal(400, 3)).toMatchObject({
+    level: "warn",
+    found: expect.stringContaining("TTL of registrations is 3 s"),
+  });
+  expect(judgeRenewal(1_100, 3)).toMatchObject({ level: "bad" });
+});
+
+test("a stalled event loop and a stepped clock are seen", async () => {
+  let steppedMs = 0;
+  const here = new ProcessWatch(() => Date.now() + steppedMs);
+  await sleep(20);
+  const endMs = performance.now() + 700;
+  while (performance.now() < endMs);
+  steppedMs = -3_000;
+  await sleep(20);
+  const findings = await here.findings();
+  expect(findings).toMatchObject([
+    { level: "warn", check: "event loop" },
+    { level: "warn", check: "clock", found: expect.stringMatching(/moved by -(2\d|30)\d\d ms/) },
+  ]);
 });
 
 test.each([

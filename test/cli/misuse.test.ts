@@ -1,0 +1,132 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runCli } from "../../cli/run-cli.ts";
+import { EtcdClient } from "../../recipes/index.ts";
+import { type ClusterTls, type EtcdCluster, startEtcd } from "../../testing/index.ts";
+
+let cluster: EtcdCluster;
+let tls: ClusterTls;
+
+beforeAll(async () => {
+  const permissions = [{ read: { prefix: "/svc/" } }] as const;
+  const users = { reader: { password: "secret", permissions }, stranger: { password: "secret" } };
+  cluster = await startEtcd({ tls: true, auth: { users } });
+  tls = cluster.tls as ClusterTls;
+  await using etcd = new EtcdClient(cluster.clientOptions);
+  await etcd.put("/svc/m1", "10.0.0.1:80");
+});
+afterAll(() => cluster.close());
+
+/** In this process: a process for each of so many would take half a second each. */
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const streams = { out: new PassThrough(), err: new PassThrough() };
+  const code = await runCli(args, streams as unknown as { out: NodeJS.WriteStream; err: NodeJS.WriteStream });
+  const textOf = (stream: PassThrough) => String(stream.read() ?? "").trim();
+  return { code, out: textOf(streams.out), err: textOf(streams.err) };
+}
+
+const as = (user: string) => [
+  ...["--endpoints", cluster.endpoints.join(","), "--cacert", tls.caFile, "--cert", tls.certFile, "--key", tls.keyFile],
+  ...["--user", user, "--command-timeout", "5s"],
+];
+
+/** Each command that asks etcd and ends by itself. */
+const commands: readonly (readonly string[])[] = [
+  ["ls", "/other/"],
+  ["top", "/other/"],
+  ["top", "--election", "/other"],
+  ["top", "--queue", "/other"],
+  ["watch", "/other/"],
+  ["leader", "/other"],
+  ["leader", "/other", "--watch"],
+  ["drain", "/other/m1"],
+  ["queue", "ls", "/other"],
+  ["queue", "dead", "/other"],
+  ["queue", "retry", "/other", "--all"],
+  ["queue", "discard", "/other", "a"],
+  ["cache", "ls", "/other/"],
+  ["cancel", "/other/", "a"],
+  ["confirm", "ls", "/other/"],
+  ["confirm", "approve", "/other/", "a"],
+  ["confirm", "reject", "/other/", "a"],
+  ["snapshot", join(tmpdir(), "etcd-recipes-never-made")],
+  ["lock", "/other", "--wait", "3s", "--", "true"],
+];
+
+test.each([...commands, ["queue", "add", "/other", "a"]])(
+  "%s %s: without etcd it says so in time, and ends with 3",
+  async (...words) => {
+    const at = words.indexOf("--");
+    const before = at < 0 ? words : words.slice(0, at);
+    const after = at < 0 ? [] : words.slice(at);
+    const away = ["--endpoints", "127.0.0.1:1", "--command-timeout", "300ms"];
+    const args = before.map((word) => (word === "3s" ? "300ms" : word));
+    const { code, out, err } = await run(...args, ...away, ...after);
+    expect({ code, out }).toEqual({ code: 3, out: "" });
+    expect(err).toMatch(/^etcd-recipes: .*(reached|127\.0\.0\.1:1)/m);
+  },
+);
+
+describe.each([
+  ["a wrong password", "reader:wrong"],
+  ["a user without permission", "reader:secret"],
+])("%s", (_, user) => {
+  // Not `queue add`: it puts a job by a txn within a txn, of which an etcd before 3.5.28 checks no permission.
+  test.each(commands)("%s %s: it says so, and ends with 4", async (...words) => {
+    const at = words.indexOf("--");
+    const before = at < 0 ? words : words.slice(0, at);
+    const after = at < 0 ? [] : words.slice(at);
+    const { code, out, err } = await run(...before, ...as(user), ...after);
+    expect({ code, out, err }).toEqual({ code: 4, out: "", err: expect.stringMatching(/^etcd-recipes: /) });
+    expect(err).not.toContain("wrong");
+  });
+});
+
+describe("the doctor", () => {
+  const lines = async (...args: string[]) => {
+    const { code, out } = await run("doctor", "--json", ...args);
+    return { code, lines: out.split("\n").map((line) => JSON.parse(line) as Record<string, string>) };
+  };
+  const of = (all: readonly Record<string, string>[], check: string) => all.filter((line) => line.check === check);
+
+  test("says what the roles of this user permit, and which permission is missing for a prefix", async () => {
+    const own = await lines("/svc/", ...as("reader:secret"), "--read-only");
+    expect(own.code).toBe(0);
+    expect(of(own.lines, "authentication")[0]?.found).toBe("it is on; reader has reader, which permit read /svc/*");
+    expect(of(own.lines, "permission")).toMatchObject([
+      {
+        level: "warn",
+        found: "reader may read /svc/ and not write there",
+        todo: "to register: etcdctl role grant-permission --prefix reader readwrite /svc/",
+      },
+    ]);
+    const other = await lines("/other/", ...as("reader:secret"), "--read-only");
+    expect(other.code).toBe(1);
+    expect(of(other.lines, "permission")[0]).toMatchObject({ level: "bad", found: "reader may not read /other/" });
+    expect(of(other.lines, "formats")[0]).toMatchObject({ level: "bad" });
+    const root = await lines("/svc/", ...as(`root:${cluster.auth?.password}`));
+    expect(root.code).toBe(0);
+    expect(of(root.lines, "authentication")[0]?.found).toContain("has the role root, and may do everything");
+    const none = await lines(...as("stranger:secret"), "--read-only");
+    expect(of(none.lines, "authentication")[0]?.found).toMatch(/has no role|nothing/);
+  });
+
+  test("a wrong password is bad, and named", async () => {
+    const { code, lines: all } = await lines(...as("reader:wrong"), "--read-only");
+    expect(code).toBe(1);
+    expect(all.some(({ level, found }) => level === "bad" && /password|authentication failed/.test(found ?? ""))).toBe(
+      true,
+    );
+  });
+
+  test("an expired certificate of a member is bad, and named", async () => {
+    await tls.replaceMember(0, { days: -1 });
+    const { code, lines: all } = await lines(...as("reader:secret"), "--read-only", "--command-timeout", "1s");
+    await tls.replaceMember(0);
+    expect(code).toBe(1);
+    expect(of(all, "TLS")).toMatchObject([{ level: "bad", found: expect.stringContaining("it has expired") }]);
+    expect(of(all, "endpoint")).toMatchObject([{ level: "bad", todo: "see the lines of TLS" }]);
+  });
+});
