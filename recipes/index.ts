@@ -273,7 +273,14 @@ export {
   type SettleOptions,
 } from "./queue/index.ts";
 export type { CommonEvents, RecipeClientOptions } from "./recipe/index.ts";
-export type { DrainRequest, RegistrationFormat } from "./registration-format/index.ts";
+export type {
+  DrainRequest,
+  RegistrationCodec,
+  RegistrationFormat,
+  RegistrationFormatName,
+  RegistrationRead,
+  RegistrationToWrite,
+} from "./registration-format/index.ts";
 export {
   type GroupMember,
   type GroupMemberEvents,

@@ -84,6 +84,7 @@ export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvent
     this.#services = new SubscribeService(this.prefix, {
       client: this.#client.etcd,
       metadata: nodeSchema(this.#options.info),
+      format: this.#options.format,
     });
     this.ready = this.#services.ready;
     // One event for each batch: what was deleted and made again in one of them was never seen to be away.
@@ -134,6 +135,7 @@ export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvent
       prefix: this.prefix,
       ttlSeconds: this.#options.ttlSeconds,
       schema: this.#options.info,
+      format: this.#options.format,
       caughtUp: () => this.#services.caughtUp(),
       onWarning: (error) => this.notify("warning", error),
       onLeft: () => {

@@ -4,6 +4,8 @@ import { asError, checkSchema, parseOptions } from "../../src/internal/index.ts"
 import { checkId, checkTtlSeconds, clientField, delimitedPrefix } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
 import { checkAddress } from "../registration/internal.ts";
+import type { RegistrationCodec } from "../registration-format/index.ts";
+import { carries, checkFormat, codecOf } from "../registration-format/internal.ts";
 import type { MetadataSchema } from "../subscribe-service/index.ts";
 import { validateInfo } from "./node-metadata.ts";
 
@@ -20,6 +22,11 @@ export interface ClusterMonitorOptions<Info = unknown> extends RecipeClientOptio
    * it returns. A node that it rejects is kept out and reported as `invalid`. @default none: info is what JSON said
    */
   info?: MetadataSchema<Info> | undefined;
+  /**
+   * How nodes are written and read: `endpoint`, or a codec that carries metadata. The other formats have no room for
+   * the info of a node. @default "endpoint"; read is every format that is known by name
+   */
+  format?: "endpoint" | RegistrationCodec | undefined;
 }
 
 const schema = z.strictObject(
@@ -27,6 +34,7 @@ const schema = z.strictObject(
     client: clientField,
     ttlSeconds: z.unknown().optional(),
     info: z.unknown().optional(),
+    format: z.unknown().optional(),
   },
   "must be an object",
 );
@@ -35,16 +43,32 @@ export interface ResolvedMonitor<Info> {
   readonly prefix: string;
   readonly ttlSeconds: number;
   readonly info: MetadataSchema<Info> | undefined;
+  readonly format: "endpoint" | RegistrationCodec | undefined;
   readonly client: RecipeClientOptions["client"];
 }
 
 /** @throws InvalidOptionError that names the argument or option */
 export function resolveMonitor<Info>(prefix: unknown, options: unknown): ResolvedMonitor<Info> {
   const what = "ClusterMonitor";
-  const { ttlSeconds = 30, info, client } = parseOptions(what, schema, options);
+  const { ttlSeconds = 30, info, format, client } = parseOptions(what, schema, options);
   checkTtlSeconds(what, ttlSeconds);
   if (info !== undefined) checkSchema({ what, option: "info" }, info);
-  return { prefix: delimitedPrefix(what, prefix), ttlSeconds, info: info as MetadataSchema<Info> | undefined, client };
+  if (format !== undefined) checkNodeFormat(what, format);
+  return {
+    prefix: delimitedPrefix(what, prefix),
+    ttlSeconds,
+    info: info as MetadataSchema<Info> | undefined,
+    format,
+    client,
+  };
+}
+
+function checkNodeFormat(what: string, format: unknown): asserts format is "endpoint" | RegistrationCodec {
+  checkFormat(what, format);
+  if (format === "endpoint" || (typeof format === "object" && carries(format, "metadata"))) return;
+  const { name } = codecOf(format);
+  const hint = `must have room for the info of a node, which ${JSON.stringify(name)} has not; say "endpoint"`;
+  throw new InvalidOptionError(what, "format", hint);
 }
 
 /** @throws InvalidOptionError unless it can stand as one name behind the prefix */

@@ -1,6 +1,8 @@
 import { ClientClosedError, ConflictError, type EtcdClient, RequestRefusedError } from "../../src/index.ts";
 import { type Clock, runtimeOf, showAs } from "../../src/internal/index.ts";
 import { resolveClose } from "../registration/internal.ts";
+import type { RegistrationCodec, RegistrationFormat } from "../registration-format/index.ts";
+import { codecOf } from "../registration-format/internal.ts";
 import { type CloseOptions, type RegisterStatus, ServiceRegister } from "../service-register/index.ts";
 import type { MetadataSchema } from "../subscribe-service/index.ts";
 import type { Membership } from "./membership.ts";
@@ -12,6 +14,7 @@ export interface RegisteredNodeParts<Info> {
   readonly prefix: string;
   readonly ttlSeconds: number;
   readonly schema: MetadataSchema<Info> | undefined;
+  readonly format: "endpoint" | RegistrationCodec | undefined;
   /** Resolves when the list has what etcd had at the call. */
   caughtUp(): Promise<void>;
   onWarning(error: Error): void;
@@ -41,7 +44,7 @@ export class RegisteredNode<Info> implements Membership<Info> {
     this.#upSince = this.#clock.wallMs();
     this.#register = new ServiceRegister(`${parts.prefix}${name}`, this.#address, parts.ttlSeconds, {
       client: parts.etcd,
-      format: "endpoint",
+      format: nodeCodec(parts.format),
       metadata: { ...this.#metadata(this.#upSince) },
       // A node that restarts within its TTL takes its own key over: changed, and never down.
       onConflict: "replace",
@@ -104,4 +107,15 @@ export class RegisteredNode<Info> implements Membership<Info> {
   #metadata(changedAt = this.#clock.wallMs()): NodeMetadata<Info> {
     return { info: this.#info, upSince: this.#upSince, changedAt };
   }
+}
+
+/** What the address of an info looks like is its own business: a URL is fine. */
+function nodeCodec(format: RegistrationFormat = "endpoint"): RegistrationCodec {
+  const codec = codecOf(format);
+  return {
+    name: codec.name,
+    carries: codec.carries,
+    encode: (registration) => codec.encode(registration),
+    decode: (value, key) => codec.decode(value, key),
+  };
 }

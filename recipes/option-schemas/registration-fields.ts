@@ -8,6 +8,7 @@ export const registrationFields = {
     .min(0, "must be at least 0")
     .max(Number.MAX_SAFE_INTEGER, "must be finite")
     .optional(),
-  format: z.enum(["plain", "endpoint"], 'must be "plain" or "endpoint"').optional(),
+  /** Checked by the room that knows the formats. */
+  format: z.unknown().optional(),
   onConflict: z.enum(["replace", "wait", "error"], 'must be "replace", "wait" or "error"').optional(),
 };

@@ -1,19 +1,17 @@
 import type { Op } from "../../src/index.ts";
 import { requestRoom, revisionRoom } from "../writes/index.ts";
-import { DEFAULT_WEIGHT, type Registration, type RegistrationFormat, reservedNames } from "./registration.ts";
+import type { RegistrationFormat, RegistrationToWrite } from "./codec.ts";
+import { codecOf } from "./codecs.ts";
+import { type OwnRegistration, reservedNames } from "./registration.ts";
 
-/** As it is put into etcd. The `plain` format carries the address and nothing else. */
-export function encodeRegistration(format: RegistrationFormat, registration: Registration): string {
-  const { address, weight, draining, metadata } = registration;
-  if (format === "plain") return address;
-  const reserved = {
-    ...(weight !== DEFAULT_WEIGHT && { [reservedNames.weight]: weight }),
-    ...(draining && { [reservedNames.draining]: true }),
-  };
-  const named = metadata === undefined || metadata === null ? reserved : { ...(metadata as object), ...reserved };
-  // Go writes a missing Metadata as null.
-  const written = metadata === undefined && Object.keys(named).length === 0 ? null : named;
-  return JSON.stringify({ Op: 0, Addr: address, Metadata: written });
+/** As it is put into etcd. @throws what a codec of the user's own throws */
+export function encodeRegistration(format: RegistrationFormat, registration: OwnRegistration, key = ""): string {
+  return codecOf(format).encode(toWrite(registration, key));
+}
+
+export function toWrite({ address, weight, draining, metadata }: OwnRegistration, key: string): RegistrationToWrite {
+  const id = key.slice(key.lastIndexOf("/") + 1);
+  return { key, id, address, weight, draining, metadata: metadata as RegistrationToWrite["metadata"] };
 }
 
 const drainingMark = `${JSON.stringify(reservedNames.draining)}:true,`;

@@ -1,2 +1,8 @@
+export type {
+  RegistrationCodec,
+  RegistrationFormat,
+  RegistrationFormatName,
+  RegistrationRead,
+  RegistrationToWrite,
+} from "./codec.ts";
 export type { DrainRequest } from "./drain-request.ts";
-export type { RegistrationFormat } from "./registration.ts";

@@ -1,5 +1,6 @@
 // What other recipes use of this room, and its users do not see.
-export { decodeRegistration } from "./decode.ts";
+export { carries, checkFormat, codecOf } from "./codecs.ts";
+export { decodeAs, decodeRegistration } from "./decode.ts";
 export { type DrainRequest, readDrainRequest } from "./drain-request.ts";
-export { encodeRegistration, registrationRoom } from "./encode.ts";
-export { DEFAULT_WEIGHT, type Registration, reservedNames } from "./registration.ts";
+export { encodeRegistration, registrationRoom, toWrite } from "./encode.ts";
+export { DEFAULT_WEIGHT, type OwnRegistration, type Registration, reservedNames } from "./registration.ts";

@@ -1,9 +1,3 @@
-/**
- * How a registration is written: `plain` is the bare address, as the Go engine and go-zero write it; `endpoint` is the
- * JSON of Go's `naming/endpoints`, which its gRPC resolver reads.
- */
-export type RegistrationFormat = "plain" | "endpoint";
-
 /** What a service says of itself. */
 export interface Registration {
   readonly address: string;
@@ -11,6 +5,11 @@ export interface Registration {
   readonly draining: boolean;
   /** Any JSON; undefined when the format or the writer has none. */
   readonly metadata: unknown;
+}
+
+/** The same, to be written: a service need not say its weight. */
+export interface OwnRegistration extends Omit<Registration, "weight"> {
+  readonly weight: number | undefined;
 }
 
 /** A service that says nothing of its weight has this one. */

@@ -30,7 +30,8 @@ export interface GroupMemberOptions {
   /** Its share of the load, at least 0. Not with the plain format. @default 1 */
   weight?: number | undefined;
   /**
-   * `plain`: the bare address. `endpoint`: the JSON of Go's `naming/endpoints`.
+   * `plain`: the bare address. `endpoint`: the JSON of Go's `naming/endpoints`. `go-zero`, `kratos`, `kitex`: what
+   * those write; the id is the end of the key, which go-zero reads whatever it is. Or a codec.
    *
    * @default "endpoint" with metadata or weight, else "plain"
    */
@@ -61,7 +62,6 @@ export function resolveGroup(prefix: unknown, ttlSeconds: unknown, options: unkn
 
 export interface ResolvedMember extends ResolvedRegistration {
   readonly id: string;
-  readonly key: string;
 }
 
 /** @throws InvalidOptionError that names the argument or option */
@@ -72,7 +72,7 @@ export function resolveMember(group: ResolvedGroup, id: unknown, address: unknow
   checkKey(what, key);
   checkAddress(what, address);
   const given = parseOptions(what, memberSchema, options);
-  return { ...resolveRegistration(what, address, { onConflict: group.onConflict, ...defined(given) }), id, key };
+  return { ...resolveRegistration(what, { key, address }, { onConflict: group.onConflict, ...defined(given) }), id };
 }
 
 /** What is there and undefined counts as left out. */

@@ -1,6 +1,6 @@
 import { type Deferred, quietDeferred } from "../../src/internal/index.ts";
 import type { RegistrationFormat } from "../registration-format/index.ts";
-import { encodeRegistration, type Registration } from "../registration-format/internal.ts";
+import { carries, encodeRegistration, type OwnRegistration } from "../registration-format/internal.ts";
 import type { ServiceUpdate } from "./registration-options.ts";
 
 /** During an outage the oldest of more updates than this become one: they are refused or written together. */
@@ -25,7 +25,8 @@ interface Pending {
  */
 export class DesiredRegistration {
   readonly #format: RegistrationFormat;
-  #good: Registration;
+  readonly #key: string;
+  #good: OwnRegistration;
   #pending: Pending[] = [];
   /** How many of the pending updates, from the first on, are in the text. */
   #tried = 0;
@@ -35,10 +36,12 @@ export class DesiredRegistration {
   #version = 1;
   #goodVersion = 1;
 
-  constructor(format: RegistrationFormat, registration: Registration) {
+  /** @param key where it stands, of which a format may write a part */
+  constructor(format: RegistrationFormat, registration: OwnRegistration, key = "") {
     this.#format = format;
+    this.#key = key;
     this.#good = registration;
-    this.#text = encodeRegistration(format, registration);
+    this.#text = encodeRegistration(format, registration, key);
   }
 
   get text(): string {
@@ -50,9 +53,14 @@ export class DesiredRegistration {
     return this.#with(this.#pending).draining;
   }
 
-  /** Whether the format has room for weight, draining and metadata. */
+  /** With all that was asked for. */
+  get newest(): OwnRegistration {
+    return this.#with(this.#pending);
+  }
+
+  /** Whether the format can say that it drains. */
   get canDrain(): boolean {
-    return this.#format !== "plain";
+    return carries(this.#format, "draining");
   }
 
   /** Of the text. */
@@ -119,7 +127,7 @@ export class DesiredRegistration {
   /** The texts that say that it drains: with all that is pending, and without it, should etcd refuse that. */
   drainingTexts(): string[] {
     const texts = [this.#with(this.#pending), this.#good].map((registration) =>
-      encodeRegistration(this.#format, { ...registration, draining: true }),
+      this.#encode({ ...registration, draining: true }),
     );
     return [...new Set(texts)];
   }
@@ -139,10 +147,19 @@ export class DesiredRegistration {
 
   #try(count: number): void {
     this.#tried = count;
-    this.#text = encodeRegistration(this.#format, this.#with(this.#pending.slice(0, count)));
+    this.#text = this.#encode(this.#with(this.#pending.slice(0, count)));
   }
 
-  #with(pending: readonly Pending[]): Registration {
+  /** A codec of the user's own took it before; one that no longer does leaves the text as it is. */
+  #encode(registration: OwnRegistration): string {
+    try {
+      return encodeRegistration(this.#format, registration, this.#key);
+    } catch {
+      return this.#text;
+    }
+  }
+
+  #with(pending: readonly Pending[]): OwnRegistration {
     return Object.assign({}, this.#good, ...pending.map(({ change }) => change));
   }
 }

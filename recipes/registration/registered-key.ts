@@ -50,7 +50,7 @@ export class RegisteredKey {
 
   constructor({ what, key, resolved, around, onFailed, emit }: RegisteredKeyParts) {
     const { format, registration, onConflict } = resolved;
-    const desired = new DesiredRegistration(format, registration);
+    const desired = new DesiredRegistration(format, registration, key);
     this.#what = what;
     this.#key = key;
     this.#format = format;
@@ -106,7 +106,10 @@ export class RegisteredKey {
 
   async #update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined }): Promise<void> {
     const { signal } = resolveWait(this.#what, options);
-    const resolved = resolveUpdate(this.#what, this.#format, update);
+    const resolved = resolveUpdate(this.#what, this.#format, update, {
+      key: this.#key,
+      registration: this.#desired.newest,
+    });
     signal?.throwIfAborted();
     if (this.#ended) throw this.#ended();
     this.#desired.update(resolved);

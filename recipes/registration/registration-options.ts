@@ -1,17 +1,21 @@
 import { z } from "zod";
 import { InvalidOptionError } from "../../src/index.ts";
 import { asError, checkPlainObject, parseOptions, shown } from "../../src/internal/index.ts";
-import { InvalidValueError } from "../errors/index.ts";
 import { callFields, delayAtLeast0, registrationFields } from "../option-schemas/index.ts";
 import type { RegistrationFormat } from "../registration-format/index.ts";
 import {
-  DEFAULT_WEIGHT,
-  decodeRegistration,
-  type Registration,
+  carries,
+  checkFormat,
+  codecOf,
+  type OwnRegistration,
   reservedNames,
+  toWrite,
 } from "../registration-format/internal.ts";
 
-/** What `update()` can change; what is left out stays as it is. A plain registration has nothing but the address. */
+/**
+ * What `update()` can change; what is left out stays as it is. A plain registration has nothing but the address, and
+ * what its format cannot carry is refused.
+ */
 export interface ServiceUpdate {
   address?: string | undefined;
   /** In the place of all that was there before. */
@@ -33,7 +37,8 @@ const updateSchema = z.strictObject(
 );
 
 export interface ResolvedRegistration {
-  readonly registration: Registration;
+  readonly key: string;
+  readonly registration: OwnRegistration;
   readonly format: RegistrationFormat;
   readonly onConflict: "replace" | "wait" | "error";
 }
@@ -41,49 +46,57 @@ export interface ResolvedRegistration {
 /** @throws InvalidOptionError that names the option, also for what the format cannot carry */
 export function resolveRegistration(
   what: string,
-  address: string,
+  { key, address }: { readonly key: string; readonly address: string },
   given: {
     readonly metadata?: Readonly<Record<string, unknown>> | undefined;
     readonly weight?: number | undefined;
-    readonly format?: RegistrationFormat | undefined;
+    readonly format?: unknown;
     readonly onConflict?: "replace" | "wait" | "error" | undefined;
   },
 ): ResolvedRegistration {
-  const { weight, format, onConflict = "replace" } = given;
+  const { weight, onConflict = "replace" } = given;
   const metadata = asJson(what, given.metadata);
-  const carries = metadata !== undefined || weight !== undefined;
-  if (format === "plain" && carries) {
-    const option = metadata !== undefined ? "metadata" : "weight";
-    throw new InvalidOptionError(
-      what,
-      option,
-      'cannot be carried by the format "plain"; leave the format out, or say "endpoint"',
-    );
+  const { format = metadata === undefined && weight === undefined ? "plain" : "endpoint" } = given;
+  checkFormat(what, format);
+  const uncarried = (["metadata", "weight"] as const).find(
+    (field) => ({ metadata, weight })[field] !== undefined && !carries(format, field),
+  );
+  if (uncarried) {
+    const { name } = codecOf(format);
+    const hint = `cannot be carried by the format "${name}"; leave the format out, or say "endpoint"`;
+    throw new InvalidOptionError(what, uncarried, hint);
   }
-  if (!carries && format !== "endpoint") checkPlain(what, address);
-  return {
-    registration: { address, weight: weight ?? DEFAULT_WEIGHT, draining: false, metadata },
-    format: format ?? (carries ? "endpoint" : "plain"),
-    onConflict,
-  };
+  const registration = { address, weight, draining: false, metadata };
+  checkWritten(what, format, registration, key);
+  return { key, registration, format, onConflict };
 }
 
-/** @throws InvalidOptionError that names the field, also for what the format cannot carry */
-export function resolveUpdate(owner: string, format: RegistrationFormat, update: unknown): ServiceUpdate {
+/**
+ * @param now what it would be an update of, and where that stands
+ * @throws InvalidOptionError that names the field, also for what the format cannot carry
+ */
+export function resolveUpdate(
+  owner: string,
+  format: RegistrationFormat,
+  update: unknown,
+  now: { readonly key: string; readonly registration: OwnRegistration },
+): ServiceUpdate {
   const what = `${owner}.update`;
   checkPlainObject(what, "options", update);
   const parsed = parseOptions(what, updateSchema, update);
   if (parsed.address !== undefined) checkAddress(what, parsed.address);
-  if (parsed.address !== undefined && format === "plain") checkPlain(what, parsed.address);
-  const carried = (["weight", "draining", "metadata"] as const).find((name) => parsed[name] !== undefined);
-  if (format === "plain" && carried) {
-    throw new InvalidOptionError(
-      what,
-      carried,
-      'cannot be carried by the format "plain"; construct with { format: "endpoint" }',
-    );
+  const uncarried = (["weight", "draining", "metadata"] as const).find(
+    (name) => parsed[name] !== undefined && !carries(format, name),
+  );
+  if (uncarried) {
+    const { name } = codecOf(format);
+    const hint = `cannot be carried by the format "${name}"; construct with { format: "endpoint" }`;
+    throw new InvalidOptionError(what, uncarried, hint);
   }
-  return { ...parsed, metadata: asJson(what, parsed.metadata) };
+  const resolved = { ...parsed, metadata: asJson(what, parsed.metadata) };
+  const changes = Object.fromEntries(Object.entries(resolved).filter(([, value]) => value !== undefined));
+  checkWritten(what, format, { ...now.registration, ...changes }, now.key);
+  return resolved;
 }
 
 const waitSchema = z.strictObject({ signal: callFields.signal }, "must be an object");
@@ -119,17 +132,29 @@ export function checkAddress(what: string, address: unknown): asserts address is
     throw new InvalidOptionError(what, "address", "must not have white space or control characters in it");
 }
 
-/** What a plain registration says must be read back as an address, and not be taken for something else. */
-function checkPlain(what: string, address: string): void {
+/** What is written must be what a reader of the format takes. */
+function checkWritten(what: string, format: RegistrationFormat, registration: OwnRegistration, key: string): void {
+  const codec = codecOf(format);
+  const written = toWrite(registration, key);
+  const unfit = codec.check?.(written);
+  if (unfit) throw new InvalidOptionError(what, unfit.option, unfit.message);
+  if (typeof format === "string") return;
+  // It is marked as draining when it closes, and no caller is there to be refused.
+  const each = carries(format, "draining") ? [written, { ...written, draining: true }] : [written];
+  for (const one of each) {
+    const text = encoded(what, format, () => codec.encode(one));
+    if (typeof text !== "string") {
+      throw new InvalidOptionError(what, "format", `must encode to a string: ${codec.name} made ${shown(text)}`);
+    }
+  }
+}
+
+function encoded(what: string, { name }: { readonly name: string }, encode: () => unknown): unknown {
   try {
-    decodeRegistration(address);
+    return encode();
   } catch (error) {
-    if (!(error instanceof InvalidValueError)) throw error;
-    throw new InvalidOptionError(
-      what,
-      "address",
-      `cannot be read back from the format "plain", which is for one address such as 10.0.0.1:8080; say { format: "endpoint" }`,
-    );
+    const [why] = asError(error).message.split("\n");
+    throw new InvalidOptionError(what, "format", `cannot write this registration: ${name}: ${why}`);
   }
 }
 

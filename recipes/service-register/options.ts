@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { EtcdClient, InvalidOptionError } from "../../src/index.ts";
-import { parseOptions } from "../../src/internal/index.ts";
+import { parseOptions, uniqueNumber } from "../../src/internal/index.ts";
 import {
   checkKey,
   checkTtlSeconds,
@@ -24,7 +24,8 @@ export interface ServiceRegisterOptions extends RecipeClientOptions {
   weight?: number | undefined;
   /**
    * `plain`: the bare address. `endpoint`: the JSON of Go's `naming/endpoints`, which carries metadata, weight and
-   * draining. Fixed for the life of the object.
+   * draining. `go-zero`: the bare address under `<key>/<number>`, where a number is put behind a key without one.
+   * `kratos`, `kitex`: what those write. Or a codec. Fixed for the life of the object.
    *
    * @default "endpoint" with metadata or weight, else "plain"
    */
@@ -70,7 +71,6 @@ const optionsSchema = z.strictObject(
 );
 
 export interface ResolvedRegister extends ResolvedRegistration {
-  readonly key: string;
   readonly ttlSeconds: number;
   readonly lease: "own" | "shared";
   readonly health: NonNullable<ServiceRegisterOptions["health"]> | undefined;
@@ -97,13 +97,21 @@ export function resolveRegister(
       "cannot be shared: a client of its own has no other registration to share with; give an EtcdClient",
     );
   }
-  const registration = resolveRegistration(what, address, given);
+  const placed = given.format === "go-zero" ? goZeroKey(key) : key;
+  const registration = resolveRegistration(what, { key: placed, address }, given);
   return {
     ...registration,
     ...resolveHealth(what, { health, healthEverySeconds }, ttlSeconds),
-    key,
     ttlSeconds,
     lease,
     client,
   };
+}
+
+/**
+ * go-zero's key is that of the service and a number, which is its lease or what `WithId` says. A number of the
+ * registration's own stays the same when the lease is lost, so that it comes back under the key that readers know.
+ */
+function goZeroKey(key: string): string {
+  return /\/\d+$/.test(key) ? key : `${key}/${uniqueNumber()}`;
 }

@@ -47,6 +47,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     showAs(ServiceRegister, "ServiceRegister", (it) => ({ key: it.key, status: it.status }));
   }
 
+  /** Where it stands; with the format `go-zero` the key of the service and a number. */
   readonly key: string;
   /**
    * Resolves at the first registration, however long that takes; rejects when it cannot come to it: not permitted,
@@ -67,7 +68,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     const resolved = resolveRegister(key, address, ttlSeconds, options);
     const client = recipeClient(resolved.client);
     super(runtimeOf(client.etcd).clock);
-    this.key = key;
+    this.key = resolved.key;
     this.#registration = new LoneRegistration(resolved, client, (name, ...args) => this.notify(name, ...args));
     this.ready = this.#registration.life.ready;
   }

@@ -44,7 +44,7 @@ export class FollowedServices<Metadata> implements ListSource<Metadata> {
     this.runtime = runtimeOf(client.etcd);
     this.list = new LiveList(this.runtime, options);
     this.prefix = options.prefix;
-    this.#reader = new InstanceReader(options.prefix, options.metadata);
+    this.#reader = new InstanceReader(options.prefix, options.metadata, options.formats);
     this.#outliers = this.#detectOutliers(options);
     this.#guard = this.#guardRemovals(options);
     this.#follower = new PrefixFollower({

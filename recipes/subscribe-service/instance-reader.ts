@@ -1,7 +1,8 @@
 import { InvalidOptionError, type KeyValue } from "../../src/index.ts";
 import { asError, log } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
-import { decodeRegistration } from "../registration-format/internal.ts";
+import type { RegistrationFormat } from "../registration-format/index.ts";
+import { decodeAs, decodeRegistration } from "../registration-format/internal.ts";
 import type { ListChange } from "./list-change.ts";
 import { type ServiceInstance, toInstance } from "./service-instance.ts";
 import { type MetadataSchema, validateMetadata } from "./standard-schema.ts";
@@ -18,10 +19,18 @@ export class InstanceReader<Metadata> {
   readonly #prefix: string;
   readonly #schema: MetadataSchema<Metadata> | undefined;
 
-  constructor(prefix: string, schema: MetadataSchema<Metadata> | undefined) {
+  readonly #formats: readonly RegistrationFormat[] | undefined;
+
+  /** @param formats those that are read; undefined: all that are known by name */
+  constructor(
+    prefix: string,
+    schema: MetadataSchema<Metadata> | undefined,
+    formats: readonly RegistrationFormat[] | undefined,
+  ) {
     this.#prefix = prefix;
     this.#schema = schema;
-    this.how = schema ?? withoutSchema;
+    this.#formats = formats;
+    this.how = formats ?? schema ?? withoutSchema;
   }
 
   /** @param made what readers that read alike have made of each entry */
@@ -49,7 +58,8 @@ export class InstanceReader<Metadata> {
     if (id === "") throw new InvalidValueError("the key is the prefix itself and names no instance");
     // Two such keys can read the same, and a text that is not the key finds nothing in etcd.
     if (kv.key.includes("\ufffd")) throw new InvalidValueError("the key is not UTF-8");
-    const registration = decodeRegistration(kv.text);
+    const formats = this.#formats;
+    const registration = formats ? decodeAs(formats, kv.text, kv.key) : decodeRegistration(kv.text);
     const schema = this.#schema;
     const metadata = schema ? validateMetadata(schema, registration.metadata) : (registration.metadata as Metadata);
     return toInstance(kv, id, registration, metadata);

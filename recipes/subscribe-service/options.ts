@@ -19,6 +19,8 @@ import {
   delimitedPrefix,
 } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
+import type { RegistrationFormat } from "../registration-format/index.ts";
+import { checkFormat } from "../registration-format/internal.ts";
 import { filterFields } from "./filter-fields.ts";
 import type { InstanceFilter } from "./instance-filter.ts";
 import type { OutlierDetectionOptions, ResolvedOutlierDetection } from "./outlier-detector.ts";
@@ -56,6 +58,12 @@ export interface SubscribeServiceOptions<Metadata = unknown> extends RecipeClien
    * said
    */
   metadata?: MetadataSchema<Metadata> | undefined;
+  /**
+   * The format, or several, in which instances are read: what is in another one is kept out and reported as `invalid`.
+   *
+   * @default all that are known by name
+   */
+  format?: RegistrationFormat | readonly RegistrationFormat[] | undefined;
   /** When a server is not chosen for a while because calls to it fail; false: never. @default as its options say */
   outlierDetection?: OutlierDetectionOptions | false | undefined;
   /**
@@ -98,6 +106,7 @@ const schema = z.strictObject(
   {
     client: clientField,
     metadata: z.unknown().optional(),
+    format: z.unknown().optional(),
     outlierDetection: z.unknown().optional(),
     maxDropRatio: ratio.gt(0, "must be above 0").optional(),
     dropHoldMs: delayAbove0.optional(),
@@ -118,6 +127,7 @@ export interface ResolvedSubscribe<Metadata> extends ResolvedPick<Metadata> {
   readonly prefix: string;
   readonly client: RecipeClientOptions["client"];
   readonly metadata: MetadataSchema<Metadata> | undefined;
+  readonly formats: readonly RegistrationFormat[] | undefined;
   readonly outlierDetection: ResolvedOutlierDetection | undefined;
   readonly maxDropRatio: number | undefined;
   readonly dropHoldMs: number;
@@ -126,7 +136,7 @@ export interface ResolvedSubscribe<Metadata> extends ResolvedPick<Metadata> {
 /** @throws InvalidOptionError that names the argument or option */
 export function resolveSubscribe<Metadata>(prefix: unknown, options: unknown): ResolvedSubscribe<Metadata> {
   const what = "SubscribeService";
-  const { client, metadata, outlierDetection, maxDropRatio, dropHoldMs, ...given } = parseOptions(
+  const { client, metadata, format, outlierDetection, maxDropRatio, dropHoldMs, ...given } = parseOptions(
     what,
     schema,
     options,
@@ -139,11 +149,21 @@ export function resolveSubscribe<Metadata>(prefix: unknown, options: unknown): R
     prefix: delimitedPrefix(what, prefix),
     client,
     metadata: metadata as MetadataSchema<Metadata> | undefined,
+    formats: resolveFormats(what, format),
     outlierDetection: resolveOutlierDetection(what, outlierDetection),
     maxDropRatio,
     dropHoldMs: dropHoldMs ?? 60_000,
     ...resolvePick<Metadata>(what, given, "round-robin"),
   };
+}
+
+function resolveFormats(what: string, format: unknown): readonly RegistrationFormat[] | undefined {
+  if (format === undefined) return undefined;
+  const formats: readonly unknown[] = Array.isArray(format) ? [...format] : [format];
+  if (formats.length === 0)
+    throw new InvalidOptionError(what, "format", "must name a format, or several; leave it out for all");
+  for (const each of formats) checkFormat(what, each);
+  return formats as readonly RegistrationFormat[];
 }
 
 function resolveOutlierDetection(what: string, given: unknown): ResolvedOutlierDetection | undefined {

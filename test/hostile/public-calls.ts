@@ -315,6 +315,7 @@ export const publicCalls: (() => FuzzedCall)[] = [
     names: [
       "client",
       "metadata",
+      "format",
       "balancer",
       "zone",
       "slowStartMs",
@@ -511,7 +512,7 @@ export const publicCalls: (() => FuzzedCall)[] = [
   () => ({
     what: "ClusterMonitor",
     args: ["/fuzz/monitors/", { client: lab.etcd }],
-    names: ["client", "ttlSeconds", "info"],
+    names: ["client", "ttlSeconds", "info", "format"],
     call: (...args) => create(door.ClusterMonitor, args),
   }),
   () => ({ ...method(monitor, "join", ["worker-1", {}]), free: [1] }),

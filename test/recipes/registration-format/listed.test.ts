@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { RegistrationFormat } from "../../../recipes/index.ts";
+import type { LeaseId } from "../../../src/index.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 
 let lab: RegistryLab;
@@ -37,4 +39,36 @@ test("what go-zero, kratos, Go's naming/endpoints and we wrote stands in one lis
     { id: "ours", address: "10.0.0.4:80", weight: 3, metadata: { zone: "a" } },
   ]);
   expect(invalid).toEqual([`${prefix}k2`]);
+});
+
+test("each format is registered and followed at a real etcd, alone; go-zero's key is the service and a number", async () => {
+  const prefix = lab.newPrefix();
+  const made = {
+    kratos: lab.register(`${prefix}kratos/orders/m1`, "grpc://10.0.0.1:90", 5, { format: "kratos", weight: 7 }),
+    kitex: lab.register(`${prefix}kitex/orders/10.0.0.2:80`, "10.0.0.2:80", 5, { format: "kitex" }),
+    zero: lab.register(`${prefix}zero/orders`, "10.0.0.3:80", 5, { format: "go-zero" }),
+  };
+  await Promise.all(Object.values(made).map(({ ready }) => ready));
+  expect(made.zero.key).toMatch(/\/zero\/orders\/\d{1,19}$/);
+  const read = async (folder: string, format: RegistrationFormat) => {
+    const services = lab.subscribe(prefix + folder, { format });
+    await services.ready;
+    return services.list().map(({ address, weight }) => ({ address, weight }));
+  };
+  expect(await read("kratos/orders", "kratos")).toEqual([{ address: "10.0.0.1:90", weight: 7 }]);
+  expect(await read("kitex/orders", "kitex")).toEqual([{ address: "10.0.0.2:80", weight: 10 }]);
+  expect(await read("zero/orders", "go-zero")).toEqual([{ address: "10.0.0.3:80", weight: 1 }]);
+  expect(await read("zero/orders", "kratos")).toEqual([]);
+  // Back under the same key: the number is not that of the lease.
+  const lease = (await lab.etcd.get(made.zero.key))?.lease;
+  const lost = new Promise((resolve) => made.zero.once("lost", resolve));
+  const back = new Promise((resolve) => made.zero.once("registered", resolve));
+  await (await lab.client().adoptLease(lease as LeaseId, { keepAlive: false })).revoke();
+  await lost;
+  await back;
+  expect((await lab.etcd.get(made.zero.key))?.text).toBe("10.0.0.3:80");
+  // A client in Go knows no draining: the key goes first.
+  await expect(made.kitex.update({ draining: true })).rejects.toThrow('cannot be carried by the format "kitex"');
+  await made.kratos.update({ weight: 2 });
+  expect(JSON.parse((await lab.etcd.get(made.kratos.key))?.text ?? "")).toMatchObject({ metadata: { weight: "2" } });
 });

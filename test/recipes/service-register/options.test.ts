@@ -79,7 +79,7 @@ const refused: [string, Arguments, string][] = [
   [
     "an unknown format",
     ["/svc/m1", "a:1", 5, { format: "json" }],
-    'ServiceRegister: format must be "plain" or "endpoint", not "json"',
+    'ServiceRegister: format must be "plain", "endpoint", "go-zero", "kratos", "kitex" or a codec { name, encode, decode }, not "json"',
   ],
   [
     "an unknown way with conflicts",
