@@ -1,0 +1,213 @@
+import type { FastifyInstance, FastifyPluginAsync } from "fastify";
+import {
+  type EtcdClient,
+  type EtcdClientOptions,
+  InvalidOptionError,
+  type ReadinessReport,
+  readiness,
+  ServiceRegister,
+  type ServiceRegisterOptions,
+  type Shutdown,
+  SubscribeService,
+  type SubscribeServiceOptions,
+  shutdown,
+} from "../../recipes/index.ts";
+import { type AppAddress, appAddress } from "./app-address.ts";
+
+const what = "etcdRecipes";
+
+/** Options of the plugin. All may be left out. */
+export interface EtcdRecipesOptions {
+  /**
+   * Where the app is registered once it listens, `/svc/orders/o1`. One that ends with a slash gets the address added.
+   *
+   * @default it is not registered
+   */
+  readonly key?: string | undefined;
+  /**
+   * By which address others reach the app: `host:port`, a host that gets the port, or what makes one of where it listens.
+   *
+   * @default where it listens, which must not be all interfaces
+   */
+  readonly address?: AppAddress | undefined;
+  /** How long the registration outlives the process, in seconds. @default 5 */
+  readonly ttlSeconds?: number | undefined;
+  /** Options of the ServiceRegister: metadata, weight, health and so on. @default as it says */
+  readonly registration?: Omit<ServiceRegisterOptions, "client"> | undefined;
+  /** What is followed: prefixes by name, or a prefix with options of the SubscribeService. @default nothing */
+  readonly subscribe?: Readonly<Record<string, string | SubscribedPrefix>> | undefined;
+  /** For all of it: a client, which is not closed, or options for clients that are. @default `defaultClient()` */
+  readonly client?: EtcdClient | EtcdClientOptions | undefined;
+  /** Where readiness is answered, with 200 or 503; false: nowhere. @default "/ready" */
+  readonly readyPath?: string | false | undefined;
+  /** On which signals the app drains, closes and ends the process; an empty list: none. @default SIGTERM, SIGINT */
+  readonly signals?: readonly NodeJS.Signals[] | undefined;
+  /** How long the app serves on after it is marked as draining, in milliseconds. @default 2000 */
+  readonly drainMs?: number | undefined;
+  /** How long all of the end may take after a signal, in milliseconds. @default 25000 */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** A prefix, and the options of its list. */
+export interface SubscribedPrefix extends Omit<SubscribeServiceOptions, "client"> {
+  readonly prefix: string;
+}
+
+/** What the plugin adds to an app, as `app.etcd`. */
+export interface EtcdOfApp {
+  /** The registration; undefined until the app listens, and without a key. */
+  readonly registration: ServiceRegister | undefined;
+  /** What `/ready` answers with. */
+  ready(): ReadinessReport;
+}
+
+declare module "fastify" {
+  interface FastifyInstance {
+    readonly etcd: EtcdOfApp;
+    /** The lists, by their names in `subscribe`. */
+    readonly services: Readonly<Record<string, SubscribeService>>;
+  }
+}
+
+/**
+ * A plugin for Fastify 5: the app is registered when it listens, drains before it closes, and has lists.
+ *
+ * ```ts
+ * await app.register(etcdRecipes, { key: "/svc/shop/", address: "10.0.0.5", subscribe: { orders: "/svc/orders/" } });
+ * app.get("/", () => app.services.orders.call(({ address }) => fetch(`http://${address}/`)));
+ * await app.listen({ port: 8080, host: "0.0.0.0" });
+ * ```
+ *
+ * Guaranteed: on a signal the registration drains, while the app serves all requests; then the app is closed and the
+ * process ends, as `shutdown()` says.
+ *
+ * Not guaranteed: the same for `app.close()`. Fastify answers requests with 503 from the moment that it is called, before
+ * any hook, unless the app was made with `return503OnClosing: false`. The plugin drains there, too.
+ *
+ * @throws InvalidOptionError that names the option; when the app listens on all interfaces without an `address`, it is
+ *   not registered, is not ready, and a warning of the process says why
+ */
+export const etcdRecipes: FastifyPluginAsync<EtcdRecipesOptions> = Object.assign(
+  async (app: FastifyInstance, options: EtcdRecipesOptions) => {
+    const { key, client, drainMs = 2_000, timeoutMs, readyPath = "/ready", signals = ["SIGTERM", "SIGINT"] } = options;
+    check(options);
+    const withClient = client === undefined ? {} : { client };
+    const lists = Object.fromEntries(
+      Object.entries(options.subscribe ?? {}).map(([name, given]) => {
+        const { prefix, ...others } = typeof given === "string" ? { prefix: given } : given;
+        return [name, new SubscribeService(prefix, { ...others, ...withClient })];
+      }),
+    );
+    const all = Object.values(lists);
+    const isReady = readiness(...all);
+    let registration: ServiceRegister | undefined;
+    let ends: string | undefined;
+    let end: Shutdown | undefined;
+    let missing = key === undefined ? undefined : "the app does not listen yet";
+    const ready = () => {
+      const own = registration ? readiness(registration)().reasons : [missing].filter((it) => it !== undefined);
+      const reasons = ends === undefined ? [...own, ...isReady().reasons] : [ends];
+      return { ready: reasons.length === 0, reasons };
+    };
+    const closeLists = async () => {
+      await Promise.all(all.map((list) => list.close()));
+    };
+
+    app.decorate("services", lists);
+    app.decorate("etcd", {
+      get registration() {
+        return registration;
+      },
+      ready,
+    });
+    if (readyPath !== false) {
+      app.get(readyPath, (_, reply) => {
+        const report = ready();
+        return reply.code(report.ready ? 200 : 503).send(report);
+      });
+    }
+    app.addHook("onListen", async () => {
+      if (key === undefined || ends !== undefined) return;
+      try {
+        const address = appAddress(what, options.address, app.server.address());
+        const place = key.endsWith("/") ? `${key}${address}` : key;
+        registration = new ServiceRegister(place, address, options.ttlSeconds ?? 5, {
+          ...options.registration,
+          ...withClient,
+        });
+      } catch (error) {
+        // Fastify only logs what this hook throws.
+        missing = (error as Error).message;
+        process.emitWarning(error as Error);
+        throw error;
+      }
+    });
+    app.addHook("onListen", async () => {
+      if (signals.length === 0 || ends !== undefined) return;
+      const recipes = [...(registration ? [registration] : []), ...all];
+      end = shutdown({ recipes, servers: [serverOf(app)], signals, drainMs, timeoutMs });
+    });
+    app.addHook("preClose", async () => {
+      ends = "the app is being closed";
+      await registration?.close({ drainMs });
+    });
+    // Requests that are under way may need the lists; this hook comes before the server has finished them.
+    app.addHook("onClose", async () => {
+      end?.cancel();
+      if (app.server.listening) app.server.once("close", closeLists);
+      else await closeLists();
+    });
+  },
+  // The app itself is decorated, not a part of it; what fastify-plugin does.
+  {
+    [Symbol.for("skip-override")]: true,
+    [Symbol.for("fastify.display-name")]: "etcd-recipes",
+    [Symbol.for("plugin-meta")]: { name: "etcd-recipes", fastify: "5.x" },
+  },
+);
+
+/** The app, as `shutdown()` closes a server. */
+function serverOf(app: FastifyInstance) {
+  const { server } = app;
+  return {
+    prependListener: server.prependListener.bind(server),
+    closeIdleConnections: () => server.closeIdleConnections?.(),
+    closeAllConnections: () => server.closeAllConnections?.(),
+    close: async () => app.close(),
+  };
+}
+
+const names = new Set<string>([
+  "key",
+  "address",
+  "ttlSeconds",
+  "registration",
+  "subscribe",
+  "client",
+  "readyPath",
+  "signals",
+  "drainMs",
+  "timeoutMs",
+  // Fastify's own.
+  "prefix",
+  "logLevel",
+  "logSerializers",
+]);
+
+function check(options: EtcdRecipesOptions): void {
+  for (const name of Object.keys(options)) {
+    if (!names.has(name)) throw new InvalidOptionError(what, name, `is no option: they are ${[...names].join(", ")}`);
+  }
+  const { key, address, subscribe = {} } = options;
+  if (key !== undefined && (typeof key !== "string" || key === "")) {
+    throw new InvalidOptionError(what, "key", `must be a key such as /svc/orders/o1, not ${JSON.stringify(key)}`);
+  }
+  if (address !== undefined && typeof address !== "string" && typeof address !== "function") {
+    throw new InvalidOptionError(what, "address", `must be host:port, a host or a function, not ${String(address)}`);
+  }
+  for (const [name, given] of Object.entries(subscribe)) {
+    if (typeof given !== "string" && typeof given?.prefix !== "string") {
+      throw new InvalidOptionError(what, `subscribe.${name}`, "must be a prefix, or { prefix, … }");
+    }
+  }
+}

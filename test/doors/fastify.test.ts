@@ -1,0 +1,114 @@
+import fastify, { type FastifyInstance } from "fastify";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { type EtcdRecipesOptions, etcdRecipes } from "../../doors/fastify/index.ts";
+import { endUnderLoad } from "../support/load.ts";
+import { RegistryLab } from "../support/registry-lab.ts";
+import { runProgramFile } from "../support/run-program.ts";
+import { until } from "../support/until.ts";
+
+const built = (name: string) => new URL(`../../dist/esm/${name}.js`, import.meta.url).href;
+
+let lab: RegistryLab;
+
+beforeAll(async () => {
+  lab = await RegistryLab.start();
+});
+afterEach(() => lab.clear());
+afterAll(() => lab?.[Symbol.asyncDispose]());
+
+async function appWith(options: EtcdRecipesOptions): Promise<FastifyInstance> {
+  // What app.close() itself drains, without a signal.
+  const app = fastify({ return503OnClosing: false });
+  await app.register(etcdRecipes, { client: lab.etcd, signals: [], drainMs: 200, ...options });
+  lab.also(() => app.close());
+  return app;
+}
+
+test("SIGTERM under load: no request is refused or answered with 503, and each app ends with 0", async () => {
+  const prefix = lab.newPrefix();
+  const start = async (name: string) => {
+    const args = [built("recipes"), built("fastify"), `${prefix}${name}`];
+    const app = runProgramFile("fastify-app.mjs", args, { ETCD_ENDPOINTS: lab.endpoint });
+    lab.also(() => app[Symbol.asyncDispose]());
+    await Promise.race([app.firstLine, app.ended.then(() => expect.fail(app.output))]);
+    return app;
+  };
+  const apps = await Promise.all([start("a"), start("b"), start("c")]);
+  const services = lab.subscribe(prefix);
+  await services.until((list) => list.length === 3);
+  await endUnderLoad(services, apps.slice(1), "/work");
+  expect(services.list().map(({ id }) => id)).toEqual(["a"]);
+});
+
+test("an app is registered where it listens, answers /ready, has lists, and drains before it closes", async () => {
+  const prefix = lab.newPrefix();
+  const app = await appWith({
+    key: prefix,
+    registration: { metadata: { zone: "a" } },
+    subscribe: { own: prefix, first: { prefix, balancer: (list) => list[0] ?? expect.fail() } },
+  });
+  app.get("/", () => app.services.own?.list().map(({ address, metadata }) => ({ address, metadata })));
+  const before = await app.inject("/ready");
+  expect({ status: before.statusCode, reasons: before.json().reasons }).toMatchObject({
+    status: 503,
+    reasons: expect.arrayContaining(["the app does not listen yet"]),
+  });
+
+  const url = await app.listen({ port: 0, host: "127.0.0.1" });
+  const ready = () => fetch(`${url}/ready`).then(async (response) => [response.status, await response.json()]);
+  await until(async () => expect(await ready()).toEqual([200, { ready: true, reasons: [] }]) ?? true);
+  await app.services.own?.until((list) => list.length === 1);
+  const address = url.slice("http://".length);
+  expect(await (await fetch(url)).json()).toEqual([{ address, metadata: { zone: "a" } }]);
+  expect(app.services.first?.pick().key).toBe(`${prefix}${address}`);
+
+  const watching = lab.subscribe(prefix);
+  await watching.ready;
+  const closing = app.close();
+  await watching.until(([server]) => server?.draining === true);
+  // It serves on, and says that it is no longer ready.
+  expect(await ready()).toMatchObject([503, { ready: false }]);
+  await closing;
+  await watching.until((list) => list.length === 0);
+  await until(() => app.services.own?.status === "closed");
+});
+
+test.each([
+  ["10.0.0.5", /^10\.0\.0\.5:\d+$/],
+  ["fd00::5", /^\[fd00::5\]:\d+$/],
+  ["10.0.0.5:99", /^10\.0\.0\.5:99$/],
+  [({ port }: { port: number }) => `host:${port + 1}`, /^host:\d+$/],
+])("an app on all interfaces is registered with the address that is given: %s", async (address, expected) => {
+  const prefix = lab.newPrefix();
+  const app = await appWith({ key: `${prefix}o1`, address });
+  await app.listen({ port: 0, host: "0.0.0.0" });
+  const [server] = await lab.subscribe(prefix).until((list) => list.length === 1);
+  expect(server?.address).toMatch(expected);
+});
+
+test("an app on all interfaces without an address is not registered, is not ready, and says what is missing", async () => {
+  const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+  try {
+    const app = await appWith({ key: `${lab.newPrefix()}o1` });
+    await app.listen({ port: 0, host: "0.0.0.0" });
+    const { reasons } = (await app.inject("/ready")).json();
+    expect(reasons).toEqual([
+      expect.stringMatching(
+        /^etcdRecipes: address must say by which address others reach the app: .*"10\.0\.0\.5" gets/,
+      ),
+    ]);
+    expect(warn).toHaveBeenCalledWith(expect.objectContaining({ code: "ETCD_INVALID_OPTION", option: "address" }));
+  } finally {
+    warn.mockRestore();
+  }
+});
+
+test.each([
+  [{ kee: "/svc/a" }, "kee"],
+  [{ key: "" }, "key"],
+  [{ address: 80 }, "address"],
+  [{ subscribe: { orders: {} } }, "subscribe.orders"],
+])("a bad option is refused by name: %o", async (options, option) => {
+  const app = fastify();
+  await expect(app.register(etcdRecipes, options as never)).rejects.toMatchObject({ option });
+});
