@@ -48,12 +48,12 @@ export async function unpackOwnPackages(packages, place, log, env = process.env)
   });
 }
 
-/** Theirs, and those of these libraries. What is installed is newer than what apt's own lists have, or the same. */
+/** Theirs, and those of these libraries; what browsers load (`libjs-`) is none. What is installed is newer than what apt's own lists have, or the same. */
 async function missingLibraries(packages, options) {
   const missing = new Set();
   for (let next = packages; next.length > 0; ) {
     const { stdout } = await run("apt-cache", ["depends", "--important", ...next], options);
-    const libraries = [...stdout.matchAll(/Depends: ((?:lib|lua)[a-z0-9.+-]+)$/gm)].map(([, name]) => name);
+    const libraries = [...stdout.matchAll(/Depends: ((?:lib(?!js-)|lua)[a-z0-9.+-]+)$/gm)].map(([, name]) => name);
     const states = await Promise.all(libraries.map((name) => isInstalled(name, options)));
     next = libraries.filter((name, index) => !states[index] && !missing.has(name));
     for (const name of next) missing.add(name);

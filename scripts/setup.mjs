@@ -15,7 +15,7 @@ import {
   readEtcdVersion,
 } from "./etcd-recipes-etcd.mjs";
 import { unpackOwnPackages } from "./own-packages.mjs";
-import { ensurePrograms, proxies, redis, terminal } from "./test-programs.mjs";
+import { ensurePrograms, monitoring, proxies, redis, terminal } from "./test-programs.mjs";
 
 const clone = fileURLToPath(new URL("..", import.meta.url));
 
@@ -101,6 +101,7 @@ try {
     await ensurePrograms(redis, say);
     await ensurePrograms(proxies, say);
     await ensurePrograms(terminal, say);
+    await ensurePrograms(monitoring, say);
   }
 } catch (error) {
   console.error(error instanceof SetupError || error instanceof InstallError ? `setup: ${error.message}` : error);

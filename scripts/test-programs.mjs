@@ -24,6 +24,13 @@ export const proxies = {
   ],
 };
 
+/** What scrapes metrics. */
+export const monitoring = {
+  folder: "prometheus",
+  packages: ["prometheus"],
+  programs: [{ name: "Prometheus", path: "usr/bin/prometheus", ask: "--version", version: /version ([\d.]+)/ }],
+};
+
 /** A terminal, for what the CLI draws. */
 export const terminal = {
   folder: "terminal",

@@ -259,7 +259,10 @@ const rooms = [
   {
     file: "examples/probe.ts",
     message: "Border: an example",
-    good: ["./other.ts", "etcd-recipes", "etcd-recipes/client", "etcd-recipes/testing", "node:http"],
+    good: [
+      ...["./other.ts", "etcd-recipes", "etcd-recipes/client", "etcd-recipes/metrics", "etcd-recipes/testing"],
+      "node:http",
+    ],
     bad: ["../src/index.ts", "../recipes/index.ts", "etcd-recipes/dist/src/kv/kv.js", "etcd3"],
   },
   {
