@@ -9,6 +9,7 @@ COPY scripts scripts
 COPY src src
 COPY recipes recipes
 COPY testing testing
+COPY doors doors
 COPY cli cli
 COPY examples examples
 RUN npm run build && npm run build:examples

@@ -24,9 +24,13 @@ test("the tarball holds the doors, the installer and the papers, and nothing els
       "README.zh-CN.md",
       "dist/THIRD-PARTY-NOTICES.txt",
       ...["client.js", "package.json", "recipes.js"].map((name) => `dist/cjs/${name}`),
-      ...["shared-rolldown-runtime.js", "shared-src.js", "testing.js"].map((name) => `dist/cjs/${name}`),
+      ...["shared-fake-etcd.js", "shared-recipes.js", "shared-rolldown-runtime.js", "shared-src.js", "testing.js"].map(
+        (name) => `dist/cjs/${name}`,
+      ),
       ...["cli.js", "client.js", "guard.js", "recipes.js"].map((name) => `dist/esm/${name}`),
-      ...["shared-recipes.js", "shared-src.js", "shared-testing.js", "testing.js"].map((name) => `dist/esm/${name}`),
+      ...["shared-fake-etcd.js", "shared-recipes.js", "shared-src.js", "shared-testing.js", "testing.js"].map(
+        (name) => `dist/esm/${name}`,
+      ),
       ...["cjs", "esm"].flatMap((form) => furtherDoors.map((name) => `dist/${form}/${name}.js`)),
       "package.json",
       "scripts/etcd-recipes-etcd.mjs",
