@@ -5,6 +5,7 @@
 // A package.json beside the CommonJS form says what its `.js` files are.
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { posix, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 
@@ -68,6 +69,27 @@ function notices() {
   return `The files of this folder contain parts of these packages.\n\n${texts.join(`\n${"-".repeat(80)}\n\n`)}`;
 }
 
+/** Removes the declarations that no door leads to: they would be published and never read. */
+function dropPrivateDeclarations() {
+  const { exports, main, types, typesVersions } = JSON.parse(readFileSync(`${checkout}package.json`, "utf8"));
+  const doors = JSON.stringify([exports, main, types, typesVersions]).matchAll(/"\.\/(dist\/[^"]+\.d\.ts)"/g);
+  const reached = new Set();
+  const left = [...doors].map(([, path]) => path);
+  for (let path = left.pop(); path !== undefined; path = left.pop()) {
+    if (reached.has(path)) continue;
+    reached.add(path);
+    for (const [, target] of readFileSync(`${checkout}${path}`, "utf8").matchAll(/(?:from|import\(?) ?"(\.[^"]+)"/g)) {
+      left.push(posix.join(posix.dirname(path), target.replace(/\.[jt]s$/, ".d.ts")));
+    }
+  }
+  for (const form of ["esm", "cjs"]) {
+    for (const name of readdirSync(`${checkout}dist/${form}`, { recursive: true, encoding: "utf8" })) {
+      const path = posix.join("dist", form, name.replaceAll(sep, "/"));
+      if (path.endsWith(".d.ts") && !reached.has(path)) rmSync(`${checkout}${path}`);
+    }
+  }
+}
+
 // A file that no source makes any more must not be published. Only with --clean: programs may run from dist meanwhile.
 if (process.argv.includes("--clean")) rmSync(`${checkout}dist`, { recursive: true, force: true });
 const codes = await Promise.all(["tsconfig.build.json", "tsconfig.cjs.json"].map(compile));
@@ -76,3 +98,4 @@ if (codes.some((code) => code !== 0)) process.exit(1);
 writeFileSync(`${checkout}dist/cjs/package.json`, `${JSON.stringify({ type: "commonjs", sideEffects: false })}\n`);
 writeFileSync(`${checkout}dist/THIRD-PARTY-NOTICES.txt`, notices());
 await join();
+dropPrivateDeclarations();

@@ -96,6 +96,12 @@ test.each(documented)("docs/reference/$page has each member of $name", ({ page, 
   expect(members.filter((member) => !text.includes(`\n| \`${member}\` |`))).toEqual([]);
 });
 
+test("the picture of the demo is what scripts/demo-picture.mjs draws of the recorded run", async () => {
+  const { drawDemo } = await import(join(checkout, "scripts/demo-picture.mjs"));
+  expect(drawDemo(read("docs/demo.txt").trimEnd())).toBe(read("docs/demo.svg"));
+  expect(read("docs/demo.svg").length).toBeLessThan(60_000);
+});
+
 describe.each(pages)("%s", (page) => {
   test("relative links lead to a file, and to a heading that it has", () => {
     const targets = proseLines(read(page)).flatMap(({ text }) =>

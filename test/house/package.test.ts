@@ -1,4 +1,5 @@
 import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { run } from "../support/child.ts";
@@ -15,7 +16,13 @@ test("the tarball holds the doors, the installer and the papers, and nothing els
     /"\.\/(dist\/[^"]+)"/g,
   );
   for (const [, target] of targets) expect(paths).toContain(target);
-  const others = paths.filter((path) => !/^dist\/(esm|cjs)\/(src|recipes|testing|doors)\/.+\.d\.ts$/.test(path));
+  // What doors share is in chunks that the bundler names; each is imported by another file.
+  const chunks = paths.filter((path) => /^dist\/(esm|cjs)\/shared-[\w-]+\.js$/.test(path));
+  const programs = paths.filter((path) => /^dist\/\w+\/[\w-]+\.js$/.test(path)).map(read);
+  expect(chunks.filter((path) => !programs.some((text) => text.includes(`"./${posix.basename(path)}"`)))).toEqual([]);
+  const others = paths.filter(
+    (path) => !/^dist\/(esm|cjs)\/(src|recipes|testing|doors)\/.+\.d\.ts$/.test(path) && !chunks.includes(path),
+  );
   expect(others.sort()).toEqual(
     [
       "CHANGELOG.md",
@@ -23,19 +30,30 @@ test("the tarball holds the doors, the installer and the papers, and nothing els
       "README.md",
       "README.zh-CN.md",
       "dist/THIRD-PARTY-NOTICES.txt",
-      ...["client.js", "package.json", "recipes.js"].map((name) => `dist/cjs/${name}`),
-      ...["shared-fake-etcd.js", "shared-recipes.js", "shared-rolldown-runtime.js", "shared-src.js", "testing.js"].map(
-        (name) => `dist/cjs/${name}`,
-      ),
-      ...["cli.js", "client.js", "guard.js", "recipes.js"].map((name) => `dist/esm/${name}`),
-      ...["shared-fake-etcd.js", "shared-recipes.js", "shared-src.js", "shared-testing.js", "testing.js"].map(
-        (name) => `dist/esm/${name}`,
-      ),
+      ...["client.js", "package.json", "recipes.js", "testing.js"].map((name) => `dist/cjs/${name}`),
+      ...["cli.js", "client.js", "guard.js", "recipes.js", "testing.js"].map((name) => `dist/esm/${name}`),
       ...["cjs", "esm"].flatMap((form) => furtherDoors.map((name) => `dist/${form}/${name}.js`)),
       "package.json",
       "scripts/etcd-recipes-etcd.mjs",
     ].sort(),
   );
+});
+
+test("each published declaration is one that a door leads to, and no published file names a source map", async () => {
+  const { stdout } = await run("npm", ["pack", "--dry-run", "--json"], { cwd: checkout });
+  const paths: string[] = JSON.parse(stdout)[0].files.map(({ path }: { path: string }) => path);
+  const declarations = paths.filter((path) => path.endsWith(".d.ts"));
+  const used = new Set(
+    declarations.flatMap((path) =>
+      [...read(path).matchAll(/(?:from|import\(?) ?"(\.[^"]+)"/g)].map(([, target = ""]) =>
+        posix.join(posix.dirname(path), target.replace(/\.[jt]s$/, ".d.ts")),
+      ),
+    ),
+  );
+  const isDoor = (path: string) => JSON.stringify([manifest.exports, manifest.types]).includes(path);
+  expect(declarations.filter((path) => !used.has(path) && !isDoor(path))).toEqual([]);
+  expect([...used].filter((path) => !paths.includes(path))).toEqual([]);
+  expect(paths.filter((path) => path.endsWith("js") && read(path).includes("sourceMappingURL="))).toEqual([]);
 });
 
 test("every door leads to both forms, with types first, and to one copy in a process that can require() modules", () => {
