@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
 import { tryInBundlers } from "./check/bundles.mjs";
 import { checkout, npm, tool } from "./check/command.mjs";
 import { tryAsConsumer } from "./check/consumer.mjs";
+import { tryOnEachNode } from "./check/nodes.mjs";
 import { checkDoors, checkPublicTypes } from "./check/public-types.mjs";
 import { tryRuntimes } from "./check/runtimes.mjs";
 
@@ -38,6 +39,7 @@ const ofSources = {
   publint: () => tool("publint", ["--strict"]),
   "are the types wrong": () => tool("attw", ["--pack", "."]),
   "the packed tarball in a consumer": tryAsConsumer,
+  "the packed tarball on each Node and etcd": tryOnEachNode,
 };
 
 /** What takes long beside the others: two cores have time for both. */
