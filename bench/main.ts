@@ -3,6 +3,7 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { balancers } from "./balancers.ts";
 import type { Bench } from "./bench.ts";
+import { channels } from "./channels.ts";
 import { events } from "./events.ts";
 import { growth } from "./growth.ts";
 import { kv } from "./kv.ts";
@@ -29,6 +30,7 @@ const benches: Readonly<Record<string, Bench>> = {
   queue,
   registrations,
   wire,
+  channels,
 };
 const defaultFile = "build/bench.json";
 
