@@ -20,7 +20,9 @@ async function appWith(options: EtcdRecipesOptions): Promise<FastifyInstance> {
   // What app.close() itself drains, without a signal.
   const app = fastify({ return503OnClosing: false });
   await app.register(etcdRecipes, { client: lab.etcd, signals: [], drainMs: 200, ...options });
-  lab.also(() => app.close());
+  lab.also(async () => {
+    await app.close();
+  });
   return app;
 }
 

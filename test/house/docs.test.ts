@@ -56,6 +56,7 @@ const documented = Object.entries({
   "grpc-js.md": ["EtcdResolverOptions"],
   "undici.md": ["EtcdOptions"],
   "fastify.md": ["EtcdRecipesOptions"],
+  "nestjs.md": ["EtcdRecipesModuleOptions"],
   "testing.md": ["FakeEtcdOptions", "StartEtcdOptions", "TlsSetup", "AuthSetup"],
 }).flatMap(([page, names]) => names.map((name) => ({ page, name })));
 

@@ -6,11 +6,14 @@ import { until } from "./until.ts";
 
 /**
  * Keeps requests under way to servers of a list, as its `pick()` has them, while apps get SIGTERM, one after the other.
- * None may fail, and each app must end with 0.
- *
- * @param next starts an app in the place of one that has ended
+ * None may fail, and each app must end with `end`, an exit code or a signal.
  */
-export async function endUnderLoad(services: SubscribeService, apps: readonly Child[], path: string): Promise<void> {
+export async function endUnderLoad(
+  services: SubscribeService,
+  apps: readonly Child[],
+  path: string,
+  end: number | string = 0,
+): Promise<void> {
   const failures: unknown[] = [];
   let answers = 0;
   let under = true;
@@ -39,5 +42,5 @@ export async function endUnderLoad(services: SubscribeService, apps: readonly Ch
   under = false;
   await Promise.all(callers);
   expect(failures).toEqual([]);
-  expect(apps.map(({ end }) => end)).toEqual(apps.map(() => 0));
+  expect(apps.map((app) => app.end)).toEqual(apps.map(() => end));
 }

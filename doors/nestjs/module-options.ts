@@ -1,0 +1,91 @@
+import {
+  type EtcdClient,
+  type EtcdClientOptions,
+  InvalidOptionError,
+  type ServiceRegisterOptions,
+  type SubscribeServiceOptions,
+} from "../../recipes/index.ts";
+import type { AppAddress } from "./app-address.ts";
+
+const what = "EtcdRecipesModule.forRoot";
+
+/** What is used of Nest's HttpAdapterHost. */
+export interface HttpAdapterHostLike {
+  readonly httpAdapter: { getHttpServer(): unknown };
+}
+
+/** Options of `EtcdRecipesModule.forRoot()`. All may be left out. */
+export interface EtcdRecipesModuleOptions {
+  /**
+   * Where the app is registered, `/svc/orders/o1`. One that ends with a slash gets the address added.
+   *
+   * @default it is not registered
+   */
+  readonly key?: string | undefined;
+  /**
+   * The class `HttpAdapterHost` of `@nestjs/core`: the app is registered once its server listens. Without it, as in an
+   * app without HTTP, it is registered when it has started, with an `address` that has a port.
+   *
+   * @default none
+   */
+  readonly httpAdapterHost?: (abstract new (...args: never[]) => HttpAdapterHostLike) | undefined;
+  /**
+   * By which address others reach the app: `host:port`, a host that gets the port, or what makes one of where it listens.
+   *
+   * @default where it listens, which must not be all interfaces
+   */
+  readonly address?: AppAddress | undefined;
+  /** How long the registration outlives the process, in seconds. @default 5 */
+  readonly ttlSeconds?: number | undefined;
+  /** Options of the ServiceRegister: metadata, weight, health and so on. @default as it says */
+  readonly registration?: Omit<ServiceRegisterOptions, "client"> | undefined;
+  /** What is followed: prefixes by name, or a prefix with options of the SubscribeService. @default nothing */
+  readonly subscribe?: Readonly<Record<string, string | SubscribedPrefix>> | undefined;
+  /** For all of it: a client, which is not closed, or options for clients that are. @default `defaultClient()` */
+  readonly client?: EtcdClient | EtcdClientOptions | undefined;
+  /** How long the app serves on after it is marked as draining, in milliseconds. @default 2000 */
+  readonly drainMs?: number | undefined;
+}
+
+/** A prefix, and the options of its list. */
+export interface SubscribedPrefix extends Omit<SubscribeServiceOptions, "client"> {
+  readonly prefix: string;
+}
+
+const names: readonly string[] = [
+  "key",
+  "httpAdapterHost",
+  "address",
+  "ttlSeconds",
+  "registration",
+  "subscribe",
+  "client",
+  "drainMs",
+];
+
+/** @throws InvalidOptionError that names the option */
+export function checkOptions(options: EtcdRecipesModuleOptions): void {
+  for (const name of Object.keys(options)) {
+    if (!names.includes(name)) throw new InvalidOptionError(what, name, `is no option: they are ${names.join(", ")}`);
+  }
+  const { key, httpAdapterHost, address, subscribe = {} } = options;
+  if (key !== undefined && (typeof key !== "string" || key === "")) {
+    throw new InvalidOptionError(what, "key", `must be a key such as /svc/orders/o1, not ${JSON.stringify(key)}`);
+  }
+  if (address !== undefined && typeof address !== "string" && typeof address !== "function") {
+    throw new InvalidOptionError(what, "address", `must be host:port, a host or a function, not ${String(address)}`);
+  }
+  if (httpAdapterHost !== undefined && typeof httpAdapterHost !== "function") {
+    const problem = "must be the class HttpAdapterHost (npm install @nestjs/core)";
+    throw new InvalidOptionError(what, "httpAdapterHost", `${problem}, not ${String(httpAdapterHost)}`);
+  }
+  if (key !== undefined && httpAdapterHost === undefined && !/:\d+$|^unix:/.test(String(address))) {
+    const problem = "must be host:port, or give httpAdapterHost, the class HttpAdapterHost of @nestjs/core";
+    throw new InvalidOptionError(what, "address", `${problem}: then the app is registered where it listens`);
+  }
+  for (const [name, given] of Object.entries(subscribe)) {
+    if (typeof given !== "string" && typeof given?.prefix !== "string") {
+      throw new InvalidOptionError(what, `subscribe.${name}`, "must be a prefix, or { prefix, … }");
+    }
+  }
+}
