@@ -10,7 +10,7 @@ import {
   LeaseNotFoundError,
   type LeaseRef,
 } from "../../src/index.ts";
-import { type Clock, type Runtime, systemClock } from "../../src/internal/index.ts";
+import { type Clock, type Runtime, systemClock, type Timer } from "../../src/internal/index.ts";
 import { toKeyRange } from "../../src/model/key-range.ts";
 import { toLeaseId } from "../../src/model/lease-id.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -33,6 +33,9 @@ export interface FakeEtcdParts {
 
 const URL = "http://fake-etcd:2379";
 const asStored = new Namespace();
+/** A client takes 2 s at most to close, of a time that may stand still. */
+const CLOSE_LIMIT_MS = 3_000;
+const CLOSE_STEP_MS = 20;
 
 /**
  * An etcd in the memory of this process, as `fakeEtcd()` makes it.
@@ -178,9 +181,9 @@ export class FakeEtcd implements AsyncDisposable {
     this.#link.cut();
   }
 
-  /** Can be reached again. */
+  /** Can be reached again; not after `close()`. */
   up(): void {
-    this.#link.join();
+    if (!this.#closing) this.#link.join();
   }
 
   /** As if it were started anew with an empty disk: no key, no lease, revision 1. Connections break. */
@@ -202,10 +205,11 @@ export class FakeEtcd implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    // Each client revokes its leases, for which it must not wait: no one may let time pass any more.
+    // Each client revokes its leases: at once, as the test may let no more time pass.
     this.#link.latencyMs = 0;
     this.#link.join();
-    await Promise.all(this.#clients.map((client) => client.close()));
+    const closed = Promise.all(this.#clients.map((client) => client.close()));
+    await (this.#manual ? passUntil(closed, this.#manual) : atMost(CLOSE_LIMIT_MS, closed));
     this.#link.cut();
     this.#memory.close();
   }
@@ -227,4 +231,24 @@ export class FakeEtcd implements AsyncDisposable {
       },
     );
   }
+}
+
+/** What is on its way, such as a lease that was asked for, arrives first: for that manual time goes on. */
+async function passUntil(settling: Promise<unknown>, clock: FakeClock): Promise<void> {
+  let isOver = false;
+  const over = settling.finally(() => {
+    isOver = true;
+  });
+  await clock.pass(0);
+  while (!isOver) await clock.pass(CLOSE_STEP_MS);
+  await over;
+}
+
+async function atMost(limitMs: number, settling: Promise<unknown>): Promise<void> {
+  let timer: Timer | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = systemClock.timer(limitMs, resolve);
+  });
+  await Promise.race([settling, limit]);
+  timer?.cancel();
 }

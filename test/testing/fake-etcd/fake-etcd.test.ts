@@ -288,6 +288,16 @@ test("after close() its clients are closed, and clients of recipes find nothing 
   await other.close();
 });
 
+test("close() ends also while a lease is on its way and time stands still", async () => {
+  const etcd = await fake({ time: "manual", latencyMs: 500 });
+  const client = etcd.client();
+  const asked = client.grantLease(60).catch((error) => error.code);
+  await etcd.advance(100);
+  await etcd.close();
+  expect(await asked).toBe("ETCD_CLOSED");
+  expect(client.closed).toBe(true);
+});
+
 test.each([
   [{ tyme: "real" }, 'fakeEtcd: there is no option "tyme", only time, startMs'],
   [{ time: "fast" }, 'fakeEtcd: time must be "real", "manual" or "globals", not "fast"'],
