@@ -1,5 +1,14 @@
 #!/usr/bin/env node
 import { runCli } from "./run-cli.ts";
 
+/** As a shell counts SIGPIPE, which Node does not let end a process. */
+const READER_GONE = 141;
+
+// `etcd-recipes ls /svc/ | head -1`: what is printed from now on is read no more.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(READER_GONE);
+});
+
 // What is open when a command is over is closed by then: the process ends by itself, and all that was printed has left.
 process.exitCode = await runCli(process.argv.slice(2));

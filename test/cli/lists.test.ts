@@ -13,7 +13,8 @@ import {
   ServiceRegister,
 } from "../../recipes/index.ts";
 import { type EtcdCluster, startEtcd } from "../../testing/index.ts";
-import { Cli } from "../support/cli.ts";
+import { run } from "../support/child.ts";
+import { Cli, cliProgram } from "../support/cli.ts";
 import { inTurn } from "../support/in-turn.ts";
 import { until } from "../support/until.ts";
 
@@ -168,6 +169,11 @@ test("what is wrong with the arguments, with etcd or with the user has an exit c
     "500ms",
   );
   expect(JSON.parse(json.err)).toMatchObject({ error: expect.any(String), code: expect.stringMatching(/^ETCD_/) });
+});
+
+test("a reader that has gone ends it without a word", async () => {
+  const command = `{ ${process.execPath} ${cliProgram} --help; echo "ended $?" >&2; } | true`;
+  expect(await run("sh", ["-c", command])).toMatchObject({ stderr: "ended 141\n" });
 });
 
 test("help and completions name every command", async () => {
