@@ -1,14 +1,36 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { ServiceRegister } from "../../../recipes/index.ts";
+import { GlobalClock } from "../../../testing/fake-etcd/global-clock.ts";
 import type { FakeEtcd } from "../../../testing/fake-etcd/index.ts";
 import { fakeEtcd } from "../../../testing/fake-etcd.ts";
 
 // Where the test replaces timers and Date.
 
-let etcd: FakeEtcd;
+let etcd: FakeEtcd | undefined;
 afterEach(async () => {
   vi.useRealTimers();
-  await etcd.close();
+  await etcd?.close();
+  etcd = undefined;
+});
+
+test("time goes on from where it was when a runner replaces it and puts it back, and when it sets the date", () => {
+  const clock = new GlobalClock();
+  const passed: number[] = [];
+  let lastMs = clock.monotonicMs();
+  const look = () => {
+    const nowMs = clock.monotonicMs();
+    passed.push(Math.round(nowMs - lastMs));
+    lastMs = nowMs;
+  };
+  vi.useFakeTimers();
+  look();
+  vi.advanceTimersByTime(60_000);
+  look();
+  vi.setSystemTime(new Date("2040-01-01"));
+  look();
+  vi.useRealTimers();
+  look();
+  expect(passed).toEqual([0, 60_000, 0, 0]);
 });
 
 test('with time: "globals" leases, renewals and retries follow the fake timers of the runner', async () => {
