@@ -31,7 +31,7 @@ test("SIGTERM under load: no request is refused or answered with 503, and each a
   const start = async (name: string) => {
     const args = [built("recipes"), built("fastify"), `${prefix}${name}`];
     const app = runProgramFile("fastify-app.mjs", args, { ETCD_ENDPOINTS: lab.endpoint });
-    lab.also(() => app[Symbol.asyncDispose]());
+    lab.also(async () => app[Symbol.asyncDispose]());
     await Promise.race([app.firstLine, app.ended.then(() => expect.fail(app.output))]);
     return app;
   };

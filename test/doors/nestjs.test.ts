@@ -54,7 +54,7 @@ test("SIGTERM under load: no request is refused, and each app ends by the signal
   const start = async (name: string) => {
     const args = [built("recipes"), built("nestjs"), `${prefix}${name}`];
     const app = runProgramFile("nest-app.mjs", args, { ETCD_ENDPOINTS: lab.endpoint });
-    lab.also(() => app[Symbol.asyncDispose]());
+    lab.also(async () => app[Symbol.asyncDispose]());
     await Promise.race([app.firstLine, app.ended.then(() => expect.fail(app.output))]);
     return app;
   };

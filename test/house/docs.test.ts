@@ -54,6 +54,7 @@ const documented = Object.entries({
     "MirrorOptions",
   ],
   "grpc-js.md": ["EtcdResolverOptions"],
+  "connect.md": ["PickingTransportOptions"],
   "undici.md": ["EtcdOptions"],
   "fastify.md": ["EtcdRecipesOptions"],
   "nestjs.md": ["EtcdRecipesModuleOptions"],

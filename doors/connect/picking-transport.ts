@@ -1,0 +1,197 @@
+import type { Transport } from "@connectrpc/connect";
+import { InvalidOptionError, type ServiceList } from "../../recipes/index.ts";
+import { CANCELED, connectError, DEADLINE_EXCEEDED, isServersFailure, isUnsent, UNAVAILABLE } from "./call-error.ts";
+
+const what = "pickingTransport";
+
+/** The attempts have the time that the call has; this is no limit. */
+const NO_LIMIT_MS = 2 ** 31 - 1;
+
+/** Options of `pickingTransport()`. All may be left out. */
+export interface PickingTransportOptions {
+  /**
+   * How many servers are tried at most, at least 1. More than one is tried for unary methods whose `idempotency_level`
+   * says that they may be repeated, and for unary calls that were never sent.
+   *
+   * @default 3
+   */
+  readonly attempts?: number | undefined;
+  /** How long a call waits for a server while there is none, in milliseconds, at least 0. @default 10000 */
+  readonly waitMs?: number | undefined;
+  /**
+   * Whether an error counts against its server. It must not throw.
+   *
+   * @default the codes Unknown, DeadlineExceeded, Internal, Unavailable and DataLoss, and errors without a code
+   */
+  readonly isFailure?: ((error: unknown) => boolean) | undefined;
+}
+
+type Outcome<Result> = { readonly result: Result } | { readonly error: unknown };
+
+interface Call {
+  readonly mayRepeat: boolean;
+  readonly isStream: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number | undefined;
+}
+
+/**
+ * A transport for connect-es 2 that sends each call to a server of a list.
+ *
+ * ```ts
+ * const transport = pickingTransport(services, (address) =>
+ *   createConnectTransport({ baseUrl: `http://${address}`, httpVersion: "2" }),
+ * );
+ * const client = createClient(OrderService, transport);
+ * ```
+ *
+ * Guaranteed: a call that may not be repeated is sent once. What is in flight, how long it took and what failed is
+ * reported to the list. There is one transport for each address, which is dropped after its server has left the list.
+ *
+ * Not guaranteed: that a stream goes on at another server when its server dies.
+ *
+ * @param transportTo makes the transport to one server
+ * @throws InvalidOptionError that names the argument or option
+ */
+export function pickingTransport(
+  services: ServiceList,
+  transportTo: (address: string) => Transport,
+  options: PickingTransportOptions = {},
+): Transport {
+  check(services, transportTo, options);
+  const { attempts: most = 3, waitMs = 10_000, isFailure = isServersFailure } = options;
+  const transports = new Map<string, Transport>();
+
+  function transportOf(address: string): Transport {
+    const known = transports.get(address);
+    if (known) return known;
+    const listed = new Set(services.list().map((server) => server.address));
+    for (const old of transports.keys()) if (!listed.has(old)) transports.delete(old);
+    const made = transportTo(address);
+    if (typeof made?.unary !== "function") {
+      const problem = "must return a Transport, such as createConnectTransport() makes";
+      throw new InvalidOptionError(what, "transportTo", `${problem} (npm install @connectrpc/connect-node)`);
+    }
+    transports.set(address, made);
+    return made;
+  }
+
+  async function run<Result>(
+    { mayRepeat, isStream, signal, timeoutMs }: Call,
+    send: (transport: Transport, leftMs: number | undefined) => Promise<Result>,
+  ): Promise<Result> {
+    const controller = new AbortController();
+    const startedMs = performance.now();
+    const leftMs = () => (timeoutMs === undefined ? undefined : timeoutMs - (performance.now() - startedMs));
+    const canceled = () => controller.abort(connectError(CANCELED, "canceled", signal?.reason));
+    let made = 0;
+    let timer: NodeJS.Timeout | undefined;
+    const awaitServer = (last?: unknown) => {
+      const left = leftMs() ?? waitMs;
+      const isDeadline = left < waitMs;
+      timer = setTimeout(
+        () => {
+          const late = () => connectError(DEADLINE_EXCEEDED, "deadline_exceeded", "no server was there in time");
+          const none = () => connectError(UNAVAILABLE, "unavailable", whyNone(services));
+          controller.abort(last ?? (isDeadline ? late() : none()));
+        },
+        Math.max(0, Math.min(left, waitMs)),
+      );
+    };
+    if (signal?.aborted) canceled();
+    else signal?.addEventListener("abort", canceled, { once: true });
+    awaitServer();
+    try {
+      const outcome = await services.call<Outcome<Result>>(
+        async (server) => {
+          clearTimeout(timer);
+          made++;
+          try {
+            return { result: await send(transportOf(server.address), leftMs()) };
+          } catch (error) {
+            const hasFailed = !signal?.aborted && !(error instanceof InvalidOptionError) && isFailure(error);
+            if (!hasFailed) return { error };
+            const hasTime = (leftMs() ?? 1) > 0 && made < most;
+            if (hasTime && !isStream && (mayRepeat || isUnsent(error))) {
+              awaitServer(error);
+              throw error;
+            }
+            services.report(server, error);
+            controller.abort(error);
+            return { error };
+          }
+        },
+        { attempts: most, timeoutMs: NO_LIMIT_MS, signal: controller.signal },
+      );
+      if ("error" in outcome) throw outcome.error;
+      return outcome.result;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", canceled);
+    }
+  }
+
+  return {
+    unary(method, signal, timeoutMs, header, input, contextValues) {
+      // NO_SIDE_EFFECTS and IDEMPOTENT of google.protobuf.MethodOptions.
+      const call = { mayRepeat: method.idempotency > 0, isStream: false, signal, timeoutMs };
+      return run(call, (to, leftMs) => to.unary(method, signal, leftMs, header, input, contextValues));
+    },
+    stream(method, signal, timeoutMs, header, input, contextValues) {
+      const call = { mayRepeat: false, isStream: true, signal, timeoutMs };
+      return new Promise((resolve, reject) => {
+        // It is in flight until the last message was read.
+        run(call, async (to, leftMs) => {
+          const response = await to.stream(method, signal, leftMs, header, input, contextValues);
+          await new Promise<void>((done, failed) => {
+            signal?.addEventListener("abort", () => done(), { once: true });
+            resolve({ ...response, message: untilRead(response.message, done, failed) });
+          });
+        }).catch(reject);
+      });
+    },
+  };
+}
+
+async function* untilRead<T>(messages: AsyncIterable<T>, done: () => void, failed: (error: unknown) => void) {
+  try {
+    yield* messages;
+  } catch (error) {
+    failed(error);
+    throw error;
+  } finally {
+    done();
+  }
+}
+
+function whyNone(services: ServiceList): unknown {
+  try {
+    services.pick();
+    return "no server could be called";
+  } catch (error) {
+    return error;
+  }
+}
+
+function check(services: unknown, transportTo: unknown, options: PickingTransportOptions): void {
+  const refuse = (option: string, problem: string) => {
+    throw new InvalidOptionError(what, option, problem);
+  };
+  if (typeof (services as Partial<ServiceList> | undefined)?.call !== "function") {
+    refuse("services", "must be a SubscribeService or a view");
+  }
+  if (typeof transportTo !== "function") {
+    const install = "npm install @connectrpc/connect @connectrpc/connect-node";
+    refuse("transportTo", `must be a function that makes a transport for an address (${install})`);
+  }
+  const { attempts, waitMs, isFailure, ...others } = options;
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) refuse(unknown, "is no option: they are attempts, waitMs and isFailure");
+  if (attempts !== undefined && !(Number.isInteger(attempts) && attempts >= 1)) {
+    refuse("attempts", `must be a whole number, at least 1, not ${String(attempts)}`);
+  }
+  if (waitMs !== undefined && !(waitMs >= 0 && waitMs <= NO_LIMIT_MS)) {
+    refuse("waitMs", `must be a number of milliseconds, at least 0 and below 2^31, not ${String(waitMs)}`);
+  }
+  if (isFailure !== undefined && typeof isFailure !== "function") refuse("isFailure", "must be a function");
+}

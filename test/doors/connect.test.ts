@@ -1,0 +1,201 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { create, createFileRegistry, type DescService } from "@bufbuild/protobuf";
+import {
+  FileDescriptorProtoSchema,
+  FileDescriptorSetSchema,
+  file_google_protobuf_wrappers,
+  MethodOptions_IdempotencyLevel as Level,
+  type StringValue,
+} from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import { connectNodeAdapter, createConnectTransport } from "@connectrpc/connect-node";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { pickingTransport } from "../../doors/connect/index.ts";
+import { RegistryLab } from "../support/registry-lab.ts";
+
+const text = ".google.protobuf.StringValue";
+const method = (name: string, idempotencyLevel: Level, serverStreaming = false) => {
+  return { name, inputType: text, outputType: text, serverStreaming, options: { idempotencyLevel } };
+};
+const methods = [
+  method("Say", Level.NO_SIDE_EFFECTS),
+  method("Pay", Level.IDEMPOTENCY_UNKNOWN),
+  method("Count", Level.NO_SIDE_EFFECTS, true),
+];
+const file = create(FileDescriptorProtoSchema, {
+  name: "test.proto",
+  package: "test",
+  syntax: "proto3",
+  dependency: ["google/protobuf/wrappers.proto"],
+  service: [{ name: "Echo", method: methods }],
+});
+const files = create(FileDescriptorSetSchema, { file: [file_google_protobuf_wrappers.proto, file] });
+const echo = createFileRegistry(files).getService("test.Echo") as DescService;
+
+interface EchoClient {
+  say(message: { value: string }, options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<StringValue>;
+  pay(message: { value: string }): Promise<StringValue>;
+  count(message: { value: string }, options?: { signal?: AbortSignal }): AsyncIterable<StringValue>;
+}
+
+let lab: RegistryLab;
+
+beforeAll(async () => {
+  lab = await RegistryLab.start();
+});
+afterEach(() => lab.clear());
+afterAll(() => lab?.[Symbol.asyncDispose]());
+
+/** Starts a server that fails with these codes, one call after the other, and then answers with its name. */
+async function serve(prefix: string, name: string, fails: Code[] = []) {
+  const calls: string[] = [];
+  const answer = (kind: string) => () => {
+    calls.push(kind);
+    const code = fails.shift();
+    if (code !== undefined) throw new ConnectError("as wanted", code);
+    return { value: name };
+  };
+  const count = async function* () {
+    calls.push("count");
+    for (const value of ["1", "2", "3"]) {
+      yield { value };
+      if (fails.length > 0) throw new ConnectError("as wanted", fails.shift());
+    }
+  };
+  const handlers = { say: answer("say"), pay: answer("pay"), count };
+  const server = createServer(connectNodeAdapter({ routes: (router) => void router.service(echo, handlers as never) }));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const register = lab.register(`${prefix}${name}`, address, 5);
+  await register.ready;
+  lab.also(async () => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return { calls, address, register };
+}
+
+async function clientOf(prefix: string, options = {}) {
+  const byId = (one: { id: string }, other: { id: string }) => (one.id < other.id ? -1 : 1);
+  const services = lab.subscribe(prefix, { balancer: (list) => list.toSorted(byId)[0] ?? expect.fail() });
+  await services.ready;
+  const made: string[] = [];
+  const to = (address: string): Transport => {
+    made.push(address);
+    return createConnectTransport({ baseUrl: `http://${address}`, httpVersion: "1.1" });
+  };
+  const reported: unknown[] = [];
+  const report = services.report.bind(services);
+  services.report = (server, error, more) => {
+    reported.push((error as ConnectError).code);
+    report(server, error, more);
+  };
+  const client = createClient(echo, pickingTransport(services, to, options)) as unknown as EchoClient;
+  return { client, services, made, reported };
+}
+
+const hello = { value: "hello" };
+
+test("a method without side effects goes on to another server, one with them is sent once", async () => {
+  const prefix = lab.newPrefix();
+  const [a, b] = [await serve(prefix, "a", [Code.Unavailable, Code.Unavailable]), await serve(prefix, "b")];
+  const { client, made, reported, services } = await clientOf(prefix);
+  expect((await client.say(hello)).value).toBe("b");
+  await expect(client.pay(hello)).rejects.toMatchObject({ code: Code.Unavailable });
+  expect([a.calls, b.calls]).toEqual([["say", "pay"], ["say"]]);
+  expect(reported).toEqual([Code.Unavailable]);
+  // One transport for each of them.
+  expect(made).toEqual([a.address, b.address]);
+  // None listens there: it cannot have been sent.
+  lab.register(`${prefix}0`, "127.0.0.1:1", 5);
+  await services.until((list) => list.length === 3);
+  expect((await client.pay(hello)).value).toBe("a");
+  expect([a.calls, b.calls]).toEqual([["say", "pay", "pay"], ["say"]]);
+});
+
+test("an answer that is an error counts against no server, and is not asked for again", async () => {
+  const prefix = lab.newPrefix();
+  const [a, b] = [await serve(prefix, "a", Array(9).fill(Code.NotFound)), await serve(prefix, "b")];
+  const { client, services, reported } = await clientOf(prefix);
+  for (let call = 0; call < 9; call++) await expect(client.say(hello)).rejects.toMatchObject({ code: Code.NotFound });
+  expect([a.calls.length, b.calls.length, reported]).toEqual([9, 0, []]);
+  expect(services.list().filter(({ ejected }) => ejected)).toEqual([]);
+});
+
+test("servers whose calls fail by the user's rule are left out", async () => {
+  const prefix = lab.newPrefix();
+  await serve(prefix, "a", Array(9).fill(Code.ResourceExhausted));
+  await serve(prefix, "b");
+  const isFailure = (error: unknown) => (error as ConnectError).code === Code.ResourceExhausted;
+  const { client, services } = await clientOf(prefix, { isFailure, attempts: 1 });
+  for (let call = 0; call < 5; call++) await expect(client.say(hello)).rejects.toThrow(ConnectError);
+  expect(services.list().map(({ id, ejected }) => `${id} ${ejected}`)).toEqual(["a true", "b undefined"]);
+  expect((await client.say(hello)).value).toBe("b");
+});
+
+test("streams go to a server of the list, and their failures are reported", async () => {
+  const prefix = lab.newPrefix();
+  const fails: Code[] = [];
+  await serve(prefix, "a", fails);
+  const { client, reported } = await clientOf(prefix);
+  const read = async () => {
+    const values: string[] = [];
+    for await (const { value } of client.count(hello)) values.push(value);
+    return values;
+  };
+  expect(await read()).toEqual(["1", "2", "3"]);
+  for await (const { value } of client.count(hello)) if (value === "1") break;
+  expect(reported).toEqual([]);
+  fails.push(Code.Internal);
+  await expect(read()).rejects.toMatchObject({ code: Code.Internal });
+  await expect.poll(() => reported).toEqual([Code.Internal]);
+});
+
+test("a call waits for a first server, within its time, and its signal ends it", async () => {
+  const prefix = lab.newPrefix();
+  const { client } = await clientOf(prefix);
+  const { client: impatient } = await clientOf(prefix, { waitMs: 30 });
+  const none = await impatient.say(hello).catch((error) => error);
+  expect(none).toBeInstanceOf(ConnectError);
+  expect(none).toMatchObject({ code: Code.Unavailable, cause: { code: "ETCD_NO_SERVERS" } });
+  await expect(client.say(hello, { timeoutMs: 30 })).rejects.toMatchObject({ code: Code.DeadlineExceeded });
+  const controller = new AbortController();
+  const aborted = client.say(hello, { signal: controller.signal });
+  await sleep(5);
+  controller.abort();
+  await expect(aborted).rejects.toMatchObject({ code: Code.Canceled });
+  const waiting = client.say(hello);
+  await serve(prefix, "late");
+  expect((await waiting).value).toBe("late");
+});
+
+test("the transport of a server that has left is dropped", async () => {
+  const prefix = lab.newPrefix();
+  const { client, made, services } = await clientOf(prefix);
+  const a = await serve(prefix, "a");
+  await client.say(hello);
+  await a.register.close();
+  await services.until((list) => list.length === 0);
+  const b = await serve(prefix, "b");
+  await client.say(hello);
+  lab.register(`${prefix}a`, a.address, 5);
+  await services.until((list) => list.length === 2);
+  await client.say(hello);
+  expect(made).toEqual([a.address, b.address, a.address]);
+});
+
+test.each([
+  [{}, () => {}, {}, "services", /SubscribeService/],
+  [undefined, undefined, {}, "transportTo", /npm install @connectrpc\/connect @connectrpc\/connect-node/],
+  [undefined, () => {}, { attempts: 0 }, "attempts", /at least 1/],
+  [undefined, () => {}, { waitMs: -1 }, "waitMs", /at least 0/],
+  [undefined, () => {}, { isFailure: 1 }, "isFailure", /a function/],
+  [undefined, () => {}, { retries: 1 }, "retries", /is no option/],
+])("a bad argument is refused by name: %o, %o, %o", (services, to, options, option, message) => {
+  const error = expect.objectContaining({ option, message: expect.stringMatching(message) });
+  const make = () => pickingTransport((services ?? lab.subscribe("/any/")) as never, to as never, options as never);
+  expect(make).toThrow(error);
+});
