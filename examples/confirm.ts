@@ -1,5 +1,5 @@
 /**
- * Asks for two confirmations: one is approved, the other nobody looks at.
+ * Asks for two confirmations: one is approved, the other gets no decision.
  *
  *     ETCD_ENDPOINTS=http://127.0.0.1:2379 node build/examples/confirm.js
  */

@@ -23,6 +23,6 @@ async function schedule(candidate: string): Promise<void> {
 }
 
 await using election = new LeaderElection("/leader", "watcher");
-election.on("leader", (leader) => console.log(printable(`/leader is ${leader?.candidate ?? "nobody"}`)));
+election.on("leader", (leader) => console.log(printable(`/leader is ${leader?.candidate ?? "no candidate"}`)));
 
 await Promise.all([schedule("scheduler-1"), schedule("scheduler-2")]);

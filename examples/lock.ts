@@ -24,9 +24,9 @@ async function work(worker: number): Promise<void> {
   await mutex.run(
     async (lock) => {
       const { value } = row;
-      await sleep(50); // whoever reads and then writes needs a lock
+      await sleep(50); // reading and then writing needs a lock
       const written = row.update(value + 1, lock.token);
-      console.log(`worker ${worker}: ${written ? row.value : "somebody else came after me"}`);
+      console.log(`worker ${worker}: ${written ? row.value : "another worker came after me"}`);
     },
     { timeoutMs: 30_000 },
   );

@@ -11,6 +11,6 @@ server.on("lost", (error) => console.log(`lost: ${error.message}; it is being pu
 server.on("registered", ({ revision }) => console.log(`registered at revision ${revision}`));
 
 await server.ready;
-await sleep(3_000); // a real service serves here until it is told to stop
+await sleep(3_000); // a real service serves here until it is stopped
 await server.close();
 console.log(`${server.key} is ${server.status}`);

@@ -15,7 +15,7 @@ export interface DispatchOptions {
 
 export type Abort = (reason?: unknown) => void;
 
-/** How a request is told of its answer in undici 6, and by `fetch` in 7. */
+/** How a request receives its answer in undici 6, and by `fetch` in 7. */
 export interface PlainHandler {
   onConnect?(abort: Abort, context?: unknown): void;
   onHeaders?(status: number, headers: unknown, resume: () => void, text: string): unknown;

@@ -26,7 +26,10 @@ import { type CancellationOptions, resolveCancellation } from "./options.ts";
 export type CancellationStatus = MirrorStatus;
 
 export interface CancellationEvents extends CommonEvents {
-  /** A run was cancelled, by whomever, followed here or not; those at the start too. Its signal has aborted already. */
+  /**
+   * A run was cancelled by any process, followed here or not; also each that was cancelled before the start. Its signal
+   * has aborted already.
+   */
   cancelled: [runId: string, reason: string];
   status: [status: CancellationStatus];
 }
@@ -45,8 +48,8 @@ interface Cancelling {
  * ```ts
  * const cancellation = new Cancellation("/pipeline/cancel/");
  * const signal = cancellation.signal("run-1");        // in the process that runs it
- * await cancellation.cancel("run-1", "superseded");   // in any process; or: etcdctl put /pipeline/cancel/run-1 superseded
- * cancellation.release("run-1");                      // when the run is over
+ * await cancellation.cancel("run-1", "superseded");   // in any process; or: etcdctl put /pipeline/cancel/run-1
+ * superseded cancellation.release("run-1");                      // when the run is over
  * ```
  *
  * Guaranteed: a signal aborts, with a `CancelledError`, when anybody cancels its run, also when that was before the

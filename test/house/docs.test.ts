@@ -13,15 +13,9 @@ const pages = files.filter((path) => path.endsWith(".md")).sort();
 const sources = files.filter((path) => path.endsWith(".ts"));
 const published = sources.filter((path) => /^(src|recipes|doors|cli|testing)\//.test(path));
 
-/** What is read first, and the pages that it leads to. */
-const plain = pages.filter(
-  (page) =>
-    /^(README|ARCHITECTURE|CONTRIBUTING|SECURITY|examples\/README)\.md$/.test(page) ||
-    /^docs\/(guides|reference|design\/(guarantees|hardships))\b/.test(page),
-);
-
-/** Say instead: emits, reports, says; no process, the holder, another owner; the fix; latency. */
-const unplain = /\b(told|tells?|nobody|somebody|who(m)?ever|the mend|way of \d|stumbled)\b/i;
+/** Say instead: emits, reports, says; no process, the holder, another owner; the fix, restores, corrects; latency. */
+const unplain =
+  /\b(told|tells?|telling|nobody|somebody|who(m)?ever|mend(s|ed|ing|able)?|way of \d|stumbled?|wish(es|ed)?)\b/i;
 
 /** The interfaces whose members a page of the reference has in a table. */
 const documented = Object.entries({
@@ -79,9 +73,24 @@ test.each([
   expect(cited.filter(({ number }) => !numbers.includes(number))).toEqual([]);
 });
 
-test.each(plain)("%s is in plain words", (page) => {
+test.each(pages)("%s is in plain words", (page) => {
   const found = proseLines(read(page)).filter(({ text }) => unplain.test(text.replace(/`[^`]*`|"[^"]*"/g, "")));
   expect(found.map(({ line, text }) => `${page}:${line}: ${text}`)).toEqual([]);
+});
+
+test("comments and messages of what is published, and of the tests, are in plain words", () => {
+  const found = sources
+    .filter((path) => !/(^|\/)examples\/|^test\/house\/docs\.test\.ts$/.test(path))
+    .flatMap((path) =>
+      read(path)
+        .split("\n")
+        .map((text, index) => ({ text, at: `${path}:${index + 1}` }))
+        // Comments and names of tests everywhere; in what is published also its messages.
+        .filter(({ text }) => /^\s*(\/\*\*|\*|\/\/|test\()/.test(text) || published.includes(path))
+        .filter(({ text }) => unplain.test(text.replace(/`[^`$]*`|"[\w/-]*"|[\w-]*\.ts/g, "")))
+        .map(({ at, text }) => `${at}: ${text.trim()}`),
+    );
+  expect(found).toEqual([]);
 });
 
 test("each error code is explained once", () => {

@@ -37,7 +37,7 @@ export class TrackedKeysModel {
   #wiped = false;
   /** By id: when something last said that it is there, and when its end was last reported. */
   readonly #knownAt = new Map<string, number>();
-  readonly #toldAt = new Map<string, number>();
+  readonly #goneAt = new Map<string, number>();
   readonly #received = new Map<string, number>();
   readonly #deletions = new Map<string, number>();
 
@@ -70,7 +70,7 @@ export class TrackedKeysModel {
     for (const id of this.#ids) {
       const known = this.#knownAt.get(id);
       if (known === undefined || this.keys.get(id)) continue;
-      if ((this.#toldAt.get(id) ?? -1) < known) this.#fail(`nothing reported that ${id} went`);
+      if ((this.#goneAt.get(id) ?? -1) < known) this.#fail(`nothing reported that ${id} went`);
     }
   }
 
@@ -136,7 +136,7 @@ export class TrackedKeysModel {
     const kv = this.#stateAt(id, this.#revision);
     this.#do(`${id} is to be cleaned, and ${kv ? `has modRevision ${kv.modRevision}` : "is missing"}`);
     if (!kv) {
-      this.#toldAt.set(id, this.steps.length);
+      this.#goneAt.set(id, this.steps.length);
       return;
     }
     this.#knownAt.set(id, this.steps.length);
@@ -187,7 +187,7 @@ export class TrackedKeysModel {
       this.steps.push(`reported that ${id} went`);
       if (expiresAt === undefined) this.#fail(`it is not known when ${id} would have ended`);
       if (this.keys.get(id)) this.#fail(`${id} is reported gone, and is there`);
-      this.#toldAt.set(id, this.steps.length);
+      this.#goneAt.set(id, this.steps.length);
       this.#received.set(id, (this.#received.get(id) ?? 0) + 1);
       if ((this.#received.get(id) ?? 0) > (this.#deletions.get(id) ?? 0))
         this.#fail(`${id} is reported more often than it went`);

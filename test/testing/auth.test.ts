@@ -32,10 +32,10 @@ for (const [token, tls] of [
     afterAll(() => cluster.close());
 
     test("every member refuses a call without a token and serves root's", async () => {
-      const nobody = new GatewayUser(cluster);
+      const anonymous = new GatewayUser(cluster);
       for (const { endpoint, name } of cluster.members) {
-        await expect(nobody.put(endpoint, "x", "1")).rejects.toThrow(/permission denied|user name is empty/);
-        await expect(nobody.get(endpoint, "x")).rejects.toThrow(/permission denied|user name is empty/);
+        await expect(anonymous.put(endpoint, "x", "1")).rejects.toThrow(/permission denied|user name is empty/);
+        await expect(anonymous.get(endpoint, "x")).rejects.toThrow(/permission denied|user name is empty/);
         await root.put(endpoint, "x", name);
         expect(await root.get(endpoint, "x")).toBe(name);
       }
@@ -134,20 +134,20 @@ for (const [token, tls] of [
     });
 
     test("authentication goes off and on", async () => {
-      const nobody = new GatewayUser(cluster);
+      const anonymous = new GatewayUser(cluster);
       await auth.disable();
-      for (const endpoint of cluster.endpoints) await nobody.put(endpoint, "x", "open");
+      for (const endpoint of cluster.endpoints) await anonymous.put(endpoint, "x", "open");
       expect(await auth.token()).toBeUndefined();
       await auth.addUser("while-off", "x");
       await auth.enable();
-      for (const endpoint of cluster.endpoints) await expect(nobody.get(endpoint, "x")).rejects.toThrow();
+      for (const endpoint of cluster.endpoints) await expect(anonymous.get(endpoint, "x")).rejects.toThrow();
     });
 
     test("a change resolves when a slow member has applied it, too", async () => {
-      const nobody = new GatewayUser(cluster);
+      const anonymous = new GatewayUser(cluster);
       // What a member has applied shows in serializable reads alone: all others wait for the rest.
       const isRefusedBy = ({ endpoint }: EtcdMember) =>
-        nobody.get(endpoint, "x", { serializable: true }).then(
+        anonymous.get(endpoint, "x", { serializable: true }).then(
           () => false,
           (error: Error) => /permission denied|user name is empty/.test(error.message),
         );

@@ -5,7 +5,7 @@ interface Waiting {
   readonly callback: () => void;
 }
 
-/** A clock that goes on only when it is told to. */
+/** A clock that goes on only when a test advances it. */
 export class FakeClock implements Clock {
   #monotonicMs = 0;
   #wallMs: number;

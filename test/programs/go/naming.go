@@ -78,8 +78,8 @@ func run(endpoint, target, command string, args []string) error {
 		if err != nil {
 			return err
 		}
-		told := gresolver.Target{Scheme: "etcd", Endpoint: target}
-		if _, err := builder.Build(told, connection{}, gresolver.BuildOptions{}); err != nil {
+		parsed := gresolver.Target{Scheme: "etcd", Endpoint: target}
+		if _, err := builder.Build(parsed, connection{}, gresolver.BuildOptions{}); err != nil {
 			return err
 		}
 		select {}

@@ -83,9 +83,9 @@ test(`${JOBS} jobs, ${PROCESSES * WORKERS_IN_EACH} workers in ${PROCESSES} proce
   );
   const done = new Set(acks);
   // What a killed process was about to acknowledge may be done without a report.
-  const untold = new Set(killed.flatMap(({ lines }) => inHandAtTheEnd(lines)));
+  const unreported = new Set(killed.flatMap(({ lines }) => inHandAtTheEnd(lines)));
   const lost = Array.from({ length: JOBS }, (_, index) => String(index)).filter((job) => !done.has(job));
-  expect(lost.filter((job) => !untold.has(job))).toEqual([]);
+  expect(lost.filter((job) => !unreported.has(job))).toEqual([]);
   expect(lost.length).toBeLessThanOrEqual(KILLS.length * WORKERS_IN_EACH * JOBS_AT_ONCE);
   expect(await producer.deadLetters()).toEqual([]);
   expect(await lab.keys("jobs")).toEqual([]);

@@ -8,7 +8,7 @@ interface Events extends CommonEvents {
   news: [text: string];
 }
 
-class Teller extends Notifier<Events> {
+class TestNotifier extends Notifier<Events> {
   report(text: string): void {
     this.notify("news", text);
   }
@@ -32,14 +32,14 @@ function processWarnings() {
 
 test("a listener that throws, or rejects, while nothing listens for warnings is a warning of the process, with its stack", async () => {
   const warned = processWarnings();
-  const teller = new Teller();
-  teller.on("news", function brokenListener() {
+  const notifier = new TestNotifier();
+  notifier.on("news", function brokenListener() {
     throw new Error("boom");
   });
-  teller.on("news", async function lateListener() {
+  notifier.on("news", async function lateListener() {
     throw new Error("late");
   });
-  teller.report("a");
+  notifier.report("a");
   await Promise.resolve();
   await Promise.resolve();
   expect(warned).toMatchObject([
@@ -52,13 +52,13 @@ test("a listener that throws, or rejects, while nothing listens for warnings is 
 
 test("a long name in what nothing listens for is cut in the middle, in the message and in the stack", () => {
   const warned = processWarnings();
-  const teller = new Teller();
+  const notifier = new TestNotifier();
   const name = "n".repeat(130_000);
-  teller.on("news", () => {
+  notifier.on("news", () => {
     throw new Error(`${name} is away, says ${name}: come back later`);
   });
-  teller.report("a");
-  teller.warn(new Error(`${name} is away`));
+  notifier.report("a");
+  notifier.warn(new Error(`${name} is away`));
   expect(warned).toHaveLength(2);
   for (const { message, detail } of warned) {
     expect(message.length + detail.length).toBeLessThan(15_000);
@@ -70,24 +70,24 @@ test("a long name in what nothing listens for is cut in the middle, in the messa
 
 test("every warning that nothing listens for is one of the process; a listener takes it", () => {
   const warned = processWarnings();
-  const teller = new Teller();
-  teller.warn(new Error("away"));
+  const notifier = new TestNotifier();
+  notifier.warn(new Error("away"));
   expect(warned).toMatchObject([{ message: "away", type: "Error" }]);
   expect(warned[0]?.detail).toContain("notifier.test.ts");
   const heard: string[] = [];
-  teller.on("warning", ({ message }) => heard.push(message));
-  teller.warn(new Error("still away"));
+  notifier.on("warning", ({ message }) => heard.push(message));
+  notifier.warn(new Error("still away"));
   expect(heard).toEqual(["still away"]);
   expect(warned).toHaveLength(1);
 });
 
 test("a listener for warnings that fails is a warning of the process", () => {
   const warned = processWarnings();
-  const teller = new Teller();
-  teller.on("warning", () => {
+  const notifier = new TestNotifier();
+  notifier.on("warning", () => {
     throw new Error("boom");
   });
-  teller.warn(new Error("away"));
+  notifier.warn(new Error("away"));
   expect(warned).toMatchObject([{ message: 'a listener of "warning" failed: boom' }]);
 });
 
@@ -111,39 +111,39 @@ test("the same warning comes once a minute at most, whatever comes between, and 
 test("the minute of a warning is one of the clock that the recipe lives by", () => {
   const warned = processWarnings();
   const clock = new FakeClock();
-  const teller = new Teller(clock);
+  const notifier = new TestNotifier(clock);
   for (const afterMs of [0, 59_999, 1]) {
     clock.advance(afterMs);
-    teller.warn(new Error("away"));
+    notifier.warn(new Error("away"));
   }
   expect(warned).toHaveLength(2);
 });
 
 test("listeners are called in order, each with the arguments, and one that is added meanwhile hears the next", () => {
-  const teller = new Teller();
+  const notifier = new TestNotifier();
   const heard: string[] = [];
-  teller.on("news", (text) => {
+  notifier.on("news", (text) => {
     heard.push(`first ${text}`);
-    teller.once("news", (later) => heard.push(`added ${later}`));
+    notifier.once("news", (later) => heard.push(`added ${later}`));
   });
-  teller.on("news", (text) => heard.push(`second ${text}`));
-  teller.report("a");
+  notifier.on("news", (text) => heard.push(`second ${text}`));
+  notifier.report("a");
   expect(heard).toEqual(["first a", "second a"]);
   heard.length = 0;
-  teller.removeAllListeners("news");
-  teller.report("b");
+  notifier.removeAllListeners("news");
+  notifier.report("b");
   expect(heard).toEqual([]);
 });
 
 test("with captureRejections for all emitters it still only warns", async () => {
   EventEmitter.captureRejections = true;
   try {
-    const teller = new Teller();
-    const warned = new Promise<Error>((resolve) => teller.once("warning", resolve));
-    teller.on("news", async () => {
+    const notifier = new TestNotifier();
+    const warned = new Promise<Error>((resolve) => notifier.once("warning", resolve));
+    notifier.on("news", async () => {
       throw new Error("late");
     });
-    teller.report("a");
+    notifier.report("a");
     expect(await warned).toMatchObject({ code: "ETCD_LISTENER_FAILED" });
   } finally {
     EventEmitter.captureRejections = false;

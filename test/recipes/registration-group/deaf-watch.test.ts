@@ -6,10 +6,10 @@ import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
 import { addressOf, groupOf, registerMany, viewFor } from "./group-lab.ts";
 
-type ToldMirror = Pick<Mirror, "get" | "close" | typeof Symbol.asyncIterator>;
+type ReplayedMirror = Pick<Mirror, "get" | "close" | typeof Symbol.asyncIterator>;
 
 /** A mirror that reports what it is given, and then stays silent without an end, as the watch of an old server can. */
-function toldMirror(batches: AsyncIterable<MirrorBatch>): ToldMirror {
+function replayedMirror(batches: AsyncIterable<MirrorBatch>): ReplayedMirror {
   return {
     get: () => undefined,
     close: async () => {},
@@ -21,7 +21,7 @@ function toldMirror(batches: AsyncIterable<MirrorBatch>): ToldMirror {
 }
 
 /** A client with this mirror in the place of its own. */
-function clientWith(etcd: EtcdClient, mirror: ToldMirror): EtcdClient {
+function clientWith(etcd: EtcdClient, mirror: ReplayedMirror): EtcdClient {
   return Object.create(etcd, {
     mirror: { value: () => mirror },
     grantLease: { value: etcd.grantLease.bind(etcd) },
@@ -48,7 +48,7 @@ test("a key that was deleted and made again within one batch was not lost, if it
     yield { type: "changes", revision, puts: [kv], deletes: [{ ...kv, modRevision: 1, text: "older" }] };
     received();
   }
-  const group = groupOf(lab, key.slice(0, -2), 5, { client: clientWith(lab.etcd, toldMirror(batches())) });
+  const group = groupOf(lab, key.slice(0, -2), 5, { client: clientWith(lab.etcd, replayedMirror(batches())) });
   const member = group.register("m0", "10.0.0.1:80");
   member.on("lost", (error) => lost.push(error));
   await member.ready;
@@ -73,7 +73,7 @@ test("put back and deleted again, seen in one batch before the answer to the put
     yield { type: "changes", revision: (await lab.etcd.delete(key)).revision, puts: [], deletes: [kv] };
     received.resolve();
   }
-  const client = Object.create(clientWith(lab.etcd, toldMirror(batches())), {
+  const client = Object.create(clientWith(lab.etcd, replayedMirror(batches())), {
     txn: {
       value: async (...args: Parameters<EtcdClient["txn"]>) => {
         const answer = await lab.etcd.txn(...args);
@@ -98,7 +98,7 @@ test("what the watch does not report is found by asking etcd which keys are on t
   await using lab = await RegistryLab.start();
   const prefix = lab.newPrefix();
   const nothing: AsyncIterable<MirrorBatch> = { [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) };
-  const client = clientWith(lab.etcd, toldMirror(nothing));
+  const client = clientWith(lab.etcd, replayedMirror(nothing));
   const group = groupOf(lab, prefix, 5, { client });
   await lab.etcd.put(`${prefix}m50`, "10.6.6.6:80");
   const members = registerMany(group, 50);

@@ -21,11 +21,11 @@ test("the first list comes as puts and one change before ready resolves, never i
   const recorder = new Recorder(services, subscribeEvents);
   expect(services.status).toBe("connecting");
   expect(services.list()).toEqual([]);
-  let toldBeforeReady: string[] = [];
+  let seenBeforeReady: string[] = [];
   await services.ready.then(() => {
-    toldBeforeReady = recorder.names;
+    seenBeforeReady = recorder.names;
   });
-  expect(toldBeforeReady).toEqual(["put", "put", "put", "change", "status"]);
+  expect(seenBeforeReady).toEqual(["put", "put", "put", "change", "status"]);
   expect(recorder.of("status")).toEqual(["live"]);
   const [list, changes] = recorder.events[3]?.args ?? [];
   expect(list).toBe(services.list());

@@ -172,20 +172,20 @@ test("users and roles are there once, and gone when they are deleted", async () 
 });
 
 test("authentication is turned off and on again", async () => {
-  await using nobody = new EtcdClient({ ...cluster.clientOptions, auth: undefined });
+  await using anonymous = new EtcdClient({ ...cluster.clientOptions, auth: undefined });
   const knows = !cluster.version.startsWith("3.4.");
   const received = async () => (knows ? (await root.auth.status()).enabled : undefined);
   expect(await received()).toBe(knows ? true : undefined);
   // With a client's certificate etcd takes its common name for the user.
   const refused = { code: expect.stringMatching(/^ETCD_(UNAUTHENTICATED|PERMISSION_DENIED)$/) };
-  expect(await etcdErrorOf(nobody.get("k"))).toMatchObject(refused);
+  expect(await etcdErrorOf(anonymous.get("k"))).toMatchObject(refused);
   await root.auth.disable();
   await root.auth.disable();
-  expect(await nobody.get("k")).toBeUndefined();
+  expect(await anonymous.get("k")).toBeUndefined();
   expect(await received()).toBe(knows ? false : undefined);
-  await nobody.auth.enable();
+  await anonymous.auth.enable();
   await root.auth.enable();
-  expect(await etcdErrorOf(nobody.get("k"))).toMatchObject(refused);
+  expect(await etcdErrorOf(anonymous.get("k"))).toMatchObject(refused);
   expect(await root.get("k")).toBeUndefined();
   if (!knows) expect(await etcdErrorOf(root.auth.status())).toMatchObject({ code: "ETCD_REQUEST_REFUSED" });
 });

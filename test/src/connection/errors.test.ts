@@ -21,13 +21,16 @@ afterAll(async () => {
 });
 
 const megabyte = secret.padEnd(1024 * 1024, "x");
-const nobody = leaseId("7fffffffffffffff");
+const unknownLease = leaseId("7fffffffffffffff");
 
 const refusals: Record<string, [code: string, call: () => Promise<unknown>]> = {
-  "a put with a lease that is not there": ["ETCD_LEASE_NOT_FOUND", () => etcd.put("k", secret, { lease: nobody })],
+  "a put with a lease that is not there": [
+    "ETCD_LEASE_NOT_FOUND",
+    () => etcd.put("k", secret, { lease: unknownLease }),
+  ],
   "a txn with a lease that is not there": [
     "ETCD_LEASE_NOT_FOUND",
-    () => etcd.txn({ success: [putOp("k", secret, { lease: nobody })] }),
+    () => etcd.txn({ success: [putOp("k", secret, { lease: unknownLease })] }),
   ],
   "a get at a compacted revision": ["ETCD_COMPACTED", () => etcd.get("k", { revision: 2 })],
   "a range at a compacted revision": ["ETCD_COMPACTED", () => etcd.range(prefix("k"), { revision: 2 })],
@@ -60,7 +63,7 @@ test.each(Object.entries(refusals))("%s fails with its own code, known not to be
 });
 
 test("an error carries what it came from, and no key or value stands in its message", async () => {
-  const error = await etcdErrorOf(etcd.put("k", secret, { lease: nobody }));
+  const error = await etcdErrorOf(etcd.put("k", secret, { lease: unknownLease }));
   expect(error).toBeInstanceOf(EtcdError);
   expect(error.cause).toBeInstanceOf(Error);
   expect(JSON.stringify([error.message, (error.cause as Error).message])).not.toContain(secret);
@@ -109,7 +112,7 @@ test.each([
 test("the trace of an error leads to who made the call", async () => {
   const { stackTraceLimit } = Error;
   const whoMadeIt = async () => {
-    await etcd.put("k", secret, { lease: nobody });
+    await etcd.put("k", secret, { lease: unknownLease });
   };
   const { stack } = await etcdErrorOf(whoMadeIt());
   expect(stack).toContain("whoMadeIt");

@@ -13,12 +13,12 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.close());
 
-async function nobody(): Promise<string> {
+async function closedEndpoint(): Promise<string> {
   return cluster.member(0).endpoint.replace(/\d+$/, String(await takePort()));
 }
 
 test("a get with nothing listening fails with ETCD_UNAVAILABLE within its time and says why", async () => {
-  const endpoint = await nobody();
+  const endpoint = await closedEndpoint();
   await using etcd = new EtcdClient({ endpoints: endpoint });
   const { error, tookMs } = await outcomeOf(etcd.get("k", { timeoutMs: 500 }));
   expect(error).toMatchObject({ code: "ETCD_UNAVAILABLE", retryable: true, outcomeUnknown: false });
@@ -38,7 +38,7 @@ test("the same client works as soon as etcd comes up, also a call that began bef
 });
 
 test("a refused endpoint is passed over, for reads and for writes", async () => {
-  const dead = await nobody();
+  const dead = await closedEndpoint();
   for (let i = 0; i < 4; i++) {
     await using etcd = new EtcdClient({ endpoints: [dead, ...cluster.endpoints] });
     const { version } = (await etcd.put("once", String(i), { previous: true })).previous ?? { version: 0 };

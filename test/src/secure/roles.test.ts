@@ -332,8 +332,8 @@ let checksNested: boolean;
 beforeAll(async () => {
   cluster = await startEtcd({ tls: true, auth: true });
   const { at, client } = await user([]);
-  await using nobody = client;
-  const { error } = await outcomeOf(nobody.txn({ success: [txnOp({ success: [putOp(`${at}/k`, "v")] })] }));
+  await using withoutRoles = client;
+  const { error } = await outcomeOf(withoutRoles.txn({ success: [txnOp({ success: [putOp(`${at}/k`, "v")] })] }));
   if (error !== undefined) expect(error).toMatchObject({ code: "ETCD_PERMISSION_DENIED" });
   checksNested = error !== undefined;
 });

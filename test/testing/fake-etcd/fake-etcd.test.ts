@@ -77,7 +77,7 @@ test("in manual time a registration lives by its renewals, and ends with its lea
   await services.close();
 });
 
-test("a lease that is expired takes its keys with it, and recipes mend what was wiped", async () => {
+test("a lease that is expired takes its keys with it, and recipes restore what was wiped", async () => {
   const etcd = await fake({ time: "manual" });
   const server = new ServiceRegister("/svc/m1", "10.0.0.1:8080", 5, { client: etcd.client() });
   await server.ready;
