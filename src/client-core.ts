@@ -22,6 +22,8 @@ interface Shared {
   readonly autoBatch: boolean;
   readonly notices: ClientNotices;
   readonly members: MemberFollower | undefined;
+  /** That of the client's options. */
+  readonly namespace: Uint8Array;
 }
 
 /** Where the keys of a client are, below those of the client that has the connections. */
@@ -77,7 +79,8 @@ export class ClientCore {
     const limits = new ServerLimits();
     const hub = new WatchHub(protocol, dialTimeoutMs, runtime, limits);
     const leaseEngine = new LeaseEngine(protocol, dialTimeoutMs, runtime);
-    const shared = { runtime, limits, hub, leaseEngine, autoBatch, notices, members };
+    const { namespace } = resolved;
+    const shared = { runtime, limits, hub, leaseEngine, autoBatch, notices, members, namespace };
     return new ClientCore(shared, { protocol, namespace: new Uint8Array() });
   }
 
@@ -106,6 +109,11 @@ export class ClientCore {
     const all = Buffer.concat([this.#namespace, namespace]);
     given.set(options, new ClientCore(this.#shared, { protocol, namespace: all }, this));
     return options;
+  }
+
+  /** What stands before every key that is asked for here. */
+  get namespace(): Uint8Array {
+    return Buffer.concat([this.#shared.namespace, this.#namespace]);
   }
 
   /** What becomes of the connections, for those who listen. */

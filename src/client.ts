@@ -8,6 +8,7 @@ import { InvalidOptionError } from "./errors/invalid-option-error.ts";
 import { errorOfCall } from "./errors/of-call.ts";
 import { shown } from "./errors/shown.ts";
 import { checkHealth, type EtcdHealth, type HealthOptions } from "./health.ts";
+import { setNamespace } from "./internal/namespace-of.ts";
 import { setRuntime } from "./internal/runtime-of.ts";
 import { ServerLimits } from "./internal/server-limits.ts";
 import { showAs } from "./internal/show-as.ts";
@@ -86,6 +87,7 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
     super();
     this.#core = ClientCore.of(options);
     setRuntime(this, this.#core.runtime);
+    setNamespace(this, () => this.#core.namespace);
     setWhyUnreached(this, () => this.#core.protocol.unreached);
     ServerLimits.set(this, this.#core.limits);
     this.auth = new Auth(this.#core);

@@ -96,6 +96,11 @@ export class PrefixFollower {
     return this.#ending.signal;
   }
 
+  /** All that stands there now; it may be newer than the last batch. */
+  entries(): Iterable<KeyValue> {
+    return this.#followed?.mirror.entries.values() ?? [];
+  }
+
   /** A key as it is now; it may be newer than the last batch. */
   get(key: string): KeyValue | undefined {
     return this.#followed?.mirror.get(key);

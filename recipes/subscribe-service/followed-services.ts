@@ -1,5 +1,5 @@
-import type { EtcdClient, MirrorBatch } from "../../src/index.ts";
-import { channels, onAbort, type Runtime, runtimeOf } from "../../src/internal/index.ts";
+import type { EtcdClient, KeyValue, MirrorBatch } from "../../src/index.ts";
+import { asError, channels, namespaceOf, onAbort, type Runtime, runtimeOf } from "../../src/internal/index.ts";
 import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import type { RecipeClient } from "../recipe/index.ts";
 import { InstanceReader } from "./instance-reader.ts";
@@ -9,8 +9,17 @@ import { LiveList, type TakenStep } from "./live-list.ts";
 import type { ResolvedSubscribe } from "./options.ts";
 import { OutlierDetector } from "./outlier-detector.ts";
 import { RemovalGuard } from "./removal-guard.ts";
+import { SavedListFile } from "./saved-list.ts";
 import { isSameRegistration, type ServiceInstance, withEjected } from "./service-instance.ts";
 import type { SubscribeStatus } from "./subscribe-events.ts";
+
+/** The list as a file had it. */
+interface FromFile {
+  readonly entries: ReadonlyMap<string, KeyValue>;
+  /** How old it was when it was read. */
+  readonly ageMs: number;
+  readonly atMs: number;
+}
 
 /** A part of the list, which follows it step by step. */
 export interface ListPart<Metadata> {
@@ -37,6 +46,11 @@ export class FollowedServices<Metadata> implements ListSource<Metadata> {
   /** While it is being emitted: what is, and what comes after it. */
   readonly #waiting: { to: { emit(taken: TakenStep<Metadata>): void }; taken: TakenStep<Metadata> }[] = [];
   #revision = 0;
+  readonly #file: SavedListFile | undefined;
+  /** What the list has from a file, until etcd says what is true. */
+  #fromFile: FromFile | undefined;
+  /** As it was emitted last. */
+  #status: SubscribeStatus = "connecting";
 
   /** Starts to follow at once, in the background. */
   constructor(options: ResolvedSubscribe<Metadata>, client: RecipeClient) {
@@ -55,6 +69,8 @@ export class FollowedServices<Metadata> implements ListSource<Metadata> {
       onNews: (news) => this.#followed(news),
     });
     onAbort(this.#follower.ended, () => this.#end());
+    this.#file = this.#fileOf(options);
+    if (this.#file) void this.#startFrom(this.#file);
   }
 
   get ready(): Promise<void> {
@@ -62,11 +78,13 @@ export class FollowedServices<Metadata> implements ListSource<Metadata> {
   }
 
   get status(): SubscribeStatus {
-    return this.#follower.status;
+    const { status } = this.#follower;
+    return status === "connecting" && this.#fromFile ? "stale" : status;
   }
 
   get staleForMs(): number {
-    return this.#follower.staleForMs;
+    const from = this.#fromFile;
+    return from ? from.ageMs + this.runtime.clock.monotonicMs() - from.atMs : this.#follower.staleForMs;
   }
 
   get revision(): number {
@@ -91,8 +109,9 @@ export class FollowedServices<Metadata> implements ListSource<Metadata> {
     return this.#follower.caughtUp();
   }
 
-  close(): Promise<void> {
-    return this.#follower.close();
+  async close(): Promise<void> {
+    // What is to be saved is taken from what is followed still.
+    await Promise.all([this.#file?.close(), this.#follower.close()]);
   }
 
   reported(instance: ServiceInstance<Metadata>, error: unknown): void {
@@ -118,14 +137,14 @@ export class FollowedServices<Metadata> implements ListSource<Metadata> {
   #followed(news: FollowNews): void {
     switch (news.type) {
       case "status":
-        this.list.notify(["status", news.status]);
-        for (const view of [...this.views]) view.statusChanged(news.status);
+        this.#tellStatus();
         break;
       case "warning":
         this.list.notify(["warning", news.error]);
         break;
       case "failed":
         this.list.notify(["failed", news.error]);
+        this.#file?.stop();
         for (const view of this.views) view.failed(news.error);
         break;
       default:
@@ -144,9 +163,71 @@ export class FollowedServices<Metadata> implements ListSource<Metadata> {
       else changes.push(change, { type: "delete", key: kv.key });
     }
     this.#revision = batch.revision;
-    const first = batch.type === "snapshot";
-    this.#step({ changes: this.#guard?.postpone(changes) ?? changes, first });
+    const before = this.#fromFile;
+    this.#fromFile = undefined;
+    const first = batch.type === "snapshot" && !before;
+    const differing = before ? this.#since(before, changes) : changes;
+    this.#step({ changes: this.#guard?.postpone(differing) ?? differing, first });
     this.#guard?.look();
+    this.#file?.changed();
+  }
+
+  /** What etcd has otherwise than the file that the list is from. */
+  #since({ entries }: FromFile, changes: readonly ListChange<Metadata>[]): ListChange<Metadata>[] {
+    const there = new Set(changes.map((change) => (change.type === "put" ? change.instance.key : undefined)));
+    const gone = this.list.table.instances().filter(({ key }) => !there.has(key));
+    const since = changes.flatMap((change): ListChange<Metadata>[] => {
+      if (change.type !== "put") return [change];
+      const { key } = change.instance;
+      const [listed, before, now] = [this.list.table.get(key), entries.get(key), this.#follower.get(key)];
+      if (!listed || !before) return [change];
+      if (now && isSameEntry(before, now)) return [];
+      return listed.createRevision === change.instance.createRevision ? [change] : [{ type: "delete", key }, change];
+    });
+    return [...gone.map(({ key }): ListChange<Metadata> => ({ type: "delete", key })), ...since];
+  }
+
+  #fileOf({ snapshotFile: path, prefix }: ResolvedSubscribe<Metadata>): SavedListFile | undefined {
+    if (path === undefined) return undefined;
+    return new SavedListFile({
+      path,
+      place: { prefix, namespace: Buffer.from(namespaceOf(this.etcd)).toString() },
+      clock: this.runtime.clock,
+      known: () => {
+        // What is held back is the better list: etcd has lost it, it seems.
+        if (!this.list.listed || this.#fromFile || this.heldBack > 0) return undefined;
+        return { entries: this.#follower.entries(), ageMs: this.#follower.staleForMs };
+      },
+      onWarning: (error) => this.list.notify(["warning", error]),
+    });
+  }
+
+  async #startFrom(file: SavedListFile): Promise<void> {
+    // Nothing is emitted before the caller had a chance to listen.
+    await null;
+    const saved = await file.read();
+    // What etcd says is newer.
+    if (!saved || this.list.listed || this.ended.aborted) return;
+    const { clock } = this.runtime;
+    const entries = new Map(saved.entries.map((kv) => [kv.key, kv]));
+    try {
+      const changes = saved.entries.map((kv) => this.#reader.read(kv, undefined));
+      const ageMs = Math.max(0, clock.wallMs() - saved.knownAtMs);
+      this.#fromFile = { entries, ageMs, atMs: clock.monotonicMs() };
+      this.#step({ changes, first: true });
+      this.#tellStatus();
+    } catch (error) {
+      // A schema that cannot be used ends the list when etcd answers.
+      this.list.notify(["warning", asError(error)]);
+    }
+  }
+
+  #tellStatus(): void {
+    const { status } = this;
+    if (status === this.#status) return;
+    this.#status = status;
+    this.list.notify(["status", status]);
+    for (const view of [...this.views]) view.statusChanged(status);
   }
 
   /**
@@ -241,4 +322,9 @@ export class FollowedServices<Metadata> implements ListSource<Metadata> {
     this.#guard?.close();
     this.list.finish();
   }
+}
+
+function isSameEntry(a: KeyValue, b: KeyValue): boolean {
+  const isSamePut = a.createRevision === b.createRevision && a.modRevision === b.modRevision && a.lease === b.lease;
+  return isSamePut && a.text === b.text;
 }

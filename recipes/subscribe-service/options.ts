@@ -76,6 +76,15 @@ export interface SubscribeServiceOptions<Metadata = unknown> extends RecipeClien
   maxDropRatio?: number | undefined;
   /** How long a mass removal is held back, in milliseconds, if they do not return. @default 60000 */
   dropHoldMs?: number | undefined;
+  /**
+   * A file for the last good list, for this prefix alone, in a folder that exists. Written when the list has changed,
+   * at most once a second, and at the end; at most 64 MiB; for its owner alone to read. Where etcd is away at the
+   * start, the list is from there: `stale`, with its age, until etcd says what is true. A file that cannot be used is
+   * a `warning`, and ignored.
+   *
+   * @default none: no file is read or written
+   */
+  snapshotFile?: string | undefined;
 }
 
 const ratio = z.number("must be a number").max(1, "must be at most 1");
@@ -110,6 +119,7 @@ const schema = z.strictObject(
     outlierDetection: z.unknown().optional(),
     maxDropRatio: ratio.gt(0, "must be above 0").optional(),
     dropHoldMs: delayAbove0.optional(),
+    snapshotFile: z.string("must be a string").min(1, "must not be empty").optional(),
     ...pickFields,
   },
   "must be an object",
@@ -131,12 +141,13 @@ export interface ResolvedSubscribe<Metadata> extends ResolvedPick<Metadata> {
   readonly outlierDetection: ResolvedOutlierDetection | undefined;
   readonly maxDropRatio: number | undefined;
   readonly dropHoldMs: number;
+  readonly snapshotFile: string | undefined;
 }
 
 /** @throws InvalidOptionError that names the argument or option */
 export function resolveSubscribe<Metadata>(prefix: unknown, options: unknown): ResolvedSubscribe<Metadata> {
   const what = "SubscribeService";
-  const { client, metadata, format, outlierDetection, maxDropRatio, dropHoldMs, ...given } = parseOptions(
+  const { client, metadata, format, outlierDetection, maxDropRatio, dropHoldMs, snapshotFile, ...given } = parseOptions(
     what,
     schema,
     options,
@@ -153,6 +164,7 @@ export function resolveSubscribe<Metadata>(prefix: unknown, options: unknown): R
     outlierDetection: resolveOutlierDetection(what, outlierDetection),
     maxDropRatio,
     dropHoldMs: dropHoldMs ?? 60_000,
+    snapshotFile,
     ...resolvePick<Metadata>(what, given, "round-robin"),
   };
 }

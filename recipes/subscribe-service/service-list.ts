@@ -56,7 +56,8 @@ export class ServiceList<Metadata = unknown>
   }
 
   /**
-   * Milliseconds since the list was last known to be followed; 0 while live. Before the first list: since the start.
+   * Milliseconds since the list was last known to be followed; 0 while live. Before the first list: since the start. Of
+   * a list from a file also those that went by before.
    */
   get staleForMs(): number {
     return this.#source.staleForMs;

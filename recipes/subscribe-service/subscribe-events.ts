@@ -6,7 +6,7 @@ import type { ServiceInstance } from "./service-instance.ts";
 
 /**
  * `connecting`: no list yet. `live`: every change comes. `stale`: etcd is out of reach, the list is the last
- * good one, see `staleForMs`. `failed`, `closed`: the end.
+ * good one, or that of `snapshotFile`, see `staleForMs`. `failed`, `closed`: the end.
  */
 export type SubscribeStatus = MirrorStatus;
 

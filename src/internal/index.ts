@@ -24,6 +24,7 @@ export { Heap, type HeapEntry } from "./heap.ts";
 export { inMs } from "./in-ms.ts";
 export { log } from "./log.ts";
 export { longTimer } from "./long-timer.ts";
+export { namespaceOf } from "./namespace-of.ts";
 export { parseOptions } from "./parse-options.ts";
 export { ProcessWarnings } from "./process-warnings.ts";
 export { nextTick, queueMicrotask, setImmediate } from "./real-time.ts";
