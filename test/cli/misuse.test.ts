@@ -55,6 +55,9 @@ const commands: readonly (readonly string[])[] = [
   ["lock", "/other", "--wait", "3s", "--", "true"],
 ];
 
+/** Without etcd it waits: it is there to run for ever. */
+const elect = ["elect", "/other", "--", "true"];
+
 test.each([...commands, ["queue", "add", "/other", "a"]])(
   "%s %s: without etcd it says so in time, and ends with 3",
   async (...words) => {
@@ -74,7 +77,7 @@ describe.each([
   ["a user without permission", "reader:secret"],
 ])("%s", (_, user) => {
   // Not `queue add`: it puts a job by a txn within a txn, of which an etcd before 3.5.28 checks no permission.
-  test.each(commands)("%s %s: it says so, and ends with 4", async (...words) => {
+  test.each([...commands, elect])("%s %s: it says so, and ends with 4", async (...words) => {
     const at = words.indexOf("--");
     const before = at < 0 ? words : words.slice(0, at);
     const after = at < 0 ? [] : words.slice(at);
