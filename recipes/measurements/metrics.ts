@@ -22,7 +22,7 @@ export const metrics = {
     "outcome",
   ]),
   leaseRenewal: histogram("lease.renewal", "How long etcd took to answer renewals of leases", []),
-  leasesEnded: counter("leases.ended", "Leases that were revoked, or lost", ["how"]),
+  leasesEnded: counter("leases.ended", "Leases that were revoked, expired or lost", ["how"]),
   jobsEnqueued: counter("jobs.enqueued", "Jobs that were added to queues", ["queue"]),
   watchEvents: counter("watch.events", "Events that watches and mirrors got", ["prefix"]),
   relists: counter("relists", "How often mirrors read their whole range, and why", ["prefix", "reason"]),

@@ -89,8 +89,8 @@ export interface LeaseRenewedMessage {
 export interface LeaseEndedMessage {
   readonly leaseId: string;
   readonly ttlSeconds: number;
-  /** `revoked` by its owner; `lost`: not renewed in time, or gone from etcd. */
-  readonly how: "revoked" | "lost";
+  /** `revoked` by its owner; `expired`: at its end, and not to be renewed; `lost`: not renewed in time, or gone. */
+  readonly how: "revoked" | "expired" | "lost";
   readonly error: Error;
 }
 

@@ -2,6 +2,7 @@ import type { Protocol } from "../connection/index.ts";
 import { flag, optionsOf } from "../errors/check-options.ts";
 import { LeaseLostError } from "../errors/lease-lost-error.ts";
 import { errorOfCall } from "../errors/of-call.ts";
+import type { LeaseEndedMessage } from "../internal/channel-messages.ts";
 import { channels } from "../internal/channels.ts";
 import type { Clock } from "../internal/clock.ts";
 import { deadlineSignal } from "../internal/deadline-signal.ts";
@@ -126,7 +127,7 @@ export class HeldLease implements Lease {
     await this.revoke();
   }
 
-  #end(error: LeaseLostError, how: "revoked" | "lost" = "lost"): void {
+  #end(error: LeaseLostError, how: LeaseEndedMessage["how"] = "lost"): void {
     this.#over = true;
     const { id: leaseId, ttlSeconds } = this;
     if (channels.leaseEnded.heard) channels.leaseEnded.publish({ leaseId, ttlSeconds, how, error });
@@ -139,6 +140,6 @@ export class HeldLease implements Lease {
     if (this.#over || !this.deadline.hasPassed()) return;
     if (this.#renewed)
       this.lose(new LeaseLostError(`lease ${this.id} was not renewed within its ${this.ttlSeconds} s`));
-    else this.#end(new LeaseLostError(`lease ${this.id} is past its ${this.ttlSeconds} s`));
+    else this.#end(new LeaseLostError(`lease ${this.id} is past its ${this.ttlSeconds} s`), "expired");
   }
 }

@@ -176,6 +176,7 @@ test("leases, watches and mirrors are reported across a restart of etcd", async 
   using dials = tracedOn("etcd-recipes:dial");
   await using own = new EtcdClient({ endpoints: cluster.endpoints });
   const lease = await own.grantLease(3);
+  const detached = await own.grantLease(1, { keepAlive: false });
   await using mirror = own.mirror(prefix("mirrored/"));
   await mirror.ready;
   await own.put("mirrored/a", "v", { lease });
@@ -208,7 +209,9 @@ test("leases, watches and mirrors are reported across a restart of etcd", async 
     "live 1",
   ]);
   expect(new Set(states.map(({ id }) => id)).size).toBe(1);
-  expect(ended.messages).toMatchObject([{ leaseId: lease.id }]);
+  await until(() => detached.signal.aborted);
+  expect(ended.messages).toContainEqual(expect.objectContaining({ leaseId: lease.id }));
+  expect(ended.messages).toContainEqual(expect.objectContaining({ leaseId: detached.id, how: "expired" }));
   expect(dials.over.some(({ error }) => error !== undefined)).toBe(true);
   expect(dials.over.some(({ error }) => error === undefined)).toBe(true);
 });
