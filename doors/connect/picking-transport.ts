@@ -1,4 +1,3 @@
-import type { Transport } from "@connectrpc/connect";
 import { InvalidOptionError, type ServiceList } from "../../recipes/index.ts";
 import { CANCELED, connectError, DEADLINE_EXCEEDED, isServersFailure, isUnsent, UNAVAILABLE } from "./call-error.ts";
 
@@ -24,6 +23,28 @@ export interface PickingTransportOptions {
    * @default the codes Unknown, DeadlineExceeded, Internal, Unavailable and DataLoss, and errors without a code
    */
   readonly isFailure?: ((error: unknown) => boolean) | undefined;
+}
+
+/**
+ * What a transport of connect-es 2 is, in types of our own: its declarations need those of a browser. The arguments are
+ * what connect-es hands over, and are handed on.
+ */
+export interface TransportLike {
+  unary(...args: never[]): Promise<unknown>;
+  stream(...args: never[]): Promise<unknown>;
+}
+
+type Arguments = [
+  method: { readonly idempotency: number },
+  signal: AbortSignal | undefined,
+  timeoutMs: number | undefined,
+  ...others: unknown[],
+];
+
+/** The same, as it is called here. */
+interface Transport {
+  unary(...args: Arguments): Promise<unknown>;
+  stream(...args: Arguments): Promise<{ readonly message: AsyncIterable<unknown> }>;
 }
 
 type Outcome<Result> = { readonly result: Result } | { readonly error: unknown };
@@ -53,11 +74,11 @@ interface Call {
  * @param transportTo makes the transport to one server
  * @throws InvalidOptionError that names the argument or option
  */
-export function pickingTransport(
+export function pickingTransport<Made extends TransportLike>(
   services: ServiceList,
-  transportTo: (address: string) => Transport,
+  transportTo: (address: string) => Made,
   options: PickingTransportOptions = {},
-): Transport {
+): Made {
   check(services, transportTo, options);
   const { attempts: most = 3, waitMs = 10_000, isFailure = isServersFailure } = options;
   const transports = new Map<string, Transport>();
@@ -67,7 +88,7 @@ export function pickingTransport(
     if (known) return known;
     const listed = new Set(services.list().map((server) => server.address));
     for (const old of transports.keys()) if (!listed.has(old)) transports.delete(old);
-    const made = transportTo(address);
+    const made = transportTo(address) as unknown as Transport;
     if (typeof made?.unary !== "function") {
       const problem = "must return a Transport, such as createConnectTransport() makes";
       throw new InvalidOptionError(what, "transportTo", `${problem} (npm install @connectrpc/connect-node)`);
@@ -131,18 +152,18 @@ export function pickingTransport(
     }
   }
 
-  return {
-    unary(method, signal, timeoutMs, header, input, contextValues) {
+  const picking: Transport = {
+    unary(method, signal, timeoutMs, ...others) {
       // NO_SIDE_EFFECTS and IDEMPOTENT of google.protobuf.MethodOptions.
       const call = { mayRepeat: method.idempotency > 0, isStream: false, signal, timeoutMs };
-      return run(call, (to, leftMs) => to.unary(method, signal, leftMs, header, input, contextValues));
+      return run(call, (to, leftMs) => to.unary(method, signal, leftMs, ...others));
     },
-    stream(method, signal, timeoutMs, header, input, contextValues) {
+    stream(method, signal, timeoutMs, ...others) {
       const call = { mayRepeat: false, isStream: true, signal, timeoutMs };
       return new Promise((resolve, reject) => {
         // It is in flight until the last message was read.
         run(call, async (to, leftMs) => {
-          const response = await to.stream(method, signal, leftMs, header, input, contextValues);
+          const response = await to.stream(method, signal, leftMs, ...others);
           await new Promise<void>((done, failed) => {
             signal?.addEventListener("abort", () => done(), { once: true });
             resolve({ ...response, message: untilRead(response.message, done, failed) });
@@ -151,6 +172,7 @@ export function pickingTransport(
       });
     },
   };
+  return picking as unknown as Made;
 }
 
 async function* untilRead<T>(messages: AsyncIterable<T>, done: () => void, failed: (error: unknown) => void) {
