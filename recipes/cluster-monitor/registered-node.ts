@@ -45,6 +45,7 @@ export class RegisteredNode<Info> implements Membership<Info> {
     this.#register = new ServiceRegister(`${parts.prefix}${name}`, this.#address, parts.ttlSeconds, {
       client: parts.etcd,
       format: nodeCodec(parts.format),
+      foreignFormats: "ignore",
       metadata: { ...this.#metadata(this.#upSince) },
       // A node that restarts within its TTL takes its own key over: changed, and never down.
       onConflict: "replace",

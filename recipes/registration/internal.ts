@@ -2,6 +2,7 @@
 export type { BulkItem } from "./bulk-item.ts";
 export { BulkWriter } from "./bulk-writer.ts";
 export { followKey } from "./follow-key.ts";
+export { findForeignFormat } from "./foreign-formats.ts";
 export type { KeyKeeper, KeySurroundings } from "./key-keeper.ts";
 export { LeftoverKey } from "./leftover-key.ts";
 export { LoneWriter } from "./lone-writer.ts";

@@ -1,10 +1,28 @@
 import { ClientClosedError, type EtcdClient, type Lease } from "../../src/index.ts";
-import { asError, log, onAbort, quietDeferred, type Runtime, runtimeOf, timed } from "../../src/internal/index.ts";
+import {
+  asError,
+  endsRetries,
+  isRefusal,
+  log,
+  onAbort,
+  quietDeferred,
+  type Runtime,
+  runtimeOf,
+  timed,
+} from "../../src/internal/index.ts";
 import { checkHealth } from "../health/index.ts";
 import { type KeyLeases, OwnLeases, SharedLeases } from "../leases/index.ts";
 import type { RecipeClient } from "../recipe/index.ts";
 import type { ServiceRegisterEvents, ServiceUpdate } from "../registration/index.ts";
-import { closeLimitMs, followKey, LoneWriter, LookRound, RegisteredKey } from "../registration/internal.ts";
+import {
+  closeLimitMs,
+  findForeignFormat,
+  followKey,
+  LoneWriter,
+  LookRound,
+  RegisteredKey,
+} from "../registration/internal.ts";
+import { retry } from "../retries/index.ts";
 import type { ResolvedRegister } from "./options.ts";
 
 const debug = log("register");
@@ -99,6 +117,14 @@ export class LoneRegistration {
     if (this.#isOver) return;
     if (isOneTooMany) this.#emit("warning", new Error(tooManyLeases));
     const { keeper } = this.#kept;
+    if (this.#options.foreignFormats === "error") {
+      const foreign = await this.#foreignFormat();
+      if (this.#isOver) return;
+      if (foreign) {
+        this.#fail(foreign);
+        return;
+      }
+    } else if (this.#options.foreignFormats === "warn") void this.#warnOfForeignFormat();
     this.#lookNoMore = LookRound.of(this.#client.etcd, this.#runtime.clock).add(keeper);
     const { health, healthEveryMs: everyMs } = this.#options;
     if (!health) {
@@ -113,6 +139,35 @@ export class LoneRegistration {
       else keeper.stepAside();
     };
     await checkHealth({ check: health, everyMs, clock: this.#runtime.clock, onResult }, this.#checking.signal);
+  }
+
+  /** A role that may not read the folder has no answer; all else is tried again. */
+  async #foreignFormat(): Promise<Error | undefined> {
+    const { stopped } = this.#writer;
+    const look = async () => ({ foreign: await findForeignFormat(this.#client.etcd, this.#options, stopped) });
+    try {
+      const { foreign } = await retry(look, {
+        runtime: this.#runtime,
+        signal: stopped,
+        backoff: { initialMs: 100 },
+        ends: (error) => isRefusal(error) || endsRetries(error, false),
+        onWarning: (error) => this.#kept.life.noteFailure(error),
+      });
+      return foreign;
+    } catch (error) {
+      debug("%s: %s", this.#options.key, asError(error).message);
+      return undefined;
+    }
+  }
+
+  /** Beside the registration, once. */
+  async #warnOfForeignFormat(): Promise<void> {
+    try {
+      const foreign = await findForeignFormat(this.#client.etcd, this.#options, this.#writer.stopped);
+      if (foreign && !this.#isOver) this.#emit("warning", foreign);
+    } catch (error) {
+      debug("%s: %s", this.#options.key, asError(error).message);
+    }
   }
 
   #follow(): void {

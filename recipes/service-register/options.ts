@@ -31,6 +31,14 @@ export interface ServiceRegisterOptions extends RecipeClientOptions {
    */
   format?: RegistrationFormat | undefined;
   /**
+   * What to do when values of another format stand beside the key, at which a reader may give up its whole list. Looked
+   * at once, at the beginning, among the first 100. `warn`: emits `warning`, with a ConflictError. `error`: looks
+   * before it registers, and fails with that error. A role that may not read the folder is not asked for it.
+   *
+   * @default "warn" with a format, else "ignore"
+   */
+  foreignFormats?: "warn" | "error" | "ignore" | undefined;
+  /**
    * What the first registration does when another owner has the key. `replace`: takes it. `wait`: waits until it is
    * free. `error`: fails with a ConflictError. Later the key is taken only when it is missing or our own.
    *
@@ -64,6 +72,7 @@ const optionsSchema = z.strictObject(
   {
     client: clientField,
     ...registrationFields,
+    foreignFormats: z.enum(["warn", "error", "ignore"], 'must be "warn", "error" or "ignore"').optional(),
     lease: z.enum(["own", "shared"], 'must be "own" or "shared"').default("own"),
     ...healthFields,
   },
@@ -72,6 +81,7 @@ const optionsSchema = z.strictObject(
 
 export interface ResolvedRegister extends ResolvedRegistration {
   readonly ttlSeconds: number;
+  readonly foreignFormats: "warn" | "error" | "ignore";
   readonly lease: "own" | "shared";
   readonly health: NonNullable<ServiceRegisterOptions["health"]> | undefined;
   readonly healthEveryMs: number;
@@ -89,7 +99,11 @@ export function resolveRegister(
   checkKey(what, key);
   checkAddress(what, address);
   checkTtlSeconds(what, ttlSeconds, "ttl");
-  const { health, healthEverySeconds, client, lease, ...given } = parseOptions(what, optionsSchema, options);
+  const { health, healthEverySeconds, client, lease, foreignFormats, ...given } = parseOptions(
+    what,
+    optionsSchema,
+    options,
+  );
   if (lease === "shared" && client !== undefined && !(client instanceof EtcdClient)) {
     throw new InvalidOptionError(
       what,
@@ -102,6 +116,7 @@ export function resolveRegister(
   return {
     ...registration,
     ...resolveHealth(what, { health, healthEverySeconds }, ttlSeconds),
+    foreignFormats: foreignFormats ?? (given.format === undefined ? "ignore" : "warn"),
     ttlSeconds,
     lease,
     client,

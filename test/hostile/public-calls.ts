@@ -277,7 +277,17 @@ export const publicCalls: (() => FuzzedCall)[] = [
   () => ({
     what: "ServiceRegister",
     args: ["/fuzz/register/m1", "10.0.0.1:80", 5, { client: lab.etcd }],
-    names: ["client", "metadata", "weight", "format", "onConflict", "lease", "health", "healthEverySeconds"],
+    names: [
+      "client",
+      "metadata",
+      "weight",
+      "format",
+      "foreignFormats",
+      "onConflict",
+      "lease",
+      "health",
+      "healthEverySeconds",
+    ],
     call: (...args) => create(door.ServiceRegister, args),
   }),
   () => method(server, "update", [{}], ["signal"]),

@@ -41,6 +41,25 @@ test("what go-zero, kratos, Go's naming/endpoints and we wrote stands in one lis
   expect(invalid).toEqual([`${prefix}k2`]);
 });
 
+test("a value of another format beside the key is a warning, or the end before it registers", async () => {
+  const prefix = lab.newPrefix();
+  await lab.register(`${prefix}orders/m1`, "grpc://10.0.0.1:90", 5, { format: "kratos" }).ready;
+  const warned = lab.register(`${prefix}orders/m2`, "10.0.0.2:80", 5, { format: "plain" });
+  const warning = new Promise<Error>((resolve) => warned.once("warning", resolve));
+  expect(await warning).toMatchObject({
+    code: "ETCD_CONFLICT",
+    message: expect.stringMatching(
+      /orders\/ holds values that are not in the format plain, such as that of .*orders\/m1/,
+    ),
+  });
+  await warned.ready;
+  const options = { format: "kratos", foreignFormats: "error" } as const;
+  const refused = lab.register(`${prefix}orders/m3`, "grpc://10.0.0.3:90", 5, options);
+  await expect(refused.ready).rejects.toMatchObject({ code: "ETCD_CONFLICT" });
+  expect(await lab.etcd.get(`${prefix}orders/m3`)).toBeUndefined();
+  await lab.register(`${prefix}alone/m1`, "grpc://10.0.0.1:90", 5, options).ready;
+});
+
 test("each format is registered and followed at a real etcd, alone; go-zero's key is the service and a number", async () => {
   const prefix = lab.newPrefix();
   const made = {
