@@ -162,7 +162,7 @@ test("a list that is empty is said to be, and the first server that comes is cal
 test("weight, zone and metadata are in the attributes of endpoints, and lists that change keep connections", async () => {
   const prefix = lab.newPrefix();
   resolver();
-  lab.register(`${prefix}a`, "127.0.0.1:1", 5, { weight: 3, metadata: { zone: "eu-1", version: "2" } });
+  const a = lab.register(`${prefix}a`, "127.0.0.1:1", 5, { weight: 3, metadata: { zone: "eu-1", version: "2" } });
   lab.register(`${prefix}b`, "[::1]:2", 5);
   lab.register(`${prefix}c`, "unix:///tmp/c.sock", 5);
   const lists: unknown[] = [];
@@ -172,7 +172,6 @@ test("weight, zone and metadata are in the attributes of endpoints, and lists th
   const made = target.createResolver(uri, listener as never, {});
   made.updateResolution();
   await until(() => (lists.at(-1) as unknown[] | undefined)?.length === 3);
-  made.destroy();
   expect(lists.at(-1)).toEqual([
     {
       addresses: [{ host: "127.0.0.1", port: 1 }],
@@ -181,6 +180,9 @@ test("weight, zone and metadata are in the attributes of endpoints, and lists th
     { addresses: [{ host: "::1", port: 2 }], attributes: { key: `${prefix}b`, weight: 1, metadata: undefined } },
     { addresses: [{ path: "/tmp/c.sock" }], attributes: { key: `${prefix}c`, weight: 1, metadata: undefined } },
   ]);
+  await a.update({ draining: true });
+  await until(() => (lists.at(-1) as unknown[]).length === 2);
+  made.destroy();
 });
 
 test("the listeners of 1.10 to 1.13 get the same list, and an error after the resolver was closed", async () => {
