@@ -30,8 +30,9 @@ COPY package.json ./
 COPY --from=dependencies /engine/node_modules node_modules
 COPY --from=build /src/dist dist
 COPY --from=build /src/build/examples/engine engine
+COPY --from=build /src/build/examples/printable.js ./
 RUN mkdir /data && chown node:node /data
 USER node
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["node"]
-CMD ["engine/master.js", "--help"]
+CMD ["engine/master/master.js", "--help"]

@@ -54,7 +54,7 @@ test("what the containers run are programs of the engine, with flags that they h
 
 test("the image has every package that the engine imports and the library does not depend on", () => {
   const { dependencies } = JSON.parse(read("package.json"));
-  const [, imported] = /from "(@redis\/client)"/.exec(read("examples/engine/redis-tasks.ts")) ?? [];
+  const [, imported] = /from "(@redis\/client)"/.exec(read("examples/engine/tasks/redis-tasks.ts")) ?? [];
   expect(imported).toBe("@redis/client");
   expect(dependencies).not.toHaveProperty("@redis/client");
   const needed = JSON.parse(read("package-lock.json")).packages["node_modules/@redis/client"].dependencies;

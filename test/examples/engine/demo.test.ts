@@ -42,7 +42,7 @@ function survivors(cluster: EtcdCluster): string[] {
     if (!/^\d+$/.test(pid)) return false;
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-      return command.includes("examples/engine/") && readFileSync(`/proc/${pid}/environ`, "utf8").includes(wanted);
+      return /examples\/(engine|demo)\//.test(command) && readFileSync(`/proc/${pid}/environ`, "utf8").includes(wanted);
     } catch {
       return false;
     }
@@ -57,7 +57,7 @@ async function ownTemp(): Promise<AsyncDisposable & { readonly path: string }> {
 
 test.concurrent("the demo plays every act, and every task is done or cancelled", async () => {
   await using temp = await ownTemp();
-  using demo = runExample("engine/demo/main", { env: { TMPDIR: temp.path } });
+  using demo = runExample("demo/main", { env: { TMPDIR: temp.path } });
 
   expect(await demo.ended, demo.output).toEqual({ code: 0, signal: null });
 
@@ -76,7 +76,7 @@ test.skipIf(!canStartRedis)(
   async () => {
     await using cluster = await startEtcd();
     const pid = cluster.members[0]?.pid;
-    using demo = runExample("engine/demo/main", {
+    using demo = runExample("demo/main", {
       args: ["--redis", "--plain"],
       env: { ...pointTo(cluster), REDIS_URL: "" },
     });
@@ -99,7 +99,7 @@ test.concurrent.each([{ args: [] }, { args: ["--forever"] }])(
     await using cluster = await startEtcd();
     await using client = new EtcdClient({ endpoints: cluster.endpoints });
     await using temp = await ownTemp();
-    using demo = runExample("engine/demo/main", { args, env: { ...pointTo(cluster), TMPDIR: temp.path } });
+    using demo = runExample("demo/main", { args, env: { ...pointTo(cluster), TMPDIR: temp.path } });
     await until(() => demo.output.includes(" done  "), { timeoutMs: startLimitMs });
     await until(async () => (await client.range(masters)).count === 3, { timeoutMs: startLimitMs });
 
@@ -120,7 +120,7 @@ test.concurrent("no program outlives a demo that is killed", async () => {
   await using client = new EtcdClient({ endpoints: cluster.endpoints });
   // It cannot clear its own folder any more.
   await using temp = await ownTemp();
-  using demo = runExample("engine/demo/main", { env: { ...pointTo(cluster), TMPDIR: temp.path } });
+  using demo = runExample("demo/main", { env: { ...pointTo(cluster), TMPDIR: temp.path } });
   await until(async () => (await client.range(masters)).count === 3, { timeoutMs: startLimitMs });
 
   demo.process.kill("SIGKILL");
@@ -133,14 +133,14 @@ test.concurrent("the demo does not join an engine that is not its own", async ()
   await using client = new EtcdClient({ endpoints: cluster.endpoints });
   await client.put("/publictest/pipeline/real", "192.0.2.1:80");
 
-  using demo = runExample("engine/demo/main", { env: pointTo(cluster) });
+  using demo = runExample("demo/main", { env: pointTo(cluster) });
 
   expect(await demo.ended).toEqual({ code: 1, signal: null });
   expect(demo.output).toMatch(/^demo: somebody else's engine is there: \/publictest\/pipeline\/real\./m);
 });
 
 test.concurrent("without a Redis --redis says how to get one, before anything is started", async () => {
-  using demo = runExample("engine/demo/main", {
+  using demo = runExample("demo/main", {
     args: ["--redis"],
     env: { REDIS_URL: "", PATH: "/nowhere", XDG_CACHE_HOME: "/nowhere" },
   });
@@ -151,7 +151,7 @@ test.concurrent("without a Redis --redis says how to get one, before anything is
 });
 
 test.concurrent("--help names every option", async () => {
-  using demo = runExample("engine/demo/main", { args: ["--help"] });
+  using demo = runExample("demo/main", { args: ["--help"] });
 
   expect(await demo.ended).toEqual({ code: 0, signal: null });
   for (const option of ["--redis", "--forever", "--plain", "ETCD_ENDPOINTS", "REDIS_URL"]) {
@@ -160,7 +160,7 @@ test.concurrent("--help names every option", async () => {
 });
 
 test.concurrent("an unknown option is named", async () => {
-  using demo = runExample("engine/demo/main", { args: ["--for-ever"] });
+  using demo = runExample("demo/main", { args: ["--for-ever"] });
 
   expect(await demo.ended).toEqual({ code: 2, signal: null });
   expect(demo.output).toContain("Unknown option '--for-ever'");

@@ -21,7 +21,7 @@ export class EngineProgram implements AsyncDisposable {
     env: Readonly<Record<string, string>>,
   ) {
     this.id = id;
-    this.#example = runExample(`engine/${name}`, { args: ["--id", id, "--json", ...args], env });
+    this.#example = runExample(`engine/${name}/${name}`, { args: ["--id", id, "--json", ...args], env });
     void this.#example.ended.then((ended) => {
       this.#ended = ended;
     });

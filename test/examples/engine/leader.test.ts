@@ -90,7 +90,7 @@ test.concurrent.each([
   [["--idd", "s1"], /Unknown option '--idd'/],
 ])("a bad option, %j, is named, and the exit code is 2", async (args, message) => {
   // It must not even ask etcd.
-  using scheduler = runExample("engine/scheduler", { args, env: { ETCD_ENDPOINTS: "http://127.0.0.1:1" } });
+  using scheduler = runExample("engine/scheduler/scheduler", { args, env: { ETCD_ENDPOINTS: "http://127.0.0.1:1" } });
 
   expect(await scheduler.ended, scheduler.output).toEqual({ code: 2, signal: null });
   expect(scheduler.output).toMatch(message);

@@ -1,6 +1,6 @@
 import type { PutOp, Term } from "etcd-recipes";
 import { expect, test } from "vitest";
-import { StatusReport } from "../../../examples/engine/status-report.ts";
+import { StatusReport } from "../../../examples/engine/scheduler/status-report.ts";
 import { settled } from "../../support/fake-clock.ts";
 
 test("what it says last is written last, after what is on its way", async () => {

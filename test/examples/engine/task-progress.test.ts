@@ -1,7 +1,7 @@
 import { defaultClient, LeaderElection, setDefaultClient, type Term } from "etcd-recipes";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { DetachedLease } from "../../../examples/engine/detached-lease.ts";
-import { TaskProgress } from "../../../examples/engine/task-progress.ts";
+import { TaskProgress } from "../../../examples/engine/scheduler/task-progress.ts";
+import { DetachedLease } from "../../../examples/engine/shared/detached-lease.ts";
 import { EtcdClient } from "../../../recipes/index.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
 

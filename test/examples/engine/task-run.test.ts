@@ -1,9 +1,9 @@
 import { Confirmation, LeaderElection, SubscribeService, setDefaultClient } from "etcd-recipes";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { DetachedLease } from "../../../examples/engine/detached-lease.ts";
-import { PipelineSignals } from "../../../examples/engine/pipeline-signals.ts";
-import { Slots } from "../../../examples/engine/slots.ts";
-import { runTask } from "../../../examples/engine/task-run.ts";
+import { Slots } from "../../../examples/engine/scheduler/slots.ts";
+import { runTask } from "../../../examples/engine/scheduler/task-run.ts";
+import { DetachedLease } from "../../../examples/engine/shared/detached-lease.ts";
+import { PipelineSignals } from "../../../examples/engine/shared/pipeline-signals.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
 import { until } from "../../support/until.ts";
 

@@ -1,0 +1,62 @@
+import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
+import { json } from "node:stream/consumers";
+import type { ServiceInstance, SubscribeService } from "etcd-recipes";
+import { LinkedSignal } from "../shared/linked-signal.ts";
+import type { Task, TaskResult } from "../tasks/task.ts";
+
+export interface CallMasterOptions {
+  /** How many masters are tried. */
+  readonly attempts: number;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Has one of the masters do a task. A failure of the task itself is a result: another master would come to the same. */
+export function callMaster(services: SubscribeService, task: Task, options: CallMasterOptions): Promise<TaskResult> {
+  // The key: one project's tasks go to the same master, if the balancer looks at keys, and find its cache there.
+  return services.call((master, signal) => whileListed(services, master, signal, (it) => post(master, task, it)), {
+    ...options,
+    key: task.project,
+  });
+}
+
+/** A master that is frozen, or cut off, never answers: that its registration ends is how one hears of it. */
+async function whileListed<T>(
+  services: SubscribeService,
+  master: ServiceInstance,
+  signal: AbortSignal,
+  action: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const over = new AbortController();
+  const gone = new AbortController();
+  const isGone = (list: readonly ServiceInstance[]) =>
+    // A successor under its key may have put over it.
+    !list.some(({ key, address, createRevision }) => {
+      return key === master.key && createRevision === master.createRevision && address === master.address;
+    });
+  services.until(isGone, { signal: over.signal }).then(
+    () => gone.abort(new Error(`${master.id} is no longer listed`)),
+    () => {},
+  );
+  using either = new LinkedSignal(signal, gone.signal);
+  try {
+    return await action(either.signal);
+  } catch (error) {
+    throw gone.signal.aborted ? gone.signal.reason : error;
+  } finally {
+    over.abort();
+  }
+}
+
+/** Not by fetch(), which gives up on an answer after five minutes. */
+async function post({ id, address }: ServiceInstance, task: Task, signal: AbortSignal): Promise<TaskResult> {
+  const sending = request(`http://${address}/run`, { method: "POST", agent: false, signal });
+  // Whoever waits hears of it below; after the answer has begun nobody listens here, and an error would end the process.
+  sending.on("error", () => {});
+  sending.end(JSON.stringify(task));
+  const [response] = (await once(sending, "response")) as [IncomingMessage];
+  const body = await json(response);
+  if (response.statusCode === 200) return body as TaskResult;
+  throw new Error(`${id} answers ${response.statusCode}: ${(body as { reason?: string }).reason}`);
+}

@@ -1,0 +1,71 @@
+/**
+ * Submits a pipeline, and ends when all its tasks are queued.
+ *
+ *     node build/examples/engine/tasks/submit.js --pipeline nightly-1 --tasks 20 --projects 4 --duration 500
+ */
+import { parseArgs } from "node:util";
+import { teller } from "../shared/events.ts";
+import { readId, readNumber, readRedisUrl } from "../shared/flags.ts";
+import { runProgram } from "../shared/program.ts";
+import { openSource } from "./open-source.ts";
+import type { Task } from "./task.ts";
+
+const usage = `submit.js --pipeline <id> [--<option> <value>]…
+
+Submits a pipeline: so many tasks, <id>/1 and on, of some projects in turn.
+
+  --tasks <number>      (10)
+  --projects <number>   (3)
+  --duration <ms>       how long each takes  (200)
+  --confirm <seconds>   the last one must be approved within this time
+  --redis <url>         to Redis  (REDIS_URL; without it to the queue in etcd)
+  --json                one JSON object for each event
+
+ETCD_ENDPOINTS names the etcd.`;
+
+interface SubmitOptions {
+  readonly redis: string | undefined;
+  readonly tasks: readonly Task[];
+  readonly json: boolean;
+}
+
+function readOptions(args: readonly string[]): SubmitOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      pipeline: { type: "string" },
+      tasks: { type: "string", default: "10" },
+      projects: { type: "string", default: "3" },
+      duration: { type: "string", default: "200" },
+      confirm: { type: "string" },
+      redis: { type: "string" },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const pipelineId = readId("submit", "pipeline", values.pipeline);
+  const count = readNumber("submit", "tasks", values.tasks, 1);
+  const projects = readNumber("submit", "projects", values.projects, 1);
+  const durationMs = readNumber("submit", "duration", values.duration);
+  const confirmWithinSeconds =
+    values.confirm === undefined ? undefined : readNumber("submit", "confirm", values.confirm, 1);
+  const tasks = Array.from(
+    { length: count },
+    (_, index): Task => ({
+      id: `${pipelineId}/${index + 1}`,
+      pipelineId,
+      project: `proj-${(index % projects) + 1}`,
+      durationMs,
+      ...(confirmWithinSeconds !== undefined && index === count - 1 && { confirmWithinSeconds }),
+    }),
+  );
+  return { redis: readRedisUrl("submit", values.redis), tasks, json: values.json };
+}
+
+async function submit({ redis, tasks, json }: SubmitOptions, stopping: AbortSignal): Promise<void> {
+  const tell = teller("submit", json);
+  await using source = openSource({ redis, consumer: "submit", ttlSeconds: 10 }, tell);
+  await source.submit(tasks, stopping);
+  tell("submitted", { tasks: tasks.length, queued: await source.size() });
+}
+
+await runProgram({ usage, readOptions, run: submit });
