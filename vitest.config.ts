@@ -6,7 +6,7 @@ import { sortTestFiles } from "./test/support/test-files.ts";
 const heavy = ["test/examples/**/*.test.ts", "test/src/lease/crowds.test.ts"];
 
 /** What is said of the project itself: these files need no etcd. */
-const house = ["test/house/**/*.test.ts"];
+const checkout = ["test/checkout/**/*.test.ts"];
 
 /** What the files themselves say, by what they import and call: new ones find their place without a word here. */
 const { logic, mocking, shared, alone } = sortTestFiles(import.meta.dirname);
@@ -41,7 +41,7 @@ const differs = [
   // What operators do.
   "test/src/admin/{members,permissions}.test.ts",
   // What its own tools save and restore.
-  "test/hostile/restored-etcd.test.ts",
+  "test/misuse/restored-etcd.test.ts",
   // Ranges, nested transactions, the sentences of errors, tokens.
   "test/src/kv/{guarded-writes,paged-range,same-answers,sorted-range,stm}.test.ts",
   "test/src/connection/{errors,leaderless,protocol-differential}.test.ts",
@@ -75,11 +75,11 @@ export default defineConfig({
     hookTimeout: 60_000,
     dangerouslyIgnoreUnhandledErrors: false,
     projects: [
-      project("house", { include: house }),
-      project("logic", { include: logic, exclude: [...heavy, ...house], isolate: false, plugins: built }),
-      project("shared", { include: shared, exclude: [...heavy, ...house], isolate: false, plugins: built }),
-      project("alone", { include: alone, exclude: [...heavy, ...house], plugins: built }),
-      project("mocking", { include: mocking, exclude: house }),
+      project("checkout", { include: checkout }),
+      project("logic", { include: logic, exclude: [...heavy, ...checkout], isolate: false, plugins: built }),
+      project("shared", { include: shared, exclude: [...heavy, ...checkout], isolate: false, plugins: built }),
+      project("alone", { include: alone, exclude: [...heavy, ...checkout], plugins: built }),
+      project("mocking", { include: mocking, exclude: checkout }),
       project("secure", {
         include: secure,
         exclude: [...heavy, ...logic, ...onlyHere],
