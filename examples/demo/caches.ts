@@ -1,7 +1,7 @@
 import type { Storage } from "etcd-recipes";
 import { keys } from "../engine/shared/keys.ts";
 
-/** The projects that have a build cache anywhere, as etcd tells it. */
+/** The projects that have a build cache anywhere, as etcd has them. */
 export class CacheView {
   /** Resolves when what was there already is known. */
   readonly ready: Promise<void>;

@@ -17,7 +17,7 @@ export interface EngineEvent {
 }
 
 export interface EngineProcessEvents {
-  told: [event: EngineEvent];
+  logged: [event: EngineEvent];
   /** It says something that is no event, or it died unasked: the text is safe to print. */
   complaint: [text: string];
 }
@@ -91,7 +91,7 @@ export class EngineProcess extends EventEmitter<EngineProcessEvents> {
     if (this.#state === "starting" && (event.event === "registered" || event.event === "started")) {
       this.#state = "running";
     }
-    this.emit("told", event);
+    this.emit("logged", event);
   }
 }
 

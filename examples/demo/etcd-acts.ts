@@ -10,13 +10,13 @@ export function killMember(stage: Stage): Act {
   return {
     title: `the leader of etcd, ${victim.name}, is killed by SIGKILL, and comes back`,
     async play(see) {
-      journal.tell("etcd", `member ${victim.name} killed, two of three are left`);
+      journal.log("etcd", `member ${victim.name} killed, two of three are left`);
       await victim.kill();
       const seconds = await see("another member of etcd leads", () => own.leader !== undefined);
       await seeWorkGoOn(see, stage);
       const leader = own.leader?.name;
       await victim.restart();
-      journal.tell("etcd", `member ${victim.name} serves again`);
+      journal.log("etcd", `member ${victim.name} serves again`);
       await see("the list is live", () => services.status === "live" && services.list().length === 3);
       await seeWorkGoOn(see, stage);
       return `${leader} led after ${seconds} s, tasks went on; ${victim.name} is back`;

@@ -9,7 +9,7 @@ const lookEveryMs = 250;
 /** The etcd that the demo runs on. */
 export interface DemoEtcd extends AsyncDisposable {
   readonly endpoints: readonly string[];
-  /** Three members of its own, whose processes the demo may break; undefined on an etcd that is somebody else's. */
+  /** Three members of its own, whose processes the demo may break; undefined on an etcd that it did not start. */
   readonly own: OwnEtcd | undefined;
 }
 
@@ -18,16 +18,16 @@ export async function openEtcd(journal: Journal, env: NodeJS.ProcessEnv): Promis
   if (env.ETCD_ENDPOINTS) {
     const endpoints = env.ETCD_ENDPOINTS.split(",").map((endpoint) => endpoint.trim());
     const { version } = await defaultClient().status();
-    journal.tell("etcd", `uses ETCD_ENDPOINTS: etcd ${printable(version)} at ${printable(endpoints.join(", "))}`);
-    journal.tell("etcd", "it is not ours: its members are left alone, that act is left out");
+    journal.log("etcd", `uses ETCD_ENDPOINTS: etcd ${printable(version)} at ${printable(endpoints.join(", "))}`);
+    journal.log("etcd", "it is not ours: its members are left alone, that act is left out");
     return { endpoints, own: undefined, [Symbol.asyncDispose]: async () => {} };
   }
-  journal.tell("etcd", "starts a cluster of three members");
+  journal.log("etcd", "starts a cluster of three members");
   const cluster = await startEtcd({ members: 3 });
   const { endpoints, version } = cluster;
   // The acts take members away, on a machine that has the whole engine to run.
   setDefaultClient({ endpoints, requestTimeoutMs: 30_000 });
-  journal.tell("etcd", `etcd ${version} at ${endpoints.join(", ")}`);
+  journal.log("etcd", `etcd ${version} at ${endpoints.join(", ")}`);
   const own = new OwnEtcd(cluster, journal);
   return { endpoints, own, [Symbol.asyncDispose]: () => own.close() };
 }
@@ -65,7 +65,7 @@ export class OwnEtcd {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       const leader = await this.#cluster.leader({ timeoutMs: lookEveryMs }).catch(() => undefined);
-      if (leader && leader !== this.leader) this.#journal.tell("etcd", `member ${leader.name} leads`);
+      if (leader && leader !== this.leader) this.#journal.log("etcd", `member ${leader.name} leads`);
       if (leader) this.#leader = leader;
       await sleep(lookEveryMs, undefined, { signal }).catch(() => {});
     }

@@ -34,14 +34,14 @@ export class Fleet implements AsyncDisposable {
     process.on("exit", this.#atExit);
   }
 
-  /** @param env tells the programs where etcd and the tasks are */
+  /** @param env where the programs find etcd and the tasks */
   static async open(env: NodeJS.ProcessEnv, journal: Journal): Promise<Fleet> {
     return new Fleet(await mkdtemp(join(tmpdir(), "etcd-recipes-demo-")), env, journal);
   }
 
   startMaster(): MasterProcess {
     const master = new MasterProcess(++this.#masterCount, this.#root, this.#env);
-    master.on("told", ({ event, task }) => {
+    master.on("logged", ({ event, task }) => {
       if (event !== "task-started" || typeof task !== "string") return;
       if (this.#begun.has(task)) this.retried++;
       this.#begun.add(task);
@@ -82,11 +82,11 @@ export class Fleet implements AsyncDisposable {
 
   #add<T extends EngineProcess>(group: T[], added: T): T {
     const { id } = added;
-    added.on("told", (event) => {
+    added.on("logged", (event) => {
       const text = worthTelling(event);
-      if (text !== undefined) this.#journal.tell(id, printable(text));
+      if (text !== undefined) this.#journal.log(id, printable(text));
     });
-    added.on("complaint", (text) => this.#journal.tell(id, text));
+    added.on("complaint", (text) => this.#journal.log(id, text));
     const [oldest, ...others] = group.filter((it) => !isThere(it));
     if (oldest && others.length >= mostGone - 1) group.splice(group.indexOf(oldest), 1);
     group.push(added);

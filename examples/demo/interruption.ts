@@ -16,7 +16,7 @@ export class Interrupted extends Error {
 }
 
 /**
- * Aborts at the first Ctrl-C, SIGTERM or SIGHUP, or when nobody reads the output any more, so that all can be left in
+ * Aborts at the first Ctrl-C, SIGTERM or SIGHUP, or when the output has no reader any more, so that all can be left in
  * order. A second signal exits at once.
  */
 export function onInterruption(): AbortSignal {

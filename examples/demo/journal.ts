@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import { printable } from "../printable.ts";
 
-/** Who has something to tell. */
+/** Who a line comes from. */
 export type Source = string;
 
 export interface Entry {
@@ -35,12 +35,12 @@ export class Journal extends EventEmitter<{ entry: [entry: Entry] }> {
     this.#add(undefined, heading);
   }
 
-  tell(source: Source, text: string): void {
+  log(source: Source, text: string): void {
     this.#add(source, text);
   }
 
   #add(source: Source | undefined, text: string): void {
-    // Whoever shows it shows it on a terminal, and what is told can be of anybody.
+    // It is shown on a terminal, and its text can come from anywhere.
     const entry = { atMs: this.nowMs, source: source && printable(source), text: printable(text) };
     this.#entries.push(entry);
     if (this.#entries.length > mostEntries) this.#entries.shift();

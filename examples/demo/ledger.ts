@@ -39,7 +39,7 @@ export class Ledger implements AsyncDisposable {
     return this.#states.size;
   }
 
-  /** As far as etcd told. */
+  /** As far as etcd has answered. */
   state(id: string): TaskState | undefined {
     return this.#states.get(id);
   }

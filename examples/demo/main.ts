@@ -15,7 +15,7 @@ async function runDemo({ live, forever, redis }: DemoOptions, interruption: Abor
   const journal = new Journal();
   const display = live ? liveView(journal, process.stdout) : plainLines(journal, process.stdout);
   interruption.addEventListener("abort", () => {
-    journal.tell("demo", `${interruption.reason.message}; once more ends it at once`);
+    journal.log("demo", `${interruption.reason.message}; once more ends it at once`);
   });
   const play = forever ? playForever : playStory;
   try {

@@ -25,7 +25,7 @@ export class MasterProcess extends EngineProcess {
     this.zone = zone;
     this.weight = weight;
     this.dir = dir;
-    this.on("told", ({ event, task }) => {
+    this.on("logged", ({ event, task }) => {
       if (typeof task !== "string") return;
       if (event === "task-started") this.inFlight.add(task);
       else this.inFlight.delete(task);

@@ -1,7 +1,7 @@
 import type { EngineEvent } from "./engine-process.ts";
 
-/** What is told of in the journal; the tasks that come and go are counted instead. */
-const told = new Set([
+/** The events that the journal lists; the tasks that come and go are counted instead. */
+const logged = new Set([
   "registered",
   "lost",
   "draining",
@@ -25,7 +25,7 @@ const known = new Set(["at", "source", "event"]);
 
 /** The event as a line, or undefined for what happens all the time. Not safe to print as it is. */
 export function worthTelling(event: EngineEvent): string | undefined {
-  if (!told.has(event.event)) return undefined;
+  if (!logged.has(event.event)) return undefined;
   const details = Object.entries(event).filter(([name, value]) => !known.has(name) && value !== undefined);
   return [event.event, ...details.map(([name, value]) => `${name}=${String(value)}`)].join(" ");
 }

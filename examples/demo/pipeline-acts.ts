@@ -11,7 +11,7 @@ export function cancelPipeline({ workload, ledger, cancellation, journal }: Stag
       const { pipelineId, ids } = await workload.submit(steps(12, { project: "proj-1", durationMs: 2_500 }), signal);
       await see("one of its tasks runs", () => ids.some((id) => ledger.state(id) === "running"));
       await cancellation.cancel(pipelineId, "superseded", { signal });
-      journal.tell("demo", `${pipelineId} cancelled: superseded`);
+      journal.log("demo", `${pipelineId} cancelled: superseded`);
       const isOver = (id: string) => ledger.state(id) === "cancelled" || ledger.state(id) === "done";
       const seconds = await see("all its tasks are over", () => ids.every(isOver));
       const cancelled = ids.filter((id) => ledger.state(id) === "cancelled").length;
@@ -32,7 +32,7 @@ export function confirmTasks({ workload, ledger, confirmation, journal }: Stage)
         (await confirmation.pending({ signal })).filter(({ id }) => ids.includes(id)).length === 2;
       await see("both wait", isAsked);
       await confirmation.approve(approved, "demo", { signal });
-      journal.tell("demo", `${approved} approved; nobody looks at ${ignored}`);
+      journal.log("demo", `${approved} approved; ${ignored} is left without an answer`);
       await see("the approved one is done", () => ledger.state(approved) === "done");
       const seconds = await see("the other one is cancelled", () => ledger.state(ignored) === "cancelled");
       return `the approved one was done; ${seconds} s later the other timed out`;
@@ -45,7 +45,7 @@ export function expireCache({ workload, ledger, caches, fleet }: Stage): Act {
   const project = "proj-seldom";
   const folders = () => fleet.masters.map(({ dir }) => join(dir, "caches", project)).filter((path) => existsSync(path));
   return {
-    title: `nobody builds ${project} any more: its cache expires`,
+    title: `${project} is not built any more: its cache expires`,
     async play(see, signal) {
       const { ids } = await workload.submit(steps(3, { project, durationMs: 100 }), signal);
       await see("it was built", () => ids.every((id) => ledger.state(id) === "done"));

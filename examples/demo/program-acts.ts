@@ -28,7 +28,7 @@ export function killMaster(stage: Stage): Act {
     async play(see) {
       await see(`${victim.id} has a task`, () => victim.inFlight.size > 0);
       const orphans = [...victim.inFlight];
-      journal.tell(victim.id, `killed with ${orphans.length} tasks in hand; its lease has up to 3 s`);
+      journal.log(victim.id, `killed with ${orphans.length} tasks in hand; its lease has up to 3 s`);
       await victim.kill();
       fleet.startMaster();
       const seconds = await see(`${victim.id} is out of the list`, () => !isListed(stage, victim));
@@ -47,7 +47,7 @@ export function drainMaster(stage: Stage): Act {
     async play(see) {
       await see(`${leaving.id} has a task`, () => leaving.inFlight.size > 0);
       const [inHand, doneBefore] = [leaving.inFlight.size, leaving.done];
-      journal.tell(leaving.id, `told to leave with ${inHand} tasks in hand`);
+      journal.log(leaving.id, `asked to leave with ${inHand} tasks in hand`);
       const gone = leaving.stop();
       fleet.startMaster();
       const seconds = await see(`${leaving.id} has left`, () => leaving.state === "left");
@@ -67,8 +67,8 @@ export function killLeader(stage: Stage): Act {
     async play(see) {
       await see("a scheduler leads", () => fleet.leader !== undefined);
       const victim = fleet.leader;
-      if (victim === undefined) throw new Error("nobody leads");
-      journal.tell(victim.id, `killed; it led with token ${victim.token}, for up to 3 s yet`);
+      if (victim === undefined) throw new Error("there is no leader");
+      journal.log(victim.id, `killed; it led with token ${victim.token}, for up to 3 s yet`);
       await victim.kill();
       fleet.startScheduler();
       const seconds = await see("the other scheduler leads", () => fleet.leader !== undefined);

@@ -17,7 +17,7 @@ export interface DemoRedis extends AsyncDisposable {
 export async function openRedis(journal: Journal, env: NodeJS.ProcessEnv): Promise<DemoRedis> {
   const url = readRedisUrl("demo", undefined);
   if (url !== undefined) {
-    journal.tell("demo", "tasks come from the Redis of REDIS_URL");
+    journal.log("demo", "tasks come from the Redis of REDIS_URL");
     return { url, [Symbol.asyncDispose]: async () => {} };
   }
   const program = findRedis(env);
@@ -25,7 +25,7 @@ export async function openRedis(journal: Journal, env: NodeJS.ProcessEnv): Promi
     const advice = "there is no redis-server on PATH; `npm run setup -- --tests` gets one, or set REDIS_URL";
     throw new InvalidOptionError("demo", "--redis", advice);
   }
-  journal.tell("demo", "tasks come from a Redis of its own");
+  journal.log("demo", "tasks come from a Redis of its own");
   return startRedis(program);
 }
 

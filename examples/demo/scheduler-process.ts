@@ -9,7 +9,7 @@ export class SchedulerProcess extends EngineProcess {
 
   constructor(number: number, env: NodeJS.ProcessEnv) {
     super("scheduler", `scheduler-${number}`, flags, env);
-    this.on("told", ({ event, token }) => {
+    this.on("logged", ({ event, token }) => {
       if (event === "elected" && typeof token === "number") this.token = token;
       if (event === "lost" || event === "resigned" || event === "left") this.token = undefined;
     });

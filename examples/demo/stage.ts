@@ -54,7 +54,7 @@ export async function onStage(
   await using cancellation = new Cancellation(keys.cancellations);
   await using confirmation = new Confirmation(keys.confirmations);
   for (const recipe of [services, storage, cancellation, confirmation]) {
-    recipe.on("warning", (error) => journal.tell("demo", `warning: ${error.message}`));
+    recipe.on("warning", (error) => journal.log("demo", `warning: ${error.message}`));
   }
   await using workload = new Workload(ownRedis?.url, ledger, journal);
   const programs = { ETCD_ENDPOINTS: etcd.endpoints.join(), REDIS_URL: ownRedis?.url ?? "" };
@@ -91,7 +91,7 @@ async function untilNobodyElseIsThere(journal: Journal): Promise<void> {
           "it without ETCD_ENDPOINTS, on a cluster of its own",
       );
     }
-    journal.tell("demo", `waits for ${others.length} others to leave; those of an earlier demo do within 3 s`);
+    journal.log("demo", `waits for ${others.length} others to leave; those of an earlier demo do within 3 s`);
     await sleep(lookEveryMs);
   }
 }
@@ -107,5 +107,5 @@ async function checkThatAllLeft(fleet: Fleet, journal: Journal): Promise<void> {
   const found = await Promise.all(left.map((key) => defaultClient().get(key)));
   const remaining = found.flatMap((kv) => kv?.key ?? []);
   if (remaining.length > 0) throw new Error(`masters have left, their keys have not: ${remaining.join(", ")}`);
-  journal.tell("etcd", `the keys of the ${left.length} masters that left are gone`);
+  journal.log("etcd", `the keys of the ${left.length} masters that left are gone`);
 }

@@ -41,7 +41,7 @@ async function playAct(stage: Stage, number: string, begin: BeginAct, signal: Ab
   const { title, play } = begin(stage);
   stage.journal.beginAct(`${number}: ${title}`);
   const [result] = await Promise.all([play(seeUntil(signal), signal), pause(shortestActMs, signal)]);
-  stage.journal.tell("result", result);
+  stage.journal.log("result", result);
 }
 
 function seeUntil(signal: AbortSignal): See {

@@ -19,7 +19,7 @@ export class Workload implements AsyncDisposable {
   readonly #ledger: Ledger;
   readonly #closing = new AbortController();
   readonly #givingUp = new AbortController();
-  /** An etcd of somebody else may know tasks of an earlier demo. */
+  /** An etcd that it did not start may know tasks of an earlier demo. */
   readonly #run = `demo-${Date.now().toString(36)}`;
   #pipelines = 0;
   #running: Promise<void> | undefined;
@@ -27,7 +27,7 @@ export class Workload implements AsyncDisposable {
   constructor(redis: string | undefined, ledger: Ledger, journal: Journal) {
     this.#ledger = ledger;
     this.#source = openSource({ redis, consumer: "demo", ttlSeconds: 10 }, (event, { reason } = {}) => {
-      journal.tell("demo", printable(`tasks: ${event} ${String(reason ?? "")}`));
+      journal.log("demo", printable(`tasks: ${event} ${String(reason ?? "")}`));
     });
   }
 
@@ -46,7 +46,7 @@ export class Workload implements AsyncDisposable {
     this.#running = this.#flow(signal).catch((error) => {
       if (!signal.aborted) throw error;
     });
-    // Told by stop(), which everybody comes to.
+    // stop() throws it, which every path comes to.
     this.#running.catch(() => {});
   }
 

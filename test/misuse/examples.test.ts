@@ -8,7 +8,7 @@ import { Journal } from "../../examples/demo/journal.ts";
 import { paint } from "../../examples/demo/line.ts";
 import { toLine } from "../../examples/demo/plain-lines.ts";
 import { Caches } from "../../examples/engine/master/caches.ts";
-import { teller } from "../../examples/engine/shared/events.ts";
+import { logger } from "../../examples/engine/shared/events.ts";
 import { keys } from "../../examples/engine/shared/keys.ts";
 import { runProgram } from "../../examples/engine/shared/program.ts";
 import { isFolderName, parseTask } from "../../examples/engine/tasks/task.ts";
@@ -29,7 +29,7 @@ afterAll(() => lab?.[Symbol.asyncDispose]());
 test("the demo shows nothing that moves the cursor or forges a line", () => {
   const journal = new Journal();
   journal.beginAct(nastyText);
-  journal.tell(nastyText, nastyText);
+  journal.log(nastyText, nastyText);
   const shown = [...drawFrame(journal, undefined, { columns: 200, rows: 20 }), ...journal.entries.map(toLine)];
   shown.push(paint({ text: nastyText }, 100));
   // Ours: the styles of a line, and the empty line before a heading.
@@ -42,7 +42,7 @@ test("the programs of the engine print one line for an event, whatever its text"
   const { log } = console;
   console.log = (line: string) => lines.push(line);
   try {
-    for (const json of [true, false]) teller("m1", json)("done", { task: "\u001b[2J", reason: nastyText, n: 1 });
+    for (const json of [true, false]) logger("m1", json)("done", { task: "\u001b[2J", reason: nastyText, n: 1 });
   } finally {
     console.log = log;
   }

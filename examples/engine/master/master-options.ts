@@ -11,7 +11,7 @@ Registers itself under /publictest/pipeline/<id> and does the tasks that it is g
   --weight <number>     its share of the load  (1)
   --ttl <seconds>       how long its registration outlives it  (5)
   --cache-ttl <seconds> how long a build cache lives after its last use  (604800, a week)
-  --drain <seconds>     how long it goes on with what it has when it is told to stop  (60)
+  --drain <seconds>     how long it goes on with what it has when it is asked to stop  (60)
   --json                one JSON object for each event
 
 ETCD_ENDPOINTS names the etcd.`;

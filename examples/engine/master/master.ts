@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ServiceRegister } from "etcd-recipes";
 import { aborted } from "../shared/aborted.ts";
-import { teller } from "../shared/events.ts";
+import { logger } from "../shared/events.ts";
 import { type JsonRequest, serveJson } from "../shared/json-server.ts";
 import { keys } from "../shared/keys.ts";
 import { PipelineSignals } from "../shared/pipeline-signals.ts";
@@ -29,10 +29,10 @@ const markLimitMs = 1_000;
 
 async function runMaster(options: MasterOptions, stopping: AbortSignal): Promise<void> {
   const { id, dir, host, zone, weight } = options;
-  const tell = teller(id, options.json);
-  await using caches = await Caches.open(join(dir, "caches"), options.cacheTtlSeconds, tell);
-  await using pipelines = new PipelineSignals(tell);
-  const runner = new TaskRunner({ id, log: join(dir, "done.log"), caches, pipelines, tell });
+  const log = logger(id, options.json);
+  await using caches = await Caches.open(join(dir, "caches"), options.cacheTtlSeconds, log);
+  await using pipelines = new PipelineSignals(log);
+  const runner = new TaskRunner({ id, doneLog: join(dir, "done.log"), caches, pipelines, log });
   // Else it could begin a task that was cancelled long ago.
   await Promise.race([pipelines.ready, aborted(stopping)]);
 
@@ -50,20 +50,20 @@ async function runMaster(options: MasterOptions, stopping: AbortSignal): Promise
     health: () => isWritable(dir),
   });
   registration
-    .on("registered", () => tell("registered", { address: `${host}:${port}`, zone, weight }))
-    .on("lost", (error) => tell("lost", { reason: error.message }))
-    .on("warning", (error) => tell("warning", { reason: error.message }));
+    .on("registered", () => log("registered", { address: `${host}:${port}`, zone, weight }))
+    .on("lost", (error) => log("lost", { reason: error.message }))
+    .on("warning", (error) => log("warning", { reason: error.message }));
 
   await Promise.race([aborted(stopping), untilFailed(registration)]);
 
-  // From here on it takes nothing new. First the schedulers are told, then it finishes what it has, then it leaves.
-  tell("draining", { running: runner.running.length });
+  // From here on it takes nothing new. First it drains, so that schedulers leave it out, then it finishes what it has, then it leaves.
+  log("draining", { running: runner.running.length });
   const marked = registration.update({ draining: true }).catch(() => {});
   await Promise.race([marked, sleep(markLimitMs)]);
   await Promise.race([runner.untilIdle(), sleep(options.drainSeconds * 1_000)]);
   await registration.close();
   server.close();
-  tell("left", { running: runner.running.length });
+  log("left", { running: runner.running.length });
 }
 
 async function runTask(runner: TaskRunner, { body, signal }: JsonRequest, stopping: AbortSignal) {
@@ -83,7 +83,7 @@ function isWritable(dir: string): Promise<boolean> {
   );
 }
 
-/** @throws what cannot be mended, a missing permission for instance */
+/** @throws what no retry gets over, a missing permission for instance */
 async function untilFailed(registration: ServiceRegister): Promise<never> {
   const [error] = await once(registration, "failed");
   throw error;

@@ -8,14 +8,14 @@ import { keys } from "../shared/keys.ts";
  */
 export class Results {
   readonly #recordLease = new DetachedLease();
-  /** For as long as etcd could not be told. */
+  /** For as long as etcd could not be reached. */
   readonly #own = new Set<string>();
 
   async isDone(taskId: string): Promise<boolean> {
     return this.#own.has(taskId) || (await defaultClient().get(keys.results + taskId)) !== undefined;
   }
 
-  /** @returns false when somebody else has done it, too */
+  /** @returns false when another master has done it, too */
   async record(taskId: string, by: string): Promise<boolean> {
     const key = keys.results + taskId;
     this.#own.add(taskId);

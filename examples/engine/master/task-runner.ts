@@ -1,6 +1,6 @@
 import { appendFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Tell } from "../shared/events.ts";
+import type { Log } from "../shared/events.ts";
 import { LinkedSignal } from "../shared/linked-signal.ts";
 import type { PipelineSignals } from "../shared/pipeline-signals.ts";
 import { pause } from "../shared/retry.ts";
@@ -12,15 +12,15 @@ import { SharedRun } from "./shared-run.ts";
 export interface TaskRunnerParts {
   readonly id: string;
   /** Gets a line for each task that was done here. */
-  readonly log: string;
+  readonly doneLog: string;
   readonly caches: Caches;
   readonly pipelines: PipelineSignals;
-  readonly tell: Tell;
+  readonly log: Log;
 }
 
 /**
  * Does tasks, each once for its id: who asks for one that runs waits for the same run, and one that was done is answered
- * from what is known. A task stops when its pipeline is cancelled, or when nobody waits for it any more: the scheduler that
+ * from what is known. A task stops when its pipeline is cancelled, or when no call waits for it any more: the scheduler that
  * asked is gone, and the next one will ask again.
  */
 export class TaskRunner {
@@ -61,7 +61,7 @@ export class TaskRunner {
     if (this.#running.size > 0) await new Promise<void>((resolve) => this.#idle.add(resolve));
   }
 
-  /** @param before one that nobody waits for any more: it may have come so far that it is done after all */
+  /** @param before a run that no call waits for any more: it may have come so far that it is done after all */
   #start(task: Task, before: SharedRun<TaskResult> | undefined): SharedRun<TaskResult> {
     const run = new SharedRun(async (abandoned) => {
       await before?.result.catch(() => {});
@@ -77,28 +77,28 @@ export class TaskRunner {
   }
 
   async #do(task: Task, abandoned: AbortSignal): Promise<TaskResult> {
-    const { id: by, tell } = this.#parts;
+    const { id: by, log } = this.#parts;
     if (await this.#results.isDone(task.id)) {
       this.counts.repeated++;
-      tell("task-repeated", { task: task.id });
+      log("task-repeated", { task: task.id });
       return { state: "done", by, repeated: true };
     }
     using pipeline = this.#parts.pipelines.follow(task.pipelineId);
     using over = new LinkedSignal(pipeline.signal, abandoned);
-    tell("task-started", { task: task.id, pipeline: task.pipelineId });
+    log("task-started", { task: task.id, pipeline: task.pipelineId });
     try {
       await this.#work(task, over.signal);
     } catch (error) {
       if (!over.signal.aborted) throw error;
       const { message: reason } = over.signal.reason as Error;
       this.counts.stopped++;
-      tell("task-stopped", { task: task.id, reason });
+      log("task-stopped", { task: task.id, reason });
       if (pipeline.signal.aborted) return { state: "cancelled", reason };
       throw error;
     }
     if (task.failsWith !== undefined) {
       this.counts.failed++;
-      tell("task-failed", { task: task.id, reason: task.failsWith });
+      log("task-failed", { task: task.id, reason: task.failsWith });
       return { state: "failed", reason: task.failsWith };
     }
     await this.#done(task);
@@ -108,22 +108,22 @@ export class TaskRunner {
   /** A real master would build here. */
   async #work({ id, project, durationMs }: Task, signal: AbortSignal): Promise<void> {
     const { folder, isNew } = await this.#parts.caches.use(project);
-    if (isNew) this.#parts.tell("cache-built", { project });
+    if (isNew) this.#parts.log("cache-built", { project });
     await pause(durationMs, signal);
     await writeFile(join(folder, "last-task"), id);
     signal.throwIfAborted();
   }
 
-  /** From here on it is done, whoever calls it off: first the effect, then etcd hears of it. */
+  /** From here on it is done, and cannot be called off: first the effect, then the record in etcd. */
   async #done({ id }: Task): Promise<void> {
-    const { id: by, log, tell } = this.#parts;
-    await appendFile(log, `${id}\n`);
+    const { id: by, doneLog, log } = this.#parts;
+    await appendFile(doneLog, `${id}\n`);
     const first = await this.#results.record(id, by).catch((error: Error) => {
-      tell("warning", { task: id, reason: `other masters do not know that it is done: ${error.message}` });
+      log("warning", { task: id, reason: `other masters do not know that it is done: ${error.message}` });
       return true;
     });
     this.counts.done++;
     if (!first) this.counts.twice++;
-    tell(first ? "task-done" : "task-done-twice", { task: id });
+    log(first ? "task-done" : "task-done-twice", { task: id });
   }
 }

@@ -52,7 +52,7 @@ async function whileListed<T>(
 /** Not by fetch(), which gives up on an answer after five minutes. */
 async function post({ id, address }: ServiceInstance, task: Task, signal: AbortSignal): Promise<TaskResult> {
   const sending = request(`http://${address}/run`, { method: "POST", agent: false, signal });
-  // Whoever waits hears of it below; after the answer has begun nobody listens here, and an error would end the process.
+  // The caller gets it below; after the answer has begun nothing listens here, and an error would end the process.
   sending.on("error", () => {});
   sending.end(JSON.stringify(task));
   const [response] = (await once(sending, "response")) as [IncomingMessage];

@@ -6,7 +6,7 @@ import { runTask, type TaskRunParts } from "./task-run.ts";
  * What a leader does with its term: takes tasks as long as it lasts, some at the same time.
  *
  * @returns when `stopping` aborted and what was in hand is settled
- * @throws the reason of the term's signal when that ended first; what cannot be mended
+ * @throws the reason of the term's signal when that ended first; what no retry gets over
  */
 export async function dispatch(source: TaskSource, parts: TaskRunParts): Promise<void> {
   const broken = new AbortController();

@@ -15,7 +15,7 @@ Stands for election; the one that leads takes tasks and hands each to a master.
   --max-failures <number>    how often a task may fail before it is a dead letter  (5)
   --attempts <number>        how many masters are tried before that counts as a failure  (3)
   --task-timeout <seconds>   how long a task may take, on all of them  (3600)
-  --drain <seconds>          how long it waits for what is with masters when it is told to stop  (60)
+  --drain <seconds>          how long it waits for what is with masters when it is asked to stop  (60)
   --host, --port             where it serves GET /health and GET /stats  (127.0.0.1, any free port)
   --json                     one JSON object for each event
 

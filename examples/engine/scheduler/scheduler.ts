@@ -4,7 +4,7 @@
  *     ETCD_ENDPOINTS=http://127.0.0.1:2379 node build/examples/engine/scheduler/scheduler.js --id scheduler-1
  *
  *     GET /health   200 as long as it runs
- *     GET /stats    whether it leads, and how many events of each kind it has told of
+ *     GET /stats    whether it leads, and how many events of each kind it has logged
  *
  * Followers announce themselves by their candidate key, whose lease they renew, and take over in order.
  */
@@ -13,7 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Confirmation, LeaderElection, SubscribeService, type Term } from "etcd-recipes";
 import { aborted } from "../shared/aborted.ts";
 import { DetachedLease } from "../shared/detached-lease.ts";
-import { teller } from "../shared/events.ts";
+import { logger } from "../shared/events.ts";
 import { serveJson } from "../shared/json-server.ts";
 import { keys } from "../shared/keys.ts";
 import { PipelineSignals } from "../shared/pipeline-signals.ts";
@@ -27,42 +27,42 @@ import { StatusReport } from "./status-report.ts";
 async function runScheduler(options: SchedulerOptions, stopping: AbortSignal): Promise<void> {
   const { id, redis, balancer, zone, ttlSeconds, renewEverySeconds } = options;
   const counts: Record<string, number> = {};
-  const say = teller(id, options.json);
-  const tell: typeof say = (event, details) => {
+  const say = logger(id, options.json);
+  const log: typeof say = (event, details) => {
     counts[event] = (counts[event] ?? 0) + 1;
     say(event, details);
   };
 
   await using services = new SubscribeService(keys.masters, { balancer, ...(zone !== undefined && { zone }) });
   await using election = new LeaderElection(keys.leader, id, { ttlSeconds, renewEverySeconds });
-  await using pipelines = new PipelineSignals(tell);
+  await using pipelines = new PipelineSignals(log);
   await using confirmation = new Confirmation(keys.confirmations);
-  confirmation.on("warning", (error) => tell("warning", { reason: error.message }));
+  confirmation.on("warning", (error) => log("warning", { reason: error.message }));
   const recordLease = new DetachedLease();
   services
-    .on("put", ({ id: master, address, weight, draining }) => tell("listed", { master, address, weight, draining }))
-    .on("delete", ({ id: master }) => tell("unlisted", { master }))
-    .on("invalid", (key, error) => tell("warning", { key, reason: error.message }))
-    .on("warning", (error) => tell("warning", { reason: error.message }));
+    .on("put", ({ id: master, address, weight, draining }) => log("listed", { master, address, weight, draining }))
+    .on("delete", ({ id: master }) => log("unlisted", { master }))
+    .on("invalid", (key, error) => log("warning", { key, reason: error.message }))
+    .on("warning", (error) => log("warning", { reason: error.message }));
   election
-    .on("elected", ({ token }) => tell("elected", { token }))
-    .on("lost", (error) => tell("lost", { reason: error.message }))
-    .on("resigned", () => tell("resigned"))
-    .on("overdue", ({ token }) => tell("overdue", { token }))
-    .on("leader", (leader) => tell("leader", { candidate: leader?.candidate, token: leader?.token }))
-    .on("warning", (error) => tell("warning", { reason: error.message }));
+    .on("elected", ({ token }) => log("elected", { token }))
+    .on("lost", (error) => log("lost", { reason: error.message }))
+    .on("resigned", () => log("resigned"))
+    .on("overdue", ({ token }) => log("overdue", { token }))
+    .on("leader", (leader) => log("leader", { candidate: leader?.candidate, token: leader?.token }))
+    .on("warning", (error) => log("warning", { reason: error.message }));
 
   const { port } = await serveJson(options.host, options.port, {
     "GET /health": () => ({ status: 200, body: { id } }),
     "GET /stats": () => ({ status: 200, body: { id, token: election.term?.token, counts } }),
   });
-  tell("started", { address: `${options.host}:${port}`, tasks: redis === undefined ? "etcd" : "redis" });
+  log("started", { address: `${options.host}:${port}`, tasks: redis === undefined ? "etcd" : "redis" });
 
   const lead = async (term: Term) => {
     // A cancellation that came before must be known before a task begins.
     await Promise.race([pipelines.ready, aborted(term.signal)]);
-    await using _report = new StatusReport(term, () => ({ id, counts }), tell);
-    await using source = openSource({ redis, consumer: id, ttlSeconds }, tell);
+    await using _report = new StatusReport(term, () => ({ id, counts }), log);
+    await using source = openSource({ redis, consumer: id, ttlSeconds }, log);
     await dispatch(source, {
       ...options,
       term,
@@ -72,7 +72,7 @@ async function runScheduler(options: SchedulerOptions, stopping: AbortSignal): P
       recordLease,
       slots: new Slots(options.concurrency),
       stopping,
-      tell,
+      log,
     });
   };
 
@@ -88,7 +88,7 @@ async function runScheduler(options: SchedulerOptions, stopping: AbortSignal): P
   } catch (error) {
     if (!stopping.aborted) throw error;
   }
-  tell("left");
+  log("left");
 }
 
 await runProgram({ usage: schedulerUsage, readOptions: readSchedulerOptions, run: runScheduler });

@@ -1,26 +1,26 @@
 import { FencedOutError, putOp, type Term } from "etcd-recipes";
-import type { Tell } from "../shared/events.ts";
+import type { Log } from "../shared/events.ts";
 import { keys } from "../shared/keys.ts";
 
 const everyMs = 1_000;
 
 /**
- * Says in etcd what the leader is about, as long as this scope lasts, and how it ended, for whoever looks. A leader that lost
+ * Says in etcd what the leader is about, as long as this scope lasts, and how it ended, for operators. A leader that lost
  * its term, because it was paused for instance, is refused: what the next one says stays.
  */
 export class StatusReport implements AsyncDisposable {
   readonly #term: Term;
   readonly #status: () => object;
-  readonly #tell: Tell;
+  readonly #log: Log;
   readonly #timer: NodeJS.Timeout;
   /** One at a time: of two that are on their way, the older one could land last. */
   #writing: Promise<void> | undefined;
   #isOver = false;
 
-  constructor(term: Term, status: () => object, tell: Tell) {
+  constructor(term: Term, status: () => object, log: Log) {
     this.#term = term;
     this.#status = status;
-    this.#tell = tell;
+    this.#log = log;
     this.#timer = setInterval(() => this.#tick(), everyMs);
     this.#tick();
   }
@@ -44,10 +44,10 @@ export class StatusReport implements AsyncDisposable {
     try {
       await this.#term.txn([putOp(keys.status, JSON.stringify(report))], { timeoutMs: everyMs });
     } catch (error) {
-      // An etcd that is out of reach is told again in a second.
+      // While etcd is out of reach it is written again after a second.
       if (!(error instanceof FencedOutError)) return;
       clearInterval(this.#timer);
-      this.#tell("refused", { write: "status", token, reason: error.message });
+      this.#log("refused", { write: "status", token, reason: error.message });
     }
   }
 }

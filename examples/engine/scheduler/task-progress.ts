@@ -7,7 +7,7 @@ export const finalStates = ["done", "cancelled", "dead"] as const;
 
 const states = ["confirming", "running", "retrying", ...finalStates] as const;
 
-/** `confirming`: somebody must approve it first. `running`: a master has it. `retrying`: after a while another one gets it. */
+/** `confirming`: it must be approved first. `running`: a master has it. `retrying`: after a while another one gets it. */
 export type TaskState = (typeof states)[number];
 
 /** What stands in etcd of a task. */

@@ -1,5 +1,5 @@
 import type { Confirmation, SubscribeService } from "etcd-recipes";
-import type { Tell } from "../shared/events.ts";
+import type { Log } from "../shared/events.ts";
 import { LinkedSignal } from "../shared/linked-signal.ts";
 import type { PipelineSignals } from "../shared/pipeline-signals.ts";
 import { pause } from "../shared/retry.ts";
@@ -25,7 +25,7 @@ export interface TaskWorkParts {
   readonly ended: AbortSignal;
   /** Aborts then, and when nothing new is to be begun. */
   readonly patience: AbortSignal;
-  readonly tell: Tell;
+  readonly log: Log;
 }
 
 type Outcome = Pick<Progress, "state" | "failures" | "by" | "reason">;
@@ -35,7 +35,7 @@ type Outcome = Pick<Progress, "state" | "failures" | "by" | "reason">;
  *
  * ```
  *   confirming ──rejected, out of time─▶ cancelled      any ──pipeline cancelled─▶ cancelled
- *       │ approved, or nobody asked
+ *       │ approved, or not asked
  *       ▼
  *   running ──a master did it─▶ done
  *    │   ▲ └──failed too often─▶ dead
@@ -43,8 +43,8 @@ type Outcome = Pick<Progress, "state" | "failures" | "by" | "reason">;
  *   retrying
  * ```
  *
- * It holds a slot while a master has the task, not while it waits for a confirmation or for the next attempt: so it holds up
- * nobody. It stays in the leader's hand meanwhile, which costs some memory and no lease; if the leader dies, the next one
+ * It holds a slot while a master has the task, not while it waits for a confirmation or for the next attempt: so no other
+ * task waits for it. It stays in the leader's hand meanwhile, which costs some memory and no lease; if the leader dies, the next one
  * asks for the same confirmation, by its id, and gets the same decision.
  */
 export class TaskWork {
@@ -58,7 +58,7 @@ export class TaskWork {
   /**
    * @param failures how often it has failed before
    * @returns the final state, as it stands in etcd
-   * @throws FencedOutError, when somebody else leads; the reason of `patience`
+   * @throws FencedOutError, when another scheduler leads; the reason of `patience`
    */
   async finish(failures: number): Promise<Pick<Progress, "state" | "reason">> {
     const { task, pipelines, ended } = this.#parts;
@@ -122,10 +122,10 @@ export class TaskWork {
   }
 
   async #write(outcome: Outcome): Promise<Progress> {
-    const { task, progress, tell } = this.#parts;
+    const { task, progress, log } = this.#parts;
     const written = await progress.write({ ...outcome, pipelineId: task.pipelineId });
     const { state, ...details } = outcome;
-    tell(`task-${state}`, { task: task.id, pipeline: task.pipelineId, ...details });
+    log(`task-${state}`, { task: task.id, pipeline: task.pipelineId, ...details });
     return written;
   }
 }

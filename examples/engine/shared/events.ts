@@ -4,9 +4,9 @@ import { printable } from "../../printable.ts";
  * What a program of the engine says: one line for each event, on stdout. With `--json` each line is an object
  * `{ at, source, event, … }`, for programs that follow it.
  */
-export type Tell = (event: string, details?: Readonly<Record<string, unknown>>) => void;
+export type Log = (event: string, details?: Readonly<Record<string, unknown>>) => void;
 
-export function teller(source: string, json: boolean): Tell {
+export function logger(source: string, json: boolean): Log {
   return (event, details = {}) => {
     const at = new Date().toISOString();
     const line = json ? JSON.stringify({ at, source, event, ...details }) : `${at} ${source} ${event}${text(details)}`;

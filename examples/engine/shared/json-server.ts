@@ -22,7 +22,7 @@ export async function serveJson(host: string, port: number, routes: Routes): Pro
   const server = createServer(async (request, response) => {
     const gone = new AbortController();
     response.on("close", () => {
-      if (!response.writableFinished) gone.abort(new Error("whoever asked has gone"));
+      if (!response.writableFinished) gone.abort(new Error("the caller has gone"));
     });
     const { status, body } = await answer(routes, request, gone.signal);
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));

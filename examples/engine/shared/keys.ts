@@ -14,7 +14,7 @@ export const keys = {
   progress: "/publictest/progress/",
   /** Which master did a task: written by that master. */
   results: "/publictest/results/",
-  /** Tasks out of the queue in etcd that nobody can do, and why. */
+  /** Tasks out of the queue in etcd that cannot be done, and why. */
   deadLetters: "/publictest/dead-letters/",
   cancellations: "/pipeline/cancel/",
   confirmations: "/pipeline/confirm/",

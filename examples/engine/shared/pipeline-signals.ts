@@ -1,10 +1,10 @@
 import { Cancellation } from "etcd-recipes";
-import type { Tell } from "./events.ts";
+import type { Log } from "./events.ts";
 import { keys } from "./keys.ts";
 
 /** A pipeline that is followed as long as this scope lasts. */
 export interface FollowedPipeline extends Disposable {
-  /** Aborts when the pipeline is cancelled, by whomever. */
+  /** Aborts when the pipeline is cancelled. */
   readonly signal: AbortSignal;
 }
 
@@ -13,8 +13,8 @@ export class PipelineSignals implements AsyncDisposable {
   readonly #cancellation = new Cancellation(keys.cancellations);
   readonly #users = new Map<string, number>();
 
-  constructor(tell: Tell) {
-    this.#cancellation.on("warning", (error) => tell("warning", { reason: error.message }));
+  constructor(log: Log) {
+    this.#cancellation.on("warning", (error) => log("warning", { reason: error.message }));
   }
 
   /** Resolves when cancellations of the past are known. */

@@ -1,7 +1,7 @@
 import { InvalidOptionError } from "etcd-recipes";
 import { printable } from "../../printable.ts";
 
-/** What each program of the engine is: its options are read, it runs until it is told to stop, and leaves in order. */
+/** What each program of the engine is: its options are read, it runs until it is asked to stop, and leaves in order. */
 export interface Program<Options> {
   readonly usage: string;
   /** @throws Error that names a bad option */
@@ -32,13 +32,13 @@ function isBadOption(error: unknown): boolean {
   return error instanceof InvalidOptionError || code?.startsWith("ERR_PARSE_ARGS") === true;
 }
 
-/** Aborts when somebody asks this process to end. A second time ends it at once. */
+/** Aborts when this process is asked to end. A second time ends it at once. */
 function onStop(): AbortSignal {
   const stopping = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.on(name, () => {
       if (stopping.signal.aborted) process.exit(1);
-      stopping.abort(new Error(`told to stop by ${name}`));
+      stopping.abort(new Error(`stopped by ${name}`));
     });
   }
   // Started by another program, it must not outlive it, however that ends.

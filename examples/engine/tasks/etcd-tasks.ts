@@ -1,5 +1,5 @@
 import { defaultClient, type Job, JobLostError, prefix, Queue } from "etcd-recipes";
-import type { Tell } from "../shared/events.ts";
+import type { Log } from "../shared/events.ts";
 import { keys } from "../shared/keys.ts";
 import { retry } from "../shared/retry.ts";
 import type { Task } from "./task.ts";
@@ -10,10 +10,10 @@ export class EtcdTasks implements TaskSource {
   readonly #queue: Queue;
 
   /** @param ttlSeconds how long the tasks of a dead leader stay away from the next one */
-  constructor(ttlSeconds: number, tell: Tell) {
+  constructor(ttlSeconds: number, log: Log) {
     // The attempts that count are those of the task's own failures, see `progress`: not those of leaders that died.
     this.#queue = new Queue(keys.tasks, { ttlSeconds, maxAttempts: Number.MAX_SAFE_INTEGER });
-    this.#queue.on("warning", (error) => tell("warning", { reason: error.message }));
+    this.#queue.on("warning", (error) => log("warning", { reason: error.message }));
   }
 
   async take(signal: AbortSignal): Promise<Taken> {

@@ -1,4 +1,4 @@
-import type { Tell } from "../shared/events.ts";
+import type { Log } from "../shared/events.ts";
 import { EtcdTasks } from "./etcd-tasks.ts";
 import { RedisTasks } from "./redis-tasks.ts";
 import type { TaskSource } from "./task-source.ts";
@@ -12,6 +12,6 @@ export interface OpenSourceOptions {
   readonly ttlSeconds: number;
 }
 
-export function openSource({ redis, consumer, ttlSeconds }: OpenSourceOptions, tell: Tell): TaskSource {
-  return redis === undefined ? new EtcdTasks(ttlSeconds, tell) : new RedisTasks(redis, consumer, tell);
+export function openSource({ redis, consumer, ttlSeconds }: OpenSourceOptions, log: Log): TaskSource {
+  return redis === undefined ? new EtcdTasks(ttlSeconds, log) : new RedisTasks(redis, consumer, log);
 }

@@ -1,5 +1,5 @@
 import { createClient } from "@redis/client";
-import type { Tell } from "../shared/events.ts";
+import type { Log } from "../shared/events.ts";
 import { redisKeys } from "../shared/keys.ts";
 import { retry } from "../shared/retry.ts";
 import type { Task } from "./task.ts";
@@ -11,7 +11,7 @@ const { tasks, group, deadLetters } = redisKeys;
 const blockMs = 1_000;
 /** A connection that is silent for longer is given up. */
 const silenceLimitMs = 5_000;
-/** How often it looks for what was handed out and is in nobody's hand. */
+/** How often it looks for what was handed out and lost. */
 const sweepEveryMs = 5_000;
 const sweepCount = 100;
 
@@ -25,7 +25,7 @@ interface Entry {
  * acknowledged. (A list with a processing list would do as well, but there an entry is found again only by its whole
  * value, and nothing says who has it.)
  *
- * Only the leader reads, so whatever is pending and not in its own hand belongs to nobody: to a leader that died, or to
+ * Only the leader reads, so whatever is pending and not in its own hand is lost: it was with a leader that died, or with
  * a read of its own whose answer was lost. It claims that at the start, after each reconnect, and every few seconds,
  * because a leader that was paused can still read once after its term. That it cannot do more is `progress`'s business.
  *
@@ -34,7 +34,7 @@ interface Entry {
  * machine dies.
  */
 export class RedisTasks implements TaskSource {
-  readonly #tell: Tell;
+  readonly #log: Log;
   readonly #consumer: string;
   readonly #client: ReturnType<typeof createClient>;
   /** Of its own: a read that waits would hold up every other command. */
@@ -45,8 +45,8 @@ export class RedisTasks implements TaskSource {
   #sweepAtMs = 0;
   #isAway = false;
 
-  constructor(url: string, consumer: string, tell: Tell) {
-    this.#tell = tell;
+  constructor(url: string, consumer: string, log: Log) {
+    this.#log = log;
     this.#consumer = consumer;
     this.#client = this.#connect(url);
     this.#reader = this.#connect(url);
@@ -147,7 +147,7 @@ export class RedisTasks implements TaskSource {
     this.#inHand.delete(id);
   }
 
-  /** Whatever Redis refuses may be mended there: it is tried for ever, with one event for all of it. */
+  /** What Redis refuses may be set right there: it is tried for ever, with one event for all of it. */
   async #untilDone<T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const result = await retry(() => abortable(action(), signal), {
       signal,
@@ -168,13 +168,13 @@ export class RedisTasks implements TaskSource {
     if (this.#isAway || this.#closing.signal.aborted) return;
     this.#isAway = true;
     const { code, message } = error as NodeJS.ErrnoException;
-    this.#tell("redis-away", { reason: message || code });
+    this.#log("redis-away", { reason: message || code });
   }
 
   #back(): void {
     if (!this.#isAway) return;
     this.#isAway = false;
-    this.#tell("redis-back");
+    this.#log("redis-back");
   }
 }
 

@@ -4,7 +4,7 @@
  *     node build/examples/engine/tasks/submit.js --pipeline nightly-1 --tasks 20 --projects 4 --duration 500
  */
 import { parseArgs } from "node:util";
-import { teller } from "../shared/events.ts";
+import { logger } from "../shared/events.ts";
 import { readId, readNumber, readRedisUrl } from "../shared/flags.ts";
 import { runProgram } from "../shared/program.ts";
 import { openSource } from "./open-source.ts";
@@ -62,10 +62,10 @@ function readOptions(args: readonly string[]): SubmitOptions {
 }
 
 async function submit({ redis, tasks, json }: SubmitOptions, stopping: AbortSignal): Promise<void> {
-  const tell = teller("submit", json);
-  await using source = openSource({ redis, consumer: "submit", ttlSeconds: 10 }, tell);
+  const log = logger("submit", json);
+  await using source = openSource({ redis, consumer: "submit", ttlSeconds: 10 }, log);
   await source.submit(tasks, stopping);
-  tell("submitted", { tasks: tasks.length, queued: await source.size() });
+  log("submitted", { tasks: tasks.length, queued: await source.size() });
 }
 
 await runProgram({ usage, readOptions, run: submit });

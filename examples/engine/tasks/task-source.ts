@@ -6,11 +6,11 @@ export interface Taken {
   readonly id: string;
   /** The task, as it was submitted: it may be malformed. */
   readonly value: string;
-  /** Aborts when somebody else may be given it. */
+  /** Aborts when another scheduler may get it. */
   readonly signal: AbortSignal;
   /** It is over, and never comes again. Repeated while the source is away. @throws `signal.reason` */
   ack(signal: AbortSignal): Promise<void>;
-  /** Nobody can do it: it is put aside, with the reason, and never comes again. Repeated likewise. @throws `signal.reason` */
+  /** It cannot be done: it is put aside, with the reason, and never comes again. Repeated likewise. @throws `signal.reason` */
   deadLetter(reason: string, signal: AbortSignal): Promise<void>;
 }
 

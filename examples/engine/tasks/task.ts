@@ -8,7 +8,7 @@ export interface Task {
   readonly project: string;
   /** How long the work takes. */
   readonly durationMs: number;
-  /** Somebody must approve it first, within this time. */
+  /** It must be approved first, within this time. */
   readonly confirmWithinSeconds?: number;
   /** The work fails, and says this: for demos and tests. */
   readonly failsWith?: string;

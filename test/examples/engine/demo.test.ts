@@ -23,7 +23,7 @@ const acts = [
   /Act \d of \d: the leading scheduler is killed by SIGKILL/,
   /Act \d of \d: a pipeline is cancelled while its tasks run/,
   /Act \d of \d: two tasks ask to be confirmed; one is approved, one times out/,
-  /Act \d of \d: nobody builds proj-seldom any more: its cache expires/,
+  /Act \d of \d: proj-seldom is not built any more: its cache expires/,
 ];
 const memberAct = /Act \d of 8: the leader of etcd, m\d, is killed by SIGKILL, and comes back/;
 
@@ -34,7 +34,7 @@ function counts({ output }: RunningExample): { submitted: number; done: number; 
   return { submitted: submitted ?? 0, done: done ?? 0, cancelled: cancelled ?? 0 };
 }
 
-/** Programs of the engine on that etcd which still run. Only Linux tells. */
+/** Programs of the engine on that etcd which still run. Known on Linux only. */
 function survivors(cluster: EtcdCluster): string[] {
   if (!existsSync("/proc/self/environ")) return [];
   const wanted = `ETCD_ENDPOINTS=${cluster.endpoints.join()}`;

@@ -54,7 +54,7 @@ export class EngineProgram implements AsyncDisposable {
   }
 
   /** The events of this kind; of this task, if one is given. */
-  told(event: string, task?: string): EngineEvent[] {
+  logged(event: string, task?: string): EngineEvent[] {
     return this.events.filter((it) => it.event === event && (task === undefined || it.task === task));
   }
 

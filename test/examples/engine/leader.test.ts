@@ -10,28 +10,28 @@ test("a leader that was paused for longer than its lease comes back, and its gua
   await using lab = await EngineLab.start();
   const master = lab.master("m1");
   const first = lab.scheduler("s1");
-  await until(() => first.told("elected").length, { timeoutMs: startLimitMs });
+  await until(() => first.logged("elected").length, { timeoutMs: startLimitMs });
   const second = lab.scheduler("s2");
   await lab.submit({ ...quick, id: "a", durationMs: 1_000 });
-  await until(() => master.told("task-started", "a").length, { message: () => lab.story });
+  await until(() => master.logged("task-started", "a").length, { message: () => lab.story });
 
   // The master answers it meanwhile; that it was done is what it would write, too.
   first.signal("SIGSTOP");
   const progress = await lab.settled(["a"]);
-  const [before] = first.told("elected");
-  const [after] = second.told("elected");
+  const [before] = first.logged("elected");
+  const [after] = second.logged("elected");
   expect(progress.get("a")).toMatchObject({ state: "done", token: after?.token });
   const written = await lab.etcd.get("/publictest/progress/a");
   first.signal("SIGCONT");
 
-  await until(() => first.told("refused").length, { message: () => lab.story });
-  const [refused] = first.told("refused");
+  await until(() => first.logged("refused").length, { message: () => lab.story });
+  const [refused] = first.logged("refused");
   expect(refused).toMatchObject({ token: before?.token });
   // It stands in line again, and nothing that it did since then is in etcd.
   await until(async () => (await lab.etcd.range(prefix("/leader/"))).count === 2, { timeoutMs: startLimitMs });
   expect((await lab.etcd.get("/publictest/progress/a"))?.modRevision).toBe(written?.modRevision);
   expect(JSON.parse((await lab.etcd.get("/publictest/scheduler"))?.text ?? "")).toMatchObject({ token: after?.token });
-  expect(first.told("task-done", "a")).toEqual([]);
+  expect(first.logged("task-done", "a")).toEqual([]);
   expect(await lab.effects()).toEqual(new Map([["a", 1]]));
 });
 
@@ -39,25 +39,25 @@ test("SIGTERM: a leader finishes what is with masters, resigns and exits with 0;
   await using lab = await EngineLab.start();
   const master = lab.master("m1");
   const first = lab.scheduler("s1", "--concurrency", "1");
-  await until(() => first.told("elected").length, { timeoutMs: startLimitMs });
+  await until(() => first.logged("elected").length, { timeoutMs: startLimitMs });
   const second = lab.scheduler("s2");
   await lab.submit({ ...quick, id: "a", durationMs: 1_000 }, { ...quick, id: "b" });
-  await until(() => master.told("task-started", "a").length, { message: () => lab.story });
+  await until(() => master.logged("task-started", "a").length, { message: () => lab.story });
 
   first.signal("SIGTERM");
 
   expect(await first.ended).toEqual({ code: 0, signal: null });
-  expect(first.told("task-done", "a")).toHaveLength(1);
-  expect(first.told("resigned")).toHaveLength(1);
+  expect(first.logged("task-done", "a")).toHaveLength(1);
+  expect(first.logged("resigned")).toHaveLength(1);
   const progress = await lab.settled(["a", "b"]);
-  expect(second.told("task-done", "b")).toHaveLength(1);
+  expect(second.logged("task-done", "b")).toHaveLength(1);
   expect(progress.get("a")?.token).toBeLessThan(progress.get("b")?.token as number);
 });
 
 test("SIGTERM: a follower leaves the line at once", async () => {
   await using lab = await EngineLab.start();
   const first = lab.scheduler("s1");
-  await until(() => first.told("elected").length, { timeoutMs: startLimitMs });
+  await until(() => first.logged("elected").length, { timeoutMs: startLimitMs });
   const second = lab.scheduler("s2", "--drain", "600");
   await until(async () => (await lab.etcd.range(prefix("/leader/"))).count === 2, { timeoutMs: startLimitMs });
 
@@ -72,7 +72,7 @@ test("a task with a master that is frozen is given to another one", async () => 
   const frozen = lab.master("m1");
   lab.scheduler("s1");
   await lab.submit({ ...quick, id: "a", durationMs: 1_000 });
-  await until(() => frozen.told("task-started", "a").length, { message: () => lab.story });
+  await until(() => frozen.logged("task-started", "a").length, { message: () => lab.story });
 
   frozen.signal("SIGSTOP");
   lab.master("m2");

@@ -17,7 +17,7 @@ afterAll(() => lab[Symbol.asyncDispose]());
 
 async function addressOf(id: string): Promise<string> {
   const master = lab.programs.find((program) => program.id === id);
-  return until(() => master?.told("registered")[0]?.address as string | undefined, { timeoutMs: startLimitMs });
+  return until(() => master?.logged("registered")[0]?.address as string | undefined, { timeoutMs: startLimitMs });
 }
 
 function run(address: string, task: object, signal?: AbortSignal): Promise<Response> {
@@ -31,7 +31,7 @@ test("SIGTERM: it takes nothing new, finishes what it has, leaves the list and e
   const [listed] = await services.until((list) => list.length === 1);
   expect(listed).toMatchObject({ id: "m1", address, weight: 3, metadata: { zone: "b" }, draining: false });
   const answer = run(address, { ...quick, id: "t1", durationMs: 2_000 });
-  await until(() => master.told("task-started").length);
+  await until(() => master.logged("task-started").length);
 
   master.signal("SIGTERM");
 
@@ -45,7 +45,7 @@ test("SIGTERM: it takes nothing new, finishes what it has, leaves the list and e
   expect((await lab.effects()).get("t1")).toBe(1);
 });
 
-test("a task is done once for its id: who asks meanwhile waits for it, who asks later is told, on any master", async () => {
+test("a task is done once for its id: a call meanwhile waits for it, a later one gets the result, on any master", async () => {
   const first = lab.master("m1");
   lab.master("m2");
   const addresses = await Promise.all([addressOf("m1"), addressOf("m2")]);
@@ -53,7 +53,7 @@ test("a task is done once for its id: who asks meanwhile waits for it, who asks 
 
   const leaving = new AbortController();
   const one = run(addresses[0] as string, task, leaving.signal).catch(() => "gone");
-  await until(() => first.told("task-started").length);
+  await until(() => first.logged("task-started").length);
   const two = run(addresses[0] as string, task);
   // It goes on as long as one of them waits.
   await until(async () => (await stats(addresses[0] as string)).callers === 2);
@@ -64,27 +64,27 @@ test("a task is done once for its id: who asks meanwhile waits for it, who asks 
   expect(await (await run(addresses[1] as string, task)).json()).toEqual({ state: "done", by: "m2", repeated: true });
   expect((await lab.effects()).get("t2")).toBe(1);
   expect(await stats(addresses[0] as string)).toMatchObject({ id: "m1", running: [], done: 1, twice: 0, stopped: 0 });
-  expect(first.told("task-started")).toHaveLength(1);
+  expect(first.logged("task-started")).toHaveLength(1);
 });
 
-test("a task that nobody waits for any more is stopped", async () => {
+test("a task that no call waits for any more is stopped", async () => {
   const master = lab.master("m1");
   const leaving = new AbortController();
   const asked = run(await addressOf("m1"), { ...quick, id: "t3", durationMs: 3_600_000 }, leaving.signal);
-  await until(() => master.told("task-started").length);
+  await until(() => master.logged("task-started").length);
 
   leaving.abort();
 
   await expect(asked).rejects.toThrow();
-  await until(() => master.told("task-stopped", "t3").length);
+  await until(() => master.logged("task-stopped", "t3").length);
   expect((await lab.effects()).has("t3")).toBe(false);
 });
 
-test("a task whose pipeline is cancelled is stopped, and whoever asked is told; also when that came before", async () => {
+test("a task whose pipeline is cancelled is stopped, and its caller gets that answer; also when that came before", async () => {
   const master = lab.master("m1");
   const address = await addressOf("m1");
   const asked = run(address, { ...quick, pipelineId: "cancelled", id: "stopped", durationMs: 3_600_000 });
-  await until(() => master.told("task-started").length);
+  await until(() => master.logged("task-started").length);
   await using cancellation = new Cancellation("/pipeline/cancel/", { client: lab.etcd });
 
   await cancellation.cancel("cancelled", "superseded");
@@ -103,7 +103,7 @@ test("what is no task is refused, with the reason", async () => {
   expect(await response.json()).toEqual({ reason: "project must be a folder's name" });
 });
 
-test("the cache of a project that nobody builds any more is deleted, on every master; one in use stays", async () => {
+test("the cache of a project that is not built any more is deleted, on every master; one in use stays", async () => {
   for (const id of ["m1", "m2"]) lab.master(id, "--cache-ttl", "2");
   const addresses = await Promise.all([addressOf("m1"), addressOf("m2")]);
   const cache = (master: string, project: string) => join(lab.dirOf(master), "caches", project);
@@ -125,13 +125,13 @@ test("the cache of a project that nobody builds any more is deleted, on every ma
   expect(existsSync(cache("m1", "used")) && existsSync(cache("m2", "used"))).toBe(true);
 });
 
-test("a master whose registration was taken over is told, and serves on", async () => {
+test("a master whose registration was taken over logs it, and serves on", async () => {
   const master = lab.master("m1");
   const address = await addressOf("m1");
   await using rival = new ServiceRegister("/publictest/pipeline/m1", "192.0.2.1:1", 2, { client: lab.etcd });
   await rival.ready;
 
-  await until(() => master.told("lost").length, { message: () => lab.story });
+  await until(() => master.logged("lost").length, { message: () => lab.story });
 
   expect((await fetch(`http://${address}/health`)).status).toBe(200);
 });

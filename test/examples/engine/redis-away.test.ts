@@ -10,14 +10,14 @@ describe.runIf(canStartRedis)("Redis", () => {
     await using lab = await EngineLab.start({ redis: "stopped" });
     lab.master("m1");
     const scheduler = lab.scheduler("s1");
-    await until(() => scheduler.told("redis-away").length, { timeoutMs: startLimitMs, message: () => lab.story });
+    await until(() => scheduler.logged("redis-away").length, { timeoutMs: startLimitMs, message: () => lab.story });
 
     await lab.redis.start();
     await lab.submit({ ...quick, id: "a" });
 
     await lab.settled(["a"]);
-    expect(scheduler.told("redis-away")).toHaveLength(1);
-    await until(() => scheduler.told("redis-back").length === 1, { message: () => lab.story });
+    expect(scheduler.logged("redis-away")).toHaveLength(1);
+    await until(() => scheduler.logged("redis-back").length === 1, { message: () => lab.story });
   });
 
   test("killed midway: what was done meanwhile is acknowledged later, and nothing is lost", async () => {
@@ -30,13 +30,13 @@ describe.runIf(canStartRedis)("Redis", () => {
     await until(async () => (await lab.progress()).size === 6, { timeoutMs: startLimitMs, message: () => lab.story });
 
     await lab.redis.kill();
-    await until(() => scheduler.told("redis-away").length, { message: () => lab.story });
+    await until(() => scheduler.logged("redis-away").length, { message: () => lab.story });
     await until(async () => (await lab.effects()).size === 6, { message: () => lab.story });
     await lab.redis.start();
 
     await lab.settled(ids);
     expect(await lab.effects()).toEqual(new Map(ids.map((id) => [id, 1])));
-    await until(() => scheduler.told("redis-back").length === 1, { message: () => lab.story });
+    await until(() => scheduler.logged("redis-back").length === 1, { message: () => lab.story });
     // It is the same leader that goes on.
     await lab.submit({ ...quick, id: "after" });
     await lab.settled(["after"]);
@@ -51,15 +51,15 @@ describe.runIf(canStartRedis)("Redis", () => {
     await lab.settled(["before"], startLimitMs);
 
     lab.redis.pause();
-    await until(() => scheduler.told("redis-away").length, { timeoutMs: 20_000, message: () => lab.story });
+    await until(() => scheduler.logged("redis-away").length, { timeoutMs: 20_000, message: () => lab.story });
     lab.redis.resume();
     await lab.submit({ ...quick, id: "after" });
 
     await lab.settled(["after"]);
-    await until(() => scheduler.told("redis-back").length === 1, { message: () => lab.story });
+    await until(() => scheduler.logged("redis-back").length === 1, { message: () => lab.story });
   });
 
-  test("a leader that is told to stop while Redis is away leaves in order", async () => {
+  test("a leader that is stopped while Redis is away leaves in order", async () => {
     await using lab = await EngineLab.start({ redis: "running" });
     lab.master("m1");
     const scheduler = lab.scheduler("s1", "--drain", "1");

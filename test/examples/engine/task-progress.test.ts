@@ -51,7 +51,7 @@ test("what a leader writes after its term is refused", async () => {
   });
 });
 
-test("a final state stays: who comes later is told what it is", async () => {
+test("a final state stays: who comes later gets it", async () => {
   await leading(async (term) => {
     const [first, second] = [
       new TaskProgress("b", term, new DetachedLease()),

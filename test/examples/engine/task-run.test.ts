@@ -48,7 +48,7 @@ test("a leader that may not see the masters gives up, and makes no dead letters 
         attempts: 1,
         taskTimeoutMs: 10_000,
         stopping: signal,
-        tell: () => {},
+        log: () => {},
       },
     );
   });

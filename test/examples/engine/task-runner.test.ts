@@ -31,7 +31,7 @@ test("a task whose caller left while its effect was written is not done again", 
   await using pipelines = new PipelineSignals(() => {});
   await pipelines.ready;
   const caches = { use: async () => ({ folder, isNew: false }) } as unknown as Caches;
-  const runner = new TaskRunner({ id: "m1", log: "done.log", caches, pipelines, tell: () => {} });
+  const runner = new TaskRunner({ id: "m1", doneLog: "done.log", caches, pipelines, log: () => {} });
   const written = deferred<void>();
   append.mockImplementation(() => written.promise);
   const task = { id: "t1", pipelineId: "p", project: "proj", durationMs: 1 };

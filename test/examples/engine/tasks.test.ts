@@ -20,7 +20,7 @@ describe.each(sources)("with tasks from %s", (source) => {
     lab.master("m1");
     lab.master("m2");
     scheduler = lab.scheduler("s1", "--concurrency", "1", "--max-failures", "3");
-    await until(() => scheduler.told("elected").length, { timeoutMs: startLimitMs });
+    await until(() => scheduler.logged("elected").length, { timeoutMs: startLimitMs });
   });
   afterAll(() => lab[Symbol.asyncDispose]());
 
@@ -37,7 +37,7 @@ describe.each(sources)("with tasks from %s", (source) => {
     expect(await effectsOf("all/")).toEqual(new Map(ids.map((id) => [id, 1])));
   });
 
-  test("a malformed task goes to the dead letters at once, with the reason, and holds up nobody", async () => {
+  test("a malformed task goes to the dead letters at once, with the reason, and holds up no other", async () => {
     const wrong = JSON.stringify({ ...quick, id: "wrong", durationMs: "long" });
 
     await lab.submitText("{not JSON", wrong, JSON.stringify({ ...quick, id: "right" }));
@@ -48,7 +48,7 @@ describe.each(sources)("with tasks from %s", (source) => {
       { value: wrong, reason: "durationMs must be a whole number, from 0 to a day in milliseconds" },
       { value: "{not JSON", reason: "not JSON" },
     ]);
-    expect(scheduler.told("malformed")).toHaveLength(2);
+    expect(scheduler.logged("malformed")).toHaveLength(2);
   });
 
   test("a task that fails is tried again, then it is a dead letter with its reason", async () => {
@@ -59,7 +59,7 @@ describe.each(sources)("with tasks from %s", (source) => {
     const progress = await lab.settled(["bad"]);
     expect(progress.get("bad")).toMatchObject({ state: "dead", failures: 3, reason: "does not compile" });
     expect(await lab.deadLetters()).toContainEqual({ value: JSON.stringify(task), reason: "does not compile" });
-    expect(scheduler.told("task-retrying", "bad")).toHaveLength(2);
+    expect(scheduler.logged("task-retrying", "bad")).toHaveLength(2);
     expect(await effectsOf("bad")).toEqual(new Map());
   });
 
@@ -69,7 +69,7 @@ describe.each(sources)("with tasks from %s", (source) => {
       { ...endless, id: "cancel/2" },
       { ...quick, pipelineId: "other", id: "cancel/3" },
     );
-    const begun = () => lab.programs.flatMap((program) => program.told("task-started").map(({ task }) => task));
+    const begun = () => lab.programs.flatMap((program) => program.logged("task-started").map(({ task }) => task));
     await until(() => begun().includes("cancel/1"), { message: () => lab.story });
     await using cancellation = new Cancellation("/pipeline/cancel/", { client: lab.etcd });
 
@@ -82,7 +82,7 @@ describe.each(sources)("with tasks from %s", (source) => {
     });
     expect(progress.get("cancel/2")).toMatchObject({ state: "cancelled" });
     expect(await effectsOf("cancel/")).toEqual(new Map([["cancel/3", 1]]));
-    await until(() => lab.programs.some((program) => program.told("task-stopped", "cancel/1").length > 0));
+    await until(() => lab.programs.some((program) => program.logged("task-stopped", "cancel/1").length > 0));
     expect(begun()).not.toContain("cancel/2");
   });
 
@@ -93,9 +93,9 @@ describe.each(sources)("with tasks from %s", (source) => {
       { ...ask, id: "ask/yes", confirmWithinSeconds: 60 },
       { ...ask, id: "ask/no", confirmWithinSeconds: 60 },
       { ...ask, id: "ask/late", confirmWithinSeconds: 1 },
-      { ...ask, id: "ask/nobody" },
+      { ...ask, id: "ask/unanswered" },
     );
-    await until(async () => (await lab.stateOf("ask/nobody")) === "done", { message: () => lab.story });
+    await until(async () => (await lab.stateOf("ask/unanswered")) === "done", { message: () => lab.story });
 
     await confirmation.approve("ask/yes", "alice");
     await confirmation.reject("ask/no", "bob", "not today");
@@ -104,7 +104,7 @@ describe.each(sources)("with tasks from %s", (source) => {
     expect(progress.get("ask/yes")).toMatchObject({ state: "done" });
     expect(progress.get("ask/no")).toMatchObject({ state: "cancelled", reason: "rejected: not today" });
     expect(progress.get("ask/late")).toMatchObject({ state: "cancelled", reason: "timeout" });
-    expect([...(await effectsOf("ask/")).keys()].sort()).toEqual(["ask/nobody", "ask/yes"]);
+    expect([...(await effectsOf("ask/")).keys()].sort()).toEqual(["ask/unanswered", "ask/yes"]);
   });
 
   test("the tasks of a leader that died are taken by the next one, and a confirmation goes on where it was", async () => {
@@ -119,13 +119,13 @@ describe.each(sources)("with tasks from %s", (source) => {
     await until(async () => (await confirmation.pending()).length === 1 && (await isRunning()));
 
     await scheduler.kill();
-    await until(() => next.told("task-confirming", "next/asked").length, { message: () => lab.story });
+    await until(() => next.logged("task-confirming", "next/asked").length, { message: () => lab.story });
     await confirmation.approve("next/asked", "alice");
 
     const progress = await lab.settled(["next/running", "next/asked"]);
     expect(progress.get("next/running")).toMatchObject({ state: "done" });
     expect(progress.get("next/asked")).toMatchObject({ state: "done" });
-    // The master stopped it when nobody waited for it any more.
+    // The master stopped it when no call waited for it any more.
     expect(await effectsOf("next/")).toEqual(
       new Map([
         ["next/asked", 1],

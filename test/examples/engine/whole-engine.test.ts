@@ -33,8 +33,8 @@ function chooseMaster(lab: EngineLab, random: Seeded): EngineProgram {
   return master;
 }
 
-/** One that is not can be told nothing yet. */
-const isUp = (program: EngineProgram) => program.told("registered").length + program.told("started").length > 0;
+/** One that is not takes no signal in order yet. */
+const isUp = (program: EngineProgram) => program.logged("registered").length + program.logged("started").length > 0;
 
 const faults: Readonly<Record<string, Fault>> = {
   "a master is killed": async (lab, random) => {
@@ -46,7 +46,7 @@ const faults: Readonly<Record<string, Fault>> = {
     startMaster(lab);
     master.signal("SIGTERM");
     expect(await master.ended, lab.story).toEqual({ code: 0, signal: null });
-    expect(master.told("left")[0]).toMatchObject({ running: 0 });
+    expect(master.logged("left")[0]).toMatchObject({ running: 0 });
   },
   "the leader is killed": async (lab) => {
     const leader = await lab.leader();
@@ -87,19 +87,19 @@ test.each(seeds)(
     const withRedis = run % 2 === 1 && canStartRedis;
     await using lab = await EngineLab.start({ members: 3, redis: withRedis ? "running" : undefined });
     await using history = new TermHistory(lab.etcd);
-    const told = () => `TEST_SEED=${random.seed}, run ${run}\n${lab.story}`;
+    const story = () => `TEST_SEED=${random.seed}, run ${run}\n${lab.story}`;
     for (let count = 0; count < 3; count++) startMaster(lab);
     for (let count = 0; count < 2; count++) startScheduler(lab);
     const tasks = submissions(random);
 
-    await until(() => lab.programs.every(isUp), { timeoutMs: 60_000, message: told });
+    await until(() => lab.programs.every(isUp), { timeoutMs: 60_000, message: story });
 
     const submitting = submitSlowly(lab, tasks, random);
     const failing = inRandomOrder({ ...faults, ...(withRedis && { "Redis is killed": redisIsKilled }) }, random).map(
       async ([name, fail], index) => {
         await sleep(1_000 + index * 500 + random.between(0, 400));
         await fail(lab, random).catch((cause) => {
-          throw new Error(`${name}: ${cause.message}\n${told()}`, { cause });
+          throw new Error(`${name}: ${cause.message}\n${story()}`, { cause });
         });
       },
     );
@@ -115,26 +115,26 @@ test.each(seeds)(
       `run ${run}, ${withRedis ? "Redis" : "etcd"}: submitted ${ids.length}, done ${done.length}, cancelled ` +
         `${cancelled.length}, dead ${dead.length}, done twice ${twice}, writes of leaders ${history.writes}`,
     );
-    expect(done.length + cancelled.length + dead.length, told()).toBe(ids.length);
+    expect(done.length + cancelled.length + dead.length, story()).toBe(ids.length);
     // What the masters left on their disks knows nothing of what schedulers wrote.
     expect(
       done.filter((id) => !effects.has(id)),
-      told(),
+      story(),
     ).toEqual([]);
-    expect(dead, told()).toEqual(["fails"]);
+    expect(dead, story()).toEqual(["fails"]);
     expect(
       cancelled.filter((id) => !id.startsWith("pipeline-0/") && id !== "unconfirmed"),
-      told(),
+      story(),
     ).toEqual([]);
-    expect(progress.get("unconfirmed"), told()).toMatchObject({ state: "cancelled", reason: "timeout" });
-    expect(effects.has("unconfirmed") || effects.has("fails"), told()).toBe(false);
-    expect(await lab.deadLetters(), told()).toHaveLength(1);
-    expect(history.stale, told()).toEqual([]);
-    // Nobody has used that project for longer than its cache lives.
+    expect(progress.get("unconfirmed"), story()).toMatchObject({ state: "cancelled", reason: "timeout" });
+    expect(effects.has("unconfirmed") || effects.has("fails"), story()).toBe(false);
+    expect(await lab.deadLetters(), story()).toHaveLength(1);
+    expect(history.stale, story()).toEqual([]);
+    // That project was not used for longer than its cache lives.
     const leftovers = () =>
       running(lab, "master").filter(({ id }) => existsSync(join(lab.dirOf(id), "caches/forgotten")));
-    await until(() => leftovers().length === 0, { message: told });
-    for (const program of lab.programs) expect(program.complaints, told()).toBe("");
+    await until(() => leftovers().length === 0, { message: story });
+    for (const program of lab.programs) expect(program.complaints, story()).toBe("");
   },
   120_000,
 );
