@@ -1,7 +1,6 @@
 /**
  * A server of `node:http` that registers after it listens, is asked once by the list, and ends as on SIGTERM: it leaves
- * the list, serves on for a moment, and then closes. An app of Express does the same: it is the function that
- * `createServer()` takes.
+ * the list, serves on for a moment, and then closes. serve-express.ts is the same with Express.
  *
  *     ETCD_ENDPOINTS=http://127.0.0.1:2379 node build/examples/serve.js
  */

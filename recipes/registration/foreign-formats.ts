@@ -5,28 +5,56 @@ import { codecOf } from "../registration-format/internal.ts";
 /** So many values beside a registration are looked at: one that is of another format is not alone, mostly. */
 const MOST_LOOKED_AT = 100;
 
+type Reader = Pick<EtcdClient, "range">;
+
+/** Looks that are under way, by what they read: registrations that begin together share one. */
+const shared = new WeakMap<Reader, Map<string, Promise<readonly KeyValue[]>>>();
+
+export interface Beside {
+  readonly key: string;
+  readonly format: RegistrationFormat;
+  /** Whether the user chose the format. If not, only values at whose side it may not stand count: those of kratos. */
+  readonly isChosen: boolean;
+}
+
 /**
  * Looks at what stands beside a registration: a reader of one format gives up its whole list at a value of another one
  * (kratos' `GetService`, Go's `endpoints.Manager.List`).
  *
+ * @param signal ends a look of its own; without one, registrations that begin together share a look
  * @returns what is wrong, undefined when nothing is
  * @throws what the read throws
  */
 export async function findForeignFormat(
-  etcd: Pick<EtcdClient, "range">,
-  { key, format }: { readonly key: string; readonly format: RegistrationFormat },
-  signal: AbortSignal,
+  etcd: Reader,
+  { key, format, isChosen }: Beside,
+  signal?: AbortSignal,
 ): Promise<ConflictError | undefined> {
   const folder = key.slice(0, key.lastIndexOf("/") + 1);
   // Without a folder every key there is would be beside it.
   if (folder.length <= 1) return undefined;
-  const { kvs } = await etcd.range(prefixRange(folder), { limit: MOST_LOOKED_AT, signal });
-  const foreign = kvs.find((kv) => kv.key !== key && !isOf(format, kv));
+  const kvs = signal ? await look(etcd, folder, { signal }) : await lookTogether(etcd, folder);
+  const foreign = kvs.find((kv) => kv.key !== key && (isChosen ? !isOf(format, kv) : isOf("kratos", kv)));
   if (!foreign) return undefined;
   const { name } = codecOf(format);
   return new ConflictError(
     `${folder} holds values that are not in the format ${name}, such as that of ${foreign.key}: a reader of either format may lose its whole list`,
   );
+}
+
+async function look(etcd: Reader, folder: string, options: { signal?: AbortSignal }): Promise<readonly KeyValue[]> {
+  const { kvs } = await etcd.range(prefixRange(folder), { limit: MOST_LOOKED_AT, ...options });
+  return kvs;
+}
+
+function lookTogether(etcd: Reader, folder: string): Promise<readonly KeyValue[]> {
+  const looks = shared.get(etcd) ?? new Map<string, Promise<readonly KeyValue[]>>();
+  shared.set(etcd, looks);
+  const underWay = looks.get(folder);
+  if (underWay) return underWay;
+  const mine = look(etcd, folder, {}).finally(() => looks.delete(folder));
+  looks.set(folder, mine);
+  return mine;
 }
 
 function isOf(format: RegistrationFormat, { text, key }: KeyValue): boolean {

@@ -163,7 +163,7 @@ export class LoneRegistration {
   /** Beside the registration, once. */
   async #warnOfForeignFormat(): Promise<void> {
     try {
-      const foreign = await findForeignFormat(this.#client.etcd, this.#options, this.#writer.stopped);
+      const foreign = await findForeignFormat(this.#client.etcd, this.#options);
       if (foreign && !this.#isOver) this.#emit("warning", foreign);
     } catch (error) {
       debug("%s: %s", this.#options.key, asError(error).message);

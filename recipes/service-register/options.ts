@@ -33,9 +33,10 @@ export interface ServiceRegisterOptions extends RecipeClientOptions {
   /**
    * What to do when values of another format stand beside the key, at which a reader may give up its whole list. Looked
    * at once, at the beginning, among the first 100. `warn`: emits `warning`, with a ConflictError. `error`: looks
-   * before it registers, and fails with that error. A role that may not read the folder is not asked for it.
+   * before it registers, and fails with that error. A role that may not read the folder is not asked for it. Without
+   * `format`, values of kratos count: its readers give up their list at any other.
    *
-   * @default "warn" with a format, else "ignore"
+   * @default "warn"
    */
   foreignFormats?: "warn" | "error" | "ignore" | undefined;
   /**
@@ -82,6 +83,8 @@ const optionsSchema = z.strictObject(
 export interface ResolvedRegister extends ResolvedRegistration {
   readonly ttlSeconds: number;
   readonly foreignFormats: "warn" | "error" | "ignore";
+  /** Whether the user chose the format. */
+  readonly isChosen: boolean;
   readonly lease: "own" | "shared";
   readonly health: NonNullable<ServiceRegisterOptions["health"]> | undefined;
   readonly healthEveryMs: number;
@@ -116,7 +119,8 @@ export function resolveRegister(
   return {
     ...registration,
     ...resolveHealth(what, { health, healthEverySeconds }, ttlSeconds),
-    foreignFormats: foreignFormats ?? (given.format === undefined ? "ignore" : "warn"),
+    foreignFormats: foreignFormats ?? "warn",
+    isChosen: given.format !== undefined,
     ttlSeconds,
     lease,
     client,

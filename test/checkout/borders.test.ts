@@ -262,6 +262,7 @@ const rooms = [
     good: [
       ...["./other.ts", "etcd-recipes", "etcd-recipes/client", "etcd-recipes/metrics", "etcd-recipes/testing"],
       "node:http",
+      "express",
     ],
     bad: ["../src/index.ts", "../recipes/index.ts", "etcd-recipes/dist/src/kv/kv.js", "etcd3"],
   },

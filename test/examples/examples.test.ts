@@ -26,6 +26,9 @@ test("every example ends by itself, and together they do what they say", async (
     "m1 is left out for 10000 ms: consecutive failures\n60 calls were answered by 2 servers\nm0; m1, left out; m2\n",
   );
   expect(examples.get("serve")?.output).toBe("it says hello, ready: true\nit has left the list\nit has closed\n");
+  expect(examples.get("serve-express")?.output).toBe(
+    'it says hello, ready: {"ready":true,"reasons":[]}\nit has left the list\nit has closed\n',
+  );
   expect(examples.get("subscribe")?.output).toMatch(/\+ m1 at 10\.0\.0\.1:8080\nthe list has 1 services\n- m1\n/);
   expect(examples.get("elect")?.output).toMatch(/scheduler-\d leads.*scheduler-\d leads.*scheduler-\d has resigned/s);
   expect(examples.get("elect")?.output).toMatch(/\/leader is scheduler-\d/);

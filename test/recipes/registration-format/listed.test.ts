@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { RegistrationFormat } from "../../../recipes/index.ts";
 import type { LeaseId } from "../../../src/index.ts";
@@ -53,6 +54,9 @@ test("a value of another format beside the key is a warning, or the end before i
     ),
   });
   await warned.ready;
+  const byDefault = lab.register(`${prefix}orders/m4`, "10.0.0.4:80", 5);
+  const [warning4] = await once(byDefault, "warning");
+  expect(warning4).toMatchObject({ code: "ETCD_CONFLICT" });
   const options = { format: "kratos", foreignFormats: "error" } as const;
   const refused = lab.register(`${prefix}orders/m3`, "grpc://10.0.0.3:90", 5, options);
   await expect(refused.ready).rejects.toMatchObject({ code: "ETCD_CONFLICT" });
