@@ -21,6 +21,9 @@ export function tryOnEachNode() {
     await symlink(join(folder, "package"), join(folder, "node_modules/etcd-recipes"));
     // What a stranger installs beside it, `the packed tarball in a consumer` tries. Here that takes too long.
     await symlink(join(checkout, "node_modules"), join(folder, "package/node_modules"));
+    for (const name of ["undici", "undici-7"]) {
+      await symlink(join(checkout, "node_modules", name), join(folder, "node_modules", name));
+    }
     await copyFile(program, join(folder, "use.mjs"));
     await writeFile(join(folder, "package.json"), "{}");
 
