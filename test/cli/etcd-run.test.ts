@@ -1,5 +1,6 @@
+import { once } from "node:events";
 import { access } from "node:fs/promises";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer, type Server } from "node:net";
 import { expect, test } from "vitest";
 import { EtcdClient } from "../../recipes/index.ts";
 import { Cli } from "../support/cli.ts";
@@ -7,11 +8,17 @@ import { until } from "../support/until.ts";
 
 /** Two ports, one after the other, that are free now. */
 async function freePorts(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  const first = await listen(0);
+  const { port } = first.address() as AddressInfo;
+  const second = await listen(port + 1).catch(() => undefined);
+  await Promise.all([first, second].map((server) => server && once(server.close(), "close")));
+  return second ? port : freePorts();
+}
+
+async function listen(port: number): Promise<Server> {
+  const server = createServer().listen(port, "127.0.0.1");
+  await once(server, "listening");
+  return server;
 }
 
 test("etcd run starts an etcd, says where, and takes it and its data away at the end", async () => {

@@ -256,7 +256,7 @@ async function watchStore({ at, client, root }: Scene): Promise<void> {
 async function expire({ at, client, see }: Scene): Promise<void> {
   const cleaned: string[] = [];
   const onExpire = (id: string) => cleaned.push(id);
-  await using expirer = new CacheExpirer(`${at}/cache/`, { client, ttlSeconds: 1, onExpire });
+  await using expirer = new CacheExpirer(`${at}/cache/`, { client, ttlSeconds: 3, onExpire });
   await expirer.ready;
   await expirer.track("a");
   await expirer.track("b");
