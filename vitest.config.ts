@@ -14,7 +14,10 @@ const { logic, mocking, shared, alone } = sortTestFiles(import.meta.dirname);
 /** TEST_BUILT=1, where `npm run build` came before: tests import the built package, which is loaded much faster. */
 const built = process.env.TEST_BUILT === "1" ? [overBuilt(import.meta.dirname)] : [];
 
-/** Once more, as in production, under mutual TLS, with a user and with autoBatch: what faults do to watches, leases and calls. */
+/**
+ * Once more, as in production, under mutual TLS, with a user and with autoBatch: what faults do to watches, leases and
+ * calls.
+ */
 const secure = [
   "test/src/{watch,lease}/**/*.test.ts",
   "test/src/connection/{frozen-server,leaderless,shared-connection,unreachable,written-once}.test.ts",
@@ -26,11 +29,12 @@ const secure = [
 const onlyHere = ["test/src/watch/{ending,slow-reader}.test.ts"];
 
 /**
- * What another release of etcd can do in another way, and why. On 3.4 it found a watch that leaves out a deletion at the
- * revision of a compaction, leases that land late, and tokens that a lagging member goes on making.
+ * What another release of etcd can do in another way, and why. On 3.4 it found a watch that leaves out a deletion at
+ * the revision of a compaction, leases that land late, and tokens that a lagging member goes on making.
  *
- * Not here: what only this side of the connection decides (options, transport, proxies, balancers, views, programs and their
- * ends, the installer, what follows an outage, roles), and recipes that need of etcd what the layer needs: it is the same whatever answers.
+ * Not here: what only this side of the connection decides (options, transport, proxies, balancers, views, programs and
+ * their ends, the installer, what follows an outage, roles), and recipes that need of etcd what the layer needs: it is
+ * the same whatever answers.
  */
 const differs = [
   // Watches and compactions: fragments, progress, deletions at a compaction, what an old revision gets.

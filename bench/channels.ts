@@ -13,7 +13,10 @@ const inFlight = 64;
 const events = ["start", "asyncEnd", "end", "asyncStart", "error"];
 /** The very objects that the library looks at: Node has one of each name. */
 const parts = events.map((event) => channel(`tracing:etcd-recipes:call:${event}`));
-/** How often a put looks whether it has a subscriber: once where it is sent alone, twice where it may travel with others. */
+/**
+ * How often a put looks whether it has a subscriber: once where it is sent alone, twice where it may travel with
+ * others.
+ */
 const looks: Readonly<Record<string, number>> = { [ours]: 1, [oursBatching]: 2 };
 
 export const channels: Bench = {

@@ -15,7 +15,9 @@ const inFlights = [1, 8, 64, 256, 1_000];
 const keys = Array.from({ length: 10_000 }, (_, index) => `/bench/kv/${String(index).padStart(6, "0")}`);
 const value = new Uint8Array(64).fill(0x61);
 const sampleMs = 600;
-/** One at a time differs by a few hundredths from peer to peer, and by more from moment to moment: it takes more rounds. */
+/**
+ * One at a time differs by a few hundredths from peer to peer, and by more from moment to moment: it takes more rounds.
+ */
 const roundsOfOne = 5;
 
 /** What must be reached, in times of etcd3's operations per second, by the number in flight. */

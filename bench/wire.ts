@@ -33,7 +33,10 @@ const heldMs = 10_000;
 const heldFirstMs = (heldTtlSeconds / 3) * 1_000;
 /** So many replays are not counted: V8 has optimized the code after some hundred thousand events. */
 const replayWarmUps = 10;
-/** So many follow each other in one measurement, with the garbage that they make: V8 compiles anew after a full collection. */
+/**
+ * So many follow each other in one measurement, with the garbage that they make: V8 compiles anew after a full
+ * collection.
+ */
 const replaysInARow = 10;
 
 /** `range` is a read that is not coalesced with others. */

@@ -3,7 +3,9 @@ import type { CommandOption, OptionValues } from "./command.ts";
 import { parseDuration } from "./duration.ts";
 import { UsageError } from "./exit-codes.ts";
 
-/** How etcd is reached: named as etcdctl's flags. What is left out is read from the environment, as the library does. */
+/**
+ * How etcd is reached: named as etcdctl's flags. What is left out is read from the environment, as the library does.
+ */
 export const connectionFlags = {
   endpoints: { type: "string", value: "LIST", help: "host:port or URLs, with commas between [ETCD_ENDPOINTS]" },
   cacert: { type: "string", value: "FILE", help: "the certificates that servers' are issued by [ETCD_CACERT]" },

@@ -1,8 +1,8 @@
 // Runs a command for `elect`, `lock` and `register`, in a process of its own between the two: it sees to it that the
 // command ends in time, also when the process above it is killed or frozen.
 //
-// What stands on descriptor 3 is how long the command may go on, in milliseconds, a line for each look; `stop` asks it to
-// end; the end of the stream means that the process above is gone.
+// What stands on descriptor 3 is how long the command may go on, in milliseconds, a line for each look; `stop` asks it
+// to end; the end of the stream means that the process above is gone.
 //
 //   running ──little time left, stop, stream ended──▶ SIGTERM ──▶ out of time, or the grace is over ──▶ SIGKILL
 import { spawn } from "node:child_process";

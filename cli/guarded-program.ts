@@ -19,9 +19,9 @@ const BEAT_MS = 100;
 /**
  * Runs a command until it ends, with a guard between it and this process (`guard.ts`).
  *
- * Guaranteed on Linux and macOS: it runs no longer than `remainingMs` said when it was asked last, also when this process is
- * killed or frozen; and what it has started ends with it, unless that made a process group of its own.
- * Not guaranteed: that, when the guard itself is killed.
+ * Guaranteed on Linux and macOS: it runs no longer than `remainingMs` said when it was asked last, also when this
+ * process is killed or frozen; and what it has started ends with it, unless that made a process group of its own. Not
+ * guaranteed: that, when the guard itself is killed.
  *
  * @returns its exit code; 128 and the signal's number where a signal ended it; 127 where there is no such command
  */

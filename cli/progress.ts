@@ -3,7 +3,9 @@ import { printable } from "./output.ts";
 /** Often enough for eyes, and seldom enough to cost nothing. */
 const EVERY_MS = 100;
 
-/** How far something has come: one line of the terminal, written over in place, on stderr. Nothing where that is none. */
+/**
+ * How far something has come: one line of the terminal, written over in place, on stderr. Nothing where that is none.
+ */
 export class Progress implements Disposable {
   readonly #err: NodeJS.WriteStream;
   readonly #shows: boolean;

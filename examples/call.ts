@@ -16,7 +16,8 @@ services.on("ejected", ({ id }, { reason, forMs }) =>
 );
 await services.until((list) => list.length === servers.length);
 
-// In a program of yours: fetch(`http://${server.address}/run`, { signal }), and throw when the answer's status is 500 or more.
+// In a program of yours: fetch(`http://${server.address}/run`, { signal }), and throw when the answer's status is 500
+// or more.
 async function send({ id }: ServiceInstance): Promise<string> {
   if (id === "m1") throw new Error("connection refused");
   return id;

@@ -1,5 +1,6 @@
 /**
- * Registers the thousand tenants that one process serves, on one lease; one changes, one leaves, then all leave together.
+ * Registers the thousand tenants that one process serves, on one lease; one changes, one leaves, then all leave
+ * together.
  *
  *     ETCD_ENDPOINTS=http://127.0.0.1:2379 node build/examples/register-group.js
  */

@@ -1,8 +1,8 @@
-// `npm run build`: the package in its two forms, ES modules in dist/esm and CommonJS in dist/cjs, each with its types. tsc
-// compiles file by file: the declarations of both forms, and the modules that tests import. What users import is one file
-// for each door and what they share, made of those modules and of what they use of the packages in `joined`: Node loads it
-// in half the time that four hundred files take, and a third of what is left was zod's and cockatiel's many files.
-// A package.json beside the CommonJS form says what its `.js` files are.
+// `npm run build`: the package in its two forms, ES modules in dist/esm and CommonJS in dist/cjs, each with its types.
+// tsc compiles file by file: the declarations of both forms, and the modules that tests import. What users import is
+// one file for each door and what they share, made of those modules and of what they use of the packages in `joined`:
+// Node loads it in half the time that four hundred files take, and a third of what is left was zod's and cockatiel's
+// many files. A package.json beside the CommonJS form says what its `.js` files are.
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { posix, sep } from "node:path";

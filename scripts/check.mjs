@@ -1,5 +1,5 @@
-// `npm run check`: what can be said about the checkout without its tests, and the package as a stranger gets it. Runs every
-// step, also after one that failed; the exit code is not 0 when any did.
+// `npm run check`: what can be said about the checkout without its tests, and the package as a stranger gets it. Runs
+// every step, also after one that failed; the exit code is not 0 when any did.
 //
 //   node scripts/check.mjs [--report FILE] [--built] [--runtimes]
 //
@@ -42,6 +42,9 @@ const ofSources = {
   "the packed tarball on each Node and etcd": tryOnEachNode,
 };
 
+/** What CI has tested before: that pages lead somewhere, name what there is in plain words, and that their snippets run. */
+const ofTheDocs = { docs: () => tool("vitest", ["run", "test/checkout/docs.test.ts", "test/docs"]) };
+
 /** What takes long beside the others: two cores have time for both. */
 const ofThePackage = { "the packed tarball in bundlers and test runners": tryInBundlers };
 
@@ -66,7 +69,10 @@ async function runSteps(steps) {
   }
 }
 
-if (!values.built) await runSteps({ build });
+if (!values.built) {
+  await runSteps({ build });
+  await runSteps(ofTheDocs);
+}
 await Promise.all([runSteps(ofSources), runSteps(ofThePackage)]);
 console.log(`check: ${result.passed} steps passed, ${result.failed} failed`);
 if (values.runtimes) {

@@ -1,5 +1,5 @@
-// Draws docs/demo.svg, the picture in README.md: a terminal that plays the lines of a real run of the demo again. The same
-// run makes the same picture.
+// Draws docs/demo.svg, the picture in README.md: a terminal that plays the lines of a real run of the demo again. The
+// same run makes the same picture.
 //
 //   node scripts/demo-picture.mjs               runs `npm run demo -- --plain`, keeps what it prints in docs/demo.txt
 //   node scripts/demo-picture.mjs --from FILE   keeps and draws the run that FILE has

@@ -1,6 +1,6 @@
-// `npm run docs`: the site in build/site: the API reference that typedoc makes of the doc comments, and the pages of docs/.
-// typedoc needs a TypeScript of its own, so it lives in scripts/docs, apart from the dependencies of the checkout. Fails on
-// a warning of typedoc's, and on a link that leads nowhere.
+// `npm run docs`: the site in build/site: the API reference that typedoc makes of the doc comments, and the pages of
+// docs/. typedoc needs a TypeScript of its own, so it lives in scripts/docs, apart from the dependencies of the
+// checkout. Fails on a warning of typedoc's, and on a link that leads nowhere.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";

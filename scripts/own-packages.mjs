@@ -48,7 +48,10 @@ export async function unpackOwnPackages(packages, place, log, env = process.env)
   });
 }
 
-/** Theirs, and those of these libraries; what browsers load (`libjs-`) is none. What is installed is newer than what apt's own lists have, or the same. */
+/**
+ * Theirs, and those of these libraries; what browsers load (`libjs-`) is none. What is installed is newer than what
+ * apt's own lists have, or the same.
+ */
 async function missingLibraries(packages, options) {
   const missing = new Set();
   for (let next = packages; next.length > 0; ) {

@@ -1,6 +1,6 @@
 // Makes the clone ready for `npm test` and `npm run demo`, which run it themselves: a Node that is new enough, the
-// dependencies, an etcd. Writes only inside the clone and the cache of etcd-recipes-etcd. Imports nothing but Node's own
-// modules and the installer: it runs before there are any dependencies. With --tests also what only tests need.
+// dependencies, an etcd. Writes only inside the clone and the cache of etcd-recipes-etcd. Imports nothing but Node's
+// own modules and the installer: it runs before there are any dependencies. With --tests also what only tests need.
 import { spawnSync } from "node:child_process";
 import { existsSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";

@@ -70,8 +70,8 @@ const checks = new Map<string, Check>([
 ]);
 
 /**
- * Makes an etcd in the memory of this process, for tests that start no program: keys with their revisions, txns, leases,
- * watches and compactions, behind real clients of the class `EtcdClient`.
+ * Makes an etcd in the memory of this process, for tests that start no program: keys with their revisions, txns,
+ * leases, watches and compactions, behind real clients of the class `EtcdClient`.
  *
  * ```ts
  * await using etcd = await fakeEtcd({ time: "manual" });

@@ -13,8 +13,8 @@ export interface Column<Row> {
 const GAP = 2;
 
 /**
- * Rows below a head, in lines of exactly `width` columns: each column as wide as its longest text, and where that is too
- * much, the widest ones are cut, then the last ones left out.
+ * Rows below a head, in lines of exactly `width` columns: each column as wide as its longest text, and where that is
+ * too much, the widest ones are cut, then the last ones left out.
  */
 export function gridOf<Row>(columns: readonly Column<Row>[], rows: readonly Row[], width: number): string[] {
   const texts = rows.map((row) => columns.map((column) => printable(column.text(row))));

@@ -1,6 +1,6 @@
 /**
- * Shares the lines of a screen: what needs less than its fair share leaves the rest to the others, the first of which get
- * what cannot be shared evenly.
+ * Shares the lines of a screen: what needs less than its fair share leaves the rest to the others, the first of which
+ * get what cannot be shared evenly.
  *
  * @param needs how many lines each would fill
  * @returns how many each gets; no more than it needs, and together no more than there are

@@ -25,7 +25,8 @@ export interface EtcdRecipesOptions {
    */
   readonly key?: string | undefined;
   /**
-   * By which address others reach the app: `host:port`, a host that gets the port, or what makes one of where it listens.
+   * By which address others reach the app: `host:port`, a host that gets the port, or what makes one of where it
+   * listens.
    *
    * @default where it listens, which must not be all interfaces
    */
@@ -81,8 +82,8 @@ declare module "fastify" {
  * Guaranteed: on a signal the registration drains, while the app serves all requests; then the app is closed and the
  * process ends, as `shutdown()` says.
  *
- * Not guaranteed: the same for `app.close()`. Fastify answers requests with 503 from the moment that it is called, before
- * any hook, unless the app was made with `return503OnClosing: false`. The plugin drains there, too.
+ * Not guaranteed: the same for `app.close()`. Fastify answers requests with 503 from the moment that it is called,
+ * before any hook, unless the app was made with `return503OnClosing: false`. The plugin drains there, too.
  *
  * @throws InvalidOptionError that names the option; when the app listens on all interfaces without an `address`, it is
  *   not registered, is not ready, and a warning of the process says why

@@ -1,7 +1,7 @@
 import { InvalidOptionError } from "../../recipes/index.ts";
 
-// What is used of grpc-js, in types of our own: its resolver API is experimental, and its declarations are not asked for
-// where it is not installed. `test/doors/grpc-js.test.ts` holds them against the real package.
+// What is used of grpc-js, in types of our own: its resolver API is experimental, and its declarations are not asked
+// for where it is not installed. `test/doors/grpc-js.test.ts` holds them against the real package.
 
 /** The module `@grpc/grpc-js`, as `import * as grpc from "@grpc/grpc-js"` gives it: 1.10 to 1.14. */
 export interface GrpcJs {

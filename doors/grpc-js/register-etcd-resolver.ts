@@ -50,8 +50,9 @@ export interface EtcdResolver extends AsyncDisposable {
  * The prefix is the target's path without its first slash, as Go's resolver has it: `etcd:///svc/orders` is
  * `svc/orders/`, and `etcd:////svc/orders` is `/svc/orders/`.
  *
- * Guaranteed: a channel has the servers of the list, but for those that are draining, and gets each change; all channels
- * of one prefix share one subscription, which ends with the last of them. In an outage of etcd the last list stays.
+ * Guaranteed: a channel has the servers of the list, but for those that are draining, and gets each change; all
+ * channels of one prefix share one subscription, which ends with the last of them. In an outage of etcd the last list
+ * stays.
  *
  * Not guaranteed: that a server which is listed answers: grpc-js leaves out those that it cannot reach. Nor weights and
  * zones: the policies of grpc-js know none. They are in `endpoint.attributes` for policies of the user's own.

@@ -16,16 +16,16 @@ import { checkOptions, type EtcdRecipesModuleOptions, type HttpAdapterHostLike }
  *
  * It provides, to all modules, an `EtcdService`, and each list by `servicesToken(name)`.
  *
- * Guaranteed: on `app.close()`, and on the signals of `app.enableShutdownHooks()`, the registration drains while the app
- * serves all requests, and is gone before the server closes.
+ * Guaranteed: on `app.close()`, and on the signals of `app.enableShutdownHooks()`, the registration drains while the
+ * app serves all requests, and is gone before the server closes.
  *
  * Not guaranteed: anything on a signal without `enableShutdownHooks()`: the process ends, and the key with its lease.
  */
 // biome-ignore lint/complexity/noStaticOnlyClass: Nest knows modules by their classes
 export class EtcdRecipesModule {
   /**
-   * @throws InvalidOptionError that names the option. When the app listens on all interfaces without an `address`, it is
-   *   not registered, is not ready, and a warning of the process says why.
+   * @throws InvalidOptionError that names the option. When the app listens on all interfaces without an `address`, it
+   *   is not registered, is not ready, and a warning of the process says why.
    */
   static forRoot(options: EtcdRecipesModuleOptions = {}): DynamicModule {
     checkOptions(options);

@@ -7,8 +7,8 @@ import type { EtcdRecipesModuleOptions, HttpAdapterHostLike } from "./module-opt
 export type EtcdHealth<Key extends string> = Record<Key, { status: "up" | "down"; reasons: readonly string[] }>;
 
 /**
- * The registration and the lists of an app, as the EtcdRecipesModule provides them. It follows the life of the app by the
- * hooks of Nest.
+ * The registration and the lists of an app, as the EtcdRecipesModule provides them. It follows the life of the app by
+ * the hooks of Nest.
  */
 export class EtcdService {
   /** The lists, by their names in `subscribe`. */

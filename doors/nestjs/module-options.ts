@@ -30,7 +30,8 @@ export interface EtcdRecipesModuleOptions {
    */
   readonly httpAdapterHost?: (abstract new (...args: never[]) => HttpAdapterHostLike) | undefined;
   /**
-   * By which address others reach the app: `host:port`, a host that gets the port, or what makes one of where it listens.
+   * By which address others reach the app: `host:port`, a host that gets the port, or what makes one of where it
+   * listens.
    *
    * @default where it listens, which must not be all interfaces
    */

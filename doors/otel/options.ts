@@ -4,7 +4,9 @@ import { InvalidOptionError } from "../../recipes/index.ts";
 export type OtelApi = typeof otel;
 
 export interface OtelOptions {
-  /** The module: `import * as api from "@opentelemetry/api"`, or `require("@opentelemetry/api")`; version 1.9 or newer. */
+  /**
+   * The module: `import * as api from "@opentelemetry/api"`, or `require("@opentelemetry/api")`; version 1.9 or newer.
+   */
   api: OtelApi;
   /** Makes the spans. @default the global one */
   tracerProvider?: otel.TracerProvider | undefined;

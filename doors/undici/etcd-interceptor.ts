@@ -54,11 +54,11 @@ export type EtcdInterceptor = <Next extends (options: never, handler: never) => 
  * const response = await fetch("http://orders/list");
  * ```
  *
- * Requests for other hosts, and for a name with a port, pass as they are. A request waits for a first server; what comes
- * of it is reported to the list, so that servers that fail are left out.
+ * Requests for other hosts, and for a name with a port, pass as they are. A request waits for a first server; what
+ * comes of it is reported to the list, so that servers that fail are left out.
  *
- * Guaranteed: what is not safe to repeat is sent once. What is goes to another server when one cannot be reached, resets,
- * or answers with a failure, as long as there are attempts left.
+ * Guaranteed: what is not safe to repeat is sent once. What is goes to another server when one cannot be reached,
+ * resets, or answers with a failure, as long as there are attempts left.
  *
  * Not guaranteed: that a request was not executed when it fails after it was sent.
  *

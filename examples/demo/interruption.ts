@@ -1,6 +1,8 @@
 const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGPIPE: 13, SIGTERM: 15 } as const;
 
-/** npm passes on a Ctrl-C that the terminal has sent to the whole group already: within this time it is the same one. */
+/**
+ * npm passes on a Ctrl-C that the terminal has sent to the whole group already: within this time it is the same one.
+ */
 const sameKeypressMs = 500;
 
 /** The reason of the signal that {@link onInterruption} gives. */

@@ -15,7 +15,9 @@ const codes = {
 
 const drawEveryMs = 100;
 
-/** A view on a screen of its own, redrawn in place. When it closes, the lines of the journal stay on the normal screen. */
+/**
+ * A view on a screen of its own, redrawn in place. When it closes, the lines of the journal stay on the normal screen.
+ */
 export function liveView(journal: Journal, terminal: WriteStream): Display {
   let stage: Stage | undefined;
   let open = true;

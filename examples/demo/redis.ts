@@ -49,8 +49,8 @@ function findRedis(env: NodeJS.ProcessEnv): RedisProgram | undefined {
 async function startRedis({ path, env }: RedisProgram): Promise<DemoRedis> {
   const port = await freePort();
   const args = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
-  // The shell kills it when its own input ends, which is when this process closes it or dies, however. In a group of its
-  // own, so that Ctrl-C in a terminal does not take it away before its clients.
+  // The shell kills it when its own input ends, which is when this process closes it or dies, however. In a group of
+  // its own, so that Ctrl-C in a terminal does not take it away before its clients.
   const keeper = spawn("sh", ["-c", '"$@" & cat >&2; kill -9 $!', "sh", path, ...args], {
     env,
     stdio: ["pipe", "pipe", "ignore"],

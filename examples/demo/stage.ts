@@ -34,7 +34,8 @@ const leftoverLimitMs = 12_000;
 const lookEveryMs = 1_000;
 
 /**
- * Sets the stage for `play`, and clears it in order afterwards, whatever happens: schedulers first, then masters, etcd last.
+ * Sets the stage for `play`, and clears it in order afterwards, whatever happens: schedulers first, then masters, etcd
+ * last.
  *
  * @returns what came of the tasks, counted when all programs have left
  */
@@ -101,7 +102,10 @@ async function findOthers(): Promise<string[]> {
   return (await Promise.all(ranges)).flatMap(({ kvs }) => kvs.map(({ key }) => printable(key)));
 }
 
-/** Not waited for, while etcd still runs: with their leases the keys would go anyway. Those of killed ones may be there yet. */
+/**
+ * Not waited for, while etcd still runs: with their leases the keys would go anyway. Those of killed ones may be there
+ * yet.
+ */
 async function checkThatAllLeft(fleet: Fleet, journal: Journal): Promise<void> {
   const left = fleet.masters.filter(({ state }) => state === "left").map(({ id }) => keys.masters + id);
   const found = await Promise.all(left.map((key) => defaultClient().get(key)));

@@ -17,7 +17,9 @@ export interface MetricSink {
 
 /** Measurements that go on until `close()`. */
 export interface Measuring {
-  /** What a gauge is now. Mirrors and leases that were there before are known from their next change, or renewal, on. */
+  /**
+   * What a gauge is now. Mirrors and leases that were there before are known from their next change, or renewal, on.
+   */
   read(gauge: Metric): readonly GaugeValue[];
   /** Calling it again is harmless. */
   close(): void;

@@ -107,7 +107,10 @@ export function resolveWait(owner: string, options: unknown): { signal?: AbortSi
 }
 
 export interface CloseOptions {
-  /** How long the service stays up, marked as draining (endpoint) or already deleted (plain), in milliseconds. @default 0 */
+  /**
+   * How long the service stays up, marked as draining (endpoint) or already deleted (plain), in milliseconds. @default
+   * 0
+   */
   drainMs?: number | undefined;
 }
 

@@ -21,7 +21,9 @@ import {
 import { isAsKnown } from "../writes/index.ts";
 import { type BulkStep, roomFor } from "./bulk-item.ts";
 
-/** `done`: at this revision. Otherwise the key is not as the step wanted it, or was looked at: this is what is there. */
+/**
+ * `done`: at this revision. Otherwise the key is not as the step wanted it, or was looked at: this is what is there.
+ */
 export type StepAnswer =
   | { readonly type: "done"; readonly revision: number }
   | { readonly type: "found"; readonly kv: KeyValue | undefined; readonly revision: number };

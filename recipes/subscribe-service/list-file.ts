@@ -41,7 +41,9 @@ export interface SavedList {
   readonly entries: readonly KeyValue[];
 }
 
-/** Two lines of JSON: what it is and the sum of the second, and the list. @throws InvalidValueError if it is too large */
+/**
+ * Two lines of JSON: what it is and the sum of the second, and the list. @throws InvalidValueError if it is too large
+ */
 export function encodeList({ prefix, namespace }: ListPlace, knownAtMs: number, kvs: Iterable<KeyValue>): string {
   const entries = [...kvs]
     .filter(({ key }) => !key.includes("\ufffd"))

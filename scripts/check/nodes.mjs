@@ -1,6 +1,6 @@
-// The packed package on each Node that is supported, with an etcd of each release that is: a small program that uses its
-// parts. Nodes other than the one that runs come from npm's packages node-<platform>-<arch>, into the cache folder of
-// etcd-recipes-etcd.
+// The packed package on each Node that is supported, with an etcd of each release that is: a small program that uses
+// its parts. Nodes other than the one that runs come from npm's packages node-<platform>-<arch>, into the cache folder
+// of etcd-recipes-etcd.
 import { copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -21,8 +21,8 @@ export async function checkPublicTypes() {
 }
 
 /**
- * Rejects when a public door lost its reference to the types of Node: TypeScript 7 includes none by default, and without
- * them nothing that extends EventEmitter has an `on`.
+ * Rejects when a public door lost its reference to the types of Node: TypeScript 7 includes none by default, and
+ * without them nothing that extends EventEmitter has an `on`.
  */
 export async function checkDoors() {
   for (const door of await publicDoors()) {

@@ -1,6 +1,6 @@
-// The packed tarball under other runtimes than Node, which npm's packages of them bring: each registers a service under a
-// lease, on a real etcd and on one in memory. What they make of Node's modules is theirs: this is reported, and nothing is
-// promised of it.
+// The packed tarball under other runtimes than Node, which npm's packages of them bring: each registers a service under
+// a lease, on a real etcd and on one in memory. What they make of Node's modules is theirs: this is reported, and
+// nothing is promised of it.
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";

@@ -1,5 +1,5 @@
-// What typedoc does not do by itself: a page of docs/ is named by its first heading, not by its file, and stands in the menu
-// with the others of its folder.
+// What typedoc does not do by itself: a page of docs/ is named by its first heading, not by its file, and stands in the
+// menu with the others of its folder.
 import { basename, dirname } from "node:path";
 import { Converter } from "typedoc";
 

@@ -9,7 +9,10 @@ import { outcomeOfRun } from "../support/child.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 
-/** What vitest's and Jest's fake timers replace by default and Node has, but for `process.nextTick` and `process.hrtime`. */
+/**
+ * What vitest's and Jest's fake timers replace by default and Node has, but for `process.nextTick` and
+ * `process.hrtime`.
+ */
 const replaced = [
   "setTimeout",
   "clearTimeout",

@@ -5,7 +5,9 @@ import { allKeys, EtcdClient } from "../../src/index.ts";
 import { releasePorts, takePort } from "../../testing/free-ports.ts";
 import { type EtcdCluster, startEtcd } from "../../testing/index.ts";
 
-/** What a reader of the documentation has around the snippets: an etcd, one with TLS and users, and a service to call. */
+/**
+ * What a reader of the documentation has around the snippets: an etcd, one with TLS and users, and a service to call.
+ */
 export class ReadersWorld implements AsyncDisposable {
   readonly etcd: EtcdClient;
   readonly #cluster: EtcdCluster;

@@ -59,7 +59,9 @@ function snippet(page: string, section: string, lines: readonly string[], before
   };
 }
 
-/** Programs in a folder of their own within the checkout, where a reader's imports lead to the package that was built. */
+/**
+ * Programs in a folder of their own within the checkout, where a reader's imports lead to the package that was built.
+ */
 export class Programs implements Disposable {
   readonly #folder: string;
   readonly #output: string;

@@ -11,7 +11,10 @@ import { RegistryLab } from "../support/registry-lab.ts";
 import { ServerFleet } from "../support/server-fleet.ts";
 import { until } from "../support/until.ts";
 
-/** What users fetch with: the undici of Node (6 in Node 20 and 22, 7 in Node 24), and those of npm, in all pairs that work. */
+/**
+ * What users fetch with: the undici of Node (6 in Node 20 and 22, 7 in Node 24), and those of npm, in all pairs that
+ * work.
+ */
 const fetchers = {
   "the fetch of Node with an agent of undici 6": { fetch: globalThis.fetch, Agent: undici6.Agent },
   "undici 6": { fetch: undici6.fetch, Agent: undici6.Agent },

@@ -2,8 +2,8 @@ import { expect } from "vitest";
 import { pollution } from "./hostile-values.ts";
 
 /**
- * A guard against hangs, not a measure of speed: alone on a machine, what the tests read stays below a quarter of this; with
- * a core and its cache shared, and a collection of garbage in between, it takes several times as long.
+ * A guard against hangs, not a measure of speed: alone on a machine, what the tests read stays below a quarter of this;
+ * with a core and its cache shared, and a collection of garbage in between, it takes several times as long.
  */
 const LONGEST_STALL_MS = 2_000;
 const TICK_MS = 5;

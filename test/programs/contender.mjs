@@ -1,5 +1,6 @@
-// Contends for locks and elections until SIGTERM, and says all that it did, one JSON a line. Times are nanoseconds of the
-// machine's monotonic clock, the same in all processes. argv: { id, endpoints, locks, elections, ttlSeconds, suspends, seed }
+// Contends for locks and elections until SIGTERM, and says all that it did, one JSON a line. Times are nanoseconds of
+// the machine's monotonic clock, the same in all processes. argv: { id, endpoints, locks, elections, ttlSeconds,
+// suspends, seed }
 import { setTimeout as sleep } from "node:timers/promises";
 import { EtcdClient, LeaderElection, Mutex, putOp } from "etcd-recipes";
 

@@ -1,5 +1,5 @@
-// `fastify-app.mjs RECIPES DOOR KEY`: a Fastify app that registers under KEY, and follows where it stands. It prints its
-// address once it is registered.
+// `fastify-app.mjs RECIPES DOOR KEY`: a Fastify app that registers under KEY, and follows where it stands. It prints
+// its address once it is registered.
 import { createRequire } from "node:module";
 
 const [, , , door, key] = process.argv;

@@ -1,5 +1,5 @@
-// Holds a lease and works without a pause, so that SIGSTOP finds it in the middle of its work, and looks at the lease as
-// soon as it goes on: before any timer or event could run. argv: an endpoint, a TTL in seconds
+// Holds a lease and works without a pause, so that SIGSTOP finds it in the middle of its work, and looks at the lease
+// as soon as it goes on: before any timer or event could run. argv: an endpoint, a TTL in seconds
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { EtcdClient } from "etcd-recipes/client";
 

@@ -24,7 +24,9 @@ export default async function setup({ name, config }: TestProject): Promise<void
   console.log(`${name && `${name}: `}etcd ${version} (${path}), TEST_SEED=${process.env.TEST_SEED}`);
 }
 
-/** To wait for a disk at each write would be half of the time of a run, for data that no test needs longer than itself. */
+/**
+ * To wait for a disk at each write would be half of the time of a run, for data that no test needs longer than itself.
+ */
 function hasRoomInMemory(): boolean {
   try {
     accessSync(inMemory, constants.W_OK | constants.X_OK);

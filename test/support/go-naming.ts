@@ -21,7 +21,10 @@ export interface GoNaming extends AsyncDisposable {
   ): AsyncDisposable & { readonly lines: readonly string[] };
 }
 
-/** Builds it, in a folder of its own and with the user's build cache: some 20 s the first time. @returns or why it cannot */
+/**
+ * Builds it, in a folder of its own and with the user's build cache: some 20 s the first time. @returns or why it
+ * cannot
+ */
 export async function buildGoNaming(): Promise<GoNaming | string> {
   const roots = [...(process.env.GOPATH ?? "").split(":"), packagedSources].filter((root) => root !== "");
   const gopath = roots.find((root) => existsSync(join(root, "src/go.etcd.io/etcd/clientv3/naming/endpoints")));

@@ -42,8 +42,8 @@ export function say(stream: ServerHttp2Stream, body: string | Buffer): void {
 }
 
 /**
- * Resets a stream, and not within a callback of Node's: there, a reset by CANCEL with data that has not left makes Node 20 loop
- * for ever, and take all memory.
+ * Resets a stream, and not within a callback of Node's: there, a reset by CANCEL with data that has not left makes Node
+ * 20 loop for ever, and take all memory.
  */
 export function closeSoon(stream: ServerHttp2Stream, code: number): void {
   setImmediate(() => stream.close(code));

@@ -1,4 +1,7 @@
-/** Does something for each item, in order, `atOnce` of them at the same time. Resolves with the results in the same order. */
+/**
+ * Does something for each item, in order, `atOnce` of them at the same time. Resolves with the results in the same
+ * order.
+ */
 export async function inTurn<Item, Result>(
   items: readonly Item[],
   atOnce: number,

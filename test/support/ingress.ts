@@ -11,7 +11,9 @@ import {
 } from "node:http2";
 import type { AddressInfo } from "node:net";
 
-/** What it says in place of etcd: an HTTP status, a gRPC code with words of its own, or HTTP/2's "enhance your calm". */
+/**
+ * What it says in place of etcd: an HTTP status, a gRPC code with words of its own, or HTTP/2's "enhance your calm".
+ */
 export type Refusal = { readonly http: number } | { readonly grpc: number; readonly message: string } | "calm";
 
 /** An HTTP/2 proxy before one etcd, as an ingress or a gateway is: it passes calls on, or answers them itself. */

@@ -1,8 +1,8 @@
 import { dirname, join, relative, resolve } from "node:path";
 
 /**
- * A plugin of Vite: what tests import of `src`, `recipes`, `testing` and `doors` is the ES module that `npm run build` made of
- * it. Node loads it in a tenth of the time that it takes to compile each source anew for each test file.
+ * A plugin of Vite: what tests import of `src`, `recipes`, `testing` and `doors` is the ES module that `npm run build`
+ * made of it. Node loads it in a tenth of the time that it takes to compile each source anew for each test file.
  *
  * Not for tests that replace a module by `vi.mock`: what is not compiled here cannot be replaced here.
  *

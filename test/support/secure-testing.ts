@@ -6,7 +6,10 @@ export * from "../../testing/index.ts";
 /** How many were started by this process. */
 export const started = { clusters: 0 };
 
-/** Starts an etcd under mutual TLS with authentication on; clients find their certificates and their user in the environment. */
+/**
+ * Starts an etcd under mutual TLS with authentication on; clients find their certificates and their user in the
+ * environment.
+ */
 export const startEtcd: typeof startPlainEtcd = async (options = {}) => {
   const cluster = await startPlainEtcd({ ...options, tls: true, auth: true });
   const { tls, auth } = cluster.clientOptions;

@@ -17,8 +17,8 @@ export interface TerminalOptions {
 }
 
 /**
- * A real terminal of a given size with a shell in it, by a tmux server of its own. The shell prints `> ` when it waits for a
- * command; what `screen()` returns is what a person sees.
+ * A real terminal of a given size with a shell in it, by a tmux server of its own. The shell prints `> ` when it waits
+ * for a command; what `screen()` returns is what a person sees.
  */
 export class Terminal implements AsyncDisposable {
   readonly #folder: string;

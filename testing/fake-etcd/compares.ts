@@ -3,7 +3,9 @@ import type { KeyValue } from "../../src/model/key-value.ts";
 import type { KeyStore } from "./key-store.ts";
 import { textRange } from "./key-text.ts";
 
-/** Whether all compares hold. One on a range must hold for each key of it; without any key, for a key that is not there. */
+/**
+ * Whether all compares hold. One on a range must hold for each key of it; without any key, for a key that is not there.
+ */
 export function allHold(store: KeyStore, compares: readonly Compare[]): boolean {
   return compares.every((compare) => {
     const kvs = store.range(textRange(compare.range));

@@ -170,7 +170,9 @@ export class FakeEtcd implements AsyncDisposable {
     }
   }
 
-  /** Breaks every connection once: streams end, calls that are under way have an unknown outcome, new ones go through. */
+  /**
+   * Breaks every connection once: streams end, calls that are under way have an unknown outcome, new ones go through.
+   */
   goAway(): void {
     this.#link.cut();
     this.#link.join();

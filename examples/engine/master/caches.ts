@@ -9,10 +9,10 @@ import { isFolderName } from "../tasks/task.ts";
 /**
  * The build caches on this machine's disk: a folder for each project.
  *
- * All masters share one key for a project, `cache/<project>`: a build anywhere keeps it alive, and when none has
- * for the TTL, every machine deletes its own folder. A machine that was off meanwhile does so at its next start (`known`).
- * So a folder can live longer on this disk than it was used here; where disks are small, give each machine a prefix of its
- * own, `cache/<machine>/`.
+ * All masters share one key for a project, `cache/<project>`: a build anywhere keeps it alive, and when none has for
+ * the TTL, every machine deletes its own folder. A machine that was off meanwhile does so at its next start (`known`).
+ * So a folder can live longer on this disk than it was used here; where disks are small, give each machine a prefix of
+ * its own, `cache/<machine>/`.
  */
 export class Caches implements AsyncDisposable {
   readonly #dir: string;

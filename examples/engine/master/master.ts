@@ -56,7 +56,8 @@ async function runMaster(options: MasterOptions, stopping: AbortSignal): Promise
 
   await Promise.race([aborted(stopping), untilFailed(registration)]);
 
-  // From here on it takes nothing new. First it drains, so that schedulers leave it out, then it finishes what it has, then it leaves.
+  // From here on it takes nothing new. First it drains, so that schedulers leave it out, then it finishes what it has,
+  // then it leaves.
   log("draining", { running: runner.running.length });
   const marked = registration.update({ draining: true }).catch(() => {});
   await Promise.race([marked, sleep(markLimitMs)]);

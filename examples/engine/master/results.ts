@@ -3,8 +3,8 @@ import { DetachedLease } from "../shared/detached-lease.ts";
 import { keys } from "../shared/keys.ts";
 
 /**
- * Which tasks are done, by whichever master. A scheduler that did not get the answer sends a task again: then it is not done
- * again, unless two masters have it at the same moment.
+ * Which tasks are done, by whichever master. A scheduler that did not get the answer sends a task again: then it is not
+ * done again, unless two masters have it at the same moment.
  */
 export class Results {
   readonly #recordLease = new DetachedLease();

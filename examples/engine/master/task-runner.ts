@@ -19,9 +19,9 @@ export interface TaskRunnerParts {
 }
 
 /**
- * Does tasks, each once for its id: who asks for one that runs waits for the same run, and one that was done is answered
- * from what is known. A task stops when its pipeline is cancelled, or when no call waits for it any more: the scheduler that
- * asked is gone, and the next one will ask again.
+ * Does tasks, each once for its id: who asks for one that runs waits for the same run, and one that was done is
+ * answered from what is known. A task stops when its pipeline is cancelled, or when no call waits for it any more: the
+ * scheduler that asked is gone, and the next one will ask again.
  */
 export class TaskRunner {
   readonly counts = { done: 0, repeated: 0, twice: 0, failed: 0, stopped: 0 };

@@ -12,7 +12,9 @@ export interface CallMasterOptions {
   readonly signal: AbortSignal;
 }
 
-/** Has one of the masters do a task. A failure of the task itself is a result: another master would come to the same. */
+/**
+ * Has one of the masters do a task. A failure of the task itself is a result: another master would come to the same.
+ */
 export function callMaster(services: SubscribeService, task: Task, options: CallMasterOptions): Promise<TaskResult> {
   // The key: one project's tasks go to the same master, if the balancer looks at keys, and find its cache there.
   return services.call((master, signal) => whileListed(services, master, signal, (it) => post(master, task, it)), {

@@ -5,8 +5,8 @@ import { keys } from "../shared/keys.ts";
 const everyMs = 1_000;
 
 /**
- * Says in etcd what the leader is about, as long as this scope lasts, and how it ended, for operators. A leader that lost
- * its term, because it was paused for instance, is refused: what the next one says stays.
+ * Says in etcd what the leader is about, as long as this scope lasts, and how it ended, for operators. A leader that
+ * lost its term, because it was paused for instance, is refused: what the next one says stays.
  */
 export class StatusReport implements AsyncDisposable {
   readonly #term: Term;

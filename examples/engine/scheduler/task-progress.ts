@@ -7,7 +7,9 @@ export const finalStates = ["done", "cancelled", "dead"] as const;
 
 const states = ["confirming", "running", "retrying", ...finalStates] as const;
 
-/** `confirming`: it must be approved first. `running`: a master has it. `retrying`: after a while another one gets it. */
+/**
+ * `confirming`: it must be approved first. `running`: a master has it. `retrying`: after a while another one gets it.
+ */
 export type TaskState = (typeof states)[number];
 
 /** What stands in etcd of a task. */
@@ -25,9 +27,9 @@ export interface Progress {
 }
 
 /**
- * The record of one task. Every write is guarded twice: by the term, so that a leader of the past cannot change what the
- * next one wrote, and by the record's revision, so that a write that was slow cannot land over a later one of this leader.
- * A final state stays.
+ * The record of one task. Every write is guarded twice: by the term, so that a leader of the past cannot change what
+ * the next one wrote, and by the record's revision, so that a write that was slow cannot land over a later one of this
+ * leader. A final state stays.
  */
 export class TaskProgress {
   readonly #term: Term;

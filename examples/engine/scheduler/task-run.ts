@@ -30,9 +30,10 @@ export interface TaskRunParts {
 /**
  * One task in the hand of a leader, from when it was taken until it is acknowledged.
  *
- * First its state is written, under the term, then the source forgets it. So who takes a task again, after a leader that
- * died in between, finds in its progress that it is over, and only acknowledges it. When the term ends before the task does,
- * the call to the master is broken off, nothing is acknowledged, and the next leader begins with the task anew.
+ * First its state is written, under the term, then the source forgets it. So who takes a task again, after a leader
+ * that died in between, finds in its progress that it is over, and only acknowledges it. When the term ends before the
+ * task does, the call to the master is broken off, nothing is acknowledged, and the next leader begins with the task
+ * anew.
  *
  * @param slot the one that it was taken with
  * @returns when it is acknowledged, or not ours any more

@@ -43,9 +43,9 @@ type Outcome = Pick<Progress, "state" | "failures" | "by" | "reason">;
  *   retrying
  * ```
  *
- * It holds a slot while a master has the task, not while it waits for a confirmation or for the next attempt: so no other
- * task waits for it. It stays in the leader's hand meanwhile, which costs some memory and no lease; if the leader dies, the next one
- * asks for the same confirmation, by its id, and gets the same decision.
+ * It holds a slot while a master has the task, not while it waits for a confirmation or for the next attempt: so no
+ * other task waits for it. It stays in the leader's hand meanwhile, which costs some memory and no lease; if the leader
+ * dies, the next one asks for the same confirmation, by its id, and gets the same decision.
  */
 export class TaskWork {
   readonly #parts: TaskWorkParts;

@@ -4,8 +4,8 @@ const retainSeconds = 24 * 3600;
 const sharedForMs = 3600 * 1000;
 
 /**
- * The lease of records that etcd may forget after a day: one for all that is written within an hour, because a lease for
- * each record would cost etcd more than the record. It is not renewed, and outlives this process.
+ * The lease of records that etcd may forget after a day: one for all that is written within an hour, because a lease
+ * for each record would cost etcd more than the record. It is not renewed, and outlives this process.
  */
 export class DetachedLease {
   #lease: Promise<Lease> | undefined;

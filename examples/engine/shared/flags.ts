@@ -17,7 +17,10 @@ export function readId(program: string, flag: string, id: string | undefined): s
   return id;
 }
 
-/** Never shown: there may be a password in it. `REDIS_URL` when there is no flag; undefined: there is none either. @throws InvalidOptionError that names where it stands */
+/**
+ * Never shown: there may be a password in it. `REDIS_URL` when there is no flag; undefined: there is none either.
+ * @throws InvalidOptionError that names where it stands
+ */
 export function readRedisUrl(program: string, flag: string | undefined): string | undefined {
   const url = flag ?? (process.env.REDIS_URL || undefined);
   if (url !== undefined && !/^rediss?:\/\/[^/]/.test(url)) {

@@ -1,8 +1,8 @@
 import { setMaxListeners } from "node:events";
 
 /**
- * Aborts when one of several signals does. At the end of its scope it listens to none of them any more: `AbortSignal.any()`
- * would be held by a signal that lives as long as the process, one for each task.
+ * Aborts when one of several signals does. At the end of its scope it listens to none of them any more:
+ * `AbortSignal.any()` would be held by a signal that lives as long as the process, one for each task.
  */
 export class LinkedSignal implements Disposable {
   readonly #controller = new AbortController();

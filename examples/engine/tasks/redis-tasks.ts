@@ -25,9 +25,10 @@ interface Entry {
  * acknowledged. (A list with a processing list would do as well, but there an entry is found again only by its whole
  * value, and nothing says who has it.)
  *
- * Only the leader reads, so whatever is pending and not in its own hand is lost: it was with a leader that died, or with
- * a read of its own whose answer was lost. It claims that at the start, after each reconnect, and every few seconds,
- * because a leader that was paused can still read once after its term. That it cannot do more is `progress`'s business.
+ * Only the leader reads, so whatever is pending and not in its own hand is lost: it was with a leader that died, or
+ * with a read of its own whose answer was lost. It claims that at the start, after each reconnect, and every few
+ * seconds, because a leader that was paused can still read once after its term. That it cannot do more is `progress`'s
+ * business.
  *
  * While Redis is away everything waits, and is tried again for ever. What Redis has acknowledged, it can lose only as
  * far as it is set up so: `appendonly yes` with `appendfsync always` loses nothing, `everysec` a second when the

@@ -10,7 +10,10 @@ export interface Taken {
   readonly signal: AbortSignal;
   /** It is over, and never comes again. Repeated while the source is away. @throws `signal.reason` */
   ack(signal: AbortSignal): Promise<void>;
-  /** It cannot be done: it is put aside, with the reason, and never comes again. Repeated likewise. @throws `signal.reason` */
+  /**
+   * It cannot be done: it is put aside, with the reason, and never comes again. Repeated likewise. @throws
+   * `signal.reason`
+   */
   deadLetter(reason: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -20,9 +23,9 @@ export interface DeadLetter {
 }
 
 /**
- * Where tasks come from. A leader opens one for its term. Guaranteed: what was submitted is taken again and again until it
- * was acknowledged; what a leader has taken and not acknowledged is taken by the next one, when this source was closed or its
- * process died. Not guaranteed: that it is taken once, so tasks are idempotent by id.
+ * Where tasks come from. A leader opens one for its term. Guaranteed: what was submitted is taken again and again until
+ * it was acknowledged; what a leader has taken and not acknowledged is taken by the next one, when this source was
+ * closed or its process died. Not guaranteed: that it is taken once, so tasks are idempotent by id.
  *
  * There is no way to give one back: a leader that tries a task again, or waits for a confirmation, keeps it in hand.
  * Nothing runs out meanwhile, and if the leader dies the next one begins where `progress` says.

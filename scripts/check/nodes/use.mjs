@@ -1,5 +1,5 @@
-// What nodes.mjs runs with each Node on each etcd: registers a service, follows the list, calls it, fetches from it by name,
-// takes a lock, does a job. Prints the versions that it ran with.
+// What nodes.mjs runs with each Node on each etcd: registers a service, follows the list, calls it, fetches from it by
+// name, takes a lock, does a job. Prints the versions that it ran with.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -40,7 +40,9 @@ try {
   await cluster.close();
 }
 
-/** By the `fetch` of this Node, with an agent of the undici that it has in itself. One of the two servers is not there. */
+/**
+ * By the `fetch` of this Node, with an agent of the undici that it has in itself. One of the two servers is not there.
+ */
 async function fetchByName() {
   const { Agent, setGlobalDispatcher } = await import(process.versions.undici.startsWith("6.") ? "undici" : "undici-7");
   const http = createServer((_request, response) => response.end("hello"));

@@ -37,7 +37,9 @@ export const startLimitMs = 60_000;
 
 const finalStates = ["done", "cancelled", "dead"];
 
-/** An etcd, perhaps a Redis, and the programs of the engine on them, as users run them; what is in etcd and on the disk. */
+/**
+ * An etcd, perhaps a Redis, and the programs of the engine on them, as users run them; what is in etcd and on the disk.
+ */
 export class EngineLab implements AsyncDisposable {
   readonly cluster: EtcdCluster;
   readonly etcd: EtcdClient;

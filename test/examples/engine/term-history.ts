@@ -1,8 +1,8 @@
 import { type EtcdClient, prefix } from "../../../recipes/index.ts";
 
 /**
- * Follows what etcd did to the election and to the records that leaders write, and says which writes were of a leader that
- * did not lead at that revision: there must be none.
+ * Follows what etcd did to the election and to the records that leaders write, and says which writes were of a leader
+ * that did not lead at that revision: there must be none.
  */
 export class TermHistory implements AsyncDisposable {
   /** One line for each write that a leader of the past got through. */

@@ -21,7 +21,10 @@ const newName = (what: string) => `${what}-${++names}`;
 const startMaster = (lab: EngineLab) => lab.master(newName("master"), "--cache-ttl", "2");
 const startScheduler = (lab: EngineLab) => lab.scheduler(newName("scheduler"), "--attempts", "4");
 
-/** Masters that a failure has chosen: one that has just got a SIGTERM looks like any other, and must not be killed as well. */
+/**
+ * Masters that a failure has chosen: one that has just got a SIGTERM looks like any other, and must not be killed as
+ * well.
+ */
 const chosen = new WeakSet<EngineProgram>();
 
 const running = (lab: EngineLab, what: string) =>

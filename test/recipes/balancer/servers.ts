@@ -33,8 +33,8 @@ export function countsOf(keys: Iterable<string>): Map<string, number> {
 }
 
 /**
- * How far counts are from what they should be, in standard deviations of the chi-square distribution: by chance it is above 5
- * once in some hundred thousand times.
+ * How far counts are from what they should be, in standard deviations of the chi-square distribution: by chance it is
+ * above 5 once in some hundred thousand times.
  */
 export function deviation(counts: Map<string, number>, expected: Map<string, number>): number {
   let chiSquare = 0;

@@ -26,8 +26,8 @@ test("all queues of a client watch once: etcd sends each change to them once, an
   await Promise.all(working);
   expect(new Set(done).size).toBe(jobs);
   await until(async () => (await lab.keys("claims")).length === 0);
-  // Four for each job: claimed, its attempt raised, claim and job deleted. And some for who finds no more jobs at the end.
-  // A watch for each queue makes forty.
+  // Four for each job: claimed, its attempt raised, claim and job deleted. And some for who finds no more jobs at the
+  // end. A watch for each queue makes forty.
   expect((await events()) - before).toBeLessThan(jobs * 8);
 });
 

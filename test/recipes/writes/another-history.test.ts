@@ -3,8 +3,8 @@ import { deleteIfUnchanged, putIfUnchanged } from "../../../recipes/writes/index
 import type { EtcdClient, KeyValue } from "../../../src/index.ts";
 import { VirtualLab } from "../../support/virtual-lab.ts";
 
-// A wiped etcd counts its revisions from 1 again: a write that is guarded by a revision of before can meet another state
-// that has the same one.
+// A wiped etcd counts its revisions from 1 again: a write that is guarded by a revision of before can meet another
+// state that has the same one.
 
 /** The key on a lease of its own, as the first write of a history. */
 async function made(etcd: EtcdClient): Promise<KeyValue> {

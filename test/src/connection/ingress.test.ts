@@ -8,7 +8,8 @@ import { etcdErrorOf } from "../../support/outcome.ts";
 import { record } from "../../support/record.ts";
 import { until } from "../../support/until.ts";
 
-// What stands before etcd, such as an ingress, refuses in words and codes of its own. That says nothing of what etcd did.
+// What stands before etcd, such as an ingress, refuses in words and codes of its own. That says nothing of what etcd
+// did.
 
 const refusals: Record<string, Refusal> = {
   "HTTP 429": { http: 429 },

@@ -13,7 +13,8 @@ test("a watch that hears nothing, and calls now and then, keep their connections
   await watch.ready;
   await etcd.get("k");
   const { accepted } = proxy;
-  // Three pings of the watch, and the idle connection for calls waking up again and again; a third ping too many ends it.
+  // Three pings of the watch, and the idle connection for calls waking up again and again; a third ping too many ends
+  // it.
   const end = performance.now() + 21_000;
   await until(
     async () => {

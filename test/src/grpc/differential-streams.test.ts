@@ -23,8 +23,9 @@ interface Plan {
   readonly up: readonly number[];
   readonly down: readonly number[];
   /**
-   * `in turn`: each message of the client is answered by one of the server, and what is left comes after the client's end.
-   * `after the end`: all at that time. `at once`: all in the beginning, and it ends without waiting for the client.
+   * `in turn`: each message of the client is answered by one of the server, and what is left comes after the client's
+   * end. `after the end`: all at that time. `at once`: all in the beginning, and it ends without waiting for the
+   * client.
    */
   readonly answers: "in turn" | "after the end" | "at once";
   /** The client waits for an answer to each message before the next one. */

@@ -9,9 +9,9 @@ import { documentedRoles } from "../../support/documented-roles.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 
-// The roles of docs/guides/security.md, as they stand there, seen from outside: what etcdctl may do with them. Each role is tried on
-// one of three members, for they have the same roles and users; another program, with TLS, for each key and call takes
-// its time.
+// The roles of docs/guides/security.md, as they stand there, seen from outside: what etcdctl may do with them. Each
+// role is tried on one of three members, for they have the same roles and users; another program, with TLS, for each
+// key and call takes its time.
 
 const roles = documentedRoles();
 let cluster: EtcdCluster;

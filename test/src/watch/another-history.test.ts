@@ -25,7 +25,9 @@ describe("an etcd that was wiped under the same flags while the link was down", 
     await cluster.close();
   });
 
-  /** Keys of a first history, some of which the second one has, too; then the second history, up to `revision` at least. */
+  /**
+   * Keys of a first history, some of which the second one has, too; then the second history, up to `revision` at least.
+   */
   async function rewriteHistory(upTo: (revisionBefore: number) => number): Promise<number> {
     const before = (await writer.get("svc/a"))?.modRevision ?? 0;
     await proxy.down();

@@ -76,7 +76,9 @@ describe("a cluster of three under a mirror", () => {
     };
   }
 
-  /** Writes a value unless it stands there, as it may after a call of unknown outcome; the revision of its one write. */
+  /**
+   * Writes a value unless it stands there, as it may after a call of unknown outcome; the revision of its one write.
+   */
   async function writeOnce(key: string, value: string): Promise<number | undefined> {
     const found = await writer.get(key);
     if (found?.text === value) return found.modRevision;

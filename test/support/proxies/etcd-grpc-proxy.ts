@@ -8,7 +8,10 @@ import { until } from "../until.ts";
 import type { EtcdProxy } from "./etcd-proxy.ts";
 import { ProgramProxy } from "./program-proxy.ts";
 
-/** `etcd grpc-proxy start` before some endpoints: it puts many clients' watches and leases on few streams, and answers reads itself. */
+/**
+ * `etcd grpc-proxy start` before some endpoints: it puts many clients' watches and leases on few streams, and answers
+ * reads itself.
+ */
 export async function startGrpcProxy(endpoints: readonly string[], flags: readonly string[] = []): Promise<EtcdProxy> {
   const { path } = await findEtcd();
   const folder = await mkdtemp(join(tmpdir(), "etcd-recipes-grpc-proxy-"));
