@@ -102,7 +102,7 @@ export default defineConfig({
           project(`also-${index + 1}-alone`, { ...also, exclude: [...heavy, ...logic, ...mocking, ...shared] }),
         ];
       }),
-      project("heavy", { include: heavy, maxWorkers: 3, order: 1, plugins: built }),
+      project("heavy", { include: heavy, maxWorkers: 2, order: 1, plugins: built }),
     ],
   },
 });
