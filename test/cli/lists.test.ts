@@ -58,12 +58,13 @@ test("a prefix with 50 000 keys is listed, shown and looked at whole", async () 
     const success = Array.from({ length: 100 }, (_, at) => putOp(`/many/${part}-${at}`, "10.0.0.1:80"));
     await etcd.txn({ success });
   });
-  const { code, out } = await cli.run("ls", "/many/");
+  const patience = ["--command-timeout", "60s"];
+  const { code, out } = await cli.run("ls", "/many/", ...patience);
   expect(code).toBe(0);
   expect(out.split("\n").length).toBe(50_001);
-  const [snapshot] = (await cli.json("top", "/many/")) as [{ sections: [{ rows: unknown[] }] }];
+  const [snapshot] = (await cli.json("top", "/many/", ...patience)) as [{ sections: [{ rows: unknown[] }] }];
   expect(snapshot.sections[0].rows.length).toBe(50_000);
-  expect((await cli.run("doctor", "/many/", "--read-only")).out).toContain(
+  expect((await cli.run("doctor", "/many/", "--read-only", ...patience)).out).toContain(
     "50000 keys below /many/, all registrations",
   );
 });

@@ -174,11 +174,11 @@ describe("a black hole", () => {
     await using slower = await FaultProxy.start({ host: "127.0.0.1", port: (server.address() as AddressInfo).port });
     const clock = await dial(slower.port);
     await until(() => accepted.length === 2);
-    proxy.delay(20);
+    proxy.delay(500);
     client.socket.write("under way");
     await roundTrip();
     proxy.blackHole();
-    slower.delay(60);
+    slower.delay(1_000);
     clock.socket.write("later");
     await accepted[1]?.untilText("later");
     expect(served.text).toBe("");
