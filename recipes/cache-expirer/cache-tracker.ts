@@ -7,7 +7,16 @@ import {
   type MirrorBatch,
   type MirrorStatus,
 } from "../../src/index.ts";
-import { abortable, asError, inMs, log, quietDeferred, type Runtime, timed, within } from "../../src/internal/index.ts";
+import {
+  abortable,
+  asError,
+  inMs,
+  log,
+  quietDeferred,
+  type Runtime,
+  timedCalls,
+  within,
+} from "../../src/internal/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import type { Hold } from "../lanes/index.ts";
@@ -126,7 +135,7 @@ export class CacheTracker {
     if (this.#closing.signal.aborted) return this.#over();
     if (this.#heldBack.release(id)) this.#cleaner.clean(id, "evicted");
     const key = this.#options.prefix + id;
-    return timed(this.#runtime.clock, `the eviction of ${id}`, call, (limit) =>
+    return timedCalls(this.#etcd, `the eviction of ${id}`, call, (limit) =>
       changeKey(this.#etcd, key, limit, async (known) => {
         if (!known) return false;
         const revision = await deleteIfUnchanged(this.#etcd, key, known, limit);

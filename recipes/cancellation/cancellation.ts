@@ -157,7 +157,7 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
     const call = resolveCall(what, options);
     this.#follower.ended.throwIfAborted();
     const tried = new Set<LeaseId>();
-    const done = await callUntilKnown(`cancelling ${runId}`, runtimeOf(this.#etcd), call, (callOptions) =>
+    const done = await callUntilKnown(`cancelling ${runId}`, this.#etcd, call, (callOptions) =>
       this.#put(runId, reason, callOptions, tried),
     );
     this.#acknowledged.set(runId, done);

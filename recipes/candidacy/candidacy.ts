@@ -16,7 +16,7 @@ import {
   type TxnAnswer,
   type TxnOptions,
 } from "../../src/index.ts";
-import { abortable, asError, deadlineSignal, log, onAbort, runtimeOf, timed } from "../../src/internal/index.ts";
+import { abortable, asError, deadlineSignal, log, onAbort, timedCalls } from "../../src/internal/index.ts";
 import { FencedOutError } from "../errors/index.ts";
 import { untilGone } from "../follow/index.ts";
 import { fencedTxn, toTxnOptions } from "./fenced-txn.ts";
@@ -139,15 +139,10 @@ export class Candidacy {
    */
   proclaim(value: string, options: CallOptions = {}): Promise<void> {
     const earlier = this.#proclaimed;
-    const proclaiming = timed(
-      runtimeOf(this.#etcd).clock,
-      `the proclamation of ${this.key}`,
-      options,
-      async (limit) => {
-        await abortable(earlier, limit.signal);
-        await this.#put(value, limit);
-      },
-    );
+    const proclaiming = timedCalls(this.#etcd, `the proclamation of ${this.key}`, options, async (limit) => {
+      await abortable(earlier, limit.signal);
+      await this.#put(value, limit);
+    });
     // Of one that did not wait to the end, the next one waits for what that waited for.
     this.#proclaimed = Promise.allSettled([earlier, proclaiming]).then(() => {});
     return proclaiming;

@@ -22,14 +22,14 @@ export class ConfirmationStore {
   readonly prefix: string;
   /** That of its client. */
   readonly runtime: Runtime;
-  readonly #etcd: EtcdClient;
+  readonly etcd: EtcdClient;
   readonly #leases: DetachedLeases;
   readonly #retainSeconds: number;
 
   constructor(etcd: EtcdClient, prefix: string, retainSeconds: number) {
     this.prefix = prefix;
     this.runtime = runtimeOf(etcd);
-    this.#etcd = etcd;
+    this.etcd = etcd;
     this.#leases = DetachedLeases.of(etcd);
     this.#retainSeconds = retainSeconds;
   }
@@ -37,14 +37,14 @@ export class ConfirmationStore {
   /** A confirmation as it is now: one linearizable read of its three keys. */
   async read(id: string, options: CallOptions): Promise<ConfirmationState> {
     const names = ["request", "pending", "decision"] as const;
-    const { responses } = await this.#etcd.txn({ success: names.map((part) => getOp(this.#key(id, part))) }, options);
+    const { responses } = await this.etcd.txn({ success: names.map((part) => getOp(this.#key(id, part))) }, options);
     const kvs = responses.map((response) => (response.type === "range" ? response.kvs[0] : undefined));
     return { request: kvs[0], pending: kvs[1], decision: kvs[2] };
   }
 
   /** All confirmations as they are now, by id. */
   async readAll(options: CallOptions): Promise<ReadonlyMap<string, ConfirmationState>> {
-    const { kvs } = await this.#etcd.range(prefixRange(this.prefix), options);
+    const { kvs } = await this.etcd.range(prefixRange(this.prefix), options);
     const states = new Map<string, ConfirmationState>();
     for (const kv of kvs) {
       const place = readKey(this.prefix, kv.key);
@@ -68,7 +68,7 @@ export class ConfirmationStore {
     return this.#leases.use(seconds + this.#retainSeconds, options, (kept) =>
       this.#leases.use(seconds, options, async (timeOut) => {
         const written = record();
-        const { succeeded } = await this.#etcd.txn(
+        const { succeeded } = await this.etcd.txn(
           {
             compare: [keyMissing(this.#key(id, "request")), keyMissing(this.#key(id, "decision"))],
             success: [
@@ -102,7 +102,7 @@ export class ConfirmationStore {
     const pendingKey = this.#key(id, "pending");
     const guards = { there: [keyExists(pendingKey)], gone: [keyMissing(pendingKey)], either: [] };
     return this.#leases.use(this.#retainSeconds, options, async (lease) => {
-      const { succeeded } = await this.#etcd.txn(
+      const { succeeded } = await this.etcd.txn(
         {
           compare: [
             keyMissing(this.#key(id, "decision")),

@@ -25,7 +25,7 @@ export async function decideFor(
   options: CallOptions,
 ): Promise<void> {
   const own = newDecision(store.runtime, result);
-  await callUntilKnown(`deciding ${id}`, store.runtime, options, async (call) => {
+  await callUntilKnown(`deciding ${id}`, store.etcd, options, async (call) => {
     for (;;) {
       const state = await store.read(id, call);
       if (state.decision) {

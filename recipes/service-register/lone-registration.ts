@@ -8,7 +8,7 @@ import {
   quietDeferred,
   type Runtime,
   runtimeOf,
-  timed,
+  timedCalls,
 } from "../../src/internal/index.ts";
 import { checkHealth } from "../health/index.ts";
 import { type KeyLeases, OwnLeases, SharedLeases } from "../leases/index.ts";
@@ -254,7 +254,7 @@ export class LoneRegistration {
       // What stands there from now on, on the same lease, is of who comes next.
       this.#kept.keeper.end();
     };
-    const leaving = timed(this.#runtime.clock, `leaving ${this.#options.key}`, { timeoutMs: withinMs }, (limit) =>
+    const leaving = timedCalls(this.#client.etcd, `leaving ${this.#options.key}`, { timeoutMs: withinMs }, (limit) =>
       this.#leases.leave(gone, limit),
     );
     await leaving.catch((error) => this.#emit("warning", asError(error)));

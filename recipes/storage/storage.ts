@@ -6,7 +6,7 @@ import {
   LeaseNotFoundError,
   type LeaseTimeToLive,
 } from "../../src/index.ts";
-import { runtimeOf, showAs, timed } from "../../src/internal/index.ts";
+import { runtimeOf, showAs, timedCalls } from "../../src/internal/index.ts";
 import { DetachedLeases } from "../leases/index.ts";
 import {
   type CommonEvents,
@@ -119,7 +119,7 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   async put(key: string, value: string, options: StoragePutOptions = {}): Promise<{ revision: number }> {
     const { ttlSeconds, ...call } = resolveWrite("Storage.put", key, value, options);
     this.#checkOpen();
-    return timed(runtimeOf(this.#client.etcd).clock, `the put of ${key}`, call, (limit) =>
+    return timedCalls(this.#client.etcd, `the put of ${key}`, call, (limit) =>
       changeKey(this.#client.etcd, key, limit, async (known) => {
         const roomBytes = TOUCH_BYTES + laterCompareBytes(key, known);
         const room = requestRoom(key, Buffer.byteLength(value), roomBytes);
@@ -145,7 +145,7 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   async delete(key: string, options: CallOptions = {}): Promise<boolean> {
     const call = resolveKeyCall("Storage.delete", key, options);
     this.#checkOpen();
-    return timed(runtimeOf(this.#client.etcd).clock, `the deletion of ${key}`, call, (limit) =>
+    return timedCalls(this.#client.etcd, `the deletion of ${key}`, call, (limit) =>
       changeKey(this.#client.etcd, key, limit, async (known) => {
         if (!known) return false;
         const deleted = await deleteIfUnchanged(this.#client.etcd, key, known, limit);
@@ -164,7 +164,7 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
   async touch(key: string, options: StorageTouchOptions = {}): Promise<boolean> {
     const { ttlSeconds, ...call } = resolveTouch("Storage.touch", key, options);
     this.#checkOpen();
-    return timed(runtimeOf(this.#client.etcd).clock, `the touch of ${key}`, call, (limit) =>
+    return timedCalls(this.#client.etcd, `the touch of ${key}`, call, (limit) =>
       changeKey(this.#client.etcd, key, limit, async (known) => {
         if (!known) return false;
         if (!known.lease) return true;

@@ -121,12 +121,20 @@ export class Maintenance {
     const { protocol, runtime } = this.#parts;
     const whole = { signal: options.signal, timeoutMs: options.timeoutMs ?? protocol.requestTimeoutMs };
     return this.#calls.run("maintenance.disarm", alarm, options, (admin) =>
-      timed(runtime.clock, "disarm", whole, async (call) => {
-        const all = await admin.alarms(call);
-        const some = all.filter((it) => (memberId ?? it.memberId) === it.memberId && (alarm ?? it.alarm) === it.alarm);
-        for (const it of some) await admin.disarm(it.memberId, it.alarm, call);
-        return some;
-      }),
+      timed(
+        runtime.clock,
+        "disarm",
+        whole,
+        async (call) => {
+          const all = await admin.alarms(call);
+          const some = all.filter(
+            (it) => (memberId ?? it.memberId) === it.memberId && (alarm ?? it.alarm) === it.alarm,
+          );
+          for (const it of some) await admin.disarm(it.memberId, it.alarm, call);
+          return some;
+        },
+        () => protocol.unreached,
+      ),
     );
   }
 

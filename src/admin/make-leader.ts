@@ -16,11 +16,17 @@ export async function makeLeader(
   memberId: string,
   { signal, timeoutMs = protocol.requestTimeoutMs }: CallOptions,
 ): Promise<void> {
-  await timed(runtime.clock, "moveLeader", { signal, timeoutMs }, async (options) => {
-    const leader = await findLeader(protocol, options);
-    if (leader.memberId === memberId) return;
-    await protocol.admin.moveLeader(leader.endpoint, memberId, options);
-  });
+  await timed(
+    runtime.clock,
+    "moveLeader",
+    { signal, timeoutMs },
+    async (options) => {
+      const leader = await findLeader(protocol, options);
+      if (leader.memberId === memberId) return;
+      await protocol.admin.moveLeader(leader.endpoint, memberId, options);
+    },
+    () => protocol.unreached,
+  );
 }
 
 /** The first that says so itself. Those that do not answer are not waited for. */

@@ -36,6 +36,7 @@ export { ServerLimits, TxnRoom } from "./server-limits.ts";
 export { showAs } from "./show-as.ts";
 export { checkSchema, type SchemaResult, type StandardSchema, validateBySchema } from "./standard-schema.ts";
 export { timed } from "./timed.ts";
+export { timedCalls } from "./timed-calls.ts";
 export { nestedSize, opSize, type PartSize } from "./txn-size.ts";
 export { uniqueNumber } from "./unique-number.ts";
 export { waitedInVain, whyUnreached } from "./waited-in-vain.ts";

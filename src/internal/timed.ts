@@ -15,6 +15,7 @@ interface CallOptions {
  * time that is left.
  *
  * @param calls says by `failed` what went wrong and is tried again
+ * @param unreached why no endpoint can be reached, while that is so: where no call has failed before the end
  * @throws what `calls` throws; `signal.reason`; EtcdTimeoutError, whose outcome is unknown, and whose cause is what
  *   failed last
  */
@@ -23,6 +24,7 @@ export async function timed<T>(
   what: string,
   { signal, timeoutMs }: CallOptions,
   calls: (options: CallOptions, failed: (error: unknown) => void) => Promise<T>,
+  unreached: () => Error | undefined = () => undefined,
 ): Promise<T> {
   signal?.throwIfAborted();
   if (timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY) return calls({ signal, timeoutMs }, () => {});
@@ -31,9 +33,10 @@ export async function timed<T>(
     last = error;
   };
   const outOfTime = () => {
-    const why = last instanceof Error ? `; last: ${last.message}` : "";
+    const cause = last ?? unreached();
+    const why = cause instanceof Error ? `; last: ${cause.message}` : "";
     return new EtcdTimeoutError(`${what} took longer than ${inMs(timeoutMs)}${why}`, {
-      cause: last,
+      cause,
       outcomeUnknown: true,
     });
   };

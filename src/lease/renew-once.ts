@@ -35,26 +35,32 @@ export interface RenewOnceParts {
 export async function renewOnce(parts: RenewOnceParts, id: LeaseId, options: CallOptions): Promise<Renewed> {
   const { protocol, runtime } = parts;
   const timeoutMs = options.timeoutMs ?? protocol.requestTimeoutMs;
-  return timed(runtime.clock, `the renewal of ${id}`, { ...options, timeoutMs }, async (call, failed) => {
-    const backoff = new Backoff(runtime, { initialMs: 30, maxMs: 1_000 });
-    let last: StreamEndpoint | undefined;
-    let wasRefused = false;
-    for (;;) {
-      last = protocol.streamEndpoints(last)[0] as StreamEndpoint;
-      try {
-        return await ask(parts, last, id, call.signal);
-      } catch (error) {
-        call.signal?.throwIfAborted();
-        if (!(error instanceof EtcdError)) throw error;
-        // Its token may have been an old one, and is forgotten by now.
-        const isAgain: boolean = error instanceof UnauthenticatedError && !wasRefused;
-        if (!error.retryable && !isAgain) throw error;
-        wasRefused ||= isAgain;
-        failed(error);
-        await backoff.wait(call.signal, { leftMs: call.timeoutMs });
+  return timed(
+    runtime.clock,
+    `the renewal of ${id}`,
+    { ...options, timeoutMs },
+    async (call, failed) => {
+      const backoff = new Backoff(runtime, { initialMs: 30, maxMs: 1_000 });
+      let last: StreamEndpoint | undefined;
+      let wasRefused = false;
+      for (;;) {
+        last = protocol.streamEndpoints(last)[0] as StreamEndpoint;
+        try {
+          return await ask(parts, last, id, call.signal);
+        } catch (error) {
+          call.signal?.throwIfAborted();
+          if (!(error instanceof EtcdError)) throw error;
+          // Its token may have been an old one, and is forgotten by now.
+          const isAgain: boolean = error instanceof UnauthenticatedError && !wasRefused;
+          if (!error.retryable && !isAgain) throw error;
+          wasRefused ||= isAgain;
+          failed(error);
+          await backoff.wait(call.signal, { leftMs: call.timeoutMs });
+        }
       }
-    }
-  });
+    },
+    () => protocol.unreached,
+  );
 }
 
 async function ask(

@@ -80,7 +80,7 @@ const redisIsKilled: Fault = async (lab, random) => {
   await lab.redis.start();
 };
 
-const seeds = [1, 2, 3, 4];
+const seeds = [1, 2, 3, 4, 5];
 
 // Every other one with Redis.
 test.each(seeds)(

@@ -7,6 +7,7 @@ import { callServers } from "../../../recipes/subscribe-service/service-call.ts"
 import { callUntilKnown } from "../../../recipes/writes/index.ts";
 import { txnUntilKnown } from "../../../recipes/writes/txn-until-known.ts";
 import { type EtcdClient, UnavailableError } from "../../../src/index.ts";
+import { setRuntime } from "../../../src/internal/runtime-of.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 import { outcomeOf } from "../../support/outcome.ts";
 
@@ -55,9 +56,11 @@ test.each(notLongBefore)(
   "a write whose outcome is unknown is repeated in time when etcd is back at %d ms",
   async (backMs) => {
     const answer = backAt(backMs);
+    const client = {};
+    setRuntime(client, runtime());
     expect(
       await outcomeWithin(
-        callUntilKnown("it", runtime(), { timeoutMs: limitMs }, () => answer("written")),
+        callUntilKnown("it", client, { timeoutMs: limitMs }, () => answer("written")),
         limitMs,
       ),
     ).toMatchObject({

@@ -57,6 +57,27 @@ test("so is what was tried again and still failed when the time was over", async
   });
 });
 
+test("before any call has failed, what keeps the endpoints away is the cause", async () => {
+  const clock = new FakeClock();
+  const why = new UnavailableError("127.0.0.1:1: connect ECONNREFUSED", { retryable: true });
+  const outcome = outcomeOf(
+    timed(
+      clock,
+      "it",
+      { timeoutMs: 1_000 },
+      async ({ signal }) => {
+        await sleep(clock, 5_000, signal);
+      },
+      () => why,
+    ),
+  );
+  await clock.pass(1_000);
+  expect((await outcome).error).toMatchObject({
+    message: "it took longer than 1000 ms; last: 127.0.0.1:1: connect ECONNREFUSED",
+    cause: why,
+  });
+});
+
 test("what fails early, and what etcd refuses at any time, stays as it is", async () => {
   for (const [afterMs, error] of [
     [10, new UnavailableError("etcd is away", {})],
