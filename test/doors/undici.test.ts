@@ -150,6 +150,17 @@ test.each(names)(
   },
 );
 
+test.each(names)("%s: a POST without a body, which could be sent again, is sent once all the same", async (name) => {
+  const { services, requests } = await registered(reset, failing, ok);
+  const fetch = fetchOf(name, services);
+  const post = { method: "POST" };
+  await expect(fetch("/pay", post)).rejects.toMatchObject({
+    cause: expect.objectContaining({ code: expect.anything() }),
+  });
+  expect((await fetch("/pay", post)).status).toBe(503);
+  expect(requests).toEqual([["POST /pay orders"], ["POST /pay orders"], []]);
+});
+
 test.each(names)("%s: servers that fail are left out, by the user's rule", async (name) => {
   const { services } = await registered((_, response) => void response.writeHead(404).end(), ok, ok);
   const ejected = new Promise((resolve) => services.once("ejected", (instance) => resolve(instance.id)));
