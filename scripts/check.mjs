@@ -42,7 +42,9 @@ const ofSources = {
   "the packed tarball on each Node and etcd": tryOnEachNode,
 };
 
-/** What CI has tested before: that pages lead somewhere, name what there is in plain words, and that their snippets run. */
+/**
+ * What CI has tested before: that pages lead somewhere, name what there is in plain words, and that their snippets run.
+ */
 const ofTheDocs = { docs: () => tool("vitest", ["run", "test/checkout/docs.test.ts", "test/docs"]) };
 
 /** What takes long beside the others: two cores have time for both. */

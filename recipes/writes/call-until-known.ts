@@ -6,8 +6,8 @@ import { repeatUntilKnown } from "./repeat-until-known.ts";
 const DEFAULT_TIMEOUT_MS = 5_000;
 
 /**
- * Makes a call of `client` again, within its time, while it is unknown whether it was executed. Only for one that knows its own
- * earlier write from that of others.
+ * Makes a call of `client` again, within its time, while it is unknown whether it was executed. Only for one that knows
+ * its own earlier write from that of others.
  *
  * @throws what `call` throws; EtcdTimeoutError, with the last failure as its cause; `signal.reason`
  */

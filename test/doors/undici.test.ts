@@ -202,7 +202,7 @@ test.each(names)("%s: an abort during an attempt is the caller's, and counts aga
   };
   const controller = new AbortController();
   const hanging = fetchOf(name, services)("/", { signal: controller.signal });
-  while (requests[0]?.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => requests[0]?.length !== 0);
   controller.abort(new Error("enough"));
   await expect(hanging).rejects.toThrow("enough");
   expect([reported, requests[1]]).toEqual([[], []]);
