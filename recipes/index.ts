@@ -240,8 +240,10 @@ export {
 export {
   type ClosableRecipe,
   type ClosableServer,
+  type ReachableAddress,
   type Readiness,
   type ReadinessReport,
+  reachableAddress,
   readiness,
   type Shutdown,
   type ShutdownOptions,

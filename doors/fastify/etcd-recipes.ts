@@ -3,7 +3,9 @@ import {
   type EtcdClient,
   type EtcdClientOptions,
   InvalidOptionError,
+  type ReachableAddress,
   type ReadinessReport,
+  reachableAddress,
   readiness,
   ServiceRegister,
   type ServiceRegisterOptions,
@@ -12,7 +14,6 @@ import {
   type SubscribeServiceOptions,
   shutdown,
 } from "../../recipes/index.ts";
-import { type AppAddress, appAddress } from "./app-address.ts";
 
 const what = "etcdRecipes";
 
@@ -30,7 +31,7 @@ export interface EtcdRecipesOptions {
    *
    * @default where it listens, which must not be all interfaces
    */
-  readonly address?: AppAddress | undefined;
+  readonly address?: ReachableAddress | undefined;
   /** How long the registration outlives the process, in seconds. @default 5 */
   readonly ttlSeconds?: number | undefined;
   /** Options of the ServiceRegister: metadata, weight, health and so on. @default as it says */
@@ -130,7 +131,7 @@ export const etcdRecipes: FastifyPluginAsync<EtcdRecipesOptions> = Object.assign
     app.addHook("onListen", async () => {
       if (key === undefined || ends !== undefined) return;
       try {
-        const address = appAddress(what, options.address, app.server.address());
+        const address = reachableAddress(app.server.address(), options.address, what);
         const place = key.endsWith("/") ? `${key}${address}` : key;
         registration = new ServiceRegister(place, address, options.ttlSeconds ?? 5, {
           ...options.registration,

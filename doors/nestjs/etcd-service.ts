@@ -1,6 +1,11 @@
 import type { Server, ServerResponse } from "node:http";
-import { type ReadinessReport, readiness, ServiceRegister, SubscribeService } from "../../recipes/index.ts";
-import { appAddress } from "./app-address.ts";
+import {
+  type ReadinessReport,
+  reachableAddress,
+  readiness,
+  ServiceRegister,
+  SubscribeService,
+} from "../../recipes/index.ts";
 import type { EtcdRecipesModuleOptions, HttpAdapterHostLike } from "./module-options.ts";
 
 /** A result of a health indicator, as terminus 11 takes it. */
@@ -90,7 +95,7 @@ export class EtcdService {
     const { key, address: given, ttlSeconds = 5, registration } = this.#options;
     if (key === undefined || this.#ends) return;
     try {
-      const address = appAddress("EtcdRecipesModule.forRoot", given, server?.address());
+      const address = reachableAddress(server?.address(), given, "EtcdRecipesModule.forRoot");
       const place = key.endsWith("/") ? `${key}${address}` : key;
       this.#registration = new ServiceRegister(place, address, ttlSeconds, { ...registration, ...this.#client() });
       this.#missing = undefined;

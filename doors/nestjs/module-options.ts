@@ -2,10 +2,10 @@ import {
   type EtcdClient,
   type EtcdClientOptions,
   InvalidOptionError,
+  type ReachableAddress,
   type ServiceRegisterOptions,
   type SubscribeServiceOptions,
 } from "../../recipes/index.ts";
-import type { AppAddress } from "./app-address.ts";
 
 const what = "EtcdRecipesModule.forRoot";
 
@@ -35,7 +35,7 @@ export interface EtcdRecipesModuleOptions {
    *
    * @default where it listens, which must not be all interfaces
    */
-  readonly address?: AppAddress | undefined;
+  readonly address?: ReachableAddress | undefined;
   /** How long the registration outlives the process, in seconds. @default 5 */
   readonly ttlSeconds?: number | undefined;
   /** Options of the ServiceRegister: metadata, weight, health and so on. @default as it says */

@@ -266,6 +266,11 @@ export const publicCalls: (() => FuzzedCall)[] = [
     args: [{ add: () => {}, record: () => {} }],
     call: (...args) => door.measure(...(args as [never])).close(),
   }),
+  () => ({
+    what: "reachableAddress",
+    args: [{ address: "10.0.0.1", family: "IPv4", port: 80 }, "10.0.0.2", "address"],
+    call: (...args) => void door.reachableAddress(...(args as [never])),
+  }),
   () => ({ what: "readiness", args: [server], call: (...args) => void door.readiness(...(args as [])) }),
   () => ({
     what: "shutdown",

@@ -1,0 +1,51 @@
+import type { AddressInfo } from "node:net";
+import { InvalidOptionError } from "../../src/index.ts";
+import { shown } from "../../src/internal/index.ts";
+
+/** What a server is registered with: as it is, a host that gets the port, or made of where the server listens. */
+export type ReachableAddress = string | ((listening: AddressInfo) => string);
+
+/**
+ * The address by which others reach a server: what a {@link ServiceRegister} takes. Asks nothing of the network.
+ *
+ * @param listening - what `address()` of a `node:http` or `node:net` server returns
+ * @param given - `host:port` or `unix:/path`, returned as it is; a host alone, which gets the port; or a function of
+ *   `listening` @default where the server listens
+ * @param what - whose option `address` an error names @default "reachableAddress"
+ * @returns `host:port`, `[IPv6]:port` or `unix:/path`
+ * @throws InvalidOptionError when the server does not listen, or listens on all interfaces and `given` does not say
+ *   which address is meant
+ */
+export function reachableAddress(
+  listening: AddressInfo | string | null | undefined,
+  given?: ReachableAddress | undefined,
+  what = "reachableAddress",
+): string {
+  if (typeof what !== "string")
+    throw new InvalidOptionError("reachableAddress", "what", `must be a string, not ${shown(what)}`);
+  const refuse = (problem: string) => new InvalidOptionError(what, "address", problem);
+  if (given !== undefined && typeof given !== "string" && typeof given !== "function") {
+    throw refuse(`must be a string or a function, not ${shown(given)}`);
+  }
+  if (typeof given === "string" && /^(unix:|.*\w:\d+$|\[.*\]:\d+$)/.test(given)) return given;
+  if (typeof listening === "string" && listening !== "")
+    return given === undefined ? `unix:${listening}` : String(given);
+  if (!listening) throw refuse("must have a port: the app does not listen on one");
+  if (!isAddressInfo(listening)) {
+    throw refuse(`must be made of what address() of a server returns, not of ${shown(listening)}`);
+  }
+  if (typeof given === "function") return given(listening);
+  const { address, family, port } = listening;
+  if (given === undefined && (address === "::" || address === "0.0.0.0")) {
+    const problem = "must say by which address others reach the app: it listens on all interfaces";
+    throw refuse(`${problem} (${address}, port ${port}); "10.0.0.5" gets the port`);
+  }
+  const host = given ?? address;
+  const isIPv6 = given === undefined ? family === "IPv6" : host.includes(":") && !host.startsWith("[");
+  return `${isIPv6 ? `[${host}]` : host}:${port}`;
+}
+
+function isAddressInfo(listening: unknown): listening is AddressInfo {
+  const { address, port } = listening as Partial<AddressInfo>;
+  return typeof address === "string" && typeof port === "number";
+}

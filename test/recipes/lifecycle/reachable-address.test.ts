@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+import { reachableAddress } from "../../../recipes/index.ts";
+
+const listening = { address: "127.0.0.1", family: "IPv4", port: 8081 };
+const everywhere = { address: "::", family: "IPv6", port: 8081 };
+
+test.each([
+  ["where it listens", listening, undefined, "127.0.0.1:8081"],
+  ["where it listens, IPv6", { address: "fd00::1", family: "IPv6", port: 80 }, undefined, "[fd00::1]:80"],
+  ["a socket", "/run/app.sock", undefined, "unix:/run/app.sock"],
+  ["a host gets the port", everywhere, "10.0.0.5", "10.0.0.5:8081"],
+  ["a name gets the port", everywhere, "orders.internal", "orders.internal:8081"],
+  ["an IPv6 host gets the port", everywhere, "fd00::5", "[fd00::5]:8081"],
+  ["an IPv6 host in brackets gets the port", everywhere, "[fd00::5]", "[fd00::5]:8081"],
+  ["host and port stay", everywhere, "10.0.0.5:443", "10.0.0.5:443"],
+  ["IPv6 host and port stay", everywhere, "[fd00::5]:443", "[fd00::5]:443"],
+  ["host and port stay before it listens", null, "10.0.0.5:443", "10.0.0.5:443"],
+  ["a socket's path stays", everywhere, "unix:/run/other.sock", "unix:/run/other.sock"],
+  ["made of where it listens", everywhere, ({ port }: { port: number }) => `pod-1:${port}`, "pod-1:8081"],
+] as const)("%s", (_, address, given, expected) => {
+  expect(reachableAddress(address, given)).toBe(expected);
+});
+
+test.each([
+  [[null], /reachableAddress: address must have a port: the app does not listen on one/],
+  [[everywhere], /address must say by which address others reach the app: it listens on all interfaces \(::, port 80/],
+  [
+    [{ ...everywhere, address: "0.0.0.0" }],
+    /it listens on all interfaces \(0\.0\.0\.0, port 8081\); "10\.0\.0\.5" gets/,
+  ],
+  [[null, "10.0.0.5"], /must have a port/],
+  [[listening, 5], /address must be a string or a function, not 5/],
+  [[{ port: "8081" }], /address must be made of what address\(\) of a server returns, not of/],
+  [[everywhere, undefined, "etcdRecipes"], /etcdRecipes: address must say/],
+])("refuses %j", (args, message) => {
+  expect(() => reachableAddress(...(args as unknown as [null]))).toThrow(message);
+});
