@@ -17,13 +17,22 @@ async function serveGrpc() {
   const codec = { requestSerialize: raw, requestDeserialize: raw, responseSerialize: raw, responseDeserialize: raw };
   const server = new grpc.Server();
   // A moment of work: whatever ends the process meets calls that are under way.
-  const say = (_call, callback) => setTimeout(() => callback(null, Buffer.from(name)), 2);
+  const say = (_call, callback) => {
+    lastCall = performance.now();
+    setTimeout(() => callback(null, Buffer.from(name)), 2);
+  };
+  let lastCall = 0;
   server.addService({ say: { ...service, ...codec } }, { say });
   const port = await new Promise((resolve, reject) => {
     const credentials = grpc.ServerCredentials.createInsecure();
     server.bindAsync("127.0.0.1:0", credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
   });
-  return { port, close: () => new Promise((resolve) => server.tryShutdown(resolve)) };
+  const close = async () => {
+    // Clients that have not seen yet that it drains would call it while it closes, which resets their connections.
+    while (performance.now() - lastCall < 150) await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => server.tryShutdown(resolve));
+  };
+  return { port, close };
 }
 
 async function serveHttp() {
