@@ -65,6 +65,12 @@ const differs = [
   "test/recipes/candidacy/etcdctl.test.ts",
 ];
 
+/**
+ * A dozen etcds run at a time on two cores or four: with threads for each core they wake each other up for nothing, a
+ * fifth of their CPU. One core each is what a small container gives them.
+ */
+const surroundings = { GOMAXPROCS: "1" };
+
 /** Other etcds, on which what differs is tested as well: `TEST_ALSO_ON=/usr/bin/etcd:/opt/etcd-3.6/etcd`. */
 const others = (process.env.TEST_ALSO_ON ?? "").split(":").filter((path) => path !== "");
 
@@ -127,6 +133,13 @@ function project(name: string, { order = 0, maxWorkers = 6, isolate = true, plug
     exclude: [...(files.exclude ?? [])],
     setupFiles: [...(files.setupFiles ?? [])],
   };
-  const test = { name, maxWorkers, isolate, ...lists, env: { ...files.env }, sequence: { groupOrder: order } };
+  const test = {
+    name,
+    maxWorkers,
+    isolate,
+    ...lists,
+    env: { ...surroundings, ...files.env },
+    sequence: { groupOrder: order },
+  };
   return { extends: true as const, plugins: [...plugins], test };
 }
