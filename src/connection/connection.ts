@@ -118,7 +118,8 @@ export class Connection implements ICallable<Endpoint> {
   }
 
   /**
-   * Opens a stream, which belongs to its opener. A token that is not accepted is forgotten: the next one gets another.
+   * Opens a stream, which belongs to its opener. Messages are views, whose bytes are overwritten when `onMessage` has
+   * returned. A token that is not accepted is forgotten: the next one gets another.
    *
    * @throws UnavailableError when there is no connection within `limitMs`; UnauthenticatedError for a bad password
    */
@@ -144,7 +145,7 @@ export class Connection implements ICallable<Endpoint> {
     const ended = () => new UnavailableError(`${endpoint.url}: the server ended the stream`, { retryable: true });
     const stream = channel.grpc.stream(
       path,
-      { metadata: callMetadata(path, token) },
+      { metadata: callMetadata(path, token), messages: "view" },
       {
         onMessage,
         onEnd: (failure) => end(failure ?? ended()),

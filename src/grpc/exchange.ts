@@ -1,13 +1,11 @@
 import type { GrpcFailure } from "./grpc-failure.ts";
-import { MessageReader } from "./message-reader.ts";
+import { MessageReader, type MessageSink } from "./message-reader.ts";
 import type { Metadata } from "./metadata.ts";
 import type { RequestHead } from "./request-headers.ts";
 import { Response } from "./response.ts";
 
 /** Whom an exchange belongs to. */
-export interface Receiver {
-  /** @param message a view of the socket's buffer, unless it came in parts: then it is its own */
-  message(message: Buffer, isView: boolean): void;
+export interface Receiver extends MessageSink {
   /** Called once, unless the owner cancelled. */
   over(failure: GrpcFailure | undefined, metadata: Metadata | undefined): void;
   /** All that was to be sent has left, after a time in which it had not. */

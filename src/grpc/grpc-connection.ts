@@ -18,8 +18,8 @@ export interface CallOptions {
 
 export interface StreamOptions extends CallOptions {
   /**
-   * `copy`: a message is the receiver's to keep. `view`: it is a view of the socket's buffer where that is possible,
-   * and its bytes are overwritten as soon as the callback returns. @default "copy"
+   * `copy`: a message is the receiver's to keep. `view`: its bytes may be overwritten as soon as the callback returns,
+   * for it is a view of the socket's buffer, or put together in one that is used again. @default "copy"
    */
   readonly messages?: "copy" | "view" | undefined;
 }

@@ -1,6 +1,8 @@
 /** Takes the messages of one response. */
 export interface MessageSink {
-  /** @param isView the bytes are those of the socket's buffer */
+  /** Whether messages may be views: their bytes are overwritten when `message()` has returned. */
+  readonly takesViews: boolean;
+  /** @param isView the bytes are those of the socket's buffer, or of one that is used again */
   message(message: Buffer, isView: boolean): void;
 }
 
@@ -8,9 +10,15 @@ export interface MessageSink {
 export const PREFIX_BYTES = 5;
 /** So much is taken at once for a message. Of a longer one more is taken as it arrives, for its length may be a lie. */
 const FIRST_BYTES = 1024 * 1024;
+/** A view of so much is put together where the last one was: memory that is new costs more than to fill it. */
+const SHARED_BYTES = 64 * 1024;
+
+/** Where that was; a full collection may take it. Undefined while a message is put together there. */
+let shared: WeakRef<Buffer> | undefined;
 
 /**
- * Cuts DATA into messages. One that is whole in a frame, as most are, is handed on as a view of it.
+ * Cuts DATA into messages. One that is whole in a frame, as most are, is handed on as a view of it; others are put
+ * together.
  *
  * ```
  *              whole: handed on                                 whole: handed on
@@ -86,15 +94,30 @@ export class MessageReader {
       this.#prefixBytes = 0;
       this.#bodyBytes = 0;
       this.#body = undefined;
-      this.#sink.message(body, false);
+      if (this.#shares) {
+        this.#sink.message(body.subarray(0, taken), true);
+        shared = new WeakRef(body);
+      } else this.#sink.message(body, false);
     }
     return next;
+  }
+
+  get #shares(): boolean {
+    return this.#sink.takesViews && this.#length >= SHARED_BYTES;
   }
 
   /** Doubles what it has taken, up to the length that was announced. */
   #room(bytes: number): Buffer {
     const known = this.#body;
     if (known !== undefined && bytes <= known.length) return known;
+    if (known === undefined && this.#shares) {
+      const last = shared?.deref();
+      shared = undefined;
+      if (last !== undefined && bytes <= last.length) {
+        this.#body = last;
+        return last;
+      }
+    }
     const most = known === undefined ? FIRST_BYTES : known.length * 2;
     const body = Buffer.allocUnsafeSlow(Math.min(this.#length, Math.max(bytes, most)));
     known?.copy(body, 0, 0, this.#bodyBytes);

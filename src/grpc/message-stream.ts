@@ -7,7 +7,7 @@ import { rethrow } from "./rethrow.ts";
 /** Messages both ways. */
 export class MessageStream implements Receiver, GrpcStream {
   readonly #port: ExchangePort;
-  readonly #views: boolean;
+  readonly takesViews: boolean;
   #handlers: StreamHandlers | undefined;
   #wantsDrain = false;
   exchange: Exchange | undefined;
@@ -15,7 +15,7 @@ export class MessageStream implements Receiver, GrpcStream {
   constructor(port: ExchangePort, handlers: StreamHandlers, views: boolean) {
     this.#port = port;
     this.#handlers = handlers;
-    this.#views = views;
+    this.takesViews = views;
   }
 
   get bufferedBytes(): number {
@@ -55,7 +55,7 @@ export class MessageStream implements Receiver, GrpcStream {
 
   message(message: Buffer, isView: boolean): void {
     try {
-      this.#handlers?.onMessage(isView && !this.#views ? Buffer.from(message) : message);
+      this.#handlers?.onMessage(isView && !this.takesViews ? Buffer.from(message) : message);
     } catch (error) {
       rethrow(error);
     }

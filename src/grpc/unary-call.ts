@@ -10,6 +10,7 @@ export class UnaryCall implements Receiver, GrpcCall {
   readonly #port: ExchangePort;
   #onAnswer: OnAnswer | undefined;
   #answer: Buffer | undefined;
+  readonly takesViews = false;
   exchange: Exchange | undefined;
 
   constructor(port: ExchangePort, onAnswer: OnAnswer) {

@@ -17,7 +17,7 @@ import type {
 } from "./messages.ts";
 import { RequestEncoder } from "./request-encoder.ts";
 import { ResponseDecoder, watchIdOf } from "./response-decoder.ts";
-import { WireWriter, writeLeaseId } from "./wire-writer.ts";
+import { newMessage, writeLeaseId } from "./wire-writer.ts";
 
 /** One call of the protocol, with our messages. */
 export interface Method<Request, Response> {
@@ -130,7 +130,7 @@ function method<Request, Response>(
 }
 
 function encodeRenewal(id: LeaseId): Buffer {
-  const writer = new WireWriter();
+  const writer = newMessage();
   writeLeaseId(writer, 1, id);
   return writer.finish();
 }

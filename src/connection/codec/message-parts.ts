@@ -3,26 +3,37 @@ const PART_BYTES = 16 * 1024;
 /** What is larger has a part of its own. */
 const SMALL_BYTES = PART_BYTES / 4;
 
+const nothing: Buffer = Buffer.alloc(0);
+
 /**
- * Copies of the parts of a large message, so that an entry that is kept does not keep all of it alive. What is read in
- * order goes into the same part as long as it fits.
+ * Copies of the parts of a message that is large, so that an entry that is kept does not keep all of it alive, or whose
+ * bytes are overwritten soon. What is read in order goes into the same part as long as it fits. One message is read at
+ * a time, from `begin()` to `end()`.
  */
 export class MessageParts {
+  /** Whether what is kept of the message has to be taken. */
+  needed = false;
   /** The part that was taken last, and where it begins in the message. */
-  bytes: Buffer;
+  bytes = nothing;
   start = 0;
-  readonly #message: Buffer;
+  #message = nothing;
+  #isView = false;
   #part: Buffer | undefined;
   #partStart = 0;
 
-  /** Undefined for a message that is small, with all that shares its memory: nothing is gained by parts of it. */
-  static of(message: Buffer): MessageParts | undefined {
-    return message.buffer.byteLength > PART_BYTES ? new MessageParts(message) : undefined;
+  /** @param isView the bytes of the message are overwritten when it has been read */
+  begin(message: Buffer, isView: boolean): void {
+    this.#message = message;
+    this.#isView = isView;
+    // Nothing is gained by parts of one that is small, with all that shares its memory.
+    this.needed = isView || message.buffer.byteLength > PART_BYTES;
   }
 
-  private constructor(message: Buffer) {
-    this.#message = message;
-    this.bytes = message;
+  end(): void {
+    this.needed = false;
+    this.#message = nothing;
+    this.bytes = nothing;
+    this.#part = undefined;
   }
 
   /** Takes a part that has all between `start` and `end`, which is not before what was taken last. */
@@ -30,7 +41,7 @@ export class MessageParts {
     const message = this.#message;
     if (end - start > SMALL_BYTES) {
       // What is most of its message stays where it is.
-      const most = (end - start) * 2 >= message.buffer.byteLength;
+      const most = !this.#isView && (end - start) * 2 >= message.buffer.byteLength;
       this.bytes = most ? message : copyOf(message, start, end);
       this.start = most ? 0 : start;
       return;

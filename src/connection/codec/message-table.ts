@@ -1,5 +1,12 @@
-import { atEnd, endOfMessage, readInt64Decimal, readUint64Decimal, WireReader } from "./wire-reader.ts";
-import { bytesTag, varintTag, WireWriter } from "./wire-writer.ts";
+import {
+  atEnd,
+  endOfMessage,
+  readInt64Decimal,
+  readMessage,
+  readUint64Decimal,
+  type WireReader,
+} from "./wire-reader.ts";
+import { bytesTag, newMessage, varintTag, type WireWriter } from "./wire-writer.ts";
 
 /**
  * How the fields of one message stand on the wire: `{ name: [number, type] }`, where a type is a scalar, a table of its
@@ -39,14 +46,14 @@ export type Message = Record<string, unknown>;
 
 /** Fields that are missing stay away, as proto3 has it. */
 export function encodeMessage(table: MessageTable, message: Message): Buffer {
-  const writer = new WireWriter();
+  const writer = newMessage();
   writeFields(writer, table, message);
   return writer.finish();
 }
 
 /** Fields that the table does not have are skipped; those that the message does not have get proto3's default. */
 export function decodeMessage(table: MessageTable, bytes: Buffer): Message {
-  return readFields(new WireReader(bytes), table, bytes.length);
+  return readMessage(bytes, (reader, end) => readFields(reader, table, end));
 }
 
 function writeFields(writer: WireWriter, table: MessageTable, message: Message): void {

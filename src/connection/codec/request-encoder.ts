@@ -9,7 +9,7 @@ import type {
   WatchCreateRequest,
   WatchStreamRequest,
 } from "./messages.ts";
-import { bytesTag, varintTag, WireWriter, writeLeaseId } from "./wire-writer.ts";
+import { bytesTag, newMessage, varintTag, type WireWriter, writeLeaseId } from "./wire-writer.ts";
 
 /** The numbers of etcd's `.proto` files. etcd3's enums are not those: its SortTarget, for one, is a string. */
 const compareResults = { equal: 0, greater: 1, less: 2, notEqual: 3 } as const;
@@ -39,31 +39,31 @@ export class RequestEncoder {
   }
 
   range(request: RangeRequest): Buffer {
-    const writer = new WireWriter();
+    const writer = newMessage();
     this.#range(writer, request);
     return writer.finish();
   }
 
   put(request: PutRequest): Buffer {
-    const writer = new WireWriter();
+    const writer = newMessage();
     this.#put(writer, request);
     return writer.finish();
   }
 
   deleteRange(request: DeleteRangeRequest): Buffer {
-    const writer = new WireWriter();
+    const writer = newMessage();
     this.#deleteRange(writer, request);
     return writer.finish();
   }
 
   txn(request: TxnRequest): Buffer {
-    const writer = new WireWriter();
+    const writer = newMessage();
     this.#txn(writer, request);
     return writer.finish();
   }
 
   watch(request: WatchStreamRequest): Buffer {
-    const writer = new WireWriter();
+    const writer = newMessage();
     if (request === "progress") writer.uint32(bytesTag(3)).fork().ldelim();
     else if ("create" in request) this.#watchCreate(writer, request.create);
     else {

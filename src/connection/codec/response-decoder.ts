@@ -13,7 +13,7 @@ import type {
   TxnResponse,
   WatchResponse,
 } from "./messages.ts";
-import { atEnd, endOfMessage, readInt64, readLeaseId, WireReader } from "./wire-reader.ts";
+import { atEnd, endOfMessage, readInt64, readLeaseId, readMessage, type WireReader } from "./wire-reader.ts";
 import { bytesTag, varintTag } from "./wire-writer.ts";
 
 const tag = {
@@ -66,49 +66,41 @@ export class ResponseDecoder {
 
   range(bytes: Buffer): RangeResponse {
     // Without parts: most of a list is kept or none of it, and to copy it would cost a quarter of reading it.
-    return this.#range(new WireReader(bytes), bytes.length);
+    return readMessage(bytes, (reader, end) => this.#range(reader, end));
   }
 
   /** What else is in it stands in one part or another; all of it together is what a range answers. */
   rangePart(bytes: Buffer): RangePart {
-    const reader = new WireReader(bytes);
-    const kvs: KeyValue[] = [];
-    while (!atEnd(reader, bytes.length)) {
-      const field = reader.uint32();
-      if (field === tag.bytes1) for (const kv of this.#range(reader, endOfMessage(reader)).kvs) kvs.push(kv);
-      else reader.skip(field);
-    }
-    return { kvs };
+    return readMessage(bytes, (reader, end) => {
+      const kvs: KeyValue[] = [];
+      while (!atEnd(reader, end)) {
+        const field = reader.uint32();
+        if (field === tag.bytes1) for (const kv of this.#range(reader, endOfMessage(reader)).kvs) kvs.push(kv);
+        else reader.skip(field);
+      }
+      return { kvs };
+    });
   }
 
   put(bytes: Buffer): PutResponse {
-    return decoded(bytes, (reader) => this.#put(reader, bytes.length));
+    return decoded(bytes, false, (reader, end) => this.#put(reader, end));
   }
 
   deleteRange(bytes: Buffer): DeleteRangeResponse {
-    return decoded(bytes, (reader) => this.#deleteRange(reader, bytes.length));
+    return decoded(bytes, false, (reader, end) => this.#deleteRange(reader, end));
   }
 
   txn(bytes: Buffer): TxnResponse {
-    return decoded(bytes, (reader) => this.#txn(reader, bytes.length));
+    return decoded(bytes, false, (reader, end) => this.#txn(reader, end));
   }
 
+  /** @param bytes a view: nothing of the answer refers to them */
   watch(bytes: Buffer): WatchResponse {
-    return decoded(bytes, (reader) => this.#watch(reader, bytes.length));
+    return decoded(bytes, true, (reader, end) => this.#watch(reader, end));
   }
 
   leaseKeepAlive(bytes: Buffer): LeaseKeepAliveResponse {
-    const reader = new WireReader(bytes);
-    let id: LeaseId | undefined;
-    let ttlSeconds = 0;
-    while (!atEnd(reader, bytes.length)) {
-      const field = reader.uint32();
-      if (field === tag.varint2) id = readLeaseId(reader);
-      else if (field === tag.varint3) ttlSeconds = readInt64(reader);
-      else reader.skip(field);
-    }
-    if (!id) throw new ProtocolError("etcd acknowledged the renewal of a lease without id");
-    return { id, ttlSeconds };
+    return readMessage(bytes, readRenewal);
   }
 
   #watch(reader: WireReader, end: number): WatchResponse {
@@ -271,7 +263,7 @@ export class ResponseDecoder {
       else reader.skip(field);
     }
     if (keyLength > 0) fields.keyStart += this.#namespaceLength;
-    if (parts) moveTo(parts, start, end);
+    if (parts.needed) moveTo(start, end);
     const kv = new StoredKeyValue(fields);
     fields.message = noMessage;
     return kv;
@@ -280,24 +272,42 @@ export class ResponseDecoder {
 
 /** Whose watch an answer is about. It stands near the beginning. */
 export function watchIdOf(bytes: Buffer): string {
-  const reader = new WireReader(bytes);
-  while (!atEnd(reader, bytes.length)) {
-    const field = reader.uint32();
-    if (field === tag.varint2) return String(readInt64(reader));
-    reader.skip(field);
-  }
-  return "0";
+  return readMessage(bytes, (reader, end) => {
+    while (!atEnd(reader, end)) {
+      const field = reader.uint32();
+      if (field === tag.varint2) return String(readInt64(reader));
+      reader.skip(field);
+    }
+    return "0";
+  });
 }
 
-/** Of the message that is being decoded, where it is large. */
-let parts: MessageParts | undefined;
+function readRenewal(reader: WireReader, end: number): LeaseKeepAliveResponse {
+  let id: LeaseId | undefined;
+  let ttlSeconds = 0;
+  while (!atEnd(reader, end)) {
+    const field = reader.uint32();
+    if (field === tag.varint2) id = readLeaseId(reader);
+    else if (field === tag.varint3) ttlSeconds = readInt64(reader);
+    else reader.skip(field);
+  }
+  if (!id) throw new ProtocolError("etcd acknowledged the renewal of a lease without id");
+  return { id, ttlSeconds };
+}
 
-function decoded<Response>(bytes: Buffer, decode: (reader: WireReader) => Response): Response {
-  parts = MessageParts.of(bytes);
+/** Of the message that is being decoded. */
+const parts = new MessageParts();
+
+function decoded<Response>(
+  bytes: Buffer,
+  isView: boolean,
+  decode: (reader: WireReader, end: number) => Response,
+): Response {
+  parts.begin(bytes, isView);
   try {
-    return decode(new WireReader(bytes));
+    return readMessage(bytes, decode);
   } finally {
-    parts = undefined;
+    parts.end();
   }
 }
 
@@ -317,7 +327,7 @@ const fields: { -readonly [Name in keyof StoredFields]: StoredFields[Name] } = {
 };
 
 /** What the fields stand in is a part of its message from here on. */
-function moveTo(parts: MessageParts, start: number, end: number): void {
+function moveTo(start: number, end: number): void {
   parts.take(start, end);
   fields.message = parts.bytes;
   // What is not there has no place.

@@ -14,12 +14,19 @@ let scratch = Buffer.allocUnsafeSlow(FIRST_SIZE);
 /**
  * Writes protobuf's wire format (protobuf.dev/programming-guides/encoding), front to back. A message within a message
  * is written after room for its length, and moved where its length needs more room than that. One message is written at
- * a time, from the constructor to `finish()`.
+ * a time, from `newMessage()` to `finish()`.
  */
 export class WireWriter {
   #pos = 0;
   /** Where each message that is open begins. */
   readonly #open: number[] = [];
+
+  /** Forgets a message that was not finished. */
+  begin(): this {
+    this.#pos = 0;
+    this.#open.length = 0;
+    return this;
+  }
 
   uint32(value: number): this {
     this.#room(5);
@@ -104,6 +111,14 @@ export class WireWriter {
     scratch.copy(larger, 0, 0, this.#pos);
     scratch = larger;
   }
+}
+
+/** One for all messages, for the same reason as there is one reader. */
+const theWriter = new WireWriter();
+
+/** Begins a message. */
+export function newMessage(): WireWriter {
+  return theWriter.begin();
 }
 
 export function writeLeaseId(writer: WireWriter, field: number, id: LeaseId): void {

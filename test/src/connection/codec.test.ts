@@ -105,6 +105,30 @@ test("a watch within the namespace of its stream loses the rest of its own, wher
   expect(keysOf(events)).toEqual(["b/k"]);
 });
 
+test("events stay what they were when the bytes that they were read from are overwritten", () => {
+  const codec = new Codec();
+  const { encodeResponse } = theirs("Watch", "watch");
+  // None, small ones, one with a part of its own, one that is most of its message; keys that are not UTF-8.
+  for (const lengths of [[0, 3, 0], [100, 5_000, 0, 7], [300_000, 2], Array.from({ length: 1_000 }, () => 100)]) {
+    const kvs = lengths.map((length, index) => ({
+      key: Buffer.from([0xff, index & 0xff, index >> 8]),
+      value: Buffer.alloc(length, index + 1),
+      mod_revision: index + 1,
+    }));
+    const bytes = encodeResponse({ watch_id: 5, events: kvs.map((kv) => ({ type: "Put", kv, prev_kv: kv })) });
+    const { events } = codec.watch.decode(bytes);
+    bytes.fill(0xee);
+    for (const [index, { kv, previous }] of events.entries()) {
+      const { key, value } = kvs[index] as (typeof kvs)[number];
+      for (const each of [kv, previous as KeyValue]) {
+        expect(Buffer.from(each.keyBytes).equals(key)).toBe(true);
+        expect(each.text).toBe(value.toString());
+        expect(Buffer.from(each.value).equals(value)).toBe(true);
+      }
+    }
+  }
+});
+
 test("renewals: every lease id from 1 to the largest", () => {
   const codec = new Codec();
   const { decodeRequest, encodeResponse } = theirs("Lease", "leaseKeepAlive");
