@@ -208,9 +208,10 @@ export class LeaseKeeper {
       lease.lose(new LeaseLostError(`lease ${response.id} is not known to etcd any more`));
       return;
     }
-    const marginMs = lease.deadline.remainingMs();
+    const { heard } = channels.leaseRenewed;
+    const marginMs = heard ? lease.deadline.remainingMs() : 0;
     lease.deadline.acknowledged(sentMs, response.ttlSeconds);
-    if (channels.leaseRenewed.heard) {
+    if (heard) {
       const answerMs = this.#runtime.clock.elapsedMs() - sentMs;
       const { id: leaseId, ttlSeconds, deadline } = lease;
       channels.leaseRenewed.publish({ leaseId, ttlSeconds, marginMs, remainingMs: deadline.remainingMs(), answerMs });
