@@ -24,9 +24,15 @@ export class Ingress implements AsyncDisposable {
   afterwards: string | undefined;
   /** How many calls and streams it has refused. */
   refused = 0;
+  /** So many calls and streams it takes on a connection; then it ends that with GOAWAY, and those above are ignored. */
+  mostStreams = Number.POSITIVE_INFINITY;
+  /** How many connections it has ended so. */
+  ended = 0;
   readonly #server: Http2Server = createServer();
   readonly #target: string;
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** How many streams each has had. */
+  readonly #streams = new WeakMap<object, number>();
   #upstream: ClientHttp2Session | undefined;
 
   private constructor(target: string) {
@@ -50,6 +56,16 @@ export class Ingress implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
+  /** How many connections it has. */
+  get connections(): number {
+    return this.#sessions.size;
+  }
+
+  /** Ends every connection to it by GOAWAY: what is open goes on. */
+  goaway(): void {
+    for (const session of this.#sessions) session.close();
+  }
+
   /** Ends every connection to it: streams have to be opened anew. */
   cut(): void {
     for (const session of this.#sessions) session.destroy();
@@ -64,6 +80,15 @@ export class Ingress implements AsyncDisposable {
 
   #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     stream.on("error", () => {});
+    const { session, id } = stream;
+    const streams = (this.#streams.get(session as object) ?? 0) + 1;
+    this.#streams.set(session as object, streams);
+    if (streams === this.mostStreams) {
+      this.ended++;
+      session?.goaway(constants.NGHTTP2_NO_ERROR, id);
+      session?.close();
+    }
+    if (streams > this.mostStreams) return;
     const afterwards = this.afterwards !== undefined && headers[":path"]?.endsWith(this.afterwards);
     if (this.refusal === undefined) this.#passOn(stream, headers);
     else if (afterwards) this.#passOn(stream, headers, this.refusal);
