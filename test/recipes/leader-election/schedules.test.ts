@@ -9,10 +9,8 @@ import type { Machine, World } from "../../support/schedules/world.ts";
 const name = "/model";
 const line = prefix(`${name}/`);
 const ENOUGH_MS = 180_000;
-/**
- * An answer comes no later than this after it left etcd: a call's time, and the longest that a process stands still.
- */
-const LATEST_ANSWER_MS = 20_000;
+/** From an answer to the work of a term no time passes, but for steps that are a moment apart. */
+const A_MOMENT_MS = 10;
 
 /** The key of a candidate is deleted by hand while the answer that it stands is on its way. */
 const kept = [{ seed: 5002, schedule: 130 }];
@@ -26,6 +24,8 @@ class Model {
   readonly #byHand: boolean;
   /** When the key of each token was deleted. */
   readonly #deletedAtMs = new Map<number, number>();
+  /** The tokens whose key was the first in line, if only for a moment. */
+  readonly #wereFirst = new Set<number>();
   #lastToken = 0;
   #lastWrite = 0;
   elected = 0;
@@ -36,6 +36,8 @@ class Model {
     this.#ttlSeconds = world.random.pick([2, 6]);
     world.observe(line, ({ type, previous }) => {
       if (type === "delete" && previous) this.#deletedAtMs.set(previous.createRevision, world.nowMs);
+      const tokens = world.etcd.entries(line).map(({ createRevision }) => createRevision);
+      if (tokens.length > 0) this.#wereFirst.add(Math.min(...tokens));
     });
     world.observe(prefix("/fenced"), ({ kv }) => {
       const token = Number(kv.text);
@@ -45,7 +47,7 @@ class Model {
   }
 
   /** Campaigns until it has led to the end of its work. */
-  async campaign({ name: who, etcd, sleep }: Machine): Promise<void> {
+  async campaign({ name: who, etcd, network, sleep }: Machine): Promise<void> {
     const world = this.#world;
     const { random } = world;
     const election = new LeaderElection(name, who, { ttlSeconds: this.#ttlSeconds, client: etcd });
@@ -55,7 +57,7 @@ class Model {
     let working = 0;
     await election.lead(async (term) => {
       world.check(++working === 1, `two terms of ${who} overlap`);
-      this.#begin(who, term);
+      this.#begin(who, term, network.oldestAnswerMs + A_MOMENT_MS);
       for (let writes = random.between(1, 3); writes > 0 && !term.signal.aborted; writes--) {
         await sleep(random.next() * random.pick([10, 1_000, 6_000]));
         await term
@@ -69,12 +71,14 @@ class Model {
     world.note(`${who} is done`);
   }
 
-  #begin(who: string, term: Term): void {
+  /** @param heardMs how long ago etcd said that it leads, at most */
+  #begin(who: string, term: Term, heardMs: number): void {
     const world = this.#world;
     const { token } = term;
     world.note(`${who} leads with ${token}`);
     this.elected++;
     if (term.signal.aborted) return;
+    world.check(this.#wereFirst.has(token), `${token} leads, and its key was never the first`);
     for (const other of this.#terms) {
       if (!this.#byHand) world.check(other.signal.aborted, `${token} leads, and ${other.token} still`);
     }
@@ -82,7 +86,7 @@ class Model {
     // Its key was deleted by hand while the answer that it stands was on its way: the news of that follows.
     if (this.#byHand && !keys.some(({ createRevision }) => createRevision === token)) {
       const goneMs = world.nowMs - (this.#deletedAtMs.get(token) ?? 0);
-      world.check(goneMs < LATEST_ANSWER_MS, `${token} leads, and its key is gone since ${goneMs} ms`);
+      world.check(goneMs < heardMs, `${token} leads, and its key is gone since ${goneMs} ms`);
       return;
     }
     world.check(token > this.#lastToken, `token ${token} comes after ${this.#lastToken}`);
@@ -93,37 +97,61 @@ class Model {
   }
 }
 
+/** Two or three campaign under faults, also those by hand, until each has led. @returns how many terms there were */
+async function campaigns(world: World, byHand: readonly ByHand[]): Promise<number> {
+  const { random } = world;
+  const model = new Model(world, byHand.length > 0);
+  const machines = Array.from({ length: random.between(2, 3) }, () => world.machine());
+  let left = machines.length;
+  for (const machine of machines) void model.campaign(machine).then(() => left--);
+  await world.storm(random.next() * 20_000, { byHand: byHand.map((fault) => () => fault(world)) });
+  world.clear();
+  await world.until(() => left === 0, ENOUGH_MS, "everybody has led");
+  await world.sleep(15_000);
+  world.check(world.etcd.entries(line).length === 0, "the line is empty");
+  return model.elected;
+}
+
+type ByHand = (world: World) => void;
+
+const deletesKey: ByHand = (world) => {
+  const kv = someKey(world);
+  if (kv) world.note(`${kv.key} is deleted by hand`);
+  if (kv) world.etcd.deleteRange({ range: { start: kv.keyBytes } });
+};
+
+const revokesLease: ByHand = (world) => {
+  const lease = someKey(world)?.lease;
+  if (lease) world.note(`${lease} is revoked by hand`);
+  if (lease) world.etcd.leaseRevoke(lease);
+};
+
+/** Who waits loses its own key and the one before it in the same moment, and can hear of either first. */
+const deletesLine: ByHand = (world) => {
+  world.note("the whole line is deleted by hand");
+  world.etcd.deleteRange({ range: line });
+};
+
+function someKey({ etcd, random }: World) {
+  const keys = etcd.entries(line);
+  return keys.length > 0 ? random.pick(keys) : undefined;
+}
+
 test("one leader at a time, in the order of their registration, with tokens that grow, and everybody leads once", async () => {
   let elected = 0;
   const { schedules } = await explore("election", { schedules: 60, kept }, async (world) => {
-    const { random } = world;
-    const byHand = random.chance(0.3);
-    const model = new Model(world, byHand);
-    const machines = Array.from({ length: random.between(2, 3) }, () => world.machine());
-    let left = machines.length;
-    for (const machine of machines) void model.campaign(machine).then(() => left--);
-    const someKey = () => {
-      const keys = world.etcd.entries(line);
-      return keys.length > 0 ? random.pick(keys) : undefined;
-    };
-    const faults = [
-      () => {
-        const kv = someKey();
-        if (kv) world.note(`${kv.key} is deleted by hand`);
-        if (kv) world.etcd.deleteRange({ range: { start: kv.keyBytes } });
-      },
-      () => {
-        const lease = someKey()?.lease;
-        if (lease) world.note(`${lease} is revoked by hand`);
-        if (lease) world.etcd.leaseRevoke(lease);
-      },
-    ];
-    await world.storm(random.next() * 20_000, { byHand: byHand ? faults : [] });
-    world.clear();
-    await world.until(() => left === 0, ENOUGH_MS, "everybody has led");
-    await world.sleep(15_000);
-    world.check(world.etcd.entries(line).length === 0, "the line is empty");
-    elected += model.elected;
+    const byHand = world.random.chance(0.3);
+    const terms = await campaigns(world, byHand ? [deletesKey, revokesLease] : []);
+    elected += terms;
+  });
+  expect(elected).toBeGreaterThan(schedules);
+});
+
+test("who loses its key together with the one before it does not lead", async () => {
+  let elected = 0;
+  const { schedules } = await explore("election, line deleted", { schedules: 60 }, async (world) => {
+    const terms = await campaigns(world, [deletesLine, deletesLine, deletesKey, revokesLease]);
+    elected += terms;
   });
   expect(elected).toBeGreaterThan(schedules);
 });

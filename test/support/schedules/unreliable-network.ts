@@ -4,6 +4,7 @@ import { APART_MS, type VirtualProcess } from "./virtual-process.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 import { calm, type Weather } from "./weather.ts";
 
+const LONGEST_WAY_MS = { usual: 3.1, slow: 1_000, late: 10_000 };
 /** So long after it went mute a stream is found out, by pings, which are not here. */
 const FOUND_OUT_MS = 4_000;
 
@@ -17,11 +18,12 @@ interface Stream {
  * until it is repaired.
  */
 export class UnreliableNetwork implements Network {
-  weather: Weather = calm;
+  #weather: Weather = calm;
   readonly #time: VirtualTime;
   readonly #process: VirtualProcess;
   readonly #random: Seeded;
   readonly #streams = new Set<Stream>();
+  #longestWayMs = LONGEST_WAY_MS.usual;
   #cutUntilMs = 0;
   #isSilent = false;
 
@@ -29,6 +31,20 @@ export class UnreliableNetwork implements Network {
     this.#time = time;
     this.#process = process;
     this.#random = random;
+  }
+
+  get weather(): Weather {
+    return this.#weather;
+  }
+
+  set weather(weather: Weather) {
+    this.#weather = weather;
+    this.#longestWayMs = Math.max(this.#longestWayMs, longestWayMs(weather));
+  }
+
+  /** How long ago an answer left etcd, at most, that the process hears just now. */
+  get oldestAnswerMs(): number {
+    return this.#longestWayMs + this.#process.stoodStillMs;
   }
 
   get isCut(): boolean {
@@ -123,12 +139,18 @@ export class UnreliableNetwork implements Network {
 
   #wayMs(): number {
     const random = this.#random;
-    if (this.#chance(this.weather.late)) return 1_000 + random.next() * 9_000;
-    if (this.#chance(this.weather.slow)) return random.next() * 1_000;
-    return 0.1 + random.next() * 3;
+    const { usual, slow, late } = LONGEST_WAY_MS;
+    if (this.#chance(this.weather.late)) return slow + random.next() * (late - slow);
+    if (this.#chance(this.weather.slow)) return random.next() * slow;
+    return 0.1 + random.next() * (usual - 0.1);
   }
 
   #chance(probability: number): boolean {
     return probability > 0 && this.#random.chance(probability);
   }
+}
+
+function longestWayMs({ slow, late }: Weather): number {
+  if (late > 0) return LONGEST_WAY_MS.late;
+  return slow > 0 ? LONGEST_WAY_MS.slow : LONGEST_WAY_MS.usual;
 }

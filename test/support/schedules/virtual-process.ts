@@ -4,6 +4,8 @@ import type { VirtualTime } from "./virtual-time.ts";
 const EPOCH_MS = 1_700_000_000_000;
 /** Two things on one way are never at the same moment. */
 export const APART_MS = 0.001;
+/** A process that goes on has done all that was due by then. */
+const GOES_ON_MS = 10;
 
 /**
  * A process as time goes: it can be stopped and goes on later, and then everything that was due meanwhile happens at
@@ -13,6 +15,7 @@ export class VirtualProcess {
   readonly clock: Clock;
   readonly #time: VirtualTime;
   readonly #random: () => number;
+  #pausedFromMs = 0;
   #pausedUntilMs = 0;
   #ended = false;
 
@@ -41,7 +44,13 @@ export class VirtualProcess {
     return this.#ended;
   }
 
+  /** How long it stood still, if it goes on just now: then it hears what came meanwhile. */
+  get stoodStillMs(): number {
+    return this.#time.nowMs - this.#pausedUntilMs < GOES_ON_MS ? this.#time.nowMs - this.#pausedFromMs : 0;
+  }
+
   pause(ms: number): void {
+    if (this.stoodStillMs === 0) this.#pausedFromMs = this.#time.nowMs;
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.#time.nowMs + ms);
   }
 
