@@ -12,8 +12,8 @@ export interface ChoiceParts {
   readonly view: QueueView;
   /** The lease of the worker that chooses. */
   readonly own: LeaseId;
-  /** The leases of workers that share the view with this one: what they claim they take from it at once. */
-  readonly mates?: Pick<ReadonlySet<LeaseId>, "has"> | undefined;
+  /** Whether all workers share this view: what one of them claims the others leave alone at once. */
+  readonly isShared?: boolean | undefined;
   /** Whether the worker has it in hand already. */
   isTaken(job: QueuedJob): boolean;
   readonly nowMs: number;
@@ -37,11 +37,19 @@ export interface Choice {
  * workers. So a worker that is alone takes the first one, always; and so do workers that share the view, one after the
  * other, when there are no others.
  */
-export function chooseJob({ view, own, mates, isTaken, nowMs, wallMs, graceMs, random }: ChoiceParts): Choice {
-  const isAmongMates = mates !== undefined && !view.hasOthers(mates);
-  const waiting = isAmongMates ? [] : view.waiting;
+export function chooseJob({
+  view,
+  own,
+  isShared = false,
+  isTaken,
+  nowMs,
+  wallMs,
+  graceMs,
+  random,
+}: ChoiceParts): Choice {
+  const waiting = isShared ? [] : view.waiting;
   const turn = waiting.indexOf(own);
-  const workers = isAmongMates ? 1 : view.workers(own);
+  const workers = isShared ? 1 : view.workers(own);
   // The only one who can wait then is this worker, as long as the view does not show that it has left its place.
   let end = workers === 1 ? 1 : waiting.length + workers * CHOICE_PER_WORKER;
   let place = 0;
@@ -50,11 +58,13 @@ export function chooseJob({ view, own, mates, isTaken, nowMs, wallMs, graceMs, r
     lookAgainMs = Math.min(lookAgainMs ?? Number.POSITIVE_INFINITY, Math.max(1, atMs - nowMs));
   };
   const free: QueuedJob[] = [];
-  for (const job of view.ready(wallMs)) {
+  for (const job of view.ready) {
     if (place >= end) break;
+    if (!view.isDue(job, wallMs)) continue;
     const at = place++;
-    if (isTaken(job) || job.isUnderClaim || job.avoidUntilMs > nowMs) {
-      if (!isTaken(job)) later(job.isUnderClaim ? nowMs + MIRROR_LAG_MS : job.avoidUntilMs);
+    const taken = isTaken(job);
+    if (taken || job.isUnderClaim || job.avoidUntilMs > nowMs) {
+      if (!taken) later(job.isUnderClaim ? nowMs + MIRROR_LAG_MS : job.avoidUntilMs);
       // It is not in the view yet, but soon it is no choice for anybody.
       end++;
     } else if (at === turn) return { job };

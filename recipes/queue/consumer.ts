@@ -170,12 +170,12 @@ export class Consumer implements ViewMember, WorkerPort {
   #choose(lease: Lease): Choice {
     const nowMs = this.clock.monotonicMs();
     const wallMs = this.clock.wallMs();
-    const { jobs: view, leases: mates } = this.#shared;
+    const { jobs: view, hasAll: isShared } = this.#shared;
     view.release(wallMs, nowMs);
     const isTaken = ({ id }: QueuedJob) => this.#isKnown(id);
     const { random } = this.#parts.runtime;
     const graceMs = this.#graceMs;
-    const choice = chooseJob({ view, own: lease.id, mates, isTaken, nowMs, wallMs, graceMs, random });
+    const choice = chooseJob({ view, own: lease.id, isShared, isTaken, nowMs, wallMs, graceMs, random });
     this.#shared.passOnNews();
     return choice;
   }

@@ -41,22 +41,23 @@ export interface HeldJobParts {
  */
 export class HeldJob implements Job {
   static {
-    showAs(HeldJob, "Job", (it) => ({ id: it.id, value: it.value, attempt: it.attempt, aborted: it.signal.aborted }));
+    showAs(HeldJob, "Job", (it) => ({ id: it.id, value: it.value, attempt: it.attempt, aborted: it.#isLost }));
   }
 
   readonly id: string;
   readonly value: string;
   readonly attempt: number;
-  readonly signal: AbortSignal;
   readonly lease: Lease;
   readonly revision: number;
   readonly #parts: HeldJobParts;
-  readonly #controller = new AbortController();
+  /** Made when `signal` is first read: most jobs end before. */
+  #controller: AbortController | undefined;
   readonly #endsAtMs: number;
   readonly #trace: Trace<JobMessage> | undefined;
   #timer: Timer | undefined;
   #settling: { readonly type: Ending["type"]; readonly done: Promise<void> } | undefined;
   #over = false;
+  #lost: JobLostError | undefined;
 
   constructor(parts: HeldJobParts) {
     const { claim, lease, visibilityMs, clock } = parts;
@@ -66,10 +67,14 @@ export class HeldJob implements Job {
     this.lease = lease;
     this.revision = claim.revision;
     this.#parts = parts;
-    this.signal = deadlineSignal(this.#controller, () => this.#compareClocks());
     this.#endsAtMs = clock.monotonicMs() + (visibilityMs ?? Number.POSITIVE_INFINITY);
     this.#trace = channels.jobs.heard ? this.#describe(parts) : undefined;
     if (visibilityMs !== undefined) this.#look();
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= this.#newController();
+    return this.#controller.signal;
   }
 
   /** Resolves when what was begun in etcd has ended; never rejects. */
@@ -94,7 +99,21 @@ export class HeldJob implements Job {
     if (this.#over) return;
     this.#report("lost", error);
     this.#end();
-    this.#controller.abort(error);
+    this.#lost = error;
+    this.#controller?.abort(error);
+  }
+
+  /** Compares the clocks, as reading `signal.aborted` does. */
+  get #isLost(): boolean {
+    if (!this.#lost) this.#compareClocks();
+    return this.#lost !== undefined;
+  }
+
+  #newController(): AbortController {
+    const controller = new AbortController();
+    deadlineSignal(controller, () => this.#compareClocks());
+    if (this.#lost) controller.abort(this.#lost);
+    return controller;
   }
 
   /** How it ended; what comes after that changes nothing. */
@@ -118,7 +137,7 @@ export class HeldJob implements Job {
     signal?.throwIfAborted();
     if (this.#settling?.type !== ending.type) {
       // Also when it was settled in the other way.
-      this.signal.throwIfAborted();
+      if (this.#isLost) throw this.#lost;
       if (this.#settling) {
         throw this.#lostError(`it was ${this.#settling.type === "ack" ? "acknowledged" : "released"} already`);
       }
@@ -135,7 +154,7 @@ export class HeldJob implements Job {
     try {
       ours = await this.#parts.settle(ending);
     } catch (cause) {
-      if (!this.signal.aborted && !(cause instanceof ClientClosedError)) {
+      if (!this.#isLost && !(cause instanceof ClientClosedError)) {
         // Refused: it is still ours, and may be tried again.
         this.#settling = undefined;
         this.#look();

@@ -26,6 +26,8 @@ export interface JobClaim {
   readonly jobCreateRevision: number;
   /** As it stands under the job's key now. */
   readonly content: JobContent;
+  readonly jobKey: Uint8Array;
+  readonly claimKey: Uint8Array;
 }
 
 /**
@@ -43,18 +45,21 @@ export async function claimJob(
   options: TxnUntilKnownOptions,
 ): Promise<JobClaim | undefined> {
   const { id, kv } = job;
+  // Each is named several times, also when the claim ends.
+  const jobKey = kv.keyBytes;
+  const claimKey = Buffer.from(keys.claim(id));
   const content = { ...job.content, attempt: job.content.attempt + 1, notBefore: undefined };
-  const success: Op[] = [putOp(keys.claim(id), "", { lease }), putOp(keys.job(id), writeJob(content))];
+  const success: Op[] = [putOp(claimKey, "", { lease }), putOp(jobKey, writeJob(content))];
   if (leavePlace) success.push(deleteOp(keys.waiting(lease.id)));
   const { succeeded, revision, responses } = await txnUntilKnown(
     {
-      compare: [compareModRevision(keys.job(id), "equal", kv.modRevision), keyMissing(keys.claim(id))],
+      compare: [compareModRevision(jobKey, "equal", kv.modRevision), keyMissing(claimKey)],
       success,
-      ifUnsure: [getOp(keys.claim(id)), getOp(keys.job(id))],
+      ifUnsure: () => [getOp(claimKey), getOp(jobKey)],
     },
     options,
   );
-  const claim = { id, jobCreateRevision: kv.createRevision, content };
+  const claim = { id, jobCreateRevision: kv.createRevision, content, jobKey, claimKey };
   if (succeeded) return { ...claim, revision };
   const [held, now] = responses.map(onlyKey);
   // An attempt whose answer was lost did it.
@@ -77,7 +82,7 @@ export async function buryJob(
     {
       compare: [compareModRevision(keys.job(id), "equal", kv.modRevision), keyMissing(keys.claim(id))],
       success: [deleteOp(keys.job(id)), putOp(keys.letter(id), writeLetter(letter))],
-      ifUnsure: [getOp(keys.letter(id))],
+      ifUnsure: () => [getOp(keys.letter(id))],
     },
     options,
   );
@@ -98,7 +103,7 @@ export type Settling =
  */
 export async function settleClaim(
   keys: QueueKeys,
-  { id, revision, jobCreateRevision }: JobClaim,
+  { id, revision, jobCreateRevision, jobKey, claimKey }: JobClaim,
   settling: Settling,
   options: TxnUntilKnownOptions,
 ): Promise<number | undefined> {
@@ -109,16 +114,16 @@ export async function settleClaim(
     unsure,
   } = await txnUntilKnown(
     {
-      compare: [compareCreateRevision(keys.claim(id), "equal", revision)],
+      compare: [compareCreateRevision(claimKey, "equal", revision)],
       // A job with this id added after ours was deleted by hand is another one, and not taken yet.
       success: [
-        deleteOp(keys.claim(id)),
+        deleteOp(claimKey),
         txnOp({
-          compare: [compareCreateRevision(keys.job(id), "equal", jobCreateRevision)],
-          success: changesOf(keys, id, settling),
+          compare: [compareCreateRevision(jobKey, "equal", jobCreateRevision)],
+          success: changesOf(jobKey, keys.letter(id), settling),
         }),
       ],
-      ifUnsure: [getOp(keys.claim(id)), getOp(keys.job(id))],
+      ifUnsure: () => [getOp(claimKey), getOp(jobKey)],
     },
     options,
   );
@@ -172,14 +177,14 @@ export async function leavePlace(keys: QueueKeys, lease: LeaseId, options: TxnUn
   return (await txnUntilKnown({ success: [deleteOp(keys.waiting(lease))] }, options)).revision;
 }
 
-function changesOf(keys: QueueKeys, id: string, settling: Settling): Op[] {
+function changesOf(jobKey: Uint8Array, letterKey: string, settling: Settling): Op[] {
   switch (settling.type) {
     case "ack":
-      return [deleteOp(keys.job(id))];
+      return [deleteOp(jobKey)];
     case "release":
-      return settling.content.notBefore === undefined ? [] : [putOp(keys.job(id), writeJob(settling.content))];
+      return settling.content.notBefore === undefined ? [] : [putOp(jobKey, writeJob(settling.content))];
     case "bury":
-      return [deleteOp(keys.job(id)), putOp(keys.letter(id), writeLetter(settling.letter))];
+      return [deleteOp(jobKey), putOp(letterKey, writeLetter(settling.letter))];
     default:
       return settling satisfies never;
   }

@@ -85,6 +85,9 @@ const dequeueSchema = z.strictObject({ signal, visibilitySeconds }, problem);
 const settleSchema = z.strictObject({ signal }, problem);
 const releaseSchema = z.strictObject({ signal, delayMs }, problem);
 
+/** Of calls that are made for each job and mostly have no options: nothing is parsed then. */
+const none = {};
+
 export interface ResolvedQueue {
   readonly client: RecipeClientOptions["client"];
   readonly ttlSeconds: number;
@@ -136,12 +139,12 @@ export function resolveCall(what: string, options: unknown): ResolvedCall {
 
 /** @throws InvalidOptionError */
 export function resolveDequeue(options: unknown): DequeueOptions {
-  return parseOptions("Queue.dequeue", dequeueSchema, options);
+  return options === undefined ? none : parseOptions("Queue.dequeue", dequeueSchema, options);
 }
 
 /** @throws InvalidOptionError */
 export function resolveSettle(what: string, options: unknown): { signal?: AbortSignal | undefined } {
-  return parseOptions(what, settleSchema, options);
+  return options === undefined ? none : parseOptions(what, settleSchema, options);
 }
 
 /** @throws InvalidOptionError */

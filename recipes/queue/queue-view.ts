@@ -54,11 +54,22 @@ export class QueueView {
     for (const kv of jobs) this.#putJob(kv, nowMs);
   }
 
-  /** The jobs that can be claimed now, in the order of the queue. */
-  *ready(wallMs: number): Generator<QueuedJob> {
-    for (const job of this.#ready) {
-      if (this.#isDue(job, wallMs)) yield job;
+  /** The unclaimed jobs, in the order of the queue; `isDue()` says whether one can be claimed now. */
+  get ready(): Iterable<QueuedJob> {
+    return this.#ready;
+  }
+
+  /** Whether a job among the ready ones can be claimed now: those that are delayed or unreadable leave them. */
+  isDue(job: QueuedJob, wallMs: number): boolean {
+    try {
+      if ((job.content.notBefore ?? 0) <= wallMs) return true;
+      this.#ready.delete(job);
+      this.#delayed.add(job);
+    } catch (error) {
+      this.#ready.delete(job);
+      this.#news.push({ type: "invalid", error: asError(error) });
     }
+    return false;
   }
 
   /** Puts the delayed jobs whose time has come among the ready ones. */
@@ -108,19 +119,6 @@ export class QueueView {
 
   claimsOf(lease: LeaseId): [id: string, claim: KeyValue][] {
     return [...(this.#workers.get(lease) ?? [])];
-  }
-
-  /** The delayed and the unreadable leave the ready ones when they are first looked at. */
-  #isDue(job: QueuedJob, wallMs: number): boolean {
-    try {
-      if ((job.content.notBefore ?? 0) <= wallMs) return true;
-      this.#ready.delete(job);
-      this.#delayed.add(job);
-    } catch (error) {
-      this.#ready.delete(job);
-      this.#news.push({ type: "invalid", error: asError(error) });
-    }
-    return false;
   }
 
   #deleted(kv: KeyValue, nowMs: number): void {

@@ -134,7 +134,7 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
    *
    * @throws InvalidOptionError; ClientClosedError after `close()`; the failure after `failed`; `signal.reason`
    */
-  async dequeue(options: DequeueOptions = {}): Promise<Job> {
+  async dequeue(options?: DequeueOptions): Promise<Job> {
     const { signal, visibilitySeconds = this.#options.visibilitySeconds } = resolveDequeue(options);
     this.#begin(signal);
     this.#consumer ??= this.#newConsumer();

@@ -40,6 +40,8 @@ export class SharedView {
   readonly #members = new Set<ViewMember>();
   readonly #byLease = new Map<LeaseId, ViewMember>();
   #hasWorked = false;
+  /** Until a worker comes or goes. */
+  #hasAll: boolean | undefined;
 
   private constructor(etcd: EtcdClient, keys: QueueKeys, views: Map<string, SharedView>) {
     this.#etcd = etcd;
@@ -75,24 +77,28 @@ export class SharedView {
     return this.#follower.revision;
   }
 
-  /** The leases of the workers that share this view. */
-  get leases(): Pick<ReadonlySet<LeaseId>, "has"> {
-    return this.#byLease;
+  /** Whether all workers that there are share this view. */
+  get hasAll(): boolean {
+    this.#hasAll ??= !this.jobs.hasOthers(this.#byLease);
+    return this.#hasAll;
   }
 
   /** What happens to claims and places on this lease concerns this worker. */
   use(lease: LeaseId, member: ViewMember): void {
     this.#byLease.set(lease, member);
+    this.#hasAll = undefined;
   }
 
   /** This lease is over. */
   forget(lease: LeaseId): void {
     this.#byLease.delete(lease);
+    this.#hasAll = undefined;
   }
 
   async leave(member: ViewMember): Promise<void> {
     this.#members.delete(member);
     for (const [lease, of] of this.#byLease) if (of === member) this.#byLease.delete(lease);
+    this.#hasAll = undefined;
     if (this.#members.size > 0) return;
     this.#end();
     await this.#follower.close();
@@ -115,6 +121,7 @@ export class SharedView {
         for (const member of [...this.#members]) member.fail(news.error);
         break;
       default:
+        this.#hasAll = undefined;
         this.jobs.apply(news, runtimeOf(this.#etcd).clock.monotonicMs());
         this.passOnNews();
         for (const member of this.#inTurn()) member.look();

@@ -26,9 +26,9 @@ export interface TxnUntilKnownOptions {
 export interface UnsureTxn extends TxnOptions {
   /**
    * What is read when the compares fail, but not before an earlier attempt may have been executed: instead of
-   * `failure`.
+   * `failure`. Made when it is needed.
    */
-  readonly ifUnsure?: readonly Op[] | undefined;
+  readonly ifUnsure?: (() => readonly Op[]) | undefined;
 }
 
 export interface KnownTxnAnswer extends TxnAnswer {
@@ -50,7 +50,7 @@ export function txnUntilKnown(
   return repeatUntilKnown(
     async ({ leftMs: left, unsure }) => {
       const timeoutMs = Math.min(ATTEMPT_MS, left);
-      const sent = unsure && ifUnsure ? { ...request, failure: ifUnsure } : request;
+      const sent = unsure && ifUnsure ? { ...request, failure: ifUnsure() } : request;
       return { ...(await etcd.txn(sent, { signal, timeoutMs, batch })), unsure };
     },
     {

@@ -2,7 +2,7 @@ import { nestedSize, type PartSize } from "../internal/txn-size.ts";
 import type { Compare } from "../model/compare.ts";
 import type { Op, TxnOp } from "../model/op.ts";
 import { keyText } from "./key-text.ts";
-import { ownRange } from "./own-range.ts";
+import { OwnBytes } from "./own-bytes.ts";
 
 /** A txn that can be one of several in a txn. */
 export interface GuardedStep {
@@ -17,8 +17,9 @@ export interface GuardedStep {
 export function guardedStep(request: Omit<TxnOp, "type">): GuardedStep | undefined {
   const keys = new Set<string>();
   if (!addKeys(request, keys) || !writes(request)) return undefined;
-  const txn = ownTxn(request);
-  return { txn, keys: [...keys], size: nestedSize(txn) };
+  const size = nestedSize(request);
+  // It counts all keys and values, and something around each.
+  return { txn: ownTxn(request, new OwnBytes(size.bytes)), keys: [...keys], size };
 }
 
 /** @returns false where a range is named */
@@ -46,18 +47,23 @@ function isWrite(op: Op): boolean {
   return op.type === "txn" ? writes(op) : op.type !== "range";
 }
 
-function ownTxn({ compare, success, failure }: Omit<TxnOp, "type">): TxnOp {
-  return { type: "txn", compare: compare.map(ownCompare), success: success.map(ownOp), failure: failure.map(ownOp) };
+function ownTxn({ compare, success, failure }: Omit<TxnOp, "type">, own: OwnBytes): TxnOp {
+  return {
+    type: "txn",
+    compare: compare.map((one) => ownCompare(one, own)),
+    success: success.map((op) => ownOp(op, own)),
+    failure: failure.map((op) => ownOp(op, own)),
+  };
 }
 
-function ownCompare(compare: Compare): Compare {
-  const range = ownRange(compare.range);
-  if (compare.target === "value") return { ...compare, range, operand: new Uint8Array(compare.operand) };
+function ownCompare(compare: Compare, own: OwnBytes): Compare {
+  const range = { start: own.copyOf(compare.range.start) };
+  if (compare.target === "value") return { ...compare, range, operand: own.copyOf(compare.operand) };
   return { ...compare, range };
 }
 
-function ownOp(op: Op): Op {
-  if (op.type === "txn") return ownTxn(op);
-  if (op.type === "put") return { ...op, key: new Uint8Array(op.key), value: new Uint8Array(op.value) };
-  return { ...op, range: ownRange(op.range) };
+function ownOp(op: Op, own: OwnBytes): Op {
+  if (op.type === "txn") return ownTxn(op, own);
+  if (op.type === "put") return { ...op, key: own.copyOf(op.key), value: own.copyOf(op.value) };
+  return { ...op, range: { start: own.copyOf(op.range.start) } };
 }

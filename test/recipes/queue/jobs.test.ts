@@ -82,6 +82,17 @@ test("the signal compares the clock when it is read: the first line after a busy
   expect(job.signal.aborted).toBe(true);
 });
 
+test("ack() compares the clock, too, and a signal that is first read after that is aborted", async () => {
+  const queue = lab.queue();
+  await queue.enqueue("v");
+  const job = await queue.dequeue({ visibilitySeconds: 0.3 });
+  const end = performance.now() + 350;
+  while (performance.now() < end);
+  expect(await etcdErrorOf(job.ack())).toMatchObject({ code: "ETCD_JOB_LOST" });
+  expect(job.signal.aborted).toBe(true);
+  expect(job.signal.reason).toMatchObject({ message: expect.stringContaining("time is over") });
+});
+
 test("a claim deleted by hand: the worker hears of it, and its ack changes nothing", async () => {
   const queue = lab.queue();
   await queue.enqueue("v", { id: "a" });

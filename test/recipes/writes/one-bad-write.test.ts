@@ -204,7 +204,9 @@ test("Queue: a job that cannot become a dead letter goes back, and ends no worke
     onNews: (news) => news.type === "failure" && errors.push(news.error),
   });
   const content = { value: "v", attempt: 1, notBefore: undefined, token: undefined };
-  const job = inHand.hold({ id: "a", revision: claim.revision, jobCreateRevision: 1, content }, lease, undefined);
+  const [jobKey, claimKey] = [Buffer.from(keys.job("a")), Buffer.from(keys.claim("a"))];
+  const held = { id: "a", revision: claim.revision, jobCreateRevision: 1, content, jobKey, claimKey };
+  const job = inHand.hold(held, lease, undefined);
   await job.release();
   expect(errors).toMatchObject([refused]);
   expect(await textOf(keys.claim("a"))).toBeUndefined();
