@@ -8,6 +8,7 @@ import { InvalidOptionError } from "./errors/invalid-option-error.ts";
 import { errorOfCall } from "./errors/of-call.ts";
 import { shown } from "./errors/shown.ts";
 import { checkHealth, type EtcdHealth, type HealthOptions } from "./health.ts";
+import { setKeyFeeds } from "./internal/key-feeds.ts";
 import { setNamespace } from "./internal/namespace-of.ts";
 import { setRuntime } from "./internal/runtime-of.ts";
 import { ServerLimits } from "./internal/server-limits.ts";
@@ -46,6 +47,7 @@ import type { KeyValue } from "./model/key-value.ts";
 import { type LeaseId, type LeaseRef, toLeaseId } from "./model/lease-id.ts";
 import { TypedClient } from "./typed/index.ts";
 import {
+  keyFeeds,
   type Mirror,
   type MirrorOptions,
   MultiplexedMirror,
@@ -88,6 +90,7 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
     this.#core = ClientCore.of(options);
     setRuntime(this, this.#core.runtime);
     setNamespace(this, () => this.#core.namespace);
+    setKeyFeeds(this, keyFeeds(this.#core.follow));
     setWhyUnreached(this, () => this.#core.protocol.unreached);
     ServerLimits.set(this, this.#core.limits);
     this.auth = new Auth(this.#core);

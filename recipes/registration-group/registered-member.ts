@@ -46,8 +46,7 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
       key,
       resolved,
       around,
-      onFailed: (error, gone) => this.fail(error, gone),
-      emit: (name, ...args) => this.#emit(name, ...args),
+      owner: { fail: (error, gone) => this.fail(error, gone), emit: (name, ...args) => this.#emit(name, ...args) },
     });
     this.item = this.#kept.keeper;
   }

@@ -1,13 +1,13 @@
 // How a key is kept registered, and what ServiceRegister and RegistrationGroup make of it: their users do not see this.
 export type { BulkItem } from "./bulk-item.ts";
 export { BulkWriter } from "./bulk-writer.ts";
-export { followKey } from "./follow-key.ts";
 export { findForeignFormat } from "./foreign-formats.ts";
+export { KeyFollower } from "./key-follower.ts";
 export type { KeyKeeper, KeySurroundings } from "./key-keeper.ts";
 export { LeftoverKey } from "./leftover-key.ts";
-export { LoneWriter } from "./lone-writer.ts";
+export { LoneWriter, type LoneWriterOwner } from "./lone-writer.ts";
 export { LookRound } from "./look-round.ts";
-export { closeLimitMs, RegisteredKey } from "./registered-key.ts";
+export { closeLimitMs, RegisteredKey, type RegisteredKeyOwner } from "./registered-key.ts";
 export {
   checkAddress,
   type ResolvedRegistration,

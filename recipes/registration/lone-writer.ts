@@ -7,17 +7,19 @@ import {
 } from "../../src/index.ts";
 import { asError, Backoff, endsRetries, queueMicrotask, type Runtime, sleep } from "../../src/internal/index.ts";
 import type { KeyLeases } from "../leases/index.ts";
-import type { BulkItem } from "./bulk-item.ts";
-import { StepSender } from "./step-sender.ts";
+import type { BulkItem, BulkStep } from "./bulk-item.ts";
+import { type StepAnswer, StepSender } from "./step-sender.ts";
 
-export interface LoneWriterParts {
-  readonly etcd: Pick<EtcdClient, "txn">;
-  readonly leases: KeyLeases;
-  readonly runtime: Runtime;
+/** Whose key it is. */
+export interface LoneWriterOwner {
   /** Whether etcd has let it write before: what it refuses later is waited out. */
-  hasWorked(): boolean;
-  /** A lease was asked for the first time: its turn among the client's requests has come. */
-  onTurn(): void;
+  readonly hasWorked: boolean;
+  /** The stream of watches that is open now: what is asked from here on is answered by the history that it follows. */
+  readonly openStream: object | undefined;
+  /** A step was answered, and the key knows it. `openStream`: as it was before the step was sent. */
+  answered(step: BulkStep, answer: StepAnswer, openStream: object | undefined): void;
+  /** A step had no answer, and the key knows that it may have been done. */
+  unanswered(): void;
   /** Called with each new lease, before anything is put on it. */
   onLease(lease: Lease): void;
   /** There is no lease, and it is tried again after a while. */
@@ -31,7 +33,10 @@ export interface LoneWriterParts {
  * fails is tried again, after growing random delays. Nothing of it is there while the key is as it should be.
  */
 export class LoneWriter {
-  readonly #parts: LoneWriterParts;
+  readonly #etcd: Pick<EtcdClient, "txn">;
+  readonly #leases: KeyLeases;
+  readonly #runtime: Runtime;
+  readonly #owner: LoneWriterOwner;
   readonly #stopping = new AbortController();
   #due = false;
   #running = false;
@@ -39,10 +44,12 @@ export class LoneWriter {
   /** Ends the pause after a failure. */
   #pause: AbortController | undefined;
   #lease: Lease | undefined;
-  #turned = false;
 
-  constructor(parts: LoneWriterParts) {
-    this.#parts = parts;
+  constructor(etcd: Pick<EtcdClient, "txn">, leases: KeyLeases, runtime: Runtime, owner: LoneWriterOwner) {
+    this.#etcd = etcd;
+    this.#leases = leases;
+    this.#runtime = runtime;
+    this.#owner = owner;
   }
 
   /** Aborts when nothing is written any more. */
@@ -82,14 +89,13 @@ export class LoneWriter {
   }
 
   async #step(item: BulkItem): Promise<void> {
-    const { etcd, leases } = this.#parts;
     const { stopped } = this;
-    let lease = leases.current;
+    let lease = this.#leases.current;
     try {
       if (item.needsLease && !this.#isKnown(lease)) lease = await this.#grant();
     } catch (error) {
       if (!stopped.aborted && !this.#ends(error)) {
-        this.#parts.onWarning(asError(error));
+        this.#owner.onWarning(asError(error));
         await this.#wait(error);
       }
       return;
@@ -98,12 +104,14 @@ export class LoneWriter {
     const step = item.next(lease?.id);
     if (!step) return;
     try {
-      const answer = await StepSender.of(etcd).send(item.key, step, { signal: stopped });
+      const { openStream } = this.#owner;
+      const answer = await StepSender.of(this.#etcd).send(item.key, step, { signal: stopped });
       if (stopped.aborted) return;
       this.#backoff?.succeeded();
       this.#due = true;
       if (answer.type === "done") item.done(answer.revision);
       else item.found(answer.kv, answer.revision);
+      this.#owner.answered(step, answer, openStream);
     } catch (error) {
       if (!stopped.aborted) await this.#failed(item, lease, error);
     }
@@ -114,18 +122,12 @@ export class LoneWriter {
   }
 
   async #grant(): Promise<Lease> {
-    const { leases, onLease, onTurn } = this.#parts;
-    try {
-      const lease = await leases.living(this.stopped);
-      if (lease !== this.#lease && !this.stopped.aborted) {
-        this.#lease = lease;
-        onLease(lease);
-      }
-      return lease;
-    } finally {
-      if (!this.#turned && !this.stopped.aborted) onTurn();
-      this.#turned = true;
+    const lease = await this.#leases.living(this.stopped);
+    if (lease !== this.#lease && !this.stopped.aborted) {
+      this.#lease = lease;
+      this.#owner.onLease(lease);
     }
+    return lease;
   }
 
   async #failed(item: BulkItem, lease: Lease | undefined, error: unknown): Promise<void> {
@@ -136,28 +138,28 @@ export class LoneWriter {
     this.#due = true;
     if (error instanceof LeaseNotFoundError && lease) {
       // Nothing of it was done.
-      this.#parts.leases.gone(lease, error);
+      this.#leases.gone(lease, error);
       return;
     }
     if (this.#ends(error)) return;
     item.failed(asError(error));
+    this.#owner.unanswered();
     await this.#wait(error);
   }
 
   #ends(error: unknown): boolean {
-    const ends = endsRetries(error, this.#parts.hasWorked());
+    const ends = endsRetries(error, this.#owner.hasWorked);
     if (!ends) return false;
-    this.#parts.onFailed(asError(error));
+    this.#owner.onFailed(asError(error));
     this.stop(asError(error));
     return true;
   }
 
   async #wait(cause: unknown): Promise<void> {
-    const { runtime } = this.#parts;
     this.#due = true;
-    this.#backoff ??= new Backoff(runtime, { initialMs: 100 });
+    this.#backoff ??= new Backoff(this.#runtime, { initialMs: 100 });
     this.#pause = new AbortController();
-    await sleep(runtime.clock, this.#backoff.nextMs({ cause }), this.#pause.signal).catch(() => {});
+    await sleep(this.#runtime.clock, this.#backoff.nextMs({ cause }), this.#pause.signal).catch(() => {});
     this.#pause = undefined;
   }
 }

@@ -2,7 +2,7 @@ import { ClientClosedError } from "../../src/index.ts";
 import { abortable, sleep } from "../../src/internal/index.ts";
 import type { RegistrationFormat } from "../registration-format/index.ts";
 import { DesiredRegistration } from "./desired-registration.ts";
-import { KeyKeeper, type KeySurroundings } from "./key-keeper.ts";
+import { KeyKeeper, type KeyOwner, type KeySurroundings } from "./key-keeper.ts";
 import type { ServiceRegisterEvents } from "./register-events.ts";
 import { RegistrationLife } from "./registration-life.ts";
 import { type ResolvedRegistration, resolveUpdate, resolveWait, type ServiceUpdate } from "./registration-options.ts";
@@ -21,8 +21,13 @@ export interface RegisteredKeyParts {
   readonly key: string;
   readonly resolved: ResolvedRegistration;
   readonly around: KeySurroundings;
+  readonly owner: RegisteredKeyOwner;
+}
+
+/** Whose key it is. */
+export interface RegisteredKeyOwner {
   /** The end, by what no retry can change. `gone`: the key is known not to be there on a lease of ours. */
-  onFailed(error: Error, gone: boolean): void;
+  fail(error: Error, gone: boolean): void;
   emit<Name extends keyof ServiceRegisterEvents & string>(name: Name, ...args: ServiceRegisterEvents[Name]): void;
 }
 
@@ -37,28 +42,37 @@ export interface LeaveOptions {
 }
 
 /** One key that is registered: what should stand there, its life, how it is updated, and how it leaves. */
-export class RegisteredKey {
+export class RegisteredKey implements KeyOwner {
   readonly keeper: KeyKeeper;
   readonly life: RegistrationLife;
   readonly #what: string;
   readonly #key: string;
   readonly #format: RegistrationFormat;
   readonly #around: KeySurroundings;
+  readonly #owner: RegisteredKeyOwner;
   readonly #desired: DesiredRegistration;
   /** Why it takes no updates any more. */
   #ended: (() => Error) | undefined;
 
-  constructor({ what, key, resolved, around, onFailed, emit }: RegisteredKeyParts) {
+  constructor({ what, key, resolved, around, owner }: RegisteredKeyParts) {
     const { format, registration, onConflict } = resolved;
     const desired = new DesiredRegistration(format, registration, key);
     this.#what = what;
     this.#key = key;
     this.#format = format;
     this.#around = around;
+    this.#owner = owner;
     this.#desired = desired;
-    this.life = new RegistrationLife({ key, onConflict, desired, emit });
-    const owner = { fail: onFailed, warn: (error: Error) => emit("warning", error) };
-    this.keeper = new KeyKeeper({ key, desired, life: this.life, owner, around });
+    this.life = new RegistrationLife({ key, onConflict, desired, owner });
+    this.keeper = new KeyKeeper({ key, desired, life: this.life, owner: this, around });
+  }
+
+  fail(error: Error, gone: boolean): void {
+    this.#owner.fail(error, gone);
+  }
+
+  warn(error: Error): void {
+    this.#owner.emit("warning", error);
   }
 
   /** Whether it is in the list, and its format can say that it drains. */

@@ -11,7 +11,9 @@ export interface RegistrationLifeParts {
   readonly key: string;
   readonly onConflict: "replace" | "wait" | "error";
   readonly desired: DesiredRegistration;
-  emit<Name extends keyof ServiceRegisterEvents & string>(name: Name, ...args: ServiceRegisterEvents[Name]): void;
+  readonly owner: {
+    emit<Name extends keyof ServiceRegisterEvents & string>(name: Name, ...args: ServiceRegisterEvents[Name]): void;
+  };
 }
 
 /** Where one registration is in its life, and what it emits. Its state is final before any event. */
@@ -89,7 +91,7 @@ export class RegistrationLife {
     this.#ready.resolve();
     if (this.#status === "registered") return;
     this.#setStatus("registered");
-    this.#parts.emit("registered", { key: this.#parts.key, revision });
+    this.#parts.owner.emit("registered", { key: this.#parts.key, revision });
   }
 
   vanished(): void {
@@ -104,7 +106,7 @@ export class RegistrationLife {
     this.#lastError = error;
     this.#placedRevision = 0;
     this.#setStatus(next);
-    if (had) this.#parts.emit("lost", error);
+    if (had) this.#parts.owner.emit("lost", error);
   }
 
   /** Another owner has the key. @returns the error if that is the end */
@@ -115,14 +117,14 @@ export class RegistrationLife {
     if (this.endsByConflict) return error;
     this.#rival = by;
     this.lost(error, "passive");
-    if (!known) this.#parts.emit("conflict", { key, owner: by });
+    if (!known) this.#parts.owner.emit("conflict", { key, owner: by });
     return undefined;
   }
 
   /** It drains, or no longer does, as an operator asked. */
   follow(request: DrainRequest): void {
     debug("%s: draining is %s, asked for by %s", this.#parts.key, request.draining, request.by);
-    this.#parts.emit("drain", request);
+    this.#parts.owner.emit("drain", request);
   }
 
   /** It was taken out of the list on purpose. */
@@ -136,7 +138,7 @@ export class RegistrationLife {
     const news = this.#lastError?.message !== error.message;
     this.#lastError = error;
     debug("%s: %s", this.#parts.key, error.message);
-    if (news) this.#parts.emit("warning", error);
+    if (news) this.#parts.owner.emit("warning", error);
   }
 
   /**
@@ -156,12 +158,12 @@ export class RegistrationLife {
     this.#lastError = error;
     this.giveUp(() => error);
     this.#setStatus("failed");
-    this.#parts.emit("failed", error);
+    this.#parts.owner.emit("failed", error);
   }
 
   closed(): void {
     this.#setStatus("closed");
-    this.#parts.emit("closed");
+    this.#parts.owner.emit("closed");
   }
 
   #setStatus(status: RegisterStatus): void {
@@ -169,6 +171,6 @@ export class RegistrationLife {
       return;
     this.#status = status;
     debug("%s is %s", this.#parts.key, status);
-    this.#parts.emit("status", status);
+    this.#parts.owner.emit("status", status);
   }
 }

@@ -1,6 +1,7 @@
-import { ClientClosedError, type EtcdClient, type Lease } from "../../src/index.ts";
+import { ClientClosedError, type EtcdClient, type Lease, type LeaseId } from "../../src/index.ts";
 import {
   asError,
+  type Clock,
   endsRetries,
   isRefusal,
   log,
@@ -15,12 +16,16 @@ import { type KeyLeases, OwnLeases, SharedLeases } from "../leases/index.ts";
 import type { RecipeClient } from "../recipe/index.ts";
 import type { ServiceRegisterEvents, ServiceUpdate } from "../registration/index.ts";
 import {
+  type BulkItem,
   closeLimitMs,
   findForeignFormat,
-  followKey,
+  KeyFollower,
+  type KeySurroundings,
   LoneWriter,
+  type LoneWriterOwner,
   LookRound,
   RegisteredKey,
+  type RegisteredKeyOwner,
 } from "../registration/internal.ts";
 import { retry } from "../retries/index.ts";
 import type { ResolvedRegister } from "./options.ts";
@@ -31,25 +36,27 @@ const tooManyLeases =
   "this client has more than 500 registrations with a lease each, which each need a grant and renewals of their own: " +
   'say { lease: "shared" }, or use a RegistrationGroup';
 
+const nothing = () => {};
+
 type Emit = <Name extends keyof ServiceRegisterEvents & string>(
   name: Name,
   ...args: ServiceRegisterEvents[Name]
 ) => void;
 
 /** One registered key on leases of its own, or shared ones: what feeds its keeper, writes for it, and ends it. */
-export class LoneRegistration {
+export class LoneRegistration implements KeySurroundings, LoneWriterOwner, RegisteredKeyOwner {
+  readonly emit: Emit;
   readonly #options: ResolvedRegister;
   readonly #client: RecipeClient;
   readonly #runtime: Runtime;
   readonly #leases: KeyLeases;
   readonly #writer: LoneWriter;
   readonly #kept: RegisteredKey;
-  readonly #emit: Emit;
-  #follows = false;
+  readonly #follower: KeyFollower;
   #checking: AbortController | undefined;
   /** Takes off what listens to the lease: a shared one goes on without this registration. */
-  #unwatchLease = () => {};
-  #lookNoMore = () => {};
+  #unwatchLease = nothing;
+  #lookNoMore = nothing;
   /** After a failure: resolves when nothing is left. */
   #gone: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
@@ -58,36 +65,66 @@ export class LoneRegistration {
     const { etcd } = client;
     const runtime = runtimeOf(etcd);
     const leases = leasesFor(etcd, options);
+    const { key } = options;
+    this.emit = emit;
     this.#options = options;
     this.#client = client;
     this.#runtime = runtime;
     this.#leases = leases;
-    this.#emit = emit;
-    this.#writer = new LoneWriter({
+    this.#writer = new LoneWriter(etcd, leases, runtime, this);
+    this.#kept = new RegisteredKey({ what: "ServiceRegister", key, resolved: options, around: this, owner: this });
+    this.#follower = new KeyFollower({
       etcd,
-      leases,
       runtime,
-      hasWorked: () => this.#kept.life.hasWorked,
-      onTurn: () => this.#follow(),
-      onLease: (lease) => this.#watchLease(lease),
-      onWarning: (error) => this.#kept.life.noteFailure(error),
-      onFailed: (error) => this.#fail(error),
-    });
-    this.#kept = new RegisteredKey({
-      what: "ServiceRegister",
-      key: options.key,
-      resolved: options,
-      around: {
-        clock: runtime.clock,
-        ended: this.#writer.stopped,
-        lease: () => leases.current,
-        isOwn: (lease) => leases.has(lease),
-        enqueue: (item) => this.#writer.add(item),
-      },
-      onFailed: (error) => this.#fail(error),
-      emit,
+      kept: this.#kept,
+      stopped: this.ended,
+      onFailed: (error) => this.fail(error),
     });
     void this.#begin(leases instanceof OwnLeases && leases.isOneTooMany);
+  }
+
+  get clock(): Clock {
+    return this.#runtime.clock;
+  }
+
+  get ended(): AbortSignal {
+    return this.#writer.stopped;
+  }
+
+  lease(): Lease | undefined {
+    return this.#leases.current;
+  }
+
+  isOwn(lease: LeaseId | undefined): boolean {
+    return this.#leases.has(lease);
+  }
+
+  enqueue(item: BulkItem): void {
+    this.#writer.add(item);
+  }
+
+  get hasWorked(): boolean {
+    return this.life.hasWorked;
+  }
+
+  get openStream(): object | undefined {
+    return this.#follower.openStream;
+  }
+
+  answered(...answer: Parameters<KeyFollower["answered"]>): void {
+    this.#follower.answered(...answer);
+  }
+
+  unanswered(): void {
+    this.#follower.unanswered();
+  }
+
+  onWarning(error: Error): void {
+    this.life.noteFailure(error);
+  }
+
+  onFailed(error: Error): void {
+    this.fail(error);
   }
 
   get life(): RegisteredKey["life"] {
@@ -115,13 +152,15 @@ export class LoneRegistration {
     // Nothing is emitted before the caller had a chance to listen.
     await null;
     if (this.#isOver) return;
-    if (isOneTooMany) this.#emit("warning", new Error(tooManyLeases));
+    this.#follower.start();
+    if (this.#isOver) return;
+    if (isOneTooMany) this.emit("warning", new Error(tooManyLeases));
     const { keeper } = this.#kept;
     if (this.#options.foreignFormats === "error") {
       const foreign = await this.#foreignFormat();
       if (this.#isOver) return;
       if (foreign) {
-        this.#fail(foreign);
+        this.fail(foreign);
         return;
       }
     } else if (this.#options.foreignFormats === "warn") void this.#warnOfForeignFormat();
@@ -131,7 +170,6 @@ export class LoneRegistration {
       keeper.start();
       return;
     }
-    this.#follow();
     this.#checking = new AbortController();
     const onResult = (healthy: boolean, error?: Error) => {
       if (error) this.#kept.life.noteFailure(error);
@@ -164,19 +202,13 @@ export class LoneRegistration {
   async #warnOfForeignFormat(): Promise<void> {
     try {
       const foreign = await findForeignFormat(this.#client.etcd, this.#options);
-      if (foreign && !this.#isOver) this.#emit("warning", foreign);
+      if (foreign && !this.#isOver) this.emit("warning", foreign);
     } catch (error) {
       debug("%s: %s", this.#options.key, asError(error).message);
     }
   }
 
-  #follow(): void {
-    if (this.#follows || this.#isOver) return;
-    this.#follows = true;
-    void followKey(this.#client.etcd, this.#kept, this.#writer.stopped, (error) => this.#fail(error));
-  }
-
-  #watchLease(lease: Lease): void {
+  onLease(lease: Lease): void {
     const { ttlSeconds } = this.#options;
     const { keeper, life } = this.#kept;
     if (lease.ttlSeconds > ttlSeconds) {
@@ -195,7 +227,7 @@ export class LoneRegistration {
     return this.#closed !== undefined || this.#writer.stopped.aborted;
   }
 
-  #fail(cause: unknown): void {
+  fail(cause: unknown): void {
     if (this.#isOver) return;
     const error = asError(cause);
     this.#stop(error);
@@ -219,6 +251,7 @@ export class LoneRegistration {
     this.#ending(() => error);
     this.#kept.keeper.end();
     this.#writer.stop(error);
+    this.#follower.stop();
   }
 
   #ending(why: () => Error): void {
@@ -257,7 +290,7 @@ export class LoneRegistration {
     const leaving = timedCalls(this.#client.etcd, `leaving ${this.#options.key}`, { timeoutMs: withinMs }, (limit) =>
       this.#leases.leave(gone, limit),
     );
-    await leaving.catch((error) => this.#emit("warning", asError(error)));
+    await leaving.catch((error) => this.emit("warning", asError(error)));
     this.#stop(this.#kept.closedError());
   }
 }

@@ -22,6 +22,7 @@ export { deadlineSignal } from "./deadline-signal.ts";
 export { type Deferred, deferred, quietDeferred } from "./deferred.ts";
 export { Heap, type HeapEntry } from "./heap.ts";
 export { inMs } from "./in-ms.ts";
+export { type KeyFeeds, type KeyListener, keyFeedsOf } from "./key-feeds.ts";
 export { log } from "./log.ts";
 export { longTimer } from "./long-timer.ts";
 export { namespaceOf } from "./namespace-of.ts";

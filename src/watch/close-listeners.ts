@@ -10,9 +10,15 @@ export class CloseListeners {
   readonly #parent: CloseListeners | undefined;
   readonly #listeners = new Set<Listener>();
   #release: (() => void) | undefined;
+  #closed: ClientClosedError | undefined;
 
   constructor(parent?: CloseListeners) {
     this.#parent = parent;
+  }
+
+  /** Why nothing is followed any more; undefined as long as it can be. */
+  get closed(): ClientClosedError | undefined {
+    return this.#closed ?? this.#parent?.closed;
   }
 
   /** The returned function takes the listener off. */
@@ -28,6 +34,7 @@ export class CloseListeners {
   }
 
   close(error: ClientClosedError): void {
+    this.#closed ??= error;
     for (const listener of [...this.#listeners]) listener(error);
   }
 }

@@ -1,3 +1,4 @@
+import type { KeyMark } from "../internal/key-feeds.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import { type KeyValue, StoredKeyValue, sameKeyState, sameKeyValue } from "../model/key-value.ts";
 import { rangeOp } from "../model/make-op.ts";
@@ -17,6 +18,8 @@ export interface HistoryEvidence {
    * deletions.
    */
   readonly whole?: readonly KeyValue[] | undefined;
+  /** Of a range of one key: what it was like at `revision`; undefined: not there. Nothing else is asked. */
+  readonly only?: { readonly mark: KeyMark | undefined } | undefined;
   /** How many keys the range held at `revision`. */
   readonly count?: number | undefined;
   /** The key that was put last and had exactly this state at `revision`. */
@@ -43,6 +46,7 @@ export interface Question {
 }
 
 export function questionsOf(range: KeyRange, evidence: HistoryEvidence): Question[] {
+  if (evidence.only) return [isOnly(range, evidence.revision, evidence.only.mark)];
   const { revision, whole, count, newest, others = [], deleted = [], events = [] } = evidence;
   const rangeBytes = range.start.length + (range.end?.length ?? 0);
   const questions: Question[] = [];
@@ -77,6 +81,24 @@ export function questionsOf(range: KeyRange, evidence: HistoryEvidence): Questio
   }
   for (const event of events) questions.push(...happened(event, revision));
   return questions;
+}
+
+function isOnly(range: KeyRange, revision: number, mark: KeyMark | undefined): Question {
+  return {
+    op: rangeOp(range, { revision, keysOnly: true }),
+    bytes: 2 * range.start.length,
+    below: false,
+    holds: ([kv]) => (kv && mark ? sameMark(kv, mark) : kv === mark),
+  };
+}
+
+function sameMark(a: KeyMark, b: KeyMark): boolean {
+  return (
+    a.modRevision === b.modRevision &&
+    a.createRevision === b.createRevision &&
+    a.version === b.version &&
+    a.lease === b.lease
+  );
 }
 
 function happened({ type, kv }: WatchEvent, reached: number): Question[] {

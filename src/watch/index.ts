@@ -1,5 +1,6 @@
 export { CloseListeners } from "./close-listeners.ts";
 export type { FollowParts } from "./follow-parts.ts";
+export { keyFeeds } from "./followed-key.ts";
 export { HistoryProofs } from "./history-proof.ts";
 export type { Mirror, MirrorOptions, MirrorStatus } from "./mirror.ts";
 export type { MirrorBatch } from "./mirror-batch.ts";

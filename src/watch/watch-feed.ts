@@ -2,7 +2,6 @@ import { TlsError, type WatchResponse } from "../connection/index.ts";
 import { EtcdError } from "../errors/etcd-error.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { channels } from "../internal/channels.ts";
-import type { Clock } from "../internal/clock.ts";
 import { isRefusal } from "../internal/refusal.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import { keyName, prefixName } from "../model/key-name.ts";
@@ -24,6 +23,11 @@ export interface FeedSpec {
   readonly provenOn: object | undefined;
   /** Whether refusals are waited out from the start, as they are once the feed was live. @default false */
   readonly waitsOutRefusals?: boolean;
+  /**
+   * Whether its owner also looks, again and again: what an old server leaves out of the first events, it finds so. Then
+   * the range is asked for once, see `WatchHub`. @default false
+   */
+  readonly isLookedAt?: boolean;
   /** What proves that etcd's history is still the same; undefined while there is nothing to prove. */
   evidence(): HistoryEvidence | undefined;
   /** The server follows the range from now on; called again after each resumption. */
@@ -42,24 +46,30 @@ export interface FeedSpec {
 export class WatchFeed {
   readonly spec: FeedSpec;
   #revision: number;
-  #fragments: WatchEvent[] = [];
+  #fragments: WatchEvent[] | undefined;
   #wasCreated = false;
   #wasLive = false;
   #staleSinceMs: number | undefined;
-  readonly #clock: Clock;
+  readonly #runtime: Runtime;
+  // What follows is made when it is needed: of thousands of feeds most never break.
   /** Why there is no stream, as far as it was reported since the feed was live. */
-  readonly #reported = new Set<string>();
+  #reported: Set<string> | undefined;
+  #backoff: Backoff | undefined;
+  #ending: AbortController | undefined;
   /** How often etcd has refused it since it was live. */
   refusals = 0;
-  /** The pauses after refusals. */
-  readonly backoff: Backoff;
-  readonly #over = new AbortController();
+  #over = false;
 
   constructor(spec: FeedSpec, runtime: Runtime) {
     this.spec = spec;
-    this.#clock = runtime.clock;
-    this.backoff = new Backoff(runtime, { initialMs: 200 });
+    this.#runtime = runtime;
     this.#revision = spec.afterRevision;
+  }
+
+  /** The pauses after refusals. */
+  get backoff(): Backoff {
+    this.#backoff ??= new Backoff(this.#runtime, { initialMs: 200 });
+    return this.#backoff;
   }
 
   /** Everything up to here has been delivered. */
@@ -79,23 +89,26 @@ export class WatchFeed {
   }
 
   get over(): boolean {
-    return this.#over.signal.aborted;
+    return this.#over;
   }
 
   /** Aborts when the feed is over. */
   get signal(): AbortSignal {
-    return this.#over.signal;
+    this.#ending ??= new AbortController();
+    if (this.#over) this.#ending.abort();
+    return this.#ending.signal;
   }
 
   receive(response: WatchResponse): void {
     if (this.over) return;
     const fresh = this.#fresh(response.events);
-    if (response.fragment || this.#fragments.length > 0) {
+    if (response.fragment || this.#fragments) {
+      this.#fragments ??= [];
       for (const event of fresh) this.#fragments.push(event);
       if (response.fragment) return;
     }
-    const events = this.#fragments.length > 0 ? this.#fragments : fresh;
-    this.#fragments = [];
+    const events = this.#fragments ?? fresh;
+    this.#fragments = undefined;
     const last = events.at(-1);
     if (last) this.#deliver({ type: "events", revision: last.kv.modRevision, events }, response.headerRevision);
     else if (response.events.length === 0 && response.headerRevision > this.#revision) {
@@ -119,8 +132,8 @@ export class WatchFeed {
     this.#staleSinceMs = undefined;
     this.#wasLive = true;
     this.refusals = 0;
-    this.backoff.succeeded();
-    this.#reported.clear();
+    this.#backoff?.succeeded();
+    this.#reported = undefined;
     this.spec.onLive();
   }
 
@@ -130,38 +143,44 @@ export class WatchFeed {
    */
   unreachable(error: EtcdError): void {
     const needsPerson = error instanceof TlsError || isRefusal(error);
-    if (this.over || this.#reported.has(error.message) || (this.#wasLive && !needsPerson)) return;
-    this.#reported.add(error.message);
+    if (this.over || this.#reported?.has(error.message) || (this.#wasLive && !needsPerson)) return;
+    this.#report(error);
     this.spec.onStale(error);
   }
 
   /** etcd refused the feed, which waits until an operator has corrected that. */
   refused(error: EtcdError): void {
-    this.#reported.add(error.message);
+    this.#report(error);
     this.stale(error);
   }
 
   /** What came of an unfinished revision is forgotten: the whole of it comes again. */
   stale(error: EtcdError): void {
-    this.#fragments = [];
-    this.#staleSinceMs ??= this.#clock.monotonicMs();
+    this.#fragments = undefined;
+    this.#staleSinceMs ??= this.#runtime.clock.monotonicMs();
     if (!this.over) this.spec.onStale(error);
   }
 
   end(error: EtcdError): void {
     if (this.over) return;
-    this.#over.abort();
+    this.drop();
     this.spec.onEnd(error);
   }
 
   /** Ends it without a word. */
   drop(): void {
-    this.#over.abort();
+    this.#over = true;
+    this.#ending?.abort();
+  }
+
+  #report(error: EtcdError): void {
+    this.#reported ??= new Set();
+    this.#reported.add(error.message);
   }
 
   #resumed(): void {
     const { range } = this.spec;
-    const nowMs = this.#clock.monotonicMs();
+    const nowMs = this.#runtime.clock.monotonicMs();
     const downMs = nowMs - (this.#staleSinceMs ?? nowMs);
     channels.resumptions.publish({
       range: keyName(range),

@@ -170,14 +170,13 @@ export class WatchHub {
 
   /** Puts a feed on the stream, after etcd's history has proved to be the one that the feed knows. */
   async #attach(feed: WatchFeed, stream: OpenStream): Promise<void> {
-    const { signal } = feed;
-    const backoff = new Backoff(this.#runtime);
+    let backoff: Backoff | undefined;
     const current = () => !feed.over && this.#stream === stream;
     while (current()) {
       const evidence = feed.spec.provenOn === stream ? undefined : feed.spec.evidence();
       try {
         if (evidence) {
-          const holds = await this.#spaceOf(feed).proofs.hold(feed.spec.range, evidence, { signal });
+          const holds = await this.#spaceOf(feed).proofs.hold(feed.spec.range, evidence, { signal: feed.signal });
           if (!holds)
             throw new HistoryLostError(`etcd's history is not the one that was followed up to ${feed.revision}`);
         }
@@ -189,12 +188,13 @@ export class WatchHub {
           return;
         }
         if (isRefusal(error)) feed.refused(error as EtcdError);
-        await backoff.wait(signal, { cause: error }).catch(() => {});
+        backoff ??= new Backoff(this.#runtime);
+        await backoff.wait(feed.signal, { cause: error }).catch(() => {});
         continue;
       }
       if (!current()) return;
       // One that goes on, or that comes after what the server has, begins with what is known already: see #created.
-      const isLate = feed.wasCreated || feed.revision < stream.serverRevision;
+      const isLate = feed.wasCreated || (!feed.spec.isLookedAt && feed.revision < stream.serverRevision);
       stream.create(feed, isLate && feed.revision > 0 ? feed.revision : feed.revision + 1);
       return;
     }
@@ -204,11 +204,13 @@ export class WatchHub {
    * The server follows the range. What happened before that, it reads from its store up to 100 ms later; one before
    * 3.5.18 finds no deletion there when that was compacted at the very revision that the watch begins with. So one
    * that does not begin with what is new to the server begins again with the revision before, which is known or not
-   * wanted: if that is compacted, the server says so. Always to begin so would keep the first events 100 ms.
+   * wanted: if that is compacted, the server says so. Always to begin so would keep the first events 100 ms. Where the
+   * key is looked at, too, a deletion that is left out is found so, and nothing begins twice.
    */
   #created(feed: WatchFeed, startRevision: number, serverRevision: number, stream: OpenStream): void {
     feed.created();
-    if (startRevision <= serverRevision && startRevision > feed.revision && feed.revision > 0) {
+    const mayLack = startRevision <= serverRevision && startRevision > feed.revision && feed.revision > 0;
+    if (mayLack && !feed.spec.isLookedAt) {
       stream.cancel(feed);
       stream.create(feed, feed.revision);
     } else feed.live();

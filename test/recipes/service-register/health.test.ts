@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { ClientClosedError } from "../../../src/index.ts";
 import { systemClock } from "../../../src/internal/index.ts";
 import { viewOf } from "../../support/etcd-view.ts";
 import { Recorder, registerEvents } from "../../support/recorder.ts";
@@ -48,6 +49,18 @@ test("as long as the first check has not answered it is registering, not passive
   answer(true);
   await register.ready;
   expect(recorder.names).toEqual(["status", "registered"]);
+});
+
+test("a closed client ends one that health has never let in", async () => {
+  const client = lab.client();
+  const waits = lab.register(`${lab.newPrefix()}m1`, "10.0.0.1:80", 60, { client, health: () => false });
+  await until(() => waits.status === "passive");
+  await client.close();
+  await expect(waits.ready).rejects.toThrow(ClientClosedError);
+  expect(waits.status).toBe("failed");
+  const late = lab.register(`${lab.newPrefix()}m1`, "10.0.0.1:80", 60, { client, health: () => false });
+  await expect(late.ready).rejects.toThrow(ClientClosedError);
+  expect(late.status).toBe("failed");
 });
 
 test("it goes out of the list and comes back as its health does, and that is no loss", async () => {

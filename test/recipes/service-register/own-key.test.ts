@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { ConflictError, type LeaseId, LeaseLostError, RegistrationLostError } from "../../../recipes/index.ts";
+import { FaultProxy } from "../../../testing/index.ts";
 import { revokeLease } from "../../support/gateway/index.ts";
 import { Recorder, registerEvents } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
@@ -39,6 +40,25 @@ test("a key deleted by hand comes back, on the lease that it had", async () => {
   expect(recorder.of("status")).toEqual(["recovering", "registered"]);
   expect(recorder.of("lost")[0]).toBeInstanceOf(RegistrationLostError);
   expect(recorder.of("registered")).toEqual([{ key, revision: back.modRevision }]);
+});
+
+test("a key deleted while the link was cut, and compacted away, comes back with the link", async () => {
+  const proxy = await FaultProxy.start(lab.endpoint);
+  lab.also(() => proxy.close());
+  const key = `${lab.newPrefix()}m1`;
+  const client = lab.client({ endpoints: proxy.endpoint });
+  const register = lab.register(key, "10.0.0.1:8080", 60, { client });
+  await register.ready;
+  // It is followed: what is written by another is heard of.
+  await lab.etcd.delete(key);
+  await until(() => lab.etcd.get(key));
+  await proxy.down();
+  await lab.etcd.delete(key);
+  const { revision } = await lab.etcd.put(`${key}/elsewhere`, "");
+  await lab.etcd.compact(revision);
+  await proxy.heal();
+  await until(() => lab.etcd.get(key));
+  await until(() => register.status === "registered");
 });
 
 test("a lease revoked by hand is replaced by a new one, and the key comes back", async () => {

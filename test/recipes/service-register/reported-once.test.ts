@@ -1,12 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import {
-  EtcdClient,
-  type KeyOrRange,
-  type KeyValue,
-  type Mirror,
-  type MirrorBatch,
-  type TxnAnswer,
-} from "../../../src/index.ts";
+import { EtcdClient, type EtcdClientOptions, type KeyValue, type TxnAnswer } from "../../../src/index.ts";
+import { keyFeedsOf, setKeyFeeds } from "../../../src/internal/key-feeds.ts";
 import { Recorder, registerEvents } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
@@ -35,12 +29,30 @@ class Gate {
   }
 }
 
-/** A real client, of which the answers to reads, or the news of mirrors, can be late. */
+/** A real client, of which the answers to reads, or the news of keys that are followed, can be late. */
 class LateClient extends EtcdClient {
   readonly reads = new Gate();
   readonly news = new Gate();
   readonly txns = new Gate();
   held = 0;
+
+  constructor(options: EtcdClientOptions) {
+    super(options);
+    const feeds = keyFeedsOf<KeyValue>(this);
+    setKeyFeeds(this, {
+      get openStream() {
+        return feeds.openStream;
+      },
+      onClosed: (listener) => feeds.onClosed(listener),
+      follow: (key, state, listener) =>
+        feeds.follow(key, state, {
+          onKey: (...news) => void this.news.pass().then(() => listener.onKey(...news)),
+          onLive: () => listener.onLive(),
+          onStale: (error) => listener.onStale(error),
+          onEnd: (error) => listener.onEnd(error),
+        }),
+    });
+  }
 
   override async get(...args: Parameters<EtcdClient["get"]>): Promise<KeyValue | undefined> {
     const answer = await super.get(...args);
@@ -59,24 +71,6 @@ class LateClient extends EtcdClient {
     if (reads) this.held--;
     return answer;
   }
-
-  override mirror(range: KeyOrRange, options?: Parameters<EtcdClient["mirror"]>[1]): Mirror {
-    const mirror = super.mirror(range, options);
-    const { news } = this;
-    async function* late(): AsyncGenerator<MirrorBatch> {
-      for await (const batch of mirror) {
-        await news.pass();
-        yield batch;
-      }
-    }
-    return new Proxy(mirror, {
-      get: (target, name) => {
-        if (name === Symbol.asyncIterator) return late;
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === "function" ? value.bind(target) : value;
-      },
-    });
-  }
 }
 
 async function registered() {
@@ -93,7 +87,7 @@ async function registered() {
 
 const oneLoss = ["status", "lost", "status", "registered"];
 
-test("a key that was gone and is back before the mirror shows it: the loss is reported, once", async () => {
+test("a key that was gone and is back before the watch shows it: the loss is reported, once", async () => {
   const { client, key, register, recorder } = await registered();
   client.news.close();
   await lab.etcd.delete(key);
@@ -120,7 +114,7 @@ test("a read from before the loss does not count as being back", async () => {
   expect(recorder.names).toEqual(oneLoss);
 });
 
-test("what health took out is no loss, also when health is back before the mirror shows it, and before etcd has answered", async () => {
+test("what health took out is no loss, also when health is back before the watch shows it, and before etcd has answered", async () => {
   const client = new LateClient({ endpoints: lab.cluster.endpoints });
   lab.also(() => client.close());
   const key = `${lab.newPrefix()}m1`;

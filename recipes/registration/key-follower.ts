@@ -1,0 +1,110 @@
+import type { EtcdError, KeyValue } from "../../src/index.ts";
+import {
+  Backoff,
+  endsRetries,
+  isRefusal,
+  type KeyFeeds,
+  type KeyListener,
+  keyFeedsOf,
+  type Runtime,
+  sleep,
+} from "../../src/internal/index.ts";
+import type { BulkStep } from "./bulk-item.ts";
+import type { RegisteredKey } from "./registered-key.ts";
+import type { StepAnswer } from "./step-sender.ts";
+
+export interface KeyFollowerParts {
+  readonly etcd: object;
+  readonly runtime: Runtime;
+  readonly kept: RegisteredKey;
+  /** Aborts when nothing is written any more. */
+  readonly stopped: AbortSignal;
+  /** The end, by what no retry can change. */
+  onFailed(error: EtcdError): void;
+}
+
+/**
+ * Gives the keeper of one key each change of it. It begins with the first answer that says what stands there, so it
+ * has no list of its own, and where it cannot go on the keeper looks, and it begins again with the answer. What does
+ * not come, the look of every 30 s finds out.
+ */
+export class KeyFollower implements KeyListener<KeyValue> {
+  readonly #parts: KeyFollowerParts;
+  readonly #feeds: KeyFeeds<KeyValue>;
+  #offClosed = () => {};
+  #unfollow: (() => void) | undefined;
+  /** The pauses before the looks after an end: an etcd that is compacted again and again is not asked in a loop. */
+  #backoff: Backoff | undefined;
+
+  constructor(parts: KeyFollowerParts) {
+    this.#parts = parts;
+    this.#feeds = keyFeedsOf(parts.etcd);
+  }
+
+  start(): void {
+    // At once: a closed client loses the lease next, and that is no loss any more.
+    this.#offClosed = this.#feeds.onClosed(this.#parts.onFailed);
+  }
+
+  /** What `answered()` needs as it was before the step was sent. */
+  get openStream(): object | undefined {
+    return this.#feeds.openStream;
+  }
+
+  answered(step: BulkStep, answer: StepAnswer, provenOn: object | undefined): void {
+    const { kept, stopped } = this.#parts;
+    if (this.#unfollow || stopped.aborted) return;
+    const state = stateAfter(step, answer);
+    if (state) this.#unfollow = this.#feeds.follow(kept.keeper.key, { ...state, provenOn }, this);
+  }
+
+  /** As long as no answer has said what stands there, it is looked at first: a put alone would not find out. */
+  unanswered(): void {
+    if (!this.#unfollow) this.#parts.kept.keeper.look();
+  }
+
+  stop(): void {
+    this.#offClosed();
+    this.#unfollow?.();
+    this.#unfollow = undefined;
+  }
+
+  onKey(kv: KeyValue | undefined, revision: number): void {
+    this.#parts.kept.keeper.seen(kv, revision, false);
+  }
+
+  onLive(): void {
+    this.#backoff?.succeeded();
+  }
+
+  /** It is followed again once that has passed. A look finds out what it means for the key. */
+  onStale(error: EtcdError): void {
+    if (!isRefusal(error)) return;
+    const { keeper, life } = this.#parts.kept;
+    life.noteFailure(error);
+    keeper.look();
+  }
+
+  onEnd(error: EtcdError): void {
+    this.#unfollow = undefined;
+    const { kept, onFailed } = this.#parts;
+    if (endsRetries(error, kept.life.hasWorked)) onFailed(error);
+    else void this.#lookSoon(error);
+  }
+
+  async #lookSoon(cause: EtcdError): Promise<void> {
+    const { kept, runtime, stopped } = this.#parts;
+    if (isRefusal(cause)) kept.life.noteFailure(cause);
+    this.#backoff ??= new Backoff(runtime, { initialMs: 100 });
+    await sleep(runtime.clock, this.#backoff.nextMs({ cause }), stopped).catch(() => {});
+    if (!stopped.aborted) kept.keeper.look();
+  }
+}
+
+/** What is known of the key by the answer; undefined where that is not all: the next one says it. */
+function stateAfter(step: BulkStep, answer: StepAnswer) {
+  const { revision } = answer;
+  if (answer.type === "found") return { mark: answer.kv, revision };
+  if (step.type !== "put" || step.over) return undefined;
+  return { mark: { createRevision: revision, modRevision: revision, version: 1, lease: step.lease }, revision };
+}
