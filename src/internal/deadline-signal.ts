@@ -1,5 +1,26 @@
 const nativeAborted = nativeGetter("aborted");
 const nativeReason = nativeGetter("reason");
+/** What a signal does before it is read. */
+const looks = new WeakMap<AbortSignal, () => void>();
+
+/** What all of these signals share: properties of its own would cost each of them a kilobyte. */
+const deadlineSignals = Object.create(AbortSignal.prototype, {
+  aborted: {
+    get(this: AbortSignal) {
+      return isAborted(this);
+    },
+  },
+  reason: {
+    get(this: AbortSignal) {
+      return isAborted(this) ? nativeReason(this) : undefined;
+    },
+  },
+  throwIfAborted: {
+    value(this: AbortSignal) {
+      if (isAborted(this)) throw nativeReason(this);
+    },
+  },
+});
 
 /**
  * The signal of `controller`, with `aborted`, `reason` and `throwIfAborted()` calling `look` each time they are used.
@@ -12,19 +33,13 @@ const nativeReason = nativeGetter("reason");
  */
 export function deadlineSignal(controller: AbortController, look: () => void): AbortSignal {
   const { signal } = controller;
-  const isAborted = (): boolean => {
-    if (!nativeAborted(signal)) look();
-    return nativeAborted(signal) === true;
-  };
-  return Object.defineProperties(signal, {
-    aborted: { get: isAborted },
-    reason: { get: () => (isAborted() ? nativeReason(signal) : undefined) },
-    throwIfAborted: {
-      value: () => {
-        if (isAborted()) throw nativeReason(signal);
-      },
-    },
-  });
+  looks.set(signal, look);
+  return Object.setPrototypeOf(signal, deadlineSignals);
+}
+
+function isAborted(signal: AbortSignal): boolean {
+  if (!nativeAborted(signal)) looks.get(signal)?.();
+  return nativeAborted(signal) === true;
 }
 
 function nativeGetter(name: "aborted" | "reason"): (signal: AbortSignal) => unknown {
