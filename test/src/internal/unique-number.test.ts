@@ -1,3 +1,5 @@
+import crypto from "node:crypto";
+import { syncBuiltinESMExports } from "node:module";
 import { expect, test, vi } from "vitest";
 import { uniqueNumber } from "../../../src/internal/unique-number.ts";
 import { leaseId } from "../../../src/model/lease-id.ts";
@@ -9,4 +11,23 @@ test("a number for an id is one that etcd takes, and never the same, whatever se
   for (const number of numbers) expect(leaseId(number.toString(16))).toBe(number.toString(16));
   expect(random).not.toHaveBeenCalled();
   random.mockRestore();
+});
+
+test("each is drawn when it is asked for: a copy of the process, made by a snapshot of its machine, draws others", () => {
+  const { randomBytes } = crypto;
+  let drawn = 0;
+  crypto.randomBytes = ((size: number) => {
+    drawn += size;
+    return randomBytes(size);
+  }) as typeof randomBytes;
+  syncBuiltinESMExports();
+  try {
+    for (let count = 1; count <= 200; count++) {
+      uniqueNumber();
+      expect(drawn).toBe(8 * count);
+    }
+  } finally {
+    crypto.randomBytes = randomBytes;
+    syncBuiltinESMExports();
+  }
 });
