@@ -360,7 +360,7 @@ describe.each(Object.entries(tables))("%s", (_name, { make, status, rows, others
     use(async (made) => {
       await using other = new door.EtcdClient({ endpoints: link.endpoint });
       const aborting = new AbortController();
-      const long = other.get("k", { timeoutMs: before === waits ? 2_000 : 20_000 }).catch(nothing);
+      const long = other.get("k", { timeoutMs: 2_000 }).catch(nothing);
       const came = await outcome(() => call(made, { signal: aborting.signal, timeoutMs: 500 }), long);
       aborting.abort();
       expect(came).toEqual(before);

@@ -4,7 +4,7 @@ const intervalMs = 10;
 
 /** How long `until` waits, and what it says when that was in vain. */
 export interface UntilOptions {
-  /** No promise of what is waited for: one has a limit of its own. @default 30000 */
+  /** @default 10000 */
   readonly timeoutMs?: number;
   /** What was waited for; a function is called at the end, to say what was there instead. */
   readonly message?: string | (() => string);
@@ -16,7 +16,7 @@ export interface UntilOptions {
  */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  { timeoutMs = 30_000, message = "the condition holds" }: UntilOptions = {},
+  { timeoutMs = 10_000, message = "the condition holds" }: UntilOptions = {},
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeoutMs;
   let cause: unknown;
