@@ -47,10 +47,12 @@ class Model {
   /** What may take an id away before its time, and until when. */
   readonly #evictions: Eviction[] = [];
   /**
-   * By tracker: the ids that it has tracked, whose key is there since, and whose files are therefore written. A touch
-   * says nothing of that: the key may be of another tracker, or of a track() that was given up.
+   * By tracker: the ids that it has tracked, whose key is there since, and whose files are therefore written. What a
+   * touch finds counts, too, unless the key may be of another tracker, or of a track() whose outcome is unknown.
    */
   readonly #valid = new Map<Machine, Set<string>>();
+  /** The ids whose last track() failed: it may land, and the id may be tracked or not. */
+  readonly #unsure = new Set<string>();
   /** By id: since when its key is there. */
   readonly #thereSinceMs = new Map<string, number>();
   readonly #cleaning: Cleaning;
@@ -130,14 +132,17 @@ class Model {
       const eviction = { id, untilMs: Number.POSITIVE_INFINITY };
       try {
         if (draw < 0.45) {
+          this.#unsure.add(id);
           await expirer.track(id, { timeoutMs: 3_000 });
+          this.#unsure.delete(id);
           files.add(id);
           this.tracked++;
           this.#lives(id, began);
-          if (world.etcd.entries({ start: Buffer.from(`cache/${id}`) }).length > 0) this.#valid.get(machine)?.add(id);
+          this.#isValid(machine, id);
         } else if (draw < 0.9) {
           const there = await expirer.touch(id, { timeoutMs: 3_000 });
           if (there) this.#lives(id, began);
+          if (there && this.trackers.length === 1 && !this.#unsure.has(id)) this.#isValid(machine, id);
         } else {
           this.#evictions.push(eviction);
           await expirer.evict(id, { timeoutMs: 3_000 });
@@ -154,6 +159,10 @@ class Model {
   #lives(id: string, fromMs: number): void {
     this.#world.note(`${id} lives, as of ${(fromMs / 1_000).toFixed(3)}`);
     this.#livesFrom.set(id, Math.max(fromMs, this.#livesFrom.get(id) ?? 0));
+  }
+
+  #isValid(machine: Machine, id: string): void {
+    if (this.#world.etcd.entries({ start: Buffer.from(`cache/${id}`) }).length > 0) this.#valid.get(machine)?.add(id);
   }
 
   #gone(id: string): void {
