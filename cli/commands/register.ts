@@ -30,24 +30,29 @@ export const register: Command = {
       ...(health !== undefined && { health: async (during) => (await fetch(health, { signal: during })).ok }),
     });
     const stop = new AbortController();
+    let leaving = false;
     server.on("warning", (error) => output.note(error.message));
     server.on("drain", ({ draining, by }) => output.note(`${draining ? "draining" : "no longer draining"}, for ${by}`));
     let failure: unknown;
     server.ready.then(
       () => output.note(`registered ${key} at ${address}`),
       (error: unknown) => {
-        failure = error;
+        // To leave before it was registered is no failure.
+        if (leaving) output.note(`left before ${key} was registered`);
+        else failure = error;
         stop.abort();
       },
     );
     const leave = async () => {
+      leaving = true;
       await server.close({ drainMs });
       stop.abort();
     };
     signal.addEventListener("abort", () => void leave(), { once: true });
     const code = await runGuarded(program, { stop: stop.signal, graceMs });
+    leaving = true;
     await server.close();
-    if (failure !== undefined && !signal.aborted) throw failure;
+    if (failure !== undefined) throw failure;
     return code;
   },
 };

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runCli } from "../../cli/run-cli.ts";
 import { EtcdClient } from "../../recipes/index.ts";
 import { type ClusterTls, type EtcdCluster, startEtcd } from "../../testing/index.ts";
+import { Cli } from "../support/cli.ts";
 
 let cluster: EtcdCluster;
 let tls: ClusterTls;
@@ -56,10 +57,7 @@ const commands: readonly (readonly string[])[] = [
 ];
 
 /** Without etcd they wait: they are there to run for ever. */
-const waiting = [
-  ["elect", "/other", "--", "true"],
-  ["register", "/other/m1", "10.0.0.1:80", "--", "true"],
-];
+const waiting = [["elect", "/other", "--", "true"]];
 
 test.each([...commands, ["queue", "add", "/other", "a"]])(
   "%s %s: without etcd it says so in time, and ends with 3",
@@ -85,6 +83,15 @@ describe.each([
     const before = at < 0 ? words : words.slice(0, at);
     const after = at < 0 ? [] : words.slice(at);
     const { code, out, err } = await run(...before, ...as(user), ...after);
+    expect({ code, out, err }).toEqual({ code: 4, out: "", err: expect.stringMatching(/^etcd-recipes: /) });
+    expect(err).not.toContain("wrong");
+  });
+
+  // A process of its own: it runs its command beside a guard, which is published as a program.
+  test("register: it says so, and ends with 4", async () => {
+    const cli = new Cli(cluster.endpoints.join(","));
+    const args = ["/other/m1", "10.0.0.1:80", ...as(user), "--", "sleep", "100"];
+    const { code, out, err } = await cli.run("register", ...args);
     expect({ code, out, err }).toEqual({ code: 4, out: "", err: expect.stringMatching(/^etcd-recipes: /) });
     expect(err).not.toContain("wrong");
   });

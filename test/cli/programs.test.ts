@@ -53,6 +53,14 @@ test("register lists a service while its command runs, drains it first, and ends
   });
 });
 
+test("register ends with the code of a command that ends before etcd was reached", async () => {
+  const away = new Cli("127.0.0.1:1");
+  expect(await away.run("register", "/reg/m1", "10.0.0.1:80", "--", "sh", "-c", "exit 7")).toMatchObject({
+    code: 7,
+    err: expect.stringContaining("left before /reg/m1 was registered"),
+  });
+});
+
 test("lock runs one command at a time, hands its token over, and gives up with --wait", async () => {
   await using first = cli.start(
     "lock",
