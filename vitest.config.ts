@@ -1,4 +1,5 @@
 import { defineConfig, type Plugin } from "vitest/config";
+import { LongestFirst } from "./test/support/longest-first.ts";
 import { overBuilt, throughSecurity } from "./test/support/over-built.ts";
 import { sortTestFiles } from "./test/support/test-files.ts";
 
@@ -80,7 +81,10 @@ export default defineConfig({
     setupFiles: ["test/support/tell-seed.ts"],
     // A process of its own for each file that changes or measures it; the others follow each other in a few.
     pool: "forks",
-    server: { deps: { external: [/\/dist\/esm\//] } },
+    // Most of what a worker runs, it runs once: V8 optimizes later, for an eighth less CPU in all.
+    execArgv: ["--interrupt-budget=1000000"],
+    sequence: { sequencer: LongestFirst },
+    server: { deps: { external: [/\/build\/tested\//, /\/dist\/esm\//] } },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     dangerouslyIgnoreUnhandledErrors: false,

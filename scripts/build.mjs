@@ -34,14 +34,32 @@ async function join() {
     ...Object.fromEntries(further),
   };
   const programs = { cli: "cli/main.js", guard: "cli/guard.js" };
-  for (const format of ["esm", "cjs"])
-    await joinAs(format, format === "esm" ? { ...doors, ...programs } : doors, [
-      ...Object.keys(dependencies),
-      ...Object.keys(peerDependencies),
-    ]);
+  const packages = [...Object.keys(dependencies), ...Object.keys(peerDependencies)];
+  const shared = { chunkFileNames: "shared-[name].js" };
+  const published = { dir: "dist/esm", format: "esm", ...shared };
+  await joinAs({ ...doors, ...programs }, packages, published);
+  await joinAs(doors, packages, { ...published, dir: "dist/cjs", format: "cjs" });
+  // All modules in one file, and a file for each that hands on what the module exports.
+  const together = { name: "together", test: /dist.esm.(src|recipes|testing).|node_modules.(zod|cockatiel)./ };
+  await joinAs(modulesOf(["src", "recipes", "testing", "doors"]), packages, {
+    dir: "build/tested",
+    format: "esm",
+    chunkFileNames: "[name].js",
+    codeSplitting: { groups: [together] },
+  });
 }
 
-async function joinAs(format, input, packages) {
+/** The modules that tsc made of these rooms, by their paths without the ending. */
+function modulesOf(rooms) {
+  const paths = rooms.flatMap((room) =>
+    readdirSync(`${checkout}dist/esm/${room}`, { recursive: true, encoding: "utf8" })
+      .filter((path) => path.endsWith(".js"))
+      .map((path) => `${room}/${path.replaceAll(sep, "/")}`),
+  );
+  return Object.fromEntries(paths.map((path) => [path.slice(0, -".js".length), path]));
+}
+
+async function joinAs(input, packages, { dir, ...output }) {
   const bundle = await rolldown({
     cwd: `${checkout}dist/esm`,
     input,
@@ -49,12 +67,11 @@ async function joinAs(format, input, packages) {
     external: packages.map((name) => new RegExp(`^${name}(/|$)`)),
   });
   await bundle.write({
-    dir: `${checkout}dist/${format}`,
-    format,
+    dir: `${checkout}${dir}`,
     entryFileNames: "[name].js",
-    chunkFileNames: "shared-[name].js",
     // They stand in the declarations, and would be read at each start.
     comments: { jsdoc: false },
+    ...output,
   });
   await bundle.close();
 }

@@ -1,12 +1,13 @@
 import { dirname, join, relative, resolve } from "node:path";
 
 /**
- * A plugin of Vite: what tests import of `src`, `recipes`, `testing` and `doors` is the ES module that `npm run build`
- * made of it. Node loads it in a tenth of the time that it takes to compile each source anew for each test file.
+ * A plugin of Vite: what tests import of `src`, `recipes`, `testing` and `doors` is what `npm run build` made of it: one
+ * file with all modules, and for each module a file that hands on what it exports. Node loads that in a fraction of the
+ * time that it takes to compile each source anew for each test file, or to read 700 files.
  *
  * Not for tests that replace a module by `vi.mock`: what is not compiled here cannot be replaced here.
  *
- * @param checkout the folder that has `dist` in it; what it has must be new
+ * @param checkout the folder that has `build` in it; what it has must be new
  */
 export function overBuilt(checkout: string) {
   return {
@@ -16,7 +17,7 @@ export function overBuilt(checkout: string) {
       if (!source.startsWith(".") || importer === undefined) return undefined;
       const [, path] =
         /^((?:src|recipes|testing|doors)\/.*)\.ts$/.exec(relative(checkout, resolve(dirname(importer), source))) ?? [];
-      return path && `${checkout}/dist/esm/${path}.js`;
+      return path && `${checkout}/build/tested/${path}.js`;
     },
   };
 }
