@@ -50,16 +50,16 @@ export class Coalescer<Request, Answer> {
     this.#limits = limits;
   }
 
-  async add(request: Request, options: CallOptions): Promise<Answer> {
+  add(request: Request, options: CallOptions): Promise<Answer> {
     const batching = this.#batching;
-    const keys = batching.usedKeys?.(request) ?? [];
     return new Promise<Answer>((resolve, reject) => {
+      const keys = batching.usedKeys?.(request) ?? [];
       const call = new PendingCall(batching, { request, options, keys, resolve, reject });
       if (channels.calls.heard) call.describe();
       if (!this.#turns.enter(call)) {
         call.watch();
       } else if (this.#lone.any && this.#lone.has(batching.key(request))) {
-        void this.#send([call]);
+        this.#sendOne(call);
       } else {
         this.#wait(call);
       }
@@ -84,7 +84,11 @@ export class Coalescer<Request, Answer> {
 
   /** Sends what has waited long enough. */
   #next(): void {
-    while (this.#mayLeave()) void this.#send(this.#take());
+    while (this.#mayLeave()) {
+      const [call, ...others] = this.#take();
+      if (call && others.length > 0) void this.#send([call, ...others]);
+      else if (call) this.#sendOne(call);
+    }
     if (this.#waiting.length === 0 || this.#due) return;
     this.#gathering ??= this.#batching.clock.timer(GATHER_MS, () => {
       this.#gathering = undefined;
@@ -125,11 +129,15 @@ export class Coalescer<Request, Answer> {
     try {
       await this.#sendAll(taken.filter((call) => call.depart()));
     } finally {
-      for (const call of taken) {
-        for (const next of this.#turns.leave(call)) this.#wait(next);
-      }
-      this.#returned(batch);
+      this.#returned(batch, taken);
     }
+  }
+
+  /** The short way of most calls: a call alone has no parts, and nothing is learned of limits. */
+  #sendOne(call: PendingCall<Request, Answer>): void {
+    const batch = this.#leave();
+    const sent = call.depart() ? this.#sendAlone(call) : Promise.resolve();
+    void sent.then(() => this.#returned(batch, [call]));
   }
 
   async #sendAll(calls: readonly PendingCall<Request, Answer>[]): Promise<void> {
@@ -180,7 +188,10 @@ export class Coalescer<Request, Answer> {
     return this.#last;
   }
 
-  #returned(batch: object): void {
+  #returned(batch: object, calls: readonly PendingCall<Request, Answer>[]): void {
+    for (const call of calls) {
+      for (const next of this.#turns.leave(call)) this.#wait(next);
+    }
     this.#inFlight--;
     if (batch === this.#last) this.#due = this.#waiting.length > 0;
     this.#next();
