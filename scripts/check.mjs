@@ -13,6 +13,7 @@ import { tryInBundlers } from "./check/bundles.mjs";
 import { checkout, npm, tool } from "./check/command.mjs";
 import { tryAsConsumer } from "./check/consumer.mjs";
 import { tryOnEachNode } from "./check/nodes.mjs";
+import { packed } from "./check/packed.mjs";
 import { checkDoors, checkPublicTypes } from "./check/public-types.mjs";
 import { tryRuntimes } from "./check/runtimes.mjs";
 
@@ -36,8 +37,8 @@ const ofSources = {
   "format, lint and borders": () => tool("biome", ["ci", "--error-on-warnings", "--colors=off", "."]),
   "public types": checkPublicTypes,
   "doors keep the types of Node": checkDoors,
-  publint: () => tool("publint", ["--strict"]),
-  "are the types wrong": () => tool("attw", ["--pack", "."]),
+  publint: async () => tool("publint", ["run", await packed(), "--strict"]),
+  "are the types wrong": async () => tool("attw", [await packed()]),
   "the packed tarball in a consumer": tryAsConsumer,
   "the packed tarball on each Node and etcd": tryOnEachNode,
 };

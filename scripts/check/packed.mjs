@@ -1,16 +1,35 @@
-// The package as a stranger gets it: packed once, for all steps that install it.
+// The package as a stranger gets it: packed once, for all steps that look at it.
+import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { npm } from "./command.mjs";
 
-/** Runs `use(folder)` in an empty folder with the packed package in `folder/etcd-recipes.tgz`. */
+let packing;
+
+/** The path of the packed package; it is there until this process ends. */
+export function packed() {
+  packing ??= pack();
+  return packing;
+}
+
+async function pack() {
+  const folder = await newFolder();
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const [{ filename }] = JSON.parse(await npm(["pack", "--json", "--pack-destination", folder]));
+  return join(folder, filename);
+}
+
+/** Runs `use(folder, tarball)` in an empty folder. */
 export async function withPacked(use) {
-  const folder = await mkdtemp(join(tmpdir(), "etcd-recipes-packed-"));
+  const [folder, tarball] = await Promise.all([newFolder(), packed()]);
   try {
-    const [{ filename }] = JSON.parse(await npm(["pack", "--json", "--pack-destination", folder]));
-    return await use(folder, join(folder, filename));
+    return await use(folder, tarball);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+function newFolder() {
+  return mkdtemp(join(tmpdir(), "etcd-recipes-packed-"));
 }
