@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { EtcdClient, prefix, type SnapshotProgress } from "../../../src/index.ts";
 import { type EtcdCluster, findEtcd, startEtcd } from "../../../testing/index.ts";
-import { findEtcdctl } from "../../recipes/candidacy/etcdctl.ts";
+import { etcdctlEnv, findEtcdctl } from "../../recipes/candidacy/etcdctl.ts";
 import { run } from "../../support/child.ts";
 import { snapshotTools } from "../../support/etcd-backup.ts";
 import { joinCluster, peerEnvironment } from "../../support/learner.ts";
@@ -32,9 +32,8 @@ afterAll(async () => {
 });
 
 async function etcdctl<Answer>(...args: string[]): Promise<Answer> {
-  const env = { PATH: process.env.PATH, ETCDCTL_API: "3" };
   const given = ["--endpoints", cluster.endpoints.join(","), "-w", "json", ...args];
-  return JSON.parse((await run(await findEtcdctl(), given, { env })).stdout);
+  return JSON.parse((await run(await findEtcdctl(), given, { env: etcdctlEnv })).stdout);
 }
 
 interface Listed {
@@ -183,10 +182,11 @@ test("a snapshot is whole and restored by etcdutl; one that fails leaves nothing
 
   const tools = snapshotTools((await findEtcd()).path);
   if (!tools) return skip("there is no etcdctl beside etcd");
-  const env = { PATH: process.env.PATH, ETCDCTL_API: "3" };
-  const shown = await run(tools.restorer, ["snapshot", "status", file, "-w", "json"], { env });
+  const shown = await run(tools.restorer, ["snapshot", "status", file, "-w", "json"], { env: etcdctlEnv });
   expect(JSON.parse(shown.stdout).totalKey).toBeGreaterThan(0);
-  await run(tools.restorer, ["snapshot", "restore", file, `--data-dir=${join(folder, "restored")}`], { env });
+  await run(tools.restorer, ["snapshot", "restore", file, `--data-dir=${join(folder, "restored")}`], {
+    env: etcdctlEnv,
+  });
   expect(await readdir(join(folder, "restored"))).toEqual(["member"]);
   await rm(join(folder, "restored"), { recursive: true });
 });

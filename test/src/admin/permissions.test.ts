@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { allKeys, EtcdClient, keyRange, prefix } from "../../../src/index.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
-import { findEtcdctl } from "../../recipes/candidacy/etcdctl.ts";
+import { etcdctlEnv, findEtcdctl } from "../../recipes/candidacy/etcdctl.ts";
 import { run } from "../../support/child.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
@@ -31,7 +31,7 @@ async function etcdctl(user: string, ...args: string[]): Promise<string> {
   if (!tls) throw new Error("the cluster is not secure");
   const secure = ["--cacert", tls.caFile, "--cert", tls.certFile, "--key", tls.keyFile];
   const given = ["--endpoints", endpoints.join(","), ...secure, "--user", user, ...args];
-  return (await run(await findEtcdctl(), given, { env: { PATH: process.env.PATH, ETCDCTL_API: "3" } })).stdout;
+  return (await run(await findEtcdctl(), given, { env: etcdctlEnv })).stdout;
 }
 const asRoot = (...args: string[]) => etcdctl(`root:${cluster.auth?.password}`, ...args);
 

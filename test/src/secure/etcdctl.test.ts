@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Storage, SubscribeService } from "../../../recipes/index.ts";
 import { EtcdClient } from "../../../src/index.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
-import { findEtcdctl } from "../../recipes/candidacy/etcdctl.ts";
+import { etcdctlEnv, findEtcdctl } from "../../recipes/candidacy/etcdctl.ts";
 import { run, startChild } from "../../support/child.ts";
 import { documentedRoles } from "../../support/documented-roles.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
@@ -45,16 +45,14 @@ function argsOf(user: string | undefined, endpoint: string): string[] {
   return ["--endpoints", endpoint, ...secure, ...(user === undefined ? [] : ["--user", user])];
 }
 
-const env = { PATH: process.env.PATH, ETCDCTL_API: "3" };
-
 async function etcdctl(user: string | undefined, endpoint: string, ...args: readonly string[]): Promise<string> {
-  return (await run(program, [...argsOf(user, endpoint), ...args], { env })).stdout;
+  return (await run(program, [...argsOf(user, endpoint), ...args], { env: etcdctlEnv })).stdout;
 }
 
 /** What `etcdctl watch` prints; it ends with its scope. */
 function etcdctlWatch(user: string, endpoint: string, ...args: readonly string[]): Watch {
   const given = [...argsOf(user, endpoint), "watch", ...args];
-  const child = startChild(program, given, { env });
+  const child = startChild(program, given, { env: etcdctlEnv });
   return {
     child: child.process,
     get lines() {
@@ -137,7 +135,7 @@ describe.each([0, 1, 2])("on member %i", (member) => {
       "--command-timeout=3s",
       "--dial-timeout=3s",
     ];
-    const running = run(program, [...bare, "--user", "group:password", "get", "/svc/a"], { env });
+    const running = run(program, [...bare, "--user", "group:password", "get", "/svc/a"], { env: etcdctlEnv });
     await expect(running).rejects.toThrow();
   });
 

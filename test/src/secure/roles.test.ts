@@ -15,7 +15,7 @@ import {
 } from "../../../recipes/index.ts";
 import { EtcdClient, prefix, putOp, txnOp } from "../../../src/index.ts";
 import { type AuthPermission, type EtcdCluster, type PermittedKeys, startEtcd } from "../../../testing/index.ts";
-import { findEtcdctl } from "../../recipes/candidacy/etcdctl.ts";
+import { etcdctlEnv, findEtcdctl } from "../../recipes/candidacy/etcdctl.ts";
 import { run } from "../../support/child.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
@@ -380,8 +380,7 @@ async function user(permissions: readonly AuthPermission[]) {
   const secure = ["--cacert", tls.caFile, "--cert", tls.certFile, "--key", tls.keyFile];
   const given = ["--endpoints", cluster.endpoints.join(","), ...secure, "--user", `${name}:password`];
   const etcdctl = async (...args: string[]) => {
-    const env = { PATH: process.env.PATH, ETCDCTL_API: "3" };
-    return (await run(await findEtcdctl(), [...given, ...args], { env })).stdout;
+    return (await run(await findEtcdctl(), [...given, ...args], { env: etcdctlEnv })).stdout;
   };
   return { at, client, etcdctl };
 }
