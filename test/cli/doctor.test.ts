@@ -99,6 +99,19 @@ test("a frozen leader, a dead member, and an alarm are bad, each with what to do
   });
 }, 90_000);
 
+test("a leader that has frozen is named for as long as the others follow it", async () => {
+  // They wait some 10 s before they choose another one, where by default it is one or two.
+  const patient = ["--heartbeat-interval=1000", "--election-timeout=10000"];
+  await using slow = await startEtcd({ members: 3, flags: patient, startTimeoutMs: 60_000 });
+  const frozen = await slow.leader({ timeoutMs: 60_000 });
+  await frozen.pause();
+  const { code, lines } = await examined("--endpoints", slow.endpoints.join(","), "--command-timeout", "2s");
+  expect(code).toBe(1);
+  expect(of(lines, "leader").filter(({ level }) => level === "bad")).toMatchObject([
+    { found: `${frozen.name} is the leader and does not answer`, todo: expect.stringContaining("choose another one") },
+  ]);
+}, 120_000);
+
 test("nothing that can be reached is bad, and says so for each check", async () => {
   const { code, lines } = await examined("--endpoints", "127.0.0.1:1", "--command-timeout", "500ms");
   expect(code).toBe(1);
