@@ -104,7 +104,8 @@ export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncD
    * this id, and waits for an `onExpire` of it that runs; do not await it in there.
    *
    * @param id at most 65536 bytes, without a slash at its beginning, and without `.` and `..` as a part
-   * @throws InvalidOptionError; ClientClosedError; what an EtcdClient's calls throw: then it may be tracked or not
+   * @throws InvalidOptionError; ClientClosedError; what an EtcdClient's calls throw: then it may be tracked or not, and
+   *   an `onExpire` of it may run although its key is there. Track it again before you rely on `touch()`
    */
   async track(id: string, options?: CallOptions): Promise<void> {
     return this.#tracker.track(id, resolveIdCall("CacheExpirer.track", id, options));
