@@ -15,7 +15,8 @@ export class GlobalClock implements Clock {
     const isOther = setTimeout !== this.#setTimeout || readMs + this.#aheadMs < this.#lastMs;
     if (isOther) this.#aheadMs = this.#lastMs - readMs;
     this.#setTimeout = setTimeout;
-    this.#lastMs = readMs + this.#aheadMs;
+    // The sum is rounded, also downwards.
+    this.#lastMs = Math.max(this.#lastMs, readMs + this.#aheadMs);
     return this.#lastMs;
   }
 

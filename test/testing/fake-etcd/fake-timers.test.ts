@@ -33,6 +33,24 @@ test("time goes on from where it was when a runner replaces it and puts it back,
   expect(passed).toEqual([0, 60_000, 0, 0]);
 });
 
+test("time never goes back, however the sums of two times are rounded", () => {
+  const now = vi.spyOn(performance, "now").mockReturnValue(0);
+  const clock = new GlobalClock();
+  let lastMs = clock.monotonicMs();
+  for (let round = 1; round <= 100; round++) {
+    // Another clock, which is far ahead or far behind.
+    if (round % 2 === 0) vi.useRealTimers();
+    else vi.useFakeTimers({ toFake: ["setTimeout"] });
+    now.mockReturnValue(round % 2 === 0 ? round / 7 : round * 1e9 + 1 / 3);
+    const nowMs = clock.monotonicMs();
+    expect(nowMs).toBeGreaterThanOrEqual(lastMs);
+    now.mockReturnValue(performance.now() + round / 3);
+    lastMs = clock.monotonicMs();
+    expect(lastMs).toBeGreaterThanOrEqual(nowMs);
+  }
+  now.mockRestore();
+});
+
 test('with time: "globals" leases, renewals and retries follow the fake timers of the runner', async () => {
   vi.useFakeTimers();
   etcd = await fakeEtcd({ time: "globals" });
