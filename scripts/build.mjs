@@ -67,6 +67,7 @@ async function joinAs(input, packages, { dir, ...output }) {
     external: packages.map((name) => new RegExp(`^${name}(/|$)`)),
   });
   await bundle.write({
+    plugins: [ascii],
     dir: `${checkout}${dir}`,
     entryFileNames: "[name].js",
     // They stand in the declarations, and would be read at each start.
@@ -74,6 +75,26 @@ async function joinAs(input, packages, { dir, ...output }) {
     ...output,
   });
   await bundle.close();
+}
+
+/**
+ * With one other character in a file, V8 reads all of it as two bytes each. An escape means the same in strings,
+ * templates and regular expressions, but not behind a backslash. It is done last: rolldown prints an escape as the
+ * character.
+ */
+const ascii = {
+  name: "ascii",
+  generateBundle(_, files) {
+    for (const file of Object.values(files)) {
+      if (file.type === "chunk") file.code = toAscii(file.code, file.fileName);
+    }
+  },
+};
+
+function toAscii(code, fileName) {
+  const [unescapable] = /\\[^\0-\x7f].{0,40}/.exec(code) ?? [];
+  if (unescapable) throw new Error(`${fileName} has a character behind a backslash: ${unescapable}`);
+  return code.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** What the licences of joined packages ask for. */

@@ -83,6 +83,16 @@ test("the installer is a program, and needs nothing but Node: it runs before any
   expect(imports.filter((specifier) => !specifier?.startsWith("node:"))).toEqual([]);
 });
 
+test("the published code is ASCII: one other character makes V8 read a file as text of two bytes each", () => {
+  const files = ["dist/esm", "dist/cjs"].flatMap((folder) =>
+    readdirSync(`${checkout}${folder}`)
+      .filter((name) => name.endsWith(".js"))
+      .map((name) => `${folder}/${name}`),
+  );
+  expect(files).toContain("dist/esm/recipes.js");
+  expect(files.filter((file) => !/^[\0-\x7f]*$/.test(read(file)))).toEqual([]);
+});
+
 test("the licences of packages whose code is published with ours are published with it", () => {
   const notices = read("dist/THIRD-PARTY-NOTICES.txt");
   for (const name of ["cockatiel", "zod"]) {
