@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { type AuthOptions, resolveAuth } from "./auth-options.ts";
 import {
   type EndpointSource,
@@ -78,33 +78,34 @@ export interface ResolvedClientOptions {
 }
 
 const milliseconds = (fallback: number) =>
-  z
-    .number("must be a number of milliseconds")
-    .min(1, "must be at least 1 ms")
-    .max(LONGEST_DELAY_MS, "must be below 2^31 ms")
-    .default(fallback);
+  z._default(
+    z
+      .number("must be a number of milliseconds")
+      .check(z.minimum(1, "must be at least 1 ms"), z.maximum(LONGEST_DELAY_MS, "must be below 2^31 ms")),
+    fallback,
+  );
 
-/** Not min(1): zod compares the "length" of what is no string as well, and an object's can be one that throws. */
-const text = (problem: string) => z.string(problem).refine((given) => given !== "", "must not be empty");
+/** Not minLength(1): zod compares the "length" of what is no string as well, and an object's can be one that throws. */
+const text = (problem: string) => z.string(problem).check(z.refine((given) => given !== "", "must not be empty"));
 
-const pem = z
-  .union(
-    [z.string().refine((pem) => pem !== ""), z.instanceof(Uint8Array)],
+const pem = z.optional(
+  z.union(
+    [z.string().check(z.refine((pem) => pem !== "")), z.instanceof(Uint8Array)],
     "must be PEM text or bytes, or be left out",
-  )
-  .optional();
-const file = z
-  .string("must be the path of a file")
-  .refine((path) => path !== "", "must be the path of a file")
-  .optional();
+  ),
+);
+const file = z.optional(
+  z.string("must be the path of a file").check(z.refine((path) => path !== "", "must be the path of a file")),
+);
 
 /** zod takes any object for one without the names that it knows. */
 const plain = (problem: string) => z.custom<Record<string, unknown>>(isPlainObject, { error: problem, abort: true });
 const tlsProblem = "must be an object such as { caFile, certFile, keyFile }";
 const authProblem = "must be an object { username, password }";
 
-const tlsSchema = plain(tlsProblem)
-  .pipe(
+const tlsSchema = z.optional(
+  z.pipe(
+    plain(tlsProblem),
     z.strictObject({
       ca: pem,
       caFile: file,
@@ -112,32 +113,33 @@ const tlsSchema = plain(tlsProblem)
       certFile: file,
       key: pem,
       keyFile: file,
-      serverName: text("must be a name").optional(),
+      serverName: z.optional(text("must be a name")),
     }),
-  )
-  .optional();
+  ),
+);
 
-const authSchema = plain(authProblem)
-  .pipe(
+const authSchema = z.optional(
+  z.pipe(
+    plain(authProblem),
     z.strictObject({
       username: text("must be a string"),
       password: text("must be a string"),
     }),
-  )
-  .optional();
+  ),
+);
 
 const urlProblem = "must be a URL such as http://127.0.0.1:2379";
 
 const schema = z.strictObject({
-  endpoints: z.union([z.string(), z.array(z.string(urlProblem))], `${urlProblem}, or a list of such`).optional(),
+  endpoints: z.optional(z.union([z.string(), z.array(z.string(urlProblem))], `${urlProblem}, or a list of such`)),
   tls: tlsSchema,
   auth: authSchema,
-  namespace: z.string("must be a string").default(""),
+  namespace: z._default(z.string("must be a string"), ""),
   dialTimeoutMs: milliseconds(2_000),
   requestTimeoutMs: milliseconds(5_000),
-  autoBatch: z.boolean("must be true or false").default(false),
-  followMembers: z.boolean("must be true or false").default(false),
-  warnUnreachable: z.boolean("must be true or false").default(true),
+  autoBatch: z._default(z.boolean("must be true or false"), false),
+  followMembers: z._default(z.boolean("must be true or false"), false),
+  warnUnreachable: z._default(z.boolean("must be true or false"), true),
 });
 
 /**

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 
 /** Touches within this part of the TTL count as one. */
 const BUCKETS_PER_TTL = 64;
@@ -14,7 +14,7 @@ export interface Tracking {
 const schema = z.object({
   bucket: z.int(),
   // The largest time that a Date has.
-  expiresAt: z.number().min(0).max(8.64e15),
+  expiresAt: z.number().check(z.minimum(0), z.maximum(8.64e15)),
 });
 
 /**

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { checkPlainObject, parseOptions } from "../../src/internal/index.ts";
 import { checkDetachedTtl, checkId, clientField, delimitedPrefix, resolveCall } from "../option-schemas/index.ts";
@@ -42,15 +42,18 @@ const isFunction = (value: unknown) => typeof value === "function";
 const schema = z.strictObject(
   {
     client: clientField,
-    ttlSeconds: z.unknown().optional(),
+    ttlSeconds: z.optional(z.unknown()),
     onExpire: z.custom<CacheExpirerOptions["onExpire"]>(isFunction, "must be a function"),
-    known: z.custom<NonNullable<CacheExpirerOptions["known"]>>(isFunction, "must be a function").optional(),
-    concurrency: z
-      .int("must be a whole number")
-      .min(1, "must be at least 1")
-      .max(10_000, "must be at most 10000")
-      .default(16),
-    maxDropRatio: z.number("must be a number").gt(0, "must be above 0").max(1, "must be at most 1").optional(),
+    known: z.optional(z.custom<NonNullable<CacheExpirerOptions["known"]>>(isFunction, "must be a function")),
+    concurrency: z._default(
+      z
+        .int("must be a whole number")
+        .check(z.minimum(1, "must be at least 1"), z.maximum(10_000, "must be at most 10000")),
+      16,
+    ),
+    maxDropRatio: z.optional(
+      z.number("must be a number").check(z.gt(0, "must be above 0"), z.maximum(1, "must be at most 1")),
+    ),
   },
   "must be an object with ttlSeconds and onExpire",
 );

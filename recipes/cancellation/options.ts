@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { parseOptions } from "../../src/internal/index.ts";
 import { checkDetachedTtl, clientField, delimitedPrefix } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
@@ -15,7 +15,7 @@ export interface CancellationOptions extends RecipeClientOptions {
 const schema = z.strictObject(
   {
     client: clientField,
-    ttlSeconds: z.unknown().optional(),
+    ttlSeconds: z.optional(z.unknown()),
   },
   "must be an object",
 );

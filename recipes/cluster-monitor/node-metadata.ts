@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { InvalidOptionError } from "../../src/index.ts";
 import type { MetadataSchema, SchemaResult } from "../subscribe-service/index.ts";
 
@@ -9,6 +9,9 @@ export interface NodeMetadata<Info = unknown> {
   readonly changedAt: number;
 }
 
+/** zod/mini says no more than "Invalid input" by itself. */
+const { localeError: error } = z.locales.en();
+
 const schema = z.object({
   info: z.unknown(),
   upSince: z.number("must be a number"),
@@ -18,7 +21,7 @@ const schema = z.object({
 /** Reads what a node wrote; its `info` by the user's schema, if there is one. */
 export function nodeSchema<Info>(info: MetadataSchema<Info> | undefined): MetadataSchema<NodeMetadata<Info>> {
   const validate = (value: unknown): SchemaResult<NodeMetadata<Info>> => {
-    const read = schema.safeParse(value);
+    const read = schema.safeParse(value, { error });
     if (!read.success) return { issues: read.error.issues };
     if (!info) return { value: read.data as NodeMetadata<Info> };
     const result = validateInfo(info, read.data.info);

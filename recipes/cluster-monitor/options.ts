@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { InvalidOptionError } from "../../src/index.ts";
 import { asError, checkSchema, parseOptions } from "../../src/internal/index.ts";
 import { checkId, checkTtlSeconds, clientField, delimitedPrefix } from "../option-schemas/index.ts";
@@ -32,9 +32,9 @@ export interface ClusterMonitorOptions<Info = unknown> extends RecipeClientOptio
 const schema = z.strictObject(
   {
     client: clientField,
-    ttlSeconds: z.unknown().optional(),
-    info: z.unknown().optional(),
-    format: z.unknown().optional(),
+    ttlSeconds: z.optional(z.unknown()),
+    info: z.optional(z.unknown()),
+    format: z.optional(z.unknown()),
   },
   "must be an object",
 );

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
 import {
@@ -31,15 +31,15 @@ export interface ConfirmationRequestOptions {
 const schema = z.strictObject(
   {
     client: clientField,
-    retainSeconds: z.unknown().optional(),
+    retainSeconds: z.optional(z.unknown()),
   },
   "must be an object",
 );
 
 const requestSchema = z.strictObject(
   {
-    timeoutSeconds: z.unknown().optional(),
-    signal: z.instanceof(AbortSignal, { error: "must be an AbortSignal" }).optional(),
+    timeoutSeconds: z.optional(z.unknown()),
+    signal: z.optional(z.instanceof(AbortSignal, { error: "must be an AbortSignal" })),
   },
   "must be an object",
 );

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { KeyValue } from "../../src/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 import type { ConfirmationResult } from "./confirmation-result.ts";
@@ -21,10 +21,10 @@ const requestSchema = z.object({ requestedAt: z.number(), deadline: z.number() }
 
 const decisionSchema = z.object({
   decision: z.enum(["approved", "rejected", "timeout"]),
-  by: z.string().optional(),
-  reason: z.string().optional(),
-  decidedAt: z.number().optional(),
-  nonce: z.string().optional(),
+  by: z.optional(z.string()),
+  reason: z.optional(z.string()),
+  decidedAt: z.optional(z.number()),
+  nonce: z.optional(z.string()),
 });
 
 /** @throws InvalidValueError, without showing the value */
@@ -42,11 +42,11 @@ export function readDecision(kv: KeyValue): {
   return { result, nonce };
 }
 
-function read<T>({ key, text }: KeyValue, schema: z.ZodType<T>): T {
+function read<T>({ key, text }: KeyValue, schema: z.ZodMiniType<T>): T {
   try {
     return schema.parse(JSON.parse(text));
   } catch (cause) {
-    const field = cause instanceof z.ZodError ? cause.issues[0]?.path.map(String).join(".") : "";
+    const field = cause instanceof z.core.$ZodError ? cause.issues[0]?.path.map(String).join(".") : "";
     throw new InvalidValueError(`${key} is not as a confirmation writes it${field ? `: look at ${field}` : ""}`);
   }
 }

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions, shown } from "../../src/internal/index.ts";
 import {
@@ -66,15 +66,15 @@ const optionsSchema = z.strictObject(
   {
     client: clientField,
     // Checked by checkTtlSeconds, as everywhere.
-    ttlSeconds: z.unknown().optional(),
-    renewEverySeconds: z.number("must be a number of seconds").gt(0, "must be above 0").optional(),
+    ttlSeconds: z.optional(z.unknown()),
+    renewEverySeconds: z.optional(z.number("must be a number of seconds").check(z.gt(0, "must be above 0"))),
     ...healthFields,
   },
   "must be an object",
 );
 
 const signalSchema = z.strictObject(
-  { signal: z.instanceof(AbortSignal, { error: "must be an AbortSignal" }).optional() },
+  { signal: z.optional(z.instanceof(AbortSignal, { error: "must be an AbortSignal" })) },
   "must be an object",
 );
 

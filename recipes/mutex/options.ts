@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { parseOptions } from "../../src/internal/index.ts";
 import { checkCallable, checkName, checkTtlSeconds, clientField } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
@@ -36,13 +36,13 @@ const optionsSchema = z.strictObject(
   {
     client: clientField,
     // Checked by checkTtlSeconds, as everywhere.
-    ttlSeconds: z.unknown().optional(),
+    ttlSeconds: z.optional(z.unknown()),
   },
   "must be an object",
 );
 
-const signal = z.instanceof(AbortSignal, { error: "must be an AbortSignal" }).optional();
-const timeoutMs = z.number("must be a number of milliseconds").gt(0, "must be above 0").optional();
+const signal = z.optional(z.instanceof(AbortSignal, { error: "must be an AbortSignal" }));
+const timeoutMs = z.optional(z.number("must be a number of milliseconds").check(z.gt(0, "must be above 0")));
 const acquireSchema = z.strictObject({ signal, timeoutMs }, "must be an object");
 const trySchema = z.strictObject({ signal }, "must be an object");
 

@@ -1,15 +1,15 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { InvalidOptionError } from "../../src/index.ts";
 import type { Health } from "../health/index.ts";
 
 /** The options about health as fields of a schema. */
 export const healthFields = {
-  health: z.custom<Health>((value) => typeof value === "function", "must be a function").optional(),
-  healthEverySeconds: z
-    .number("must be a number of seconds")
-    .min(0.1, "must be at least 0.1")
-    .max(86_400, "must be at most 86400")
-    .optional(),
+  health: z.optional(z.custom<Health>((value) => typeof value === "function", "must be a function")),
+  healthEverySeconds: z.optional(
+    z
+      .number("must be a number of seconds")
+      .check(z.minimum(0.1, "must be at least 0.1"), z.maximum(86_400, "must be at most 86400")),
+  ),
 };
 
 /** @throws InvalidOptionError for an interval without a check */

@@ -1,14 +1,14 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 
 /** What a registration says of itself, and what it does when another process has its key, as fields of a schema. */
 export const registrationFields = {
-  metadata: z.record(z.string(), z.unknown(), "must be a plain object").optional(),
-  weight: z
-    .number("must be a number")
-    .min(0, "must be at least 0")
-    .max(Number.MAX_SAFE_INTEGER, "must be finite")
-    .optional(),
+  metadata: z.optional(z.record(z.string(), z.unknown(), "must be a plain object")),
+  weight: z.optional(
+    z
+      .number("must be a number")
+      .check(z.minimum(0, "must be at least 0"), z.maximum(Number.MAX_SAFE_INTEGER, "must be finite")),
+  ),
   /** Checked by the room that knows the formats. */
-  format: z.unknown().optional(),
-  onConflict: z.enum(["replace", "wait", "error"], 'must be "replace", "wait" or "error"').optional(),
+  format: z.optional(z.unknown()),
+  onConflict: z.optional(z.enum(["replace", "wait", "error"], 'must be "replace", "wait" or "error"')),
 };

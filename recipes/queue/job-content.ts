@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { KeyValue } from "../../src/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 
@@ -22,18 +22,25 @@ export interface LetterContent {
   readonly diedAtMs: number;
 }
 
-const count = z.int().min(0);
+/** zod/mini says no more than "Invalid input" by itself. */
+const { localeError: error } = z.locales.en();
 
-const jobSchema: z.ZodType<JobContent> = z.object({
+const count = z.int().check(z.minimum(0));
+
+const jobSchema: z.ZodMiniType<JobContent> = z.object({
   value: z.string(),
   attempt: count,
-  notBefore: z.number().optional(),
-  token: z.string().optional(),
+  notBefore: z.optional(z.number()),
+  token: z.optional(z.string()),
   // Of no use to the work: what cannot be read here makes no job unreadable.
-  trace: z.record(z.string(), z.string()).optional().catch(undefined),
+  trace: z.catch(z.optional(z.record(z.string(), z.string())), undefined),
 });
 
-const letterSchema: z.ZodType<LetterContent> = z.object({ value: z.string(), attempts: count, diedAtMs: z.number() });
+const letterSchema: z.ZodMiniType<LetterContent> = z.object({
+  value: z.string(),
+  attempts: count,
+  diedAtMs: z.number(),
+});
 
 /** @throws InvalidValueError for what is no job */
 export function readJob(kv: KeyValue): JobContent {
@@ -53,7 +60,7 @@ export function writeLetter(content: LetterContent): string {
   return JSON.stringify(content);
 }
 
-function read<Content>(kv: KeyValue, schema: z.ZodType<Content>, what: string): Content {
+function read<Content>(kv: KeyValue, schema: z.ZodMiniType<Content>, what: string): Content {
   let json: unknown;
   try {
     json = JSON.parse(kv.text);
@@ -61,7 +68,7 @@ function read<Content>(kv: KeyValue, schema: z.ZodType<Content>, what: string): 
     // What JSON.parse says has a part of the value in it.
     throw new InvalidValueError(`${kv.key} is not ${what}: it is no JSON`);
   }
-  const parsed = schema.safeParse(json);
+  const parsed = schema.safeParse(json, { error });
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new InvalidValueError(`${kv.key} is not ${what}: ${issue?.path.join(".")} ${issue?.message}`);

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { InvalidOptionError } from "../../src/index.ts";
 import { parseOptions, shown, unawaited } from "../../src/internal/index.ts";
 import { callFields, checkId, checkName, checkTtlSeconds, clientField, delayAbove0 } from "../option-schemas/index.ts";
@@ -56,30 +56,31 @@ export interface DequeueOptions {
 const DEFAULT_TIMEOUT_MS = 10_000;
 
 const { signal } = callFields;
-const timeoutMs = delayAbove0.default(DEFAULT_TIMEOUT_MS);
-const delayMs = z
-  .number("must be a number of milliseconds")
-  .min(0, "must be at least 0")
-  .max(100 * 365 * 86_400_000, "must be at most a hundred years")
-  .default(0);
-const visibilitySeconds = z
-  .number("must be a number of seconds")
-  .min(0.1, "must be at least 0.1")
-  .max(2_000_000, "must be at most 2000000")
-  .optional();
+const timeoutMs = z._default(delayAbove0, DEFAULT_TIMEOUT_MS);
+const delayMs = z._default(
+  z
+    .number("must be a number of milliseconds")
+    .check(z.minimum(0, "must be at least 0"), z.maximum(100 * 365 * 86_400_000, "must be at most a hundred years")),
+  0,
+);
+const visibilitySeconds = z.optional(
+  z
+    .number("must be a number of seconds")
+    .check(z.minimum(0.1, "must be at least 0.1"), z.maximum(2_000_000, "must be at most 2000000")),
+);
 
 const problem = "must be an object";
 const queueSchema = z.strictObject(
   {
     client: clientField,
-    ttlSeconds: z.unknown().default(10),
-    maxAttempts: z.int("must be a whole number").min(1, "must be at least 1").default(5),
+    ttlSeconds: z._default(z.unknown(), 10),
+    maxAttempts: z._default(z.int("must be a whole number").check(z.minimum(1, "must be at least 1")), 5),
     visibilitySeconds,
   },
   problem,
 );
 const callSchema = z.strictObject({ signal, timeoutMs }, problem);
-const enqueueSchema = z.strictObject({ signal, timeoutMs, delayMs, id: z.unknown().optional() }, problem);
+const enqueueSchema = z.strictObject({ signal, timeoutMs, delayMs, id: z.optional(z.unknown()) }, problem);
 const enqueueManySchema = z.strictObject({ signal, timeoutMs, delayMs }, problem);
 const dequeueSchema = z.strictObject({ signal, visibilitySeconds }, problem);
 const settleSchema = z.strictObject({ signal }, problem);

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { decodeRegistration } from "./decode.ts";
 
 /**
@@ -15,7 +15,12 @@ export interface DrainRequest {
 const requestName = "etcd-recipes/drain";
 
 const requestSchema = z.object({
-  [requestName]: z.object({ by: z.string().transform((by) => by.slice(0, 256)) }),
+  [requestName]: z.object({
+    by: z.pipe(
+      z.string(),
+      z.transform((by: string) => by.slice(0, 256)),
+    ),
+  }),
 });
 
 /** @returns undefined for a value that asks for nothing, or that cannot be read */

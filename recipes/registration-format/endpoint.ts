@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { InvalidValueError } from "../errors/index.ts";
 import type { RegistrationRead } from "./codec.ts";
 import { isRecord, looksLikeObject, parseJson } from "./json-value.ts";
@@ -10,14 +10,14 @@ const unfitForAddress = /[\s\p{C}\ufffd]/u;
 
 /** Go's `endpoints.Update`: unknown fields belong to other programs. */
 const endpointSchema = z.object({
-  Op: z.literal(0).optional(),
-  // Not min(1): zod compares the "length" of what is no string as well, and an object's can be one that throws.
-  Addr: z.string().refine((address) => address !== ""),
-  Metadata: z.unknown().optional(),
+  Op: z.optional(z.literal(0)),
+  // Not minLength(1): zod compares the "length" of what is no string as well, and an object's can be one that throws.
+  Addr: z.string().check(z.refine((address) => address !== "")),
+  Metadata: z.optional(z.unknown()),
 });
 
-const weightSchema = z.number().min(0).default(DEFAULT_WEIGHT);
-const drainingSchema = z.boolean().default(false);
+const weightSchema = z._default(z.number().check(z.minimum(0)), DEFAULT_WEIGHT);
+const drainingSchema = z._default(z.boolean(), false);
 
 /** @throws InvalidValueError that says what is wrong, without showing the value */
 export function readEndpoint(json: unknown): RegistrationRead {

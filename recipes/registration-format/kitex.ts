@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { InvalidValueError } from "../errors/index.ts";
 import type { RegistrationRead } from "./codec.ts";
 import { isRecord, looksLikeObject, parseJson } from "./json-value.ts";
@@ -10,9 +10,9 @@ const KITEX_WEIGHT = 10;
 /** `instanceInfo` of kitex-contrib/registry-etcd. */
 const instanceSchema = z.object({
   network: z.string(),
-  address: z.string().refine((address) => /^[^\s\p{C}\ufffd]+$/u.test(address)),
-  weight: z.number().nullish(),
-  tags: z.record(z.string(), z.string()).nullish(),
+  address: z.string().check(z.refine((address) => /^[^\s\p{C}\ufffd]+$/u.test(address))),
+  weight: z.nullish(z.number()),
+  tags: z.nullish(z.record(z.string(), z.string())),
 });
 
 /** Whether a JSON object is meant as kitex's. */

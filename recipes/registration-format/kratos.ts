@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { InvalidValueError } from "../errors/index.ts";
 import type { RegistrationRead, RegistrationToWrite } from "./codec.ts";
 import { isRecord, looksLikeObject, parseJson } from "./json-value.ts";
@@ -7,11 +7,11 @@ import { DEFAULT_WEIGHT } from "./registration.ts";
 
 /** kratos v2's `registry.ServiceInstance`, as its contrib/registry/etcd writes it. */
 const instanceSchema = z.object({
-  name: z.string().optional(),
-  version: z.string().optional(),
-  metadata: z.record(z.string(), z.unknown()).nullish(),
+  name: z.optional(z.string()),
+  version: z.optional(z.string()),
+  metadata: z.nullish(z.record(z.string(), z.unknown())),
   // One finding for all of them: of a megabyte of numbers zod would write half a million.
-  endpoints: z.custom<string[]>(isTexts, "must be a list of strings").nullable(),
+  endpoints: z.nullable(z.custom<string[]>(isTexts, "must be a list of strings")),
 });
 
 /** What is between the scheme and the path: Node's URL would leave out a port that is the default of its scheme. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { parseOptions } from "../../src/internal/index.ts";
 import {
   checkId,

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { InvalidOptionError } from "../../src/index.ts";
 import { asError, checkPlainObject, parseOptions, shown } from "../../src/internal/index.ts";
 import { callFields, delayAtLeast0, registrationFields } from "../option-schemas/index.ts";
@@ -28,10 +28,10 @@ export interface ServiceUpdate {
 
 const updateSchema = z.strictObject(
   {
-    address: z.string("must be a string").min(1, "must not be empty").optional(),
+    address: z.optional(z.string("must be a string").check(z.minLength(1, "must not be empty"))),
     metadata: registrationFields.metadata,
     weight: registrationFields.weight,
-    draining: z.boolean("must be true or false").optional(),
+    draining: z.optional(z.boolean("must be true or false")),
   },
   "must be an object",
 );
@@ -116,7 +116,7 @@ export interface CloseOptions {
 
 const closeSchema = z.strictObject(
   {
-    drainMs: delayAtLeast0.default(0),
+    drainMs: z._default(delayAtLeast0, 0),
   },
   "must be an object",
 );

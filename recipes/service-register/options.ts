@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { EtcdClient, InvalidOptionError } from "../../src/index.ts";
 import { parseOptions, uniqueNumber } from "../../src/internal/index.ts";
 import {
@@ -73,8 +73,8 @@ const optionsSchema = z.strictObject(
   {
     client: clientField,
     ...registrationFields,
-    foreignFormats: z.enum(["warn", "error", "ignore"], 'must be "warn", "error" or "ignore"').optional(),
-    lease: z.enum(["own", "shared"], 'must be "own" or "shared"').default("own"),
+    foreignFormats: z.optional(z.enum(["warn", "error", "ignore"], 'must be "warn", "error" or "ignore"')),
+    lease: z._default(z.enum(["own", "shared"], 'must be "own" or "shared"'), "own"),
     ...healthFields,
   },
   "must be an object",

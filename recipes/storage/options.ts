@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
 import { parseOptions } from "../../src/internal/index.ts";
 import {
@@ -45,18 +45,19 @@ export interface StorageTouchOptions extends CallOptions {
 
 const watchSchema = z.strictObject(
   {
-    initial: z.enum(["none", "replay"], 'must be "none" or "replay"').default("none"),
-    concurrency: z
-      .int("must be a whole number")
-      .min(1, "must be at least 1")
-      .max(10_000, "must be at most 10000")
-      .default(16),
+    initial: z._default(z.enum(["none", "replay"], 'must be "none" or "replay"'), "none"),
+    concurrency: z._default(
+      z
+        .int("must be a whole number")
+        .check(z.minimum(1, "must be at least 1"), z.maximum(10_000, "must be at most 10000")),
+      16,
+    ),
     signal: callFields.signal,
   },
   "must be an object",
 );
 
-const writeSchema = z.strictObject({ ttlSeconds: z.unknown().optional(), ...callFields }, "must be an object");
+const writeSchema = z.strictObject({ ttlSeconds: z.optional(z.unknown()), ...callFields }, "must be an object");
 const storageSchema = z.strictObject({ client: clientField }, "must be an object");
 
 export interface ResolvedWatch {

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { type KeyValue, leaseId } from "../../src/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 
@@ -25,7 +25,7 @@ const bodySchema = z.object({
       createRevision: z.number(),
       modRevision: z.number(),
       version: z.number(),
-      lease: z.string().optional(),
+      lease: z.optional(z.string()),
     }),
   ),
 });

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { InvalidOptionError } from "../../src/index.ts";
 import {
   checkPlainObject,
@@ -87,26 +87,26 @@ export interface SubscribeServiceOptions<Metadata = unknown> extends RecipeClien
   snapshotFile?: string | undefined;
 }
 
-const ratio = z.number("must be a number").max(1, "must be at most 1");
-const count = z.int("must be a whole number").min(1, "must be at least 1");
+const ratio = z.number("must be a number").check(z.maximum(1, "must be at most 1"));
+const count = z.int("must be a whole number").check(z.minimum(1, "must be at least 1"));
 
 const pickFields = {
-  balancer: z.unknown().optional(),
-  zone: z.string("must be a string").min(1, "must not be empty").optional(),
-  slowStartMs: delayAtLeast0.default(0),
-  changeDelayMs: delayAtLeast0.default(0),
-  changeMaxDelayMs: delayAbove0.optional(),
+  balancer: z.optional(z.unknown()),
+  zone: z.optional(z.string("must be a string").check(z.minLength(1, "must not be empty"))),
+  slowStartMs: z._default(delayAtLeast0, 0),
+  changeDelayMs: z._default(delayAtLeast0, 0),
+  changeMaxDelayMs: z.optional(delayAbove0),
 };
 
 const outlierSchema = z.strictObject(
   {
-    consecutiveFailures: count.default(5),
-    failureRate: ratio.gt(0, "must be above 0").default(0.5),
-    minimumCalls: count.default(20),
-    windowMs: delayAbove0.default(10_000),
-    baseEjectionMs: delayAbove0.default(10_000),
-    maxEjectionMs: delayAbove0.default(300_000),
-    maxEjectedRatio: ratio.min(0, "must be at least 0").default(0.5),
+    consecutiveFailures: z._default(count, 5),
+    failureRate: z._default(ratio.check(z.gt(0, "must be above 0")), 0.5),
+    minimumCalls: z._default(count, 20),
+    windowMs: z._default(delayAbove0, 10_000),
+    baseEjectionMs: z._default(delayAbove0, 10_000),
+    maxEjectionMs: z._default(delayAbove0, 300_000),
+    maxEjectedRatio: z._default(ratio.check(z.minimum(0, "must be at least 0")), 0.5),
   },
   "must be an object, or false",
 );
@@ -114,12 +114,12 @@ const outlierSchema = z.strictObject(
 const schema = z.strictObject(
   {
     client: clientField,
-    metadata: z.unknown().optional(),
-    format: z.unknown().optional(),
-    outlierDetection: z.unknown().optional(),
-    maxDropRatio: ratio.gt(0, "must be above 0").optional(),
-    dropHoldMs: delayAbove0.optional(),
-    snapshotFile: z.string("must be a string").min(1, "must not be empty").optional(),
+    metadata: z.optional(z.unknown()),
+    format: z.optional(z.unknown()),
+    outlierDetection: z.optional(z.unknown()),
+    maxDropRatio: z.optional(ratio.check(z.gt(0, "must be above 0"))),
+    dropHoldMs: z.optional(delayAbove0),
+    snapshotFile: z.optional(z.string("must be a string").check(z.minLength(1, "must not be empty"))),
     ...pickFields,
   },
   "must be an object",
@@ -198,7 +198,7 @@ function resolveOutlierDetection(what: string, given: unknown): ResolvedOutlierD
 
 function resolvePick<Metadata>(
   what: string,
-  { balancer, zone, slowStartMs, changeDelayMs, changeMaxDelayMs }: z.output<z.ZodObject<typeof pickFields>>,
+  { balancer, zone, slowStartMs, changeDelayMs, changeMaxDelayMs }: z.output<z.ZodMiniObject<typeof pickFields>>,
   otherwise: BalancerOption<ServiceInstance<Metadata>>,
 ): ResolvedPick<Metadata> {
   if (changeMaxDelayMs !== undefined && changeMaxDelayMs < changeDelayMs) {
@@ -286,13 +286,13 @@ export interface ServiceCallOptions<Result = unknown> {
 
 const callSchema = z.strictObject(
   {
-    attempts: count.default(1),
-    key: z.string("must be a string").optional(),
+    attempts: z._default(count, 1),
+    key: z.optional(z.string("must be a string")),
     signal: callFields.signal,
-    timeoutMs: delayAbove0.default(30_000),
-    isFailure: z
-      .custom<(result: unknown) => boolean>((it) => typeof it === "function", "must be a function")
-      .optional(),
+    timeoutMs: z._default(delayAbove0, 30_000),
+    isFailure: z.optional(
+      z.custom<(result: unknown) => boolean>((it) => typeof it === "function", "must be a function"),
+    ),
   },
   "must be an object",
 );
@@ -317,7 +317,7 @@ export interface ReportOptions {
   latencyMs?: number | undefined;
 }
 
-const reportSchema = z.strictObject({ latencyMs: delayAtLeast0.optional() }, "must be an object");
+const reportSchema = z.strictObject({ latencyMs: z.optional(delayAtLeast0) }, "must be an object");
 
 /** @throws InvalidOptionError */
 export function resolveReport(instance: unknown, options: unknown): ReportOptions {

@@ -16,7 +16,7 @@ const rooms = [
   {
     file: "src/probe.ts",
     message: "Border: the root of src",
-    good: ["zod", "./other.ts", "./connection/index.ts", "./model/bytes.ts", "./watch/index.ts"],
+    good: ["zod/mini", "./other.ts", "./connection/index.ts", "./model/bytes.ts", "./watch/index.ts"],
     bad: ["etcd3", "@grpc/grpc-js", "./connection/protocol.ts", "./kv/kv.ts", "../recipes/index.ts", "node:net"],
   },
   {
@@ -43,7 +43,7 @@ const rooms = [
     good: [
       "./clock.ts",
       "../errors/index.ts",
-      "zod",
+      "zod/mini",
       "cockatiel",
       "debug/src/common.js",
       "node:events",
@@ -164,7 +164,7 @@ const rooms = [
       "../candidacy/internal.ts",
       "../../src/index.ts",
       "../../src/internal/index.ts",
-      "zod",
+      "zod/mini",
       "node:events",
     ],
     bad: ["../queue/job.ts", "../index.ts", "../../src/client.ts", "../../src/kv/index.ts", "etcd3", "@grpc/grpc-js"],
@@ -193,7 +193,7 @@ const rooms = [
   {
     file: "recipes/option-schemas/probe.ts",
     message: "Border: recipes/option-schemas",
-    good: ["./checks.ts", "../health/index.ts", "../../src/index.ts", "../../src/internal/index.ts", "zod"],
+    good: ["./checks.ts", "../health/index.ts", "../../src/index.ts", "../../src/internal/index.ts", "zod/mini"],
     bad: ["../queue/index.ts", "../leases/index.ts", "../index.ts", "node:fs"],
   },
   {
@@ -294,7 +294,7 @@ const rooms = [
   {
     file: "test/probe.ts",
     message: "Border: only src/connection",
-    good: ["../src/kv/paged-range.ts", "../testing/index.ts", "zod"],
+    good: ["../src/kv/paged-range.ts", "../testing/index.ts", "zod/mini"],
     bad: ["etcd3", "etcd3/lib/rpc.js", "@grpc/grpc-js"],
   },
 ] as const;
