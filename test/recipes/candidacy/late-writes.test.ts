@@ -24,7 +24,10 @@ afterAll(() => lab?.[Symbol.asyncDispose]());
 async function proxied() {
   const proxy = await FaultProxy.start(lab.endpoint);
   lab.also(() => proxy.close());
-  return { proxy, client: lab.client({ endpoints: proxy.endpoint, requestTimeoutMs: 500 }) };
+  const client = lab.client({ endpoints: proxy.endpoint, requestTimeoutMs: 500 });
+  // What follows is about calls on a connection that stands: a busy machine may take its time for that.
+  await client.get("connected", { timeoutMs: 10_000 });
+  return { proxy, client };
 }
 
 const aborted = ({ signal }: Term) => new Promise<void>((resolve) => void onAbort(signal, resolve));

@@ -146,7 +146,8 @@ test.each(["put", "touch", "delete"] as const)(
     const client = lab.client({ endpoints: proxy.endpoint, requestTimeoutMs: 300 });
     const storage = new Storage({ client });
     const key = `${lab.newPrefix()}a`;
-    await storage.put(key, "0");
+    // The first call waits for the connection as well.
+    await storage.put(key, "0", { timeoutMs: 10_000 });
     proxy.blackHole();
     const end = new AbortController();
     const call = { timeoutMs: 60_000, signal: end.signal };
