@@ -4,7 +4,7 @@ FROM node:24-slim AS build
 WORKDIR /src
 COPY package.json package-lock.json ./
 RUN npm ci
-COPY tsconfig.json tsconfig.build.json tsconfig.cjs.json tsconfig.examples.json ./
+COPY tsconfig.json tsconfig.build.json tsconfig.examples.json ./
 COPY scripts scripts
 COPY src src
 COPY recipes recipes

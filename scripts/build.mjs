@@ -1,10 +1,11 @@
 // `npm run build`: the package in its two forms, ES modules in dist/esm and CommonJS in dist/cjs, each with its types.
-// tsc compiles file by file: the declarations of both forms, and the modules that tests import. What users import is
-// one file for each door and what they share, made of those modules and of what they use of the packages in `joined`:
-// Node loads it in half the time that four hundred files take, and a third of what is left was zod's and cockatiel's
-// many files. A package.json beside the CommonJS form says what its `.js` files are.
+// tsc compiles file by file: the declarations, and the modules that everything is made of. What users import is one file
+// for each door and what they share, made of those modules and of what they use of the packages in `joined`: Node loads
+// it in half the time that four hundred files take, and a third of what is left was zod's and cockatiel's many files. A
+// package.json beside the CommonJS form says what its `.js` files are. Tests import build/tested: all modules in one
+// file.
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { posix, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
@@ -107,6 +108,14 @@ function notices() {
   return `The files of this folder contain parts of these packages.\n\n${texts.join(`\n${"-".repeat(80)}\n\n`)}`;
 }
 
+/** They say the same in both forms: the package.json beside them says which one it is. */
+function copyDeclarations() {
+  for (const room of ["src", "recipes", "testing", "doors"]) {
+    const filter = (path) => !path.endsWith(".js");
+    cpSync(`${checkout}dist/esm/${room}`, `${checkout}dist/cjs/${room}`, { recursive: true, filter });
+  }
+}
+
 /** Removes the declarations that no door leads to: they would be published and never read. */
 function dropPrivateDeclarations() {
   const { exports, main, types, typesVersions } = JSON.parse(readFileSync(`${checkout}package.json`, "utf8"));
@@ -130,8 +139,8 @@ function dropPrivateDeclarations() {
 
 // A file that no source makes any more must not be published. Only with --clean: programs may run from dist meanwhile.
 if (process.argv.includes("--clean")) rmSync(`${checkout}dist`, { recursive: true, force: true });
-const codes = await Promise.all(["tsconfig.build.json", "tsconfig.cjs.json"].map(compile));
-if (codes.some((code) => code !== 0)) process.exit(1);
+if ((await compile("tsconfig.build.json")) !== 0) process.exit(1);
+copyDeclarations();
 // A bundler looks for `sideEffects` in the package.json that is nearest to a file.
 writeFileSync(`${checkout}dist/cjs/package.json`, `${JSON.stringify({ type: "commonjs", sideEffects: false })}\n`);
 writeFileSync(`${checkout}dist/THIRD-PARTY-NOTICES.txt`, notices());
