@@ -11,6 +11,7 @@ import { InvalidOptionError } from "./errors/invalid-option-error.ts";
 import { LONGEST_DELAY_MS } from "./errors/limits.ts";
 import { isPlainObject } from "./errors/plain-object.ts";
 import { shown } from "./errors/shown.ts";
+import { once } from "./internal/once.ts";
 import { parseOptions } from "./internal/parse-options.ts";
 import { toBytes } from "./model/bytes.ts";
 import { resolveTls, type TlsOptions } from "./tls-options.ts";
@@ -88,59 +89,65 @@ const milliseconds = (fallback: number) =>
 /** Not minLength(1): zod compares the "length" of what is no string as well, and an object's can be one that throws. */
 const text = (problem: string) => z.string(problem).check(z.refine((given) => given !== "", "must not be empty"));
 
-const pem = z.optional(
-  z.union(
-    [z.string().check(z.refine((pem) => pem !== "")), z.instanceof(Uint8Array)],
-    "must be PEM text or bytes, or be left out",
-  ),
-);
-const file = z.optional(
-  z.string("must be the path of a file").check(z.refine((path) => path !== "", "must be the path of a file")),
-);
+const pem = () =>
+  z.optional(
+    z.union(
+      [z.string().check(z.refine((pem) => pem !== "")), z.instanceof(Uint8Array)],
+      "must be PEM text or bytes, or be left out",
+    ),
+  );
+const file = () =>
+  z.optional(
+    z.string("must be the path of a file").check(z.refine((path) => path !== "", "must be the path of a file")),
+  );
 
 /** zod takes any object for one without the names that it knows. */
 const plain = (problem: string) => z.custom<Record<string, unknown>>(isPlainObject, { error: problem, abort: true });
 const tlsProblem = "must be an object such as { caFile, certFile, keyFile }";
 const authProblem = "must be an object { username, password }";
 
-const tlsSchema = z.optional(
-  z.pipe(
-    plain(tlsProblem),
-    z.strictObject({
-      ca: pem,
-      caFile: file,
-      cert: pem,
-      certFile: file,
-      key: pem,
-      keyFile: file,
-      serverName: z.optional(text("must be a name")),
-    }),
-  ),
-);
+const tlsSchema = () =>
+  z.optional(
+    z.pipe(
+      plain(tlsProblem),
+      z.strictObject({
+        ca: pem(),
+        caFile: file(),
+        cert: pem(),
+        certFile: file(),
+        key: pem(),
+        keyFile: file(),
+        serverName: z.optional(text("must be a name")),
+      }),
+    ),
+  );
 
-const authSchema = z.optional(
-  z.pipe(
-    plain(authProblem),
-    z.strictObject({
-      username: text("must be a string"),
-      password: text("must be a string"),
-    }),
-  ),
-);
+const authSchema = () =>
+  z.optional(
+    z.pipe(
+      plain(authProblem),
+      z.strictObject({
+        username: text("must be a string"),
+        password: text("must be a string"),
+      }),
+    ),
+  );
 
 const urlProblem = "must be a URL such as http://127.0.0.1:2379";
 
-const schema = z.strictObject({
-  endpoints: z.optional(z.union([z.string(), z.array(z.string(urlProblem))], `${urlProblem}, or a list of such`)),
-  tls: tlsSchema,
-  auth: authSchema,
-  namespace: z._default(z.string("must be a string"), ""),
-  dialTimeoutMs: milliseconds(2_000),
-  requestTimeoutMs: milliseconds(5_000),
-  autoBatch: z._default(z.boolean("must be true or false"), false),
-  followMembers: z._default(z.boolean("must be true or false"), false),
-  warnUnreachable: z._default(z.boolean("must be true or false"), true),
-});
+const schema = once(() =>
+  z.strictObject({
+    endpoints: z.optional(z.union([z.string(), z.array(z.string(urlProblem))], `${urlProblem}, or a list of such`)),
+    tls: tlsSchema(),
+    auth: authSchema(),
+    namespace: z._default(z.string("must be a string"), ""),
+    dialTimeoutMs: milliseconds(2_000),
+    requestTimeoutMs: milliseconds(5_000),
+    autoBatch: z._default(z.boolean("must be true or false"), false),
+    followMembers: z._default(z.boolean("must be true or false"), false),
+    warnUnreachable: z._default(z.boolean("must be true or false"), true),
+  }),
+);
 
 /**
  * Validates the options and fills in defaults. No I/O.

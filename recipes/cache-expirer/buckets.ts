@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { once } from "../../src/internal/index.ts";
 
 /** Touches within this part of the TTL count as one. */
 const BUCKETS_PER_TTL = 64;
@@ -11,11 +12,13 @@ export interface Tracking {
   readonly expiresAt: number;
 }
 
-const schema = z.object({
-  bucket: z.int(),
-  // The largest time that a Date has.
-  expiresAt: z.number().check(z.minimum(0), z.maximum(8.64e15)),
-});
+const schema = once(() =>
+  z.object({
+    bucket: z.int(),
+    // The largest time that a Date has.
+    expiresAt: z.number().check(z.minimum(0), z.maximum(8.64e15)),
+  }),
+);
 
 /**
  * Time in steps of a 64th of the TTL: all that is touched within a step expires together, a TTL after the end of the
@@ -54,7 +57,7 @@ export function encodeTracking({ bucket, expiresAt }: Tracking): string {
 /** Undefined for what no tracker has written. */
 export function decodeTracking(text: string): Tracking | undefined {
   try {
-    return schema.parse(JSON.parse(text));
+    return schema().parse(JSON.parse(text));
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
-import { checkPlainObject, parseOptions } from "../../src/internal/index.ts";
+import { checkPlainObject, once, parseOptions } from "../../src/internal/index.ts";
 import { checkDetachedTtl, checkId, clientField, delimitedPrefix, resolveCall } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
 import { staysBelow } from "./stays-below.ts";
@@ -39,23 +39,25 @@ export interface CacheExpirerOptions extends RecipeClientOptions {
 
 const isFunction = (value: unknown) => typeof value === "function";
 
-const schema = z.strictObject(
-  {
-    client: clientField,
-    ttlSeconds: z.optional(z.unknown()),
-    onExpire: z.custom<CacheExpirerOptions["onExpire"]>(isFunction, "must be a function"),
-    known: z.optional(z.custom<NonNullable<CacheExpirerOptions["known"]>>(isFunction, "must be a function")),
-    concurrency: z._default(
-      z
-        .int("must be a whole number")
-        .check(z.minimum(1, "must be at least 1"), z.maximum(10_000, "must be at most 10000")),
-      16,
-    ),
-    maxDropRatio: z.optional(
-      z.number("must be a number").check(z.gt(0, "must be above 0"), z.maximum(1, "must be at most 1")),
-    ),
-  },
-  "must be an object with ttlSeconds and onExpire",
+const schema = once(() =>
+  z.strictObject(
+    {
+      client: clientField(),
+      ttlSeconds: z.optional(z.unknown()),
+      onExpire: z.custom<CacheExpirerOptions["onExpire"]>(isFunction, "must be a function"),
+      known: z.optional(z.custom<NonNullable<CacheExpirerOptions["known"]>>(isFunction, "must be a function")),
+      concurrency: z._default(
+        z
+          .int("must be a whole number")
+          .check(z.minimum(1, "must be at least 1"), z.maximum(10_000, "must be at most 10000")),
+        16,
+      ),
+      maxDropRatio: z.optional(
+        z.number("must be a number").check(z.gt(0, "must be above 0"), z.maximum(1, "must be at most 1")),
+      ),
+    },
+    "must be an object with ttlSeconds and onExpire",
+  ),
 );
 
 export interface ResolvedExpirer {

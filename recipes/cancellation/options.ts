@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { parseOptions } from "../../src/internal/index.ts";
+import { once, parseOptions } from "../../src/internal/index.ts";
 import { checkDetachedTtl, clientField, delimitedPrefix } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
 
@@ -12,12 +12,14 @@ export interface CancellationOptions extends RecipeClientOptions {
   ttlSeconds?: number | undefined;
 }
 
-const schema = z.strictObject(
-  {
-    client: clientField,
-    ttlSeconds: z.optional(z.unknown()),
-  },
-  "must be an object",
+const schema = once(() =>
+  z.strictObject(
+    {
+      client: clientField(),
+      ttlSeconds: z.optional(z.unknown()),
+    },
+    "must be an object",
+  ),
 );
 
 export interface ResolvedCancellation {

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { InvalidOptionError } from "../../src/index.ts";
+import { once } from "../../src/internal/index.ts";
 import type { MetadataSchema, SchemaResult } from "../subscribe-service/index.ts";
 
 /** What a node writes beside its address. Both times are milliseconds since the epoch, by the node's clock. */
@@ -12,16 +13,18 @@ export interface NodeMetadata<Info = unknown> {
 /** zod/mini says no more than "Invalid input" by itself. */
 const { localeError: error } = z.locales.en();
 
-const schema = z.object({
-  info: z.unknown(),
-  upSince: z.number("must be a number"),
-  changedAt: z.number("must be a number"),
-});
+const schema = once(() =>
+  z.object({
+    info: z.unknown(),
+    upSince: z.number("must be a number"),
+    changedAt: z.number("must be a number"),
+  }),
+);
 
 /** Reads what a node wrote; its `info` by the user's schema, if there is one. */
 export function nodeSchema<Info>(info: MetadataSchema<Info> | undefined): MetadataSchema<NodeMetadata<Info>> {
   const validate = (value: unknown): SchemaResult<NodeMetadata<Info>> => {
-    const read = schema.safeParse(value, { error });
+    const read = schema().safeParse(value, { error });
     if (!read.success) return { issues: read.error.issues };
     if (!info) return { value: read.data as NodeMetadata<Info> };
     const result = validateInfo(info, read.data.info);

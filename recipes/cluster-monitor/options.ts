@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { InvalidOptionError } from "../../src/index.ts";
-import { asError, checkSchema, parseOptions } from "../../src/internal/index.ts";
+import { asError, checkSchema, once, parseOptions } from "../../src/internal/index.ts";
 import { checkId, checkTtlSeconds, clientField, delimitedPrefix } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
 import { checkAddress } from "../registration/internal.ts";
@@ -29,14 +29,16 @@ export interface ClusterMonitorOptions<Info = unknown> extends RecipeClientOptio
   format?: "endpoint" | RegistrationCodec | undefined;
 }
 
-const schema = z.strictObject(
-  {
-    client: clientField,
-    ttlSeconds: z.optional(z.unknown()),
-    info: z.optional(z.unknown()),
-    format: z.optional(z.unknown()),
-  },
-  "must be an object",
+const schema = once(() =>
+  z.strictObject(
+    {
+      client: clientField(),
+      ttlSeconds: z.optional(z.unknown()),
+      info: z.optional(z.unknown()),
+      format: z.optional(z.unknown()),
+    },
+    "must be an object",
+  ),
 );
 
 export interface ResolvedMonitor<Info> {

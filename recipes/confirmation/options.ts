@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
-import { parseOptions } from "../../src/internal/index.ts";
+import { once, parseOptions } from "../../src/internal/index.ts";
 import {
   checkDetachedTtl,
   checkId,
@@ -28,20 +28,24 @@ export interface ConfirmationRequestOptions {
   signal?: AbortSignal | undefined;
 }
 
-const schema = z.strictObject(
-  {
-    client: clientField,
-    retainSeconds: z.optional(z.unknown()),
-  },
-  "must be an object",
+const schema = once(() =>
+  z.strictObject(
+    {
+      client: clientField(),
+      retainSeconds: z.optional(z.unknown()),
+    },
+    "must be an object",
+  ),
 );
 
-const requestSchema = z.strictObject(
-  {
-    timeoutSeconds: z.optional(z.unknown()),
-    signal: z.optional(z.instanceof(AbortSignal, { error: "must be an AbortSignal" })),
-  },
-  "must be an object",
+const requestSchema = once(() =>
+  z.strictObject(
+    {
+      timeoutSeconds: z.optional(z.unknown()),
+      signal: z.optional(z.instanceof(AbortSignal, { error: "must be an AbortSignal" })),
+    },
+    "must be an object",
+  ),
 );
 
 export interface ResolvedConfirmation {

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import type { KeyValue } from "../../src/index.ts";
+import { once } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 import type { ConfirmationResult } from "./confirmation-result.ts";
 
@@ -17,15 +18,17 @@ export interface DecisionRecord extends ConfirmationResult {
 }
 
 // Fields that we do not know are a newer version's.
-const requestSchema = z.object({ requestedAt: z.number(), deadline: z.number() });
+const requestSchema = once(() => z.object({ requestedAt: z.number(), deadline: z.number() }));
 
-const decisionSchema = z.object({
-  decision: z.enum(["approved", "rejected", "timeout"]),
-  by: z.optional(z.string()),
-  reason: z.optional(z.string()),
-  decidedAt: z.optional(z.number()),
-  nonce: z.optional(z.string()),
-});
+const decisionSchema = once(() =>
+  z.object({
+    decision: z.enum(["approved", "rejected", "timeout"]),
+    by: z.optional(z.string()),
+    reason: z.optional(z.string()),
+    decidedAt: z.optional(z.number()),
+    nonce: z.optional(z.string()),
+  }),
+);
 
 /** @throws InvalidValueError, without showing the value */
 export function readRequest(kv: KeyValue): RequestRecord {
@@ -42,9 +45,9 @@ export function readDecision(kv: KeyValue): {
   return { result, nonce };
 }
 
-function read<T>({ key, text }: KeyValue, schema: z.ZodMiniType<T>): T {
+function read<T>({ key, text }: KeyValue, schema: () => z.ZodMiniType<T>): T {
   try {
-    return schema.parse(JSON.parse(text));
+    return schema().parse(JSON.parse(text));
   } catch (cause) {
     const field = cause instanceof z.core.$ZodError ? cause.issues[0]?.path.map(String).join(".") : "";
     throw new InvalidValueError(`${key} is not as a confirmation writes it${field ? `: look at ${field}` : ""}`);

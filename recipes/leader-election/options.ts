@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { InvalidOptionError } from "../../src/index.ts";
-import { parseOptions, shown } from "../../src/internal/index.ts";
+import { once, parseOptions, shown } from "../../src/internal/index.ts";
 import {
   checkCallable,
   checkName,
@@ -62,20 +62,24 @@ export interface ResolvedElection {
   readonly client: RecipeClientOptions["client"];
 }
 
-const optionsSchema = z.strictObject(
-  {
-    client: clientField,
-    // Checked by checkTtlSeconds, as everywhere.
-    ttlSeconds: z.optional(z.unknown()),
-    renewEverySeconds: z.optional(z.number("must be a number of seconds").check(z.gt(0, "must be above 0"))),
-    ...healthFields,
-  },
-  "must be an object",
+const optionsSchema = once(() =>
+  z.strictObject(
+    {
+      client: clientField(),
+      // Checked by checkTtlSeconds, as everywhere.
+      ttlSeconds: z.optional(z.unknown()),
+      renewEverySeconds: z.optional(z.number("must be a number of seconds").check(z.gt(0, "must be above 0"))),
+      ...healthFields(),
+    },
+    "must be an object",
+  ),
 );
 
-const signalSchema = z.strictObject(
-  { signal: z.optional(z.instanceof(AbortSignal, { error: "must be an AbortSignal" })) },
-  "must be an object",
+const signalSchema = once(() =>
+  z.strictObject(
+    { signal: z.optional(z.instanceof(AbortSignal, { error: "must be an AbortSignal" })) },
+    "must be an object",
+  ),
 );
 
 const DEFAULT_TTL_SECONDS = 60;

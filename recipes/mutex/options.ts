@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { parseOptions } from "../../src/internal/index.ts";
+import { once, parseOptions } from "../../src/internal/index.ts";
 import { checkCallable, checkName, checkTtlSeconds, clientField } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
 
@@ -32,19 +32,21 @@ export interface ResolvedMutex {
   readonly client: RecipeClientOptions["client"];
 }
 
-const optionsSchema = z.strictObject(
-  {
-    client: clientField,
-    // Checked by checkTtlSeconds, as everywhere.
-    ttlSeconds: z.optional(z.unknown()),
-  },
-  "must be an object",
+const optionsSchema = once(() =>
+  z.strictObject(
+    {
+      client: clientField(),
+      // Checked by checkTtlSeconds, as everywhere.
+      ttlSeconds: z.optional(z.unknown()),
+    },
+    "must be an object",
+  ),
 );
 
-const signal = z.optional(z.instanceof(AbortSignal, { error: "must be an AbortSignal" }));
-const timeoutMs = z.optional(z.number("must be a number of milliseconds").check(z.gt(0, "must be above 0")));
-const acquireSchema = z.strictObject({ signal, timeoutMs }, "must be an object");
-const trySchema = z.strictObject({ signal }, "must be an object");
+const signal = () => z.optional(z.instanceof(AbortSignal, { error: "must be an AbortSignal" }));
+const timeoutMs = () => z.optional(z.number("must be a number of milliseconds").check(z.gt(0, "must be above 0")));
+const acquireSchema = once(() => z.strictObject({ signal: signal(), timeoutMs: timeoutMs() }, "must be an object"));
+const trySchema = once(() => z.strictObject({ signal: signal() }, "must be an object"));
 
 const DEFAULT_TTL_SECONDS = 60;
 

@@ -1,9 +1,9 @@
 import * as z from "zod/mini";
 import type { CallOptions } from "../../src/index.ts";
-import { LONGEST_DELAY_MS, parseOptions } from "../../src/internal/index.ts";
+import { LONGEST_DELAY_MS, once, parseOptions } from "../../src/internal/index.ts";
 
 /** What every call takes, as fields of a schema. */
-export const callFields = {
+export const callFields = () => ({
   signal: z.optional(z.instanceof(AbortSignal, { error: "must be an AbortSignal" })),
   /** zod's numbers are finite ones. */
   timeoutMs: z.optional(
@@ -20,9 +20,9 @@ export const callFields = {
         ),
       ),
   ),
-};
+});
 
-const schema = z.strictObject(callFields, "must be an object");
+const schema = once(() => z.strictObject(callFields(), "must be an object"));
 
 /** @throws InvalidOptionError that names the option */
 export function resolveCall(what: string, options: unknown): CallOptions {

@@ -3,14 +3,14 @@ import { InvalidOptionError } from "../../src/index.ts";
 import type { Health } from "../health/index.ts";
 
 /** The options about health as fields of a schema. */
-export const healthFields = {
+export const healthFields = () => ({
   health: z.optional(z.custom<Health>((value) => typeof value === "function", "must be a function")),
   healthEverySeconds: z.optional(
     z
       .number("must be a number of seconds")
       .check(z.minimum(0.1, "must be at least 0.1"), z.maximum(86_400, "must be at most 86400")),
   ),
-};
+});
 
 /** @throws InvalidOptionError for an interval without a check */
 export function resolveHealth(

@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 
 /** What a registration says of itself, and what it does when another process has its key, as fields of a schema. */
-export const registrationFields = {
+export const registrationFields = () => ({
   metadata: z.optional(z.record(z.string(), z.unknown(), "must be a plain object")),
   weight: z.optional(
     z
@@ -11,4 +11,4 @@ export const registrationFields = {
   /** Checked by the room that knows the formats. */
   format: z.optional(z.unknown()),
   onConflict: z.optional(z.enum(["replace", "wait", "error"], 'must be "replace", "wait" or "error"')),
-};
+});

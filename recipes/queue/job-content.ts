@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import type { KeyValue } from "../../src/index.ts";
+import { once } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 
 /** What stands under a job's key, as JSON. */
@@ -25,22 +26,28 @@ export interface LetterContent {
 /** zod/mini says no more than "Invalid input" by itself. */
 const { localeError: error } = z.locales.en();
 
-const count = z.int().check(z.minimum(0));
+const count = () => z.int().check(z.minimum(0));
 
-const jobSchema: z.ZodMiniType<JobContent> = z.object({
-  value: z.string(),
-  attempt: count,
-  notBefore: z.optional(z.number()),
-  token: z.optional(z.string()),
-  // Of no use to the work: what cannot be read here makes no job unreadable.
-  trace: z.catch(z.optional(z.record(z.string(), z.string())), undefined),
-});
+const jobSchema = once(
+  (): z.ZodMiniType<JobContent> =>
+    z.object({
+      value: z.string(),
+      attempt: count(),
+      notBefore: z.optional(z.number()),
+      token: z.optional(z.string()),
+      // Of no use to the work: what cannot be read here makes no job unreadable.
+      trace: z.catch(z.optional(z.record(z.string(), z.string())), undefined),
+    }),
+);
 
-const letterSchema: z.ZodMiniType<LetterContent> = z.object({
-  value: z.string(),
-  attempts: count,
-  diedAtMs: z.number(),
-});
+const letterSchema = once(
+  (): z.ZodMiniType<LetterContent> =>
+    z.object({
+      value: z.string(),
+      attempts: count(),
+      diedAtMs: z.number(),
+    }),
+);
 
 /** @throws InvalidValueError for what is no job */
 export function readJob(kv: KeyValue): JobContent {
@@ -60,7 +67,7 @@ export function writeLetter(content: LetterContent): string {
   return JSON.stringify(content);
 }
 
-function read<Content>(kv: KeyValue, schema: z.ZodMiniType<Content>, what: string): Content {
+function read<Content>(kv: KeyValue, schema: () => z.ZodMiniType<Content>, what: string): Content {
   let json: unknown;
   try {
     json = JSON.parse(kv.text);
@@ -68,7 +75,7 @@ function read<Content>(kv: KeyValue, schema: z.ZodMiniType<Content>, what: strin
     // What JSON.parse says has a part of the value in it.
     throw new InvalidValueError(`${kv.key} is not ${what}: it is no JSON`);
   }
-  const parsed = schema.safeParse(json, { error });
+  const parsed = schema().safeParse(json, { error });
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new InvalidValueError(`${kv.key} is not ${what}: ${issue?.path.join(".")} ${issue?.message}`);

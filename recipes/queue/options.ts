@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { InvalidOptionError } from "../../src/index.ts";
-import { parseOptions, shown, unawaited } from "../../src/internal/index.ts";
+import { once, parseOptions, shown, unawaited } from "../../src/internal/index.ts";
 import { callFields, checkId, checkName, checkTtlSeconds, clientField, delayAbove0 } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
 
@@ -55,36 +55,47 @@ export interface DequeueOptions {
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 
-const { signal } = callFields;
-const timeoutMs = z._default(delayAbove0, DEFAULT_TIMEOUT_MS);
-const delayMs = z._default(
-  z
-    .number("must be a number of milliseconds")
-    .check(z.minimum(0, "must be at least 0"), z.maximum(100 * 365 * 86_400_000, "must be at most a hundred years")),
-  0,
-);
-const visibilitySeconds = z.optional(
-  z
-    .number("must be a number of seconds")
-    .check(z.minimum(0.1, "must be at least 0.1"), z.maximum(2_000_000, "must be at most 2000000")),
-);
+const signal = () => callFields().signal;
+const timeoutMs = () => z._default(delayAbove0(), DEFAULT_TIMEOUT_MS);
+const delayMs = () =>
+  z._default(
+    z
+      .number("must be a number of milliseconds")
+      .check(z.minimum(0, "must be at least 0"), z.maximum(100 * 365 * 86_400_000, "must be at most a hundred years")),
+    0,
+  );
+const visibilitySeconds = () =>
+  z.optional(
+    z
+      .number("must be a number of seconds")
+      .check(z.minimum(0.1, "must be at least 0.1"), z.maximum(2_000_000, "must be at most 2000000")),
+  );
 
 const problem = "must be an object";
-const queueSchema = z.strictObject(
-  {
-    client: clientField,
-    ttlSeconds: z._default(z.unknown(), 10),
-    maxAttempts: z._default(z.int("must be a whole number").check(z.minimum(1, "must be at least 1")), 5),
-    visibilitySeconds,
-  },
-  problem,
+const queueSchema = once(() =>
+  z.strictObject(
+    {
+      client: clientField(),
+      ttlSeconds: z._default(z.unknown(), 10),
+      maxAttempts: z._default(z.int("must be a whole number").check(z.minimum(1, "must be at least 1")), 5),
+      visibilitySeconds: visibilitySeconds(),
+    },
+    problem,
+  ),
 );
-const callSchema = z.strictObject({ signal, timeoutMs }, problem);
-const enqueueSchema = z.strictObject({ signal, timeoutMs, delayMs, id: z.optional(z.unknown()) }, problem);
-const enqueueManySchema = z.strictObject({ signal, timeoutMs, delayMs }, problem);
-const dequeueSchema = z.strictObject({ signal, visibilitySeconds }, problem);
-const settleSchema = z.strictObject({ signal }, problem);
-const releaseSchema = z.strictObject({ signal, delayMs }, problem);
+const callSchema = once(() => z.strictObject({ signal: signal(), timeoutMs: timeoutMs() }, problem));
+const enqueueSchema = once(() =>
+  z.strictObject(
+    { signal: signal(), timeoutMs: timeoutMs(), delayMs: delayMs(), id: z.optional(z.unknown()) },
+    problem,
+  ),
+);
+const enqueueManySchema = once(() =>
+  z.strictObject({ signal: signal(), timeoutMs: timeoutMs(), delayMs: delayMs() }, problem),
+);
+const dequeueSchema = once(() => z.strictObject({ signal: signal(), visibilitySeconds: visibilitySeconds() }, problem));
+const settleSchema = once(() => z.strictObject({ signal: signal() }, problem));
+const releaseSchema = once(() => z.strictObject({ signal: signal(), delayMs: delayMs() }, problem));
 
 /** Of calls that are made for each job and mostly have no options: nothing is parsed then. */
 const none = {};

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { once } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 import type { RegistrationRead } from "./codec.ts";
 import { isRecord, looksLikeObject, parseJson } from "./json-value.ts";
@@ -9,19 +10,21 @@ import { DEFAULT_WEIGHT, reservedNames } from "./registration.ts";
 const unfitForAddress = /[\s\p{C}\ufffd]/u;
 
 /** Go's `endpoints.Update`: unknown fields belong to other programs. */
-const endpointSchema = z.object({
-  Op: z.optional(z.literal(0)),
-  // Not minLength(1): zod compares the "length" of what is no string as well, and an object's can be one that throws.
-  Addr: z.string().check(z.refine((address) => address !== "")),
-  Metadata: z.optional(z.unknown()),
-});
+const endpointSchema = once(() =>
+  z.object({
+    Op: z.optional(z.literal(0)),
+    // Not minLength(1): zod compares the "length" of what is no string as well, and an object's can be one that throws.
+    Addr: z.string().check(z.refine((address) => address !== "")),
+    Metadata: z.optional(z.unknown()),
+  }),
+);
 
-const weightSchema = z._default(z.number().check(z.minimum(0)), DEFAULT_WEIGHT);
-const drainingSchema = z._default(z.boolean(), false);
+const weightSchema = once(() => z._default(z.number().check(z.minimum(0)), DEFAULT_WEIGHT));
+const drainingSchema = once(() => z._default(z.boolean(), false));
 
 /** @throws InvalidValueError that says what is wrong, without showing the value */
 export function readEndpoint(json: unknown): RegistrationRead {
-  const endpoint = endpointSchema.safeParse(json);
+  const endpoint = endpointSchema().safeParse(json);
   if (!endpoint.success) {
     const field = endpoint.error.issues[0]?.path.map(String).join(".") ?? "";
     throw new InvalidValueError(
@@ -34,9 +37,9 @@ export function readEndpoint(json: unknown): RegistrationRead {
   }
   if (!isRecord(metadata)) return { address, metadata: metadata ?? undefined };
   const { [reservedNames.weight]: writtenWeight, [reservedNames.draining]: writtenDraining, ...others } = metadata;
-  const weight = weightSchema.safeParse(writtenWeight);
+  const weight = weightSchema().safeParse(writtenWeight);
   if (!weight.success) throw new InvalidValueError(`${reservedNames.weight} must be a number of at least 0`);
-  const draining = drainingSchema.safeParse(writtenDraining);
+  const draining = drainingSchema().safeParse(writtenDraining);
   if (!draining.success) throw new InvalidValueError(`${reservedNames.draining} must be true or false`);
   return { address, weight: weight.data, draining: draining.data, metadata: others };
 }

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { once } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 import type { RegistrationRead } from "./codec.ts";
 import { isRecord, looksLikeObject, parseJson } from "./json-value.ts";
@@ -8,12 +9,14 @@ import { checkHostPort, checkTexts, type KnownCodec } from "./known-codec.ts";
 const KITEX_WEIGHT = 10;
 
 /** `instanceInfo` of kitex-contrib/registry-etcd. */
-const instanceSchema = z.object({
-  network: z.string(),
-  address: z.string().check(z.refine((address) => /^[^\s\p{C}\ufffd]+$/u.test(address))),
-  weight: z.nullish(z.number()),
-  tags: z.nullish(z.record(z.string(), z.string())),
-});
+const instanceSchema = once(() =>
+  z.object({
+    network: z.string(),
+    address: z.string().check(z.refine((address) => /^[^\s\p{C}\ufffd]+$/u.test(address))),
+    weight: z.nullish(z.number()),
+    tags: z.nullish(z.record(z.string(), z.string())),
+  }),
+);
 
 /** Whether a JSON object is meant as kitex's. */
 export function looksLikeKitex(json: object): boolean {
@@ -22,7 +25,7 @@ export function looksLikeKitex(json: object): boolean {
 
 /** @throws InvalidValueError that says what is wrong, without showing the value */
 export function readKitex(json: object): RegistrationRead {
-  const instance = instanceSchema.safeParse(json);
+  const instance = instanceSchema().safeParse(json);
   if (!instance.success) {
     const field = instance.error.issues[0]?.path[0];
     throw new InvalidValueError(`the value is JSON, but not that of a kitex instance: look at ${String(field)}`);

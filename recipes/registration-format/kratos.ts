@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { once } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 import type { RegistrationRead, RegistrationToWrite } from "./codec.ts";
 import { isRecord, looksLikeObject, parseJson } from "./json-value.ts";
@@ -6,13 +7,15 @@ import { checkTexts, type KnownCodec, type UnfitField } from "./known-codec.ts";
 import { DEFAULT_WEIGHT } from "./registration.ts";
 
 /** kratos v2's `registry.ServiceInstance`, as its contrib/registry/etcd writes it. */
-const instanceSchema = z.object({
-  name: z.optional(z.string()),
-  version: z.optional(z.string()),
-  metadata: z.nullish(z.record(z.string(), z.unknown())),
-  // One finding for all of them: of a megabyte of numbers zod would write half a million.
-  endpoints: z.nullable(z.custom<string[]>(isTexts, "must be a list of strings")),
-});
+const instanceSchema = once(() =>
+  z.object({
+    name: z.optional(z.string()),
+    version: z.optional(z.string()),
+    metadata: z.nullish(z.record(z.string(), z.unknown())),
+    // One finding for all of them: of a megabyte of numbers zod would write half a million.
+    endpoints: z.nullable(z.custom<string[]>(isTexts, "must be a list of strings")),
+  }),
+);
 
 /** What is between the scheme and the path: Node's URL would leave out a port that is the default of its scheme. */
 const endpointUrl = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#@]*@)?([^/?#@]+)(?:[/?#]|$)/i;
@@ -32,7 +35,7 @@ export function looksLikeKratos(json: object): boolean {
  * @throws InvalidValueError that says what is wrong, without showing the value
  */
 export function readKratos(json: object): RegistrationRead {
-  const instance = instanceSchema.safeParse(json);
+  const instance = instanceSchema().safeParse(json);
   if (!instance.success) {
     const field = instance.error.issues[0]?.path.map(String).join(".");
     throw new InvalidValueError(`the value is JSON, but not that of a kratos instance: look at ${field}`);

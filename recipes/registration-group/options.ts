@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { parseOptions } from "../../src/internal/index.ts";
+import { once, parseOptions } from "../../src/internal/index.ts";
 import {
   checkId,
   checkKey,
@@ -40,9 +40,10 @@ export interface GroupMemberOptions {
   onConflict?: "replace" | "wait" | "error" | undefined;
 }
 
-const { onConflict, ...described } = registrationFields;
-const groupSchema = z.strictObject({ client: clientField, onConflict }, "must be an object");
-const memberSchema = z.strictObject({ ...described, onConflict }, "must be an object");
+const groupSchema = once(() =>
+  z.strictObject({ client: clientField(), onConflict: registrationFields().onConflict }, "must be an object"),
+);
+const memberSchema = once(() => z.strictObject(registrationFields(), "must be an object"));
 
 export interface ResolvedGroup {
   readonly prefix: string;

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { InvalidOptionError } from "../../src/index.ts";
-import { asError, checkPlainObject, parseOptions, shown } from "../../src/internal/index.ts";
+import { asError, checkPlainObject, once, parseOptions, shown } from "../../src/internal/index.ts";
 import { callFields, delayAtLeast0, registrationFields } from "../option-schemas/index.ts";
 import type { RegistrationFormat } from "../registration-format/index.ts";
 import {
@@ -26,14 +26,16 @@ export interface ServiceUpdate {
   draining?: boolean | undefined;
 }
 
-const updateSchema = z.strictObject(
-  {
-    address: z.optional(z.string("must be a string").check(z.minLength(1, "must not be empty"))),
-    metadata: registrationFields.metadata,
-    weight: registrationFields.weight,
-    draining: z.optional(z.boolean("must be true or false")),
-  },
-  "must be an object",
+const updateSchema = once(() =>
+  z.strictObject(
+    {
+      address: z.optional(z.string("must be a string").check(z.minLength(1, "must not be empty"))),
+      metadata: registrationFields().metadata,
+      weight: registrationFields().weight,
+      draining: z.optional(z.boolean("must be true or false")),
+    },
+    "must be an object",
+  ),
 );
 
 export interface ResolvedRegistration {
@@ -99,7 +101,7 @@ export function resolveUpdate(
   return resolved;
 }
 
-const waitSchema = z.strictObject({ signal: callFields.signal }, "must be an object");
+const waitSchema = once(() => z.strictObject({ signal: callFields().signal }, "must be an object"));
 
 /** @throws InvalidOptionError that names the option of an update */
 export function resolveWait(owner: string, options: unknown): { signal?: AbortSignal | undefined } {
@@ -114,11 +116,13 @@ export interface CloseOptions {
   drainMs?: number | undefined;
 }
 
-const closeSchema = z.strictObject(
-  {
-    drainMs: z._default(delayAtLeast0, 0),
-  },
-  "must be an object",
+const closeSchema = once(() =>
+  z.strictObject(
+    {
+      drainMs: z._default(delayAtLeast0(), 0),
+    },
+    "must be an object",
+  ),
 );
 
 /** @throws InvalidOptionError */

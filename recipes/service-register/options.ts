@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { EtcdClient, InvalidOptionError } from "../../src/index.ts";
-import { parseOptions, uniqueNumber } from "../../src/internal/index.ts";
+import { once, parseOptions, uniqueNumber } from "../../src/internal/index.ts";
 import {
   checkKey,
   checkTtlSeconds,
@@ -69,15 +69,17 @@ export interface ServiceRegisterOptions extends RecipeClientOptions {
   healthEverySeconds?: number | undefined;
 }
 
-const optionsSchema = z.strictObject(
-  {
-    client: clientField,
-    ...registrationFields,
-    foreignFormats: z.optional(z.enum(["warn", "error", "ignore"], 'must be "warn", "error" or "ignore"')),
-    lease: z._default(z.enum(["own", "shared"], 'must be "own" or "shared"'), "own"),
-    ...healthFields,
-  },
-  "must be an object",
+const optionsSchema = once(() =>
+  z.strictObject(
+    {
+      client: clientField(),
+      ...registrationFields(),
+      foreignFormats: z.optional(z.enum(["warn", "error", "ignore"], 'must be "warn", "error" or "ignore"')),
+      lease: z._default(z.enum(["own", "shared"], 'must be "own" or "shared"'), "own"),
+      ...healthFields(),
+    },
+    "must be an object",
+  ),
 );
 
 export interface ResolvedRegister extends ResolvedRegistration {

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { type CallOptions, InvalidOptionError } from "../../src/index.ts";
-import { parseOptions } from "../../src/internal/index.ts";
+import { once, parseOptions } from "../../src/internal/index.ts";
 import {
   callFields,
   checkCallable,
@@ -43,22 +43,26 @@ export interface StorageTouchOptions extends CallOptions {
   ttlSeconds?: number | undefined;
 }
 
-const watchSchema = z.strictObject(
-  {
-    initial: z._default(z.enum(["none", "replay"], 'must be "none" or "replay"'), "none"),
-    concurrency: z._default(
-      z
-        .int("must be a whole number")
-        .check(z.minimum(1, "must be at least 1"), z.maximum(10_000, "must be at most 10000")),
-      16,
-    ),
-    signal: callFields.signal,
-  },
-  "must be an object",
+const watchSchema = once(() =>
+  z.strictObject(
+    {
+      initial: z._default(z.enum(["none", "replay"], 'must be "none" or "replay"'), "none"),
+      concurrency: z._default(
+        z
+          .int("must be a whole number")
+          .check(z.minimum(1, "must be at least 1"), z.maximum(10_000, "must be at most 10000")),
+        16,
+      ),
+      signal: callFields().signal,
+    },
+    "must be an object",
+  ),
 );
 
-const writeSchema = z.strictObject({ ttlSeconds: z.optional(z.unknown()), ...callFields }, "must be an object");
-const storageSchema = z.strictObject({ client: clientField }, "must be an object");
+const writeSchema = once(() =>
+  z.strictObject({ ttlSeconds: z.optional(z.unknown()), ...callFields() }, "must be an object"),
+);
+const storageSchema = once(() => z.strictObject({ client: clientField() }, "must be an object"));
 
 export interface ResolvedWatch {
   readonly prefix: string;

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import * as z from "zod/mini";
 import { type KeyValue, leaseId } from "../../src/index.ts";
+import { once } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 
 /** A list of some 100 000 services; what is larger is neither written nor read. */
@@ -10,25 +11,27 @@ export const LARGEST_FILE_BYTES = 64 * 1024 * 1024;
 const FORMAT = "etcd-recipes/list";
 const VERSION = 1;
 
-const headSchema = z.object({ format: z.literal(FORMAT), version: z.number(), sha256: z.string() });
+const headSchema = once(() => z.object({ format: z.literal(FORMAT), version: z.number(), sha256: z.string() }));
 
-const bodySchema = z.object({
-  prefix: z.string(),
-  namespace: z.string(),
-  /** When the list was last known to be true: milliseconds since the epoch. */
-  knownAtMs: z.number(),
-  entries: z.array(
-    z.object({
-      key: z.string(),
-      /** In base64: a value can be any bytes. */
-      value: z.string(),
-      createRevision: z.number(),
-      modRevision: z.number(),
-      version: z.number(),
-      lease: z.optional(z.string()),
-    }),
-  ),
-});
+const bodySchema = once(() =>
+  z.object({
+    prefix: z.string(),
+    namespace: z.string(),
+    /** When the list was last known to be true: milliseconds since the epoch. */
+    knownAtMs: z.number(),
+    entries: z.array(
+      z.object({
+        key: z.string(),
+        /** In base64: a value can be any bytes. */
+        value: z.string(),
+        createRevision: z.number(),
+        modRevision: z.number(),
+        version: z.number(),
+        lease: z.optional(z.string()),
+      }),
+    ),
+  }),
+);
 
 /** Of what a list is. */
 export interface ListPlace {
@@ -63,12 +66,12 @@ export function encodeList({ prefix, namespace }: ListPlace, knownAtMs: number, 
 /** @throws InvalidValueError that says why it cannot be used */
 export function decodeList(text: string, { prefix, namespace }: ListPlace): SavedList {
   const [first = "", body = "", end] = text.split("\n");
-  const head = headSchema.safeParse(parsed(first));
+  const head = headSchema().safeParse(parsed(first));
   if (!head.success) throw new InvalidValueError("it is no saved list");
   if (head.data.version !== VERSION)
     throw new InvalidValueError(`it is of version ${head.data.version}, not ${VERSION}`);
   if (end === undefined || sumOf(body) !== head.data.sha256) throw new InvalidValueError("it was cut, or changed");
-  const list = bodySchema.safeParse(parsed(body));
+  const list = bodySchema().safeParse(parsed(body));
   if (!list.success) throw new InvalidValueError("it is no saved list");
   const { knownAtMs, entries, ...place } = list.data;
   if (place.prefix !== prefix) throw new InvalidValueError(`it is of the prefix ${place.prefix}, not ${prefix}`);
@@ -122,7 +125,12 @@ function parsed(text: string): unknown {
   }
 }
 
-function toKeyValue({ key, value, lease, ...revisions }: z.infer<typeof bodySchema>["entries"][number]): KeyValue {
+function toKeyValue({
+  key,
+  value,
+  lease,
+  ...revisions
+}: z.infer<ReturnType<typeof bodySchema>>["entries"][number]): KeyValue {
   const bytes = Buffer.from(value, "base64");
   const kv = { key, keyBytes: Buffer.from(key), value: bytes, text: bytes.toString("utf8"), ...revisions };
   return lease === undefined ? kv : { ...kv, lease: leaseId(lease) };

@@ -4,6 +4,7 @@ import {
   checkPlainObject,
   isPlainObject,
   LONGEST_DELAY_MS,
+  once,
   optionsOf,
   parseOptions,
   shown,
@@ -87,42 +88,46 @@ export interface SubscribeServiceOptions<Metadata = unknown> extends RecipeClien
   snapshotFile?: string | undefined;
 }
 
-const ratio = z.number("must be a number").check(z.maximum(1, "must be at most 1"));
-const count = z.int("must be a whole number").check(z.minimum(1, "must be at least 1"));
+const ratio = () => z.number("must be a number").check(z.maximum(1, "must be at most 1"));
+const count = () => z.int("must be a whole number").check(z.minimum(1, "must be at least 1"));
 
-const pickFields = {
+const pickFields = () => ({
   balancer: z.optional(z.unknown()),
   zone: z.optional(z.string("must be a string").check(z.minLength(1, "must not be empty"))),
-  slowStartMs: z._default(delayAtLeast0, 0),
-  changeDelayMs: z._default(delayAtLeast0, 0),
-  changeMaxDelayMs: z.optional(delayAbove0),
-};
+  slowStartMs: z._default(delayAtLeast0(), 0),
+  changeDelayMs: z._default(delayAtLeast0(), 0),
+  changeMaxDelayMs: z.optional(delayAbove0()),
+});
 
-const outlierSchema = z.strictObject(
-  {
-    consecutiveFailures: z._default(count, 5),
-    failureRate: z._default(ratio.check(z.gt(0, "must be above 0")), 0.5),
-    minimumCalls: z._default(count, 20),
-    windowMs: z._default(delayAbove0, 10_000),
-    baseEjectionMs: z._default(delayAbove0, 10_000),
-    maxEjectionMs: z._default(delayAbove0, 300_000),
-    maxEjectedRatio: z._default(ratio.check(z.minimum(0, "must be at least 0")), 0.5),
-  },
-  "must be an object, or false",
+const outlierSchema = once(() =>
+  z.strictObject(
+    {
+      consecutiveFailures: z._default(count(), 5),
+      failureRate: z._default(ratio().check(z.gt(0, "must be above 0")), 0.5),
+      minimumCalls: z._default(count(), 20),
+      windowMs: z._default(delayAbove0(), 10_000),
+      baseEjectionMs: z._default(delayAbove0(), 10_000),
+      maxEjectionMs: z._default(delayAbove0(), 300_000),
+      maxEjectedRatio: z._default(ratio().check(z.minimum(0, "must be at least 0")), 0.5),
+    },
+    "must be an object, or false",
+  ),
 );
 
-const schema = z.strictObject(
-  {
-    client: clientField,
-    metadata: z.optional(z.unknown()),
-    format: z.optional(z.unknown()),
-    outlierDetection: z.optional(z.unknown()),
-    maxDropRatio: z.optional(ratio.check(z.gt(0, "must be above 0"))),
-    dropHoldMs: z.optional(delayAbove0),
-    snapshotFile: z.optional(z.string("must be a string").check(z.minLength(1, "must not be empty"))),
-    ...pickFields,
-  },
-  "must be an object",
+const schema = once(() =>
+  z.strictObject(
+    {
+      client: clientField(),
+      metadata: z.optional(z.unknown()),
+      format: z.optional(z.unknown()),
+      outlierDetection: z.optional(z.unknown()),
+      maxDropRatio: z.optional(ratio().check(z.gt(0, "must be above 0"))),
+      dropHoldMs: z.optional(delayAbove0()),
+      snapshotFile: z.optional(z.string("must be a string").check(z.minLength(1, "must not be empty"))),
+      ...pickFields(),
+    },
+    "must be an object",
+  ),
 );
 
 export interface ResolvedPick<Metadata> {
@@ -198,7 +203,13 @@ function resolveOutlierDetection(what: string, given: unknown): ResolvedOutlierD
 
 function resolvePick<Metadata>(
   what: string,
-  { balancer, zone, slowStartMs, changeDelayMs, changeMaxDelayMs }: z.output<z.ZodMiniObject<typeof pickFields>>,
+  {
+    balancer,
+    zone,
+    slowStartMs,
+    changeDelayMs,
+    changeMaxDelayMs,
+  }: z.output<z.ZodMiniObject<ReturnType<typeof pickFields>>>,
   otherwise: BalancerOption<ServiceInstance<Metadata>>,
 ): ResolvedPick<Metadata> {
   if (changeMaxDelayMs !== undefined && changeMaxDelayMs < changeDelayMs) {
@@ -222,8 +233,8 @@ export interface ViewOptions<Metadata = unknown> extends PickOptions<Metadata> {
   balancer?: BalancerOption<ServiceInstance<Metadata>> | undefined;
 }
 
-const filterSchema = z.strictObject(filterFields, "must be an object");
-const viewSchema = z.strictObject(pickFields, "must be an object");
+const filterSchema = once(() => z.strictObject(filterFields(), "must be an object"));
+const viewSchema = once(() => z.strictObject(pickFields(), "must be an object"));
 
 /**
  * @param parent how the list chooses that it is a view of
@@ -251,7 +262,7 @@ export interface UntilOptions {
   signal?: AbortSignal | undefined;
 }
 
-const untilSchema = z.strictObject(callFields, "must be an object");
+const untilSchema = once(() => z.strictObject(callFields(), "must be an object"));
 
 /** @throws InvalidOptionError */
 export function resolveUntil(predicate: unknown, options: unknown): UntilOptions {
@@ -284,17 +295,19 @@ export interface ServiceCallOptions<Result = unknown> {
   isFailure?: ((result: Result) => boolean) | undefined;
 }
 
-const callSchema = z.strictObject(
-  {
-    attempts: z._default(count, 1),
-    key: z.optional(z.string("must be a string")),
-    signal: callFields.signal,
-    timeoutMs: z._default(delayAbove0, 30_000),
-    isFailure: z.optional(
-      z.custom<(result: unknown) => boolean>((it) => typeof it === "function", "must be a function"),
-    ),
-  },
-  "must be an object",
+const callSchema = once(() =>
+  z.strictObject(
+    {
+      attempts: z._default(count(), 1),
+      key: z.optional(z.string("must be a string")),
+      signal: callFields().signal,
+      timeoutMs: z._default(delayAbove0(), 30_000),
+      isFailure: z.optional(
+        z.custom<(result: unknown) => boolean>((it) => typeof it === "function", "must be a function"),
+      ),
+    },
+    "must be an object",
+  ),
 );
 
 export interface ResolvedServiceCall {
@@ -317,7 +330,7 @@ export interface ReportOptions {
   latencyMs?: number | undefined;
 }
 
-const reportSchema = z.strictObject({ latencyMs: z.optional(delayAtLeast0) }, "must be an object");
+const reportSchema = once(() => z.strictObject({ latencyMs: z.optional(delayAtLeast0()) }, "must be an object"));
 
 /** @throws InvalidOptionError */
 export function resolveReport(instance: unknown, options: unknown): ReportOptions {

@@ -29,12 +29,12 @@ interface OptionsIssue {
  */
 export function parseOptions<Resolved>(
   what: string,
-  schema: OptionsSchema<Resolved>,
+  schema: () => OptionsSchema<Resolved>,
   input: unknown = {},
   secret: readonly string[] = [],
 ): Resolved {
   checkPlainObject(what, "options", input);
-  const parsed = schema.safeParse(input);
+  const parsed = schema().safeParse(input);
   if (parsed.success) return parsed.data;
   const [first] = parsed.error.issues;
   const issue = first && ofItem(first);
@@ -42,7 +42,7 @@ export function parseOptions<Resolved>(
   const unknownName = issue?.keys?.[0];
   if (issue?.code === "unrecognized_keys" && unknownName !== undefined) {
     const option = [...path.map(String), unknownName].join(".");
-    throw unknownOption(what, option, unknownName, knownNames(schema, path));
+    throw unknownOption(what, option, unknownName, knownNames(schema(), path));
   }
   const option = path.length === 0 ? "options" : path.map(String).join(".");
   const problem = issue?.message ?? "is invalid";
