@@ -102,15 +102,12 @@ export class GrpcProtocol implements Protocol {
   }
 
   async leaseGrant(id: LeaseId, ttlSeconds: number, options?: CallOptions): Promise<LeaseGrantResponse> {
-    const answer = await this.#lease.leaseGrant(
-      { ID: leaseIdToDecimal(id), TTL: ttlSeconds },
-      this.#rpc("idempotent", options),
-    );
-    return { id: leaseIdFromDecimal(answer.ID) ?? id, ttlSeconds: Number(answer.TTL) };
+    const answer = await this.#call(this.#codec.leaseGrant, { id, ttlSeconds }, "idempotent", options);
+    return { id: answer.id ?? id, ttlSeconds: answer.ttlSeconds };
   }
 
-  async leaseRevoke(id: LeaseId, options?: CallOptions): Promise<void> {
-    await this.#lease.leaseRevoke({ ID: leaseIdToDecimal(id) }, this.#rpc("idempotent", options));
+  leaseRevoke(id: LeaseId, options?: CallOptions): Promise<void> {
+    return this.#call(this.#codec.leaseRevoke, id, "idempotent", options);
   }
 
   async leaseLeases(options?: CallOptions): Promise<readonly LeaseId[]> {

@@ -3,6 +3,7 @@ import type { LeaseId } from "../../model/lease-id.ts";
 import type {
   DeleteRangeRequest,
   DeleteRangeResponse,
+  LeaseGrantRequest,
   LeaseKeepAliveResponse,
   LeaseTimeToLiveResponse,
   PutRequest,
@@ -16,8 +17,8 @@ import type {
   WatchStreamRequest,
 } from "./messages.ts";
 import { RequestEncoder } from "./request-encoder.ts";
-import { ResponseDecoder, watchIdOf } from "./response-decoder.ts";
-import { newMessage, writeLeaseId } from "./wire-writer.ts";
+import { type ReadLease, ResponseDecoder, watchIdOf } from "./response-decoder.ts";
+import { newMessage, varintTag, writeLeaseId } from "./wire-writer.ts";
 
 /** One call of the protocol, with our messages. */
 export interface Method<Request, Response> {
@@ -30,7 +31,7 @@ export interface Method<Request, Response> {
 }
 
 /**
- * The calls that carry keys, values, events and renewals, between our messages and the protocol's bytes; and what the
+ * The calls that carry keys, values, events and leases, between our messages and the protocol's bytes; and what the
  * others answer. A namespace is put before every key on the way out and taken off on the way in, here and nowhere else.
  */
 export class Codec {
@@ -40,6 +41,8 @@ export class Codec {
   readonly deleteRange: Method<DeleteRangeRequest, DeleteRangeResponse>;
   readonly txn: Method<TxnRequest, TxnResponse>;
   readonly watch: Method<WatchStreamRequest, WatchResponse>;
+  readonly leaseGrant: Method<LeaseGrantRequest, ReadLease>;
+  readonly leaseRevoke: Method<LeaseId, void>;
   readonly leaseKeepAlive: Method<LeaseId, LeaseKeepAliveResponse>;
   readonly #namespace: Buffer;
 
@@ -78,7 +81,9 @@ export class Codec {
       (bytes) => decoder.txn(bytes),
     );
     this.watch = this.watchOn(() => 0);
-    this.leaseKeepAlive = method("Lease", "LeaseKeepAlive", encodeRenewal, (bytes) => decoder.leaseKeepAlive(bytes));
+    this.leaseGrant = method("Lease", "LeaseGrant", encodeGrant, (bytes) => decoder.leaseGrant(bytes));
+    this.leaseRevoke = method("Lease", "LeaseRevoke", encodeLeaseId, () => {});
+    this.leaseKeepAlive = method("Lease", "LeaseKeepAlive", encodeLeaseId, (bytes) => decoder.leaseKeepAlive(bytes));
   }
 
   /**
@@ -129,7 +134,15 @@ function method<Request, Response>(
   return { path, name: `${service}.${name.charAt(0).toLowerCase()}${name.slice(1)}`, encode, decode };
 }
 
-function encodeRenewal(id: LeaseId): Buffer {
+function encodeGrant({ id, ttlSeconds }: LeaseGrantRequest): Buffer {
+  const writer = newMessage();
+  writer.uint32(varintTag(1)).int64(ttlSeconds);
+  writeLeaseId(writer, 2, id);
+  return writer.finish();
+}
+
+/** Of a renewal or a revocation. */
+function encodeLeaseId(id: LeaseId): Buffer {
   const writer = newMessage();
   writeLeaseId(writer, 1, id);
   return writer.finish();

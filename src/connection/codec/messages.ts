@@ -43,6 +43,11 @@ export interface TxnResponse {
   readonly responses: readonly OpResult[];
 }
 
+export interface LeaseGrantRequest {
+  readonly id: LeaseId;
+  readonly ttlSeconds: number;
+}
+
 export interface LeaseGrantResponse {
   readonly id: LeaseId;
   readonly ttlSeconds: number;

@@ -99,8 +99,14 @@ export class ResponseDecoder {
     return decoded(bytes, true, (reader, end) => this.#watch(reader, end));
   }
 
+  leaseGrant(bytes: Buffer): ReadLease {
+    return readMessage(bytes, readLease);
+  }
+
   leaseKeepAlive(bytes: Buffer): LeaseKeepAliveResponse {
-    return readMessage(bytes, readRenewal);
+    const { id, ttlSeconds } = readMessage(bytes, readLease);
+    if (!id) throw new ProtocolError("etcd acknowledged the renewal of a lease without id");
+    return { id, ttlSeconds };
   }
 
   #watch(reader: WireReader, end: number): WatchResponse {
@@ -282,7 +288,13 @@ export function watchIdOf(bytes: Buffer): string {
   });
 }
 
-function readRenewal(reader: WireReader, end: number): LeaseKeepAliveResponse {
+/** What a grant and a renewal are answered with. */
+export interface ReadLease {
+  readonly id: LeaseId | undefined;
+  readonly ttlSeconds: number;
+}
+
+function readLease(reader: WireReader, end: number): ReadLease {
   let id: LeaseId | undefined;
   let ttlSeconds = 0;
   while (!atEnd(reader, end)) {
@@ -291,7 +303,6 @@ function readRenewal(reader: WireReader, end: number): LeaseKeepAliveResponse {
     else if (field === tag.varint3) ttlSeconds = readInt64(reader);
     else reader.skip(field);
   }
-  if (!id) throw new ProtocolError("etcd acknowledged the renewal of a lease without id");
   return { id, ttlSeconds };
 }
 

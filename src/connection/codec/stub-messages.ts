@@ -40,7 +40,7 @@ export interface StubMethod {
 
 export type ServiceName = "KV" | "Watch" | "Lease" | "Maintenance" | "Cluster" | "Auth";
 
-/** By the names that the stubs use: `leaseGrant`, where the `.proto` file says `LeaseGrant`. */
+/** By the names that the stubs use: `leaseLeases`, where the `.proto` file says `LeaseLeases`. */
 export const stubMethods: Readonly<Partial<Record<ServiceName, Readonly<Record<string, StubMethod>>>>> = {
   KV: {
     compact: {
@@ -49,11 +49,6 @@ export const stubMethods: Readonly<Partial<Record<ServiceName, Readonly<Record<s
     },
   },
   Lease: {
-    leaseGrant: {
-      request: { TTL: [1, "int64"], ID: [2, "int64"] },
-      response: { header: [1, header], ID: [2, "int64"], TTL: [3, "int64"], error: [4, "string"] },
-    },
-    leaseRevoke: { request: { ID: [1, "int64"] }, response: { header: [1, header] } },
     leaseLeases: { request: {}, response: { header: [1, header], leases: [2, repeated({ ID: [1, "int64"] })] } },
     leaseTimeToLive: {
       request: { ID: [1, "int64"], keys: [2, "bool"] },

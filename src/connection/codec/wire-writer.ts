@@ -24,7 +24,8 @@ export class WireWriter {
   /** Forgets a message that was not finished. */
   begin(): this {
     this.#pos = 0;
-    this.#open.length = 0;
+    // Only then: to set it, even to what it is, throws away the memory behind the array.
+    if (this.#open.length > 0) this.#open.length = 0;
     return this;
   }
 

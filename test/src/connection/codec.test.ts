@@ -129,9 +129,11 @@ test("events stay what they were when the bytes that they were read from are ove
   }
 });
 
-test("renewals: every lease id from 1 to the largest", () => {
+test("grants, renewals and revocations: every lease id from 1 to the largest", () => {
   const codec = new Codec();
   const { decodeRequest, encodeResponse } = theirs("Lease", "leaseKeepAlive");
+  const grant = theirs("Lease", "leaseGrant");
+  const revoke = theirs("Lease", "leaseRevoke");
   const random = seeded("renewals");
   const ids = [1n, 127n, 128n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 53n, 2n ** 63n - 1n];
   for (let i = 0; i < rounds; i++)
@@ -142,11 +144,18 @@ test("renewals: every lease id from 1 to the largest", () => {
     for (const ttl of ["0", "5", "-1", "9000000000"]) {
       const bytes = encodeResponse({ header: { revision: "7" }, ID: id.toString(), TTL: ttl });
       expect(codec.leaseKeepAlive.decode(bytes)).toEqual({ id: hex, ttlSeconds: Number(ttl) });
+      const asked = codec.leaseGrant.encode({ id: hex, ttlSeconds: Number(ttl) });
+      expect(grant.decodeRequest(asked)).toEqual({ ID: id.toString(), TTL: ttl });
+      const granted = grant.encodeResponse({ header: { revision: "7" }, ID: id.toString(), TTL: ttl, error: "none" });
+      expect(codec.leaseGrant.decode(granted)).toEqual({ id: hex, ttlSeconds: Number(ttl) });
     }
+    expect(revoke.decodeRequest(codec.leaseRevoke.encode(hex))).toEqual({ ID: id.toString() });
   }
   expect(() => codec.leaseKeepAlive.decode(encodeResponse({ TTL: "5" }))).toThrow(
     expect.objectContaining({ code: "ETCD_PROTOCOL" }),
   );
+  expect(codec.leaseGrant.decode(grant.encodeResponse({ TTL: "5" }))).toEqual({ id: undefined, ttlSeconds: 5 });
+  expect(codec.leaseRevoke.decode(revoke.encodeResponse({ header: { revision: "7" } }))).toBe(undefined);
 });
 
 test.each(["9007199254740992", "-9007199254740992", "9223372036854775807", "-9223372036854775808"])(
