@@ -55,6 +55,8 @@ export class OpenStream {
   readonly #ids = new Map<WatchFeed, string>();
   #serverRevision = 0;
   #createTimer: Timer | undefined;
+  /** Since when the server owes an answer to a create request, without a word meanwhile. */
+  #owesSinceMs = 0;
   #progressTimer: Timer | undefined;
   #heardMs: number;
   #closed = false;
@@ -80,7 +82,7 @@ export class OpenStream {
     this.#wanted.push({ feed, startRevision });
     this.#sendWanted();
     // What it owed before is not put off by what it owes now.
-    if (!this.#createTimer && !this.#closed) this.#awaitCreated();
+    if (!this.#createTimer && !this.#closed) this.#awaitCreated(this.#clock.monotonicMs());
   }
 
   /** Lets the server know that no reader is left; a feed that it has not confirmed yet is cancelled when it is. */
@@ -102,7 +104,7 @@ export class OpenStream {
     if (response.watchId === NO_ID && !response.created && !response.canceled) return;
     this.#dispatch(response);
     // What the server owes may take its time again from here on.
-    if (!this.#closed) this.#awaitCreated();
+    if (!this.#closed) this.#awaitCreated(this.#heardMs);
   }
 
   close(): void {
@@ -118,9 +120,19 @@ export class OpenStream {
     if (dueMs <= 0) this.#stream.requestProgress();
   }
 
-  #awaitCreated(): void {
-    this.#createTimer?.cancel();
-    this.#createTimer = this.#waits ? this.#clock.timer(CREATE_LIMIT_MS, () => this.#listener.onMute()) : undefined;
+  /** One timer, however many answers come: it looks for how long there was none, and goes on. */
+  #awaitCreated(sinceMs: number): void {
+    this.#owesSinceMs = sinceMs;
+    if (!this.#waits) {
+      this.#createTimer?.cancel();
+      this.#createTimer = undefined;
+    } else this.#createTimer ??= this.#clock.timer(CREATE_LIMIT_MS, () => this.#lookForCreated());
+  }
+
+  #lookForCreated(): void {
+    const leftMs = this.#owesSinceMs + CREATE_LIMIT_MS - this.#clock.monotonicMs();
+    if (leftMs <= 0) this.#listener.onMute();
+    else this.#createTimer = this.#clock.timer(leftMs, () => this.#lookForCreated());
   }
 
   get #waits(): boolean {

@@ -161,6 +161,24 @@ test("a server that confirms nothing is left after 5 s, however many watches are
   expect(scripted.failures).toContain("silent");
 });
 
+test("a server that confirms some watches, and then nothing, is left 5 s after its last answer", async () => {
+  const { clock, scripted, hub } = setUp();
+  for (let opened = 0; opened < 4; opened++) follow(hub);
+  await settled();
+  const [stream] = scripted.streams;
+  const timers = clock.pendingTimers;
+  for (let answered = 0; answered < 3; answered++) {
+    await clock.pass(4_000);
+    stream?.answer({ created: true, watchId: stream.created[answered]?.watchId });
+    expect(clock.pendingTimers).toBe(timers);
+  }
+  await clock.pass(4_900);
+  expect(stream?.closed).toBe(false);
+  await clock.pass(200);
+  expect(stream?.closed).toBe(true);
+  expect(scripted.failures).toContain("silent");
+});
+
 test("an idle stream whose creates are all answered is asked for signs of life, and nothing ends it", async () => {
   const { clock, scripted, hub } = setUp();
   const { received } = follow(hub);
