@@ -11,7 +11,8 @@ const MOST_REMEMBERED_LEASES = 64;
 export class LeaseLine {
   readonly #etcd: Pick<EtcdClient, "grantLease">;
   readonly #ttlSeconds: number;
-  readonly #leases = new Map<LeaseId, Lease>();
+  /** A few at most, and most lines have one: a Map for each would be larger than all else here. */
+  #leases: Lease[] = [];
   #current: Lease | undefined;
   #granting: Promise<Lease> | undefined;
   /** While a grant is under way: ends it. */
@@ -29,7 +30,7 @@ export class LeaseLine {
 
   /** Whether this is one of these leases, the earlier ones included. */
   has(id: LeaseId | undefined): boolean {
-    return id !== undefined && this.#leases.has(id);
+    return id !== undefined && this.#leases.some((lease) => lease.id === id);
   }
 
   /**
@@ -45,7 +46,7 @@ export class LeaseLine {
     if (!this.#granting) {
       const ending = new AbortController();
       this.#ending = ending;
-      const granting = this.#grant(ending.signal);
+      const granting = this.grant(ending.signal);
       granting
         .catch(() => {})
         .finally(() => {
@@ -54,6 +55,26 @@ export class LeaseLine {
       this.#granting = granting;
     }
     return abortable(this.#granting, signal);
+  }
+
+  /**
+   * A new lease, for one who has the line alone, and when there is no living one. `signal` ends the grant, not only
+   * the wait, so `revokeAll()` comes after it.
+   *
+   * @throws what the grant throws; `signal.reason`
+   */
+  async grant(signal: AbortSignal): Promise<Lease> {
+    const grant = () => this.#etcd.grantLease(this.#ttlSeconds, { signal });
+    const lease = await Admission.of(this.#etcd).run(grant, { signal });
+    // Granted, and at the same moment not needed any more.
+    if (signal.aborted) {
+      lease.abandon(signal.reason);
+      throw signal.reason;
+    }
+    this.#current = lease;
+    this.#leases.push(lease);
+    if (this.#leases.length > MOST_REMEMBERED_LEASES) this.#leases.shift();
+    return lease;
   }
 
   /** Says that etcd no longer has this lease: the next one who needs it gets a new one. */
@@ -72,28 +93,13 @@ export class LeaseLine {
     this.#ending?.abort(new ClientClosedError("the lease is not needed any more"));
     this.#grantIsOver();
     this.#current = undefined;
-    const leases = [...this.#leases.values()];
+    const leases = [...this.#leases];
     await Promise.all(leases.map((lease) => lease.revoke(options)));
-    for (const { id } of leases) this.#leases.delete(id);
+    this.#leases = this.#leases.filter((lease) => !leases.includes(lease));
   }
 
   #grantIsOver(): void {
     this.#granting = undefined;
     this.#ending = undefined;
-  }
-
-  async #grant(ending: AbortSignal): Promise<Lease> {
-    const grant = () => this.#etcd.grantLease(this.#ttlSeconds, { signal: ending });
-    const lease = await Admission.of(this.#etcd).run(grant, { signal: ending });
-    // Granted, and at the same moment not needed any more.
-    if (ending.aborted) {
-      lease.abandon(ending.reason);
-      throw ending.reason;
-    }
-    this.#current = lease;
-    this.#leases.set(lease.id, lease);
-    const [oldest] = this.#leases.keys();
-    if (this.#leases.size > MOST_REMEMBERED_LEASES && oldest) this.#leases.delete(oldest);
-    return lease;
   }
 }

@@ -35,8 +35,10 @@ export class OwnLeases implements KeyLeases {
     return this.#line.has(id);
   }
 
+  /** Its key is alone on the line, so what ends the wait ends the grant. */
   living(signal: AbortSignal): Promise<Lease> {
-    return this.#line.living(signal);
+    const { current } = this.#line;
+    return current ? Promise.resolve(current) : this.#line.grant(signal);
   }
 
   gone(lease: Lease, cause: unknown): void {
@@ -49,7 +51,7 @@ export class OwnLeases implements KeyLeases {
     this.#of.count--;
   }
 
-  /** The leases take the key with them, and a write that is still on its way. */
+  /** The leases take the key with them, and a write that is still on its way. What `living()` waited for is ended. */
   leave(_: () => Promise<void>, options: CallOptions): Promise<void> {
     return this.#line.revokeAll(options);
   }

@@ -5,7 +5,7 @@ import {
   PermissionDeniedError,
   RequestRefusedError,
 } from "../../src/index.ts";
-import { asError, Backoff, endsRetries, queueMicrotask, type Runtime, sleep } from "../../src/internal/index.ts";
+import { asError, Backoff, endsRetries, type Runtime, sleep } from "../../src/internal/index.ts";
 import type { KeyLeases } from "../leases/index.ts";
 import type { BulkItem, BulkStep } from "./bulk-item.ts";
 import { type StepAnswer, StepSender } from "./step-sender.ts";
@@ -66,7 +66,7 @@ export class LoneWriter {
     this.#due = true;
     if (this.#running || this.stopped.aborted) return;
     this.#running = true;
-    queueMicrotask(() => void this.#run(item));
+    void this.#run(item);
   }
 
   /** Does not wait any longer after the last failure. */
@@ -81,6 +81,8 @@ export class LoneWriter {
   }
 
   async #run(item: BulkItem): Promise<void> {
+    // What is asked for in the same turn is done in one step.
+    await null;
     while (this.#due && !this.stopped.aborted) {
       this.#due = false;
       await this.#step(item);
@@ -92,7 +94,7 @@ export class LoneWriter {
     const { stopped } = this;
     let lease = this.#leases.current;
     try {
-      if (item.needsLease && !this.#isKnown(lease)) lease = await this.#grant();
+      if (item.needsLease && !this.#isKnown(lease)) lease = this.#taken(await this.#leases.living(stopped));
     } catch (error) {
       if (!stopped.aborted && !this.#ends(error)) {
         this.#owner.onWarning(asError(error));
@@ -121,8 +123,7 @@ export class LoneWriter {
     return lease !== undefined && lease === this.#lease;
   }
 
-  async #grant(): Promise<Lease> {
-    const lease = await this.#leases.living(this.stopped);
+  #taken(lease: Lease): Lease {
     if (lease !== this.#lease && !this.stopped.aborted) {
       this.#lease = lease;
       this.#owner.onLease(lease);

@@ -23,6 +23,11 @@ export interface HeldLeaseParts {
   readonly detached: boolean;
   /** The caller named the id, and may name it again. */
   readonly idIsChosen: boolean;
+  readonly owner: HeldLeaseOwner;
+}
+
+/** Who handed the lease out. */
+export interface HeldLeaseOwner {
   /** Called when its renewal is to end and it lives on until its deadline. */
   onLapse(lease: HeldLease): void;
   /** Called once, when it is over, before the signal aborts. */
@@ -89,7 +94,7 @@ export class HeldLease implements Lease {
     if (!this.#over) this.#end(new LeaseLostError(`lease ${this.id} was revoked by its owner`), "revoked");
     if (this.#gone) return;
     // Each with its own signal and time: etcd does not mind being asked twice.
-    await this.#parts.revoke(this, options).catch((error: unknown) => {
+    await this.#parts.owner.revoke(this, options).catch((error: unknown) => {
       throw errorOfCall(() => `revoke ${this.id}`, error, options?.signal);
     });
     this.#gone = true;
@@ -98,7 +103,7 @@ export class HeldLease implements Lease {
   lapse(): void {
     if (this.#over || !this.#renewed) return;
     this.#renewed = false;
-    this.#parts.onLapse(this);
+    this.#parts.owner.onLapse(this);
   }
 
   abandon(cause?: unknown): void {
@@ -112,7 +117,7 @@ export class HeldLease implements Lease {
   lose(error: LeaseLostError): void {
     if (this.#over) return;
     this.#end(error);
-    this.#parts.onLost(this);
+    this.#parts.owner.onLost(this);
   }
 
   /**
@@ -131,7 +136,7 @@ export class HeldLease implements Lease {
     this.#over = true;
     const { id: leaseId, ttlSeconds } = this;
     if (channels.leaseEnded.heard) channels.leaseEnded.publish({ leaseId, ttlSeconds, how, error });
-    this.#parts.onOver(this);
+    this.#parts.owner.onOver(this);
     this.#controller.abort(error);
   }
 

@@ -10,8 +10,8 @@ import type { Timer } from "../internal/clock.ts";
 import { inMs } from "../internal/in-ms.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import { type LeaseId, leaseId } from "../model/lease-id.ts";
-import { askForLease, type GrantedLease } from "./ask-for-lease.ts";
-import { HeldLease } from "./held-lease.ts";
+import { type AskForLeaseParts, askForLease, type GrantedLease } from "./ask-for-lease.ts";
+import { HeldLease, type HeldLeaseOwner } from "./held-lease.ts";
 import type { Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease.ts";
 import type { LeaseEngine } from "./lease-engine.ts";
 import { renewOnce } from "./renew-once.ts";
@@ -77,16 +77,26 @@ const LOOK_EVERY_MS = 60_000;
 export class Leases {
   readonly #protocol: Protocol;
   readonly #engine: LeaseEngine;
+  readonly #asking: AskForLeaseParts;
   /** Grants and revocations of this client. */
   readonly #underWay = new Set<Promise<unknown>>();
   /** Those that are kept alive, or were until they began to lapse. */
   readonly #held = new Set<HeldLease>();
+  /** One for all of them: there may be thousands. */
+  readonly #owner: HeldLeaseOwner = {
+    onLapse: (lapsing) => this.#lapse(lapsing),
+    onOver: (over) => this.#forget(over),
+    revoke: (ended, options) => this.#follow(this.#revoke(ended, options)),
+    onLost: (lost) => this.#giveUp(lost),
+  };
   #closing: { limitMs: number } | undefined;
 
   /** @param protocol what shows the keys on a lease as this client names them */
   constructor(protocol: Protocol, engine: LeaseEngine) {
+    const { runtime, revoker } = engine;
     this.#protocol = protocol;
     this.#engine = engine;
+    this.#asking = { protocol, runtime, giveUp: (random) => revoker.revokeInBackground(random) };
   }
 
   grant(ttlSeconds: number, options: GrantLeaseOptions = {}): Promise<Lease> {
@@ -128,21 +138,30 @@ export class Leases {
   }
 
   #follow<T>(call: Promise<T>): Promise<T> {
-    const all = [this.#underWay, this.#engine.underWay];
-    for (const calls of all) calls.add(call);
-    return call.finally(() => {
-      for (const calls of all) calls.delete(call);
-    });
+    this.#underWay.add(call);
+    this.#engine.underWay.add(call);
+    const over = () => {
+      this.#underWay.delete(call);
+      this.#engine.underWay.delete(call);
+    };
+    call.then(over, over);
+    return call;
   }
 
   async #grantLease(ttlSeconds: number, options: GrantLeaseOptions): Promise<Lease> {
     checkTtl(ttlSeconds);
     checkRenewal("grantLease", options.renewEverySeconds, ttlSeconds);
     const chosen = options.id === undefined ? undefined : leaseId(options.id);
-    const granted = await this.#askFor(chosen, ttlSeconds, options).catch((error: unknown) => {
+    let granted: GrantedLease;
+    try {
+      granted = await (chosen === undefined
+        ? this.#askFor(undefined, ttlSeconds, options)
+        : this.#askForChosen(chosen, ttlSeconds, options));
+    } catch (error) {
       throw errorOfCall(() => `grantLease ${chosen ?? `of ${ttlSeconds} s`}`, error, options.signal);
-    });
-    const lease = this.#handle({ ...options, ...granted, idIsChosen: chosen !== undefined });
+    }
+    const { keepAlive, renewEverySeconds } = options;
+    const lease = this.#handle({ ...granted, keepAlive, renewEverySeconds, idIsChosen: chosen !== undefined });
     if (lease.remainingMs() === 0) {
       this.#giveUp(lease);
       const problem = `the grant of a lease of ${lease.ttlSeconds} s took longer than that`;
@@ -192,19 +211,17 @@ export class Leases {
     if (this.#engine.living.has(id)) throw new ConflictError(`this client holds lease ${id} already`);
   }
 
-  #handle({ id, ttlSeconds, aliveForSeconds = ttlSeconds, sentMs, ...how }: NewHandle): HeldLease {
+  #handle(handle: NewHandle): HeldLease {
+    const { id, ttlSeconds, aliveForSeconds = ttlSeconds, sentMs } = handle;
     const lease = new HeldLease({
       id,
       ttlSeconds,
-      renewEveryMs: Math.min(how.renewEverySeconds ?? ttlSeconds / 3, ttlSeconds * LATEST_RENEWAL) * 1_000,
+      renewEveryMs: Math.min(handle.renewEverySeconds ?? ttlSeconds / 3, ttlSeconds * LATEST_RENEWAL) * 1_000,
       protocol: this.#protocol,
       clock: this.#engine.runtime.clock,
-      detached: how.keepAlive === false,
-      idIsChosen: how.idIsChosen,
-      onLapse: (lapsing) => this.#lapse(lapsing),
-      onOver: (over) => this.#forget(over),
-      revoke: (ended, options) => this.#follow(this.#revoke(ended, options)),
-      onLost: (lost) => this.#giveUp(lost),
+      detached: handle.keepAlive === false,
+      idIsChosen: handle.idIsChosen,
+      owner: this.#owner,
     });
     lease.deadline.acknowledged(sentMs, aliveForSeconds);
     return lease;
@@ -221,25 +238,23 @@ export class Leases {
     return lease;
   }
 
-  async #askFor(id: LeaseId | undefined, ttlSeconds: number, options: GrantLeaseOptions): Promise<GrantedLease> {
+  /** A revocation of the one that had the id before ends first. */
+  async #askForChosen(id: LeaseId, ttlSeconds: number, options: CallOptions): Promise<GrantedLease> {
     const { clock } = this.#engine.runtime;
     const { signal, timeoutMs = this.#protocol.requestTimeoutMs } = options;
     const endMs = clock.elapsedMs() + timeoutMs;
     signal?.throwIfAborted();
-    if (id !== undefined) {
-      const late = () =>
-        new EtcdTimeoutError(`a revocation of lease ${id} was still under way after ${inMs(timeoutMs)}`, {
-          retryable: true,
-        });
-      await within(clock, abortable(this.#engine.revoker.callOff(id), signal), timeoutMs, late);
-    }
-    const { runtime, revoker } = this.#engine;
-    const giveUp = (random: LeaseId) => revoker.revokeInBackground(random);
-    return askForLease({ protocol: this.#protocol, runtime, giveUp }, ttlSeconds, {
-      id,
-      signal,
-      timeoutMs: Math.max(1, endMs - clock.elapsedMs()),
-    });
+    const late = () =>
+      new EtcdTimeoutError(`a revocation of lease ${id} was still under way after ${inMs(timeoutMs)}`, {
+        retryable: true,
+      });
+    await within(clock, abortable(this.#engine.revoker.callOff(id), signal), timeoutMs, late);
+    return this.#askFor(id, ttlSeconds, { signal, timeoutMs: Math.max(1, endMs - clock.elapsedMs()) });
+  }
+
+  #askFor(id: LeaseId | undefined, ttlSeconds: number, options: CallOptions): Promise<GrantedLease> {
+    const { signal, timeoutMs = this.#protocol.requestTimeoutMs } = options;
+    return askForLease(this.#asking, ttlSeconds, { id, signal, timeoutMs });
   }
 
   /**

@@ -67,6 +67,32 @@ test("a waiter that gave up takes the grant from no other", async () => {
   expect(fake.grants).toBe(1);
 });
 
+test("who has a line alone ends its grant with its own signal, and a lease that comes all the same is given up", async () => {
+  const line = new LeaseLine(fake, 5);
+  let open = () => {};
+  fake.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const ending = new AbortController();
+  const ended = outcomeOf(line.grant(ending.signal));
+  await settled();
+  ending.abort("enough");
+  open();
+  expect((await ended).error).toBe("enough");
+  expect(fake.granted).toEqual([]);
+
+  const late = new AbortController();
+  fake.gate = Promise.resolve();
+  const given = outcomeOf(line.grant(late.signal));
+  for (let turn = 0; turn < 100 && fake.granted.length === 0; turn++) await Promise.resolve();
+  late.abort("enough");
+  expect((await given).error).toBe("enough");
+  expect(fake.granted.map(({ abandoned }) => abandoned)).toEqual([true]);
+  expect(line.current).toBe(undefined);
+  expect((await line.grant(never)).id).toBe("2");
+  expect(line.current?.id).toBe("2");
+});
+
 test("a grant that fails fails for all who wait, and the next one asks anew", async () => {
   const line = new LeaseLine(fake, 5);
   fake.gate = Promise.reject(new EtcdTimeoutError("no answer"));

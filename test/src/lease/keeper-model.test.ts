@@ -76,10 +76,12 @@ class Lab {
       clock,
       detached: false,
       idIsChosen: false,
-      onLapse: () => {},
-      onOver: (over) => keeper.forget(over),
-      revoke: async () => {},
-      onLost: () => {},
+      owner: {
+        onLapse: () => {},
+        onOver: (over) => keeper.forget(over),
+        revoke: async () => {},
+        onLost: () => {},
+      },
     });
     const sentMs = clock.elapsedMs();
     etcd.leaseGrant(id, ttlSeconds);

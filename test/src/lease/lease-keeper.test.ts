@@ -67,10 +67,12 @@ function setup(leaseCount: number) {
       clock,
       detached: false,
       idIsChosen: false,
-      onLapse: () => {},
-      onOver: (over) => keeper.forget(over),
-      revoke: async () => {},
-      onLost: ({ id }) => revoked.push(id),
+      owner: {
+        onLapse: () => {},
+        onOver: (over) => keeper.forget(over),
+        revoke: async () => {},
+        onLost: ({ id }) => revoked.push(id),
+      },
     });
     lease.deadline.acknowledged(clock.elapsedMs(), ttlSeconds);
     keeper.keep(lease, clock.elapsedMs() + 2_000);
