@@ -25,15 +25,23 @@ export interface Beside {
  * @returns what is wrong, undefined when nothing is
  * @throws what the read throws
  */
-export async function findForeignFormat(
+export function findForeignFormat(
   etcd: Reader,
-  { key, format, isChosen }: Beside,
+  beside: Beside,
   signal?: AbortSignal,
 ): Promise<ConflictError | undefined> {
-  const folder = key.slice(0, key.lastIndexOf("/") + 1);
+  const folder = beside.key.slice(0, beside.key.lastIndexOf("/") + 1);
   // Without a folder every key there is would be beside it.
-  if (folder.length <= 1) return undefined;
-  const kvs = signal ? await look(etcd, folder, { signal }) : await lookTogether(etcd, folder);
+  if (folder.length <= 1) return Promise.resolve(undefined);
+  const looked = signal ? look(etcd, folder, { signal }) : lookTogether(etcd, folder);
+  return looked.then((kvs) => foreignIn(kvs, folder, beside));
+}
+
+function foreignIn(
+  kvs: readonly KeyValue[],
+  folder: string,
+  { key, format, isChosen }: Beside,
+): ConflictError | undefined {
   const foreign = kvs.find((kv) => kv.key !== key && (isChosen ? !isOf(format, kv) : isOf("kratos", kv)));
   if (!foreign) return undefined;
   const { name } = codecOf(format);

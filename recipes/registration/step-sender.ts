@@ -4,6 +4,7 @@ import {
   type EtcdClient,
   getOp,
   type KeyValue,
+  type Op,
   type OpResult,
   putOp,
   type TxnOptions,
@@ -31,6 +32,8 @@ export type StepAnswer =
 interface Asked {
   readonly key: string;
   readonly step: BulkStep;
+  /** The step without its guard. */
+  readonly op: Op;
   readonly answered: Deferred<StepAnswer>;
   readonly signal: AbortSignal | undefined;
 }
@@ -69,15 +72,12 @@ export class StepSender {
   /** @throws what the request throws; after a write with an unknown outcome it may have been done */
   async send(key: string, step: BulkStep, { signal }: CallOptions): Promise<StepAnswer> {
     const kind = kindOf(key, step);
-    if (!kind) {
-      const asked = { key, step, answered: deferred<StepAnswer>(), signal };
-      return this.#admission.run(() => this.#alone(asked, { signal }), { first: true, signal });
-    }
-    const answered = deferred<StepAnswer>();
+    const asked: Asked = { key, step, op: opOf(key, step), answered: deferred(), signal };
+    if (!kind) return this.#admission.run(() => this.#alone(asked, { signal }), { first: true, signal });
     const waiting = this.#waiting[kind];
-    waiting.push({ key, step, answered, signal });
+    waiting.push(asked);
     if (waiting.length === 1) nextTick(() => this.#turn(kind));
-    return answered.promise;
+    return asked.answered.promise;
   }
 
   #turn(kind: "look" | "make"): void {
@@ -87,7 +87,7 @@ export class StepSender {
         if (batch.length === 0) return;
         await sendInParts(batch, {
           limits: this.#limits,
-          sizeOf: ({ key, step }) => sizeOf(key, step),
+          sizeOf: ({ op }) => opSize(op),
           send: (part) => this.#together(part),
           failed: (part, error) => {
             for (const { answered } of part) answered.reject(error);
@@ -102,7 +102,7 @@ export class StepSender {
   #take(kind: "look" | "make"): Asked[] {
     const room = new TxnRoom(this.#limits);
     const waiting = this.#waiting[kind].filter(({ signal }) => !signal?.aborted);
-    const most = waiting.findIndex(({ key, step }) => !room.take(sizeOf(key, step)));
+    const most = waiting.findIndex(({ op }) => !room.take(opSize(op)));
     if (most < 0) {
       this.#waiting[kind] = [];
       return waiting;
@@ -137,17 +137,15 @@ export class StepSender {
 }
 
 function requestOf(part: readonly Asked[]): TxnOptions {
-  const looks = part.map(({ key }) => getOp(key));
-  const steps = part.flatMap(({ key, step }) => (step.type === "look" ? [] : [{ key, step }]));
-  if (steps.length === 0) return { success: looks };
-  const [first] = steps;
+  const ops = part.map(({ op }) => op);
+  const [first] = part;
+  // Looks are with looks only.
+  if (first?.step.type === "look") return { success: ops };
   const room = first && part.length === 1 ? roomFor(first.key, first.step) : [];
   return {
-    compare: steps.flatMap(({ key, step }) => isAsKnown(key, step.over)),
-    success: steps.map(({ key, step }) =>
-      step.type === "put" ? putOp(key, step.text, { lease: step.lease }) : deleteOp(key),
-    ),
-    failure: [...looks, ...room],
+    compare: part.flatMap(({ key, step }) => (step.type === "look" ? [] : isAsKnown(key, step.over))),
+    success: ops,
+    failure: [...part.map(({ key }) => getOp(key)), ...room],
   };
 }
 
@@ -157,8 +155,9 @@ function kindOf(key: string, step: BulkStep): "look" | "make" | undefined {
   return step.type === "put" && step.over === undefined && roomFor(key, step).length === 0 ? "make" : undefined;
 }
 
-function sizeOf(key: string, step: BulkStep) {
-  return opSize(step.type === "put" ? putOp(key, step.text) : getOp(key));
+function opOf(key: string, step: BulkStep): Op {
+  if (step.type === "look") return getOp(key);
+  return step.type === "put" ? putOp(key, step.text, { lease: step.lease }) : deleteOp(key);
 }
 
 function foundBy(response: OpResult | undefined): KeyValue | undefined {

@@ -163,7 +163,7 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, Regis
         this.fail(foreign);
         return;
       }
-    } else if (this.#options.foreignFormats === "warn") void this.#warnOfForeignFormat();
+    } else if (this.#options.foreignFormats === "warn") this.#warnOfForeignFormat();
     this.#lookNoMore = LookRound.of(this.#client.etcd, this.#runtime.clock).add(keeper);
     const { health, healthEveryMs: everyMs } = this.#options;
     if (!health) {
@@ -199,13 +199,13 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, Regis
   }
 
   /** Beside the registration, once. */
-  async #warnOfForeignFormat(): Promise<void> {
-    try {
-      const foreign = await findForeignFormat(this.#client.etcd, this.#options);
-      if (foreign && !this.#isOver) this.emit("warning", foreign);
-    } catch (error) {
-      debug("%s: %s", this.#options.key, asError(error).message);
-    }
+  #warnOfForeignFormat(): void {
+    findForeignFormat(this.#client.etcd, this.#options).then(
+      (foreign) => {
+        if (foreign && !this.#isOver) this.emit("warning", foreign);
+      },
+      (error) => debug("%s: %s", this.#options.key, asError(error).message),
+    );
   }
 
   onLease(lease: Lease): void {

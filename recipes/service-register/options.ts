@@ -104,11 +104,8 @@ export function resolveRegister(
   checkKey(what, key);
   checkAddress(what, address);
   checkTtlSeconds(what, ttlSeconds, "ttl");
-  const { health, healthEverySeconds, client, lease, foreignFormats, ...given } = parseOptions(
-    what,
-    optionsSchema,
-    options,
-  );
+  const given = parseOptions(what, optionsSchema, options);
+  const { health, healthEverySeconds, client, lease, foreignFormats = "warn" } = given;
   if (lease === "shared" && client !== undefined && !(client instanceof EtcdClient)) {
     throw new InvalidOptionError(
       what,
@@ -117,11 +114,17 @@ export function resolveRegister(
     );
   }
   const placed = given.format === "go-zero" ? goZeroKey(key) : key;
-  const registration = resolveRegistration(what, { key: placed, address }, given);
+  const { registration, format, onConflict } = resolveRegistration(what, { key: placed, address }, given);
+  const { healthEveryMs } = resolveHealth(what, { health, healthEverySeconds }, ttlSeconds);
+  // One by one: thousands may be made at once, and what is spread is copied by its names.
   return {
-    ...registration,
-    ...resolveHealth(what, { health, healthEverySeconds }, ttlSeconds),
-    foreignFormats: foreignFormats ?? "warn",
+    key: placed,
+    registration,
+    format,
+    onConflict,
+    health,
+    healthEveryMs,
+    foreignFormats,
     isChosen: given.format !== undefined,
     ttlSeconds,
     lease,
