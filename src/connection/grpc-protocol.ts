@@ -39,7 +39,7 @@ import type { StreamHandlers } from "./stream-handlers.ts";
 
 export type GrpcProtocolOptions = Pick<ProtocolOptions, "namespace" | "requestTimeoutMs">;
 
-/** The protocol over our own connection: what carries keys by our codec, the rest by way of etcd3's stubs. */
+/** The protocol over our own connection: keys, and what keeps leases, by our codec; the rest by etcd3's stubs. */
 export class GrpcProtocol implements Protocol {
   readonly #connection: Connection;
   readonly #namespace: Uint8Array;
