@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { InvalidOptionError } from "../../src/index.ts";
 import { once } from "../../src/internal/index.ts";
+import { inEnglish } from "../option-schemas/index.ts";
 import type { MetadataSchema, SchemaResult } from "../subscribe-service/index.ts";
 
 /** What a node writes beside its address. Both times are milliseconds since the epoch, by the node's clock. */
@@ -9,9 +10,6 @@ export interface NodeMetadata<Info = unknown> {
   readonly upSince: number;
   readonly changedAt: number;
 }
-
-/** zod/mini says no more than "Invalid input" by itself. */
-const { localeError: error } = z.locales.en();
 
 const schema = once(() =>
   z.object({
@@ -24,7 +22,7 @@ const schema = once(() =>
 /** Reads what a node wrote; its `info` by the user's schema, if there is one. */
 export function nodeSchema<Info>(info: MetadataSchema<Info> | undefined): MetadataSchema<NodeMetadata<Info>> {
   const validate = (value: unknown): SchemaResult<NodeMetadata<Info>> => {
-    const read = schema().safeParse(value, { error });
+    const read = schema().safeParse(value, inEnglish());
     if (!read.success) return { issues: read.error.issues };
     if (!info) return { value: read.data as NodeMetadata<Info> };
     const result = validateInfo(info, read.data.info);

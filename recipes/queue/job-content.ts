@@ -2,6 +2,7 @@ import * as z from "zod/mini";
 import type { KeyValue } from "../../src/index.ts";
 import { once } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
+import { inEnglish } from "../option-schemas/index.ts";
 
 /** What stands under a job's key, as JSON. */
 export interface JobContent {
@@ -22,9 +23,6 @@ export interface LetterContent {
   readonly attempts: number;
   readonly diedAtMs: number;
 }
-
-/** zod/mini says no more than "Invalid input" by itself. */
-const { localeError: error } = z.locales.en();
 
 const count = () => z.int().check(z.minimum(0));
 
@@ -75,7 +73,7 @@ function read<Content>(kv: KeyValue, schema: () => z.ZodMiniType<Content>, what:
     // What JSON.parse says has a part of the value in it.
     throw new InvalidValueError(`${kv.key} is not ${what}: it is no JSON`);
   }
-  const parsed = schema().safeParse(json, { error });
+  const parsed = schema().safeParse(json, inEnglish());
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new InvalidValueError(`${kv.key} is not ${what}: ${issue?.path.join(".")} ${issue?.message}`);
