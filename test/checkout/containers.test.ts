@@ -25,7 +25,8 @@ test("the image has all that the build reads", () => {
     expect(dockerfile).toContain(`npm run ${name}`);
     for (const [path] of scripts[name].matchAll(/scripts|tsconfig\.\w+\.json/g)) expect(copied).toContain(path);
   }
-  const projects = [...read("scripts/build.mjs").matchAll(/"(tsconfig\.\w+\.json)"/g)].map(([, name = ""]) => name);
+  const texts = [read("scripts/build.mjs"), scripts["build:examples"]];
+  const projects = texts.flatMap((text) => [...text.matchAll(/tsconfig\.\w+\.json/g)].map(([name]) => name));
   expect(projects.length).toBeGreaterThan(1);
   for (const name of projects) {
     expect(copied).toContain(name);
