@@ -1,7 +1,8 @@
+import { createHash, randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import * as z from "zod/mini";
 import { type KeyValue, leaseId } from "../../src/index.ts";
-import { nodeCrypto, once } from "../../src/internal/index.ts";
+import { once } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 
 /** A list of some 100 000 services; what is larger is neither written nor read. */
@@ -96,7 +97,7 @@ export async function readListFile(path: string, place: ListPlace): Promise<Save
 
 /** Whatever ends this process, the file is as it was before, or whole. For its owner alone to read. */
 export async function writeListFile(path: string, text: string): Promise<void> {
-  const part = `${path}.${nodeCrypto().randomUUID()}.part`;
+  const part = `${path}.${randomUUID()}.part`;
   try {
     const handle = await open(part, "wx", 0o600);
     try {
@@ -113,7 +114,7 @@ export async function writeListFile(path: string, text: string): Promise<void> {
 }
 
 function sumOf(body: string): string {
-  return nodeCrypto().createHash("sha256").update(body).digest("hex");
+  return createHash("sha256").update(body).digest("hex");
 }
 
 function parsed(text: string): unknown {

@@ -1,8 +1,8 @@
+import { createHash, randomUUID } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { SnapshotPart } from "../connection/index.ts";
 import { ProtocolError } from "../errors/protocol-error.ts";
-import { nodeCrypto } from "../internal/node-modules.ts";
 
 /** A snapshot that is whole. */
 export interface SavedSnapshot {
@@ -31,7 +31,7 @@ export class SnapshotFile {
   readonly #path: string;
   readonly #partPath: string;
   readonly #handle: FileHandle;
-  readonly #hash = nodeCrypto().createHash("sha256");
+  readonly #hash = createHash("sha256");
   /** What may be the sum, or a part of it. */
   #tail: Buffer = Buffer.alloc(0);
   #bytes = 0;
@@ -46,7 +46,7 @@ export class SnapshotFile {
 
   /** For the owner alone to read: it has the passwords of all users in it, if only their hashes. */
   static async create(path: string): Promise<SnapshotFile> {
-    const partPath = `${path}.${nodeCrypto().randomUUID()}.part`;
+    const partPath = `${path}.${randomUUID()}.part`;
     return new SnapshotFile(path, partPath, await open(partPath, "wx", 0o600));
   }
 

@@ -1,6 +1,5 @@
-import type { LookupAddress } from "node:dns";
+import { promises as dns, type LookupAddress } from "node:dns";
 import type { LookupFunction } from "node:net";
-import { nodeDns } from "../internal/node-modules.ts";
 
 /** Resolves a name as Node does, and begins with the address whose turn it is. Node tries the others after it. */
 export function lookupInTurn(turn: number): LookupFunction {
@@ -12,8 +11,6 @@ export function lookupInTurn(turn: number): LookupFunction {
       else callback(null, inTurn[0]?.address ?? "", inTurn[0]?.family);
     };
     // What the callback throws is the socket's, and no failure of the lookup.
-    nodeDns()
-      .promises.lookup(hostname, { ...options, all: true })
-      .then(found, (error: Error) => callback(error, []));
+    dns.lookup(hostname, { ...options, all: true }).then(found, (error: Error) => callback(error, []));
   };
 }

@@ -1,6 +1,5 @@
 import { connect as connectPlain, isIP, type Socket } from "node:net";
-import type { ConnectionOptions } from "node:tls";
-import { nodeTls } from "../internal/node-modules.ts";
+import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from "node:tls";
 import type { Target, TlsOptions } from "./connect-options.ts";
 import { lookupInTurn } from "./lookup-in-turn.ts";
 
@@ -30,7 +29,7 @@ export function openSocket(
     "path" in target ? { path: target.path } : { host: target.host, port: target.port, lookup, autoSelectFamily: true };
   const options = { ...where, onread };
   const socket =
-    tls === undefined ? connectPlain(options) : nodeTls().connect({ ...options, ...secured(target, tls, ticket) });
+    tls === undefined ? connectPlain(options) : connectTls({ ...options, ...secured(target, tls, ticket) });
   // What is written together leaves together already, and must not wait for an acknowledgement of what left before.
   socket.setNoDelay(true);
   return socket;
@@ -54,7 +53,7 @@ function secured(target: Target, tls: TlsOptions, ticket: Buffer | undefined): C
     // An address must not be asked for as a name (RFC 6066, section 3). It is looked for in the certificate all the
     // same.
     ...(isIP(name) === 0 && { servername: name }),
-    checkServerIdentity: (_, certificate) => nodeTls().checkServerIdentity(name, certificate),
+    checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
     ...(ticket && { session: ticket }),
   };
 }

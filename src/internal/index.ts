@@ -26,7 +26,6 @@ export { type KeyFeeds, type KeyListener, keyFeedsOf } from "./key-feeds.ts";
 export { log } from "./log.ts";
 export { longTimer } from "./long-timer.ts";
 export { namespaceOf } from "./namespace-of.ts";
-export { nodeCrypto } from "./node-modules.ts";
 export { once } from "./once.ts";
 export { parseOptions } from "./parse-options.ts";
 export { ProcessWarnings } from "./process-warnings.ts";

@@ -1,4 +1,4 @@
-import { nodeCrypto } from "./node-modules.ts";
+import { randomBytes } from "node:crypto";
 import type { Runtime } from "./runtime.ts";
 
 /**
@@ -9,6 +9,6 @@ import type { Runtime } from "./runtime.ts";
  */
 export function uniqueNumber(runtime?: Runtime): bigint {
   if (runtime?.uniqueNumber) return runtime.uniqueNumber();
-  const number = nodeCrypto().randomBytes(8).readBigUInt64BE() >> 1n;
+  const number = randomBytes(8).readBigUInt64BE() >> 1n;
   return number === 0n ? 1n : number;
 }

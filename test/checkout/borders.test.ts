@@ -115,8 +115,8 @@ const rooms = [
   {
     file: "src/connection/tls/probe.ts",
     message: "Border: src/connection/tls",
-    good: ["./tls-error.ts", "../../errors/invalid-option-error.ts", "../../internal/node-modules.ts", "node:tls"],
-    bad: ["../connection.ts", "../../internal/log.ts", "../endpoints/endpoint.ts", "../../grpc/index.ts", "etcd3"],
+    good: ["./tls-error.ts", "../../errors/invalid-option-error.ts", "node:tls"],
+    bad: ["../connection.ts", "../endpoints/endpoint.ts", "../../grpc/index.ts", "etcd3"],
   },
   {
     file: "src/admin/probe.ts",

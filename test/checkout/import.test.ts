@@ -45,22 +45,6 @@ test.each(["esm", "cjs"].flatMap((form) => ["recipes", "client", "testing"].map(
   },
 );
 
-test.each(["esm", "cjs"].flatMap((form) => ["recipes", "client"].map((door) => [form, door])))(
-  "importing %s/%s loads none of TLS, DNS and crypto of Node: what needs them loads them",
-  async (form, door) => {
-    const program = `
-    const before = new Set(process.moduleLoadList);
-    await import(process.argv[1]);
-    console.log(JSON.stringify(process.moduleLoadList.filter((name) => !before.has(name))));
-    `;
-    const args = ["--input-type=module", "--eval", program, `${dist}${form}/${door}.js`];
-    const { stdout } = await run(process.execPath, args, { timeout: 50_000 });
-    const loaded: string[] = JSON.parse(stdout);
-    expect(loaded).toContain("NativeModule net");
-    expect(loaded.filter((name) => /^NativeModule (tls|dns|crypto)$/.test(name))).toEqual([]);
-  },
-);
-
 test.each(["esm", "cjs"])(
   "in %s, the door for tests loads no client before fakeEtcd() makes one of the main door's class",
   async (form) => {

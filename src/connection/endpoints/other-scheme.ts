@@ -1,5 +1,5 @@
 import { connect as connectPlain, type Socket } from "node:net";
-import { nodeTls } from "../../internal/node-modules.ts";
+import { connect as connectTls } from "node:tls";
 import { clearTimeout, setTimeout } from "../../internal/real-time.ts";
 import type { EndpointUrl } from "./endpoint-url.ts";
 
@@ -14,7 +14,7 @@ const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0
 export function speaksOtherScheme({ target, secure }: EndpointUrl, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     // Nothing is sent over it, so it need not be trusted.
-    const socket: Socket = secure ? connectPlain(target) : nodeTls().connect({ ...target, rejectUnauthorized: false });
+    const socket: Socket = secure ? connectPlain(target) : connectTls({ ...target, rejectUnauthorized: false });
     const settle = (answer: boolean) => {
       clearTimeout(timer);
       signal.removeEventListener("abort", giveUp);

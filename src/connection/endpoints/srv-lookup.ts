@@ -1,6 +1,6 @@
+import { promises as dns } from "node:dns";
 import { InvalidOptionError } from "../../errors/invalid-option-error.ts";
 import { UnavailableError } from "../../errors/unavailable-error.ts";
-import { nodeDns } from "../../internal/node-modules.ts";
 import { type EndpointUrl, parseEndpoint } from "./endpoint-url.ts";
 
 /** What is used of a `Resolver` of `node:dns/promises`. */
@@ -15,7 +15,7 @@ const ASK_LIMIT_MS = 1_000;
 
 /** Node's own, with the servers that it has by then (`dns.setServers()`, else the system's). */
 export function systemResolver(): SrvResolver {
-  return new (nodeDns().promises.Resolver)({ timeout: ASK_LIMIT_MS, tries: 2 });
+  return new dns.Resolver({ timeout: ASK_LIMIT_MS, tries: 2 });
 }
 
 /** Where etcd's members are named, as etcd's own `--discovery-srv` asks. */

@@ -1,6 +1,6 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { SecureContext, SecureContextOptions } from "node:tls";
-import { nodeCrypto, nodeTls } from "../../internal/node-modules.ts";
+import { createSecureContext, type SecureContext } from "node:tls";
 import { TlsError } from "./tls-error.ts";
 import type { TlsSource } from "./tls-source.ts";
 
@@ -72,9 +72,9 @@ export class TlsCredentials {
  * @throws TlsError that has the part that cannot be used
  */
 export function secureContextOf({ ca, cert, key }: Material, nameOf: (part: Part) => string): SecureContext {
-  const use = (part: Part, options: SecureContextOptions) => {
+  const use = (part: Part, options: Parameters<typeof createSecureContext>[0]) => {
     try {
-      return nodeTls().createSecureContext({ ...options, minVersion: "TLSv1.2" });
+      return createSecureContext({ ...options, minVersion: "TLSv1.2" });
     } catch (cause) {
       // What OpenSSL says of a key is about its form, but it is not worth the doubt.
       const problem = problemOf((cause as { code?: string }).code);
@@ -99,7 +99,7 @@ function checkCa(ca: Buffer, name: string): void {
 function isPemCertificate(bytes: Buffer): boolean {
   if (!bytes.includes("-----BEGIN ")) return false;
   try {
-    new (nodeCrypto().X509Certificate)(bytes);
+    new X509Certificate(bytes);
     return true;
   } catch {
     return false;
@@ -108,7 +108,6 @@ function isPemCertificate(bytes: Buffer): boolean {
 
 /** OpenSSL takes a key of another type without a word: no certificate would be sent, and the server would complain. */
 function checkKeyType(cert: Buffer, key: Buffer, name: string): void {
-  const { createPrivateKey, X509Certificate } = nodeCrypto();
   if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return;
   const problem = "is not the key of the certificate: it is of another type";
   throw new TlsError(`${name} ${problem}`, { part: "key", problem });
