@@ -1,5 +1,10 @@
 import type { Clock } from "../../src/internal/index.ts";
-import { MIRROR_LAG_MS } from "./queue-view.ts";
+
+/**
+ * A worker that does not see for so long what it gave back goes on: the revision may be of a history that is lost. On a
+ * busy machine a second was too short, and a later job came first.
+ */
+const UNSEEN_LIMIT_MS = 5_000;
 
 /** What a worker gave back stands where it stood: it must see that before it takes what comes after. */
 export class ReleasedRevision {
@@ -16,7 +21,7 @@ export class ReleasedRevision {
     const nowMs = this.#clock.monotonicMs();
     // One answer can overtake the other. What is older than that may be of a history that is lost.
     this.#revision = nowMs < this.#untilMs ? Math.max(this.#revision, revision) : revision;
-    this.#untilMs = nowMs + MIRROR_LAG_MS;
+    this.#untilMs = nowMs + UNSEEN_LIMIT_MS;
   }
 
   /** How long to wait for a mirror that is at this revision; 0 when it shows what was given back. */

@@ -77,7 +77,10 @@ export function secureContextOf({ ca, cert, key }: Material, nameOf: (part: Part
       return createSecureContext({ ...options, minVersion: "TLSv1.2" });
     } catch (cause) {
       // What OpenSSL says of a key is about its form, but it is not worth the doubt.
-      const problem = problemOf((cause as { code?: string }).code);
+      const problem =
+        key && part === "key" && isEncrypted(key)
+          ? "is encrypted: give it without a passphrase"
+          : problemOf((cause as { code?: string }).code);
       throw new TlsError(`${nameOf(part)} ${problem}`, { part, problem });
     }
   };
@@ -113,14 +116,18 @@ function checkKeyType(cert: Buffer, key: Buffer, name: string): void {
   throw new TlsError(`${name} ${problem}`, { part: "key", problem });
 }
 
+/**
+ * By what it says of itself (RFC 7468, section 11, and RFC 1421 for the older form), not by what OpenSSL says: with an
+ * empty passphrase one in some hundred comes out as something, of which OpenSSL says that it is unsupported.
+ */
+function isEncrypted(key: Buffer): boolean {
+  return key.includes("-----BEGIN ENCRYPTED PRIVATE KEY-----") || key.includes("Proc-Type: 4,ENCRYPTED");
+}
+
 function problemOf(code: string | undefined): string {
   switch (code) {
     case "ERR_OSSL_X509_KEY_VALUES_MISMATCH":
       return "is not the key of the certificate";
-    case "ERR_OSSL_BAD_DECRYPT":
-    case "ERR_MISSING_PASSPHRASE":
-    case "ERR_OSSL_CRYPTO_INTERRUPTED_OR_CANCELLED":
-      return "is encrypted: give it without a passphrase";
     default:
       return `cannot be used${code === undefined ? "" : ` (${code})`}`;
   }

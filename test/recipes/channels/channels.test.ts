@@ -186,7 +186,7 @@ test("leases, watches and mirrors are reported across a restart of etcd", async 
   expect(marginMs).toBeGreaterThan(0);
   expect(remainingMs).toBeGreaterThan(marginMs);
   await cluster.member(0).kill();
-  await until(() => mirror.status === "stale");
+  await until(() => mirror.status === "stale" && dials.over.some(({ error }) => error !== undefined));
   await cluster.member(0).restart();
   await until(() => resumed.messages.length > 0);
   await cluster.wipe();

@@ -201,6 +201,16 @@ test("servers that ask for no certificate get none", async () => {
   await (await etcd.grantLease(5)).revoke();
 });
 
+/** With an empty passphrase its padding is right, by chance, and OpenSSL finds something that is no key. */
+const encryptedByChance = `-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAhNVsoZy8CzsgICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEGzC9WaW/jlG2izFvK4QB1QEgZDr
+GxHHkYQ3t+a9VOznZaSYudcsxlmWs3m1UD3qu8eBop17Gt6F7fVRSMsA1U0ah1XK
+Bq1XkCFN/uoGEarfjD6TYsfNU1cz6Cwtixqm7f3HS2mfA2NXzgzRP8dGaDbbaZQt
+XWOqY8H0AHhXFq/Cz9DmfeuZsGofL+qu6b73inyJB95SlvboD2tPDvfDKsEzIcg=
+-----END ENCRYPTED PRIVATE KEY-----
+`;
+
 describe("a certificate and its key", () => {
   test.each(["cert", "key"] as const)("may be one of them a file and the other PEM: %s", async (given) => {
     const { caFile, certFile, keyFile, cert, key } = tls();
@@ -237,9 +247,18 @@ describe("a certificate and its key", () => {
       passphrase: "p",
     }) as string;
     const keyFile = join(dir, "another.key");
+    const older = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({
+      type: "sec1",
+      format: "pem",
+      cipher: "aes-256-cbc",
+      passphrase: "p",
+    }) as string;
+    const isEncrypted = "is encrypted: give it without a passphrase";
     for (const [key, problem] of [
       [another, "is not the key of the certificate: it is of another type"],
-      [encrypted, "is encrypted: give it without a passphrase"],
+      [encrypted, isEncrypted],
+      [older, isEncrypted],
+      [encryptedByChance, isEncrypted],
     ] as const) {
       const endpoints = cluster.endpoints;
       expect(() => new EtcdClient({ endpoints, tls: { cert, key } })).toThrow(
