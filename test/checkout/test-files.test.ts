@@ -1,8 +1,10 @@
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { longest } from "../support/longest-first.ts";
 import { sortTestFiles } from "../support/test-files.ts";
 
 let checkout: string;
@@ -84,4 +86,10 @@ test("each test file of this checkout is in one list", () => {
   expect(mocking).toContain("test/recipes/writes/retries-in-time.test.ts");
   expect(shared).toContain("test/recipes/queue/jobs.test.ts");
   expect(alone).toContain("test/src/secure/tls.test.ts");
+});
+
+test("the files that begin first are there, each once", () => {
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  expect(longest.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  expect(new Set(longest).size).toBe(longest.length);
 });

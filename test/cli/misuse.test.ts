@@ -56,7 +56,7 @@ const commands: readonly (readonly string[])[] = [
   ["lock", "/other", "--wait", "3s", "--", "true"],
 ];
 
-/** Without etcd they wait: they are there to run for ever. */
+/** Without etcd it waits: it is there to run for ever. */
 const waiting = [["elect", "/other", "--", "true"]];
 
 test.each([...commands, ["queue", "add", "/other", "a"]])(
