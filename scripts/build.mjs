@@ -12,7 +12,7 @@ import { rolldown } from "rolldown";
 
 const checkout = fileURLToPath(new URL("..", import.meta.url));
 /** Packages whose code is published with ours, and their licences with it. All others are installed beside it. */
-const joined = ["cockatiel", "zod"];
+const joined = ["cockatiel", "etcd3", "zod"];
 const tsc = `${checkout}node_modules/typescript/bin/tsc`;
 
 /** Resolves with the exit code of tsc. */
@@ -41,7 +41,10 @@ async function join() {
   await joinAs({ ...doors, ...programs }, packages, published);
   await joinAs(doors, packages, { ...published, dir: "dist/cjs", format: "cjs" });
   // All modules in one file, and a file for each that hands on what the module exports.
-  const together = { name: "together", test: /dist.esm.(src|recipes|testing).|node_modules.(zod|cockatiel)./ };
+  const together = {
+    name: "together",
+    test: new RegExp(`dist.esm.(src|recipes|testing).|node_modules.(${joined.join("|")}).`),
+  };
   await joinAs(modulesOf(["src", "recipes", "testing", "doors"]), packages, {
     dir: "build/tested",
     format: "esm",
