@@ -1,4 +1,5 @@
-import { asError, Backoff, type Runtime, type Timer } from "../../src/internal/index.ts";
+import { asError, type Runtime } from "../../src/internal/index.ts";
+import { RetryPause } from "../retries/index.ts";
 
 /** What may wait for one id before older tasks give way to newer ones. */
 const LONGEST_LANE = 64;
@@ -20,12 +21,9 @@ interface Lane<Task> {
   waiting: Task[];
   /** Settles, never rejects, when the task that runs has ended. */
   running: Promise<void> | undefined;
-  /** A task that was taken out while it ran is not run again. */
-  dropped: boolean;
   holds: number;
-  /** After a failure: until when the lane waits. */
-  timer: Timer | undefined;
-  backoff: Backoff | undefined;
+  /** After a failure, until a task of it succeeds. */
+  pause: RetryPause | undefined;
   /** How many of those that wait count for `room()`. */
   counted: number;
 }
@@ -39,7 +37,7 @@ export interface Hold<Task> {
 /**
  * Runs tasks that belong to ids: those of one id one after the other, in order; those of different ids in parallel, so
  * many at a time. A task that fails is run again, after growing random delays of up to 30 s, before the next one of its
- * id; other ids do not wait for it. So each lane has a Backoff of its own, and no loop that waits.
+ * id; other ids do not wait for it. So each lane has pauses of its own, and no loop that waits.
  */
 export class IdLanes<Task> {
   readonly #parts: IdLanesParts<Task>;
@@ -58,7 +56,7 @@ export class IdLanes<Task> {
   add(id: string, task: Task): void {
     if (this.#ended) return;
     const lane = this.#lane(id);
-    this.#setWaiting(lane, [...lane.waiting, task], lane.backoff !== undefined || lane.waiting.length >= LONGEST_LANE);
+    this.#setWaiting(lane, [...lane.waiting, task], lane.pause !== undefined || lane.waiting.length >= LONGEST_LANE);
     this.#schedule(id, lane);
   }
 
@@ -79,7 +77,6 @@ export class IdLanes<Task> {
     this.#calm(lane);
     this.#due.delete(id);
     if (lane.running) {
-      lane.dropped = true;
       await lane.running;
       dropped.unshift(...lane.waiting);
       this.#setWaiting(lane, []);
@@ -107,7 +104,7 @@ export class IdLanes<Task> {
     this.#ended = true;
     const running: Promise<void>[] = [];
     for (const lane of this.#lanes.values()) {
-      lane.timer?.cancel();
+      lane.pause?.cancel();
       if (lane.running) running.push(lane.running);
     }
     this.#lanes.clear();
@@ -122,10 +119,8 @@ export class IdLanes<Task> {
     const lane: Lane<Task> = {
       waiting: [],
       running: undefined,
-      dropped: false,
       holds: 0,
-      timer: undefined,
-      backoff: undefined,
+      pause: undefined,
       counted: 0,
     };
     this.#lanes.set(id, lane);
@@ -133,7 +128,7 @@ export class IdLanes<Task> {
   }
 
   #schedule(id: string, lane: Lane<Task>): void {
-    if (this.#ended || lane.running || lane.timer || lane.holds > 0 || lane.waiting.length === 0) return;
+    if (this.#ended || lane.running || lane.pause?.isOn || lane.holds > 0 || lane.waiting.length === 0) return;
     this.#due.add(id);
     this.#pump();
   }
@@ -152,7 +147,6 @@ export class IdLanes<Task> {
     if (task === undefined) return;
     this.#setWaiting(lane, rest);
     this.#running++;
-    lane.dropped = false;
     lane.running = this.#run(id, lane, task).finally(() => {
       this.#running--;
       lane.running = undefined;
@@ -168,23 +162,16 @@ export class IdLanes<Task> {
       this.#calm(lane);
     } catch (error) {
       if (this.#ended) return;
-      lane.backoff ??= new Backoff(this.#parts.runtime, { initialMs: 200, maxMs: 30_000 });
-      const againInMs = lane.backoff.nextMs();
+      lane.pause ??= new RetryPause(this.#parts.runtime, { initialMs: 200, maxMs: 30_000 });
+      const againInMs = lane.pause.begin(() => this.#schedule(id, lane));
       this.#setWaiting(lane, [task, ...lane.waiting], true);
-      if (!lane.dropped) {
-        lane.timer = this.#parts.runtime.clock.timer(againInMs, () => {
-          lane.timer = undefined;
-          this.#schedule(id, lane);
-        });
-      }
       this.#parts.onWarning(id, task, asError(error), againInMs);
     }
   }
 
   #calm(lane: Lane<Task>): void {
-    lane.timer?.cancel();
-    lane.timer = undefined;
-    lane.backoff = undefined;
+    lane.pause?.cancel();
+    lane.pause = undefined;
     this.#count(lane);
   }
 
@@ -194,7 +181,7 @@ export class IdLanes<Task> {
   }
 
   #count(lane: Lane<Task>): void {
-    const counted = lane.backoff ? 0 : lane.waiting.length;
+    const counted = lane.pause ? 0 : lane.waiting.length;
     this.#waiting += counted - lane.counted;
     lane.counted = counted;
     if (this.#waiting < MOST_WAITING) this.#makeRoom();
@@ -208,7 +195,7 @@ export class IdLanes<Task> {
   }
 
   #tidy(id: string, lane: Lane<Task>): void {
-    if (lane.waiting.length > 0 || lane.running || lane.timer || lane.holds > 0) return;
+    if (lane.waiting.length > 0 || lane.running || lane.pause?.isOn || lane.holds > 0) return;
     if (this.#lanes.get(id) === lane) this.#lanes.delete(id);
   }
 }

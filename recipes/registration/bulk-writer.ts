@@ -11,7 +11,6 @@ import {
 import {
   Admission,
   asError,
-  Backoff,
   endsRetries,
   isFinal,
   isOfOne,
@@ -20,10 +19,10 @@ import {
   type Runtime,
   ServerLimits,
   sendInParts,
-  type Timer,
   TxnRoom,
 } from "../../src/internal/index.ts";
 import type { LeaseLine } from "../leases/index.ts";
+import { RetryPause } from "../retries/index.ts";
 import { type BulkItem, roomFor, toOp } from "./bulk-item.ts";
 
 /** Txns on their way at once. */
@@ -65,7 +64,7 @@ interface Sent {
  */
 export class BulkWriter {
   readonly #parts: BulkWriterParts;
-  readonly #backoff: Backoff;
+  readonly #pause: RetryPause;
   readonly #limits: ServerLimits;
   readonly #due = new Set<BulkItem>();
   readonly #busy = new Set<BulkItem>();
@@ -76,22 +75,20 @@ export class BulkWriter {
   /** Those that were denied together with others, while one after the other was denied. */
   readonly #setAside = new Set<BulkItem>();
   #deniedInARow = 0;
-  readonly #refusedBackoff: Backoff;
-  #refusedPause: Timer | undefined;
+  readonly #refusedPause: RetryPause;
   readonly #stopping = new AbortController();
   #lease: Lease | undefined;
   #inFlight = 0;
   #granting = false;
   #scheduled = false;
-  #pause: Timer | undefined;
   /** Whether etcd has answered before: what it refuses later is waited out. */
   #hasWorked = false;
 
   constructor(parts: BulkWriterParts) {
     this.#parts = parts;
     this.#limits = ServerLimits.of(parts.etcd);
-    this.#backoff = new Backoff(parts.runtime, { initialMs: 100 });
-    this.#refusedBackoff = new Backoff(parts.runtime, { initialMs: 200 });
+    this.#pause = new RetryPause(parts.runtime, { initialMs: 100 });
+    this.#refusedPause = new RetryPause(parts.runtime, { initialMs: 200 });
   }
 
   add(item: BulkItem): void {
@@ -112,15 +109,15 @@ export class BulkWriter {
   /** Sends nothing any more, and waits for nothing that was sent. */
   stop(reason: Error): void {
     this.#stopping.abort(reason);
-    this.#pause?.cancel();
-    this.#refusedPause?.cancel();
+    this.#pause.cancel();
+    this.#refusedPause.cancel();
     this.#due.clear();
     this.#again.clear();
   }
 
   #pump(): void {
     const { signal } = this.#stopping;
-    while (!signal.aborted && !this.#pause && this.#due.size > 0 && this.#inFlight < MOST_IN_FLIGHT) {
+    while (!signal.aborted && !this.#pause.isOn && this.#due.size > 0 && this.#inFlight < MOST_IN_FLIGHT) {
       const lease = this.#parts.leases.current;
       if (!lease) this.#needLease();
       const batch = this.#take(lease);
@@ -199,9 +196,9 @@ export class BulkWriter {
     const { responses, revision } = await Admission.of(etcd).run(send, { first: true, signal });
     if (signal.aborted) return;
     this.#hasWorked = true;
-    this.#backoff.succeeded();
+    this.#pause.succeeded();
     this.#deniedInARow = 0;
-    if (this.#refused.size + this.#setAside.size === 0) this.#refusedBackoff.succeeded();
+    if (this.#refused.size + this.#setAside.size === 0) this.#refusedPause.succeeded();
     this.#parts.onWorked();
     for (const [index, { item }] of batch.entries()) this.#answered(item, responses[index], revision);
   }
@@ -244,14 +241,13 @@ export class BulkWriter {
   /** All that are refused are tried again together. */
   #askAgainLater(among: Set<BulkItem>, item: BulkItem, error: Error): void {
     among.add(item);
-    this.#refusedPause ??= this.#parts.runtime.clock.timer(this.#refusedBackoff.nextMs({ cause: error }), () => {
-      this.#refusedPause = undefined;
+    this.#refusedPause.begin(() => {
       const refused = [...this.#setAside, ...this.#refused];
       this.#setAside.clear();
       this.#refused.clear();
       this.#deniedInARow = 0;
       for (const each of refused) this.add(each);
-    });
+    }, error);
   }
 
   #answered(item: BulkItem, response: OpResult | undefined, revision: number): void {
@@ -272,11 +268,7 @@ export class BulkWriter {
       return;
     }
     this.#parts.onWarning(asError(error));
-    if (this.#pause) return;
-    this.#pause = this.#parts.runtime.clock.timer(this.#backoff.nextMs({ cause: error }), () => {
-      this.#pause = undefined;
-      this.#pump();
-    });
+    this.#pause.begin(() => this.#pump(), error);
   }
 }
 

@@ -1,14 +1,13 @@
 import type { EtcdError, KeyValue } from "../../src/index.ts";
 import {
-  Backoff,
   endsRetries,
   isRefusal,
   type KeyFeeds,
   type KeyListener,
   keyFeedsOf,
   type Runtime,
-  sleep,
 } from "../../src/internal/index.ts";
+import { RetryPause } from "../retries/index.ts";
 import type { BulkStep } from "./bulk-item.ts";
 import type { RegisteredKey } from "./registered-key.ts";
 import type { StepAnswer } from "./step-sender.ts";
@@ -34,7 +33,7 @@ export class KeyFollower implements KeyListener<KeyValue> {
   #offClosed = () => {};
   #unfollow: (() => void) | undefined;
   /** The pauses before the looks after an end: an etcd that is compacted again and again is not asked in a loop. */
-  #backoff: Backoff | undefined;
+  #pause: RetryPause | undefined;
 
   constructor(parts: KeyFollowerParts) {
     this.#parts = parts;
@@ -65,6 +64,7 @@ export class KeyFollower implements KeyListener<KeyValue> {
 
   stop(): void {
     this.#offClosed();
+    this.#pause?.cancel();
     this.#unfollow?.();
     this.#unfollow = undefined;
   }
@@ -74,7 +74,7 @@ export class KeyFollower implements KeyListener<KeyValue> {
   }
 
   onLive(): void {
-    this.#backoff?.succeeded();
+    this.#pause?.succeeded();
   }
 
   /** It is followed again once that has passed. A look finds out what it means for the key. */
@@ -89,15 +89,14 @@ export class KeyFollower implements KeyListener<KeyValue> {
     this.#unfollow = undefined;
     const { kept, onFailed } = this.#parts;
     if (endsRetries(error, kept.life.hasWorked)) onFailed(error);
-    else void this.#lookSoon(error);
+    else this.#lookSoon(error);
   }
 
-  async #lookSoon(cause: EtcdError): Promise<void> {
-    const { kept, runtime, stopped } = this.#parts;
+  #lookSoon(cause: EtcdError): void {
+    const { kept, runtime } = this.#parts;
     if (isRefusal(cause)) kept.life.noteFailure(cause);
-    this.#backoff ??= new Backoff(runtime, { initialMs: 100 });
-    await sleep(runtime.clock, this.#backoff.nextMs({ cause }), stopped).catch(() => {});
-    if (!stopped.aborted) kept.keeper.look();
+    this.#pause ??= new RetryPause(runtime, { initialMs: 100 });
+    this.#pause.begin(() => kept.keeper.look(), cause);
   }
 }
 

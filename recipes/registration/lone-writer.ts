@@ -5,8 +5,9 @@ import {
   PermissionDeniedError,
   RequestRefusedError,
 } from "../../src/index.ts";
-import { asError, Backoff, endsRetries, type Runtime, sleep } from "../../src/internal/index.ts";
+import { asError, endsRetries, type Runtime } from "../../src/internal/index.ts";
 import type { KeyLeases } from "../leases/index.ts";
+import { RetryPause } from "../retries/index.ts";
 import type { BulkItem, BulkStep } from "./bulk-item.ts";
 import { type StepAnswer, StepSender } from "./step-sender.ts";
 
@@ -40,9 +41,7 @@ export class LoneWriter {
   readonly #stopping = new AbortController();
   #due = false;
   #running = false;
-  #backoff: Backoff | undefined;
-  /** Ends the pause after a failure. */
-  #pause: AbortController | undefined;
+  #pause: RetryPause | undefined;
   #lease: Lease | undefined;
 
   constructor(etcd: Pick<EtcdClient, "txn">, leases: KeyLeases, runtime: Runtime, owner: LoneWriterOwner) {
@@ -64,26 +63,26 @@ export class LoneWriter {
 
   add(item: BulkItem): void {
     this.#due = true;
-    if (this.#running || this.stopped.aborted) return;
+    if (this.#running || this.#pause?.isOn || this.stopped.aborted) return;
     this.#running = true;
     void this.#run(item);
   }
 
   /** Does not wait any longer after the last failure. */
   hurry(): void {
-    this.#pause?.abort();
+    this.#pause?.cutShort();
   }
 
   /** Sends nothing any more, and waits for nothing that was sent. */
   stop(reason: Error): void {
     this.#stopping.abort(reason);
-    this.hurry();
+    this.#pause?.cancel();
   }
 
   async #run(item: BulkItem): Promise<void> {
     // What is asked for in the same turn is done in one step.
     await null;
-    while (this.#due && !this.stopped.aborted) {
+    while (this.#due && !this.#pause?.isOn && !this.stopped.aborted) {
       this.#due = false;
       await this.#step(item);
     }
@@ -98,7 +97,7 @@ export class LoneWriter {
     } catch (error) {
       if (!stopped.aborted && !this.#ends(error)) {
         this.#owner.onWarning(asError(error));
-        await this.#wait(error);
+        this.#wait(item, error);
       }
       return;
     }
@@ -109,13 +108,13 @@ export class LoneWriter {
       const { openStream } = this.#owner;
       const answer = await StepSender.of(this.#etcd).send(item.key, step, { signal: stopped });
       if (stopped.aborted) return;
-      this.#backoff?.succeeded();
+      this.#pause?.succeeded();
       this.#due = true;
       if (answer.type === "done") item.done(answer.revision);
       else item.found(answer.kv, answer.revision);
       this.#owner.answered(step, answer, openStream);
     } catch (error) {
-      if (!stopped.aborted) await this.#failed(item, lease, error);
+      if (!stopped.aborted) this.#failed(item, lease, error);
     }
   }
 
@@ -131,9 +130,9 @@ export class LoneWriter {
     return lease;
   }
 
-  async #failed(item: BulkItem, lease: Lease | undefined, error: unknown): Promise<void> {
+  #failed(item: BulkItem, lease: Lease | undefined, error: unknown): void {
     if (error instanceof RequestRefusedError || error instanceof PermissionDeniedError) {
-      if (item.refused(error)) await this.#wait(error);
+      if (item.refused(error)) this.#wait(item, error);
       return;
     }
     this.#due = true;
@@ -145,7 +144,7 @@ export class LoneWriter {
     if (this.#ends(error)) return;
     item.failed(asError(error));
     this.#owner.unanswered();
-    await this.#wait(error);
+    this.#wait(item, error);
   }
 
   #ends(error: unknown): boolean {
@@ -156,11 +155,8 @@ export class LoneWriter {
     return true;
   }
 
-  async #wait(cause: unknown): Promise<void> {
-    this.#due = true;
-    this.#backoff ??= new Backoff(this.#runtime, { initialMs: 100 });
-    this.#pause = new AbortController();
-    await sleep(this.#runtime.clock, this.#backoff.nextMs({ cause }), this.#pause.signal).catch(() => {});
-    this.#pause = undefined;
+  #wait(item: BulkItem, cause: unknown): void {
+    this.#pause ??= new RetryPause(this.#runtime, { initialMs: 100 });
+    this.#pause.begin(() => this.add(item), cause);
   }
 }
