@@ -16,6 +16,7 @@ import { Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
 import type { CloseOptions, RegisterConflict } from "../registration/index.ts";
 import { BulkWriter, closeLimitMs, resolveClose } from "../registration/internal.ts";
 import type { DrainRequest } from "../registration-format/index.ts";
+import { WarnOnce } from "../retries/index.ts";
 import type { RegistrationGroupEvents } from "./group-events.ts";
 import type { GroupMember } from "./group-member.ts";
 import {
@@ -81,7 +82,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   readonly #follower: PrefixFollower;
   #unwatchLease = () => {};
   #failure: Error | undefined;
-  #lastWarning: string | undefined;
+  readonly #warnings = new WarnOnce((error) => this.notify("warning", error));
   /** After a failure: resolves when nothing is left. */
   #gone: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
@@ -109,16 +110,11 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
       runtime: this.#runtime,
       onLease: (lease) => this.#watchLease(lease),
       onWarning: (error) => this.#warn(error),
-      onWorked: () => {
-        this.#lastWarning = undefined;
-      },
+      onWorked: () => this.#warnings.worked(),
       onFailed: (error) => this.#fail(error),
     });
-    this.#roster = new Roster({
-      isOwn: (lease) => this.#leases.has(lease),
-      enqueue: (item) => this.#writer.add(item),
-    });
     this.#around = this.#surroundings();
+    this.#roster = new Roster(this.#around);
     const { etcd } = this.#client;
     this.#follower = new PrefixFollower({
       what: "the group",
@@ -290,10 +286,8 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   }
 
   #warn(error: Error): void {
-    const news = this.#lastWarning !== error.message;
-    this.#lastWarning = error.message;
     debug("%s: %s", this.prefix, error.message);
-    if (news) this.notify("warning", error);
+    this.#warnings.warn(error);
   }
 
   #fail(cause: unknown): void {

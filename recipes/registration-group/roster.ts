@@ -1,25 +1,19 @@
-import type { KeyValue, LeaseId, MirrorBatch } from "../../src/index.ts";
-import { type BulkItem, LeftoverKey } from "../registration/internal.ts";
+import type { KeyValue, MirrorBatch } from "../../src/index.ts";
+import { type KeySurroundings, LeftoverKey } from "../registration/internal.ts";
 import type { RegisteredMember } from "./registered-member.ts";
-
-export interface RosterParts {
-  isOwn(lease: LeaseId | undefined): boolean;
-  /** Asks for the next step of a key. */
-  enqueue(item: BulkItem): void;
-}
 
 /**
  * Whose each key of a group is: that of its newest member until that has left, then no member's: a key that stands
  * there on a lease of the group is deleted. What etcd reports of a key goes to its owner.
  */
 export class Roster {
-  readonly #parts: RosterParts;
+  readonly #around: Pick<KeySurroundings, "isOwn" | "enqueue">;
   /** The newest of each key, until it has left. */
   readonly #members = new Map<string, RegisteredMember>();
   readonly #leftovers = new Map<string, LeftoverKey>();
 
-  constructor(parts: RosterParts) {
-    this.#parts = parts;
+  constructor(around: Pick<KeySurroundings, "isOwn" | "enqueue">) {
+    this.#around = around;
   }
 
   /** All in the order of their registration: as it is now, whatever they do when called. */
@@ -64,7 +58,7 @@ export class Roster {
     for (const kv of puts) {
       const member = this.#members.get(kv.key);
       if (member) member.item.seen(kv, revision, false);
-      else if (this.#parts.isOwn(kv.lease)) this.#addLeftover(kv.key);
+      else if (this.#around.isOwn(kv.lease)) this.#addLeftover(kv.key);
     }
   }
 
@@ -73,7 +67,7 @@ export class Roster {
     const resynced = type === "resynced";
     for (const member of this.members) member.item.seen(now(member.key), revision, resynced);
     for (const { key, lease } of puts) {
-      if (this.#parts.isOwn(lease) && !this.#members.has(key)) this.#addLeftover(key);
+      if (this.#around.isOwn(lease) && !this.#members.has(key)) this.#addLeftover(key);
     }
   }
 
@@ -91,8 +85,8 @@ export class Roster {
   #addLeftover(key: string): void {
     const known = this.#leftovers.get(key);
     known?.seen();
-    const leftover = known ?? new LeftoverKey(key, this.#parts.isOwn, () => this.#leftovers.delete(key));
+    const leftover = known ?? new LeftoverKey(key, this.#around.isOwn, () => this.#leftovers.delete(key));
     this.#leftovers.set(key, leftover);
-    this.#parts.enqueue(leftover);
+    this.#around.enqueue(leftover);
   }
 }

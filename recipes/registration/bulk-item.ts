@@ -1,4 +1,14 @@
-import { deleteOp, getOp, type KeyValue, type LeaseId, type Op, putOp, txnOp } from "../../src/index.ts";
+import {
+  type Compare,
+  deleteOp,
+  getOp,
+  type KeyValue,
+  type LeaseId,
+  type Op,
+  type OpResult,
+  putOp,
+  txnOp,
+} from "../../src/index.ts";
 import { registrationRoom } from "../registration-format/internal.ts";
 import { isAsKnown, laterCompareBytes } from "../writes/index.ts";
 
@@ -27,14 +37,28 @@ export interface BulkItem {
   refused(error: Error): boolean;
 }
 
-/** The step as one operation, guarded by what is known of the key. */
-export function toOp(key: string, step: BulkStep): Op {
+/** What the key must still be for the step to be done. */
+export function guardOf(key: string, step: BulkStep): readonly Compare[] {
+  return step.type === "look" ? [] : isAsKnown(key, step.over);
+}
+
+/** The step without its guard. */
+export function opOf(key: string, step: BulkStep): Op {
   if (step.type === "look") return getOp(key);
-  return txnOp({
-    compare: isAsKnown(key, step.over),
-    success: [step.type === "put" ? putOp(key, step.text, { lease: step.lease }) : deleteOp(key)],
-    failure: [getOp(key)],
-  });
+  return step.type === "put" ? putOp(key, step.text, { lease: step.lease }) : deleteOp(key);
+}
+
+/** The step as one operation, guarded by what is known of the key. */
+export function guardedOp(key: string, step: BulkStep): Op {
+  const op = opOf(key, step);
+  if (step.type === "look") return op;
+  return txnOp({ compare: guardOf(key, step), success: [op], failure: [getOp(key)] });
+}
+
+/** What a look, or the look in the place of a step, has found. */
+export function foundBy(response: OpResult | undefined): KeyValue | undefined {
+  if (response?.type !== "range") throw new TypeError("a read was answered by something else");
+  return response.kvs[0];
 }
 
 /** What later steps on the key will add: see `registrationRoom()`. */

@@ -6,13 +6,10 @@ import {
   type Op,
   type OpResult,
   PermissionDeniedError,
-  RequestRefusedError,
 } from "../../src/index.ts";
 import {
   Admission,
   asError,
-  endsRetries,
-  isFinal,
   isOfOne,
   opSize,
   queueMicrotask,
@@ -23,7 +20,8 @@ import {
 } from "../../src/internal/index.ts";
 import type { LeaseLine } from "../leases/index.ts";
 import { RetryPause } from "../retries/index.ts";
-import { type BulkItem, roomFor, toOp } from "./bulk-item.ts";
+import { type BulkItem, foundBy, guardedOp, roomFor } from "./bulk-item.ts";
+import { stepFailure } from "./step-failure.ts";
 
 /** Txns on their way at once. */
 const MOST_IN_FLIGHT = 8;
@@ -143,7 +141,11 @@ export class BulkWriter {
       this.#lease = lease;
       this.#parts.onLease(lease);
     } catch (error) {
-      this.#noteFailure(error);
+      if (signal.aborted) return;
+      // A grant is no step, so no one step is to blame.
+      const failure = stepFailure(error, { lease: undefined, isAlone: false, hasWorked: this.#hasWorked });
+      if (failure === "end") this.#parts.onFailed(asError(error));
+      else this.#wait(error);
     }
   }
 
@@ -157,7 +159,7 @@ export class BulkWriter {
         this.#due.delete(item);
         continue;
       }
-      const op = toOp(item.key, step);
+      const op = guardedOp(item.key, step);
       if (!room.take(opSize(op))) break;
       batch.push({ item, op, room: roomFor(item.key, step) });
       this.#due.delete(item);
@@ -205,31 +207,30 @@ export class BulkWriter {
 
   #failed(batch: readonly Sent[], lease: Lease | undefined, error: unknown): void {
     if (this.#stopping.signal.aborted) return;
-    const [first, ...others] = batch;
-    if (
-      first &&
-      others.length === 0 &&
-      (error instanceof RequestRefusedError || error instanceof PermissionDeniedError)
-    ) {
-      if (error instanceof PermissionDeniedError) this.#deniedInARow++;
-      if (first.item.refused(error)) this.#askAgainLater(this.#refused, first.item, error);
-      return;
+    const items = batch.map(({ item }) => item);
+    const isAlone = items.length === 1;
+    switch (stepFailure(error, { lease, isAlone, hasWorked: this.#hasWorked })) {
+      case "refused":
+        if (error instanceof PermissionDeniedError) this.#deniedInARow++;
+        for (const item of items) {
+          if (item.refused(asError(error))) this.#askAgainLater(this.#refused, item, asError(error));
+        }
+        break;
+      case "leaseGone":
+        for (const item of items) this.#again.add(item);
+        if (lease) this.#parts.leases.gone(lease, error);
+        break;
+      case "end":
+        this.#parts.onFailed(asError(error));
+        break;
+      case "unknown":
+        for (const item of items) item.failed(asError(error));
+        if (this.#isDeniedToAll(error)) for (const item of items) this.#askAgainLater(this.#setAside, item, error);
+        else {
+          for (const item of items) this.#again.add(item);
+          this.#wait(error);
+        }
     }
-    if (this.#isDeniedToAll(error)) {
-      for (const { item } of batch) {
-        item.failed(error);
-        this.#askAgainLater(this.#setAside, item, error);
-      }
-      return;
-    }
-    for (const { item } of batch) this.#again.add(item);
-    if (error instanceof LeaseNotFoundError && lease) {
-      // Nothing of it was done.
-      this.#parts.leases.gone(lease, error);
-      return;
-    }
-    if (!isFinal(error)) for (const { item } of batch) item.failed(asError(error));
-    this.#noteFailure(error);
   }
 
   /** Before the first success each member hears at once what it may not write. */
@@ -255,20 +256,13 @@ export class BulkWriter {
       item.done(revision);
       return;
     }
-    const inner = response?.type === "txn" ? response.responses[0] : response;
-    if (inner?.type !== "range") throw new TypeError("a read was answered by something else");
-    item.found(inner.kvs[0], revision);
+    item.found(foundBy(response?.type === "txn" ? response.responses[0] : response), revision);
     this.#again.add(item);
   }
 
-  #noteFailure(error: unknown): void {
-    if (this.#stopping.signal.aborted) return;
-    if (endsRetries(error, this.#hasWorked)) {
-      this.#parts.onFailed(asError(error));
-      return;
-    }
-    this.#parts.onWarning(asError(error));
-    this.#pause.begin(() => this.#pump(), error);
+  #wait(cause: unknown): void {
+    this.#parts.onWarning(asError(cause));
+    this.#pause.begin(() => this.#pump(), cause);
   }
 }
 

@@ -124,14 +124,6 @@ export class DesiredRegistration {
     return true;
   }
 
-  /** The texts that say that it drains: with all that is pending, and without it, should etcd refuse that. */
-  drainingTexts(): string[] {
-    const texts = [this.#with(this.#pending), this.#good].map((registration) =>
-      this.#encode({ ...registration, draining: true }),
-    );
-    return [...new Set(texts)];
-  }
-
   /** No update will be written any more. */
   giveUp(error: Error): void {
     for (const { waiting } of this.#pending) for (const done of waiting.splice(0)) done.reject(error);

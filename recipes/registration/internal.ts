@@ -7,7 +7,8 @@ export type { KeyKeeper, KeySurroundings } from "./key-keeper.ts";
 export { LeftoverKey } from "./leftover-key.ts";
 export { LoneWriter, type LoneWriterOwner } from "./lone-writer.ts";
 export { LookRound } from "./look-round.ts";
-export { closeLimitMs, RegisteredKey, type RegisteredKeyOwner } from "./registered-key.ts";
+export { closeLimitMs, RegisteredKey } from "./registered-key.ts";
+export type { KeyOwner } from "./registration-life.ts";
 export {
   checkAddress,
   type ResolvedRegistration,

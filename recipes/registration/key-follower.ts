@@ -12,14 +12,13 @@ import type { BulkStep } from "./bulk-item.ts";
 import type { RegisteredKey } from "./registered-key.ts";
 import type { StepAnswer } from "./step-sender.ts";
 
-export interface KeyFollowerParts {
-  readonly etcd: object;
-  readonly runtime: Runtime;
+/** Whose key it is. */
+export interface FollowedKeyOwner {
   readonly kept: RegisteredKey;
   /** Aborts when nothing is written any more. */
-  readonly stopped: AbortSignal;
+  readonly ended: AbortSignal;
   /** The end, by what no retry can change. */
-  onFailed(error: EtcdError): void;
+  fail(error: Error): void;
 }
 
 /**
@@ -28,38 +27,43 @@ export interface KeyFollowerParts {
  * not come, the look of every 30 s finds out.
  */
 export class KeyFollower implements KeyListener<KeyValue> {
-  readonly #parts: KeyFollowerParts;
+  readonly #runtime: Runtime;
+  readonly #owner: FollowedKeyOwner;
   readonly #feeds: KeyFeeds<KeyValue>;
   #offClosed = () => {};
   #unfollow: (() => void) | undefined;
   /** The pauses before the looks after an end: an etcd that is compacted again and again is not asked in a loop. */
   #pause: RetryPause | undefined;
 
-  constructor(parts: KeyFollowerParts) {
-    this.#parts = parts;
-    this.#feeds = keyFeedsOf(parts.etcd);
+  constructor(etcd: object, runtime: Runtime, owner: FollowedKeyOwner) {
+    this.#runtime = runtime;
+    this.#owner = owner;
+    this.#feeds = keyFeedsOf(etcd);
   }
 
   start(): void {
     // At once: a closed client loses the lease next, and that is no loss any more.
-    this.#offClosed = this.#feeds.onClosed(this.#parts.onFailed);
+    this.#offClosed = this.#feeds.onClosed((error) => this.#owner.fail(error));
   }
 
-  /** What `answered()` needs as it was before the step was sent. */
+  /**
+   * The stream of watches that is open now: what is asked from here on is answered by the history that it follows.
+   * `answered()` needs it as it was before the step was sent.
+   */
   get openStream(): object | undefined {
     return this.#feeds.openStream;
   }
 
   answered(step: BulkStep, answer: StepAnswer, provenOn: object | undefined): void {
-    const { kept, stopped } = this.#parts;
-    if (this.#unfollow || stopped.aborted) return;
+    const { kept, ended } = this.#owner;
+    if (this.#unfollow || ended.aborted) return;
     const state = stateAfter(step, answer);
     if (state) this.#unfollow = this.#feeds.follow(kept.keeper.key, { ...state, provenOn }, this);
   }
 
   /** As long as no answer has said what stands there, it is looked at first: a put alone would not find out. */
   unanswered(): void {
-    if (!this.#unfollow) this.#parts.kept.keeper.look();
+    if (!this.#unfollow) this.#owner.kept.keeper.look();
   }
 
   stop(): void {
@@ -70,7 +74,7 @@ export class KeyFollower implements KeyListener<KeyValue> {
   }
 
   onKey(kv: KeyValue | undefined, revision: number): void {
-    this.#parts.kept.keeper.seen(kv, revision, false);
+    this.#owner.kept.keeper.seen(kv, revision, false);
   }
 
   onLive(): void {
@@ -80,23 +84,22 @@ export class KeyFollower implements KeyListener<KeyValue> {
   /** It is followed again once that has passed. A look finds out what it means for the key. */
   onStale(error: EtcdError): void {
     if (!isRefusal(error)) return;
-    const { keeper, life } = this.#parts.kept;
+    const { keeper, life } = this.#owner.kept;
     life.noteFailure(error);
     keeper.look();
   }
 
   onEnd(error: EtcdError): void {
     this.#unfollow = undefined;
-    const { kept, onFailed } = this.#parts;
-    if (endsRetries(error, kept.life.hasWorked)) onFailed(error);
+    if (endsRetries(error, this.#owner.kept.life.hasWorked)) this.#owner.fail(error);
     else this.#lookSoon(error);
   }
 
   #lookSoon(cause: EtcdError): void {
-    const { kept, runtime } = this.#parts;
-    if (isRefusal(cause)) kept.life.noteFailure(cause);
-    this.#pause ??= new RetryPause(runtime, { initialMs: 100 });
-    this.#pause.begin(() => kept.keeper.look(), cause);
+    const { keeper, life } = this.#owner.kept;
+    if (isRefusal(cause)) life.noteFailure(cause);
+    this.#pause ??= new RetryPause(this.#runtime, { initialMs: 100 });
+    this.#pause.begin(() => keeper.look(), cause);
   }
 }
 

@@ -5,7 +5,7 @@ import type { BulkItem, BulkStep } from "./bulk-item.ts";
 import type { DesiredRegistration } from "./desired-registration.ts";
 import { KnownKey } from "./known-key.ts";
 import { type KeyState, nextStep } from "./next-step.ts";
-import type { RegistrationLife } from "./registration-life.ts";
+import type { KeyOwner, RegistrationLife } from "./registration-life.ts";
 
 /** What a key needs of those who write it. */
 export interface KeySurroundings {
@@ -17,13 +17,6 @@ export interface KeySurroundings {
   isOwn(lease: LeaseId | undefined): boolean;
   /** Asks for the next step of a key. */
   enqueue(item: BulkItem): void;
-}
-
-/** Whose key it is. */
-export interface KeyOwner {
-  /** The end, by what no retry can change. `gone`: the key is known not to be there on a lease of ours. */
-  fail(error: Error, gone: boolean): void;
-  warn(error: Error): void;
 }
 
 export interface KeyKeeperParts {
@@ -208,7 +201,7 @@ export class KeyKeeper implements BulkItem {
     const { version } = this.#sent ?? this.#desired;
     this.#sent = undefined;
     if (error instanceof RequestRefusedError && this.#desired.refused(version, error)) {
-      this.#owner.warn(error);
+      this.#owner.emit("warning", error);
       this.#around.enqueue(this);
       return false;
     }
@@ -242,7 +235,7 @@ export class KeyKeeper implements BulkItem {
       await within(clock, abortable(reached.promise, ended), withinMs, outOfTime);
       return true;
     } catch (error) {
-      if (!ended.aborted) this.#owner.warn(error as Error);
+      if (!ended.aborted) this.#owner.emit("warning", error as Error);
       return false;
     } finally {
       this.#reached = undefined;
@@ -284,12 +277,8 @@ export class KeyKeeper implements BulkItem {
 
   #step(lease: LeaseId | undefined) {
     const { state: known } = this.#known;
-    const step = nextStep(known, {
-      text: this.#desired.text,
-      lease,
-      isOwn: (state) => this.#around.isOwn(state.lease),
-      mayTake: () => this.#life.mayTake,
-    });
+    const mayWrite = this.#ownState !== undefined || this.#life.mayTake;
+    const step = nextStep(known, { text: this.#desired.text, lease, mayWrite });
     return this.#rewrites && step.type === "found" ? ({ type: "put", over: known } as const) : step;
   }
 

@@ -1,32 +1,16 @@
-import {
-  type EtcdClient,
-  type Lease,
-  LeaseNotFoundError,
-  PermissionDeniedError,
-  RequestRefusedError,
-} from "../../src/index.ts";
-import { asError, endsRetries, type Runtime } from "../../src/internal/index.ts";
+import type { EtcdClient, Lease } from "../../src/index.ts";
+import { asError, type Runtime } from "../../src/internal/index.ts";
 import type { KeyLeases } from "../leases/index.ts";
 import { RetryPause } from "../retries/index.ts";
-import type { BulkItem, BulkStep } from "./bulk-item.ts";
-import { type StepAnswer, StepSender } from "./step-sender.ts";
+import type { FollowedKeyOwner, KeyFollower } from "./key-follower.ts";
+import { stepFailure } from "./step-failure.ts";
+import { StepSender } from "./step-sender.ts";
 
 /** Whose key it is. */
-export interface LoneWriterOwner {
-  /** Whether etcd has let it write before: what it refuses later is waited out. */
-  readonly hasWorked: boolean;
-  /** The stream of watches that is open now: what is asked from here on is answered by the history that it follows. */
-  readonly openStream: object | undefined;
-  /** A step was answered, and the key knows it. `openStream`: as it was before the step was sent. */
-  answered(step: BulkStep, answer: StepAnswer, openStream: object | undefined): void;
-  /** A step had no answer, and the key knows that it may have been done. */
-  unanswered(): void;
+export interface LoneWriterOwner extends FollowedKeyOwner {
+  readonly follower: KeyFollower;
   /** Called with each new lease, before anything is put on it. */
   onLease(lease: Lease): void;
-  /** There is no lease, and it is tried again after a while. */
-  onWarning(error: Error): void;
-  /** The end, by what no retry can change. */
-  onFailed(error: Error): void;
 }
 
 /**
@@ -42,6 +26,7 @@ export class LoneWriter {
   #due = false;
   #running = false;
   #pause: RetryPause | undefined;
+  /** That of the last `onLease()`. */
   #lease: Lease | undefined;
 
   constructor(etcd: Pick<EtcdClient, "txn">, leases: KeyLeases, runtime: Runtime, owner: LoneWriterOwner) {
@@ -56,16 +41,12 @@ export class LoneWriter {
     return this.#stopping.signal;
   }
 
-  /** The lease that it had last. */
-  get lease(): Lease | undefined {
-    return this.#lease;
-  }
-
-  add(item: BulkItem): void {
+  /** The key wants a step. */
+  run(): void {
     this.#due = true;
     if (this.#running || this.#pause?.isOn || this.stopped.aborted) return;
     this.#running = true;
-    void this.#run(item);
+    void this.#run();
   }
 
   /** Does not wait any longer after the last failure. */
@@ -79,47 +60,51 @@ export class LoneWriter {
     this.#pause?.cancel();
   }
 
-  async #run(item: BulkItem): Promise<void> {
+  async #run(): Promise<void> {
     // What is asked for in the same turn is done in one step.
     await null;
     while (this.#due && !this.#pause?.isOn && !this.stopped.aborted) {
       this.#due = false;
-      await this.#step(item);
+      await this.#step();
     }
     this.#running = false;
   }
 
-  async #step(item: BulkItem): Promise<void> {
+  async #step(): Promise<void> {
     const { stopped } = this;
+    const { kept, follower } = this.#owner;
+    const { keeper, life } = kept;
     let lease = this.#leases.current;
     try {
-      if (item.needsLease && !this.#isKnown(lease)) lease = this.#taken(await this.#leases.living(stopped));
+      if (keeper.needsLease && (!lease || lease !== this.#lease)) {
+        lease = this.#taken(await this.#leases.living(stopped));
+      }
     } catch (error) {
-      if (!stopped.aborted && !this.#ends(error)) {
-        this.#owner.onWarning(asError(error));
-        this.#wait(item, error);
+      if (stopped.aborted) return;
+      // A grant is no step, so no one step is to blame.
+      const failure = stepFailure(error, { lease: undefined, isAlone: false, hasWorked: life.hasWorked });
+      if (failure === "end") this.#end(error);
+      else {
+        life.noteFailure(asError(error));
+        this.#wait(error);
       }
       return;
     }
     if (stopped.aborted) return;
-    const step = item.next(lease?.id);
+    const step = keeper.next(lease?.id);
     if (!step) return;
     try {
-      const { openStream } = this.#owner;
-      const answer = await StepSender.of(this.#etcd).send(item.key, step, { signal: stopped });
+      const { openStream } = follower;
+      const answer = await StepSender.of(this.#etcd).send(keeper.key, step, { signal: stopped });
       if (stopped.aborted) return;
       this.#pause?.succeeded();
       this.#due = true;
-      if (answer.type === "done") item.done(answer.revision);
-      else item.found(answer.kv, answer.revision);
-      this.#owner.answered(step, answer, openStream);
+      if (answer.type === "done") keeper.done(answer.revision);
+      else keeper.found(answer.kv, answer.revision);
+      follower.answered(step, answer, openStream);
     } catch (error) {
-      if (!stopped.aborted) this.#failed(item, lease, error);
+      if (!stopped.aborted) this.#failed(lease, error);
     }
-  }
-
-  #isKnown(lease: Lease | undefined): boolean {
-    return lease !== undefined && lease === this.#lease;
   }
 
   #taken(lease: Lease): Lease {
@@ -130,33 +115,33 @@ export class LoneWriter {
     return lease;
   }
 
-  #failed(item: BulkItem, lease: Lease | undefined, error: unknown): void {
-    if (error instanceof RequestRefusedError || error instanceof PermissionDeniedError) {
-      if (item.refused(error)) this.#wait(item, error);
-      return;
+  #failed(lease: Lease | undefined, error: unknown): void {
+    const { kept, follower } = this.#owner;
+    switch (stepFailure(error, { lease, isAlone: true, hasWorked: kept.life.hasWorked })) {
+      case "refused":
+        if (kept.keeper.refused(asError(error))) this.#wait(error);
+        break;
+      case "leaseGone":
+        this.#due = true;
+        if (lease) this.#leases.gone(lease, error);
+        break;
+      case "end":
+        this.#end(error);
+        break;
+      case "unknown":
+        kept.keeper.failed(asError(error));
+        follower.unanswered();
+        this.#wait(error);
     }
-    this.#due = true;
-    if (error instanceof LeaseNotFoundError && lease) {
-      // Nothing of it was done.
-      this.#leases.gone(lease, error);
-      return;
-    }
-    if (this.#ends(error)) return;
-    item.failed(asError(error));
-    this.#owner.unanswered();
-    this.#wait(item, error);
   }
 
-  #ends(error: unknown): boolean {
-    const ends = endsRetries(error, this.#owner.hasWorked);
-    if (!ends) return false;
-    this.#owner.onFailed(asError(error));
+  #end(error: unknown): void {
+    this.#owner.fail(asError(error));
     this.stop(asError(error));
-    return true;
   }
 
-  #wait(item: BulkItem, cause: unknown): void {
+  #wait(cause: unknown): void {
     this.#pause ??= new RetryPause(this.#runtime, { initialMs: 100 });
-    this.#pause.begin(() => this.add(item), cause);
+    this.#pause.begin(() => this.run(), cause);
   }
 }

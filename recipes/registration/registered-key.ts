@@ -2,9 +2,8 @@ import { ClientClosedError } from "../../src/index.ts";
 import { abortable, sleep } from "../../src/internal/index.ts";
 import type { RegistrationFormat } from "../registration-format/index.ts";
 import { DesiredRegistration } from "./desired-registration.ts";
-import { KeyKeeper, type KeyOwner, type KeySurroundings } from "./key-keeper.ts";
-import type { ServiceRegisterEvents } from "./register-events.ts";
-import { RegistrationLife } from "./registration-life.ts";
+import { KeyKeeper, type KeySurroundings } from "./key-keeper.ts";
+import { type KeyOwner, RegistrationLife } from "./registration-life.ts";
 import { type ResolvedRegistration, resolveUpdate, resolveWait, type ServiceUpdate } from "./registration-options.ts";
 
 /** `close()` gives etcd no longer than this, and never longer than the TTL: by then the key is gone anyway. */
@@ -21,14 +20,7 @@ export interface RegisteredKeyParts {
   readonly key: string;
   readonly resolved: ResolvedRegistration;
   readonly around: KeySurroundings;
-  readonly owner: RegisteredKeyOwner;
-}
-
-/** Whose key it is. */
-export interface RegisteredKeyOwner {
-  /** The end, by what no retry can change. `gone`: the key is known not to be there on a lease of ours. */
-  fail(error: Error, gone: boolean): void;
-  emit<Name extends keyof ServiceRegisterEvents & string>(name: Name, ...args: ServiceRegisterEvents[Name]): void;
+  readonly owner: KeyOwner;
 }
 
 export interface LeaveOptions {
@@ -42,14 +34,13 @@ export interface LeaveOptions {
 }
 
 /** One key that is registered: what should stand there, its life, how it is updated, and how it leaves. */
-export class RegisteredKey implements KeyOwner {
+export class RegisteredKey {
   readonly keeper: KeyKeeper;
   readonly life: RegistrationLife;
   readonly #what: string;
   readonly #key: string;
   readonly #format: RegistrationFormat;
   readonly #around: KeySurroundings;
-  readonly #owner: RegisteredKeyOwner;
   readonly #desired: DesiredRegistration;
   /** Why it takes no updates any more. */
   #ended: (() => Error) | undefined;
@@ -61,18 +52,9 @@ export class RegisteredKey implements KeyOwner {
     this.#key = key;
     this.#format = format;
     this.#around = around;
-    this.#owner = owner;
     this.#desired = desired;
     this.life = new RegistrationLife({ key, onConflict, desired, owner });
-    this.keeper = new KeyKeeper({ key, desired, life: this.life, owner: this, around });
-  }
-
-  fail(error: Error, gone: boolean): void {
-    this.#owner.fail(error, gone);
-  }
-
-  warn(error: Error): void {
-    this.#owner.emit("warning", error);
+    this.keeper = new KeyKeeper({ key, desired, life: this.life, owner, around });
   }
 
   /** Whether it is in the list, and its format can say that it drains. */

@@ -7,13 +7,18 @@ import type { RegisterStatus, ServiceRegisterEvents } from "./register-events.ts
 
 const debug = log("register");
 
+/** Whose key it is. */
+export interface KeyOwner {
+  /** The end, by what no retry can change. `gone`: the key is known not to be there on a lease of ours. */
+  fail(error: Error, gone: boolean): void;
+  emit<Name extends keyof ServiceRegisterEvents & string>(name: Name, ...args: ServiceRegisterEvents[Name]): void;
+}
+
 export interface RegistrationLifeParts {
   readonly key: string;
   readonly onConflict: "replace" | "wait" | "error";
   readonly desired: DesiredRegistration;
-  readonly owner: {
-    emit<Name extends keyof ServiceRegisterEvents & string>(name: Name, ...args: ServiceRegisterEvents[Name]): void;
-  };
+  readonly owner: KeyOwner;
 }
 
 /** Where one registration is in its life, and what it emits. Its state is final before any event. */
@@ -25,8 +30,6 @@ export class RegistrationLife {
   #status: RegisterStatus = "registering";
   #registeredOnce = false;
   #rival: KeyValue | undefined;
-  #placedRevision = 0;
-  #losses = 0;
   #lastError: Error | undefined;
 
   constructor(parts: RegistrationLifeParts) {
@@ -44,16 +47,6 @@ export class RegistrationLife {
 
   get lastError(): Error | undefined {
     return this.#lastError;
-  }
-
-  /** The revision of the key as it was last known to stand there; 0: it does not. */
-  get placedRevision(): number {
-    return this.#placedRevision;
-  }
-
-  /** Goes up with each loss: who read before one and answers after it is out of date. */
-  get losses(): number {
-    return this.#losses;
   }
 
   /** Whether readers have it in their lists, or had it before an outage. */
@@ -82,7 +75,6 @@ export class RegistrationLife {
   }
 
   placed(revision: number, version: number): void {
-    this.#placedRevision = revision;
     this.#registeredOnce = true;
     this.#rival = undefined;
     this.#lastError = undefined;
@@ -96,15 +88,12 @@ export class RegistrationLife {
 
   vanished(): void {
     if (this.#status === "registered") this.lost(new RegistrationLostError(`${this.#parts.key} is gone from etcd`));
-    else this.#losses++;
   }
 
   lost(error: Error, next: "recovering" | "passive" = "recovering"): void {
-    this.#losses++;
     const had = this.#status === "registered";
     if (!had && next === "recovering") return;
     this.#lastError = error;
-    this.#placedRevision = 0;
     this.#setStatus(next);
     if (had) this.#parts.owner.emit("lost", error);
   }
@@ -129,7 +118,6 @@ export class RegistrationLife {
 
   /** It was taken out of the list on purpose. */
   stepAside(): void {
-    this.#placedRevision = 0;
     this.#setStatus("passive");
   }
 

@@ -1,14 +1,4 @@
-import {
-  type CallOptions,
-  deleteOp,
-  type EtcdClient,
-  getOp,
-  type KeyValue,
-  type Op,
-  type OpResult,
-  putOp,
-  type TxnOptions,
-} from "../../src/index.ts";
+import { type CallOptions, type EtcdClient, getOp, type KeyValue, type Op, type TxnOptions } from "../../src/index.ts";
 import {
   Admission,
   type Deferred,
@@ -19,8 +9,7 @@ import {
   sendInParts,
   TxnRoom,
 } from "../../src/internal/index.ts";
-import { isAsKnown } from "../writes/index.ts";
-import { type BulkStep, roomFor } from "./bulk-item.ts";
+import { type BulkStep, foundBy, guardOf, opOf, roomFor } from "./bulk-item.ts";
 
 /**
  * `done`: at this revision. Otherwise the key is not as the step wanted it, or was looked at: this is what is there.
@@ -143,7 +132,7 @@ function requestOf(part: readonly Asked[]): TxnOptions {
   if (first?.step.type === "look") return { success: ops };
   const room = first && part.length === 1 ? roomFor(first.key, first.step) : [];
   return {
-    compare: part.flatMap(({ key, step }) => (step.type === "look" ? [] : isAsKnown(key, step.over))),
+    compare: part.flatMap(({ key, step }) => guardOf(key, step)),
     success: ops,
     failure: [...part.map(({ key }) => getOp(key)), ...room],
   };
@@ -153,14 +142,4 @@ function requestOf(part: readonly Asked[]): TxnOptions {
 function kindOf(key: string, step: BulkStep): "look" | "make" | undefined {
   if (step.type === "look") return "look";
   return step.type === "put" && step.over === undefined && roomFor(key, step).length === 0 ? "make" : undefined;
-}
-
-function opOf(key: string, step: BulkStep): Op {
-  if (step.type === "look") return getOp(key);
-  return step.type === "put" ? putOp(key, step.text, { lease: step.lease }) : deleteOp(key);
-}
-
-function foundBy(response: OpResult | undefined): KeyValue | undefined {
-  if (response?.type !== "range") throw new TypeError("a read was answered by something else");
-  return response.kvs[0];
 }

@@ -14,18 +14,16 @@ import {
 import { checkHealth } from "../health/index.ts";
 import { type KeyLeases, OwnLeases, SharedLeases } from "../leases/index.ts";
 import type { RecipeClient } from "../recipe/index.ts";
-import type { ServiceRegisterEvents, ServiceUpdate } from "../registration/index.ts";
 import {
-  type BulkItem,
   closeLimitMs,
   findForeignFormat,
   KeyFollower,
+  type KeyOwner,
   type KeySurroundings,
   LoneWriter,
   type LoneWriterOwner,
   LookRound,
   RegisteredKey,
-  type RegisteredKeyOwner,
 } from "../registration/internal.ts";
 import { retry } from "../retries/index.ts";
 import type { ResolvedRegister } from "./options.ts";
@@ -38,21 +36,16 @@ const tooManyLeases =
 
 const nothing = () => {};
 
-type Emit = <Name extends keyof ServiceRegisterEvents & string>(
-  name: Name,
-  ...args: ServiceRegisterEvents[Name]
-) => void;
-
 /** One registered key on leases of its own, or shared ones: what feeds its keeper, writes for it, and ends it. */
-export class LoneRegistration implements KeySurroundings, LoneWriterOwner, RegisteredKeyOwner {
-  readonly emit: Emit;
+export class LoneRegistration implements KeySurroundings, LoneWriterOwner, KeyOwner {
+  readonly emit: KeyOwner["emit"];
+  readonly kept: RegisteredKey;
+  readonly follower: KeyFollower;
   readonly #options: ResolvedRegister;
   readonly #client: RecipeClient;
   readonly #runtime: Runtime;
   readonly #leases: KeyLeases;
   readonly #writer: LoneWriter;
-  readonly #kept: RegisteredKey;
-  readonly #follower: KeyFollower;
   #checking: AbortController | undefined;
   /** Takes off what listens to the lease: a shared one goes on without this registration. */
   #unwatchLease = nothing;
@@ -61,7 +54,7 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, Regis
   #gone: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(options: ResolvedRegister, client: RecipeClient, emit: Emit) {
+  constructor(options: ResolvedRegister, client: RecipeClient, emit: KeyOwner["emit"]) {
     const { etcd } = client;
     const runtime = runtimeOf(etcd);
     const leases = leasesFor(etcd, options);
@@ -72,14 +65,8 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, Regis
     this.#runtime = runtime;
     this.#leases = leases;
     this.#writer = new LoneWriter(etcd, leases, runtime, this);
-    this.#kept = new RegisteredKey({ what: "ServiceRegister", key, resolved: options, around: this, owner: this });
-    this.#follower = new KeyFollower({
-      etcd,
-      runtime,
-      kept: this.#kept,
-      stopped: this.ended,
-      onFailed: (error) => this.fail(error),
-    });
+    this.kept = new RegisteredKey({ what: "ServiceRegister", key, resolved: options, around: this, owner: this });
+    this.follower = new KeyFollower(etcd, runtime, this);
     void this.#begin(leases instanceof OwnLeases && leases.isOneTooMany);
   }
 
@@ -99,44 +86,8 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, Regis
     return this.#leases.has(lease);
   }
 
-  enqueue(item: BulkItem): void {
-    this.#writer.add(item);
-  }
-
-  get hasWorked(): boolean {
-    return this.life.hasWorked;
-  }
-
-  get openStream(): object | undefined {
-    return this.#follower.openStream;
-  }
-
-  answered(...answer: Parameters<KeyFollower["answered"]>): void {
-    this.#follower.answered(...answer);
-  }
-
-  unanswered(): void {
-    this.#follower.unanswered();
-  }
-
-  onWarning(error: Error): void {
-    this.life.noteFailure(error);
-  }
-
-  onFailed(error: Error): void {
-    this.fail(error);
-  }
-
-  get life(): RegisteredKey["life"] {
-    return this.#kept.life;
-  }
-
-  get draining(): boolean {
-    return this.#kept.draining;
-  }
-
-  update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined }): Promise<void> {
-    return this.#kept.update(update, options);
+  enqueue(): void {
+    this.#writer.run();
   }
 
   close(drainMs: number): Promise<void> {
@@ -152,10 +103,10 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, Regis
     // Nothing is emitted before the caller had a chance to listen.
     await null;
     if (this.#isOver) return;
-    this.#follower.start();
+    this.follower.start();
     if (this.#isOver) return;
     if (isOneTooMany) this.emit("warning", new Error(tooManyLeases));
-    const { keeper } = this.#kept;
+    const { keeper } = this.kept;
     if (this.#options.foreignFormats === "error") {
       const foreign = await this.#foreignFormat();
       if (this.#isOver) return;
@@ -172,7 +123,7 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, Regis
     }
     this.#checking = new AbortController();
     const onResult = (healthy: boolean, error?: Error) => {
-      if (error) this.#kept.life.noteFailure(error);
+      if (error) this.kept.life.noteFailure(error);
       if (healthy) keeper.start();
       else keeper.stepAside();
     };
@@ -189,7 +140,7 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, Regis
         signal: stopped,
         backoff: { initialMs: 100 },
         ends: (error) => isRefusal(error) || endsRetries(error, false),
-        onWarning: (error) => this.#kept.life.noteFailure(error),
+        onWarning: (error) => this.kept.life.noteFailure(error),
       });
       return foreign;
     } catch (error) {
@@ -210,16 +161,14 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, Regis
 
   onLease(lease: Lease): void {
     const { ttlSeconds } = this.#options;
-    const { keeper, life } = this.#kept;
+    const { keeper, life } = this.kept;
     if (lease.ttlSeconds > ttlSeconds) {
       life.noteFailure(
         new Error(`a ttl of ${ttlSeconds} s is too short for etcd, which granted ${lease.ttlSeconds} s`),
       );
     }
     this.#unwatchLease();
-    this.#unwatchLease = onAbort(lease.signal, () => {
-      if (this.#writer.lease === lease) keeper.leaseLost(asError(lease.signal.reason));
-    });
+    this.#unwatchLease = onAbort(lease.signal, () => keeper.leaseLost(asError(lease.signal.reason)));
   }
 
   /** It ends, or has ended. */
@@ -232,7 +181,7 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, Regis
     const error = asError(cause);
     this.#stop(error);
     this.#gone = this.#letGo(error);
-    this.#kept.life.fail(error);
+    this.kept.life.fail(error);
   }
 
   async #letGo(error: Error): Promise<void> {
@@ -249,9 +198,9 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, Regis
   /** Nothing is written any more, and nothing is emitted about the key. */
   #stop(error: Error): void {
     this.#ending(() => error);
-    this.#kept.keeper.end();
+    this.kept.keeper.end();
     this.#writer.stop(error);
-    this.#follower.stop();
+    this.follower.stop();
   }
 
   #ending(why: () => Error): void {
@@ -259,7 +208,7 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, Regis
     this.#checking?.abort(why());
     this.#unwatchLease();
     this.#lookNoMore();
-    this.#kept.giveUp(why);
+    this.kept.giveUp(why);
   }
 
   /** How long etcd may take when this ends. */
@@ -270,28 +219,28 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, Regis
   async #close(drainMs: number): Promise<void> {
     if (this.#gone) await this.#gone;
     else {
-      this.#ending(() => this.#kept.closedError());
+      this.#ending(() => this.kept.closedError());
       this.#writer.hurry();
       const end = (withinMs: number) => this.#takeOut(withinMs);
-      await this.#kept.leave({ drainMs, limitMs: this.#limitMs, end });
+      await this.kept.leave({ drainMs, limitMs: this.#limitMs, end });
       await this.#client.release();
     }
-    this.#kept.life.closed();
+    this.kept.life.closed();
   }
 
   /** An own lease takes the key with it, at once. On a shared one the key is deleted. */
   async #takeOut(withinMs: number): Promise<void> {
-    if (this.#options.lease === "own") this.#stop(this.#kept.closedError());
+    if (this.#options.lease === "own") this.#stop(this.kept.closedError());
     const gone = async () => {
-      await this.#kept.keeper.reach("gone", withinMs);
+      await this.kept.keeper.reach("gone", withinMs);
       // What stands there from now on, on the same lease, is of who comes next.
-      this.#kept.keeper.end();
+      this.kept.keeper.end();
     };
     const leaving = timedCalls(this.#client.etcd, `leaving ${this.#options.key}`, { timeoutMs: withinMs }, (limit) =>
       this.#leases.leave(gone, limit),
     );
     await leaving.catch((error) => this.emit("warning", asError(error)));
-    this.#stop(this.#kept.closedError());
+    this.#stop(this.kept.closedError());
   }
 }
 

@@ -70,11 +70,11 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
     super(runtimeOf(client.etcd).clock);
     this.key = resolved.key;
     this.#registration = new LoneRegistration(resolved, client, (name, ...args) => this.notify(name, ...args));
-    this.ready = this.#registration.life.ready;
+    this.ready = this.#registration.kept.life.ready;
   }
 
   get status(): RegisterStatus {
-    return this.#registration.life.status;
+    return this.#registration.kept.life.status;
   }
 
   /**
@@ -82,12 +82,12 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
    * etcd.
    */
   get draining(): boolean {
-    return this.#registration.draining;
+    return this.#registration.kept.draining;
   }
 
   /** Why it is not registered at the moment, if something went wrong. */
   get lastError(): Error | undefined {
-    return this.#registration.life.lastError;
+    return this.#registration.kept.life.lastError;
   }
 
   /**
@@ -101,7 +101,7 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
    *   `close()`; the failure after `failed`; `signal.reason`
    */
   update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-    return this.#registration.update(update, options);
+    return this.#registration.kept.update(update, options);
   }
 
   /**

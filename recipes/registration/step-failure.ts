@@ -1,0 +1,27 @@
+import { type Lease, LeaseNotFoundError, PermissionDeniedError, RequestRefusedError } from "../../src/index.ts";
+import { endsRetries } from "../../src/internal/index.ts";
+
+/**
+ * `refused`: etcd refuses this one step, and its key says whether it is tried again. `leaseGone`: nothing was done, and
+ * it is asked for again at once, for another lease. `end`: no retry can change it, for any step. `unknown`: it may have
+ * been done or not, and is asked for again after a pause.
+ */
+export type StepFailure = "refused" | "leaseGone" | "end" | "unknown";
+
+/** What was sent when it failed. */
+export interface FailedRequest {
+  /** The lease that the steps were asked for with. */
+  readonly lease: Lease | undefined;
+  /** Whether it had one step only, which is to blame then. */
+  readonly isAlone: boolean;
+  /** Whether etcd has let them write before: what it refuses later is waited out. */
+  readonly hasWorked: boolean;
+}
+
+/** What the failure of a request means for the steps in it. */
+export function stepFailure(error: unknown, { lease, isAlone, hasWorked }: FailedRequest): StepFailure {
+  const isRefused = error instanceof RequestRefusedError || error instanceof PermissionDeniedError;
+  if (isAlone && isRefused) return "refused";
+  if (lease && error instanceof LeaseNotFoundError) return "leaseGone";
+  return endsRetries(error, hasWorked) ? "end" : "unknown";
+}
