@@ -268,19 +268,21 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
     });
   }
 
-  /** One request for all: which keys are on the lease. */
+  /**
+   * One request for all: which keys are on the lease. Without a lease none is, and those that wait for another owner
+   * look all the same.
+   */
   async #lookAgain(): Promise<void> {
     const { signal } = this.#ended;
     for (;;) {
       await sleep(this.#runtime.clock, LOOK_AGAIN_MS, signal).catch(() => {});
       if (signal.aborted) return;
       const lease = this.#leases.current;
-      if (!lease) continue;
       try {
-        this.#roster.compare(new Set((await lease.timeToLive({ signal })).keys));
+        this.#roster.compare(new Set((await lease?.timeToLive({ signal }))?.keys));
       } catch (error) {
         if (!signal.aborted) debug("%s: %s", this.prefix, asError(error).message);
-        if (error instanceof LeaseNotFoundError) this.#leases.gone(lease, error);
+        if (lease && error instanceof LeaseNotFoundError) this.#leases.gone(lease, error);
       }
     }
   }

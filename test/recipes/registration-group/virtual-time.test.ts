@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { RegistrationGroup, type RegistrationGroupOptions } from "../../../recipes/index.ts";
 import { decodeRegistration } from "../../../recipes/registration-format/internal.ts";
-import { prefix } from "../../../src/index.ts";
+import { type EtcdClient, leaseId, prefix } from "../../../src/index.ts";
+import { runtimeOf, setRuntime } from "../../../src/internal/runtime-of.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { type VirtualClient, VirtualLab } from "../../support/virtual-lab.ts";
 
@@ -61,6 +62,34 @@ test("instances drain for the minute that they are given, and then go together",
   expect(await lab.until(closing)).toBe(1_000);
   expect(standing(lab)).toEqual([]);
   expect(lab.memory.leaseIds).toEqual([]);
+});
+
+/** A client whose mirrors report nothing, as the watch of an old server can. */
+function deafClient({ etcd }: VirtualClient): EtcdClient {
+  const nothing = () => ({ next: () => new Promise(() => {}) });
+  const deaf = Object.create(etcd, {
+    mirror: { value: () => ({ get: () => undefined, close: async () => {}, [Symbol.asyncIterator]: nothing }) },
+    grantLease: { value: etcd.grantLease.bind(etcd) },
+    txn: { value: etcd.txn.bind(etcd) },
+  });
+  setRuntime(deaf, runtimeOf(etcd));
+  return deaf;
+}
+
+test("one that waits for another owner finds out that the key is free, also when the group has no lease", async () => {
+  await using lab = new VirtualLab("free");
+  const client = lab.client();
+  const { group } = groupOf(lab, { ...client, etcd: deafClient(client) });
+  const key = Buffer.from("/svc/a");
+  lab.memory.put({ key, value: Buffer.from("theirs") });
+  const member = group.register("a", "10.0.0.1:80", { onConflict: "wait" });
+  await lab.pass(1_000);
+  for (const id of lab.memory.leaseIds) lab.memory.leaseRevoke(leaseId(id));
+  await lab.pass(1_000);
+  expect(member.status).toBe("passive");
+  lab.memory.deleteRange({ range: { start: key } });
+  await lab.pass(60_000);
+  expect([member.status, standing(lab).map(({ text }) => text)]).toEqual(["registered", ["10.0.0.1:80"]]);
 });
 
 test("closing during an outage takes five seconds", async () => {
