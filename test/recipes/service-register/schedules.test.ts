@@ -15,6 +15,8 @@ const ENOUGH_MS = 90_000;
 const LATEST_MS = 11_000;
 /** A key that is looked at anew is so at the latest after this. */
 const LOOK_AGAIN_MS = 40_000;
+/** No close waits longer for etcd. */
+const LONGEST_CLOSE_MS = 5_000;
 
 /** How a key is registered: alone, on a lease of its own or a shared one, or as one of a group. */
 type Door = "own" | "shared" | "group";
@@ -131,6 +133,12 @@ class Model {
     return this.all.filter(({ closing }) => !closing);
   }
 
+  /** One of those that are on a lease together. */
+  get oneOfMany(): Registered | undefined {
+    const there = this.open.filter(({ register }) => register.status === "registered");
+    return there.find((one) => there.some((other) => other !== one && other.machine === one.machine));
+  }
+
   ownerOf(text: string | undefined): Registered | undefined {
     return this.all.find(({ name }) => text?.split(":")[0] === name);
   }
@@ -153,13 +161,14 @@ test("the key is there with the newest value as long as the object lives, never 
     const { random, etcd } = world;
     const model = new Model(world);
     const door = random.pick(["own", "shared", "group"] as const);
-    const count = random.between(1, 3);
+    // A lease is shared when there are two.
+    const count = random.between(door === "own" ? 1 : 2, 3);
     const machines = Array.from({ length: count }, () => world.machine());
     // Those of a machine can be on one lease, which outlives the close of one of them that does not reach etcd.
     const ttls = machines.map(() => random.pick(door === "own" ? [2, 5, 9] : [2, 9, 30]));
     const taken = new Set<string>();
     for (let number = 0; number < count; number++) {
-      const shared = door !== "own" && random.chance(0.6);
+      const shared = door !== "own" && random.chance(0.8);
       const free = keys.filter((key) => !shared || !taken.has(`0 ${key}`));
       if (free.length === 0) continue;
       const key = random.pick(free);
@@ -221,6 +230,15 @@ test("the key is there with the newest value as long as the object lives, never 
     await world.sleep(LOOK_AGAIN_MS);
     world.check(model.events === before, "what is true stays as it is");
     world.check(isSettled(), "what is true stays true");
+    // The lease lives on with the others, so it takes no key with it.
+    const leaving = model.oneOfMany;
+    if (leaving) {
+      world.note(`${leaving.name} leaves, and etcd is out of reach`);
+      leaving.machine.network.cut(LONGEST_CLOSE_MS + 500, "silent");
+      await leaving.close();
+      await world.until(() => leaving.isGone, LOOK_AGAIN_MS, `the key of ${leaving.name} is gone`);
+      await world.until(isSettled, ENOUGH_MS, "the others are there again, or still");
+    }
     await Promise.all(model.open.map((each) => each.close()));
     for (const each of model.all) world.check(each.register.status === "closed", `${each.name} is closed`);
     await world.sleep(LATEST_MS);
