@@ -20,8 +20,9 @@ export interface LeftoversParts {
  * reach, or that a put brought back which had timed out and landed after its owner had left. Until the lease ends such
  * a put can land, so it is looked at until then.
  *
- * There is no watch and no list of what was closed: etcd itself says which keys are on the lease. One request for all
- * of them 0.5 s after a member left, and again after growing pauses of at most 30 s.
+ * There is no watch, for that needs the right to read a prefix, and no list of what was closed: etcd itself says which
+ * keys are on the lease. One request for all of them 0.5 s after a member left, and again after growing pauses of at
+ * most 30 s.
  */
 export class Leftovers {
   readonly #parts: LeftoversParts;

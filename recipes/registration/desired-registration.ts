@@ -68,8 +68,8 @@ export class DesiredRegistration {
     return this.#pending[this.#tried - 1]?.version ?? this.#goodVersion;
   }
 
-  update(update: ServiceUpdate): void {
-    const change = Object.fromEntries(Object.entries(update).filter(([, value]) => value !== undefined));
+  /** @param change with nothing undefined in it */
+  update(change: ServiceUpdate): void {
     this.#version++;
     this.#pending.push({ version: this.#version, change, waiting: [] });
     // Otherwise a stream of updates would keep the bad one among them for ever.

@@ -85,7 +85,7 @@ export class KeyFollower implements KeyListener<KeyValue> {
   onStale(error: EtcdError): void {
     if (!isRefusal(error)) return;
     const { keeper, life } = this.#owner.kept;
-    life.noteFailure(error);
+    life.warn(error);
     keeper.look();
   }
 
@@ -97,7 +97,7 @@ export class KeyFollower implements KeyListener<KeyValue> {
 
   #lookSoon(cause: EtcdError): void {
     const { keeper, life } = this.#owner.kept;
-    if (isRefusal(cause)) life.noteFailure(cause);
+    if (isRefusal(cause)) life.warn(cause);
     this.#pause ??= new RetryPause(this.#runtime, { initialMs: 100 });
     this.#pause.begin(() => keeper.look(), cause);
   }

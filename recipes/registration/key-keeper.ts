@@ -194,7 +194,7 @@ export class KeyKeeper implements BulkItem {
   failed(error: Error): void {
     this.#sent = undefined;
     this.#known.unsure();
-    if (this.#wanted === "there" || this.#wanted === "aside") this.#life.noteFailure(error);
+    if (this.#wanted === "there" || this.#wanted === "aside") this.#life.warn(error);
   }
 
   refused(error: Error): boolean {
@@ -210,7 +210,7 @@ export class KeyKeeper implements BulkItem {
       return false;
     }
     if (this.#life.hasWorked) {
-      this.#life.noteFailure(error);
+      this.#life.warn(error);
       return true;
     }
     this.#owner.fail(error, false);

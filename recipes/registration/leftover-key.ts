@@ -7,6 +7,10 @@ const debug = log("register");
 /**
  * The key of an instance that was closed and that may stand there still, or again: etcd was out of reach at the end, or
  * a put that had timed out landed later. It is looked at, and deleted if it is on a lease of the group.
+ *
+ * Not by `Leftovers` of recipes/leases, which finds those of shared leases: a registration has the right to its own key
+ * only, and asks the lease and each key again and again. A group follows its prefix, so it sees such a key at once; a
+ * thousand of them go by the requests that its members have anyway.
  */
 export class LeftoverKey implements BulkItem {
   readonly key: string;

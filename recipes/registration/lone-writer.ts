@@ -85,7 +85,7 @@ export class LoneWriter {
       const failure = stepFailure(error, { lease: undefined, isAlone: false, hasWorked: life.hasWorked });
       if (failure === "end") this.#end(error);
       else {
-        life.noteFailure(asError(error));
+        life.warn(asError(error));
         this.#wait(error);
       }
       return;

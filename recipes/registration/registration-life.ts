@@ -122,7 +122,7 @@ export class RegistrationLife {
   }
 
   /** Something went wrong and is tried again; reported once for the same message. */
-  noteFailure(error: Error): void {
+  warn(error: Error): void {
     const news = this.#lastError?.message !== error.message;
     this.#lastError = error;
     debug("%s: %s", this.#parts.key, error.message);

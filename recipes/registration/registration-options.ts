@@ -60,14 +60,7 @@ export function resolveRegistration(
   const metadata = asJson(what, given.metadata);
   const { format = metadata === undefined && weight === undefined ? "plain" : "endpoint" } = given;
   checkFormat(what, format);
-  const uncarried = (["metadata", "weight"] as const).find(
-    (field) => ({ metadata, weight })[field] !== undefined && !carries(format, field),
-  );
-  if (uncarried) {
-    const { name } = codecOf(format);
-    const hint = `cannot be carried by the format "${name}"; leave the format out, or say "endpoint"`;
-    throw new InvalidOptionError(what, uncarried, hint);
-  }
+  checkCarried(what, format, { metadata, weight }, 'leave the format out, or say "endpoint"');
   const registration = { address, weight, draining: false, metadata };
   checkWritten(what, format, registration, key);
   return { key, registration, format, onConflict };
@@ -87,18 +80,11 @@ export function resolveUpdate(
   checkPlainObject(what, "options", update);
   const parsed = parseOptions(what, updateSchema, update);
   if (parsed.address !== undefined) checkAddress(what, parsed.address);
-  const uncarried = (["weight", "draining", "metadata"] as const).find(
-    (name) => parsed[name] !== undefined && !carries(format, name),
-  );
-  if (uncarried) {
-    const { name } = codecOf(format);
-    const hint = `cannot be carried by the format "${name}"; construct with { format: "endpoint" }`;
-    throw new InvalidOptionError(what, uncarried, hint);
-  }
+  checkCarried(what, format, parsed, 'construct with { format: "endpoint" }');
   const resolved = { ...parsed, metadata: asJson(what, parsed.metadata) };
   const changes = Object.fromEntries(Object.entries(resolved).filter(([, value]) => value !== undefined));
   checkWritten(what, format, { ...now.registration, ...changes }, now.key);
-  return resolved;
+  return changes;
 }
 
 const waitSchema = once(() => z.strictObject({ signal: callFields().signal }, "must be an object"));
@@ -137,6 +123,15 @@ export function checkAddress(what: string, address: unknown): asserts address is
   if (address.trim() === "") throw new InvalidOptionError(what, "address", "must not be empty");
   if (/[\s\p{C}]/u.test(address))
     throw new InvalidOptionError(what, "address", "must not have white space or control characters in it");
+}
+
+function checkCarried(what: string, format: RegistrationFormat, given: ServiceUpdate, instead: string): void {
+  const uncarried = (["metadata", "weight", "draining"] as const).find(
+    (name) => given[name] !== undefined && !carries(format, name),
+  );
+  if (!uncarried) return;
+  const hint = `cannot be carried by the format "${codecOf(format).name}"; ${instead}`;
+  throw new InvalidOptionError(what, uncarried, hint);
 }
 
 /** What is written must be what a reader of the format takes. */

@@ -123,7 +123,7 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, KeyOw
     }
     this.#checking = new AbortController();
     const onResult = (healthy: boolean, error?: Error) => {
-      if (error) this.kept.life.noteFailure(error);
+      if (error) this.kept.life.warn(error);
       if (healthy) keeper.start();
       else keeper.stepAside();
     };
@@ -140,7 +140,7 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, KeyOw
         signal: stopped,
         backoff: { initialMs: 100 },
         ends: (error) => isRefusal(error) || endsRetries(error, false),
-        onWarning: (error) => this.kept.life.noteFailure(error),
+        onWarning: (error) => this.kept.life.warn(error),
       });
       return foreign;
     } catch (error) {
@@ -163,9 +163,7 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, KeyOw
     const { ttlSeconds } = this.#options;
     const { keeper, life } = this.kept;
     if (lease.ttlSeconds > ttlSeconds) {
-      life.noteFailure(
-        new Error(`a ttl of ${ttlSeconds} s is too short for etcd, which granted ${lease.ttlSeconds} s`),
-      );
+      life.warn(new Error(`a ttl of ${ttlSeconds} s is too short for etcd, which granted ${lease.ttlSeconds} s`));
     }
     this.#unwatchLease();
     this.#unwatchLease = onAbort(lease.signal, () => keeper.leaseLost(asError(lease.signal.reason)));
