@@ -8,8 +8,6 @@ import {
   type Op,
   type OpResult,
   putOp,
-  type RangeResult,
-  txnOp,
 } from "../../src/index.ts";
 import {
   abortable,
@@ -26,7 +24,7 @@ import {
   waitedInVain,
   within,
 } from "../../src/internal/index.ts";
-import { isAsKnown } from "../writes/index.ts";
+import { foundBy, isAsKnown, opIfUnchanged } from "../writes/index.ts";
 import type { BucketLeases } from "./bucket-leases.ts";
 import { type Buckets, encodeTracking, type Tracking } from "./buckets.ts";
 import { stateOf, type Tracked, type TrackedKeys } from "./tracked-keys.ts";
@@ -205,22 +203,17 @@ export class Touches {
     // Nothing is known that could be moved: it is looked at first.
     if (!known && !create) return getOp(key);
     const later = known?.expiresAt !== undefined && known.expiresAt >= target.expiresAt;
-    return txnOp({
-      compare: isAsKnown(key, known),
-      success: [later ? getOp(key) : putOp(key, encodeTracking(target), { lease })],
-      failure: [getOp(key)],
-    });
+    return opIfUnchanged(key, known, later ? getOp(key) : putOp(key, encodeTracking(target), { lease }));
   }
 
   #answered(move: PendingMove, answer: OpResult, moved: Tracked): void {
     const { id } = move;
-    const inner = answer.type === "txn" ? answer.responses[0] : answer;
-    if (inner?.type === "put") {
+    if (answer.type === "txn" && answer.responses[0]?.type === "put") {
       this.#found(id, moved);
       this.#settle(move, () => move.resolve(true));
       return;
     }
-    this.#read(move, (inner as RangeResult).kvs[0], moved.modRevision);
+    this.#read(move, foundBy(answer), moved.modRevision);
   }
 
   /** What etcd has instead of what was known: enough, nothing, or something to move in the next batch. */

@@ -1,16 +1,6 @@
-import {
-  type Compare,
-  deleteOp,
-  getOp,
-  type KeyValue,
-  type LeaseId,
-  type Op,
-  type OpResult,
-  putOp,
-  txnOp,
-} from "../../src/index.ts";
+import { deleteOp, getOp, type KeyValue, type LeaseId, type Op, putOp } from "../../src/index.ts";
 import { registrationRoom } from "../registration-format/internal.ts";
-import { isAsKnown, laterCompareBytes } from "../writes/index.ts";
+import { laterCompareBytes, opIfUnchanged } from "../writes/index.ts";
 
 /** What the key must still be for a write to be done. */
 export type KeyAsKnown = Pick<KeyValue, "modRevision" | "lease">;
@@ -37,11 +27,6 @@ export interface BulkItem {
   refused(error: Error): boolean;
 }
 
-/** What the key must still be for the step to be done. */
-export function guardOf(key: string, step: BulkStep): readonly Compare[] {
-  return step.type === "look" ? [] : isAsKnown(key, step.over);
-}
-
 /** The step without its guard. */
 export function opOf(key: string, step: BulkStep): Op {
   if (step.type === "look") return getOp(key);
@@ -51,14 +36,7 @@ export function opOf(key: string, step: BulkStep): Op {
 /** The step as one operation, guarded by what is known of the key. */
 export function guardedOp(key: string, step: BulkStep): Op {
   const op = opOf(key, step);
-  if (step.type === "look") return op;
-  return txnOp({ compare: guardOf(key, step), success: [op], failure: [getOp(key)] });
-}
-
-/** What a look, or the look in the place of a step, has found. */
-export function foundBy(response: OpResult | undefined): KeyValue | undefined {
-  if (response?.type !== "range") throw new TypeError("a read was answered by something else");
-  return response.kvs[0];
+  return step.type === "look" ? op : opIfUnchanged(key, step.over, op);
 }
 
 /** What later steps on the key will add: see `registrationRoom()`. */

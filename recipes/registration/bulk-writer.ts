@@ -20,7 +20,8 @@ import {
 } from "../../src/internal/index.ts";
 import type { LeaseLine } from "../leases/index.ts";
 import { RetryPause } from "../retries/index.ts";
-import { type BulkItem, foundBy, guardedOp, roomFor } from "./bulk-item.ts";
+import { foundBy } from "../writes/index.ts";
+import { type BulkItem, guardedOp, roomFor } from "./bulk-item.ts";
 import { stepFailure } from "./step-failure.ts";
 
 /** Txns on their way at once. */
@@ -252,12 +253,11 @@ export class BulkWriter {
   }
 
   #answered(item: BulkItem, response: OpResult | undefined, revision: number): void {
-    if (response?.type === "txn" && response.succeeded) {
-      item.done(revision);
-      return;
+    if (response?.type === "txn" && response.succeeded) item.done(revision);
+    else {
+      item.found(foundBy(response), revision);
+      this.#again.add(item);
     }
-    item.found(foundBy(response?.type === "txn" ? response.responses[0] : response), revision);
-    this.#again.add(item);
   }
 
   #wait(cause: unknown): void {

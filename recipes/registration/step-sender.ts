@@ -9,7 +9,8 @@ import {
   sendInParts,
   TxnRoom,
 } from "../../src/internal/index.ts";
-import { type BulkStep, foundBy, guardOf, opOf, roomFor } from "./bulk-item.ts";
+import { foundBy, isAsKnown } from "../writes/index.ts";
+import { type BulkStep, opOf, roomFor } from "./bulk-item.ts";
 
 /**
  * `done`: at this revision. Otherwise the key is not as the step wanted it, or was looked at: this is what is there.
@@ -132,7 +133,7 @@ function requestOf(part: readonly Asked[]): TxnOptions {
   if (first?.step.type === "look") return { success: ops };
   const room = first && part.length === 1 ? roomFor(first.key, first.step) : [];
   return {
-    compare: part.flatMap(({ key, step }) => guardOf(key, step)),
+    compare: part.flatMap(({ key, step }) => (step.type === "look" ? [] : isAsKnown(key, step.over))),
     success: ops,
     failure: [...part.map(({ key }) => getOp(key)), ...room],
   };
