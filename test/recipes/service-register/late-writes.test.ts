@@ -58,14 +58,13 @@ test("a closed key is gone for good once close has reached etcd, whatever writes
   await Promise.all(registers.map(({ ready }) => ready));
   // Writes leave and are given up; what is held back goes through at the end, from connections long left.
   proxy.blackHole("toServer");
-  const timedOut: Promise<unknown>[] = [];
-  for (const [index, register] of registers.entries()) {
-    await lab.etcd.delete(`${prefix}m${index}`);
+  const deleted = registers.map((_, index) => lab.etcd.delete(`${prefix}m${index}`));
+  // All in one turn: what is asked for after the first time-out fails for want of a connection.
+  const timedOut = registers.map((register, index) => {
     void register.update({ address: `10.0.9.${index}:80` }).catch(() => {});
-    // From now on: what fails next fails for want of a connection.
-    timedOut.push(until(() => register.lastError?.message.includes("no answer")));
-  }
-  await Promise.all(timedOut);
+    return until(() => register.lastError?.message.includes("no answer"));
+  });
+  await Promise.all([...deleted, ...timedOut]);
   await proxy.heal();
   await Promise.all(registers.map((register) => register.close()));
   const closedAt = await revisionOf(lab.etcd);
