@@ -55,28 +55,32 @@ export class Heap<T> {
     this.#entries.length = 0;
   }
 
+  /** Moves what is above it down until it has its place. */
   #rise(entry: Placed<T>): void {
-    for (;;) {
-      const above = this.#entries[(entry.place - 1) >> 1];
-      if (entry.place === 0 || !above || above.key <= entry.key) return;
-      this.#swap(entry, above);
+    let { place } = entry;
+    while (place > 0) {
+      const parent = (place - 1) >> 1;
+      const above = this.#entries[parent] as Placed<T>;
+      if (above.key <= entry.key) break;
+      this.#put(above, place);
+      place = parent;
     }
+    this.#put(entry, place);
   }
 
+  /** Moves what is below it up until it has its place. */
   #sink(entry: Placed<T>): void {
+    let { place } = entry;
     for (;;) {
-      const left = this.#entries[2 * entry.place + 1];
-      const right = this.#entries[2 * entry.place + 2];
+      const left = this.#entries[2 * place + 1];
+      const right = this.#entries[2 * place + 2];
       const smaller = left && right && right.key < left.key ? right : left;
-      if (!smaller || entry.key <= smaller.key) return;
-      this.#swap(smaller, entry);
+      if (!smaller || entry.key <= smaller.key) break;
+      const { place: child } = smaller;
+      this.#put(smaller, place);
+      place = child;
     }
-  }
-
-  #swap(rising: Placed<T>, sinking: Placed<T>): void {
-    const { place } = sinking;
-    this.#put(sinking, rising.place);
-    this.#put(rising, place);
+    this.#put(entry, place);
   }
 
   #put(entry: Placed<T>, place: number): void {

@@ -13,6 +13,9 @@ interface Kept {
 
 /**
  * Leases that are kept alive, by when each has to be looked at next, and by when it ends. Times are of `elapsedMs()`.
+ *
+ * A deadline only moves on. So a lease keeps its place among the ends when it is renewed, and gets its new one when its
+ * former deadline has come: once in a TTL, not with each renewal.
  */
 export class KeptLeases {
   readonly #kept = new Map<LeaseId, Kept>();
@@ -32,9 +35,19 @@ export class KeptLeases {
     return this.#next.firstKey;
   }
 
+  /** None of them ends before. */
+  get noEndBeforeMs(): number {
+    return this.#ends.firstKey;
+  }
+
   /** When the first of them ends. */
   get firstEndMs(): number {
-    return this.#ends.firstKey;
+    for (let first = this.#ends.first; first; first = this.#ends.first) {
+      const { atMs } = first.value.deadline;
+      if (first.key >= atMs) return atMs;
+      this.#ends.move(first, atMs);
+    }
+    return Number.POSITIVE_INFINITY;
   }
 
   get(id: LeaseId): HeldLease | undefined {
@@ -63,16 +76,9 @@ export class KeptLeases {
     this.#ends.clear();
   }
 
-  /**
-   * It was renewed by what was sent then.
-   *
-   * @param isAsked another renewal of it is under way: when that has to be looked at stays as it is
-   */
-  renewed(lease: HeldLease, sentMs: number, isAsked: boolean): void {
-    const kept = this.#kept.get(lease.id);
-    if (!kept) return;
-    if (!isAsked) this.#next.move(kept.next, together(lease, sentMs + lease.renewEveryMs));
-    this.#ends.move(kept.end, lease.deadline.atMs);
+  /** It was renewed by what was sent then, and no other renewal of it is under way. */
+  renewed(lease: HeldLease, sentMs: number): void {
+    this.lookAgainAt(lease, together(lease, sentMs + lease.renewEveryMs));
   }
 
   lookAgainAt(lease: HeldLease, atMs: number): void {
@@ -87,7 +93,7 @@ export class KeptLeases {
 
   /** The next one whose deadline is over by then. */
   endedBy(nowMs: number): HeldLease | undefined {
-    return this.#ends.firstKey <= nowMs ? this.#ends.first?.value : undefined;
+    return this.noEndBeforeMs <= nowMs && this.firstEndMs <= nowMs ? this.#ends.first?.value : undefined;
   }
 }
 

@@ -128,8 +128,7 @@ export class LeaseKeeper {
     if (silent) due.push(...this.#leavePrimary());
     if (due.length === 0) return;
     due.sort((a, b) => a.deadline.atMs - b.deadline.atMs);
-    const primary = this.#openPrimary();
-    for (const { id } of due) primary.renew(id);
+    this.#openPrimary().renew(due.map(({ id }) => id));
   }
 
   /** Unless it is asked for already. */
@@ -216,7 +215,8 @@ export class LeaseKeeper {
       const { id: leaseId, ttlSeconds, deadline } = lease;
       channels.leaseRenewed.publish({ leaseId, ttlSeconds, marginMs, remainingMs: deadline.remainingMs(), answerMs });
     }
-    this.#kept.renewed(lease, sentMs, this.#primary?.unanswered.has(lease.id) === true);
+    // Where another renewal of it is under way, that has to be looked at as was decided.
+    if (!this.#primary?.unanswered.has(lease.id)) this.#kept.renewed(lease, sentMs);
     this.#schedule();
   }
 
@@ -249,8 +249,8 @@ export class LeaseKeeper {
   }
 
   #schedule(): void {
-    const { nextMs, firstEndMs } = this.#kept;
-    this.#wakeAt(Math.min(firstEndMs, this.#primary ? nextMs : Math.max(nextMs, this.#openAtMs())));
+    const { nextMs, noEndBeforeMs } = this.#kept;
+    this.#wakeAt(Math.min(noEndBeforeMs, this.#primary ? nextMs : Math.max(nextMs, this.#openAtMs())));
   }
 
   #wakeAt(atMs: number): void {

@@ -85,7 +85,7 @@ async function ask(
   });
   const release = onAbort(signal, () => answer.reject(signal?.reason));
   try {
-    stream.renew(id);
+    stream.renew([id]);
     const late = () => {
       protocol.streamFailed(endpoint, stream.isOpen ? "silent" : "broken");
       return new EtcdTimeoutError(`${endpoint.url}: no answer to a renewal`, { retryable: true });

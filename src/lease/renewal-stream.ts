@@ -6,7 +6,9 @@ import type { LeaseId } from "../model/lease-id.ts";
  * So many renewals are on their way at once. An answer counts from when its renewal was sent, so what waits for its
  * turn waits here, where that costs nothing, and not in the server.
  */
-const MOST_IN_FLIGHT = 128;
+const MOST_IN_FLIGHT = 512;
+/** When so few are left, what waits follows: many in one write, instead of one or two with each answer. */
+const FEW_IN_FLIGHT = MOST_IN_FLIGHT / 2;
 
 export interface RenewalStreamOwner {
   /** The time, by `elapsedMs()`. */
@@ -50,10 +52,14 @@ export class RenewalStream {
     return this.#heardMs;
   }
 
-  renew(id: LeaseId): void {
-    if (this.#unanswered.has(id)) return;
-    this.#unanswered.set(id, { askedMs: this.#owner.nowMs(), sentMs: undefined });
-    this.#waiting.add(id);
+  /** Those that are unanswered already are not asked for again. */
+  renew(ids: readonly LeaseId[]): void {
+    const askedMs = this.#owner.nowMs();
+    for (const id of ids) {
+      if (this.#unanswered.has(id)) continue;
+      this.#unanswered.set(id, { askedMs, sentMs: undefined });
+      this.#waiting.add(id);
+    }
     this.#sendWaiting();
   }
 
@@ -86,11 +92,14 @@ export class RenewalStream {
   }
 
   #sendWaiting(): void {
+    if (!this.#stream || this.#waiting.size === 0) return;
+    // One moment for all of them, before the first leaves: a deadline never counts from later than its renewal.
+    const sentMs = this.#owner.nowMs();
     for (const id of this.#waiting) {
       const renewal = this.#unanswered.get(id);
-      if (!this.#stream || !renewal || this.#unanswered.size - this.#waiting.size >= MOST_IN_FLIGHT) return;
+      if (!renewal || this.#inFlight >= MOST_IN_FLIGHT) return;
       this.#waiting.delete(id);
-      renewal.sentMs = this.#owner.nowMs();
+      renewal.sentMs = sentMs;
       this.#stream.renew(id);
     }
   }
@@ -102,6 +111,10 @@ export class RenewalStream {
       this.#unanswered.delete(response.id);
       this.#owner.answered(this, response, sentMs);
     }
-    this.#sendWaiting();
+    if (this.#inFlight <= FEW_IN_FLIGHT) this.#sendWaiting();
+  }
+
+  get #inFlight(): number {
+    return this.#unanswered.size - this.#waiting.size;
   }
 }
