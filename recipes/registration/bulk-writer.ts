@@ -21,7 +21,8 @@ import {
 import type { LeaseLine } from "../leases/index.ts";
 import { RetryPause } from "../retries/index.ts";
 import { foundBy } from "../writes/index.ts";
-import { type BulkItem, guardedOp, roomFor } from "./bulk-item.ts";
+import type { BulkItem } from "./bulk-item.ts";
+import { guardedOp, roomFor } from "./key-step.ts";
 import { stepFailure } from "./step-failure.ts";
 
 /** Txns on their way at once. */

@@ -1,5 +1,4 @@
 // How a key is kept registered, and what ServiceRegister and RegistrationGroup make of it: their users do not see this.
-export type { BulkItem } from "./bulk-item.ts";
 export { BulkWriter } from "./bulk-writer.ts";
 export { findForeignFormat } from "./foreign-formats.ts";
 export { KeyFollower } from "./key-follower.ts";

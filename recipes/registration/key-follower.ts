@@ -8,7 +8,7 @@ import {
   type Runtime,
 } from "../../src/internal/index.ts";
 import { RetryPause } from "../retries/index.ts";
-import type { BulkStep } from "./bulk-item.ts";
+import type { KeyStep } from "./key-step.ts";
 import type { RegisteredKey } from "./registered-key.ts";
 import type { StepAnswer } from "./step-sender.ts";
 
@@ -54,7 +54,7 @@ export class KeyFollower implements KeyListener<KeyValue> {
     return this.#feeds.openStream;
   }
 
-  answered(step: BulkStep, answer: StepAnswer, provenOn: object | undefined): void {
+  answered(step: KeyStep, answer: StepAnswer, provenOn: object | undefined): void {
     const { kept, ended } = this.#owner;
     if (this.#unfollow || ended.aborted) return;
     const state = stateAfter(step, answer);
@@ -104,7 +104,7 @@ export class KeyFollower implements KeyListener<KeyValue> {
 }
 
 /** What is known of the key by the answer; undefined where that is not all: the next one says it. */
-function stateAfter(step: BulkStep, answer: StepAnswer) {
+function stateAfter(step: KeyStep, answer: StepAnswer) {
   const { revision } = answer;
   if (answer.type === "found") return { mark: answer.kv, revision };
   if (step.type !== "put" || step.over) return undefined;

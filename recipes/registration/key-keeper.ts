@@ -1,8 +1,9 @@
 import { EtcdTimeoutError, type KeyValue, type Lease, type LeaseId, RequestRefusedError } from "../../src/index.ts";
 import { abortable, type Clock, type Deferred, inMs, quietDeferred, within } from "../../src/internal/index.ts";
 import { readDrainRequest } from "../registration-format/internal.ts";
-import type { BulkItem, BulkStep } from "./bulk-item.ts";
+import type { BulkItem } from "./bulk-item.ts";
 import type { DesiredRegistration } from "./desired-registration.ts";
+import type { KeyStep } from "./key-step.ts";
 import { KnownKey } from "./known-key.ts";
 import { type KeyState, nextStep } from "./next-step.ts";
 import type { KeyOwner, RegistrationLife } from "./registration-life.ts";
@@ -144,7 +145,7 @@ export class KeyKeeper implements BulkItem {
     return this.#wanted === "there" && !this.#known.mustLook;
   }
 
-  next(lease: LeaseId | undefined): BulkStep | undefined {
+  next(lease: LeaseId | undefined): KeyStep | undefined {
     const step = this.#next(lease);
     // What was put before, and refused with its lease, is not on its way any more.
     if (step && step.type !== "put") this.#sent = undefined;
@@ -247,7 +248,7 @@ export class KeyKeeper implements BulkItem {
     this.#wanted = "over";
   }
 
-  #next(lease: LeaseId | undefined): BulkStep | undefined {
+  #next(lease: LeaseId | undefined): KeyStep | undefined {
     if (this.#wanted === "waiting" || this.#wanted === "over") return undefined;
     this.#known.asked();
     if (this.#known.mustLook) return { type: "look" };
@@ -261,14 +262,14 @@ export class KeyKeeper implements BulkItem {
     return undefined;
   }
 
-  #nextPut(lease: LeaseId | undefined): BulkStep | undefined {
+  #nextPut(lease: LeaseId | undefined): KeyStep | undefined {
     if (lease === undefined) return undefined;
     const step = this.#step(lease);
     if (step.type === "found" && !this.#known.isSure) return { type: "look" };
     return step.type === "put" ? this.#put(step.over, lease) : undefined;
   }
 
-  #put(over: KeyState | undefined, lease: LeaseId): BulkStep {
+  #put(over: KeyState | undefined, lease: LeaseId): KeyStep {
     const { text, version } = this.#desired;
     this.#everPut = true;
     this.#sent = { text, lease, version };

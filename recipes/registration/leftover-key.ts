@@ -1,6 +1,7 @@
 import type { KeyValue, LeaseId } from "../../src/index.ts";
 import { log } from "../../src/internal/index.ts";
-import type { BulkItem, BulkStep } from "./bulk-item.ts";
+import type { BulkItem } from "./bulk-item.ts";
+import type { KeyStep } from "./key-step.ts";
 
 const debug = log("register");
 
@@ -28,7 +29,7 @@ export class LeftoverKey implements BulkItem {
     this.#onGone = onGone;
   }
 
-  next(): BulkStep | undefined {
+  next(): KeyStep | undefined {
     if (this.#done) return undefined;
     this.#seenSince = false;
     return this.#over === undefined ? { type: "look" } : { type: "delete", over: this.#over };

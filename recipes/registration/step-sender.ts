@@ -10,7 +10,7 @@ import {
   TxnRoom,
 } from "../../src/internal/index.ts";
 import { foundBy, isAsKnown } from "../writes/index.ts";
-import { type BulkStep, opOf, roomFor } from "./bulk-item.ts";
+import { type KeyStep, opOf, roomFor } from "./key-step.ts";
 
 /**
  * `done`: at this revision. Otherwise the key is not as the step wanted it, or was looked at: this is what is there.
@@ -21,7 +21,7 @@ export type StepAnswer =
 
 interface Asked {
   readonly key: string;
-  readonly step: BulkStep;
+  readonly step: KeyStep;
   /** The step without its guard. */
   readonly op: Op;
   readonly answered: Deferred<StepAnswer>;
@@ -60,7 +60,7 @@ export class StepSender {
   }
 
   /** @throws what the request throws; after a write with an unknown outcome it may have been done */
-  async send(key: string, step: BulkStep, { signal }: CallOptions): Promise<StepAnswer> {
+  async send(key: string, step: KeyStep, { signal }: CallOptions): Promise<StepAnswer> {
     const kind = kindOf(key, step);
     const asked: Asked = { key, step, op: opOf(key, step), answered: deferred(), signal };
     if (!kind) return this.#admission.run(() => this.#alone(asked, { signal }), { first: true, signal });
@@ -140,7 +140,7 @@ function requestOf(part: readonly Asked[]): TxnOptions {
 }
 
 /** What it travels with: looks, or puts of missing keys that need no room for what comes later; undefined: alone. */
-function kindOf(key: string, step: BulkStep): "look" | "make" | undefined {
+function kindOf(key: string, step: KeyStep): "look" | "make" | undefined {
   if (step.type === "look") return "look";
   return step.type === "put" && step.over === undefined && roomFor(key, step).length === 0 ? "make" : undefined;
 }

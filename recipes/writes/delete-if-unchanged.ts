@@ -1,12 +1,5 @@
-import {
-  type Compare,
-  deleteOp,
-  type EtcdClient,
-  type KeyValue,
-  type Op,
-  type TxnCallOptions,
-} from "../../src/index.ts";
-import { isAsKnown } from "./is-as-known.ts";
+import { type Compare, deleteOp, type EtcdClient, type Op, type TxnCallOptions } from "../../src/index.ts";
+import { isAsKnown, type KeyAsKnown } from "./is-as-known.ts";
 
 export interface GuardedDeleteOptions extends TxnCallOptions {
   /** What else must hold, and what is written in its place, in the same txn. */
@@ -17,7 +10,7 @@ export interface GuardedDeleteOptions extends TxnCallOptions {
 export async function deleteIfUnchanged(
   etcd: Pick<EtcdClient, "txn">,
   key: string,
-  known: Pick<KeyValue, "modRevision" | "lease">,
+  known: KeyAsKnown,
   { instead, ...options }: GuardedDeleteOptions = {},
 ): Promise<number | undefined> {
   const compare = [...isAsKnown(key, known), ...(instead?.compare ?? [])];

@@ -3,7 +3,7 @@
 export { callUntilKnown } from "./call-until-known.ts";
 export { changeKey } from "./change-key.ts";
 export { deleteIfUnchanged } from "./delete-if-unchanged.ts";
-export { isAsKnown, laterCompareBytes } from "./is-as-known.ts";
+export { isAsKnown, type KeyAsKnown, laterCompareBytes } from "./is-as-known.ts";
 export { foundBy, opIfUnchanged } from "./op-if-unchanged.ts";
 export { type GuardedPut, putIfUnchanged } from "./put-if-unchanged.ts";
 export { repeatUntilKnown } from "./repeat-until-known.ts";

@@ -1,5 +1,8 @@
 import { type Compare, compareLease, compareModRevision, type KeyValue, keyMissing } from "../../src/index.ts";
 
+/** What the key must still be for a write to be done. */
+export type KeyAsKnown = Pick<KeyValue, "modRevision" | "lease">;
+
 /**
  * The compares of a write that is harmless unless the key is as it was known.
  *
@@ -9,7 +12,7 @@ import { type Compare, compareLease, compareModRevision, type KeyValue, keyMissi
  *
  * @param known undefined: the key was missing
  */
-export function isAsKnown(key: string, known: Pick<KeyValue, "modRevision" | "lease"> | undefined): readonly Compare[] {
+export function isAsKnown(key: string, known: KeyAsKnown | undefined): readonly Compare[] {
   if (!known) return [keyMissing(key)];
   return [compareModRevision(key, "equal", known.modRevision), compareLease(key, "equal", known.lease)];
 }
@@ -19,7 +22,7 @@ const COMPARE_BYTES = 48;
 const LEASE_ID_BYTES = 12;
 
 /** By how much the compares of a later write can be longer than those of one over `known`, see `requestRoom()`. */
-export function laterCompareBytes(key: string, known: Pick<KeyValue, "lease"> | undefined): number {
+export function laterCompareBytes(key: string, known: Pick<KeyAsKnown, "lease"> | undefined): number {
   if (!known) return Buffer.byteLength(key) + COMPARE_BYTES;
   return known.lease === undefined ? LEASE_ID_BYTES : 0;
 }

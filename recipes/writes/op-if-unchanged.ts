@@ -1,12 +1,12 @@
 import { getOp, type KeyValue, type Op, type OpResult, txnOp } from "../../src/index.ts";
-import { isAsKnown } from "./is-as-known.ts";
+import { isAsKnown, type KeyAsKnown } from "./is-as-known.ts";
 
 /**
  * One of several in a txn: it is done if the key is as known, and else says what is there, so that it fails alone.
  *
  * @param known undefined: the key was missing
  */
-export function opIfUnchanged(key: string, known: Parameters<typeof isAsKnown>[1], op: Op): Op {
+export function opIfUnchanged(key: string, known: KeyAsKnown | undefined, op: Op): Op {
   return txnOp({ compare: isAsKnown(key, known), success: [op], failure: [getOp(key)] });
 }
 

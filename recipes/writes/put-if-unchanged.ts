@@ -1,13 +1,5 @@
-import {
-  type BytesLike,
-  type CallOptions,
-  type EtcdClient,
-  type KeyValue,
-  type LeaseRef,
-  type Op,
-  putOp,
-} from "../../src/index.ts";
-import { isAsKnown } from "./is-as-known.ts";
+import { type BytesLike, type CallOptions, type EtcdClient, type LeaseRef, type Op, putOp } from "../../src/index.ts";
+import { isAsKnown, type KeyAsKnown } from "./is-as-known.ts";
 
 export interface GuardedPut {
   readonly value: BytesLike;
@@ -23,7 +15,7 @@ export interface GuardedPut {
 export async function putIfUnchanged(
   etcd: Pick<EtcdClient, "txn">,
   key: string,
-  known: Pick<KeyValue, "modRevision" | "lease"> | undefined,
+  known: KeyAsKnown | undefined,
   { value, lease, room }: GuardedPut,
   options?: CallOptions,
 ): Promise<number | undefined> {
