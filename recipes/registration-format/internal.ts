@@ -3,4 +3,4 @@ export { carries, checkFormat, codecOf } from "./codecs.ts";
 export { decodeAs, decodeRegistration } from "./decode.ts";
 export { type DrainRequest, readDrainRequest } from "./drain-request.ts";
 export { encodeRegistration, registrationRoom, toWrite } from "./encode.ts";
-export { DEFAULT_WEIGHT, type OwnRegistration, type Registration, reservedNames } from "./registration.ts";
+export { type OwnRegistration, type Registration, reservedNames } from "./registration.ts";

@@ -1,4 +1,4 @@
 // Retries: what fails is tried again after growing random delays, and warns of the same failure once.
-export { type RetryOptions, retry } from "./retry.ts";
+export { retry } from "./retry.ts";
 export { RetryPause } from "./retry-pause.ts";
 export { WarnOnce } from "./warn-once.ts";

@@ -6,6 +6,5 @@ export { deleteIfUnchanged } from "./delete-if-unchanged.ts";
 export { isAsKnown, type KeyAsKnown, laterCompareBytes } from "./is-as-known.ts";
 export { foundBy, opIfUnchanged } from "./op-if-unchanged.ts";
 export { type GuardedPut, putIfUnchanged } from "./put-if-unchanged.ts";
-export { repeatUntilKnown } from "./repeat-until-known.ts";
 export { requestRoom, revisionRoom } from "./request-room.ts";
 export { type TxnUntilKnownOptions, txnUntilKnown } from "./txn-until-known.ts";
