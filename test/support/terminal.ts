@@ -34,7 +34,9 @@ export class Terminal implements AsyncDisposable {
     const { columns, rows, env = {} } = options;
     const set = Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
     try {
-      await terminal.#tmux("-f", "/dev/null", "new-session", "-d", "-x", `${columns}`, "-y", `${rows}`, ...set, "sh");
+      // tmux has the user's shell run it, and not every shell makes way by itself for the last command that it runs.
+      const shell = ["-x", `${columns}`, "-y", `${rows}`, ...set, "exec sh"];
+      await terminal.#tmux("-f", "/dev/null", "new-session", "-d", ...shell);
       await terminal.#tmux("set-option", "-g", "status", "off");
       await terminal.resize(columns, rows);
       // Which prompt a shell has depends on who runs it, and is not taken from the environment.
