@@ -215,7 +215,7 @@ export class LeaseKeeper {
       const { id: leaseId, ttlSeconds, deadline } = lease;
       channels.leaseRenewed.publish({ leaseId, ttlSeconds, marginMs, remainingMs: deadline.remainingMs(), answerMs });
     }
-    // Where another renewal of it is under way, that has to be looked at as was decided.
+    // While another renewal of it is under way, the time to look at that one stays.
     if (!this.#primary?.unanswered.has(lease.id)) this.#kept.renewed(lease, sentMs);
     this.#schedule();
   }
