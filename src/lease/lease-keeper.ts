@@ -142,6 +142,7 @@ export class LeaseKeeper {
     debug("renewing on %s", endpoint.url);
     this.#primary = new RenewalStream(this.#protocol, endpoint, this.#dialLimitMs, {
       nowMs: () => this.#runtime.clock.elapsedMs(),
+      worked: (stream) => this.#worked(stream),
       answered: (stream, response, sentMs) => this.#answered(stream, response, sentMs),
       ended: (stream, error) => this.#ended(stream, error),
     });
@@ -193,14 +194,15 @@ export class LeaseKeeper {
     if (oldest) this.#drop(oldest);
   }
 
+  #worked(stream: RenewalStream): void {
+    if (stream !== this.#primary) return;
+    this.#protocol.streamWorked(stream.endpoint);
+    this.#lastEndpoint = undefined;
+    this.#backoff.succeeded();
+  }
+
   #answered(stream: RenewalStream, response: LeaseKeepAliveResponse, sentMs: number): void {
-    if (stream === this.#primary) {
-      this.#protocol.streamWorked(stream.endpoint);
-      this.#lastEndpoint = undefined;
-      this.#backoff.succeeded();
-    } else if (stream.unanswered.size === 0) {
-      this.#drop(stream);
-    }
+    if (stream !== this.#primary && stream.unanswered.size === 0) this.#drop(stream);
     const lease = this.#kept.get(response.id);
     if (!lease) return;
     if (response.ttlSeconds <= 0) {

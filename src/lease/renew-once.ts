@@ -73,8 +73,8 @@ async function ask(
   const answer = deferred<Renewed>();
   const stream = new RenewalStream(protocol, endpoint, dialLimitMs, {
     nowMs: () => clock.elapsedMs(),
+    worked: () => protocol.streamWorked(endpoint),
     answered: (_, { ttlSeconds }: LeaseKeepAliveResponse, sentMs) => {
-      protocol.streamWorked(endpoint);
       if (ttlSeconds > 0) answer.resolve({ ttlSeconds, sentMs });
       else answer.reject(new LeaseNotFoundError(`there is no lease ${id}`));
     },

@@ -13,6 +13,8 @@ const FEW_IN_FLIGHT = MOST_IN_FLIGHT / 2;
 export interface RenewalStreamOwner {
   /** The time, by `elapsedMs()`. */
   nowMs(): number;
+  /** The first answer since renewals were sent last. */
+  worked(stream: RenewalStream): void;
   answered(stream: RenewalStream, response: LeaseKeepAliveResponse, sentMs: number): void;
   ended(stream: RenewalStream, error: EtcdError): void;
 }
@@ -32,6 +34,8 @@ export class RenewalStream {
   readonly #closing = new AbortController();
   #stream: KeepAliveStream | undefined;
   #heardMs = Number.NEGATIVE_INFINITY;
+  /** Nothing came since renewals were sent last. */
+  #silent = false;
 
   constructor(protocol: Protocol, endpoint: StreamEndpoint, dialLimitMs: number, owner: RenewalStreamOwner) {
     this.endpoint = endpoint;
@@ -100,12 +104,17 @@ export class RenewalStream {
       if (!renewal || this.#inFlight >= MOST_IN_FLIGHT) return;
       this.#waiting.delete(id);
       renewal.sentMs = sentMs;
+      this.#silent = true;
       this.#stream.renew(id);
     }
   }
 
   #answered(response: LeaseKeepAliveResponse): void {
     this.#heardMs = this.#owner.nowMs();
+    if (this.#silent) {
+      this.#silent = false;
+      this.#owner.worked(this);
+    }
     const sentMs = this.#unanswered.get(response.id)?.sentMs;
     if (sentMs !== undefined) {
       this.#unanswered.delete(response.id);
