@@ -46,7 +46,9 @@ export class QueueView {
 
   apply({ puts, deletes }: MirrorBatch, nowMs: number): void {
     this.listed = true;
-    for (const kv of deletes) this.#deleted(kv, nowMs);
+    // Jobs first: one that goes with its claim does not become ready in between.
+    const beside = deletes.filter((kv) => !this.#jobDeleted(kv));
+    for (const kv of beside) this.#deletedBeside(kv, nowMs);
     // A claim comes with its job in one revision: claims first, and no job looks free in between.
     const jobs = puts.filter((kv) => !this.#putBeside(kv));
     // So that a long list is only ever added to at its end.
@@ -121,10 +123,17 @@ export class QueueView {
     return [...(this.#workers.get(lease) ?? [])];
   }
 
-  #deleted(kv: KeyValue, nowMs: number): void {
+  /** @returns false for what is no job */
+  #jobDeleted(kv: KeyValue): boolean {
     const read = this.#keys.read(kv.key);
-    if (read?.room === "jobs") this.#forgetJob(read.id);
-    else if (read?.room === "claims") {
+    if (read?.room !== "jobs") return false;
+    this.#forgetJob(read.id);
+    return true;
+  }
+
+  #deletedBeside(kv: KeyValue, nowMs: number): void {
+    const read = this.#keys.read(kv.key);
+    if (read?.room === "claims") {
       this.#forgetClaim(read.id);
       const job = this.#jobs.get(read.id);
       if (job) this.#addReady(job, nowMs);
