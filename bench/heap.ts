@@ -3,6 +3,9 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 setFlagsFromString("--expose-gc");
+// V8 throws code away that did not run between five full collections. A program makes few of them; here they are forced,
+// and without this each round would measure the compiler anew.
+setFlagsFromString("--no-flush-bytecode");
 const collect: () => void = runInNewContext("gc");
 
 /** Leaves no garbage of one measurement to the next. */

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 /** Figures that were taken together, each with its unit in its name. */
 export type Sample<Name extends string = string> = Readonly<Record<Name, number>>;
 
@@ -44,4 +46,12 @@ export function stopwatch(): () => Sample<"tookMs" | "cpuMs"> {
     const { user, system } = process.cpuUsage(cpu);
     return { tookMs: performance.now() - startMs, cpuMs: (user + system) / 1e3 };
   };
+}
+
+/** The CPU that this process takes during a time that begins after a pause, in milliseconds. */
+export async function cpuOf(pauseMs: number, forMs: number): Promise<number> {
+  await sleep(pauseMs);
+  const waiting = stopwatch();
+  await sleep(forMs);
+  return waiting().cpuMs;
 }

@@ -34,7 +34,7 @@ export function countsOf(keys: Iterable<string>): Map<string, number> {
 
 /**
  * How far counts are from what they should be, in standard deviations of a normal distribution, to which the cube root
- * of chi-square comes close (Wilson and Hilferty 1931): by chance it is above 5 once in some three million times.
+ * of chi-square comes close (Wilson and Hilferty 1931): by chance it is above 5 less than once in a million times.
  */
 export function deviation(counts: Map<string, number>, expected: Map<string, number>): number {
   let chiSquare = 0;
