@@ -28,6 +28,7 @@ function setup(leaseCount: number) {
   const clock = new FakeClock();
   const endpoints = ["a", "b"].map((url) => ({ url }) as StreamEndpoint);
   const streams: FakeStream[] = [];
+  const worked: string[] = [];
   const openKeepAlive = async (
     endpoint: StreamEndpoint,
     _limitMs: number,
@@ -53,7 +54,7 @@ function setup(leaseCount: number) {
   const protocol = {
     openKeepAlive,
     streamEndpoints: (after?: StreamEndpoint) => (after === endpoints[0] ? [endpoints[1]] : endpoints),
-    streamWorked() {},
+    streamWorked: ({ url }: StreamEndpoint) => worked.push(url),
     streamFailed() {},
   } as unknown as Protocol;
   const keeper = new LeaseKeeper(protocol, 1_000, { clock, random: () => 0.5 });
@@ -87,7 +88,7 @@ function setup(leaseCount: number) {
       each();
     }
   };
-  return { clock, keeper, leases, grant, streams, revoked, pass };
+  return { clock, keeper, leases, grant, streams, worked, revoked, pass };
 }
 
 test("a renewal is asked for when it is due, once, and its answer moves the deadline on", async () => {
@@ -124,6 +125,25 @@ test("renewals that are due at about the same time are sent in one turn, the ear
   expect(turns.length).toBeLessThanOrEqual(100);
   for (const lease of leases) expect(lease.signal.aborted).toBe(false);
   keeper.close();
+});
+
+test("an endpoint worked whenever its stream answers after renewals were sent, and not when an old one answers", async () => {
+  const { streams, worked, pass } = setup(3);
+  await pass(2_000);
+  streams[0]?.answer(2);
+  expect(worked).toEqual(["a"]);
+  // The third was sent with them.
+  streams[0]?.answer();
+  expect(worked).toEqual(["a"]);
+  await pass(2_000);
+  streams[0]?.answer();
+  expect(worked).toEqual(["a", "a"]);
+  await pass(3_200);
+  expect(streams).toMatchObject([{ endpoint: "a" }, { endpoint: "b", asked: { length: 3 } }]);
+  streams[0]?.answer();
+  expect(worked).toEqual(["a", "a"]);
+  streams[1]?.answer();
+  expect(worked).toEqual(["a", "a", "b"]);
 });
 
 test("a stream that answers nothing is left for the next endpoint with all it owes, and may still answer", async () => {
