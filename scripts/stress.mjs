@@ -6,6 +6,9 @@ import { randomInt } from "node:crypto";
 import { parseArgs, stripVTControlCharacters } from "node:util";
 import { createVitest } from "vitest/node";
 
+/** How often it says how far it is: 200 runs can take an hour. */
+const SAY_EVERY_MS = 60_000;
+
 const help = `npm run test:stress -- FILE... [--times N] [--seed S] [--name TEXT] [--project NAME] [--load N]
 
   FILE          files whose path contains this, as with npm test
@@ -53,12 +56,17 @@ try {
   if (found.length === 0) throw new Error(`no test file has a path that contains ${files.join(" or ")}`);
   const names = found.map(({ project, moduleId }) => `${project.name}: ${moduleId.replace(`${process.cwd()}/`, "")}`);
   console.log(`stress: ${times} times ${names.join(", ")}`);
+  let saidAtMs = performance.now();
   for (let time = 1; time <= times; time++) {
     const seed = values.seed ?? String(randomInt(2 ** 31));
     const problems = await runOnce(seed);
-    if (problems.length === 0) continue;
-    failed.push(seed);
-    console.log(`\nstress: run ${time} FAILED with TEST_SEED=${seed}\n${problems.join("\n")}\n${logs.join("")}`);
+    if (problems.length > 0) {
+      failed.push(seed);
+      console.log(`\nstress: run ${time} FAILED with TEST_SEED=${seed}\n${problems.join("\n")}\n${logs.join("")}`);
+    }
+    if (performance.now() - saidAtMs < SAY_EVERY_MS || time === times) continue;
+    saidAtMs = performance.now();
+    console.log(`stress: ${time} of ${times} runs, ${failed.length} failed`);
   }
   const which = failed.length === 0 ? "" : `, with these TEST_SEEDs: ${failed.join(" ")}`;
   console.log(`stress: ${times} runs, ${ran} tests, ${failed.length} runs failed${which}`);
