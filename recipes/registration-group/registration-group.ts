@@ -1,5 +1,6 @@
 import { ClientClosedError, InvalidOptionError, type Lease, LeaseNotFoundError } from "../../src/index.ts";
 import {
+  Admission,
   asError,
   log,
   onAbort,
@@ -218,6 +219,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   #surroundings(): MemberSurroundings {
     return {
       clock: this.#runtime.clock,
+      admission: Admission.of(this.#client.etcd),
       limitMs: this.#limitMs,
       ended: this.#ended.signal,
       lease: () => this.#leases.current,

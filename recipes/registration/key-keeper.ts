@@ -1,5 +1,5 @@
 import { EtcdTimeoutError, type KeyValue, type Lease, type LeaseId, RequestRefusedError } from "../../src/index.ts";
-import { abortable, type Clock, type Deferred, inMs, quietDeferred, within } from "../../src/internal/index.ts";
+import { type Admission, abortable, type Clock, type Deferred, inMs, quietDeferred } from "../../src/internal/index.ts";
 import { readDrainRequest } from "../registration-format/internal.ts";
 import type { BulkItem } from "./bulk-item.ts";
 import type { DesiredRegistration } from "./desired-registration.ts";
@@ -11,6 +11,8 @@ import type { KeyOwner, RegistrationLife } from "./registration-life.ts";
 /** What a key needs of those who write it. */
 export interface KeySurroundings {
   readonly clock: Clock;
+  /** That of the client, for all requests of its keys. */
+  readonly admission: Admission;
   /** Aborts when nothing is written any more, for no key. */
   readonly ended: AbortSignal;
   /** The lease as long as it lives. */
@@ -219,10 +221,12 @@ export class KeyKeeper implements BulkItem {
   }
 
   /**
-   * Resolves when it is as wanted, or after `withinMs`; what went wrong is a warning. @returns whether it is as wanted
+   * Resolves when it is as wanted, or when etcd has answered nothing for `withinMs`; what went wrong is a warning.
+   *
+   * @returns whether it is as wanted
    */
   async reach(wanted: "draining" | "gone", withinMs: number): Promise<boolean> {
-    const { clock, ended } = this.#around;
+    const { admission, ended } = this.#around;
     if (this.#wanted === "over") return true;
     this.#wanted = wanted;
     if (wanted === "draining") this.#desired.update({ draining: true });
@@ -233,7 +237,7 @@ export class KeyKeeper implements BulkItem {
     const outOfTime = () =>
       new EtcdTimeoutError(`${this.key}: etcd did not answer within ${inMs(withinMs)} while closing`);
     try {
-      await within(clock, abortable(reached.promise, ended), withinMs, outOfTime);
+      await admission.wait(abortable(reached.promise, ended), { ms: withinMs, error: outOfTime });
       return true;
     } catch (error) {
       if (!ended.aborted) this.#owner.emit("warning", error as Error);

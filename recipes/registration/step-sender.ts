@@ -71,22 +71,27 @@ export class StepSender {
   }
 
   #turn(kind: "look" | "make"): void {
-    void this.#admission.run(
-      async () => {
-        const batch = this.#take(kind);
-        if (batch.length === 0) return;
-        await sendInParts(batch, {
-          limits: this.#limits,
-          sizeOf: ({ op }) => opSize(op),
-          send: (part) => this.#together(part),
-          failed: (part, error) => {
-            for (const { answered } of part) answered.reject(error);
-          },
-          inOrder: true,
-        });
+    const turn = this.#admission.run(() => this.#batch(kind), { first: true });
+    // Each that is in it has its answer.
+    turn.catch(() => {});
+  }
+
+  /** @throws what a part of it failed with */
+  async #batch(kind: "look" | "make"): Promise<void> {
+    const batch = this.#take(kind);
+    if (batch.length === 0) return;
+    const failures: unknown[] = [];
+    await sendInParts(batch, {
+      limits: this.#limits,
+      sizeOf: ({ op }) => opSize(op),
+      send: (part) => this.#together(part),
+      failed: (part, error) => {
+        failures.push(error);
+        for (const { answered } of part) answered.reject(error);
       },
-      { first: true },
-    );
+      inOrder: true,
+    });
+    if (failures.length > 0) throw failures[0];
   }
 
   #take(kind: "look" | "make"): Asked[] {

@@ -1,8 +1,10 @@
-import { ClientClosedError, type EtcdClient, type Lease, type LeaseId } from "../../src/index.ts";
+import { ClientClosedError, type EtcdClient, EtcdTimeoutError, type Lease, type LeaseId } from "../../src/index.ts";
 import {
+  Admission,
   asError,
   type Clock,
   endsRetries,
+  inMs,
   isRefusal,
   log,
   onAbort,
@@ -72,6 +74,10 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, KeyOw
 
   get clock(): Clock {
     return this.#runtime.clock;
+  }
+
+  get admission(): Admission {
+    return Admission.of(this.#client.etcd);
   }
 
   get ended(): AbortSignal {
@@ -187,7 +193,7 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, KeyOw
     // revoke.
     if (error instanceof ClientClosedError) this.#leases.forget();
     else {
-      const leaving = this.#leases.leave(async () => {}, { timeoutMs: this.#limitMs });
+      const leaving = this.#leave(async () => {}, this.#limitMs);
       await leaving.catch((failure) => debug("%s: %s", this.#options.key, asError(failure).message));
     }
     await this.#client.release();
@@ -234,11 +240,29 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, KeyOw
       // What stands there from now on, on the same lease, is of who comes next.
       this.kept.keeper.end();
     };
-    const leaving = timedCalls(this.#client.etcd, `leaving ${this.#options.key}`, { timeoutMs: withinMs }, (limit) =>
-      this.#leases.leave(gone, limit),
-    );
-    await leaving.catch((error) => this.emit("warning", asError(error)));
+    await this.#leave(gone, withinMs).catch((error) => this.emit("warning", asError(error)));
     this.#stop(this.kept.closedError());
+  }
+
+  /**
+   * Own leases are revoked in turn, each with that much time from then on: a crowd that leaves together would run out
+   * of time together. An etcd that answers nothing for so long is waited for no longer.
+   */
+  async #leave(withdraw: () => Promise<void>, withinMs: number): Promise<void> {
+    const { key, lease } = this.#options;
+    const leaving = `leaving ${key}`;
+    const leave = () =>
+      timedCalls(this.#client.etcd, leaving, { timeoutMs: withinMs }, (limit) => this.#leases.leave(withdraw, limit));
+    if (lease === "shared") return leave();
+    const silent = () => new EtcdTimeoutError(`${leaving}: etcd answered nothing for ${inMs(withinMs)}`);
+    try {
+      await this.admission.run(leave, { first: true, patience: { ms: withinMs, error: silent } });
+    } catch (error) {
+      const { current } = this.#leases;
+      // Its turn did not come: it is revoked in the background.
+      if (current) this.#leases.gone(current, error);
+      throw error;
+    }
   }
 }
 

@@ -1,6 +1,8 @@
 import { EtcdError } from "../errors/etcd-error.ts";
 import { onAbort } from "./abort.ts";
 import { channels } from "./channels.ts";
+import { type Clock, systemClock, type Timer } from "./clock.ts";
+import { runtimeOf } from "./runtime-of.ts";
 
 /** So many calls are under way at once while etcd answers. */
 const MOST = 64;
@@ -12,6 +14,15 @@ export interface AdmissionOptions {
   readonly first?: boolean | undefined;
   /** Ends the wait. */
   readonly signal?: AbortSignal | undefined;
+  /** Ends the wait, too. @default it waits for as long as it takes */
+  readonly patience?: Patience | undefined;
+}
+
+/** For how long none of the client's calls may work. */
+export interface Patience {
+  readonly ms: number;
+  /** What the wait ends with then. */
+  error(): Error;
 }
 
 interface Waiting {
@@ -40,15 +51,22 @@ export class Admission {
   /** Those that go on with something, then those that begin. */
   readonly #lines = [new Line(), new Line()] as const;
   readonly #id = ++made;
+  readonly #clock: Clock;
   #underWay = 0;
   #waiting = 0;
+  /** When a call worked last (monotonic). */
+  #workedMs = Number.NEGATIVE_INFINITY;
   #bound = MOST;
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
 
   /** That of a client: one for all its recipes. */
   static of(client: object): Admission {
     const known = ofClients.get(client);
     if (known) return known;
-    const admission = new Admission();
+    const admission = new Admission(runtimeOf(client).clock);
     ofClients.set(client, admission);
     return admission;
   }
@@ -61,14 +79,15 @@ export class Admission {
   /**
    * Makes a call when its turn has come.
    *
-   * @throws what `call` throws; `signal.reason`
+   * @throws what `call` throws; `signal.reason`; `patience.error()`
    */
-  async run<T>(call: () => Promise<T>, { first = false, signal }: AdmissionOptions = {}): Promise<T> {
+  async run<T>(call: () => Promise<T>, { first = false, signal, patience }: AdmissionOptions = {}): Promise<T> {
     signal?.throwIfAborted();
     if (this.#underWay < this.#bound) this.#underWay++;
-    else await this.#turn(this.#lines[first ? 0 : 1], signal);
+    else await this.#turn(this.#lines[first ? 0 : 1], signal, patience);
     try {
       const answer = await call();
+      this.#workedMs = this.#clock.monotonicMs();
       this.#bound = Math.min(MOST, this.#bound + 1);
       return answer;
     } catch (error) {
@@ -81,22 +100,55 @@ export class Admission {
     }
   }
 
-  #turn(line: Line, signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * Waits for work that such calls do, as long as any call works: a crowd takes its time, and an etcd that is away does
+   * not.
+   *
+   * @throws what `work` throws; `patience.error()`
+   */
+  wait<T>(work: Promise<T>, patience: Patience): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const stop = this.#whenSilent(patience, reject);
+      work.then(resolve, reject).finally(stop);
+    });
+  }
+
+  /** @returns stops waiting for that */
+  #whenSilent({ ms, error }: Patience, silent: (error: Error) => void): () => void {
+    const clock = this.#clock;
+    const startMs = clock.monotonicMs();
+    const look = (afterMs: number): Timer =>
+      clock.timer(afterMs, () => {
+        const leftMs = Math.max(startMs, this.#workedMs) + ms - clock.monotonicMs();
+        if (leftMs <= 0) silent(error());
+        else timer = look(leftMs);
+      });
+    let timer = look(ms);
+    return () => timer.cancel();
+  }
+
+  #turn(line: Line, signal: AbortSignal | undefined, patience: Patience | undefined): Promise<void> {
     this.#nowWaiting(1);
     return new Promise((resolve, reject) => {
+      const over = () => {
+        waiting.given = true;
+        this.#nowWaiting(-1);
+        release();
+        stop();
+      };
       const waiting: Waiting = {
         given: false,
         begin: () => {
-          release();
-          this.#nowWaiting(-1);
+          over();
           resolve();
         },
       };
-      const release = onAbort(signal, () => {
-        waiting.given = true;
-        this.#nowWaiting(-1);
-        reject(signal?.reason);
-      });
+      const giveUp = (reason: unknown) => {
+        over();
+        reject(reason);
+      };
+      const release = onAbort(signal, () => giveUp(signal?.reason));
+      const stop = patience ? this.#whenSilent(patience, giveUp) : () => {};
       line.add(waiting);
     });
   }

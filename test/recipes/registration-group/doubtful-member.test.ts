@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type MemberSurroundings, RegisteredMember } from "../../../recipes/registration-group/registered-member.ts";
 import type { KeyValue, Lease, LeaseId } from "../../../src/index.ts";
-import { systemRuntime } from "../../../src/internal/index.ts";
+import { Admission, systemRuntime } from "../../../src/internal/index.ts";
 import { settled } from "../../support/fake-clock.ts";
 
 const own = "a" as LeaseId;
@@ -11,6 +11,7 @@ function memberOf(format: "plain" | "endpoint" = "plain") {
   const left: boolean[] = [];
   const around: MemberSurroundings = {
     clock: systemRuntime.clock,
+    admission: new Admission(),
     limitMs: 1_000,
     ended: new AbortController().signal,
     lease: () => ({ id: own }) as Lease,

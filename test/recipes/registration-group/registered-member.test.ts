@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { KeyKeeper } from "../../../recipes/registration/key-keeper.ts";
 import { type MemberSurroundings, RegisteredMember } from "../../../recipes/registration-group/registered-member.ts";
 import type { KeyValue, Lease, LeaseId } from "../../../src/index.ts";
-import { systemRuntime } from "../../../src/internal/index.ts";
+import { Admission, systemRuntime } from "../../../src/internal/index.ts";
 import { settled } from "../../support/fake-clock.ts";
 
 const own = "a" as LeaseId;
@@ -13,6 +13,7 @@ function memberOf(): { member: RegisteredMember; item: KeyKeeper; due: () => boo
   let current = own;
   const around: MemberSurroundings = {
     clock: systemRuntime.clock,
+    admission: new Admission(),
     limitMs: 1_000,
     ended: new AbortController().signal,
     lease: () => ({ id: current }) as Lease,

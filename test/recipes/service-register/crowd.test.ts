@@ -90,7 +90,8 @@ test("one in a hundred is refused by its role: it fails alone, and all the other
     expect(all[index]?.status).toBe(isRefused(index) ? "failed" : "registered");
   }
   expect(await countOf(root, "/")).toBe(count - Math.floor((count + 49) / 100));
-  expect(warnings).toEqual([]);
+  // Half of them have leases of their own.
+  expect(warnings.filter(({ message }) => !message.includes('lease: "shared"'))).toEqual([]);
   await Promise.all(all.map((register) => register.close()));
   expect(await countOf(root, "/")).toBe(0);
 });

@@ -94,3 +94,49 @@ test("one lease for all is asked for by none twice, and no hint is given of it",
   expect(lab.memory.leaseIds).toHaveLength(2);
   await lab.until(Promise.all([group.close(), ...shared.map((register) => register.close())]));
 });
+
+const longTtlSeconds = 60;
+/** What etcd is given when one leaves. */
+const closeLimitMs = 5_000;
+
+/** A crowd with a lease each, or with one for all, and what they warn of. */
+async function crowd(lab: VirtualLab, { etcd: client }: VirtualClient, lease: "own" | "shared") {
+  const warnings: string[] = [];
+  // One that stays, so that a lease for all stays, too.
+  const stays = new ServiceRegister("/stays", "10.0.0.1:80", longTtlSeconds, { client, lease });
+  const all = Array.from({ length: many }, (_, index) => {
+    const register = new ServiceRegister(`/svc/m${index}`, "10.0.0.1:80", longTtlSeconds, { client, lease });
+    register.on("warning", ({ message }) => warnings.push(message));
+    return register;
+  });
+  await lab.until(Promise.all([stays, ...all].map(({ ready }) => ready)));
+  warnings.length = 0;
+  return { warnings, close: () => Promise.all(all.map((register) => register.close())) };
+}
+
+test.each(["own", "shared"] as const)(
+  "a crowd that leaves together, each with %s lease, leaves whole, however long it takes",
+  async (lease) => {
+    await using lab = new VirtualLab(`leaving ${lease}`);
+    const client = lab.client();
+    const { warnings, close } = await crowd(lab, client, lease);
+    slowed(lab, client);
+    expect(await lab.until(close())).toBeGreaterThan(closeLimitMs);
+    expect(lab.memory.entries(prefix("/svc/"))).toEqual([]);
+    expect(warnings).toEqual([]);
+  },
+);
+
+test("a crowd leaves in twice the time of one when etcd is away, and its leases are revoked when it is back", async () => {
+  await using lab = new VirtualLab("leaving in vain");
+  const client = lab.client();
+  const { warnings, close } = await crowd(lab, client, "own");
+  client.link.cut();
+  // Those whose turn came have their time from then on.
+  expect(await lab.until(close())).toBeLessThanOrEqual(2 * closeLimitMs);
+  expect(new Set(warnings.map((message) => /^leaving (\/svc\/m\d+)(: | took )/.exec(message)?.[1])).size).toBe(many);
+  expect(warnings).toHaveLength(many);
+  client.link.join();
+  await lab.pass(20_000);
+  expect(lab.memory.entries(prefix("/svc/"))).toEqual([]);
+});

@@ -1,6 +1,15 @@
 import { expect, test } from "vitest";
 import { StepSender } from "../../../recipes/registration/step-sender.ts";
-import { type EtcdClient, type LeaseId, type Op, PermissionDeniedError, type TxnOptions } from "../../../src/index.ts";
+import {
+  type EtcdClient,
+  type LeaseId,
+  type Op,
+  PermissionDeniedError,
+  type TxnOptions,
+  UnavailableError,
+} from "../../../src/index.ts";
+import { Admission } from "../../../src/internal/index.ts";
+import { settled } from "../../support/fake-clock.ts";
 
 /** An etcd that knows which keys are there and denies some, and what is asked of it. */
 function setUp({ there = [], denied = [] }: { there?: string[]; denied?: string[] }) {
@@ -60,4 +69,19 @@ test("where one of them is there nothing is made, and each learns what is there"
     { type: "found", kv: undefined },
   ]);
   expect([...standing]).toEqual(["m1"]);
+});
+
+test("steps that fail together count as a call that fails: fewer are under way at once", async () => {
+  const away = new UnavailableError("away", { retryable: true });
+  const etcd = { txn: () => Promise.reject(away) };
+  const sender = StepSender.of(etcd as unknown as EtcdClient);
+  for (let round = 0; round < 3; round++) {
+    const looks = ["m0", "m1"].map((key) => sender.send(key, { type: "look" }, { signal: undefined }));
+    for (const look of looks) await expect(look).rejects.toBe(away);
+  }
+  const admission = Admission.of(etcd);
+  for (let call = 0; call < 100; call++) void admission.run(() => new Promise(() => {}));
+  await settled();
+  // 64, and three times the half of it.
+  expect(admission.underWay).toBe(8);
 });

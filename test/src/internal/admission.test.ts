@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
-import { UnavailableError } from "../../../src/index.ts";
+import { EtcdTimeoutError, UnavailableError } from "../../../src/index.ts";
 import { Admission, type Deferred, deferred } from "../../../src/internal/index.ts";
-import { settled } from "../../support/fake-clock.ts";
+import { FakeClock, settled } from "../../support/fake-clock.ts";
 
 /** Calls that last until the test ends them, by their names. */
 function calls() {
-  const admission = new Admission();
+  const clock = new FakeClock();
+  const admission = new Admission(clock);
   const underWay = new Map<string, Deferred<void>>();
   const ask = (name: string, options?: Parameters<Admission["run"]>[1]) => {
     const asked = admission.run(() => {
@@ -23,7 +24,7 @@ function calls() {
     else call?.resolve();
     return settled();
   };
-  return { admission, underWay, ask, end };
+  return { clock, admission, underWay, ask, end };
 }
 
 const away = () => new UnavailableError("away", { retryable: true });
@@ -72,4 +73,53 @@ test("what the recipes of one client wait for holds up no other client", () => {
   const [one, other] = [{}, {}];
   expect(Admission.of(one)).toBe(Admission.of(one));
   expect(Admission.of(one)).not.toBe(Admission.of(other));
+});
+
+const silence = { ms: 1_000, error: () => new Error("silence") };
+
+test("who is patient waits for a turn as long as any call works, and no longer", async () => {
+  const { clock, underWay, ask, end } = calls();
+  for (let index = 0; index < 64; index++) void ask(`${index}`);
+  const waiting = ask("patient", { patience: silence });
+  for (let round = 0; round < 5; round++) {
+    // Who goes on with something takes the turn that is free.
+    void ask(`on ${round}`, { first: true });
+    clock.advance(900);
+    await end(`${round}`);
+    expect(underWay.has(`on ${round}`)).toBe(true);
+  }
+  clock.advance(500);
+  void ask("on", { first: true });
+  // A write whose outcome is unknown is not retryable, and no answer.
+  await end("10", new EtcdTimeoutError("no answer", { outcomeUnknown: true }));
+  clock.advance(499);
+  const behind = ask("behind");
+  await settled();
+  clock.advance(1);
+  await expect(waiting).rejects.toThrow("silence");
+  while (underWay.size > 0) for (const name of [...underWay.keys()]) await end(name);
+  expect(underWay.has("patient")).toBe(false);
+  await behind;
+});
+
+test("work is waited for as long as any call works, and its own end counts", async () => {
+  const { clock, admission, ask, end } = calls();
+  const work = deferred<string>();
+  const waiting = admission.wait(work.promise, silence);
+  for (let seconds = 0; seconds < 10; seconds++) {
+    void ask(`${seconds}`);
+    await end(`${seconds}`);
+    clock.advance(999);
+    await settled();
+  }
+  work.resolve("done");
+  await expect(waiting).resolves.toBe("done");
+  await expect(admission.wait(Promise.reject(new Error("own")), silence)).rejects.toThrow("own");
+  void ask("before");
+  await end("before");
+  const inVain = admission.wait(new Promise(() => {}), silence);
+  clock.advance(999);
+  await settled();
+  clock.advance(1);
+  await expect(inVain).rejects.toThrow("silence");
 });
