@@ -122,7 +122,7 @@ interface Files {
   readonly exclude?: readonly string[];
   readonly setupFiles?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** @default 6, more than there may be cores: most of the tests wait for processes and leases */
+  /** @default 7, more than there may be cores: most of the tests wait for processes and leases */
   readonly maxWorkers?: number;
   /** False: files can share a process. @default true */
   readonly isolate?: boolean;
@@ -131,7 +131,7 @@ interface Files {
   readonly order?: number;
 }
 
-function project(name: string, { order = 0, maxWorkers = 6, isolate = true, plugins = [], ...files }: Files) {
+function project(name: string, { order = 0, maxWorkers = 7, isolate = true, plugins = [], ...files }: Files) {
   const lists = {
     include: [...files.include],
     exclude: [...(files.exclude ?? [])],
