@@ -6,7 +6,10 @@ import { KeyKeeper, type KeySurroundings } from "./key-keeper.ts";
 import { type KeyOwner, RegistrationLife } from "./registration-life.ts";
 import { type ResolvedRegistration, resolveUpdate, resolveWait, type ServiceUpdate } from "./registration-options.ts";
 
-/** `close()` gives etcd no longer than this, and never longer than the TTL: by then the key is gone anyway. */
+/**
+ * `close()` gives etcd no longer than this from its turn on, and never longer than the TTL: by then the key is gone
+ * anyway.
+ */
 const LONGEST_CLOSE_MS = 5_000;
 
 /** How long etcd may take when a registration ends. */

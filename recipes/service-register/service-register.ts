@@ -108,8 +108,9 @@ export class ServiceRegister extends Notifier<ServiceRegisterEvents> implements 
    * Leaves the list: marks the service as draining and waits `drainMs`, then deletes the key if it is its own and
    * revokes the lease; a shared lease, if it was the last one on it. A plain registration cannot say that it drains:
    * its key is deleted first, the wait comes after. One that is not in the list does not wait. When etcd is out of
-   * reach this takes, besides the wait, 5 s or the TTL at most, whichever is shorter, and the key dies with its lease,
-   * or is deleted later if the lease is shared. What goes wrong is a `warning`. Calling it again is harmless.
+   * reach this takes, besides the wait, 5 s or the TTL at most, whichever is shorter, and twice that where many close
+   * at once; the key dies with its lease, or is deleted later if the lease is shared. While etcd answers, a crowd
+   * leaves in turn, and whole. What goes wrong is a `warning`. Calling it again is harmless.
    *
    * @throws InvalidOptionError
    */
