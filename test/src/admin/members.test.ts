@@ -64,8 +64,15 @@ function writeAllTheTime() {
 
 test("status() has every field, of each endpoint, and says what etcdctl says", async () => {
   await etcd.put("/status", "v");
-  const received = await etcdctl<{ Endpoint: string; Status: Record<string, never> }[]>("endpoint", "status");
-  const statuses = await Promise.all(etcd.endpoints.map((endpoint) => etcd.maintenance.status({ endpoint })));
+  const ask = () => etcdctl<{ Endpoint: string; Status: Record<string, never> }[]>("endpoint", "status");
+  const sizes = (answer: Awaited<ReturnType<typeof ask>>) =>
+    answer.map(({ Status: { dbSize, dbSizeInUse, raftTerm } }) => [dbSize, dbSizeInUse, raftTerm].join()).join(";");
+  // What is in use changes when etcd commits what was put, up to 100 ms later.
+  const { received, statuses } = await until(async () => {
+    const received = await ask();
+    const statuses = await Promise.all(etcd.endpoints.map((endpoint) => etcd.maintenance.status({ endpoint })));
+    return sizes(await ask()) === sizes(received) ? { received, statuses } : undefined;
+  });
   expect(new Set(statuses.map(({ memberId }) => memberId)).size).toBe(3);
   expect(new Set(statuses.map(({ clusterId }) => clusterId)).size).toBe(1);
   for (const status of statuses) {
