@@ -31,7 +31,7 @@ const heldTtlSeconds = 15;
 const heldMs = 10_000;
 /**
  * One renewal of each lease before each time that is measured. They are held for two such times: V8 compiles in the
- * first one, and most of the CPU of the process goes into that.
+ * first one, and about half of the CPU of the process goes into that.
  */
 const heldPauseMs = (heldTtlSeconds / 3) * 1_000;
 /** So many replays are not counted: V8 has optimized the code after some hundred thousand events. */
