@@ -53,6 +53,8 @@ export class KeyKeeper implements BulkItem {
   #followed = 0;
   /** It was to be taken out, so that it is missing is no loss; until it stands there again. */
   #withdrawn = false;
+  /** Its last step had no answer. */
+  #failing = false;
   #sent: { readonly text: string; readonly lease: LeaseId; readonly version: number } | undefined;
   /** Callers that wait for `draining` or `gone` to be reached. */
   #reached: Deferred<void> | undefined;
@@ -155,6 +157,7 @@ export class KeyKeeper implements BulkItem {
   }
 
   done(revision: number): void {
+    this.#failing = false;
     const sent = this.#sent;
     this.#sent = undefined;
     const made = this.#known.state === undefined;
@@ -182,6 +185,7 @@ export class KeyKeeper implements BulkItem {
   }
 
   found(kv: KeyValue | undefined, revision: number): void {
+    this.#failing = false;
     this.#sent = undefined;
     const later = this.#known.looked();
     if (!this.#known.answered(kv, revision)) {
@@ -195,6 +199,7 @@ export class KeyKeeper implements BulkItem {
   }
 
   failed(error: Error): void {
+    this.#failing = true;
     this.#sent = undefined;
     this.#known.unsure();
     if (this.#wanted === "there" || this.#wanted === "aside") this.#life.warn(error);
@@ -221,7 +226,8 @@ export class KeyKeeper implements BulkItem {
   }
 
   /**
-   * Resolves when it is as wanted, or when etcd has answered nothing for `withinMs`; what went wrong is a warning.
+   * Resolves when it is as wanted, or when no call of the client's recipes has worked for `withinMs`, or after that
+   * time if its own steps fail; what went wrong is a warning.
    *
    * @returns whether it is as wanted
    */
@@ -237,7 +243,8 @@ export class KeyKeeper implements BulkItem {
     const outOfTime = () =>
       new EtcdTimeoutError(`${this.key}: etcd did not answer within ${inMs(withinMs)} while closing`);
     try {
-      await admission.wait(abortable(reached.promise, ended), { ms: withinMs, error: outOfTime });
+      const isFailing = () => this.#failing;
+      await admission.wait(abortable(reached.promise, ended), { ms: withinMs, error: outOfTime, isFailing });
       return true;
     } catch (error) {
       if (!ended.aborted) this.#owner.emit("warning", error as Error);

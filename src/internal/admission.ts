@@ -23,6 +23,8 @@ export interface Patience {
   readonly ms: number;
   /** What the wait ends with then. */
   error(): Error;
+  /** Whether what is waited for fails: then the calls that work beside it do not count. */
+  isFailing?(): boolean;
 }
 
 interface Waiting {
@@ -114,12 +116,13 @@ export class Admission {
   }
 
   /** @returns stops waiting for that */
-  #whenSilent({ ms, error }: Patience, silent: (error: Error) => void): () => void {
+  #whenSilent({ ms, error, isFailing }: Patience, silent: (error: Error) => void): () => void {
     const clock = this.#clock;
     const startMs = clock.monotonicMs();
     const look = (afterMs: number): Timer =>
       clock.timer(afterMs, () => {
-        const leftMs = Math.max(startMs, this.#workedMs) + ms - clock.monotonicMs();
+        const sinceMs = isFailing?.() ? startMs : Math.max(startMs, this.#workedMs);
+        const leftMs = sinceMs + ms - clock.monotonicMs();
         if (leftMs <= 0) silent(error());
         else timer = look(leftMs);
       });

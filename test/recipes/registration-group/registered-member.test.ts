@@ -3,17 +3,22 @@ import type { KeyKeeper } from "../../../recipes/registration/key-keeper.ts";
 import { type MemberSurroundings, RegisteredMember } from "../../../recipes/registration-group/registered-member.ts";
 import type { KeyValue, Lease, LeaseId } from "../../../src/index.ts";
 import { Admission, systemRuntime } from "../../../src/internal/index.ts";
-import { settled } from "../../support/fake-clock.ts";
+import { FakeClock, settled } from "../../support/fake-clock.ts";
 
 const own = "a" as LeaseId;
 const later = "b" as LeaseId;
 
-function memberOf(): { member: RegisteredMember; item: KeyKeeper; due: () => boolean; nextLease: () => void } {
+function memberOf(admission = new Admission()): {
+  member: RegisteredMember;
+  item: KeyKeeper;
+  due: () => boolean;
+  nextLease: () => void;
+} {
   let enqueued = 0;
   let current = own;
   const around: MemberSurroundings = {
     clock: systemRuntime.clock,
-    admission: new Admission(),
+    admission,
     limitMs: 1_000,
     ended: new AbortController().signal,
     lease: () => ({ id: current }) as Lease,
@@ -50,6 +55,32 @@ test("the first step needs no look: put if it is missing", () => {
   item.done(10);
   expect(member.status).toBe("registered");
   expect(item.next(own)).toBeUndefined();
+});
+
+test("one that leaves waits as long as other calls work, but not while its own steps fail", async () => {
+  const leaving = async (fails: boolean) => {
+    const clock = new FakeClock();
+    const admission = new Admission(clock);
+    const { member, item } = memberOf(admission);
+    item.next(own);
+    item.done(10);
+    const left = { ended: false };
+    const close = member.close().then(() => {
+      left.ended = true;
+    });
+    for (let round = 0; round < 10; round++) {
+      expect(left.ended).toBe(fails && round >= 3);
+      item.next(own);
+      if (fails) item.failed(new Error("the disk of etcd is full"));
+      await admission.run(async () => {});
+      clock.advance(400);
+      await settled();
+    }
+    if (!fails) item.done(20);
+    await close;
+  };
+  await leaving(false);
+  await leaving(true);
 });
 
 test("an answer that the mirror has overtaken does not hide who came after it", () => {
