@@ -39,11 +39,14 @@ export async function callServers<Metadata, Result>(
   let attemptsLeft = attempts;
   let last: Outcome<Result> | undefined;
   const callNext = async () => {
+    // The first attempt has the time of the caller: what it fails with names that, not a rest that is a moment less.
+    let restMs = tried.size === 0 ? timeoutMs : leftMs();
     let server: ServiceInstance<Metadata> | undefined;
     try {
       server = servers.choose(tried);
       while (!server) {
-        await servers.someServer(leftMs());
+        await servers.someServer(restMs);
+        restMs = leftMs();
         server = servers.choose(tried);
       }
     } catch (error) {
@@ -54,7 +57,7 @@ export async function callServers<Metadata, Result>(
     tried.add(server.key);
     // The time is shared with the attempts to come, so that a frozen server does not take it all. Nothing is awaited
     // between the choice and the attempt: calls that begin at the same time must see each other.
-    const limitMs = leftMs() / attemptsLeft;
+    const limitMs = restMs / attemptsLeft;
     if (limitMs > 0) {
       asked?.();
       const outcome = await attempt(servers, call, server, limitMs, signal, isFailure, attempts - attemptsLeft + 1);
