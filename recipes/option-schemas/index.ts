@@ -17,4 +17,4 @@ export { clientField } from "./client-field.ts";
 export { delayAbove0, delayAtLeast0 } from "./delays.ts";
 export { healthFields, resolveHealth } from "./health-fields.ts";
 export { inEnglish } from "./in-english.ts";
-export { registrationFields } from "./registration-fields.ts";
+export { foreignFormatsField, registrationFields } from "./registration-fields.ts";

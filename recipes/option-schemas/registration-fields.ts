@@ -12,3 +12,6 @@ export const registrationFields = () => ({
   format: z.optional(z.unknown()),
   onConflict: z.optional(z.enum(["replace", "wait", "error"], 'must be "replace", "wait" or "error"')),
 });
+
+export const foreignFormatsField = () =>
+  z.optional(z.enum(["warn", "error", "ignore"], 'must be "warn", "error" or "ignore"'));

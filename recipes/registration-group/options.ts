@@ -6,6 +6,7 @@ import {
   checkTtlSeconds,
   clientField,
   delimitedPrefix,
+  foreignFormatsField,
   registrationFields,
 } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
@@ -21,6 +22,16 @@ export interface RegistrationGroupOptions extends RecipeClientOptions {
    * @default "replace"
    */
   onConflict?: "replace" | "wait" | "error" | undefined;
+  /**
+   * What to do when values of another format stand beside an instance, at which a reader may give up its whole list.
+   * Looked at once for each instance, when it is registered, among the first 100 in its folder. `warn`: emits
+   * `warning`, with a ConflictError, once for instances of one folder and format. `error`: looks before the instance is
+   * registered, and that fails with this error. For an instance without `format`, values of kratos count: its readers
+   * give up their list at any other.
+   *
+   * @default "warn"
+   */
+  foreignFormats?: "warn" | "error" | "ignore" | undefined;
 }
 
 /** Options of one instance of a RegistrationGroup, as those of a ServiceRegister. All may be left out. */
@@ -41,7 +52,10 @@ export interface GroupMemberOptions {
 }
 
 const groupSchema = once(() =>
-  z.strictObject({ client: clientField(), onConflict: registrationFields().onConflict }, "must be an object"),
+  z.strictObject(
+    { client: clientField(), onConflict: registrationFields().onConflict, foreignFormats: foreignFormatsField() },
+    "must be an object",
+  ),
 );
 const memberSchema = once(() => z.strictObject(registrationFields(), "must be an object"));
 
@@ -49,6 +63,7 @@ export interface ResolvedGroup {
   readonly prefix: string;
   readonly ttlSeconds: number;
   readonly onConflict: "replace" | "wait" | "error" | undefined;
+  readonly foreignFormats: "warn" | "error" | "ignore";
   readonly client: RecipeClientOptions["client"];
 }
 
@@ -57,8 +72,8 @@ export function resolveGroup(prefix: unknown, ttlSeconds: unknown, options: unkn
   const what = "RegistrationGroup";
   const delimited = delimitedPrefix(what, prefix);
   checkTtlSeconds(what, ttlSeconds, "ttl");
-  const { onConflict, client } = parseOptions(what, groupSchema, options);
-  return { prefix: delimited, ttlSeconds, onConflict, client };
+  const { onConflict, foreignFormats = "warn", client } = parseOptions(what, groupSchema, options);
+  return { prefix: delimited, ttlSeconds, onConflict, foreignFormats, client };
 }
 
 export interface ResolvedMember extends ResolvedRegistration {

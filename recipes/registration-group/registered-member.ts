@@ -88,12 +88,14 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
     return this.#left.promise;
   }
 
-  /** @param before until the owner of the key before it has left */
-  startAfter(before: Promise<void> | undefined): void {
-    this.#free = before?.then(() => {
-      if (!this.#closed) this.item.start();
-    });
-    if (!before) this.item.start();
+  /**
+   * @param before until the owner of the key before it has left
+   * @param conflict resolves when it may start, or with what it fails with instead
+   */
+  startAfter(before: Promise<void> | undefined, conflict?: Promise<Error | undefined>): void {
+    this.#free = before;
+    if (before || conflict) void this.#startAfter(before, conflict);
+    else this.item.start();
   }
 
   update(update: ServiceUpdate, options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
@@ -133,6 +135,17 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
     // A warning that nothing listens for here is one of the group.
     if (name !== "warning" || this.listenerCount("warning") > 0) this.notify(name, ...args);
     this.#around.emit(this, name, ...args);
+  }
+
+  async #startAfter(
+    before: Promise<void> | undefined,
+    conflict: Promise<Error | undefined> | undefined,
+  ): Promise<void> {
+    await before;
+    const error = await conflict;
+    if (this.isLeaving) return;
+    if (error) this.fail(error, false);
+    else this.item.start();
   }
 
   async #close(drainMs: number): Promise<void> {

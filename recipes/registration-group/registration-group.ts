@@ -1,4 +1,10 @@
-import { ClientClosedError, InvalidOptionError, type Lease, LeaseNotFoundError } from "../../src/index.ts";
+import {
+  ClientClosedError,
+  type ConflictError,
+  InvalidOptionError,
+  type Lease,
+  LeaseNotFoundError,
+} from "../../src/index.ts";
 import {
   Admission,
   asError,
@@ -24,11 +30,13 @@ import {
   type GroupMemberOptions,
   type RegistrationGroupOptions,
   type ResolvedGroup,
+  type ResolvedMember,
   resolveGroup,
   resolveMember,
 } from "./options.ts";
 import { type MemberSurroundings, RegisteredMember } from "./registered-member.ts";
 import { Roster } from "./roster.ts";
+import { ValuesBeside } from "./values-beside.ts";
 
 const debug = log("register");
 
@@ -81,6 +89,9 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   readonly #ended = new AbortController();
   readonly #around: MemberSurroundings;
   readonly #follower: PrefixFollower;
+  readonly #listed = quietDeferred<void>();
+  readonly #beside = new ValuesBeside(() => this.#follower.entries());
+  readonly #foreign = new WarnOnce((error) => this.notify("warning", error));
   #unwatchLease = () => {};
   #failure: Error | undefined;
   readonly #warnings = new WarnOnce((error) => this.notify("warning", error));
@@ -191,7 +202,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
       );
     }
     const member = new RegisteredMember(resolved, this.#around);
-    this.#roster.add(member);
+    this.#roster.add(member, this.#mayStandBeside(resolved));
     return member;
   }
 
@@ -238,6 +249,19 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
     };
   }
 
+  /** @returns resolves when what others have was looked at, if the instance is to wait for that */
+  #mayStandBeside(instance: ResolvedMember): Promise<ConflictError | undefined> | undefined {
+    const { foreignFormats } = this.#options;
+    if (foreignFormats === "ignore") return undefined;
+    const listed = this.#listed.promise;
+    if (foreignFormats === "error") return listed.then(() => this.#beside.conflictWith(instance));
+    void listed.then(() => {
+      const conflict = this.#beside.newConflictWith(instance);
+      if (conflict && !this.#ended.signal.aborted) this.#foreign.warn(conflict);
+    });
+    return undefined;
+  }
+
   #followed(news: FollowNews): void {
     switch (news.type) {
       case "status":
@@ -253,6 +277,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
         break;
       default:
         this.#roster.listed(news, (key) => this.#follower.get(key));
+        this.#listed.resolve();
     }
   }
 

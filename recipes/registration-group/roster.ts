@@ -25,8 +25,12 @@ export class Roster {
     return this.#members.get(key);
   }
 
-  /** Starts a new member, once an owner of its key that is leaving has left. */
-  add(member: RegisteredMember): void {
+  /**
+   * Starts a new member, once an owner of its key that is leaving has left.
+   *
+   * @param conflict resolves when it may start, or with what it fails with instead
+   */
+  add(member: RegisteredMember, conflict?: Promise<Error | undefined>): void {
     const { key } = member;
     const before = this.#members.get(key);
     const leftover = this.#leftovers.get(key);
@@ -35,7 +39,7 @@ export class Roster {
     // Anew, so that the order is that of registration.
     this.#members.delete(key);
     this.#members.set(key, member);
-    member.startAfter(before?.whenLeft);
+    member.startAfter(before?.whenLeft, conflict);
   }
 
   /** `gone`: its key is known not to be there on a lease of the group. */

@@ -3,7 +3,7 @@ import type { RegistrationFormat } from "../registration-format/index.ts";
 import { codecOf } from "../registration-format/internal.ts";
 
 /** So many values beside a registration are looked at: one that is of another format is not alone, mostly. */
-const MOST_LOOKED_AT = 100;
+export const MOST_LOOKED_AT = 100;
 
 type Reader = Pick<EtcdClient, "range">;
 
@@ -30,23 +30,31 @@ export function findForeignFormat(
   beside: Beside,
   signal?: AbortSignal,
 ): Promise<ConflictError | undefined> {
-  const folder = beside.key.slice(0, beside.key.lastIndexOf("/") + 1);
+  const folder = folderOf(beside.key);
   // Without a folder every key there is would be beside it.
   if (folder.length <= 1) return Promise.resolve(undefined);
   const looked = signal ? look(etcd, folder, { signal }) : lookTogether(etcd, folder);
-  return looked.then((kvs) => foreignIn(kvs, folder, beside));
+  return looked.then((kvs) => {
+    const foreign = kvs.find((kv) => kv.key !== beside.key && isForeign(kv, beside));
+    return foreign && foreignFormat(foreign, beside);
+  });
 }
 
-function foreignIn(
-  kvs: readonly KeyValue[],
-  folder: string,
-  { key, format, isChosen }: Beside,
-): ConflictError | undefined {
-  const foreign = kvs.find((kv) => kv.key !== key && (isChosen ? !isOf(format, kv) : isOf("kratos", kv)));
-  if (!foreign) return undefined;
+/** What a key stands in: all up to its last slash. */
+export function folderOf(key: string): string {
+  return key.slice(0, key.lastIndexOf("/") + 1);
+}
+
+/** Whether a registration may not stand beside this value. */
+export function isForeign(kv: KeyValue, { format, isChosen }: Omit<Beside, "key">): boolean {
+  return isChosen ? !isOf(format, kv) : isOf("kratos", kv);
+}
+
+/** @param foreign stands beside the registration */
+export function foreignFormat(foreign: KeyValue, { key, format }: Beside): ConflictError {
   const { name } = codecOf(format);
   return new ConflictError(
-    `${folder} holds values that are not in the format ${name}, such as that of ${foreign.key}: a reader of either format may lose its whole list`,
+    `${folderOf(key)} holds values that are not in the format ${name}, such as that of ${foreign.key}: a reader of either format may lose its whole list`,
   );
 }
 

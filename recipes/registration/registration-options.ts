@@ -42,6 +42,8 @@ export interface ResolvedRegistration {
   readonly key: string;
   readonly registration: OwnRegistration;
   readonly format: RegistrationFormat;
+  /** Whether the user chose the format. */
+  readonly isChosen: boolean;
   readonly onConflict: "replace" | "wait" | "error";
 }
 
@@ -63,7 +65,7 @@ export function resolveRegistration(
   checkCarried(what, format, { metadata, weight }, 'leave the format out, or say "endpoint"');
   const registration = { address, weight, draining: false, metadata };
   checkWritten(what, format, registration, key);
-  return { key, registration, format, onConflict };
+  return { key, registration, format, isChosen: given.format !== undefined, onConflict };
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   checkKey,
   checkTtlSeconds,
   clientField,
+  foreignFormatsField,
   healthFields,
   registrationFields,
   resolveHealth,
@@ -74,7 +75,7 @@ const optionsSchema = once(() =>
     {
       client: clientField(),
       ...registrationFields(),
-      foreignFormats: z.optional(z.enum(["warn", "error", "ignore"], 'must be "warn", "error" or "ignore"')),
+      foreignFormats: foreignFormatsField(),
       lease: z._default(z.enum(["own", "shared"], 'must be "own" or "shared"'), "own"),
       ...healthFields(),
     },
@@ -85,8 +86,6 @@ const optionsSchema = once(() =>
 export interface ResolvedRegister extends ResolvedRegistration {
   readonly ttlSeconds: number;
   readonly foreignFormats: "warn" | "error" | "ignore";
-  /** Whether the user chose the format. */
-  readonly isChosen: boolean;
   readonly lease: "own" | "shared";
   readonly health: NonNullable<ServiceRegisterOptions["health"]> | undefined;
   readonly healthEveryMs: number;
@@ -114,7 +113,7 @@ export function resolveRegister(
     );
   }
   const placed = given.format === "go-zero" ? goZeroKey(key) : key;
-  const { registration, format, onConflict } = resolveRegistration(what, { key: placed, address }, given);
+  const { registration, format, isChosen, onConflict } = resolveRegistration(what, { key: placed, address }, given);
   const { healthEveryMs } = resolveHealth(what, { health, healthEverySeconds }, ttlSeconds);
   // One by one: thousands may be made at once, and what is spread is copied by its names.
   return {
@@ -125,7 +124,7 @@ export function resolveRegister(
     health,
     healthEveryMs,
     foreignFormats,
-    isChosen: given.format !== undefined,
+    isChosen,
     ttlSeconds,
     lease,
     client,

@@ -300,7 +300,7 @@ export const publicCalls: (() => FuzzedCall)[] = [
   () => ({
     what: "RegistrationGroup",
     args: ["/fuzz/groups/", 5, { client: lab.etcd }],
-    names: ["client", "onConflict"],
+    names: ["client", "onConflict", "foreignFormats"],
     call: (...args) => create(door.RegistrationGroup, args),
   }),
   () => method(group, "register", ["m1", "10.0.0.1:80"], ["metadata", "weight", "format", "onConflict"]),

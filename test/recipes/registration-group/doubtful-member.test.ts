@@ -22,7 +22,7 @@ function memberOf(format: "plain" | "endpoint" = "plain") {
   };
   const registration = { address: "a:1", weight: 1, draining: false, metadata: undefined };
   const member = new RegisteredMember(
-    { id: "m1", key: "/svc/m1", format, registration, onConflict: "replace" },
+    { id: "m1", key: "/svc/m1", format, isChosen: true, registration, onConflict: "replace" },
     around,
   );
   member.startAfter(undefined);

@@ -20,6 +20,12 @@ const refusedGroups: [unknown, unknown, unknown, string][] = [
     { onConflict: "take" },
     'RegistrationGroup: onConflict must be "replace", "wait" or "error", not "take"',
   ],
+  [
+    "/svc/",
+    5,
+    { foreignFormats: true },
+    'RegistrationGroup: foreignFormats must be "warn", "error" or "ignore", not true',
+  ],
   ["/svc/", 5, { metadata: {} }, "RegistrationGroup: metadata is not an option"],
 ];
 

@@ -29,7 +29,7 @@ function memberOf(admission = new Admission()): {
   };
   const registration = { address: "a:1", weight: 1, draining: false, metadata: undefined };
   const member = new RegisteredMember(
-    { id: "m1", key: "/svc/m1", format: "plain", registration, onConflict: "replace" },
+    { id: "m1", key: "/svc/m1", format: "plain", isChosen: true, registration, onConflict: "replace" },
     around,
   );
   member.startAfter(undefined);
