@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -9,6 +9,8 @@ const library = ["x86_64-linux-gnu", "aarch64-linux-gnu", "../lib64", "."]
   .flatMap((folder) => ["/usr/lib", join(cache, "usr/lib")].map((root) => join(root, folder)))
   .map((folder) => join(folder, "faketime/libfaketimeMT.so.1"))
   .find((path) => existsSync(path));
+
+const sharedMemory = "/dev/shm";
 
 /** Without libfaketime nothing can move the wall clock of one process. */
 export const canFakeWallClock = library !== undefined;
@@ -25,6 +27,7 @@ export class FakedWallClock implements AsyncDisposable {
   readonly env: NodeJS.ProcessEnv;
   readonly #folder: string;
   readonly #file: string;
+  readonly #madeMs = Date.now();
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -52,5 +55,17 @@ export class FakedWallClock implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.#folder, { recursive: true });
+    await this.#removeShared();
+  }
+
+  /** libfaketime leaves memory of its own behind where its process is killed. */
+  async #removeShared(): Promise<void> {
+    for (const name of await readdir(sharedMemory).catch(() => [])) {
+      const pid = /^(?:sem\.faketime_sem|faketime_shm)_(\d+)$/.exec(name)?.[1];
+      const path = join(sharedMemory, name);
+      if (!pid || existsSync(`/proc/${pid}`)) continue;
+      const made = await stat(path).catch(() => undefined);
+      if (made && made.mtimeMs >= this.#madeMs) await rm(path, { force: true });
+    }
   }
 }
