@@ -68,6 +68,12 @@ export class SuspendedTime {
     this.#most = Math.min(this.#most, Math.max(most, this.#least));
   }
 
+  /** What was read before had no hundredths by chance. */
+  #foundFine(): void {
+    this.#isFine = true;
+    this.#most = Math.max(this.#least, this.#most - (COARSE_STEP_MS - FINE_STEP_MS));
+  }
+
   /** The narrowest of a few readings. */
   #read(): Bounds | undefined {
     let best: Bounds | undefined;
@@ -76,7 +82,7 @@ export class SuspendedTime {
       const seconds = this.#readings.uptimeSeconds();
       const afterMs = this.#readings.monotonicMs();
       if (seconds === undefined) return undefined;
-      this.#isFine ||= !Number.isInteger(seconds);
+      if (!this.#isFine && !Number.isInteger(seconds)) this.#foundFine();
       const stepMs = this.#isFine ? FINE_STEP_MS : COARSE_STEP_MS;
       const bounds = { least: seconds * 1_000 - afterMs, most: seconds * 1_000 + stepMs - beforeMs };
       if (!best || bounds.most - bounds.least < best.most - best.least) best = bounds;

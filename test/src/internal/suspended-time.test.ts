@@ -49,6 +49,15 @@ test("the sleep of a machine is measured, at most a few hundredths too long", ()
   expect(machine.suspended.totalMs()).toBe(total);
 });
 
+test("a sleep of less than a second is seen, also where the uptime was a whole second when it was first read", () => {
+  const machine = new Machine(777_000, 0.01);
+  machine.suspended.totalMs();
+  machine.sleep(926);
+  machine.run(104);
+  expect(machine.suspended.totalMs()).toBeGreaterThanOrEqual(926);
+  expect(machine.suspended.totalMs()).toBeLessThan(926 + 30);
+});
+
 test("a wall clock that is set is no sleep, whichever way and however often", () => {
   const machine = new Machine(777_777, 0.01);
   machine.suspended.totalMs();
