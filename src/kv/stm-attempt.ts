@@ -52,6 +52,10 @@ export class StmAttempt {
   /** The revision of all reads: that of the first one. */
   #revision: Promise<number> | undefined;
   #isOver = false;
+  /** What a call of this try failed with last. */
+  failedWith: unknown;
+  /** Its writes are on their way, or no answer came to them. */
+  mayBeCommitted = false;
 
   /** @param call what each call of this try has */
   constructor(kv: Kv, call: () => CallOptions) {
@@ -99,10 +103,11 @@ export class StmAttempt {
   async #read(key: Uint8Array, name: string): Promise<KeyValue | undefined> {
     let kv: KeyValue | undefined;
     if (this.#revision) {
-      kv = await this.#kv.get(key, { ...this.#call(), revision: await this.#revision });
+      const revision = await this.#revision;
+      kv = await this.#called(this.#kv.get(key, { ...this.#call(), revision }));
     } else {
       // A range, for its answer says at which revision it was read.
-      const reading = this.#kv.range(key, this.#call());
+      const reading = this.#called(this.#kv.range(key, this.#call()));
       this.#revision = reading.then(({ revision }) => revision);
       this.#revision.catch(() => {});
       [kv] = (await reading).kvs;
@@ -132,7 +137,19 @@ export class StmAttempt {
     for (const { key, modRevision } of this.#found.values())
       compare.push(compareModRevision(key, "equal", modRevision));
     const success = [...this.#writes.values()].map(({ op }) => op);
-    return (await this.#kv.txn({ compare, success }, this.#call())).succeeded;
+    this.mayBeCommitted = true;
+    const { succeeded } = await this.#called(this.#kv.txn({ compare, success }, this.#call()));
+    this.mayBeCommitted = false;
+    return succeeded;
+  }
+
+  async #called<Answer>(call: Promise<Answer>): Promise<Answer> {
+    try {
+      return await call;
+    } catch (error) {
+      this.failedWith = error;
+      throw error;
+    }
   }
 
   #checkOpen(): void {

@@ -9,12 +9,15 @@ import { StmAttempt, type StmTransaction } from "./stm-attempt.ts";
 
 /** What has a transaction that names no time of its own, in milliseconds. */
 const DEFAULT_TIMEOUT_MS = 10_000;
+/** A call has so much less than there is left, or a tenth less: what it fails with says why. */
+const MOMENT_MS = 50;
 
 /**
  * Runs `work` until what it read still stands when its writes are made, within its time. Optimistic, as the software
  * transactional memory of Go's `concurrency` (client/v3/concurrency/stm.go) with its isolation `SerializableSnapshot`.
  *
- * @throws what `work` throws; EtcdTimeoutError; `signal.reason`; what the calls of a client throw
+ * @throws what `work` throws; EtcdTimeoutError, with `outcomeUnknown: true` if its writes may be there or come yet;
+ *   `signal.reason`; what the calls of a client throw
  */
 export async function runStm<Result>(
   kv: Kv,
@@ -28,10 +31,16 @@ export async function runStm<Result>(
   const leftMs = () => endMs - clock.monotonicMs();
   const ending = new AbortController();
   let tries = 0;
-  const outOfTime = () =>
-    new EtcdTimeoutError(`stm: the transaction did not come through within ${inMs(timeoutMs)}, tried ${tries} times`, {
-      retryable: true,
-    });
+  let attempt: StmAttempt | undefined;
+  const outOfTime = (cause?: EtcdTimeoutError) => {
+    const outcomeUnknown = cause ? cause.outcomeUnknown : attempt?.mayBeCommitted === true;
+    const tried = tries === 1 ? "once" : `${tries} times`;
+    const why = cause ? `; last: ${cause.message}` : "";
+    return new EtcdTimeoutError(
+      `stm: the transaction did not come through within ${inMs(timeoutMs)}, tried ${tried}${why}`,
+      { cause, retryable: true, outcomeUnknown },
+    );
+  };
   const timer =
     timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.timer(timeoutMs, () => ending.abort(outOfTime()));
   const release = onAbort(signal, () => ending.abort(signal?.reason));
@@ -39,18 +48,20 @@ export async function runStm<Result>(
   try {
     for (;;) {
       tries++;
-      const attempt = new StmAttempt(kv, () => ({ signal: ending.signal, timeoutMs: timeOfCall(leftMs()) }));
+      attempt = new StmAttempt(kv, () => ({ signal: ending.signal, timeoutMs: timeOfCall(leftMs()) }));
       const done = await attempt.run(work);
       if (done.committed) return done.result;
       await backoff.wait(ending.signal, { leftMs: leftMs() });
     }
+  } catch (error) {
+    const isLast = error instanceof EtcdTimeoutError && error === attempt?.failedWith && leftMs() <= MOMENT_MS;
+    throw isLast ? outOfTime(error) : error;
   } finally {
     timer?.cancel();
     release();
   }
 }
 
-/** A moment less than all of it has: what a call fails with says why. */
 function timeOfCall(leftMs: number): number {
-  return Math.max(1, leftMs - Math.min(50, leftMs / 10));
+  return Math.max(1, leftMs - Math.min(MOMENT_MS, leftMs / 10));
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { EtcdClient, prefix } from "../../../src/index.ts";
+import { EtcdClient, EtcdTimeoutError, prefix } from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { seeded } from "../../support/seeded.ts";
@@ -194,4 +194,54 @@ test("its signal and its time end it, and what is misused is named", async () =>
   expect(() => escaped?.put("a", "b")).toThrow("stm: tx must not be used after the function has returned");
   await expect(etcd.stm(undefined as never)).rejects.toThrow("stm: work must be a function, not undefined");
   await expect(etcd.stm(() => {}, { timeout: 1 } as never)).rejects.toThrow("stm: timeout");
+});
+
+test("out of time in its last call, it says for how long it tried, and whether its writes may be there", async () => {
+  const proxy = await FaultProxy.start(cluster.endpoints[0] as string);
+  const client = new EtcdClient({ endpoints: proxy.endpoint });
+  try {
+    await client.put("silent", "0");
+    const silentFrom = (step: "read" | "commit") =>
+      etcdErrorOf(
+        client.stm(
+          async (tx) => {
+            await tx.get("first");
+            if (step === "read") proxy.blackHole();
+            await tx.get("silent");
+            if (step === "commit") proxy.blackHole();
+            tx.put("silent", step);
+          },
+          { timeoutMs: 1_000 },
+        ),
+      );
+    const said = "stm: the transaction did not come through within 1000 ms, tried once; last: ";
+    expect(await silentFrom("read")).toMatchObject({
+      code: "ETCD_TIMEOUT",
+      message: expect.stringContaining(`${said}get "silent": `),
+      cause: expect.objectContaining({ code: "ETCD_TIMEOUT" }),
+      outcomeUnknown: false,
+    });
+    await proxy.heal();
+    await client.get("silent");
+    expect(await silentFrom("commit")).toMatchObject({
+      code: "ETCD_TIMEOUT",
+      message: expect.stringContaining(`${said}txn of "first", "silent": `),
+      outcomeUnknown: true,
+    });
+    await proxy.heal();
+    await vi.waitUntil(async () => (await etcd.get("silent"))?.text === "commit", { timeout: 10_000 });
+  } finally {
+    await client.close();
+    await proxy.close();
+  }
+});
+
+test("a time-out of what it runs is the caller's own, also in its last moment", async () => {
+  const own = new EtcdTimeoutError("the caller's own");
+  const work = async (tx: { get(key: string): Promise<unknown> }) => {
+    await tx.get("first");
+    await new Promise((resolve) => setTimeout(resolve, 90));
+    throw own;
+  };
+  expect((await outcomeOf(etcd.stm(work, { timeoutMs: 120 }))).error).toBe(own);
 });
