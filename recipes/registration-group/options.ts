@@ -24,7 +24,7 @@ export interface RegistrationGroupOptions extends RecipeClientOptions {
   onConflict?: "replace" | "wait" | "error" | undefined;
   /**
    * What to do when values of another format stand beside an instance, at which a reader may give up its whole list.
-   * Looked at once for each instance, when it is registered, among the first 100 in its folder. `warn`: emits
+   * Looked at once for each instance, when it is registered, among the first 100 in its folder and below. `warn`: emits
    * `warning`, with a ConflictError, once for instances of one folder and format. `error`: looks before the instance is
    * registered, and that fails with this error. For an instance without `format`, values of kratos count: its readers
    * give up their list at any other.

@@ -11,7 +11,6 @@ export class ValuesBeside {
   #folders: Map<string, KeyValue[]> | undefined;
   /** By folder and format: the first two, as one of them may be the instance's own. */
   readonly #foreign = new Map<string, Map<RegistrationFormat, readonly KeyValue[]>>();
-
   /** The instance that was looked at last for a warning. */
   #last: Beside | undefined;
 
@@ -59,10 +58,13 @@ export class ValuesBeside {
     const folders = new Map<string, KeyValue[]>();
     this.#folders = folders;
     for (const kv of this.#entries()) {
-      const folder = folderOf(kv.key);
-      const values = folders.get(folder);
-      if (!values) folders.set(folder, [kv]);
-      else if (values.length < MOST_LOOKED_AT) values.push(kv);
+      // A reader of a folder reads all that is below it.
+      for (let slash = kv.key.lastIndexOf("/"); slash > 0; slash = kv.key.lastIndexOf("/", slash - 1)) {
+        const folder = kv.key.slice(0, slash + 1);
+        const values = folders.get(folder);
+        if (!values) folders.set(folder, [kv]);
+        else if (values.length < MOST_LOOKED_AT) values.push(kv);
+      }
     }
     void Promise.resolve().then(() => this.#forget());
     return folders;

@@ -37,6 +37,15 @@ test("what stands beside thousands of instances of one turn is read once, and an
   expect(conflictAt("/svc/orders/p2")).toBeUndefined();
 });
 
+test("what stands below the folder of an instance stands beside it, and what stands above does not", () => {
+  const beside = new ValuesBeside(() => [stored("/svc/orders/eu/p1", "10.0.0.9:80"), stored("/p2", "10.0.0.9:80")]);
+  const conflictAt = (key: string) => beside.conflictWith({ key, format: "kratos", isChosen: true })?.message;
+  expect(conflictAt("/svc/orders/m1")).toContain("/svc/orders/eu/p1");
+  expect(conflictAt("/svc/m1")).toContain("/svc/orders/eu/p1");
+  expect(conflictAt("/svc/orders/eu/fr/m1")).toBeUndefined();
+  expect(conflictAt("/m1")).toBeUndefined();
+});
+
 test("for a warning one instance of those in one folder and of one format is looked at", () => {
   const beside = new ValuesBeside(() => [stored("/svc/orders/p1", "10.0.0.9:80")]);
   const look = (key: string, format: "kratos" | "endpoint" = "kratos") =>
