@@ -52,8 +52,8 @@ export class StmAttempt {
   /** The revision of all reads: that of the first one. */
   #revision: Promise<number> | undefined;
   #isOver = false;
-  /** What a call of this try failed with last. */
-  failedWith: unknown;
+  /** What its calls failed with: all else that it throws is of the work. */
+  readonly failures = new Set<unknown>();
   /** Its writes are on their way, or no answer came to them. */
   mayBeCommitted = false;
 
@@ -147,7 +147,7 @@ export class StmAttempt {
     try {
       return await call;
     } catch (error) {
-      this.failedWith = error;
+      this.failures.add(error);
       throw error;
     }
   }

@@ -54,7 +54,7 @@ export async function runStm<Result>(
       await backoff.wait(ending.signal, { leftMs: leftMs() });
     }
   } catch (error) {
-    const isLast = error instanceof EtcdTimeoutError && error === attempt?.failedWith && leftMs() <= MOMENT_MS;
+    const isLast = error instanceof EtcdTimeoutError && attempt?.failures.has(error) && leftMs() <= MOMENT_MS;
     throw isLast ? outOfTime(error) : error;
   } finally {
     timer?.cancel();
