@@ -54,8 +54,9 @@ export async function runStm<Result>(
       await backoff.wait(ending.signal, { leftMs: leftMs() });
     }
   } catch (error) {
-    const isLast = error instanceof EtcdTimeoutError && attempt?.failures.has(error) && leftMs() <= MOMENT_MS;
-    throw isLast ? outOfTime(error) : error;
+    // Its calls also reject with what it was ended with.
+    const isOfCall = error !== ending.signal.reason && attempt?.failures.has(error);
+    throw isOfCall && error instanceof EtcdTimeoutError && leftMs() <= MOMENT_MS ? outOfTime(error) : error;
   } finally {
     timer?.cancel();
     release();
