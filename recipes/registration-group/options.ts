@@ -24,10 +24,10 @@ export interface RegistrationGroupOptions extends RecipeClientOptions {
   onConflict?: "replace" | "wait" | "error" | undefined;
   /**
    * What to do when values of another format stand beside an instance, at which a reader may give up its whole list.
-   * Looked at once for each instance, when it is registered, among the first 100 in its folder and below. `warn`: emits
-   * `warning`, with a ConflictError, once for instances of one folder and format. `error`: looks before the instance is
-   * registered, and that fails with this error. For an instance without `format`, values of kratos count: its readers
-   * give up their list at any other.
+   * Looked at when an instance is registered, among the first 100 in its folder and below. `warn`: emits `warning`,
+   * with a ConflictError; of instances of one folder and format that follow each other, the first is looked at.
+   * `error`: looks at each before it is registered, and it fails with this error. For an instance without `format`,
+   * values of kratos count: its readers give up their list at any other.
    *
    * @default "warn"
    */
