@@ -90,6 +90,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   readonly #around: MemberSurroundings;
   readonly #follower: PrefixFollower;
   readonly #listed = quietDeferred<void>();
+  #asking: Promise<void> | undefined;
   readonly #beside = new ValuesBeside(() => this.#follower.entries());
   readonly #foreign = new WarnOnce((error) => this.notify("warning", error));
   #unwatchLease = () => {};
@@ -253,13 +254,22 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   #mayStandBeside(instance: ResolvedMember): Promise<ConflictError | undefined> | undefined {
     const { foreignFormats } = this.#options;
     if (foreignFormats === "ignore") return undefined;
-    const listed = this.#listed.promise;
-    if (foreignFormats === "error") return listed.then(() => this.#beside.conflictWith(instance));
-    void listed.then(() => {
+    if (foreignFormats === "error") return this.#upToDate().then(() => this.#beside.conflictWith(instance));
+    void this.#listed.promise.then(() => {
       const conflict = this.#beside.newConflictWith(instance);
       if (conflict && !this.#ended.signal.aborted) this.#foreign.warn(conflict);
     });
     return undefined;
+  }
+
+  /** When what is followed is as new as etcd is now: one question for all instances of a turn. It never rejects. */
+  #upToDate(): Promise<void> {
+    if (this.#asking) return this.#asking;
+    this.#asking = this.#follower.caughtUp().catch(() => {});
+    void Promise.resolve().then(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
   }
 
   #followed(news: FollowNews): void {

@@ -73,3 +73,14 @@ test("an instance that waits for what stands beside it leaves at once, and its s
   expect(await viewOf(lab.etcd, prefix)).toEqual({ m1: "10.0.0.2:80" });
   expect(first.status).toBe("closed");
 });
+
+test("what was acknowledged before an instance is registered counts, however far the group's mirror is", async () => {
+  const prefix = lab.newPrefix();
+  const group = groupOf(lab, prefix, 5, { foreignFormats: "error", client: lab.client() });
+  await group.register("m1", "10.0.0.1:80").ready;
+  for (let round = 0; round < 50; round++) {
+    await lab.etcd.put(`${prefix}${round}/p1`, "10.0.0.9:80");
+    const beside = group.register(`${round}/m1`, "grpc://10.0.0.1:90", { format: "kratos" });
+    await expect(beside.ready, `round ${round}`).rejects.toMatchObject({ code: "ETCD_CONFLICT" });
+  }
+});
