@@ -1,3 +1,4 @@
+import { withUnknownOutcome } from "../errors/of-call.ts";
 import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
@@ -83,7 +84,10 @@ export class CallAttempts<Response> {
   readonly #call: Attempted<Response>;
   readonly #deadlineMs: number;
   #last: Failure | undefined;
+  /** An attempt that has ended may have been executed. */
   #maybeExecuted = false;
+  /** An attempt has left, and what came of it is not known yet. */
+  #underWay = false;
   #renewals = 0;
 
   /** @param scope is released when the call is over */
@@ -130,6 +134,7 @@ export class CallAttempts<Response> {
       described.endpoint = endpoint.url;
       described.grpcStatus = undefined;
     }
+    this.#underWay = true;
     return this.#call.send({ channel: channel as EndpointChannel, kind, limitMs, token });
   }
 
@@ -151,6 +156,8 @@ export class CallAttempts<Response> {
         await this.#scope.pause(runtime.clock, Math.min(pauseMs, restMs));
         if (pauseMs >= restMs) throw this.#outOfTime(this.#last);
       }
+    } catch (error) {
+      throw this.#withOutcome(error);
     } finally {
       this.#scope.release();
     }
@@ -227,6 +234,7 @@ export class CallAttempts<Response> {
    */
   #refusesToken({ endpoint, channel, limitMs, token }: Route, error: unknown): boolean {
     this.#scope.throwIfEnded();
+    this.#underWay = false;
     const { requestBytes, name, rpc, begun } = this.#call;
     const { kind, described, patience, slow } = rpc;
     const last = translateFailure(error, { write: kind !== "read", earlierUnknown: this.#maybeExecuted, requestBytes });
@@ -276,6 +284,13 @@ export class CallAttempts<Response> {
 
   get #leftMs(): number {
     return this.#deadlineMs - this.#routes.runtime.clock.monotonicMs();
+  }
+
+  /** What ends a call need not come from an attempt: that it was closed, or gets no token any more. */
+  #withOutcome(error: unknown): unknown {
+    const { kind, signal } = this.#call.rpc;
+    const mayBeExecuted = kind !== "read" && (this.#maybeExecuted || this.#underWay);
+    return mayBeExecuted ? withUnknownOutcome(error, signal) : error;
   }
 
   #outOfTime(last: Failure | undefined): Error {

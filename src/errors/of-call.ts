@@ -9,8 +9,19 @@ type Made = new (message: string, details: EtcdErrorDetails) => EtcdError;
  * @param call the call and its key, never a value: `get "/svc/a"`
  */
 export function errorOfCall(call: () => string, error: unknown, signal: AbortSignal | undefined): unknown {
-  // The reason of an abort is the caller's own, also where it is an EtcdError.
-  if (!(error instanceof EtcdError) || (signal?.aborted && signal.reason === error)) return error;
+  if (!isOurs(error, signal)) return error;
   const Same = error.constructor as Made;
   return new Same(`${call()}: ${error.message}`, { ...error, cause: error });
+}
+
+/** The error that ends a call which may have been executed: the same error, which many calls can share, says so. */
+export function withUnknownOutcome(error: unknown, signal: AbortSignal | undefined): unknown {
+  if (!isOurs(error, signal) || error.outcomeUnknown) return error;
+  const Same = error.constructor as Made;
+  return new Same(error.message, { ...error, cause: error.cause, outcomeUnknown: true });
+}
+
+/** The reason of an abort is the caller's own, also where it is an EtcdError. */
+function isOurs(error: unknown, signal: AbortSignal | undefined): error is EtcdError {
+  return error instanceof EtcdError && !(signal?.aborted && signal.reason === error);
 }
