@@ -122,7 +122,7 @@ export class EndpointChannel {
     const { dials } = channels;
     const trace = dials.heard ? dials.begin({ endpoint: url.url, secure: tls !== undefined }) : undefined;
     try {
-      this.#grpc = await connect(url.target, {
+      const grpc = await connect(url.target, {
         tls,
         clock,
         addressTurn: turn,
@@ -133,6 +133,9 @@ export class EndpointChannel {
         signal: this.#dial.signal,
         onEnd: (reason) => this.#ended(reason),
       });
+      this.#grpc = grpc;
+      // What came with its settings, in one read, has ended it already: a server that is about to leave does that.
+      if (grpc.reason && !this.#over) throw grpc.reason;
     } catch (error) {
       const why = this.#over ? this.#unavailable("the connection was closed") : await this.#whyNot(error);
       this.#over = true;
@@ -144,7 +147,7 @@ export class EndpointChannel {
     this.heard();
     // It may have been given up in the moment in which it came up.
     if (this.#over) {
-      this.#grpc.close();
+      this.#grpc?.close();
       return;
     }
     this.#wasUp = true;
