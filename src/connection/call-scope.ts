@@ -22,6 +22,7 @@ export class CallScope {
   readonly #releaseSignal: (() => void) | undefined;
   #ended: { reason: unknown } | undefined;
   #waiting: Waiting | undefined;
+  #held: Stoppable | undefined;
 
   constructor(signal: AbortSignal | undefined, open: Set<CallScope>) {
     this.#open = open;
@@ -36,6 +37,13 @@ export class CallScope {
     this.#waiting = undefined;
     waiting?.reject(reason);
     waiting?.stops?.cancel();
+    this.#held?.cancel();
+  }
+
+  /** What goes on between waits, and is cancelled when the call is ended early. */
+  holds(held: Stoppable): void {
+    this.#held = held;
+    if (this.#ended) held.cancel();
   }
 
   /** @throws the reason, once the call was ended early */

@@ -25,6 +25,8 @@ export class ReplyStream {
   /** Takes the stream that was opened with this as its handlers. */
   opened(stream: GrpcStream): void {
     this.#stream = stream;
+    // Also while nothing waits for a message: nothing else would end a stream that is paused.
+    this.#scope.holds(stream);
   }
 
   onMessage(message: Buffer): void {

@@ -114,3 +114,13 @@ test("ends with the client", async () => {
   expect(await etcdErrorOf(read())).toMatchObject({ code: "ETCD_CLOSED" });
   await until(() => server.cancelled === 1);
 });
+
+test.each(["closed", "aborted"])("ends while it is not read, when it is %s", async (how) => {
+  const controller = new AbortController();
+  const iterator = etcd.iterate(big, { signal: controller.signal });
+  for (;;) if ((await iterator.next()).value?.key === nameOf(40)) break;
+  await until(() => server.waits);
+  if (how === "closed") await etcd.close();
+  else controller.abort();
+  await until(() => server.cancelled === 1);
+});
