@@ -144,7 +144,8 @@ export class MultiplexedMirror implements Mirror {
         if (signal.aborted) return;
         this.#kept.listed(kvs);
         this.#relisted(new Map(kvs.map((kv) => [entryName(kv), kv])), revision);
-        this.#follow(provenOn);
+        // Who hears of it, by a channel, may have closed it.
+        if (!signal.aborted) this.#follow(provenOn);
         return;
       } catch (error) {
         if (signal.aborted) return;
@@ -212,10 +213,11 @@ export class MultiplexedMirror implements Mirror {
       onLive: () => {
         this.#wasLive = true;
         this.#backoff.succeeded();
-        this.#setStatus("live");
-        this.#ready.resolve();
         this.#audit.start(this.#sampled);
         this.#sampled = false;
+        this.#ready.resolve();
+        // Last: who hears of it may close it.
+        this.#setStatus("live");
       },
       onStale: (error) => {
         this.#audit.stop();

@@ -55,6 +55,10 @@ export class ModelEtcd {
     this.compactRevision = Math.min(this.compactRevision, revision);
   }
 
+  get openStreams(): number {
+    return this.#streams.size;
+  }
+
   cut(): void {
     for (const stream of [...this.#streams]) stream.breaks();
   }

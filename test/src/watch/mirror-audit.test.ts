@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { afterEach, describe, expect, test } from "vitest";
 import { type KeyRange, type MirrorStatus, prefix } from "../../../src/index.ts";
 import { PointReads, RangeCounts } from "../../../src/kv/index.ts";
@@ -17,7 +18,12 @@ afterEach(async () => {
 });
 
 /** A mirror on a model of etcd, in virtual time, and what it reported. */
-function setUp(etcd: ModelEtcd, random: () => number = () => 0.5, range: KeyRange = prefix("a/")) {
+function setUp(
+  etcd: ModelEtcd,
+  random: () => number = () => 0.5,
+  range: KeyRange = prefix("a/"),
+  onNews: (mirror: MultiplexedMirror, status: MirrorStatus) => void = () => {},
+) {
   const clock = new FakeClock();
   const runtime = { clock, random };
   const { protocol } = etcd;
@@ -25,8 +31,11 @@ function setUp(etcd: ModelEtcd, random: () => number = () => 0.5, range: KeyRang
   const reads = new PointReads(protocol, clock);
   const counts = new RangeCounts(protocol, clock);
   const received: { status: MirrorStatus; code: string | undefined }[] = [];
-  const onStatus = (status: MirrorStatus, error?: { code: string }) => received.push({ status, code: error?.code });
-  const mirror = new MultiplexedMirror(
+  const onStatus = (status: MirrorStatus, error?: { code: string }) => {
+    received.push({ status, code: error?.code });
+    onNews(mirror, status);
+  };
+  const mirror: MultiplexedMirror = new MultiplexedMirror(
     { hub, protocol, reads, counts, runtime, closing: new CloseListeners() },
     range,
     { onStatus },
@@ -222,6 +231,33 @@ describe("an audit", () => {
       `seed ${random.seed}`,
     ).toBeGreaterThan(100);
     expect(Math.max(...readsIn), `seed ${random.seed}`).toBeLessThan(25);
+  });
+});
+
+describe("a mirror that is closed by who hears of it", () => {
+  test("that it is live reads nothing any more", async () => {
+    const etcd = filled(5);
+    const { clock, received } = setUp(etcd, undefined, undefined, (mirror, status) => {
+      if (status === "live") void mirror.close();
+    });
+    await clock.pass(1_000);
+    expect(received.map(({ status }) => status)).toEqual(["live", "closed"]);
+    const { ranges } = etcd.asked;
+    await clock.pass(2 * hour);
+    expect(etcd.asked.ranges).toBe(ranges);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  test("that it was listed follows nothing any more", async () => {
+    const etcd = filled(5);
+    const closeIt = () => void mirror.close();
+    subscribe("etcd-recipes:relist", closeIt);
+    const { clock, mirror, received } = setUp(etcd);
+    await clock.pass(1_000);
+    unsubscribe("etcd-recipes:relist", closeIt);
+    expect(received.map(({ status }) => status)).toEqual(["closed"]);
+    expect(etcd.openStreams).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
   });
 });
 
