@@ -99,7 +99,7 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
       unaryCount: () => table.unaryOpen,
       silent: () => this.destroy(silentError()),
     });
-    this.#pingAnswers = new PingAnswers(clock, writer);
+    this.#pingAnswers = new PingAnswers(clock, writer, (error) => this.#breakOff(protocolError(error)));
     this.#frames = new ConnectionFrames({
       table,
       writer,

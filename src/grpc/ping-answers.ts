@@ -22,15 +22,25 @@ export class PingAnswers {
   readonly #writer: Pick<FrameWriter, "position" | "pingAck">;
   readonly #payload = Buffer.alloc(PAYLOAD_BYTES);
   #timer: Timer | undefined;
+  readonly #onRefused: (error: unknown) => void;
   /** The bytes that had been written when the last answer was. */
   #answeredAt = 0;
 
-  constructor(clock: Clock, writer: Pick<FrameWriter, "position" | "pingAck">) {
+  /** @param onRefused an answer that was held could not be written: the peer does not read, a `PeerError` */
+  constructor(
+    clock: Clock,
+    writer: Pick<FrameWriter, "position" | "pingAck">,
+    onRefused: (error: unknown) => void,
+  ) {
     this.#clock = clock;
     this.#writer = writer;
+    this.#onRefused = onRefused;
   }
 
-  /** @param start where the payload begins */
+  /**
+   * @param start where the payload begins
+   * @throws PeerError when the peer does not read the answers
+   */
   answer(bytes: Buffer, start: number): void {
     const isSecond = this.#timer !== undefined;
     if (isSecond) this.#answerHeld();
@@ -39,12 +49,21 @@ export class PingAnswers {
       return;
     }
     bytes.copy(this.#payload, 0, start, start + PAYLOAD_BYTES);
-    this.#timer = this.#clock.timer(HELD_MS, () => this.#answerHeld()).unref();
+    this.#timer = this.#clock.timer(HELD_MS, () => this.#holdIsOver()).unref();
   }
 
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+  }
+
+  /** Called by a timer: what is thrown here would end the process. */
+  #holdIsOver(): void {
+    try {
+      this.#answerHeld();
+    } catch (error) {
+      this.#onRefused(error);
+    }
   }
 
   #answerHeld(): void {

@@ -1,4 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
+import { PeerError } from "../../../src/grpc/http2/peer-error.ts";
+import { errorCode } from "../../../src/grpc/http2/protocol.ts";
 import { PingAnswers } from "../../../src/grpc/ping-answers.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
@@ -6,6 +8,7 @@ let clock: FakeClock;
 let answered: string[];
 let writer: { position: number; pingAck(payload: Buffer, from: number): void };
 let answers: PingAnswers;
+let refused: unknown[];
 
 beforeEach(() => {
   clock = new FakeClock();
@@ -17,7 +20,8 @@ beforeEach(() => {
       writer.position += 17;
     },
   };
-  answers = new PingAnswers(clock, writer);
+  refused = [];
+  answers = new PingAnswers(clock, writer, (error) => refused.push(error));
 });
 
 /** A buffer that is read into anew as soon as this returns, as a socket's is. */
@@ -64,4 +68,18 @@ test("what is held is not answered after the end of the connection", () => {
   clock.advance(1_000);
   expect(answered).toEqual([]);
   expect(clock.pendingTimers).toBe(0);
+});
+
+test("that a held answer cannot be written is reported, and thrown by no timer", () => {
+  const error = new PeerError(errorCode.ENHANCE_YOUR_CALM, "the peer does not read");
+  writer.pingAck = () => {
+    throw error;
+  };
+  pinged("11111111");
+  clock.advance(10);
+  expect(refused).toEqual([error]);
+  // Who reads frames takes it as any other error of the peer's.
+  pinged("22222222");
+  expect(() => pinged("33333333")).toThrow(error);
+  expect(refused.length).toBe(1);
 });
