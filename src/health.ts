@@ -32,14 +32,16 @@ export async function checkHealth(
   options: CallOptions | undefined,
 ): Promise<EtcdHealth> {
   const startMs = clock.monotonicMs();
-  const latencyMs = () => clock.monotonicMs() - startMs;
+  const asked: StreamEndpoint[] = [];
+  const judged = (healthy: boolean, by: StreamEndpoint | undefined, error?: EtcdError): EtcdHealth => {
+    const { url } = by ?? endpoint ?? (protocol.endpoints[0] as StreamEndpoint);
+    return { healthy, endpoint: url, latencyMs: clock.monotonicMs() - startMs, ...(error && { error }) };
+  };
   try {
-    const { url } = await protocol.readLinearizably(endpoint, options);
-    return { healthy: true, endpoint: url, latencyMs: latencyMs() };
+    await protocol.readLinearizably(endpoint, asked, options);
+    return judged(true, asked.at(-1));
   } catch (error) {
     if (!(error instanceof EtcdError) || options?.signal?.aborted) throw error;
-    const asked = (endpoint ?? (protocol.endpoints[0] as StreamEndpoint)).url;
-    if (error instanceof PermissionDeniedError) return { healthy: true, endpoint: asked, latencyMs: latencyMs() };
-    return { healthy: false, endpoint: asked, latencyMs: latencyMs(), error };
+    return error instanceof PermissionDeniedError ? judged(true, asked.at(-1)) : judged(false, asked[0], error);
   }
 }

@@ -102,6 +102,7 @@ export class CallAttempts<Response> {
   run(): Promise<Response> {
     const route = this.#atHand();
     if (!route) return this.#inRounds();
+    this.#call.rpc.asked?.push(route.endpoint);
     return this.#send(route).then(
       (answer) => {
         this.#scope.release();
@@ -182,6 +183,7 @@ export class CallAttempts<Response> {
       // a write.
       if (leftMs <= (this.#last ? this.#leastMs : 0)) throw this.#outOfTime(this.#last);
       const route: Route = { endpoint, token, channel: undefined, limitMs: Math.min(this.#mostMs, leftMs) };
+      rpc.asked?.push(endpoint);
       try {
         if (!(await this.#connect(route))) return { refused: true, insecure };
         route.limitMs = this.#limitMs(this.#leftMs);

@@ -35,6 +35,7 @@ import type {
 } from "./protocol.ts";
 import { ProtocolStream } from "./protocol-stream.ts";
 import type { CallKind, RpcOptions } from "./rpc-options.ts";
+import type { StreamEndpoint } from "./stream-endpoint.ts";
 import type { StreamHandlers } from "./stream-handlers.ts";
 
 export type GrpcProtocolOptions = Pick<ProtocolOptions, "namespace" | "requestTimeoutMs">;
@@ -150,11 +151,10 @@ export class GrpcProtocol implements Protocol {
     this.#connection.setEndpoints(endpoints, origin);
   }
 
-  async readLinearizably(endpoint: Endpoint | undefined, options?: CallOptions): Promise<Endpoint> {
+  async readLinearizably(only: Endpoint | undefined, asked: StreamEndpoint[], options?: CallOptions): Promise<void> {
     const { range } = this.#codec;
     const request = range.encode({ range: { start: Buffer.from("health") }, keysOnly: true, limit: 1 });
-    await this.#connection.call(range, request, { ...this.#rpc("read", options), only: endpoint });
-    return endpoint ?? (this.#connection.endpoints.inOrder("calls")[0] as Endpoint);
+    await this.#connection.call(range, request, { ...this.#rpc("read", options), only, asked });
   }
 
   streamEndpoints(after?: Endpoint): Endpoint[] {

@@ -85,9 +85,9 @@ export interface Protocol {
   /**
    * A linearizable read of a key, by `endpoint` or by any.
    *
-   * @returns the endpoint that answered
+   * @param asked each endpoint that is asked is added here, the one that answers as the last
    */
-  readLinearizably(endpoint: StreamEndpoint | undefined, options?: CallOptions): Promise<StreamEndpoint>;
+  readLinearizably(endpoint: StreamEndpoint | undefined, asked: StreamEndpoint[], options?: CallOptions): Promise<void>;
   /** The same connections for keys that begin with `namespace`, after the one of this. Closing that closes none. */
   within(namespace: Uint8Array): Protocol;
   readonly admin: AdminProtocol;

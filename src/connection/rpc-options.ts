@@ -2,6 +2,7 @@ import type { MaintenanceClient } from "etcd3/lib/rpc.js";
 import type { CallMessage } from "../internal/channel-messages.ts";
 import type { Endpoint } from "./endpoints/endpoint.ts";
 import type { Failure } from "./errors/error-translation.ts";
+import type { StreamEndpoint } from "./stream-endpoint.ts";
 
 /**
  * What a failed attempt allows: a `read` and an `idempotent` write go on to the next endpoint; a `write` only if it
@@ -28,6 +29,8 @@ export interface RpcOptions extends StubOptions {
    * or `unbounded` once it has left, which it has to within `timeoutMs`: then the end of its connection ends it.
    */
   readonly slow?: "bounded" | "unbounded" | undefined;
+  /** Each endpoint that is asked is added here. @default it is not noted */
+  readonly asked?: StreamEndpoint[] | undefined;
   /** What its channel says of it: where each attempt goes is noted here. @default it has no subscriber */
   readonly described?: CallMessage | undefined;
 }

@@ -85,12 +85,11 @@ export class MemoryProtocol implements Protocol {
     throw new InvalidOptionError("setEndpoints", "endpoints", `must be ${[...own].join(", ")}: this etcd is in memory`);
   }
 
-  async readLinearizably(...[endpoint, options]: Parameters<Protocol["readLinearizably"]>): Promise<StreamEndpoint> {
-    const asked = endpoint as MemoryEndpoint | undefined;
+  async readLinearizably(...[only, asked, options]: Parameters<Protocol["readLinearizably"]>): Promise<void> {
+    const endpoint = only as MemoryEndpoint | undefined;
     const request = { range: this.#namespace.range({ start: Buffer.from("health") }), keysOnly: true, limit: 1 };
-    const call = { name: "KV.range", kind: "read", endpoint: asked } as const;
-    await this.#connection.call(call, options, () => this.#etcd.range(request));
-    return asked ?? (this.endpoints[0] as MemoryEndpoint);
+    asked.push(endpoint ?? (this.endpoints[0] as MemoryEndpoint));
+    await this.#connection.call({ name: "KV.range", kind: "read", endpoint }, options, () => this.#etcd.range(request));
   }
 
   async range(...[request, options]: Parameters<Protocol["range"]>): ReturnType<Protocol["range"]> {

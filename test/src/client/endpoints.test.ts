@@ -8,6 +8,7 @@ import { EtcdClient, type EtcdClientOptions, prefix } from "../../../src/index.t
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
 import { record } from "../../support/record.ts";
 import { until } from "../../support/until.ts";
+import { refusals, type ScriptedCall, ScriptedEtcd } from "../secure/scripted-etcd.ts";
 
 // Endpoints that change while a client works, and what it says of its connections.
 
@@ -183,5 +184,45 @@ test("a unix socket is an endpoint", async () => {
   } finally {
     server.close();
     await rm(path, { force: true });
+  }
+});
+
+test("health names the endpoint that answered, also one that refuses the key, else the one that was asked first", async () => {
+  const answers = ["first", "second", "third"].map(() => ({
+    refuses: undefined as Parameters<ScriptedCall["refuse"]>[0] | undefined,
+  }));
+  const servers = await Promise.all(
+    answers.map((answer) =>
+      ScriptedEtcd.start((call) => (answer.refuses ? call.refuse(answer.refuses) : call.answer())),
+    ),
+  );
+  const endpoints = servers.map(({ endpoint }) => endpoint);
+  const asked = () => servers.findIndex(({ calls }) => calls.length > 0);
+  try {
+    for (const refuses of [refusals.permissionDenied, undefined]) {
+      for (const answer of answers) answer.refuses = refuses;
+      // Which one is asked first is drawn: each of them is, sooner or later.
+      const seen = new Set<number>();
+      while (seen.size < endpoints.length) {
+        for (const server of servers) server.calls.length = 0;
+        await using etcd = new EtcdClient({ endpoints });
+        expect(await etcd.health()).toMatchObject({ healthy: true, endpoint: endpoints[asked()] });
+        seen.add(asked());
+      }
+    }
+    for (const answer of answers) answer.refuses = refusals.noLeader;
+    for (const server of servers) server.calls.length = 0;
+    const order: string[] = [];
+    for (const [index, server] of servers.entries()) {
+      server.script = (call) => {
+        order.push(endpoints[index] as string);
+        call.refuse(refusals.noLeader);
+      };
+    }
+    await using etcd = new EtcdClient({ endpoints });
+    const { healthy, endpoint } = await etcd.health({ timeoutMs: 300 });
+    expect({ healthy, endpoint }).toEqual({ healthy: false, endpoint: order[0] });
+  } finally {
+    await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
   }
 });

@@ -756,8 +756,9 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
 
   test("it is healthy, has one member and no alarm, and asks no one for a name", async () => {
     const { protocol } = lab();
-    const { url } = await protocol.readLinearizably(undefined);
-    expect(protocol.endpoints.map((endpoint) => endpoint.url)).toEqual([url]);
+    const asked: (typeof protocol.endpoints)[number][] = [];
+    await protocol.readLinearizably(undefined, asked);
+    expect(asked.map(({ url }) => url)).toEqual(protocol.endpoints.map(({ url }) => url));
     const [member, ...others] = await protocol.admin.memberList(false);
     expect(others).toEqual([]);
     expect(member).toMatchObject({ id: (await protocol.memberStatus(undefined)).memberId, isLearner: false });
