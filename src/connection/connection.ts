@@ -6,6 +6,7 @@ import { type GrpcStream, grpcStatus } from "../grpc/index.ts";
 import { asError } from "../internal/as-error.ts";
 import type { CallMessage } from "../internal/channel-messages.ts";
 import { channels } from "../internal/channels.ts";
+import type { Clock } from "../internal/clock.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import { type Attempt, attempt } from "./attempt.ts";
 import { attemptStream, type PartSink } from "./attempt-stream.ts";
@@ -64,6 +65,10 @@ export class Connection implements ICallable<Endpoint> {
       authenticator: this.#authenticator,
       questions: this.#questions,
     };
+  }
+
+  get clock(): Clock {
+    return this.#runtime.clock;
   }
 
   /** @throws InvalidOptionError for endpoints of the other scheme; ClientClosedError */

@@ -122,16 +122,19 @@ export class GrpcProtocol implements Protocol {
   }
 
   async memberStatus(endpoint: Endpoint | undefined, options?: CallOptions): Promise<MemberStatus> {
-    const ask = async (anonymous: boolean) => {
-      const rpc: RpcOptions = { ...this.#rpc("read", options), only: endpoint, anonymous };
+    const { clock } = this.#connection;
+    const call = this.#rpc("read", options);
+    const endMs = clock.monotonicMs() + call.timeoutMs;
+    const ask = async (anonymous: boolean, timeoutMs: number) => {
+      const rpc: RpcOptions = { ...call, timeoutMs, only: endpoint, anonymous };
       return memberStatus(await this.#maintenance.status(rpc));
     };
     try {
       // A member without a leader has no token to give, and etcd answers this to everybody.
-      return await ask(true);
+      return await ask(true, call.timeoutMs);
     } catch (error) {
       if (!(error instanceof UnauthenticatedError || error instanceof PermissionDeniedError)) throw error;
-      return ask(false);
+      return ask(false, Math.max(1, endMs - clock.monotonicMs()));
     }
   }
 

@@ -246,3 +246,21 @@ test("a stream that waits for a token says what the request for it failed with",
   await until(() => received.length > 0);
   expect(received[0]).toMatch(/^watch "k": no token yet; last: .*try another time/);
 });
+
+test("a status that is asked for once more, with a token, has no more time in all than one that is asked for once", async () => {
+  let statuses = 0;
+  await using server = await ScriptedEtcd.start((call) => {
+    if (call.method === "Authenticate") call.answer(tokenAnswer("t1"));
+    // Late, but within its attempt; and then there is no answer any more.
+    else if (call.method === "Status" && ++statuses === 1)
+      setTimeout(() => call.refuse(refusals.permissionDenied), 250);
+  });
+  await using etcd = new EtcdClient({ endpoints: server.endpoint, auth: { username: "alice", password: "p" } });
+  const order: string[] = [];
+  await Promise.all([
+    etcd.status({ timeoutMs: 900 }).catch(() => order.push("status")),
+    etcd.get("a", { timeoutMs: 1_050 }).catch(() => order.push("get")),
+  ]);
+  expect(statuses).toBeGreaterThan(1);
+  expect(order).toEqual(["status", "get"]);
+});
