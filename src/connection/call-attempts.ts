@@ -106,7 +106,7 @@ export class CallAttempts<Response> {
     return this.#send(route).then(
       (answer) => {
         this.#scope.release();
-        this.#routes.endpoints.worked("calls", route.endpoint);
+        this.#answered(route.endpoint);
         return answer;
       },
       (error: unknown) => this.#inRounds({ route, error }),
@@ -188,7 +188,7 @@ export class CallAttempts<Response> {
         if (!(await this.#connect(route))) return { refused: true, insecure };
         route.limitMs = this.#limitMs(this.#leftMs);
         const answer = await this.#send(route);
-        this.#routes.endpoints.worked("calls", endpoint);
+        this.#answered(endpoint);
         return { answer };
       } catch (error) {
         if (this.#refusesToken(route, error)) return { refused: true, insecure };
@@ -196,6 +196,12 @@ export class CallAttempts<Response> {
       }
     }
     return { refused: false, insecure };
+  }
+
+  #answered(endpoint: Endpoint): void {
+    const { endpoints } = this.#routes;
+    if (this.#call.rpc.only) endpoints.answered();
+    else endpoints.worked("calls", endpoint);
   }
 
   #token(authenticator: Authenticator): Promise<Token> {

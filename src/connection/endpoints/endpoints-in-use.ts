@@ -93,6 +93,11 @@ export class EndpointsInUse {
     this.#set.worked(lane, endpoint);
   }
 
+  /** One that was asked alone has answered: others may serve calls better, and it may serve no others. */
+  answered(): void {
+    this.#outage.over();
+  }
+
   /** It cannot be reached, or does not serve. */
   failed(endpoint: Endpoint, error: Error): void {
     endpoint.failed();

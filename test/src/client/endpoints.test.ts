@@ -226,3 +226,18 @@ test("health names the endpoint that answered, also one that refuses the key, el
     await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
   }
 });
+
+test("what one member is asked alone moves no other call to it", async () => {
+  const servers = await Promise.all([1, 2, 3].map(() => ScriptedEtcd.start((call) => call.answer())));
+  try {
+    await using etcd = new EtcdClient({ endpoints: servers.map(({ endpoint }) => endpoint) });
+    for (let round = 0; round < 5; round++) {
+      await etcd.get("a");
+      for (const { endpoint } of servers) await etcd.status({ endpoint });
+    }
+    const served = servers.map(({ calls }) => calls.filter(({ method }) => method === "Range").length);
+    expect(served.toSorted()).toEqual([0, 0, 5]);
+  } finally {
+    await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
+  }
+});
