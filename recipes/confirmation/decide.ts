@@ -25,22 +25,24 @@ export async function decideFor(
   options: CallOptions,
 ): Promise<void> {
   const own = newDecision(store.runtime, result);
-  await callUntilKnown(`deciding ${id}`, store.etcd, options, async (call) => {
+  const found = await callUntilKnown(`deciding ${id}`, store.etcd, options, async (call) => {
     for (;;) {
       const state = await store.read(id, call);
-      if (state.decision) {
-        const there = readDecision(state.decision);
-        if (there.nonce === own.nonce) return;
-        throw new AlreadyDecidedError(id, there.result);
-      }
+      if (state.decision) return state.decision;
       if (state.pending) {
-        if (await store.decide(id, state, own, "there", call)) return;
+        if (await store.decide(id, state, own, "there", call)) return "decided";
       } else if (state.request) {
         // Its time is over and that was not written yet. The next look shows the decision that counts.
         await store.decide(id, state, newDecision(store.runtime, { decision: "timeout" }), "gone", call);
       } else {
-        throw new NotRequestedError(`there is no request for ${id}, or etcd no longer knows of it`);
+        return "missing";
       }
     }
   });
+  if (found === "decided") return;
+  if (found === "missing") {
+    throw new NotRequestedError(`there is no request for ${id}, or etcd no longer knows of it`);
+  }
+  const there = readDecision(found);
+  if (there.nonce !== own.nonce) throw new AlreadyDecidedError(id, there.result);
 }

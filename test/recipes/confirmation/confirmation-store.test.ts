@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { ConfirmationStore } from "../../../recipes/confirmation/confirmation-store.ts";
-import { newDecision } from "../../../recipes/confirmation/decide.ts";
+import { decideFor, newDecision } from "../../../recipes/confirmation/decide.ts";
+import { UnavailableError } from "../../../src/index.ts";
 import { systemRuntime } from "../../../src/internal/index.ts";
+import { outcomeOf } from "../../support/outcome.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
 
 let lab: RegistryLab;
@@ -70,4 +72,40 @@ test("request and decision end together: none of them is ever seen alone", async
   for (let state = await store.read("a", {}); state.request || state.decision; state = await store.read("a", {})) {
     expect([state.request !== undefined, state.decision !== undefined]).toEqual([true, true]);
   }
+});
+
+/** Its first decision has no answer, and is not executed. */
+class UnansweredStore extends ConfirmationStore {
+  meanwhile: (() => Promise<unknown>) | undefined;
+
+  override async decide(...args: Parameters<ConfirmationStore["decide"]>): Promise<boolean> {
+    const { meanwhile } = this;
+    if (!meanwhile) return super.decide(...args);
+    this.meanwhile = undefined;
+    await meanwhile();
+    throw new UnavailableError("the connection was reset", { retryable: true, outcomeUnknown: true });
+  }
+}
+
+test.each([
+  [
+    "decided by another",
+    "ETCD_ALREADY_DECIDED",
+    (key: string) => lab.etcd.put(`${key}decision`, JSON.stringify(approved)),
+  ],
+  ["gone", "ETCD_NOT_REQUESTED", (key: string) => lab.etcd.delete(`${key}pending`)],
+  ["unreadable", "ETCD_INVALID_VALUE", (key: string) => lab.etcd.put(`${key}decision`, "?")],
+])("after a decision without an answer, one that is %s by now is reported at once", async (_, code, meanwhile) => {
+  const store = new UnansweredStore(lab.etcd, lab.newPrefix(), 60);
+  await store.open("a", 60, () => record, {});
+  const key = `${store.prefix}a/`;
+  store.meanwhile = async () => {
+    if (code === "ETCD_NOT_REQUESTED") await lab.etcd.delete(`${key}request`);
+    await meanwhile(key);
+  };
+  // Without an end to its time it would never settle.
+  const { error } = await outcomeOf(
+    decideFor(store, "a", { decision: "rejected" }, { timeoutMs: Number.POSITIVE_INFINITY }),
+  );
+  expect(error).toMatchObject({ code });
 });
