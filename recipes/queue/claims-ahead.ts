@@ -29,6 +29,7 @@ export class ClaimsAhead {
   #unanswered = 0;
   #lastAckMs = Number.NEGATIVE_INFINITY;
   #isLikely = false;
+  #stopped = false;
   #timer: Timer | undefined;
   /** Goes up when what was claimed ahead before may not be the next job any more. */
   epoch = 0;
@@ -78,7 +79,7 @@ export class ClaimsAhead {
 
   /** A job was claimed, and no call waits for it. @returns false when none is expected: it is to go back */
   offer(claim: JobClaim, lease: Lease): boolean {
-    if (this.expected === 0 && !this.#isRecent()) return false;
+    if (this.#stopped || (this.expected === 0 && !this.#isRecent())) return false;
     this.#ready.set(claim.id, { claim, lease, untilMs: this.#port.clock.monotonicMs() + AHEAD_MS });
     this.#timer ??= this.#port.clock.timer(AHEAD_MS, () => this.#look());
     return true;
@@ -111,6 +112,7 @@ export class ClaimsAhead {
 
   /** The end: nothing is expected any more. */
   stop(): void {
+    this.#stopped = true;
     this.#timer?.cancel();
     this.#isLikely = false;
     this.giveBack();

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { EtcdClient, Queue } from "../../../recipes/index.ts";
 import { deferred } from "../../../src/internal/index.ts";
@@ -155,4 +156,25 @@ test("a program that worked ends by itself after close()", async () => {
   expect(await program.ended).toBe(0);
   expect(program.lines).toEqual(["ETCD_CLOSED", "true"]);
   expect(program.errors).toEqual([]);
+});
+
+test("a job that is claimed for a call that close() ends costs it no attempt, also just after another was acknowledged", async () => {
+  for (let round = 0; round < 10; round++) {
+    const queue = lab.queue({ maxAttempts: 1 });
+    await queue.enqueueMany(["first", "second"]);
+    const first = await queue.dequeue();
+    const acking = first.ack();
+    // It has left, so the claim is answered after it.
+    await setImmediate();
+    const waiting = etcdErrorOf(queue.dequeue());
+    const closing = queue.close();
+    expect(await waiting).toMatchObject(closed);
+    await acking.catch(() => {});
+    await closing;
+    const next = lab.queue({ maxAttempts: 1 });
+    const left = await next.dequeue();
+    expect(left).toMatchObject({ value: "second", attempt: 1 });
+    await left.ack();
+    await next.close();
+  }
 });
