@@ -8,10 +8,11 @@ const LARGEST_DETACHED_TTL_SECONDS = 8_000_000_000;
 /** A key stands up to ten times in one request, and etcd takes 1.5 MiB in one. */
 const LONGEST_KEY_BYTES = 64 * 1024;
 
-/** @throws InvalidOptionError unless `key` is a non-empty string without a trailing slash */
+/** @throws InvalidOptionError unless `key` is a non-empty string, well-formed and without a trailing slash */
 export function checkKey(what: string, key: unknown): asserts key is string {
   if (typeof key !== "string") throw new InvalidOptionError(what, "key", `must be a string, not ${shown(key)}`);
   if (key === "") throw new InvalidOptionError(what, "key", "must not be empty");
+  checkWellFormed(what, key, "key");
   checkLength(what, key, "key");
   if (key.endsWith("/")) {
     throw new InvalidOptionError(
@@ -60,13 +61,14 @@ export function checkLength(what: string, text: string, option: string): void {
 /**
  * Reads `/svc` as `/svc/`, so that `/svc2/a` is no neighbour.
  *
- * @throws InvalidOptionError for an empty prefix
+ * @throws InvalidOptionError for an empty prefix, and for one that is not well-formed
  */
 export function delimitedPrefix(what: string, prefix: unknown): string {
   if (typeof prefix !== "string")
     throw new InvalidOptionError(what, "prefix", `must be a string, not ${shown(prefix)}`);
   if (prefix === "")
     throw new InvalidOptionError(what, "prefix", "must not be empty: that would be every key there is");
+  checkWellFormed(what, prefix, "prefix");
   checkLength(what, prefix, "prefix");
   return prefix.endsWith("/") ? prefix : `${prefix}/`;
 }
@@ -74,11 +76,12 @@ export function delimitedPrefix(what: string, prefix: unknown): string {
 /**
  * The name of an election, a lock or a queue.
  *
- * @throws InvalidOptionError unless `name` is a non-empty string without a trailing slash
+ * @throws InvalidOptionError unless `name` is a non-empty string, well-formed and without a trailing slash
  */
 export function checkName(what: string, name: unknown): asserts name is string {
   if (typeof name !== "string") throw new InvalidOptionError(what, "name", `must be a string, not ${shown(name)}`);
   if (name === "") throw new InvalidOptionError(what, "name", "must not be empty");
+  checkWellFormed(what, name, "name");
   checkLength(what, name, "name");
   if (name.endsWith("/")) {
     throw new InvalidOptionError(
@@ -111,7 +114,18 @@ export function checkId(what: string, id: unknown, option = "id"): asserts id is
 export function checkFoundId(what: string, id: unknown, option = "id"): asserts id is string {
   if (typeof id !== "string") throw new InvalidOptionError(what, option, `must be a string, not ${shown(id)}`);
   if (id === "") throw new InvalidOptionError(what, option, "must not be empty");
-  if (/[\p{Cs}\ufffd]/u.test(id)) throw new InvalidOptionError(what, option, "must be well-formed text without U+FFFD");
+  checkWellFormed(what, id, option);
+}
+
+/**
+ * A lone surrogate is written as U+FFFD, as are bytes that were no UTF-8 when they became text: many texts come to one
+ * key then, and readers leave such keys alone.
+ *
+ * @throws InvalidOptionError unless it is the text of one key
+ */
+function checkWellFormed(what: string, text: string, option: string): void {
+  if (/[\p{Cs}\ufffd]/u.test(text))
+    throw new InvalidOptionError(what, option, "must be well-formed text without U+FFFD");
 }
 
 /** @throws InvalidOptionError unless it is a function */
