@@ -37,7 +37,10 @@ export class CandidacyLine {
 
   constructor(parts: CandidacyLineParts) {
     this.#parts = parts;
-    this.#warnings = new WarnOnce((error) => parts.onWarning(error));
+    this.#warnings = new WarnOnce((error) => {
+      debug("%s: %s", parts.name, error.message);
+      parts.onWarning(error);
+    });
   }
 
   /** Who holds it. */
@@ -89,13 +92,12 @@ export class CandidacyLine {
           return endsRetries(error, wasInLine);
         },
         onWarning: (error) => {
-          this.#warn(error);
+          this.#warnings.warn(error);
           if (!candidacy?.signal.aborted) return;
           void this.leave(candidacy);
           candidacy = undefined;
         },
       });
-      this.#warnings.worked();
       candidacy = undefined;
       return first;
     } finally {
@@ -141,11 +143,6 @@ export class CandidacyLine {
     const { etcd, name, ttlSeconds, renewEverySeconds } = this.#parts;
     const grant = () => etcd.grantLease(ttlSeconds, { renewEverySeconds, signal });
     const lease = await Admission.of(etcd).run(grant, { signal });
-    return new Candidacy(etcd, name, value, lease, (error) => this.#warn(error));
-  }
-
-  #warn(error: Error): void {
-    debug("%s: %s", this.#parts.name, error.message);
-    this.#warnings.warn(error);
+    return new Candidacy(etcd, name, value, lease, this.#warnings);
   }
 }

@@ -19,6 +19,7 @@ import {
 import { abortable, asError, deadlineSignal, log, onAbort, timedCalls } from "../../src/internal/index.ts";
 import { FencedOutError } from "../errors/index.ts";
 import { untilGone } from "../follow/index.ts";
+import { WarnOnce } from "../retries/index.ts";
 import { fencedTxn, toTxnOptions } from "./fenced-txn.ts";
 
 const debug = log("candidacy");
@@ -44,7 +45,8 @@ export class Candidacy {
   readonly #name: string;
   readonly #value: string;
   readonly #lease: Lease;
-  readonly #onWarning: (error: Error) => void;
+  readonly #warnings: WarnOnce;
+  readonly #onWarning = (error: Error) => this.#warnings.warn(error);
   readonly #controller = new AbortController();
   #token = 0;
   #modRevision = 0;
@@ -53,20 +55,14 @@ export class Candidacy {
 
   /**
    * @param lease of its own: what shares a lease ends with it, and what shares a txn has the same createRevision
-   * @param onWarning called when etcd refuses what a candidacy in line goes on trying
+   * @param warnings what etcd refuses, and a candidacy in line goes on trying
    */
-  constructor(
-    etcd: EtcdClient,
-    name: string,
-    value: string,
-    lease: Lease,
-    onWarning: (error: Error) => void = () => {},
-  ) {
+  constructor(etcd: EtcdClient, name: string, value: string, lease: Lease, warnings = new WarnOnce(() => {})) {
     this.#etcd = etcd;
     this.#name = name;
     this.#value = value;
     this.#lease = lease;
-    this.#onWarning = onWarning;
+    this.#warnings = warnings;
     this.key = `${name}/${lease.id}`;
     this.signal = deadlineSignal(this.#controller, () => {
       if (lease.signal.aborted) this.#end(lease.signal.reason);
@@ -99,6 +95,7 @@ export class Candidacy {
     await this.#join();
     for (;;) {
       const ahead = await this.#ahead();
+      this.#warnings.worked();
       if (!ahead) return;
       debug("%s waits for %s", this.key, ahead.key);
       await untilGone(this.#etcd, ahead, this.signal, this.#onWarning);

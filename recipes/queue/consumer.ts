@@ -286,6 +286,10 @@ export class Consumer implements ViewMember, WorkerPort {
     this.#warnings.warn(error);
   }
 
+  worked(): void {
+    this.#warnings.worked();
+  }
+
   #drawGrace(): void {
     this.#graceMs = GRACE_MS * (1 + this.#parts.runtime.random() / 2);
   }

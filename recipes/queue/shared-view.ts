@@ -17,6 +17,8 @@ export interface ViewMember {
   placeGone(place: KeyValue): void;
   /** What is retried, or what cannot be read. */
   warn(error: Error): void;
+  /** The queue is followed, for the first time or again. */
+  worked(): void;
   /** The end: the queue cannot be followed. */
   fail(error: Error): void;
 }
@@ -111,7 +113,9 @@ export class SharedView {
   #followed(news: FollowNews): void {
     switch (news.type) {
       case "status":
-        if (news.status === "live") this.#hasWorked = true;
+        if (news.status !== "live") break;
+        this.#hasWorked = true;
+        for (const member of this.#members) member.worked();
         break;
       case "warning":
         for (const member of [...this.#members]) member.warn(news.error);

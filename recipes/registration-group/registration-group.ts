@@ -275,6 +275,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   #followed(news: FollowNews): void {
     switch (news.type) {
       case "status":
+        if (news.status === "live") this.#warnings.worked();
         break;
       case "warning":
         this.#warn(news.error);
