@@ -17,11 +17,16 @@ export interface CandidacyLineParts {
   onWarning(error: Error): void;
 }
 
+export interface Standing {
+  /** Whether one of them got in line: what etcd refuses later is waited out. Also noted of one that was aborted. */
+  wasInLine: boolean;
+}
+
 export interface CampaignOptions {
   /** How long the caller still waits: the pauses between attempts leave time for more of them. */
   readonly leftMs?: (() => number) | undefined;
-  /** Whether an earlier campaign of the same caller got in line. @default false */
-  readonly hasWorked?: boolean | undefined;
+  /** What the campaigns of one caller have in common. @default it has no other */
+  readonly standing?: Standing | undefined;
 }
 
 /**
@@ -67,11 +72,13 @@ export class CandidacyLine {
   async campaign(
     value: string,
     signal: AbortSignal,
-    { leftMs, hasWorked = false }: CampaignOptions = {},
+    { leftMs, standing = { wasInLine: false } }: CampaignOptions = {},
   ): Promise<Candidacy> {
     const maxMs = Math.min(LONGEST_PAUSE_MS, this.#parts.ttlSeconds * 500);
     let candidacy: Candidacy | undefined;
-    let wasInLine = hasWorked;
+    const note = () => {
+      standing.wasInLine ||= candidacy?.isInLine === true;
+    };
     const release = onAbort(signal, () => candidacy?.end(signal.reason));
     const attempt = async () => {
       candidacy ??= await this.#enter(value, signal);
@@ -88,8 +95,8 @@ export class CandidacyLine {
         backoff: { initialMs: 50, maxMs },
         leftMs,
         ends: (error) => {
-          wasInLine ||= candidacy?.isInLine === true;
-          return endsRetries(error, wasInLine);
+          note();
+          return endsRetries(error, standing.wasInLine);
         },
         onWarning: (error) => {
           this.#warnings.warn(error);
@@ -98,10 +105,12 @@ export class CandidacyLine {
           candidacy = undefined;
         },
       });
+      standing.wasInLine = true;
       candidacy = undefined;
       return first;
     } finally {
       release();
+      note();
       if (candidacy) void this.leave(candidacy);
     }
   }

@@ -1,4 +1,4 @@
 // What other recipes use of this room, and its users do not see.
 export { Candidacy } from "./candidacy.ts";
-export { CandidacyLine } from "./candidacy-line.ts";
+export { CandidacyLine, type Standing } from "./candidacy-line.ts";
 export { Held } from "./held.ts";

@@ -1,5 +1,5 @@
 import { asError, type Clock, onAbort, within } from "../../src/internal/index.ts";
-import type { Candidacy, CandidacyLine } from "../candidacy/internal.ts";
+import type { Candidacy, CandidacyLine, Standing } from "../candidacy/internal.ts";
 import { FencedOutError } from "../errors/index.ts";
 import type { LeaderElectionEvents } from "./election-events.ts";
 import type { Health } from "./health.ts";
@@ -39,8 +39,7 @@ export class LeadRun<T> {
   readonly #settled: Promise<unknown>;
   readonly result: Promise<T>;
   #term: RunningTerm | undefined;
-  /** Whether it was elected before: what etcd refuses later is waited out. */
-  #wasElected = false;
+  readonly #standing: Standing = { wasInLine: false };
 
   constructor(parts: LeadParts<T>) {
     this.#parts = parts;
@@ -97,9 +96,7 @@ export class LeadRun<T> {
     const campaign = new AbortController();
     const release = this.#onEnd((_, reason) => campaign.abort(reason));
     try {
-      const candidacy = await line.campaign(candidate, campaign.signal, { hasWorked: this.#wasElected });
-      this.#wasElected = true;
-      return candidacy;
+      return await line.campaign(candidate, campaign.signal, { standing: this.#standing });
     } catch (error) {
       this.#stop.signal.throwIfAborted();
       if (campaign.signal.aborted) return undefined;

@@ -36,7 +36,7 @@ import { resolveRegister, type ServiceRegisterOptions } from "./options.ts";
  * gives a lease its whole TTL again, so the TTL is a minimum. Nor that the service is reachable, or that it serves:
  * that is what `health` is for.
  *
- * Errors that end it, by `failed` and by rejecting `ready`: before it was in the list or `passive`,
+ * Errors that end it, by `failed` and by rejecting `ready`: before it was in the list, or waited for another owner,
  * `PermissionDeniedError`, `UnauthenticatedError`, `RequestRefusedError` and `ConflictError` with `onConflict:
  * "error"`; at any time `ClientClosedError`. Everything else emits `warning` and is retried for ever, after growing,
  * random pauses of at most 5 s. A missing role, user or password that is corrected on the server is retried so too,

@@ -248,3 +248,31 @@ test("an etcd that is wiped, and whose users and roles are made again after that
   await addUser();
   await untilAllGoOn(all);
 });
+
+test("a role that is away when a candidate that was in line is healthy again ends nothing", {
+  timeout: 120_000,
+}, async () => {
+  const at = `/t${++count}`;
+  const client = use(new EtcdClient({ ...cluster.clientOptions, auth: { username: user, password } }));
+  await root.put(`${at}/leader/1`, "another one");
+  let healthy = true;
+  const health = () => healthy;
+  const election = use(new LeaderElection(`${at}/leader`, "me", { client, health, healthEverySeconds: 0.1 }));
+  const warnings: Error[] = [];
+  const failures: Error[] = [];
+  election.on("warning", (error) => warnings.push(error));
+  election.on("failed", (error) => failures.push(error));
+  const leading = election.lead(() => "led");
+  leading.catch(() => {});
+  const inLine = async () => (await root.range(prefix(`${at}/leader/`))).kvs.length;
+  await until(async () => (await inLine()) === 2, long);
+  healthy = false;
+  await until(async () => (await inLine()) === 1, long);
+  await root.auth.users.revokeRole(user, user);
+  healthy = true;
+  await until(() => failures.length + warnings.filter((error) => "code" in error).length > 0, long);
+  await root.auth.users.grantRole(user, user);
+  await root.delete(`${at}/leader/1`);
+  expect(failures).toEqual([]);
+  expect(await leading).toBe("led");
+});
