@@ -37,6 +37,16 @@ export interface KeyKeeperParts {
  */
 type Wanted = "waiting" | "there" | "aside" | "draining" | "gone" | "over";
 
+/** A put that is on its way. */
+interface Sent {
+  readonly text: string;
+  readonly lease: LeaseId;
+  /** Of the value. */
+  readonly version: number;
+  /** The modRevision that it is to replace; undefined: it is to make the key. */
+  readonly over: number | undefined;
+}
+
 /** One key: what should stand there, what is known to stand there, and the next step from one to the other. */
 export class KeyKeeper implements BulkItem {
   readonly key: string;
@@ -48,6 +58,8 @@ export class KeyKeeper implements BulkItem {
   #wanted: Wanted = "waiting";
   /** Whether something stale may still delete what stands there: then it is written anew, not taken as found. */
   #rewrites = false;
+  /** The modRevision that a put without an answer was to replace: what stands there with another one is newer. */
+  #replaced: number | undefined;
   #everPut = false;
   /** The modRevision of the last request to drain that was followed. */
   #followed = 0;
@@ -55,7 +67,7 @@ export class KeyKeeper implements BulkItem {
   #withdrawn = false;
   /** Its last step had no answer. */
   #failing = false;
-  #sent: { readonly text: string; readonly lease: LeaseId; readonly version: number } | undefined;
+  #sent: Sent | undefined;
   /** Callers that wait for `draining` or `gone` to be reached. */
   #reached: Deferred<void> | undefined;
 
@@ -104,6 +116,11 @@ export class KeyKeeper implements BulkItem {
   /** The owner before could not delete the key, or its delete may still land. */
   takesOver(): void {
     this.#everPut = true;
+    this.writesAnew();
+  }
+
+  /** Whose delete may still land is not known: what stands there is written anew, not taken as found. */
+  writesAnew(): void {
     this.#rewrites = true;
   }
 
@@ -200,6 +217,7 @@ export class KeyKeeper implements BulkItem {
 
   failed(error: Error): void {
     this.#failing = true;
+    this.#replaced = this.#sent?.over ?? this.#replaced;
     this.#sent = undefined;
     this.#known.unsure();
     if (this.#wanted === "there" || this.#wanted === "aside") this.#life.warn(error);
@@ -283,7 +301,7 @@ export class KeyKeeper implements BulkItem {
   #put(over: KeyState | undefined, lease: LeaseId): KeyStep {
     const { text, version } = this.#desired;
     this.#everPut = true;
-    this.#sent = { text, lease, version };
+    this.#sent = { text, lease, version, over: over?.modRevision };
     return { type: "put", over, text, lease };
   }
 
@@ -291,7 +309,9 @@ export class KeyKeeper implements BulkItem {
     const { state: known } = this.#known;
     const mayWrite = this.#ownState !== undefined || this.#life.mayTake;
     const step = nextStep(known, { text: this.#desired.text, lease, mayWrite });
-    return this.#rewrites && step.type === "found" ? ({ type: "put", over: known } as const) : step;
+    if (!this.#rewrites || step.type !== "found") return step;
+    const isOlder = this.#replaced === undefined || this.#replaced === step.revision;
+    return isOlder ? ({ type: "put", over: known } as const) : step;
   }
 
   /** Whether what is known, but need not be so any more, leaves nothing to do. */

@@ -68,6 +68,8 @@ export class LoneRegistration implements KeySurroundings, LoneWriterOwner, KeyOw
     this.#leases = leases;
     this.#writer = new LoneWriter(etcd, leases, runtime, this);
     this.kept = new RegisteredKey({ what: "ServiceRegister", key, resolved: options, around: this, owner: this });
+    // On a lease that stays, the delete of a registration that had the key before may land late.
+    if (options.lease === "shared") this.kept.keeper.writesAnew();
     this.follower = new KeyFollower(etcd, runtime, this);
     void this.#begin(leases instanceof OwnLeases && leases.isOneTooMany);
   }

@@ -1,6 +1,13 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { ServiceRegister } from "../../../recipes/index.ts";
-import { type EtcdClient, EtcdTimeoutError, type LeaseId, type PutOp, type TxnOptions } from "../../../src/index.ts";
+import {
+  type DeleteOp,
+  type EtcdClient,
+  EtcdTimeoutError,
+  type LeaseId,
+  type PutOp,
+  type TxnOptions,
+} from "../../../src/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
 import { breakLink } from "../../support/break-link.ts";
 import { revisionOf, viewOf } from "../../support/etcd-view.ts";
@@ -30,15 +37,21 @@ async function looks(count: number): Promise<void> {
   await until(async () => (await asked()) >= before + count, { timeoutMs: 20_000 });
 }
 
-/** A client whose puts under one key can be held back: they time out, and land when the test sends them. */
-function holdingBack(key: string): { client: EtcdClient; hold: () => void; held: TxnOptions[] } {
+function keyOf(op: PutOp | DeleteOp): string {
+  return Buffer.from(op.type === "put" ? op.key : op.range.start).toString();
+}
+
+/** A client whose writes of one key can be held back: they time out, and land when the test sends them. */
+function holdingBack(
+  key: string,
+  what: "put" | "delete" = "put",
+): { client: EtcdClient; hold: () => void; held: TxnOptions[] } {
   const client = lab.client();
   const held: TxnOptions[] = [];
   let holding = false;
   const txn: EtcdClient["txn"] = async (request, options) => {
     const [op] = request.success ?? [];
-    if (!holding || op?.type !== "put" || Buffer.from((op as PutOp).key).toString() !== key)
-      return client.txn(request, options);
+    if (!holding || op?.type !== what || keyOf(op) !== key) return client.txn(request, options);
     held.push(request);
     throw new EtcdTimeoutError("no answer", { retryable: true, outcomeUnknown: true });
   };
@@ -116,6 +129,22 @@ test("a late put under a key that is registered again belongs to the new one: it
   for (const request of held.slice(1)) await lab.etcd.txn(request);
   await next.ready;
   expect(await viewOf(lab.etcd, prefix)).toEqual({ kept: "10.0.0.1:80", late: "10.0.0.3:80" });
+});
+
+test("a late deletion under a key that is registered again, with the same value, deletes nothing", async () => {
+  const prefix = lab.newPrefix();
+  const { client, hold, held } = holdingBack(`${prefix}late`, "delete");
+  const register = (id: string) => lab.register(prefix + id, "10.0.0.1:80", 2, { client, lease: "shared" });
+  const [kept, late] = [register("kept"), register("late")];
+  await Promise.all([kept.ready, late.ready]);
+  hold();
+  await late.close();
+  const next = register("late");
+  await next.ready;
+  expect(held.length).toBeGreaterThan(0);
+  for (const request of held) expect(await lab.etcd.txn(request)).toMatchObject({ succeeded: false });
+  expect(await viewOf(lab.etcd, prefix)).toEqual({ kept: "10.0.0.1:80", late: "10.0.0.1:80" });
+  expect(next.status).toBe("registered");
 });
 
 test("closed while etcd is out of reach, its key is deleted when it is back, for the lease lives on with the others", async () => {
