@@ -1,5 +1,6 @@
 // Runs a command for `elect`, `lock` and `register`, in a process of its own between the two: it sees to it that the
-// command ends in time, also when the process above it is killed or frozen.
+// command ends in time, also when the process above it is killed or frozen. It has a session of its own, so a terminal
+// sends it nothing: Ctrl-Z stops the process above, but not the guard, while the command goes on.
 //
 // What stands on descriptor 3 is how long the command may go on, in milliseconds, a line for each look; `stop` asks it
 // to end; the end of the stream means that the process above is gone.
@@ -10,13 +11,17 @@ import { writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { constants, uptime } from "node:os";
 import { createInterface } from "node:readline";
+import { guardClock } from "./guard-clock.ts";
 
 const LOOK_EVERY_MS = 50;
 
 const graceMs = Number(process.argv[2]);
 const [file = "", ...args] = process.argv.slice(3);
-/** Goes on while the machine is suspended, as the leases of a server do. */
-const nowMs = () => uptime() * 1_000;
+const nowMs = guardClock({
+  platform: process.platform,
+  monotonicMs: () => performance.now(),
+  uptimeSeconds: uptime,
+});
 
 let deadlineMs = Number.POSITIVE_INFINITY;
 let killAtMs = Number.POSITIVE_INFINITY;
@@ -51,7 +56,8 @@ createInterface({ input: new Socket({ fd: 3 }) })
   })
   .on("close", terminate);
 
-// The process above gets them, too, and says what to do.
+// Who sends them to every process of a service, as systemd does, sends them to the process above, too: it says what to
+// do.
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => {});
 
 child.on("error", (error: NodeJS.ErrnoException) => {

@@ -20,8 +20,8 @@ const BEAT_MS = 100;
  * Runs a command until it ends, with a guard between it and this process (`guard.ts`).
  *
  * Guaranteed on Linux and macOS: it runs no longer than `remainingMs` said when it was asked last, also when this
- * process is killed or frozen; and what it has started ends with it, unless that made a process group of its own. Not
- * guaranteed: that, when the guard itself is killed.
+ * process, or its whole process group, is killed or frozen, by Ctrl-Z among others; and what it has started ends with
+ * it, unless that made a process group of its own. Not guaranteed: that, when the guard itself is killed or frozen.
  *
  * @returns its exit code; 128 and the signal's number where a signal ended it; 127 where there is no such command
  */
@@ -33,6 +33,8 @@ export function runGuarded(program: readonly string[], options: GuardOptions): P
     const guard = spawn(process.execPath, [guardFile(), String(graceMs), ...program], {
       stdio: ["inherit", "inherit", "inherit", "pipe"],
       env: { ...process.env, ...env },
+      // A session of its own: Ctrl-Z would stop it with this process, while the command goes on past the lease.
+      detached: true,
     });
     const orders = guard.stdio[3] as Writable;
     // It has ended.
