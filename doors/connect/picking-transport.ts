@@ -1,5 +1,6 @@
 import { InvalidOptionError, type ServiceList } from "../../recipes/index.ts";
 import { CANCELED, connectError, DEADLINE_EXCEEDED, isServersFailure, isUnsent, UNAVAILABLE } from "./call-error.ts";
+import { MessageStream } from "./message-stream.ts";
 
 const what = "pickingTransport";
 
@@ -41,10 +42,14 @@ type Arguments = [
   ...others: unknown[],
 ];
 
+interface StreamResponse {
+  readonly message: AsyncIterable<unknown>;
+}
+
 /** The same, as it is called here. */
 interface Transport {
   unary(...args: Arguments): Promise<unknown>;
-  stream(...args: Arguments): Promise<{ readonly message: AsyncIterable<unknown> }>;
+  stream(...args: Arguments): Promise<StreamResponse>;
 }
 
 type Outcome<Result> = { readonly result: Result } | { readonly error: unknown };
@@ -161,28 +166,43 @@ export function pickingTransport<Made extends TransportLike>(
     stream(method, signal, timeoutMs, ...others) {
       const call = { mayRepeat: false, isStream: true, signal, timeoutMs };
       return new Promise((resolve, reject) => {
-        // It is in flight until the last message was read.
+        // Let go of when it is settled: it leads to the messages, and they must be collected when they are not read.
+        let caller: { resolve(response: StreamResponse): void; reject(error: unknown): void } | undefined;
+        caller = { resolve, reject };
         run(call, async (to, leftMs) => {
           const response = await to.stream(method, signal, leftMs, ...others);
-          await new Promise<void>((done, failed) => {
-            signal?.addEventListener("abort", () => done(), { once: true });
-            resolve({ ...response, message: untilRead(response.message, done, failed) });
+          await untilRead(response, signal, (read) => {
+            caller?.resolve(read);
+            caller = undefined;
           });
-        }).catch(reject);
+        }).catch((error) => caller?.reject(error));
       });
     },
   };
   return picking as unknown as Made;
 }
 
-async function* untilRead<T>(messages: AsyncIterable<T>, done: () => void, failed: (error: unknown) => void) {
+/**
+ * It is in flight until the last message was read, the reader gave it up, or the signal aborted.
+ *
+ * @param hand gets the response with messages that say when that is
+ */
+async function untilRead(
+  response: StreamResponse,
+  signal: AbortSignal | undefined,
+  hand: (response: StreamResponse) => void,
+): Promise<void> {
+  let release = () => {};
   try {
-    yield* messages;
-  } catch (error) {
-    failed(error);
-    throw error;
+    await new Promise<void>((done, failed) => {
+      const aborted = () => done();
+      hand({ ...response, message: new MessageStream(response.message, { done, failed }) });
+      if (signal?.aborted) aborted();
+      signal?.addEventListener("abort", aborted, { once: true });
+      release = () => signal?.removeEventListener("abort", aborted);
+    });
   } finally {
-    done();
+    release();
   }
 }
 

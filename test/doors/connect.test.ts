@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { getEventListeners, once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,7 +14,10 @@ import { Code, ConnectError, createClient, type Transport } from "@connectrpc/co
 import { connectNodeAdapter, createConnectTransport } from "@connectrpc/connect-node";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { pickingTransport } from "../../doors/connect/index.ts";
+import type { SubscribeServiceOptions } from "../../recipes/index.ts";
+import { collectGarbage } from "../support/collect-garbage.ts";
 import { RegistryLab } from "../support/registry-lab.ts";
+import { until } from "../support/until.ts";
 
 const text = ".google.protobuf.StringValue";
 const method = (name: string, idempotencyLevel: Level, serverStreaming = false) => {
@@ -153,6 +156,110 @@ test("streams go to a server of the list, and their failures are reported", asyn
   await expect(read()).rejects.toMatchObject({ code: Code.Internal });
   await expect.poll(() => reported).toEqual([Code.Internal]);
 });
+
+test("streams leave no listener on a signal that outlives them", async () => {
+  const prefix = lab.newPrefix();
+  await serve(prefix, "a");
+  const { client } = await clientOf(prefix);
+  const { signal } = new AbortController();
+  for (let stream = 0; stream < 12; stream++) for await (const _ of client.count(hello, { signal }));
+  await until(() => getEventListeners(signal, "abort").length === 0);
+});
+
+/** Services with one server, and how many calls to it are in flight. */
+async function counted() {
+  const prefix = lab.newPrefix();
+  const server = await serve(prefix, "a");
+  const calls = { started: 0, ended: 0 };
+  const balancer: SubscribeServiceOptions["balancer"] = {
+    pick: ([first]) => first ?? expect.fail(),
+    started: () => void calls.started++,
+    ended: () => void calls.ended++,
+  };
+  const services = lab.subscribe(prefix, { balancer });
+  await services.ready;
+  return { services, calls, server };
+}
+
+interface OpenStream {
+  readonly message: AsyncIterable<string>;
+}
+
+/** A transport whose streams have two messages. */
+async function streamsOf(onOpen = () => {}) {
+  const { services, calls } = await counted();
+  const messages = async function* () {
+    yield* ["1", "2"];
+  };
+  const to = {
+    unary: () => expect.fail(),
+    stream: async (): Promise<OpenStream> => {
+      onOpen();
+      return { message: messages() };
+    },
+  };
+  const { stream } = pickingTransport(services, () => to);
+  const open = (signal?: AbortSignal) => (stream as (...args: unknown[]) => Promise<OpenStream>)({}, signal);
+  return { open, calls };
+}
+
+const iteratorOf = ({ message }: OpenStream) => message[Symbol.asyncIterator]();
+
+test("a stream is in flight until its last message was read", async () => {
+  const { open, calls } = await streamsOf();
+  const iterator = iteratorOf(await open());
+  expect([(await iterator.next()).value, (await iterator.next()).value]).toEqual(["1", "2"]);
+  expect(calls).toEqual({ started: 1, ended: 0 });
+  expect((await iterator.next()).done).toBe(true);
+  await until(() => calls.ended === 1);
+  expect((await iterator.next()).done).toBe(true);
+});
+
+test.each([0, 1])("a stream that its reader gives up after %i messages is in flight no more", async (messages) => {
+  const { open, calls } = await streamsOf();
+  const iterator = iteratorOf(await open());
+  for (let read = 0; read < messages; read++) await iterator.next();
+  expect(calls).toEqual({ started: 1, ended: 0 });
+  await iterator.return?.();
+  await until(() => calls.ended === 1);
+  expect((await iterator.next()).done).toBe(true);
+});
+
+test("a stream whose signal aborts is in flight no more, read or not, also when it aborted while it opened", async () => {
+  const first = new AbortController();
+  const { open, calls } = await streamsOf(() => {
+    if (calls.started === 2) second.abort();
+  });
+  const stream = await open(first.signal);
+  first.abort();
+  await until(() => calls.ended === 1);
+  // It is kept, and not read.
+  expect(stream.message).toBeDefined();
+  const second = new AbortController();
+  await open(second.signal);
+  await until(() => calls.ended === 2);
+  expect([first, second].map(({ signal }) => getEventListeners(signal, "abort"))).toEqual([[], []]);
+});
+
+test("a stream that is dropped, unread or at its first message, is in flight until garbage is collected", async () => {
+  const { services, calls, server } = await counted();
+  const to = (address: string) => createConnectTransport({ baseUrl: `http://${address}`, httpVersion: "1.1" });
+  const transport = pickingTransport(services, to);
+  const client = createClient(echo, transport) as unknown as EchoClient;
+  // The client of connect-es hands no end of a loop on.
+  for await (const { value } of client.count(hello)) if (value === "1") break;
+  await transport.stream(echo.method.count as never, undefined, undefined, undefined, asked() as never);
+  expect(server.calls).toEqual(["count", "count"]);
+  expect(calls).toEqual({ started: 2, ended: 0 });
+  await until(() => {
+    collectGarbage();
+    return calls.ended === 2;
+  });
+});
+
+async function* asked() {
+  yield hello;
+}
 
 test("a call waits for a first server, within its time, and its signal ends it", async () => {
   const prefix = lab.newPrefix();
