@@ -23,45 +23,69 @@ export const etcdRun: Command = {
     verbose: { type: "boolean", help: "print etcd's own log" },
   },
   async run(context) {
-    const { options, output, signal } = context;
+    const { options } = context;
     const port = wholeNumber("--port", (options.port as string | undefined) ?? "2379", 1);
     await checkFree(port, port + 1);
     const { path, version } = await etcdOrInstall(context);
     const kept = options["data-dir"] as string | undefined;
     const folder = kept ?? (await mkdtemp(join(tmpdir(), "etcd-recipes-")));
-    const url = `http://127.0.0.1:${port}`;
-    const peers = `http://127.0.0.1:${port + 1}`;
-    const flags = [
-      `--data-dir=${folder}`,
-      `--listen-client-urls=${url}`,
-      `--advertise-client-urls=${url}`,
-      `--listen-peer-urls=${peers}`,
-      `--initial-advertise-peer-urls=${peers}`,
-      `--initial-cluster=default=${peers}`,
-      `--log-level=${options.verbose ? "info" : "error"}`,
-    ];
-    // A group of its own: Ctrl-C on the terminal is for this process, which then stops etcd in order.
-    const etcd = spawn(path, flags, { stdio: ["ignore", "inherit", "inherit"], detached: true });
-    const ended = once(etcd, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
-    const stop = () => etcd.kill("SIGTERM");
-    signal.addEventListener("abort", stop);
     try {
-      await Promise.race([untilReady(url, signal), ended]);
-      if (etcd.exitCode === null && !signal.aborted) {
-        const text = `etcd ${version} at ${url}${kept === undefined ? "" : `, data in ${kept}`}; Ctrl-C stops it`;
-        output.say({ endpoint: url, version, pid: etcd.pid }, text);
-      }
-      const [code, by] = await ended;
-      if (signal.aborted) return undefined;
-      throw new CommandError(`etcd ended with ${code ?? by}; --verbose prints its log`);
+      await runEtcd(context, { path, version, port, folder, kept: kept !== undefined });
     } finally {
-      signal.removeEventListener("abort", stop);
-      stop();
-      await ended;
       if (kept === undefined) await rm(folder, { recursive: true, force: true });
     }
   },
 };
+
+interface EtcdToRun {
+  readonly path: string;
+  readonly version: string;
+  readonly port: number;
+  readonly folder: string;
+  /** Whether the folder stays at the end. */
+  readonly kept: boolean;
+}
+
+/** Runs an etcd until it ends or the signal aborts. @throws CommandError when it ends by itself; why it cannot start */
+async function runEtcd({ options, output, signal }: Context, etcdToRun: EtcdToRun): Promise<void> {
+  const { path, version, port, folder, kept } = etcdToRun;
+  const url = `http://127.0.0.1:${port}`;
+  const peers = `http://127.0.0.1:${port + 1}`;
+  const flags = [
+    `--data-dir=${folder}`,
+    `--listen-client-urls=${url}`,
+    `--advertise-client-urls=${url}`,
+    `--listen-peer-urls=${peers}`,
+    `--initial-advertise-peer-urls=${peers}`,
+    `--initial-cluster=default=${peers}`,
+    `--log-level=${options.verbose ? "info" : "error"}`,
+  ];
+  // A group of its own: Ctrl-C on the terminal is for this process, which then stops etcd in order.
+  const etcd = spawn(path, flags, { stdio: ["ignore", "inherit", "inherit"], detached: true });
+  const ended = once(etcd, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
+  const over = new AbortController();
+  const stop = () => {
+    etcd.kill("SIGTERM");
+    over.abort();
+  };
+  ended.catch(() => {}).finally(() => over.abort());
+  if (signal.aborted) stop();
+  signal.addEventListener("abort", stop);
+  try {
+    if (await becomesReady(url, over.signal)) {
+      const text = `etcd ${version} at ${url}${kept ? `, data in ${folder}` : ""}; Ctrl-C stops it`;
+      output.say({ endpoint: url, version, pid: etcd.pid }, text);
+    }
+    const [code, by] = await ended;
+    if (signal.aborted) return;
+    throw new CommandError(`etcd ended with ${code ?? by}; --verbose prints its log`);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    stop();
+    // One that could not be started has not run.
+    await ended.catch(() => {});
+  }
+}
 
 async function etcdOrInstall({ output }: Context): Promise<{ path: string; version: string }> {
   // Loaded here: every other command starts sooner without it.
@@ -92,11 +116,19 @@ async function checkFree(...ports: number[]): Promise<void> {
   }
 }
 
-async function untilReady(endpoints: string, signal: AbortSignal): Promise<void> {
+/** @returns whether it answers; false when the signal aborted before. @throws CommandError when it takes too long */
+async function becomesReady(endpoints: string, signal: AbortSignal): Promise<boolean> {
   await using client = new EtcdClient({ endpoints, warnUnreachable: false });
   const lastMs = Date.now() + START_MS;
-  while (!signal.aborted && !(await client.health({ timeoutMs: 1_000 })).healthy) {
-    if (Date.now() > lastMs) throw new CommandError(`etcd does not answer at ${endpoints} after ${START_MS / 1_000} s`);
-    await sleep(50);
+  try {
+    while (!(await client.health({ timeoutMs: 1_000, signal })).healthy) {
+      if (Date.now() > lastMs)
+        throw new CommandError(`etcd does not answer at ${endpoints} after ${START_MS / 1_000} s`);
+      await sleep(50, undefined, { signal });
+    }
+    return !signal.aborted;
+  } catch (error) {
+    if (signal.aborted) return false;
+    throw error;
   }
 }

@@ -1,10 +1,29 @@
 import { once } from "node:events";
-import { access } from "node:fs/promises";
+import { access, chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer, type Server } from "node:net";
-import { expect, test } from "vitest";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { EtcdClient } from "../../recipes/index.ts";
 import { Cli } from "../support/cli.ts";
 import { until } from "../support/until.ts";
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "etcd-run-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** A CLI with this shell script as its etcd, and a folder of its own for temporary files. */
+async function cliWith(name: string, script: string): Promise<{ cli: Cli; temporary: string }> {
+  const temporary = join(folder, `${name}-tmp`);
+  await mkdir(temporary);
+  const path = join(folder, name);
+  await writeFile(path, `#!/bin/sh\n[ "$1" = --version ] && echo "etcd Version: 3.5.16"\n${script}\n`);
+  await chmod(path, 0o755);
+  return { cli: new Cli("127.0.0.1:1", { ...process.env, ETCD_BIN: path, TMPDIR: temporary }), temporary };
+}
 
 /** Two ports, one after the other, that are free now. */
 async function freePorts(): Promise<number> {
@@ -43,3 +62,25 @@ test("etcd run starts an etcd, says where, and takes it and its data away at the
     ),
   );
 }, 60_000);
+
+test("an etcd that ends at once ends the command, which no longer waits for it to be ready", async () => {
+  const { cli, temporary } = await cliWith("ends", '[ "$1" = --version ] || exit 7');
+  const port = await freePorts();
+  await using running = cli.start("etcd", "run", "--port", String(port));
+  await until(() => running.errors.length > 0);
+  await until(() => running.end !== undefined);
+  expect(running.end).toBe(1);
+  expect(running.errors).toEqual(["etcd-recipes: etcd ended with 7; --verbose prints its log"]);
+  expect(await readdir(temporary)).toEqual([]);
+});
+
+test("an etcd that cannot be started leaves no folder behind", async () => {
+  // It is there when it is asked for its version, and gone after that.
+  const { cli, temporary } = await cliWith("gone", 'rm "$0"');
+  const port = await freePorts();
+  expect(await cli.run("etcd", "run", "--port", String(port))).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/^etcd-recipes: spawn .*gone ENOENT$/),
+  });
+  expect(await readdir(temporary)).toEqual([]);
+});
