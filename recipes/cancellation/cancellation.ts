@@ -47,9 +47,10 @@ interface Cancelling {
  *
  * ```ts
  * const cancellation = new Cancellation("/pipeline/cancel/");
- * const signal = cancellation.signal("run-1");        // in the process that runs it
- * await cancellation.cancel("run-1", "superseded");   // in any process; or: etcdctl put /pipeline/cancel/run-1
- * superseded cancellation.release("run-1");                      // when the run is over
+ * const signal = cancellation.signal("run-1"); // in the process that runs it
+ * // in any process; or: etcdctl put /pipeline/cancel/run-1 superseded
+ * await cancellation.cancel("run-1", "superseded");
+ * cancellation.release("run-1"); // when the run is over
  * ```
  *
  * Guaranteed: a signal aborts, with a `CancelledError`, when anybody cancels its run, also when that was before the

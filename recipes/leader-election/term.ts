@@ -23,7 +23,10 @@ export interface Term {
    * of etcd: one that is restored from a backup must be restored with a revision bump.
    */
   readonly token: number;
-  /** How long the term lasts at least, in milliseconds; 0 once it is over. For what has to end in time by itself. */
+  /**
+   * How long no other can lead at least, in milliseconds; 0 once the lease is over. For what has to end in time by
+   * itself. Also after the term has ended in another way, such as `resign()`: the key stays until the work has settled.
+   */
   remainingMs(): number;
   /** The key in etcd that stands for the term. */
   readonly key: string;

@@ -23,7 +23,10 @@ export interface Lock extends AsyncDisposable {
    * history of etcd: one that is restored from a backup must be restored with a revision bump.
    */
   readonly token: number;
-  /** How long the lock is held at least, in milliseconds; 0 once it is over. For what has to end in time by itself. */
+  /**
+   * How long no other can hold it at least, in milliseconds; 0 once the lease is over. For what has to end in time by
+   * itself. Also after `signal` has aborted in another way, such as by the signal of `run()`, until the key is deleted.
+   */
   remainingMs(): number;
   /** The key in etcd that stands for it. */
   readonly key: string;
