@@ -3,6 +3,7 @@ import { ListenerFailedError } from "./errors/listener-failed-error.ts";
 import { asError } from "./internal/as-error.ts";
 import type { Clock } from "./internal/clock.ts";
 import { ProcessWarnings } from "./internal/process-warnings.ts";
+import { watchListeners } from "./internal/watch-listeners.ts";
 
 /** The events of a client: what happens to its connections. */
 export interface ClientEvents {
@@ -29,12 +30,13 @@ export class ClientNotices {
   /** From now on `client` emits the events, while it has a listener for one of them. */
   attach(client: EventEmitter): void {
     const isHeard = () => client.listenerCount("connected") + client.listenerCount("disconnected") > 0;
-    client.on("newListener", (name) => {
+    const added = (name: string | symbol) => {
       if (name === "connected" || name === "disconnected") this.#listening.add(client);
-    });
-    client.on("removeListener", () => {
+    };
+    const removed = () => {
       if (!isHeard()) this.#listening.delete(client);
-    });
+    };
+    watchListeners(client, added, removed);
   }
 
   emit<Name extends keyof ClientEvents>(name: Name, ...args: ClientEvents[Name]): void {

@@ -1,6 +1,6 @@
 import type { EventEmitter } from "node:events";
 import { type CallOptions, ClientClosedError, ConflictError } from "../../src/index.ts";
-import { asError, channels, onAbort, runtimeOf, showAs } from "../../src/internal/index.ts";
+import { asError, channels, onAbort, runtimeOf, showAs, watchListeners } from "../../src/internal/index.ts";
 import { CandidacyLine } from "../candidacy/internal.ts";
 import { FencedOutError } from "../errors/index.ts";
 import { resolveCall } from "../option-schemas/index.ts";
@@ -272,15 +272,15 @@ export class LeaderElection extends Notifier<LeaderElectionEvents> implements As
   }
 
   #observeWhileListened(): void {
-    const emitter = this as unknown as EventEmitter;
-    emitter.on("newListener", (event) => {
+    const added = (event: string | symbol) => {
       if (event === "leader" && !this.#observing && !this.#closing.signal.aborted) void this.#emitLeaders();
-    });
-    emitter.on("removeListener", (event) => {
+    };
+    const removed = (event: string | symbol) => {
       if (event !== "leader" || this.listenerCount("leader") > 0) return;
       this.#observing?.abort();
       this.#observing = undefined;
-    });
+    };
+    watchListeners(this as unknown as EventEmitter, added, removed);
   }
 
   async #emitLeaders(): Promise<void> {

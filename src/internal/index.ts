@@ -43,3 +43,4 @@ export { nestedSize, opSize, type PartSize } from "./txn-size.ts";
 export { uniqueNumber } from "./unique-number.ts";
 export { waitedInVain, whyUnreached } from "./waited-in-vain.ts";
 export { Wake } from "./wake.ts";
+export { watchListeners } from "./watch-listeners.ts";

@@ -78,6 +78,18 @@ test("the event leader is emitted while it has a listener, and begins anew with 
   expect(once).toEqual(["unheard"]);
 });
 
+test("the event leader begins anew for who listens after all listeners were removed, again and again", async () => {
+  const watching = lab.election(lab.newName(), "watcher");
+  const heard: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    watching.on("leader", () => heard.push(round));
+    await until(() => heard.includes(round));
+    if (round % 2 === 0) watching.removeAllListeners();
+    else watching.removeAllListeners("leader");
+  }
+  expect(heard).toEqual([0, 1, 2]);
+});
+
 test("proclaim() is refused to a candidate that does not lead, and by a term that is over", async () => {
   const name = lab.newName();
   const a = lab.election(name, "a");

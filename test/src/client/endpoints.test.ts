@@ -165,6 +165,15 @@ test("a client whose listeners were all removed is silent, and hears those that 
   expect(heard).toEqual(["added later"]);
 });
 
+test("a client hears of its connections after its listeners were all removed, also where there were none", async () => {
+  const etcd = clientOf([at(0)]);
+  const heard: string[] = [];
+  for (let times = 0; times < 3; times++) etcd.removeAllListeners();
+  etcd.on("connected", () => heard.push("connected"));
+  await etcd.put("k", "v");
+  expect(heard).toEqual(["connected"]);
+});
+
 test("a unix socket is an endpoint", async () => {
   const path = join(tmpdir(), `etcd-recipes-${process.pid}.sock`);
   const server = createServer((near) => {
