@@ -2,7 +2,8 @@ import { defaultClient, EtcdClient, type EtcdClientOptions } from "../../src/ind
 
 export interface RecipeClientOptions {
   /**
-   * A client, never closed by the recipe; or options for one of its own, which it closes.
+   * A client, never closed by the recipe; or options for one of its own, which it closes: when etcd is out of reach,
+   * `close()` takes up to 2 s more for that.
    *
    * @default the shared client, `defaultClient()`
    */
