@@ -1,6 +1,8 @@
 import { ClientClosedError, InvalidOptionError } from "../../src/index.ts";
 import { runtimeOf, showAs } from "../../src/internal/index.ts";
 import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
+import { resolveClose } from "../registration/internal.ts";
+import type { CloseOptions } from "../service-register/index.ts";
 import { type ServiceChanges, SubscribeService, type SubscribeStatus } from "../subscribe-service/index.ts";
 import { type ClusterNode, toNode } from "./cluster-node.ts";
 import type { Membership } from "./membership.ts";
@@ -148,11 +150,14 @@ export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvent
   }
 
   /**
-   * Leaves with all that joined here, then stops following; the list stays as it is. Bounded as
-   * `ServiceRegister.close()`. Calling it again is harmless.
+   * Leaves with all that joined here, as `Membership.leave()`, then stops following; the list stays as it is. Bounded
+   * as `ServiceRegister.close()`. Calling it again is harmless.
+   *
+   * @throws InvalidOptionError
    */
-  async close(): Promise<void> {
-    this.#closed ??= this.#close();
+  async close(options: CloseOptions = {}): Promise<void> {
+    const { drainMs } = resolveClose("ClusterMonitor.close", options);
+    this.#closed ??= this.#close(drainMs);
     return this.#closed;
   }
 
@@ -160,8 +165,8 @@ export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvent
     await this.close();
   }
 
-  async #close(): Promise<void> {
-    await Promise.all([...this.#memberships.values()].map((membership) => membership.close()));
+  async #close(drainMs: number): Promise<void> {
+    await Promise.all([...this.#memberships.values()].map((membership) => membership.leave({ drainMs })));
     await this.#services.close();
     await this.#client.release();
   }

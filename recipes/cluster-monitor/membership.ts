@@ -27,6 +27,6 @@ export interface Membership<Info = unknown> extends AsyncDisposable {
    * @throws InvalidOptionError
    */
   leave(options?: CloseOptions): Promise<void>;
-  /** Leaves without draining. */
-  close(): Promise<void>;
+  /** The same as `leave()`. */
+  close(options?: CloseOptions): Promise<void>;
 }

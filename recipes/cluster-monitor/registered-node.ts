@@ -93,8 +93,8 @@ export class RegisteredNode<Info> implements Membership<Info> {
     this.#parts.onLeft();
   }
 
-  async close(): Promise<void> {
-    await this.leave();
+  close(options: CloseOptions = {}): Promise<void> {
+    return this.leave(options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

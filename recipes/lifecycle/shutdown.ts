@@ -3,13 +3,8 @@ import { asError, inMs, setImmediate, systemClock, within } from "../../src/inte
 import { endConnectionsWithAnswers, finishServer } from "./finish-server.ts";
 import { markLeaving } from "./leaving.ts";
 import { nameOf } from "./name-of.ts";
-import {
-  type ClosableRecipe,
-  type ResolvedShutdown,
-  resolveShutdown,
-  type ShutdownOptions,
-} from "./shutdown-options.ts";
-import { drains, type Stages, stagesOf } from "./stages.ts";
+import { type ResolvedShutdown, resolveShutdown, type ShutdownOptions } from "./shutdown-options.ts";
+import { type Stages, stagesOf } from "./stages.ts";
 
 /** Requests get this share of all the time; what they hold is given back in the rest. */
 const SHARE_OF_REQUESTS = 3 / 4;
@@ -88,24 +83,20 @@ async function closeInOrder(
   failed: (failure: string) => void,
 ): Promise<void> {
   const endMs = systemClock.monotonicMs() + timeoutMs * SHARE_OF_REQUESTS;
-  const closeAll = (recipes: readonly ClosableRecipe[]) =>
-    all(recipes, failed, async (recipe) => {
-      await (drains(recipe) ? recipe.close({ drainMs }) : recipe.close());
-    });
   for (const server of servers) endConnectionsWithAnswers(server);
-  await closeAll(listed);
+  await all(listed, failed, (recipe) => recipe.close({ drainMs }));
   await all(servers, failed, async (server) => {
     const limitMs = Math.max(0, endMs - systemClock.monotonicMs());
     if (!(await finishServer(server, systemClock, limitMs))) failed(`${nameOf(server)}: requests did not end in time`);
   });
-  for (const stage of [held, followed, clients]) await closeAll(stage);
+  for (const stage of [held, followed, clients]) await all(stage, failed, (recipe) => recipe.close());
 }
 
 /** Does it for all at the same time; one that fails holds up no other. */
 async function all<T extends object>(
   items: readonly T[],
   failed: (failure: string) => void,
-  work: (item: T) => Promise<void>,
+  work: (item: T) => Promise<unknown>,
 ): Promise<void> {
   const closing = items.map(async (item) => {
     try {

@@ -2,17 +2,24 @@ import { EtcdClient } from "../../src/index.ts";
 import { CacheExpirer } from "../cache-expirer/index.ts";
 import { Cancellation } from "../cancellation/index.ts";
 import { ClusterMonitor } from "../cluster-monitor/index.ts";
+import { RegisteredNode } from "../cluster-monitor/internal.ts";
 import { Confirmation } from "../confirmation/index.ts";
 import { RegistrationGroup } from "../registration-group/index.ts";
-import { ServiceRegister } from "../service-register/index.ts";
+import { RegisteredMember } from "../registration-group/internal.ts";
+import { type CloseOptions, ServiceRegister } from "../service-register/index.ts";
 import { Storage } from "../storage/index.ts";
 import { SubscribeService } from "../subscribe-service/index.ts";
 import type { ClosableRecipe } from "./shutdown-options.ts";
 
+/** Its `close()` takes for how long it drains, or is gone already, before it resolves. */
+export interface ListedRecipe extends ClosableRecipe {
+  close(options?: CloseOptions): Promise<unknown>;
+}
+
 /** What is closed together. */
 export interface Stages {
   /** What others find the process by. */
-  readonly listed: readonly ClosableRecipe[];
+  readonly listed: readonly ListedRecipe[];
   /** What the process holds or works at: locks, terms, jobs, and what is not known here. */
   readonly held: readonly ClosableRecipe[];
   /** What it knows of others. */
@@ -22,7 +29,7 @@ export interface Stages {
 }
 
 const classes: Readonly<Record<keyof Omit<Stages, "held">, readonly (new (...args: never[]) => object)[]>> = {
-  listed: [ServiceRegister, RegistrationGroup, ClusterMonitor],
+  listed: [ServiceRegister, RegistrationGroup, RegisteredMember, ClusterMonitor, RegisteredNode],
   followed: [SubscribeService, Storage, CacheExpirer, Cancellation, Confirmation],
   clients: [EtcdClient],
 };
@@ -32,12 +39,7 @@ export function stagesOf(recipes: readonly ClosableRecipe[]): Stages {
     classes[stage].some((of) => recipe instanceof of);
   const [listed, followed, clients] = (["listed", "followed", "clients"] as const).map((stage) =>
     recipes.filter(are(stage)),
-  ) as [ClosableRecipe[], ClosableRecipe[], ClosableRecipe[]];
+  ) as [ListedRecipe[], ClosableRecipe[], ClosableRecipe[]];
   const known = new Set([...listed, ...followed, ...clients]);
   return { listed, held: recipes.filter((recipe) => !known.has(recipe)), followed, clients };
-}
-
-/** Whether its `close()` takes how long it stays in the list. */
-export function drains(recipe: ClosableRecipe): recipe is ServiceRegister | RegistrationGroup {
-  return recipe instanceof ServiceRegister || recipe instanceof RegistrationGroup;
 }

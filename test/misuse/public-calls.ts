@@ -544,6 +544,17 @@ export const publicCalls: (() => FuzzedCall)[] = [
     },
   }),
   () => ({
+    ...method(monitor, "close", [], ["drainMs"]),
+    call: async (options) => {
+      const closing = new door.ClusterMonitor("/fuzz/closing/", { client: lab.etcd });
+      try {
+        await closing.close(options as never);
+      } finally {
+        await closing.close();
+      }
+    },
+  }),
+  () => ({
     what: "setDefaultClient",
     args: [lab.etcd],
     call: (...args) => (door.setDefaultClient as AnyFunction)(...args),
