@@ -7,7 +7,10 @@ export interface ClosableRecipe {
   close(): Promise<unknown>;
 }
 
-/** A server of `node:http`, `node:https`, `node:http2` or `node:net`, or what is closed like one. */
+/**
+ * A server of `node:http`, `node:https`, `node:http2` or `node:net`, or what is closed like one. Of `node:http2` and
+ * `node:net` what has connected before `shutdown()` was called ends by itself only.
+ */
 export interface ClosableServer {
   /** Takes no connection any more, and calls back, or resolves, when those that there are have ended. */
   close(callback?: (error?: Error) => void): unknown;

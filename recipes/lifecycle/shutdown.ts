@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 import { asError, inMs, setImmediate, systemClock, within } from "../../src/internal/index.ts";
-import { endConnectionsWithAnswers, finishServer } from "./finish-server.ts";
+import { endConnectionsWithAnswers, finishServer, followConnections } from "./finish-server.ts";
 import { markLeaving } from "./leaving.ts";
 import { nameOf } from "./name-of.ts";
 import { type ResolvedShutdown, resolveShutdown, type ShutdownOptions } from "./shutdown-options.ts";
@@ -42,7 +42,8 @@ export interface Shutdown {
  */
 export function shutdown(options: ShutdownOptions = {}): Shutdown {
   const resolved = resolveShutdown(options);
-  const { signals } = resolved;
+  const { servers, signals } = resolved;
+  for (const server of servers) followConnections(server);
   let begun: Promise<never> | undefined;
   const begin = () => {
     begun ??= endProcess(resolved);
