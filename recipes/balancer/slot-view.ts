@@ -68,7 +68,11 @@ export class SlotView<Index extends SlotIndex> {
       return { slot: this.#slots[before] as number, weight: this.#weights[before] as number };
     });
     const gone = new Set(this.#slots);
-    for (const slot of gone) this.#places[slot] = -1;
+    for (const slot of gone) {
+      this.#places[slot] = -1;
+      // It may be another server's by now, of which the index knows nothing.
+      if (!sameSlots) this.index.delete(slot);
+    }
     this.#servers.length = 0;
     this.#slots.length = 0;
     this.#weights.length = 0;

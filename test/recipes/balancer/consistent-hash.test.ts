@@ -31,6 +31,27 @@ test("the same in any order, after any history, for other objects with the same 
   expect(owners(balancer, shuffled)).toEqual(wanted);
 });
 
+test("the same, however many other lists were picked from meanwhile, also with servers that took the place of others", () => {
+  const random = seeded("other lists");
+  const few = keys.slice(0, 500);
+  const found = (balancer: ConsistentHash<TestServer>, list: readonly TestServer[]) =>
+    few.map((key) => balancer.pick(list, { key }).key);
+  for (let round = 0; round < 20; round++) {
+    const balancer = new ConsistentHash<TestServer>({ loadFactor: Number.POSITIVE_INFINITY });
+    const list = [...servers(100)];
+    balancer.pick(list, { key: "x" });
+    let made = 0;
+    const replaced = Array.from({ length: 10 }, () => random.between(0, 99));
+    for (const at of replaced) list.splice(at, 1, server(`new-${round}-${made++}`));
+    // More lists than are kept, and more servers than are known: places of those that are gone are given to others.
+    for (let others = 0; others < 6; others++) {
+      const other = Array.from({ length: 60 }, () => server(`other-${round}-${made++}`));
+      balancer.pick(other, { key: "x" });
+    }
+    expect(found(balancer, list), `seed ${random.seed}, round ${round}`).toEqual(found(new ConsistentHash(), list));
+  }
+});
+
 test("the same in another process, and in the next release", () => {
   const list = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"];
   const balancer = new ConsistentHash<string>();
