@@ -40,8 +40,10 @@ export class RemovalGuard {
   readonly #parts: RemovalGuardParts;
   /** When each is emitted, in that order. */
   readonly #leaving = new Map<string, number>();
-  readonly #held = new Set<string>();
-  #holdUntilMs = 0;
+  /** Until when each is held, in that order. */
+  readonly #held = new Map<string, number>();
+  /** The last mass removal: what comes within the window after it began is of it. */
+  #last = { beganMs: Number.NEGATIVE_INFINITY, untilMs: 0 };
   /**
    * How many there were, and until when; only those with less and less, of which the first is the most within the
    * window.
@@ -87,23 +89,14 @@ export class RemovalGuard {
   /** Emits what is due, and holds back what is too much. */
   look(): void {
     const nowMs = this.#parts.clock.monotonicMs();
-    if (this.#held.size > 0 && nowMs >= this.#holdUntilMs) {
-      const over = [...this.#held];
-      this.#held.clear();
-      // That is over: what goes next is looked at by itself.
-      this.#levels = [];
-      this.#emit(over);
-    }
+    const over = takeDue(this.#held, nowMs);
+    // That is over: what goes next is looked at by itself.
+    if (over.length > 0) this.#levels = [];
+    this.#emit(over);
     const most = this.#mostSince(nowMs - WINDOW_MS);
     const missing = most - this.#present();
     if (this.#leaving.size > 0 && missing / most >= this.#parts.maxDropRatio) this.#hold(missing, most, nowMs);
-    const due: string[] = [];
-    for (const [key, dueMs] of this.#leaving) {
-      if (dueMs > nowMs) break;
-      due.push(key);
-    }
-    for (const key of due) this.#leaving.delete(key);
-    this.#emit(due);
+    this.#emit(takeDue(this.#leaving, nowMs));
     this.#setTimer(nowMs);
   }
 
@@ -132,16 +125,16 @@ export class RemovalGuard {
 
   #hold(missing: number, of: number, nowMs: number): void {
     const { what, holdMs } = this.#parts;
-    const first = this.#held.size === 0;
-    if (first) this.#holdUntilMs = nowMs + holdMs;
+    const isNew = this.#held.size === 0 || nowMs - this.#last.beganMs > WINDOW_MS;
+    if (isNew) this.#last = { beganMs: nowMs, untilMs: nowMs + holdMs };
     const keys = [...this.#leaving.keys()];
-    for (const key of keys) this.#held.add(key);
+    for (const key of keys) this.#held.set(key, this.#last.untilMs);
     this.#leaving.clear();
     if (channels.removalsHeld.heard) {
       channels.removalsHeld.publish({ prefix: what, held: keys.length, missing, of, holdMs });
     }
     this.#parts.onChanges(keys.map((key) => ({ type: "leaving", key, leaving: false })));
-    if (!first) return;
+    if (!isNew) return;
     this.#parts.onWarning(
       new MassRemovalError(
         `${missing} of ${of} services under ${what} are gone at once; what is still listed stays for ${inMs(holdMs)}`,
@@ -156,8 +149,20 @@ export class RemovalGuard {
   #setTimer(nowMs: number): void {
     this.#timer?.cancel();
     const [due = Number.POSITIVE_INFINITY] = this.#leaving.values();
-    const nextMs = this.#held.size > 0 ? Math.min(due, this.#holdUntilMs) : due;
+    const [over = Number.POSITIVE_INFINITY] = this.#held.values();
+    const nextMs = Math.min(due, over);
     if (nextMs === Number.POSITIVE_INFINITY) return;
     this.#timer = this.#parts.clock.timer(nextMs - nowMs, () => this.look()).unref();
   }
+}
+
+/** Takes out those whose time has come, of what is in the order of that. */
+function takeDue(times: Map<string, number>, nowMs: number): string[] {
+  const due: string[] = [];
+  for (const [key, dueMs] of times) {
+    if (dueMs > nowMs) break;
+    due.push(key);
+  }
+  for (const key of due) times.delete(key);
+  return due;
 }

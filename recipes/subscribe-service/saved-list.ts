@@ -8,6 +8,8 @@ const debug = log("subscribe");
 const SAVE_AFTER_MS = 1_000;
 /** A list that does not change is written anew this often: the file says until when it was true. */
 const SAVE_AGAIN_MS = 60_000;
+/** After a write that failed. */
+const RETRY_MS = 10_000;
 
 export interface SavedListParts {
   readonly path: string;
@@ -103,6 +105,7 @@ export class SavedListFile {
     const why = asError(cause).message;
     debug("%s: %s", this.#parts.path, why);
     this.#changed = true;
+    this.#saveWithin(RETRY_MS);
     if (this.#failing) return;
     this.#failing = true;
     this.#parts.onWarning(new Error(`the list cannot be saved in ${this.#parts.path}: ${why}`, { cause }));

@@ -198,3 +198,22 @@ test("what came a moment ago counts as well: the list is compared with the most 
   remove(...keys(4, 10));
   expect(guard.heldBack).toBe(6);
 });
+
+test("another mass removal during a hold is held for its own time, and has a warning of its own", () => {
+  const { clock, listed, guard, warnings, remove, keys } = guarded(100, 0.3);
+  remove(...keys(0, 40));
+  clock.advance(57_000);
+  remove(...keys(40, 90));
+  expect([listed.size, guard.heldBack]).toEqual([100, 90]);
+  clock.advance(3_000);
+  expect([listed.size, guard.heldBack]).toEqual([60, 50]);
+  clock.advance(56_999);
+  expect(listed.size).toBe(60);
+  clock.advance(1);
+  expect([listed.size, guard.heldBack]).toEqual([10, 0]);
+  expect(warnings).toEqual([
+    "40 of 100 services under /svc/ are gone at once; what is still listed stays for 60000 ms",
+    "50 of 60 services under /svc/ are gone at once; what is still listed stays for 60000 ms",
+  ]);
+  expect(clock.pendingTimers).toBe(0);
+});

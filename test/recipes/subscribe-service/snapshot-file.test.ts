@@ -1,9 +1,11 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { ServiceInstance, SubscribeServiceOptions } from "../../../recipes/index.ts";
+import { SavedListFile } from "../../../recipes/subscribe-service/saved-list.ts";
 import { FaultProxy } from "../../../testing/index.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { Recorder, subscribeEvents } from "../../support/recorder.ts";
 import { addressesOf, RegistryLab } from "../../support/registry-lab.ts";
 import { until } from "../../support/until.ts";
@@ -132,6 +134,27 @@ test("a removal of half of what the file has is held back as any other; values a
   const rejecting = start({ metadata: strict });
   await until(() => rejecting.recorder.names.filter((name) => name === "invalid").length === 3);
   expect(rejecting.services.list()).toEqual([]);
+});
+
+test("a file that could not be written is written soon after it can be", async () => {
+  const path = join(folder, "later", "list");
+  const clock = new FakeClock();
+  const warnings: string[] = [];
+  const file = new SavedListFile({
+    path,
+    place: { prefix: "/svc/", namespace: "" },
+    clock,
+    known: () => ({ entries: [], ageMs: 0 }),
+    onWarning: ({ message }) => warnings.push(message),
+  });
+  file.changed();
+  clock.advance(1_000);
+  await until(() => warnings.length === 1);
+  await mkdir(join(folder, "later"));
+  clock.advance(10_000);
+  await until(() => readFile(path));
+  await file.close();
+  expect(warnings.length).toBe(1);
 });
 
 test("a file that cannot be written is one warning, and the list goes on", async () => {
