@@ -80,7 +80,7 @@ export class StmAttempt {
     } catch (error) {
       this.#isOver = true;
       // The revision of its reads is compacted meanwhile: another try reads a newer one.
-      if (error instanceof CompactedError) return { committed: false };
+      if (error instanceof CompactedError && this.failures.has(error)) return { committed: false };
       throw error;
     }
   }

@@ -14,7 +14,7 @@ const MOMENT_MS = 50;
 
 /**
  * Runs `work` until what it read still stands when its writes are made, within its time. Optimistic, as the software
- * transactional memory of Go's `concurrency` (client/v3/concurrency/stm.go) with its isolation `SerializableSnapshot`.
+ * transactional memory of Go's `concurrency` (client/v3/concurrency/stm.go) with its isolation `Serializable`.
  *
  * @throws what `work` throws; EtcdTimeoutError, with `outcomeUnknown: true` if its writes may be there or come yet;
  *   `signal.reason`; what the calls of a client throw

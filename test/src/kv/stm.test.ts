@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { EtcdClient, EtcdTimeoutError, prefix } from "../../../src/index.ts";
+import { EtcdClient, EtcdTimeoutError, prefix, type StmTransaction } from "../../../src/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { seeded } from "../../support/seeded.ts";
@@ -119,6 +119,20 @@ test("it runs again when what it read has changed, and reads its own writes", as
   expect(seen).toEqual(["1", "2"]);
   expect(result).toBe(2);
   expect(await etcd.get("again")).toMatchObject({ text: "last", version: 3 });
+});
+
+test("a CompactedError of the work's own is the work's: it is thrown, and not run again", async () => {
+  await etcd.put("stm/old", "1");
+  const { revision } = await etcd.put("stm/old", "2");
+  await cluster.compact(revision);
+  let runs = 0;
+  const work = async (tx: StmTransaction) => {
+    runs++;
+    await tx.get("stm/old");
+    await etcd.get("stm/old", { revision: revision - 1 });
+  };
+  await expect(etcd.stm(work)).rejects.toMatchObject({ code: "ETCD_COMPACTED" });
+  expect(runs).toBe(1);
 });
 
 test("all reads of one run see one revision; when that is compacted it runs again, at a newer one", async () => {
