@@ -6,8 +6,8 @@ export const UNAVAILABLE = 14;
 /** Unknown, DeadlineExceeded, Internal, Unavailable, DataLoss: the others are answers. */
 const failures = new Set([2, DEADLINE_EXCEEDED, 13, UNAVAILABLE, 15]);
 
-/** What is known of a connection that was never made. */
-const unsent = new Set(["ECONNREFUSED", "ENOTFOUND", "EHOSTUNREACH", "ENETUNREACH", "UND_ERR_CONNECT_TIMEOUT"]);
+/** What has failed when a connection was never made. The same codes come from `read`, when one breaks. */
+const syscallsOfConnecting = new Set<unknown>(["connect", "getaddrinfo"]);
 
 /** Whether an error says that its server has failed. */
 export function isServersFailure(error: unknown): boolean {
@@ -17,12 +17,19 @@ export function isServersFailure(error: unknown): boolean {
 
 /** Whether the request has not left. */
 export function isUnsent(error: unknown): boolean {
-  let cause = error as { readonly code?: unknown; readonly cause?: unknown } | null | undefined;
+  let cause = error as { readonly cause?: unknown } | null | undefined;
   for (let depth = 0; cause && depth < 5; depth++) {
-    if (unsent.has(String(cause.code))) return true;
+    if (isOfConnecting(cause)) return true;
     cause = cause.cause as typeof cause;
   }
   return false;
+}
+
+function isOfConnecting(error: unknown): boolean {
+  const { code, syscall, errors } = (error ?? {}) as Partial<Record<"code" | "syscall" | "errors", unknown>>;
+  // Of a host with several addresses, one for each: only the code of the first is that of the whole, and no syscall.
+  if (Array.isArray(errors)) return errors.length > 0 && errors.every(isOfConnecting);
+  return syscallsOfConnecting.has(syscall) || code === "UND_ERR_CONNECT_TIMEOUT";
 }
 
 /**

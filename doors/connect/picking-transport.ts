@@ -104,11 +104,18 @@ export function pickingTransport<Made extends TransportLike>(
 
   async function run<Result>(
     { mayRepeat, isStream, signal, timeoutMs }: Call,
-    send: (transport: Transport, leftMs: number | undefined) => Promise<Result>,
+    send: (transport: Transport, timeoutMs: number | undefined) => Promise<Result>,
   ): Promise<Result> {
     const controller = new AbortController();
     const startedMs = performance.now();
-    const leftMs = () => (timeoutMs === undefined ? undefined : timeoutMs - (performance.now() - startedMs));
+    // As in connect-es, 0 or less is no limit: it turns off the default of a transport.
+    const limitMs = timeoutMs !== undefined && timeoutMs > 0 ? timeoutMs : undefined;
+    const leftMs = () => (limitMs === undefined ? undefined : limitMs - (performance.now() - startedMs));
+    const timeoutToSend = () => {
+      const left = leftMs();
+      // connect-es writes it as it is into a header that has digits only.
+      return left === undefined ? timeoutMs : Math.max(1, Math.ceil(left));
+    };
     const canceled = () => controller.abort(connectError(CANCELED, "canceled", signal?.reason));
     let made = 0;
     let timer: NodeJS.Timeout | undefined;
@@ -133,7 +140,7 @@ export function pickingTransport<Made extends TransportLike>(
           clearTimeout(timer);
           made++;
           try {
-            return { result: await send(transportOf(server.address), leftMs()) };
+            return { result: await send(transportOf(server.address), timeoutToSend()) };
           } catch (error) {
             const hasFailed = !signal?.aborted && !(error instanceof InvalidOptionError) && isFailure(error);
             if (!hasFailed) return { error };
@@ -161,7 +168,7 @@ export function pickingTransport<Made extends TransportLike>(
     unary(method, signal, timeoutMs, ...others) {
       // NO_SIDE_EFFECTS and IDEMPOTENT of google.protobuf.MethodOptions.
       const call = { mayRepeat: method.idempotency > 0, isStream: false, signal, timeoutMs };
-      return run(call, (to, leftMs) => to.unary(method, signal, leftMs, ...others));
+      return run(call, (to, left) => to.unary(method, signal, left, ...others));
     },
     stream(method, signal, timeoutMs, ...others) {
       const call = { mayRepeat: false, isStream: true, signal, timeoutMs };
@@ -169,8 +176,8 @@ export function pickingTransport<Made extends TransportLike>(
         // Let go of when it is settled: it leads to the messages, and they must be collected when they are not read.
         let caller: { resolve(response: StreamResponse): void; reject(error: unknown): void } | undefined;
         caller = { resolve, reject };
-        run(call, async (to, leftMs) => {
-          const response = await to.stream(method, signal, leftMs, ...others);
+        run(call, async (to, left) => {
+          const response = await to.stream(method, signal, left, ...others);
           await untilRead(response, signal, (read) => {
             caller?.resolve(read);
             caller = undefined;

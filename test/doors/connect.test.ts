@@ -1,5 +1,6 @@
 import { getEventListeners, once } from "node:events";
 import { createServer } from "node:http";
+import { createServer as createServerOfHttp2, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create, createFileRegistry, type DescService } from "@bufbuild/protobuf";
@@ -10,11 +11,16 @@ import {
   MethodOptions_IdempotencyLevel as Level,
   type StringValue,
 } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
-import { connectNodeAdapter, createConnectTransport } from "@connectrpc/connect-node";
+import { Code, ConnectError, createClient, type HandlerContext, type Transport } from "@connectrpc/connect";
+import {
+  connectNodeAdapter,
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from "@connectrpc/connect-node";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { pickingTransport } from "../../doors/connect/index.ts";
-import type { SubscribeServiceOptions } from "../../recipes/index.ts";
+import type { ServiceInstance, SubscribeServiceOptions } from "../../recipes/index.ts";
 import { collectGarbage } from "../support/collect-garbage.ts";
 import { RegistryLab } from "../support/registry-lab.ts";
 import { until } from "../support/until.ts";
@@ -41,7 +47,7 @@ const echo = createFileRegistry(files).getService("test.Echo") as DescService;
 interface EchoClient {
   say(message: { value: string }, options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<StringValue>;
   pay(message: { value: string }): Promise<StringValue>;
-  count(message: { value: string }, options?: { signal?: AbortSignal }): AsyncIterable<StringValue>;
+  count(message: { value: string }, options?: { signal?: AbortSignal; timeoutMs?: number }): AsyncIterable<StringValue>;
 }
 
 let lab: RegistryLab;
@@ -277,6 +283,107 @@ test("a call waits for a first server, within its time, and its signal ends it",
   const waiting = client.say(hello);
   await serve(prefix, "late");
   expect((await waiting).value).toBe("late");
+});
+
+/** Starts a server of HTTP/2, and keeps the deadlines that its calls came with. */
+async function serveDeadlines(prefix: string) {
+  const deadlines: (number | undefined)[] = [];
+  const heard = ({ timeoutMs }: HandlerContext) => {
+    deadlines.push(timeoutMs());
+    return hello;
+  };
+  const handlers = {
+    say: (_: unknown, context: HandlerContext) => heard(context),
+    async *count(_: unknown, context: HandlerContext) {
+      yield heard(context);
+    },
+  };
+  const routes = connectNodeAdapter({ routes: (router) => void router.service(echo, handlers as never) });
+  const server = createServerOfHttp2(routes);
+  const sessions: ServerHttp2Session[] = [];
+  server.on("session", (session) => void sessions.push(session));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  lab.also(async () => {
+    server.close();
+    for (const session of sessions) session.destroy();
+  });
+  await lab.register(`${prefix}a`, `127.0.0.1:${(server.address() as AddressInfo).port}`, 5).ready;
+  return deadlines;
+}
+
+test.each([
+  ["Connect", (baseUrl: string) => createConnectTransport({ baseUrl, httpVersion: "2", defaultTimeoutMs: 60_000 })],
+  ["gRPC", (baseUrl: string) => createGrpcTransport({ baseUrl, defaultTimeoutMs: 60_000 })],
+  ["gRPC-Web", (baseUrl: string) => createGrpcWebTransport({ baseUrl, httpVersion: "2", defaultTimeoutMs: 60_000 })],
+])(
+  "%s: a server gets the deadline of a call and of a stream, and none where 0 turns it off",
+  async (_, transportTo) => {
+    const prefix = lab.newPrefix();
+    const deadlines = await serveDeadlines(prefix);
+    const services = lab.subscribe(prefix);
+    await services.ready;
+    const transport = pickingTransport(services, (address) => transportTo(`http://${address}`));
+    const client = createClient(echo, transport) as unknown as EchoClient;
+    for (const timeoutMs of [50_000, 0]) {
+      expect((await client.say(hello, { timeoutMs })).value).toBe("hello");
+      for await (const { value } of client.count(hello, { timeoutMs })) expect(value).toBe("hello");
+    }
+    expect(deadlines).toEqual([expect.any(Number), expect.any(Number), undefined, undefined]);
+    for (const deadline of deadlines.slice(0, 2)) expect(deadline).toBeLessThanOrEqual(50_000);
+  },
+);
+
+test("a call whose time is over when it is sent has a deadline of 1 ms, and not none", async () => {
+  const prefix = lab.newPrefix();
+  lab.register(`${prefix}a`, "127.0.0.1:1", 5);
+  const pick = ([first]: readonly ServiceInstance[]) => {
+    const endMs = performance.now() + 2;
+    while (performance.now() < endMs);
+    return first ?? expect.fail();
+  };
+  const services = lab.subscribe(prefix, { balancer: pick });
+  await services.until((list) => list.length === 1);
+  const deadlines: unknown[] = [];
+  const unary = async (_method: unknown, _signal: unknown, timeoutMs: unknown) => void deadlines.push(timeoutMs);
+  const transport = pickingTransport(services, () => ({ unary, stream: () => expect.fail() }));
+  await (transport.unary as (...args: unknown[]) => Promise<unknown>)({ idempotency: 0 }, undefined, 2);
+  expect(deadlines).toEqual([1]);
+});
+
+const systemError = (syscall: string, code: string) =>
+  Object.assign(new Error(`${syscall} ${code}`), { syscall, code });
+const refused = systemError("connect", "ECONNREFUSED");
+
+const coded = (code: string) => Object.assign(new Error("without a syscall"), { code });
+const ofAll = (...errors: Error[]) => new AggregateError(errors, "all addresses");
+
+test.each([
+  ["more than once after a refused connection", refused, 2],
+  ["more than once after a connection that timed out", systemError("connect", "ETIMEDOUT"), 2],
+  ["more than once after a name that has no address", systemError("getaddrinfo", "EAI_AGAIN"), 2],
+  ["more than once after a refused connection of fetch", new TypeError("fetch failed", { cause: refused }), 2],
+  ["more than once after a time-out of fetch", coded("UND_ERR_CONNECT_TIMEOUT"), 2],
+  ["more than once when no address can be reached", ofAll(refused, systemError("connect", "ENETUNREACH")), 2],
+  ["once when a connection breaks in a read", systemError("read", "EHOSTUNREACH"), 1],
+  ["once when a connection breaks in a write", systemError("write", "ENETUNREACH"), 1],
+  ["once after a code that does not say what failed", coded("ECONNREFUSED"), 1],
+  ["once when one of several connections broke", ofAll(refused, systemError("read", "EHOSTUNREACH")), 1],
+  ["once after no error at all of several", Object.assign(ofAll(), { code: "ECONNREFUSED" }), 1],
+])("a call that may not be repeated is sent %s", async (_, cause, times) => {
+  const prefix = lab.newPrefix();
+  for (const id of ["a", "b"]) lab.register(`${prefix}${id}`, `127.0.0.1:${id === "a" ? 1 : 2}`, 5);
+  const services = lab.subscribe(prefix);
+  await services.until((list) => list.length === 2);
+  let sent = 0;
+  const unary = async () => {
+    sent++;
+    if (sent === 1) throw new ConnectError("as wanted", Code.Unavailable, undefined, undefined, cause);
+    return "answered";
+  };
+  const transport = pickingTransport(services, () => ({ unary, stream: () => expect.fail() }));
+  const pay = () => (transport.unary as (...args: unknown[]) => Promise<unknown>)({ idempotency: 0 });
+  expect(await pay().catch((error) => error.cause)).toBe(times === 2 ? "answered" : cause);
+  expect(sent).toBe(times);
 });
 
 test("the transport of a server that has left is dropped", async () => {
