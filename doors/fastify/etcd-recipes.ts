@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import type { FastifyInstance, FastifyPluginAsync } from "fastify";
 import {
   type EtcdClient,
@@ -44,9 +45,9 @@ export interface EtcdRecipesOptions {
   readonly readyPath?: string | false | undefined;
   /** On which signals the app drains, closes and ends the process; an empty list: none. @default SIGTERM, SIGINT */
   readonly signals?: readonly NodeJS.Signals[] | undefined;
-  /** How long the app serves on after it is marked as draining, in milliseconds. @default 2000 */
+  /** How long the app serves on after it is marked as draining, in milliseconds, at least 0. @default 2000 */
   readonly drainMs?: number | undefined;
-  /** How long all of the end may take after a signal, in milliseconds. @default 25000 */
+  /** How long all of the end may take after a signal, in milliseconds, more than `drainMs`. @default 25000 */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -212,4 +213,24 @@ function check(options: EtcdRecipesOptions): void {
       throw new InvalidOptionError(what, `subscribe.${name}`, "must be a prefix, or { prefix, … }");
     }
   }
+  checkEnd(options);
+}
+
+/** Here, since what `shutdown()` throws when the app listens is only logged by Fastify. */
+function checkEnd({ signals, drainMs, timeoutMs }: EtcdRecipesOptions): void {
+  if (signals !== undefined && !(Array.isArray(signals) && signals.every(isSignal))) {
+    throw new InvalidOptionError(what, "signals", "must be a list of signals that can be listened to, such as SIGTERM");
+  }
+  for (const [name, value] of Object.entries({ drainMs, timeoutMs })) {
+    if (value !== undefined && !(typeof value === "number" && value >= 0 && value < 2 ** 31)) {
+      const problem = `must be a number of milliseconds, at least 0 and below 2^31, not ${String(value)}`;
+      throw new InvalidOptionError(what, name, problem);
+    }
+  }
+  // Without signals it listens to nothing, and only checks. Where the app has none, there is no limit to keep.
+  if (signals?.length !== 0) shutdown({ signals: [], drainMs, timeoutMs });
+}
+
+function isSignal(name: unknown): boolean {
+  return typeof name === "string" && name in constants.signals && name !== "SIGKILL" && name !== "SIGSTOP";
 }

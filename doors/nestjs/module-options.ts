@@ -44,7 +44,7 @@ export interface EtcdRecipesModuleOptions {
   readonly subscribe?: Readonly<Record<string, string | SubscribedPrefix>> | undefined;
   /** For all of it: a client, which is not closed, or options for clients that are. @default `defaultClient()` */
   readonly client?: EtcdClient | EtcdClientOptions | undefined;
-  /** How long the app serves on after it is marked as draining, in milliseconds. @default 2000 */
+  /** How long the app serves on after it is marked as draining, in milliseconds, at least 0. @default 2000 */
   readonly drainMs?: number | undefined;
 }
 
@@ -69,7 +69,7 @@ export function checkOptions(options: EtcdRecipesModuleOptions): void {
   for (const name of Object.keys(options)) {
     if (!names.includes(name)) throw new InvalidOptionError(what, name, `is no option: they are ${names.join(", ")}`);
   }
-  const { key, httpAdapterHost, address, subscribe = {} } = options;
+  const { key, httpAdapterHost, address, subscribe = {}, drainMs } = options;
   if (key !== undefined && (typeof key !== "string" || key === "")) {
     throw new InvalidOptionError(what, "key", `must be a key such as /svc/orders/o1, not ${JSON.stringify(key)}`);
   }
@@ -88,5 +88,9 @@ export function checkOptions(options: EtcdRecipesModuleOptions): void {
     if (typeof given !== "string" && typeof given?.prefix !== "string") {
       throw new InvalidOptionError(what, `subscribe.${name}`, "must be a prefix, or { prefix, … }");
     }
+  }
+  if (drainMs !== undefined && !(typeof drainMs === "number" && drainMs >= 0 && drainMs < 2 ** 31)) {
+    const problem = `must be a number of milliseconds, at least 0 and below 2^31, not ${String(drainMs)}`;
+    throw new InvalidOptionError(what, "drainMs", problem);
   }
 }

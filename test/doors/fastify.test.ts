@@ -110,7 +110,26 @@ test.each([
   [{ key: "" }, "key"],
   [{ address: 80 }, "address"],
   [{ subscribe: { orders: {} } }, "subscribe.orders"],
+  [{ signals: "SIGTERM" }, "signals"],
+  [{ signals: ["SIGFOO"] }, "signals"],
+  [{ signals: ["SIGTERM", "SIGKILL"] }, "signals"],
+  [{ drainMs: -1 }, "drainMs"],
+  [{ drainMs: -1, signals: [] }, "drainMs"],
+  [{ drainMs: "5" }, "drainMs"],
+  [{ drainMs: Number.NaN }, "drainMs"],
+  [{ timeoutMs: 2 ** 31 }, "timeoutMs"],
+  [{ drainMs: 25_000 }, "timeoutMs"],
+  [{ drainMs: 500, timeoutMs: 500 }, "timeoutMs"],
 ])("a bad option is refused by name: %o", async (options, option) => {
   const app = fastify();
   await expect(app.register(etcdRecipes, options as never)).rejects.toMatchObject({ option });
+});
+
+test("options of the end that shutdown() takes are taken, and leave no listener before the app listens", async () => {
+  const listeners = () => process.listenerCount("SIGTERM");
+  const before = listeners();
+  await appWith({ signals: ["SIGTERM"], drainMs: 30_000, timeoutMs: 40_000 });
+  // No process ends by it: the drain has no limit.
+  await appWith({ signals: [], drainMs: 30_000, timeoutMs: 100 });
+  expect(listeners()).toBe(before);
 });

@@ -126,6 +126,10 @@ test.each([
   [{ httpAdapterHost: "HttpAdapterHost" }, "httpAdapterHost", /npm install @nestjs\/core/],
   [{ address: 80 }, "address", /must be host:port/],
   [{ subscribe: { orders: {} } }, "subscribe.orders", /must be a prefix/],
+  [{ drainMs: -1 }, "drainMs", /at least 0 and below 2\^31, not -1/],
+  [{ drainMs: Number.NaN }, "drainMs", /at least 0/],
+  [{ drainMs: "200" }, "drainMs", /a number of milliseconds/],
+  [{ drainMs: 2 ** 31 }, "drainMs", /below 2\^31/],
 ])("a bad option is refused by name, and with what is missing: %o", (options, option, message) => {
   const error = expect.objectContaining({ option, message: expect.stringMatching(message) });
   expect(() => EtcdRecipesModule.forRoot(options as never)).toThrow(error);
