@@ -27,6 +27,8 @@ const callersErrors = new Set([
   "UND_ERR_CLOSED",
   "UND_ERR_DESTROYED",
   "UND_ERR_REQ_CONTENT_LENGTH_MISMATCH",
+  // What Node says of a body whose parts are neither strings nor bytes.
+  "ERR_INVALID_ARG_TYPE",
 ]);
 
 /** An error that says something of a server: one of the network, of TLS, of HTTP, or a time-out of undici. */
@@ -46,6 +48,7 @@ export class PickedRequest {
   readonly #controller = new AbortController();
   readonly #tried = new Set<string>();
   #attempts = 0;
+  #isAttempting = false;
   #abortAttempt: Abort | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lastError: unknown;
@@ -65,7 +68,7 @@ export class PickedRequest {
     this.#limits = limits;
     this.#receiver = receiver;
     this.#idempotent = isIdempotent(options);
-    this.#body = requestBody(options.body);
+    this.#body = requestBody(options.body, (error) => this.#bodyFailed(error));
     this.#send = (server, body, events) => void dispatch(optionsFor(server, body), receiver.attempt(events));
   }
 
@@ -101,10 +104,22 @@ export class PickedRequest {
     this.#controller.abort(error);
   }
 
+  /** During an attempt undici hears of it, too, and fails the attempt. */
+  #bodyFailed(error: unknown): void {
+    if (this.#isAttempting) return;
+    this.#fail(error);
+    this.#controller.abort(error);
+  }
+
   #fail(error: unknown): void {
     if (this.#settled) return;
-    this.#settled = true;
+    this.#settle();
     this.#receiver.fail(error);
+  }
+
+  #settle(): void {
+    this.#settled = true;
+    this.#body.release();
   }
 
   /** From now on a server has to be found in time. */
@@ -127,6 +142,7 @@ export class PickedRequest {
   #attempt(server: ServiceInstance): Promise<void> {
     clearTimeout(this.#timer);
     this.#attempts++;
+    this.#isAttempting = true;
     this.#tried.add(server.key);
     return new Promise((resolve, reject) => {
       let sent = false;
@@ -136,6 +152,7 @@ export class PickedRequest {
       const end = (settle: () => void) => {
         if (ended) return;
         ended = true;
+        this.#isAttempting = false;
         this.#abortAttempt = undefined;
         settle();
       };
@@ -166,14 +183,15 @@ export class PickedRequest {
         },
         completed: () =>
           end(() => {
-            this.#settled = true;
+            this.#settle();
             if (failure) stop(failure, true);
             else resolve();
           }),
         failed: (error) =>
           end(() => {
             const held = failure !== undefined && !answered;
-            const isFailure = held || (!this.#aborted && isOfServer(error) && this.#isFailure({ server, error }));
+            const isCallers = this.#aborted || this.#body.failedWith(error);
+            const isFailure = held || (!isCallers && isOfServer(error) && this.#isFailure({ server, error }));
             const repeats = sent ? this.#mayRepeat() : this.#attempts < this.#limits.attempts && this.#body.isUnread;
             if (isFailure && repeats && !answered) {
               this.#lastError = error;

@@ -1,11 +1,17 @@
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  request as startRequest,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import * as undici6 from "undici";
 import * as undici7 from "undici-7";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { type EtcdOptions, etcd } from "../../doors/undici/index.ts";
+import { type EtcdOptions, etcd, type RequestOutcome } from "../../doors/undici/index.ts";
 import type { SubscribeService } from "../../recipes/index.ts";
 import { RegistryLab } from "../support/registry-lab.ts";
 import { ServerFleet } from "../support/server-fleet.ts";
@@ -233,6 +239,173 @@ test("a stream that was begun is not sent again, also by PUT, and a large answer
     await (await request("http://orders/", { dispatcher })).body.text();
   }
   expect(requests.map(({ length }) => length)).toEqual([2, 2, 2]);
+});
+
+/** What the user's rule was asked for, and what was reported: each of them counts against a server. */
+function countedAgainst(services: SubscribeService) {
+  const counted: unknown[] = [];
+  const report = services.report.bind(services);
+  services.report = (server, error, ...more) => {
+    counted.push(error);
+    report(server, error, ...more);
+  };
+  const isFailure = ({ status = 0, error }: RequestOutcome) => {
+    if (error !== undefined) counted.push(error);
+    return status >= 500 || error !== undefined;
+  };
+  return { counted, isFailure };
+}
+
+const coded = (code: string) => Object.assign(new Error(`of the body: ${code}`), { code });
+
+/** A body that fails after its first part, when the server has that. */
+async function* broken(begun: () => boolean, error: Error) {
+  yield "a";
+  await until(begun);
+  throw error;
+}
+
+test.each([
+  ["undici 6", "a stream", undici6, Readable.from],
+  ["undici 6", "an iterable", undici6, (parts: AsyncIterable<string>) => parts],
+  ["undici 7", "a stream", undici7 as unknown as typeof undici6, Readable.from],
+  ["undici 7", "an iterable", undici7 as unknown as typeof undici6, (parts: AsyncIterable<string>) => parts],
+] as const)(
+  "%s: %s that fails fails its request, and counts against no server",
+  async (_name, _kind, undici, bodyOf) => {
+    const { services, requests } = await registered(
+      () => {},
+      () => {},
+    );
+    const { counted, isFailure } = countedAgainst(services);
+    const dispatcher = new undici.Agent().compose(etcd({ orders: services }, { isFailure }));
+    lab.also(() => dispatcher.close());
+    const sent = () => requests.flat().length;
+    for (const [times, code] of ["EIO", "ECONNRESET", "EPIPE"].entries()) {
+      const error = coded(code);
+      const body = bodyOf(broken(() => sent() > times, error)) as Readable;
+      const method = times === 0 ? "PUT" : "POST";
+      const failing = undici.request("http://orders/", { method, body, dispatcher, idempotent: true });
+      expect(await failing.catch((thrown) => thrown)).toBe(error);
+    }
+    expect([sent(), counted]).toEqual([3, []]);
+  },
+);
+
+test("an uploading client that goes away counts against no server", async () => {
+  const { services, requests } = await registered(
+    () => {},
+    () => {},
+  );
+  const { counted, isFailure } = countedAgainst(services);
+  const dispatcher = new undici7.Agent().compose(etcd({ orders: services }, { isFailure }));
+  lab.also(() => dispatcher.close());
+  const failures: unknown[] = [];
+  const { services: front } = await registered((body) => {
+    undici7
+      .request("http://orders/upload", { method: "POST", body, dispatcher })
+      .catch((error) => failures.push(error.code));
+  });
+  const upload = startRequest(`http://${front.list()[0]?.address}/`, { method: "POST" });
+  upload.on("error", () => {});
+  upload.write("the first part");
+  await until(() => requests.flat().length === 1);
+  upload.destroy();
+  await until(() => failures.length === 1);
+  expect([failures, requests.flat().length, counted]).toEqual([["ECONNRESET"], 1, []]);
+});
+
+test.each(names)("%s: a body that fails fails its fetch, and counts against no server", async (name) => {
+  const { services, requests } = await registered(
+    () => {},
+    () => {},
+  );
+  const { counted, isFailure } = countedAgainst(services);
+  const fetch = fetchOf(name, services, { isFailure });
+  const sent = () => requests.flat().length;
+  const body = broken(() => sent() > 0, coded("EIO"));
+  await expect(fetch("/", { method: "PUT", body, duplex: "half" } as never)).rejects.toThrow();
+  expect([sent(), counted]).toEqual([1, []]);
+});
+
+test("a stream that fails while there is no server ends the wait", async () => {
+  const services = lab.subscribe(lab.newPrefix());
+  await services.ready;
+  for (const { Agent, request } of [undici6, undici7] as unknown as [typeof undici6]) {
+    const dispatcher = new Agent().compose(etcd({ orders: services }, { waitMs: 2 ** 31 - 1 }));
+    lab.also(() => dispatcher.close());
+    const body = new Readable({ read() {} });
+    const waiting = request("http://orders/", { method: "POST", body, dispatcher });
+    body.destroy(coded("EIO"));
+    await expect(waiting).rejects.toMatchObject({ code: "EIO" });
+  }
+});
+
+test("a server that resets while a stream is sent to it counts as failed", async () => {
+  for (const undici of [undici6, undici7 as unknown as typeof undici6]) {
+    for (const bodyOf of [(parts: AsyncIterable<string>) => Readable.from(parts), (parts: unknown) => parts]) {
+      const { services, requests } = await registered((request) => void request.once("data", () => reset(request)));
+      const { counted, isFailure } = countedAgainst(services);
+      const dispatcher = new undici.Agent().compose(etcd({ orders: services }, { isFailure }));
+      lab.also(() => dispatcher.close());
+      const body = bodyOf(endless()) as Readable;
+      const error = await undici.request("http://orders/", { method: "PUT", body, dispatcher }).catch((it) => it);
+      expect(error).toMatchObject({ code: expect.stringMatching(/^(ECONNRESET|EPIPE|UND_ERR_SOCKET)$/) });
+      expect([requests.flat().length, counted]).toEqual([1, [error, error]]);
+    }
+  }
+});
+
+async function* endless() {
+  for (;;) {
+    yield "a".repeat(2 ** 16);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function filled<Form extends { append(name: string, value: string): void }>(form: Form): Form {
+  form.append("name", "x");
+  return form;
+}
+
+/** Like one of another copy of undici, or of a polyfill. */
+const foreignFile = () => {
+  const file = new File(["x"], "x.txt");
+  const { size, type } = file;
+  const methods = { stream: () => file.stream(), arrayBuffer: () => file.arrayBuffer() };
+  return { size, type, ...methods, [Symbol.toStringTag]: "File" };
+};
+
+test.each([
+  ["FormData of undici 6", undici6, () => filled(new undici6.FormData())],
+  ["FormData of undici 7", undici7 as unknown as typeof undici6, () => filled(new undici7.FormData())],
+  ["a Blob", undici6, () => new Blob(["x"])],
+  ["a File of another copy", undici7 as unknown as typeof undici6, foreignFile],
+])("a body that is %s is sent, and by PUT once more after a reset", async (_, { Agent, request }, body) => {
+  const { services, requests } = await registered(reset, echo);
+  const { counted, isFailure } = countedAgainst(services);
+  const dispatcher = new Agent().compose(etcd({ orders: services }, { isFailure }));
+  lab.also(() => dispatcher.close());
+  const { body: answer } = await request("http://orders/", { method: "PUT", body: body() as never, dispatcher });
+  expect(await answer.text()).toContain("x");
+  expect(requests.map(({ length }) => length)).toEqual([1, 1]);
+  expect(counted).toEqual([expect.objectContaining({ code: expect.any(String) })]);
+});
+
+test.each([
+  ["an object", {}],
+  ["a number", 42],
+  ["pairs of a form", new URLSearchParams({ a: "1" })],
+])("a body that is %s is refused by undici, and counts against no server", async (_, body) => {
+  const { services } = await registered(ok, ok);
+  const { counted, isFailure } = countedAgainst(services);
+  for (const { Agent, request } of [undici6, undici7] as unknown as [typeof undici6]) {
+    const dispatcher = new Agent().compose(etcd({ orders: services }, { isFailure }));
+    lab.also(() => dispatcher.close());
+    const refused = request("http://orders/", { method: "PUT", body: body as never, dispatcher });
+    await expect(refused).rejects.toMatchObject({ code: expect.stringMatching(/INVALID_ARG/) });
+  }
+  expect(counted).toEqual([]);
 });
 
 test.each([
