@@ -62,7 +62,11 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, ()
 
 child.on("error", (error: NodeJS.ErrnoException) => {
   const problem = error.code === "ENOENT" ? "there is no such command" : error.message;
-  writeSync(2, `etcd-recipes: ${file}: ${problem}\n`);
+  try {
+    writeSync(2, `etcd-recipes: ${file}: ${problem}\n`);
+  } catch {
+    // What read it has gone. The exit code says it, too.
+  }
   process.exit(error.code === "ENOENT" ? 127 : 126);
 });
 child.on("exit", (code, by) => {

@@ -1,7 +1,7 @@
 import { type Command, type CommandOption, usageOf } from "./command.ts";
 
-const exitCodes = `Exit codes: 0 done, 1 refused or not there, 2 wrong arguments, 3 etcd not reached, 4 not permitted, 75 what a command
-ran under was lost and the command was stopped, 128 + N stopped by signal N; with -- COMMAND else the command's own.`;
+const exitCodes = `Exit codes: 0 done, 1 refused or not there, 2 wrong arguments, 3 etcd not reached, 4 not permitted, 75 the lock was
+lost and the command was stopped, 128 + N stopped by signal N; with -- COMMAND else the command's own.`;
 
 export function mainHelp(commands: readonly Command[], flags: Readonly<Record<string, CommandOption>>): string {
   const names = commands.map(({ name, arguments: words }) => [name, ...words].join(" "));

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import type { CommandOption, Context } from "./command.ts";
 import { parseDuration } from "./duration.ts";
-import { exitCode } from "./exit-codes.ts";
+import { exitCode, UsageError } from "./exit-codes.ts";
 import { runGuarded } from "./guarded-program.ts";
 
 /** The options of what runs a command while something is held. */
@@ -14,14 +14,20 @@ export const holdOptions = {
   grace: {
     type: "string",
     value: "TIME",
-    help: "how long before the lease ends the command gets SIGTERM, a fifth of the TTL and 2s at most by default",
+    help: "from SIGTERM to the end of the lease, below half of the TTL; by default a fifth of it, and 2s at most",
   },
 } as const satisfies Record<string, CommandOption>;
 
+/** @throws UsageError, also for a grace that a healthy command would not survive */
 export function holdTimes(options: Context["options"]): { ttlSeconds: number; graceMs: number } {
   const { ttl = "10s", grace } = options as { ttl?: string; grace?: string };
   const ttlMs = parseDuration("--ttl", ttl);
   const graceMs = grace === undefined ? Math.min(2_000, ttlMs / 5) : parseDuration("--grace", grace);
+  // The guard stops the command when no more than the grace is left of the lease. Its renewals keep that above half of
+  // the TTL.
+  if (graceMs >= ttlMs / 2) {
+    throw new UsageError(`--grace must be below half of --ttl: it is ${grace}, and the TTL is ${ttl}`);
+  }
   return { ttlSeconds: ttlMs / 1_000, graceMs };
 }
 

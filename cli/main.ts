@@ -10,5 +10,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(READER_GONE);
 });
 
+// A service must not end because its notes are read no more.
+process.stderr.on("error", () => {});
+
 // What is open when a command is over is closed by then: the process ends by itself, and all that was printed has left.
 process.exitCode = await runCli(process.argv.slice(2));

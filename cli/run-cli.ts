@@ -25,6 +25,13 @@ const standardStreams = (): Streams => ({ out: process.stdout, err: process.stde
 
 const commands: readonly Command[] = [...ofEtcd, completionOf(ofEtcd, commonFlags)];
 
+/** One name has one type, whichever command it belongs to. */
+const everyOption: Readonly<Record<string, CommandOption>> = Object.assign(
+  {},
+  commonFlags,
+  ...commands.map(({ options }) => options),
+);
+
 /**
  * Runs one command.
  *
@@ -36,7 +43,7 @@ export async function runCli(args: readonly string[], { out, err }: Streams = st
   const dashes = args.indexOf("--");
   const before = dashes < 0 ? args : args.slice(0, dashes);
   const program = dashes < 0 ? [] : args.slice(dashes + 1);
-  const command = commandOf(before);
+  const command = commandOf(wordsOf(before));
   const json = before.includes("--json");
   const output = new Output(json, out, err);
   const stop = new AbortController();
@@ -55,7 +62,7 @@ export async function runCli(args: readonly string[], { out, err }: Streams = st
         return exitCode.done;
       }
       if (positionals.length === 0) throw new UsageError(text);
-      throw new UsageError(`there is no command "${positionals[0]}"; etcd-recipes --help lists them`);
+      throw new UsageError(`there is no command "${nameIn(positionals)}"; etcd-recipes --help lists them`);
     }
     const words = positionals.slice(command.name.split(" ").length);
     checkWords(command, words, dashes < 0 ? undefined : program);
@@ -86,23 +93,26 @@ export async function runCli(args: readonly string[], { out, err }: Streams = st
   }
 }
 
+/** The arguments that are neither options nor their values. Options of every command may stand before its name. */
+function wordsOf(args: readonly string[]): readonly string[] {
+  return parseArgs({ args: [...args], options: everyOption, allowPositionals: true, strict: false }).positionals;
+}
+
 /** The command whose name the words begin with: the longer one of two. */
-function commandOf(args: readonly string[]): Command | undefined {
-  const words = args.filter((arg) => !arg.startsWith("-"));
-  // A flag before the command may have a value, which is no command.
-  for (let at = 0; at < words.length; at++) {
-    for (const length of [2, 1]) {
-      const name = words.slice(at, at + length).join(" ");
-      const found = commands.find((command) => command.name === name);
-      if (found) return found;
-    }
-  }
-  return undefined;
+function commandOf(words: readonly string[]): Command | undefined {
+  const named = (length: number) => commands.find(({ name }) => name === words.slice(0, length).join(" "));
+  return named(2) ?? named(1);
+}
+
+/** What stands in the place of a command's name: two words where some names begin with the first one. */
+function nameIn(words: readonly string[]): string {
+  const [first = ""] = words;
+  return commands.some(({ name }) => name.startsWith(`${first} `)) ? words.slice(0, 2).join(" ") : first;
 }
 
 function parse(args: readonly string[], command: Command | undefined) {
   try {
-    const options = { ...commonFlags, ...command?.options };
+    const options = command ? { ...commonFlags, ...command.options } : everyOption;
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
     return { values: values as OptionValues, positionals };
   } catch (error) {

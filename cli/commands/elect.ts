@@ -17,22 +17,29 @@ export const elect: Command = {
     const [name = ""] = words;
     const { ttlSeconds, graceMs } = holdTimes(options);
     const candidate = (options.candidate as string | undefined) ?? ownName();
-    await using election = new LeaderElection(name, candidate, { client: etcd(), ttlSeconds });
+    await using election = new LeaderElection(name, candidate, {
+      client: etcd(),
+      ttlSeconds,
+      // As for a lock. By default it is half of the TTL, and the lease could come near the grace before each renewal.
+      renewEverySeconds: ttlSeconds / 3,
+    });
     election.on("warning", (error) => output.note(error.message));
-    let code: number | undefined;
+    // Of the command that the user's signal stopped. One that ended before was followed by another campaign.
+    let stoppedCode: number | undefined;
     try {
       return await election.lead(
         async (term) => {
           output.note(`leads ${name}, token ${term.token}`);
           const env = { ETCD_TERM_TOKEN: String(term.token), ETCD_TERM_KEY: term.key };
-          code = await runWhileHeld(term, context, graceMs, env);
+          const code = await runWhileHeld(term, context, graceMs, env);
+          if (signal.aborted) stoppedCode = code;
           if (code === exitCode.lost) output.note(`the term of ${name} is over`);
           return code;
         },
         { signal },
       );
     } catch (error) {
-      if (signal.aborted && code !== undefined) return code;
+      if (stoppedCode !== undefined) return stoppedCode;
       throw error;
     }
   },

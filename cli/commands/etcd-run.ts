@@ -8,10 +8,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { EtcdClient } from "../../recipes/index.ts";
 import type { Command, Context } from "../command.ts";
 import { wholeNumber } from "../duration.ts";
+import { EtcdKeeper } from "../etcd-keeper.ts";
 import { CommandError } from "../exit-codes.ts";
 
 /** As long as etcd takes on a busy machine. */
 const START_MS = 30_000;
+
+/** What ends it: Ctrl-C, `kill`, the end of the terminal, Ctrl-\. */
+const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
 export const etcdRun: Command = {
   name: "etcd run",
@@ -29,10 +33,12 @@ export const etcdRun: Command = {
     const { path, version } = await etcdOrInstall(context);
     const kept = options["data-dir"] as string | undefined;
     const folder = kept ?? (await mkdtemp(join(tmpdir(), "etcd-recipes-")));
+    const keeper = new EtcdKeeper(kept === undefined ? folder : undefined);
     try {
-      await runEtcd(context, { path, version, port, folder, kept: kept !== undefined });
+      await runEtcd(context, { path, version, port, folder, kept: kept !== undefined, keeper });
     } finally {
       if (kept === undefined) await rm(folder, { recursive: true, force: true });
+      keeper.dismiss();
     }
   },
 };
@@ -44,11 +50,17 @@ interface EtcdToRun {
   readonly folder: string;
   /** Whether the folder stays at the end. */
   readonly kept: boolean;
+  /** Ends it when this process is gone. */
+  readonly keeper: EtcdKeeper;
 }
 
-/** Runs an etcd until it ends or the signal aborts. @throws CommandError when it ends by itself; why it cannot start */
+/**
+ * Runs an etcd until it ends or a signal comes, which stops it in order. A second signal kills it.
+ *
+ * @throws CommandError when it ends by itself; why it cannot start
+ */
 async function runEtcd({ options, output, signal }: Context, etcdToRun: EtcdToRun): Promise<void> {
-  const { path, version, port, folder, kept } = etcdToRun;
+  const { path, version, port, folder, kept, keeper } = etcdToRun;
   const url = `http://127.0.0.1:${port}`;
   const peers = `http://127.0.0.1:${port + 1}`;
   const flags = [
@@ -62,28 +74,32 @@ async function runEtcd({ options, output, signal }: Context, etcdToRun: EtcdToRu
   ];
   // A group of its own: Ctrl-C on the terminal is for this process, which then stops etcd in order.
   const etcd = spawn(path, flags, { stdio: ["ignore", "inherit", "inherit"], detached: true });
+  if (etcd.pid !== undefined) keeper.watch(etcd.pid);
   const ended = once(etcd, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
   const over = new AbortController();
+  let stopping = false;
   const stop = () => {
-    etcd.kill("SIGTERM");
+    etcd.kill(stopping ? "SIGKILL" : "SIGTERM");
+    stopping = true;
     over.abort();
   };
   ended.catch(() => {}).finally(() => over.abort());
+  // Not by the context's signal, which aborts once: this process ends only when etcd and its folder are gone.
+  for (const name of stopSignals) process.on(name, stop);
   if (signal.aborted) stop();
-  signal.addEventListener("abort", stop);
   try {
     if (await becomesReady(url, over.signal)) {
       const text = `etcd ${version} at ${url}${kept ? `, data in ${folder}` : ""}; Ctrl-C stops it`;
       output.say({ endpoint: url, version, pid: etcd.pid }, text);
     }
     const [code, by] = await ended;
-    if (signal.aborted) return;
+    if (stopping) return;
     throw new CommandError(`etcd ended with ${code ?? by}; --verbose prints its log`);
   } finally {
-    signal.removeEventListener("abort", stop);
-    stop();
+    if (!stopping) stop();
     // One that could not be started has not run.
     await ended.catch(() => {});
+    for (const name of stopSignals) process.off(name, stop);
   }
 }
 

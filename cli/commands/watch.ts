@@ -1,10 +1,16 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { prefix, type WatchEvent } from "../../recipes/index.ts";
 import type { Command } from "../command.ts";
 import { wholeNumber } from "../duration.ts";
 import { printable } from "../output.ts";
 import { readyWithin } from "../ready-within.ts";
+
+/** What of an event no environment can hold. The system's own message has the value in it. */
+const unfit: Readonly<Record<string, string>> = {
+  ERR_INVALID_ARG_VALUE: "its key or value has a NUL byte, which no environment variable can hold",
+  E2BIG: "its key or value is too long for an environment variable",
+};
 
 export const watch: Command = {
   name: "watch",
@@ -44,7 +50,15 @@ export const watch: Command = {
         ETCD_EVENT_VALUE: type === "put" ? kv.text : "",
         ETCD_EVENT_REVISION: String(kv.modRevision),
       };
-      const child = spawn("sh", ["-c", script], { stdio: "inherit", env: { ...process.env, ...event } });
+      let child: ChildProcess;
+      try {
+        child = spawn("sh", ["-c", script], { stdio: "inherit", env: { ...process.env, ...event } });
+      } catch (error) {
+        const problem = unfit[(error as NodeJS.ErrnoException).code ?? ""];
+        if (problem === undefined) throw error;
+        output.note(`${script} was not run for ${kv.key}: ${problem}`);
+        return;
+      }
       const [code, by] = await once(child, "exit");
       if (code !== 0) output.note(`${script} ended with ${code ?? by} for ${kv.key}`);
     }

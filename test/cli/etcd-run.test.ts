@@ -1,6 +1,6 @@
 import { once } from "node:events";
-import { access, chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, createServer, type Server } from "node:net";
+import { access, chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -83,4 +83,63 @@ test("an etcd that cannot be started leaves no folder behind", async () => {
     err: expect.stringMatching(/^etcd-recipes: spawn .*gone ENOENT$/),
   });
   expect(await readdir(temporary)).toEqual([]);
+});
+
+/** Whether something listens there. */
+const listens = async (endpoint: string) => {
+  const { hostname, port } = new URL(endpoint);
+  const socket = connect(Number(port), hostname);
+  const open = await once(socket, "connect").then(
+    () => true,
+    () => false,
+  );
+  socket.destroy();
+  return open;
+};
+
+/** Without the promise it would outlive the tests. */
+const endIfRunning = (pid: number) => {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended.
+  }
+};
+
+test.each(["SIGHUP", "SIGQUIT", "SIGKILL"] as const)("%s leaves no etcd and no folder behind", async (how) => {
+  const temporary = join(folder, how);
+  await mkdir(temporary);
+  const cli = new Cli("127.0.0.1:1", { ...process.env, TMPDIR: temporary });
+  await using running = cli.start("etcd", "run", "--port", String(await freePorts()), "--json");
+  const { endpoint, pid } = JSON.parse(await running.firstLine);
+  try {
+    expect(await listens(endpoint)).toBe(true);
+    running.kill(how);
+    await until(async () => !(await listens(endpoint)) && (await readdir(temporary)).length === 0);
+    expect(await running.ended).toBe(how === "SIGKILL" ? how : 0);
+  } finally {
+    endIfRunning(pid);
+  }
+});
+
+test("a second Ctrl-C kills an etcd that does not stop, and leaves no folder behind", async () => {
+  const file = join(folder, "asked");
+  const { cli, temporary } = await cliWith(
+    "stubborn",
+    `[ "$1" = --version ] && exit
+trap 'echo asked >>${file}' TERM
+echo $$
+while :; do sleep 0.1; done`,
+  );
+  await using running = cli.start("etcd", "run", "--port", String(await freePorts()));
+  const pid = Number(await running.firstLine);
+  try {
+    running.kill("SIGINT");
+    await until(() => readFile(file, "utf8"));
+    running.kill("SIGINT");
+    expect(await once(running.process, "exit")).toEqual([0, null]);
+    expect(await readdir(temporary)).toEqual([]);
+  } finally {
+    endIfRunning(pid);
+  }
 });

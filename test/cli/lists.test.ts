@@ -147,6 +147,16 @@ test("what is wrong with the arguments, with etcd or with the user has an exit c
     [["ls", "a", "--command-timeout", "5"], 2, '--command-timeout is a time such as 500ms, 5s or 2m, not "5"'],
     [["lock", "/l"], 2, "after -- a command to run is missing"],
     [["ls", "a", "--", "true"], 2, "it runs no command"],
+    [
+      ["lock", "/l", "--grace", "10s", "--", "true"],
+      2,
+      "--grace must be below half of --ttl: it is 10s, and the TTL is 10s",
+    ],
+    [
+      ["elect", "/l", "--ttl", "4s", "--grace", "2000ms", "--", "true"],
+      2,
+      "--grace must be below half of --ttl: it is 2000ms, and the TTL is 4s",
+    ],
     [["ls", "a", "--password", "x"], 2, "--password needs --user"],
     [["ls", ""], 2, "prefix must"],
     [["ls", "a", "--endpoints", "127.0.0.1:1", "--command-timeout", "500ms"], 3, "etcd was not reached within 0.5 s"],

@@ -111,6 +111,58 @@ test.each(["SIGKILL", "SIGSTOP"] as const)(
   90_000,
 );
 
+test("elect that Ctrl-C ends while it waits again has the code of the signal, not of a lost term", async () => {
+  await using first = cli.start("elect", "/again", "--", "sleep", "100");
+  await until(() => first.errors.some((line) => line.startsWith("leads")));
+  const [held] = (await etcd.range(prefix("/again/"))).kvs;
+  await using second = cli.start("elect", "/again", "--", "sleep", "100");
+  await until(async () => (await etcd.range(prefix("/again/"))).count === 2);
+  await etcd.delete(held?.key ?? "");
+  await until(() => first.errors.includes("the term of /again is over"));
+  await until(async () => second.errors.some((line) => line.startsWith("leads")));
+  // It stands in line behind the other one.
+  await until(async () => (await etcd.range(prefix("/again/"))).count === 2);
+  first.kill("SIGINT");
+  expect(await first.ended).toBe(130);
+  second.kill("SIGTERM");
+  expect(await second.ended).toBe(143);
+});
+
+test("a service goes on when what read its notes has gone", async () => {
+  await using running = cli.start("register", "/mute", "10.0.0.1:80", "--drain", "1ms", "--", "sleep", "100");
+  await until(async () => (await etcd.range("/mute")).count === 1);
+  running.process.stderr?.destroy();
+  // It notes both, and answers after that.
+  expect(await cli.run("drain", "/mute")).toMatchObject({ code: 0 });
+  expect(await cli.run("drain", "/mute", "--undo")).toMatchObject({ code: 0 });
+  running.kill("SIGTERM");
+  expect(await running.ended).toBe(143);
+});
+
+test("a command that is not there has its exit code also when what read the notes has gone", async () => {
+  await using running = cli.start("register", "/gone", "10.0.0.1:80", "--", "there-is-no-such-command");
+  running.process.stderr?.destroy();
+  expect(await running.ended).toBe(127);
+});
+
+test("watch --exec goes on after an event that no environment can hold, and notes only its key", async () => {
+  const script = 'echo "$ETCD_EVENT_KEY $ETCD_EVENT_VALUE"';
+  await using watching = cli.start("watch", "/unfit/", "--exec", script, "--revision", "1");
+  await etcd.put("/unfit/nul", "secret\0secret");
+  await etcd.put("/unfit/long", "secret".repeat(32_768));
+  await etcd.put("/unfit/none", "1");
+  await until(() => watching.lines.length > 0 || watching.end !== undefined);
+  expect(watching.lines).toEqual(["/unfit/none 1"]);
+  const said = (key: string, problem: string) => `${script} was not run for ${key}: its key or value ${problem}`;
+  await until(() => watching.errors.length === 2);
+  expect(watching.errors).toEqual([
+    said("/unfit/nul", "has a NUL byte, which no environment variable can hold"),
+    said("/unfit/long", "is too long for an environment variable"),
+  ]);
+  watching.kill("SIGINT");
+  expect(await watching.ended).toBe(130);
+});
+
 test("leader has exit code 1 where there is none, and --watch prints each change", async () => {
   expect((await cli.run("leader", "/none")).code).toBe(1);
   await using watching = cli.start("leader", "/watched", "--watch");

@@ -1,0 +1,52 @@
+import { PassThrough } from "node:stream";
+import { expect, test } from "vitest";
+import { ofEtcd } from "../../cli/commands/index.ts";
+import { runCli } from "../../cli/run-cli.ts";
+
+/** Nothing listens there: what asks etcd ends with 3. */
+const away = ["--endpoints", "127.0.0.1:1", "--command-timeout", "300ms"];
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const streams = { out: new PassThrough(), err: new PassThrough() };
+  const code = await runCli(args, streams as unknown as { out: NodeJS.WriteStream; err: NodeJS.WriteStream });
+  const textOf = (stream: PassThrough) => String(stream.read() ?? "").trim();
+  return { code, out: textOf(streams.out), err: textOf(streams.err) };
+}
+
+test.each([
+  [["take", "snapshot"], "take"],
+  [["undo", "cancel", "/runs/", "7"], "undo"],
+  [["xx", "ls"], "xx"],
+  [["queue", "xx", "ls"], "queue xx"],
+  [["--ttl", "5s", "xx", "ls"], "xx"],
+  [["--user", "ls", "/svc/"], "/svc/"],
+])("%j: there is no such command, and nothing is run", async (args, name) => {
+  expect(await run(...args, ...away)).toEqual({
+    code: 2,
+    out: "",
+    err: `etcd-recipes: there is no command "${name}"; etcd-recipes --help lists them`,
+  });
+});
+
+test.each([
+  [["--json", "ls", "/svc/"], 3, '{"error":'],
+  [["--user", "lock", "--password", "secret", "ls", "/svc/"], 3, "etcd-recipes: list /svc/: etcd was not reached"],
+  [["--user", "lock", "ls", "/svc/"], 2, "etcd-recipes: --user needs a password"],
+  [["--ttl", "5s", "lock", "ls"], 2, "etcd-recipes: after -- a command to run is missing\nusage: etcd-recipes lock"],
+  [["queue", "--all", "retry", "/q", "a"], 2, "etcd-recipes: name one job, or say --all"],
+  [["--nothing", "ls", "/svc/"], 2, "etcd-recipes: Unknown option '--nothing'"],
+])("%j: options may stand before the command, with their values", async (args, code, text) => {
+  const outcome = await run(...args, ...away);
+  expect(outcome).toMatchObject({ code, out: "" });
+  expect(outcome.err).toContain(text);
+});
+
+test("an option has the same type in every command that has it, so it can stand before the command", () => {
+  const types = new Map<string, string>();
+  for (const { name, options = {} } of ofEtcd) {
+    for (const [option, { type }] of Object.entries(options)) {
+      expect(types.get(option) ?? type, `${option} of ${name}`).toBe(type);
+      types.set(option, type);
+    }
+  }
+});
