@@ -27,11 +27,7 @@ export class PingAnswers {
   #answeredAt = 0;
 
   /** @param onRefused an answer that was held could not be written: the peer does not read, a `PeerError` */
-  constructor(
-    clock: Clock,
-    writer: Pick<FrameWriter, "position" | "pingAck">,
-    onRefused: (error: unknown) => void,
-  ) {
+  constructor(clock: Clock, writer: Pick<FrameWriter, "position" | "pingAck">, onRefused: (error: unknown) => void) {
     this.#clock = clock;
     this.#writer = writer;
     this.#onRefused = onRefused;

@@ -56,11 +56,17 @@ export class StmAttempt {
   readonly failures = new Set<unknown>();
   /** Its writes are on their way, or no answer came to them. */
   mayBeCommitted = false;
+  #calls = 0;
 
   /** @param call what each call of this try has */
   constructor(kv: Kv, call: () => CallOptions) {
     this.#kv = kv;
     this.#call = call;
+  }
+
+  /** Whether a call of it is under way. */
+  get isCalling(): boolean {
+    return this.#calls > 0;
   }
 
   /** @returns whether it was committed: if not, something that was read has changed, and nothing was written */
@@ -144,11 +150,14 @@ export class StmAttempt {
   }
 
   async #called<Answer>(call: Promise<Answer>): Promise<Answer> {
+    this.#calls++;
     try {
       return await call;
     } catch (error) {
       this.failures.add(error);
       throw error;
+    } finally {
+      this.#calls--;
     }
   }
 

@@ -41,8 +41,13 @@ export async function runStm<Result>(
       { cause, retryable: true, outcomeUnknown },
     );
   };
-  const timer =
-    timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.timer(timeoutMs, () => ending.abort(outOfTime()));
+  const end = () => ending.abort(outOfTime());
+  const endSoon = () => {
+    // A call that is not over by now was held up with this process: what it fails with says why.
+    if (attempt?.isCalling) timer = clock.timer(MOMENT_MS, end);
+    else end();
+  };
+  let timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.timer(timeoutMs, endSoon);
   const release = onAbort(signal, () => ending.abort(signal?.reason));
   const backoff = new Backoff(runtime, { initialMs: 5, maxMs: 500 });
   try {

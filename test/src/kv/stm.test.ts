@@ -215,13 +215,17 @@ test("out of time in its last call, it says for how long it tried, and whether i
   const client = new EtcdClient({ endpoints: proxy.endpoint });
   try {
     await client.put("silent", "0");
-    const silentFrom = (step: "read" | "commit") =>
+    const holdUp = (ms: number) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+    const silentFrom = (step: "read" | "commit", heldUp = false) =>
       etcdErrorOf(
         client.stm(
           async (tx) => {
             await tx.get("first");
             if (step === "read") proxy.blackHole();
-            await Promise.all([tx.get("silent"), tx.get("as silent")]);
+            const reading = Promise.all([tx.get("silent"), tx.get("as silent")]);
+            // Then the time of the call, and that of all of it, are over in the same moment.
+            if (heldUp) setImmediate(() => holdUp(1_000));
+            await reading;
             if (step === "commit") proxy.blackHole();
             tx.put("silent", step);
           },
@@ -234,6 +238,12 @@ test("out of time in its last call, it says for how long it tried, and whether i
       message: expect.stringMatching(new RegExp(`^${said}get "(as )?silent": `)),
       cause: expect.objectContaining({ code: "ETCD_TIMEOUT" }),
       outcomeUnknown: false,
+    });
+    await proxy.heal();
+    await client.get("silent");
+    expect(await silentFrom("read", true)).toMatchObject({
+      code: "ETCD_TIMEOUT",
+      message: expect.stringMatching(new RegExp(`^${said}get "(as )?silent": `)),
     });
     await proxy.heal();
     await client.get("silent");
