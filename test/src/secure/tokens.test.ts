@@ -247,20 +247,30 @@ test("a stream that waits for a token says what the request for it failed with",
   expect(received[0]).toMatch(/^watch "k": no token yet; last: .*try another time/);
 });
 
-test("a status that is asked for once more, with a token, has no more time in all than one that is asked for once", async () => {
-  let statuses = 0;
+test("a status that is asked for once more, with a token, has what is left of its time", async () => {
+  const timeoutMs = 3_000;
+  let tookMs = 0;
+  const limits: (number | undefined)[] = [];
   await using server = await ScriptedEtcd.start((call) => {
-    if (call.method === "Authenticate") call.answer(tokenAnswer("t1"));
-    // Late, but within its attempt; and then there is no answer any more.
-    else if (call.method === "Status" && ++statuses === 1)
-      setTimeout(() => call.refuse(refusals.permissionDenied), 250);
+    if (call.method === "Authenticate") {
+      call.answer(tokenAnswer("t1"));
+      return;
+    }
+    limits.push(call.timeoutMs);
+    if (call.token !== undefined) {
+      call.refuse(refusals.permissionDenied);
+      return;
+    }
+    const cameMs = performance.now();
+    setTimeout(() => {
+      tookMs = performance.now() - cameMs;
+      call.refuse(refusals.permissionDenied);
+    }, 500);
   });
   await using etcd = new EtcdClient({ endpoints: server.endpoint, auth: { username: "alice", password: "p" } });
-  const order: string[] = [];
-  await Promise.all([
-    etcd.status({ timeoutMs: 900 }).catch(() => order.push("status")),
-    etcd.get("a", { timeoutMs: 1_050 }).catch(() => order.push("get")),
-  ]);
-  expect(statuses).toBeGreaterThan(1);
-  expect(order).toEqual(["status", "get"]);
+  expect(await etcdErrorOf(etcd.status({ timeoutMs }))).toMatchObject({ code: "ETCD_PERMISSION_DENIED" });
+  expect(limits.length).toBe(2);
+  // An attempt gets a third of the time that is left.
+  expect(tookMs).toBeGreaterThan(100);
+  expect(limits[1]).toBeLessThanOrEqual(Math.ceil((timeoutMs - tookMs) / 3));
 });
