@@ -420,8 +420,8 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
 
   /**
    * Ends watches and mirrors with `ClientClosedError`, revokes the kept-alive leases (not the detached ones), then ends
-   * calls under way and closes all connections. Takes 2 s at most, also when etcd does not answer. Calling it again is
-   * harmless.
+   * calls under way with the same error, writes among them with `outcomeUnknown: true`, and closes all connections.
+   * Takes 2 s at most, also when etcd does not answer. Calling it again is harmless.
    */
   close(): Promise<void> {
     return this.#core.close();

@@ -17,15 +17,16 @@ export interface CandidacyLineParts {
   onWarning(error: Error): void;
 }
 
+/** What several campaigns of one caller have in common. Each campaign notes here what it has come to. */
 export interface Standing {
-  /** Whether one of them got in line: what etcd refuses later is waited out. Also noted of one that was aborted. */
+  /** Whether one of them got in line, also one that was aborted: what etcd refuses later is waited out. */
   wasInLine: boolean;
 }
 
 export interface CampaignOptions {
   /** How long the caller still waits: the pauses between attempts leave time for more of them. */
   readonly leftMs?: (() => number) | undefined;
-  /** What the campaigns of one caller have in common. @default it has no other */
+  /** @default the caller has no other campaign */
   readonly standing?: Standing | undefined;
 }
 

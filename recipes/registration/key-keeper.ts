@@ -119,7 +119,7 @@ export class KeyKeeper implements BulkItem {
     this.writesAnew();
   }
 
-  /** Whose delete may still land is not known: what stands there is written anew, not taken as found. */
+  /** A delete that is not known here may still land: what stands there is written anew, once, not taken as found. */
   writesAnew(): void {
     this.#rewrites = true;
   }
