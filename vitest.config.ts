@@ -3,7 +3,7 @@ import { LongestFirst } from "./test/support/longest-first.ts";
 import { overBuilt, throughSecurity } from "./test/support/over-built.ts";
 import { sortTestFiles } from "./test/support/test-files.ts";
 
-/** Programs and crowds: each of these files keeps two cores busy for a while, and would starve many others beside it. */
+/** Programs and crowds: each of these files keeps two cores busy by itself, and would starve what runs beside it. */
 const heavy = ["test/examples/**/*.test.ts", "test/src/lease/crowds.test.ts"];
 
 /** What is said of the project itself: these files need no etcd. */
@@ -112,7 +112,7 @@ export default defineConfig({
           project(`also-${index + 1}-alone`, { ...also, exclude: [...heavy, ...logic, ...mocking, ...shared] }),
         ];
       }),
-      project("heavy", { include: heavy, maxWorkers: 3, order: 1, plugins: built }),
+      project("heavy", { include: heavy, maxWorkers: 2, order: 1, plugins: built }),
     ],
   },
 });

@@ -50,6 +50,8 @@ test("SIGTERM: a leader finishes what is with masters, resigns and exits with 0;
   expect(first.logged("task-done", "a")).toHaveLength(1);
   expect(first.logged("resigned")).toHaveLength(1);
   const progress = await lab.settled(["a", "b"]);
+  // It says so after it has written so.
+  await until(() => second.logged("task-done", "b").length, { message: () => lab.story });
   expect(second.logged("task-done", "b")).toHaveLength(1);
   expect(progress.get("a")?.token).toBeLessThan(progress.get("b")?.token as number);
 });
