@@ -4,8 +4,8 @@ import { MessageStream } from "./message-stream.ts";
 
 const what = "pickingTransport";
 
-/** The attempts have the time that the call has; this is no limit. */
-const NO_LIMIT_MS = 2 ** 31 - 1;
+/** The longest wait of a timer. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 /** Options of `pickingTransport()`. All may be left out. */
 export interface PickingTransportOptions {
@@ -154,7 +154,8 @@ export function pickingTransport<Made extends TransportLike>(
             return { error };
           }
         },
-        { attempts: most, timeoutMs: NO_LIMIT_MS, signal: controller.signal },
+        // The attempts have the time that the call has.
+        { attempts: most, timeoutMs: Number.POSITIVE_INFINITY, signal: controller.signal },
       );
       if ("error" in outcome) throw outcome.error;
       return outcome.result;
@@ -239,7 +240,7 @@ function check(services: unknown, transportTo: unknown, options: PickingTranspor
   if (attempts !== undefined && !(Number.isInteger(attempts) && attempts >= 1)) {
     refuse("attempts", `must be a whole number, at least 1, not ${String(attempts)}`);
   }
-  if (waitMs !== undefined && !(waitMs >= 0 && waitMs <= NO_LIMIT_MS)) {
+  if (waitMs !== undefined && !(waitMs >= 0 && waitMs <= LONGEST_MS)) {
     refuse("waitMs", `must be a number of milliseconds, at least 0 and below 2^31, not ${String(waitMs)}`);
   }
   if (isFailure !== undefined && typeof isFailure !== "function") refuse("isFailure", "must be a function");

@@ -16,9 +16,6 @@ export interface RequestLimits {
   readonly key: string | undefined;
 }
 
-/** An attempt has the time that undici gives it: `headersTimeout`, `bodyTimeout`, the caller's signal. */
-const NO_LIMIT_MS = 2 ** 31 - 1;
-
 /** What the caller did wrong, or does: no server is at fault, and none would do better. */
 const callersErrors = new Set([
   "UND_ERR_INVALID_ARG",
@@ -85,7 +82,8 @@ export class PickedRequest {
     this.#services
       .call((server) => this.#attempt(server), {
         attempts,
-        timeoutMs: NO_LIMIT_MS,
+        // An attempt has the time that undici gives it: `headersTimeout`, `bodyTimeout`, the caller's signal.
+        timeoutMs: Number.POSITIVE_INFINITY,
         signal: this.#controller.signal,
         ...(key !== undefined && { key }),
       })

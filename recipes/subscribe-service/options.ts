@@ -282,8 +282,8 @@ export interface ServiceCallOptions<Result = unknown> {
   /** Ends the call, whatever it is at; it rejects with `signal.reason`. */
   signal?: AbortSignal | undefined;
   /**
-   * How long all of it may take, the wait for a first server included, in milliseconds; above 0. An attempt may take
-   * its part of what is left: with three attempts to go a third of it. @default 30000
+   * How long all of it may take, the wait for a first server included, in milliseconds: above 0, below 2^31, or
+   * `Infinity`. An attempt may take its part of what is left: with three attempts to go a third of it. @default 30000
    */
   timeoutMs?: number | undefined;
   /**
@@ -295,20 +295,21 @@ export interface ServiceCallOptions<Result = unknown> {
   isFailure?: ((result: Result) => boolean) | undefined;
 }
 
-const callSchema = once(() =>
-  z.strictObject(
+const callSchema = once(() => {
+  const { signal, timeoutMs } = callFields();
+  return z.strictObject(
     {
       attempts: z._default(count(), 1),
       key: z.optional(z.string("must be a string")),
-      signal: callFields().signal,
-      timeoutMs: z._default(delayAbove0(), 30_000),
+      signal,
+      timeoutMs: z._default(timeoutMs, 30_000),
       isFailure: z.optional(
         z.custom<(result: unknown) => boolean>((it) => typeof it === "function", "must be a function"),
       ),
     },
     "must be an object",
-  ),
-);
+  );
+});
 
 export interface ResolvedServiceCall {
   readonly isFailure?: ((result: unknown) => boolean) | undefined;

@@ -130,7 +130,7 @@ function attempt<Metadata, Result>(
     const close = () => {
       const wasOpen = open;
       open = false;
-      timer.cancel();
+      timer?.cancel();
       release();
       return wasOpen;
     };
@@ -145,11 +145,12 @@ function attempt<Metadata, Result>(
       else trace?.fail(error);
       servers.report(server, { latencyMs: clock.monotonicMs() - startedMs, ...(error !== undefined && { error }) });
     };
-    const timer = clock.timer(limitMs, () => {
+    const outOfTime = () => {
       const error = new EtcdTimeoutError(`${server.key} did not answer within ${inMs(limitMs)}`);
       finish({ error });
       controller.abort(error);
-    });
+    };
+    const timer = limitMs === Number.POSITIVE_INFINITY ? undefined : clock.timer(limitMs, outOfTime);
     let release = () => {};
     release = onAbort(signal, () => {
       close();

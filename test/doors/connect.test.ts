@@ -125,6 +125,27 @@ test("a method without side effects goes on to another server, one with them is 
   expect([a.calls, b.calls]).toEqual([["say", "pay", "pay"], ["say"]]);
 });
 
+test("an answer may take its time, however many attempts there may be", async () => {
+  const prefix = lab.newPrefix();
+  const a = await serve(prefix, "a");
+  const { services } = await clientOf(prefix);
+  let sent = 0;
+  const slowly = (address: string): Transport => {
+    const transport = createConnectTransport({ baseUrl: `http://${address}`, httpVersion: "1.1" });
+    const unary = (async (...args: Parameters<Transport["unary"]>) => {
+      sent++;
+      const answer = await transport.unary(...args);
+      await sleep(100);
+      return answer;
+    }) as Transport["unary"];
+    return { unary, stream: transport.stream.bind(transport) };
+  };
+  const transport = pickingTransport(services, slowly, { attempts: 2 ** 31 });
+  const client = createClient(echo, transport) as unknown as EchoClient;
+  expect((await client.pay(hello)).value).toBe("a");
+  expect({ sent, calls: a.calls }).toEqual({ sent: 1, calls: ["pay"] });
+});
+
 test("an answer that is an error counts against no server, and is not asked for again", async () => {
   const prefix = lab.newPrefix();
   const [a, b] = [await serve(prefix, "a", Array(9).fill(Code.NotFound)), await serve(prefix, "b")];

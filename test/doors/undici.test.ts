@@ -167,6 +167,14 @@ test.each(names)("%s: a POST without a body, which could be sent again, is sent 
   expect(requests).toEqual([["POST /pay orders"], ["POST /pay orders"], []]);
 });
 
+test.each(names)("%s: an answer may take its time, however many attempts there may be", async (name) => {
+  const slow = (_: IncomingMessage, response: ServerResponse) => void setTimeout(() => response.end("ok"), 100);
+  const { services, requests } = await registered(slow, slow);
+  const response = await fetchOf(name, services, { attempts: 2 ** 31 })("/", { method: "POST" });
+  expect(await response.text()).toBe("ok");
+  expect(requests.flat()).toHaveLength(1);
+});
+
 test.each(names)("%s: servers that fail are left out, by the user's rule", async (name) => {
   const { services } = await registered((_, response) => void response.writeHead(404).end(), ok, ok);
   const ejected = new Promise((resolve) => services.once("ejected", (instance) => resolve(instance.id)));

@@ -2,6 +2,7 @@ import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
 import type { ServiceInstance } from "../../../recipes/index.ts";
 import { callServers, type ServiceCallParts } from "../../../recipes/subscribe-service/service-call.ts";
+import { deferred } from "../../../src/internal/index.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 
 function withClock() {
@@ -76,6 +77,21 @@ test("the moment before a further attempt is part of the time: nothing begins af
   await failed;
   expect(settledAt).toBe(1_000);
   expect(triedAt.filter((atMs) => atMs >= 1_000)).toEqual([]);
+});
+
+test("without an end an attempt has no part of the time that it must keep to", async () => {
+  const { clock, parts } = withClock();
+  const { promise, resolve: answer } = deferred<string>();
+  const limits = { attempts: 3, timeoutMs: Number.POSITIVE_INFINITY, signal: undefined };
+  const call = callServers(parts, () => promise, limits);
+  expect(clock.pendingTimers).toBe(0);
+  await clock.pass(2 ** 32);
+  answer("at last");
+  expect(await call).toBe("at last");
+  let calls = 0;
+  const again = callServers(parts, () => (++calls < 3 ? Promise.reject(new Error("refused")) : "third"), limits);
+  await clock.pass(1_000);
+  expect(await again).toBe("third");
 });
 
 test("a server that comes when the time is over is not called", async () => {
