@@ -8,7 +8,8 @@ import { RegistrationGroup } from "../registration-group/index.ts";
 import { RegisteredMember } from "../registration-group/internal.ts";
 import { type CloseOptions, ServiceRegister } from "../service-register/index.ts";
 import { Storage } from "../storage/index.ts";
-import { SubscribeService } from "../subscribe-service/index.ts";
+import { RunningWatch } from "../storage/internal.ts";
+import { ServiceList } from "../subscribe-service/index.ts";
 import type { ClosableRecipe } from "./shutdown-options.ts";
 
 /** Its `close()` takes for how long it drains, or is gone already, before it resolves. */
@@ -28,18 +29,27 @@ export interface Stages {
   readonly clients: readonly ClosableRecipe[];
 }
 
-const classes: Readonly<Record<keyof Omit<Stages, "held">, readonly (new (...args: never[]) => object)[]>> = {
+interface Class {
+  [Symbol.hasInstance](value: unknown): boolean;
+}
+
+const classes: Readonly<Record<keyof Omit<Stages, "held">, readonly Class[]>> = {
   listed: [ServiceRegister, RegistrationGroup, RegisteredMember, ClusterMonitor, RegisteredNode],
-  followed: [SubscribeService, Storage, CacheExpirer, Cancellation, Confirmation],
+  followed: [ServiceList, Storage, RunningWatch, CacheExpirer, Cancellation, Confirmation],
   clients: [EtcdClient],
 };
 
 export function stagesOf(recipes: readonly ClosableRecipe[]): Stages {
   const are = (stage: keyof typeof classes) => (recipe: ClosableRecipe) =>
     classes[stage].some((of) => recipe instanceof of);
-  const [listed, followed, clients] = (["listed", "followed", "clients"] as const).map((stage) =>
-    recipes.filter(are(stage)),
-  ) as [ListedRecipe[], ClosableRecipe[], ClosableRecipe[]];
+  const listed = recipes.filter(are("listed")) as ListedRecipe[];
+  const followed = recipes.filter((recipe) => are("followed")(recipe) || isRead(recipe));
+  const clients = recipes.filter(are("clients"));
   const known = new Set([...listed, ...followed, ...clients]);
   return { listed, held: recipes.filter((recipe) => !known.has(recipe)), followed, clients };
+}
+
+/** Mirrors and watches of a client. */
+function isRead(recipe: ClosableRecipe): boolean {
+  return Symbol.asyncIterator in recipe;
 }

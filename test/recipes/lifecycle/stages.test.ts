@@ -1,5 +1,18 @@
 import { expect, test } from "vitest";
-import { ClusterMonitor, RegistrationGroup, ServiceRegister, SubscribeService } from "../../../recipes/index.ts";
+import * as z from "zod";
+import {
+  CacheExpirer,
+  Cancellation,
+  ClusterMonitor,
+  Confirmation,
+  LeaderElection,
+  Mutex,
+  Queue,
+  RegistrationGroup,
+  ServiceRegister,
+  Storage,
+  SubscribeService,
+} from "../../../recipes/index.ts";
 import { stagesOf } from "../../../recipes/lifecycle/stages.ts";
 import { fakeEtcd } from "../../../testing/index.ts";
 import { until } from "../../support/until.ts";
@@ -33,4 +46,35 @@ test("everything that others find a process by leaves the list first, and drains
   await closing;
   await list.until((servers) => servers.length === 0);
   await Promise.all([list.close(), joined.close()]);
+});
+
+test("what a process knows of others is there until the end of what it holds", async () => {
+  await using etcd = await fakeEtcd();
+  const client = etcd.client();
+  const services = new SubscribeService("/svc/", { client });
+  const storage = new Storage({ client });
+  const typed = client.typed(z.string());
+  const followed = [
+    services,
+    services.view({ zone: "a" }),
+    storage,
+    storage.watch(
+      "/cache/",
+      () => {},
+      () => {},
+    ),
+    new CacheExpirer("/caches/", { ttlSeconds: 60, onExpire: () => {}, client }),
+    new Cancellation("/runs/", { client }),
+    new Confirmation("/asks/", { client }),
+    client.mirror("/k"),
+    client.watch("/k"),
+    typed.mirror("/k"),
+    typed.watch("/k"),
+  ];
+  const own = { close: async () => {} };
+  const held = [new LeaderElection("/leader", "m1", { client }), new Mutex("/lock", { client }), own];
+  const queue = new Queue("/jobs", { client });
+  const stages = stagesOf([...followed, ...held, queue, client]);
+  expect(stages).toEqual({ listed: [], held: [...held, queue], followed, clients: [client] });
+  for (const stage of [stages.held, stages.followed]) await Promise.all(stage.map((it) => it.close()));
 });

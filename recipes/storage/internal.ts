@@ -1,0 +1,1 @@
+export { RunningWatch } from "./storage-watch.ts";
