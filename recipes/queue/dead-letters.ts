@@ -1,8 +1,16 @@
-import { type EtcdClient, keyMissing, putOp, type TxnOptions } from "../../src/index.ts";
+import {
+  deleteOp,
+  type EtcdClient,
+  EtcdTimeoutError,
+  getOp,
+  type KeyValue,
+  keyMissing,
+  putOp,
+} from "../../src/index.ts";
 import type { Runtime } from "../../src/internal/index.ts";
 import { asError } from "../../src/internal/index.ts";
-import { changeKey, deleteIfUnchanged, txnUntilKnown } from "../writes/index.ts";
-import { type LetterContent, readLetter, writeJob } from "./job-content.ts";
+import { changeKey, foundBy, isAsKnown, txnUntilKnown } from "../writes/index.ts";
+import { type LetterContent, readJob, readLetter, writeJob } from "./job-content.ts";
 import type { ResolvedCall } from "./options.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 
@@ -48,7 +56,7 @@ export class DeadLetters {
 
   /** Makes a new job of it, with no attempts behind it, at the end of the queue. @returns false when there is none */
   async putBack(id: string, call: ResolvedCall): Promise<boolean> {
-    return this.#remove(id, call, ({ value }) => writeJob({ value, attempt: 0 }));
+    return this.#remove(id, call, true);
   }
 
   /** @returns false when there is none */
@@ -56,12 +64,8 @@ export class DeadLetters {
     return this.#remove(id, call);
   }
 
-  /** @param put makes the job that takes its place, unless there is one with this id */
-  async #remove(
-    id: string,
-    { signal, timeoutMs }: ResolvedCall,
-    put?: (letter: LetterContent) => string,
-  ): Promise<boolean> {
+  /** @param again a job takes its place, unless there is one with this id */
+  async #remove(id: string, { signal, timeoutMs }: ResolvedCall, again = false): Promise<boolean> {
     const runtime = this.#runtime;
     const endMs = runtime.clock.monotonicMs() + timeoutMs;
     const leftMs = () => endMs - runtime.clock.monotonicMs();
@@ -71,18 +75,39 @@ export class DeadLetters {
         return Math.max(1, leftMs());
       },
     };
-    const txn = async (request: TxnOptions) => {
-      const answer = await txnUntilKnown(request, { etcd: this.#etcd, runtime, signal, leftMs });
-      // An attempt without an answer did it.
-      return { ...answer, succeeded: answer.succeeded || answer.unsure };
-    };
     const letterKey = this.#keys.letter(id);
     const jobKey = this.#keys.job(id);
     return changeKey(this.#etcd, letterKey, inTime, async (kv) => {
       if (!kv) return false;
-      const job = put && { compare: [keyMissing(jobKey)], success: [putOp(jobKey, put(readLetter(kv)))] };
-      if ((await deleteIfUnchanged({ txn }, letterKey, kv, { instead: job })) !== undefined) return true;
-      return job && (await this.#etcd.get(jobKey, { signal })) ? false : undefined;
+      const job = again ? { value: readLetter(kv).value, attempt: 0 } : undefined;
+      const isFree = job ? [keyMissing(jobKey)] : [];
+      const put = job ? [putOp(jobKey, writeJob(job))] : [];
+      const { succeeded, unsure, responses } = await txnUntilKnown(
+        {
+          compare: [...isAsKnown(letterKey, kv), ...isFree],
+          success: [deleteOp(letterKey), ...put],
+          failure: [getOp(letterKey), getOp(jobKey)],
+        },
+        { etcd: this.#etcd, runtime, signal, leftMs },
+      );
+      if (succeeded) return true;
+      const [letter, there] = responses.map(foundBy);
+      if (letter) return job && there ? false : undefined;
+      if (!unsure) return false;
+      // An earlier attempt without an answer did it, or somebody else was faster.
+      if (there) return job !== undefined && hasValue(there, job.value);
+      if (!job) return true;
+      const problem = `what became of the dead letter ${id} is not known: it was put back and done, or discarded`;
+      throw new EtcdTimeoutError(`Queue.putBack: ${problem}`, { outcomeUnknown: true });
     });
+  }
+}
+
+/** A worker may have claimed the job meanwhile: its value is still the same. */
+function hasValue(job: KeyValue, value: string): boolean {
+  try {
+    return readJob(job).value === value;
+  } catch {
+    return false;
   }
 }

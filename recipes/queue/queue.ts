@@ -169,7 +169,8 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
    * Makes a job of a dead letter again: at the end of the queue, under the same id, with all its attempts.
    *
    * @returns false when there is no such dead letter
-   * @throws InvalidOptionError; InvalidValueError when it cannot be read; EtcdError; `signal.reason`
+   * @throws InvalidOptionError; InvalidValueError when it cannot be read; EtcdTimeoutError with `outcomeUnknown`, also
+   *   when an answer was lost and neither the letter nor the job is there any more; EtcdError; `signal.reason`
    */
   async putBack(id: string, options: QueueCallOptions = {}): Promise<boolean> {
     checkFoundId("Queue.putBack", id);
@@ -180,6 +181,9 @@ export class Queue extends Notifier<QueueEvents> implements AsyncDisposable {
 
   /**
    * Deletes a dead letter, also one that cannot be read or that a stranger wrote under an id that `enqueue` refuses.
+   *
+   * Not guaranteed: that true means more than that neither the letter nor its job is there. An answer that was lost can
+   * hide that another process put the letter back, and that the job is done.
    *
    * @returns false when there is no such dead letter
    * @throws InvalidOptionError; EtcdError; `signal.reason`

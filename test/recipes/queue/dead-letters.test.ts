@@ -1,5 +1,7 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type { DeadLetter } from "../../../recipes/index.ts";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { DeadLetter, Queue } from "../../../recipes/index.ts";
+import { FaultProxy } from "../../../testing/index.ts";
+import { outcomeOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 import { QueueLab, takeAll } from "./queue-lab.ts";
 
@@ -89,4 +91,47 @@ test("dead letters come the oldest first", async () => {
     await (await queue.dequeue()).release();
   }
   expect((await queue.deadLetters()).map(({ id }) => id)).toEqual(["c", "a", "b"]);
+});
+
+describe("an operator whose first request has no answer", () => {
+  type Step = (queue: Queue) => Promise<unknown>;
+  const discard: Step = (queue) => queue.discard("a");
+  const putBack: Step = (queue) => queue.putBack("a");
+  const nothing: Step = async () => {};
+  const work: Step = async (queue) => (await queue.dequeue()).ack();
+  const take: Step = (queue) => queue.dequeue();
+  const unknown = { error: { code: "ETCD_TIMEOUT", outcomeUnknown: true } };
+  const job = JSON.stringify({ value: "v", attempt: 0 });
+
+  test.each<[string, Step, "toServer" | "toClient", Step, object, Record<string, string>]>([
+    ["discards what another one puts back: false", discard, "toServer", putBack, { value: false }, { "jobs/a": job }],
+    ["discards what another one discards", discard, "toServer", discard, { value: true }, {}],
+    ["has discarded it", discard, "toClient", nothing, { value: true }, {}],
+    ["has put it back", putBack, "toClient", nothing, { value: true }, { "jobs/a": job }],
+    ["has put it back for a worker", putBack, "toClient", take, { value: true }, expect.objectContaining({})],
+    ["puts back what another one puts back", putBack, "toServer", putBack, { value: true }, { "jobs/a": job }],
+    ["puts back what another one discards", putBack, "toServer", discard, unknown, {}],
+    ["has put back what is done meanwhile", putBack, "toClient", work, unknown, {}],
+  ])("%s", async (_, step, lost, meanwhile, outcome, left) => {
+    const queue = lab.queue({ maxAttempts: 1 });
+    await queue.enqueue("v", { id: "a" });
+    await (await queue.dequeue()).release();
+    const proxy = await FaultProxy.start(lab.lab.endpoint);
+    const etcd = lab.lab.client({ endpoints: proxy.endpoint });
+    lab.lab.also(() => proxy.close());
+    const txn = etcd.txn.bind(etcd);
+    let sent = 0;
+    etcd.txn = (...args) => {
+      if (++sent === 1) proxy.blackHole(lost);
+      return txn(...args);
+    };
+    const stepping = outcomeOf(step(lab.queue({ client: etcd })));
+    await until(() => sent === 1);
+    if (lost === "toClient") await until(async () => (await lab.keys("dead")).length === 0);
+    await meanwhile(queue);
+    proxy.cut();
+    await proxy.heal();
+    expect(await stepping).toMatchObject(outcome);
+    expect(await lab.view()).toEqual(left);
+  });
 });
