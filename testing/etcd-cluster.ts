@@ -139,7 +139,7 @@ export class EtcdCluster {
         access: cluster.#access,
         flags: (member, state) => memberFlags(member, plan, state),
         hasMajority: () => cluster.#joined().length >= cluster.#majority,
-        replace: (member) => cluster.#replace(member),
+        replace: (member) => member.inTurn(() => cluster.#replace(member)),
       };
       for (const member of plan.members) members.push(new Member(member, surroundings));
       await cluster.#launchAll();
@@ -220,10 +220,14 @@ export class EtcdCluster {
    * cluster id and member ids; an empty store at revision 1. Isolated members are healed. Resolves when all serve.
    * With `auth`, root and the users that the cluster was started with are there again, root with its password of now.
    */
-  async wipe(): Promise<void> {
-    await this.kill();
-    await Promise.all(this.#members.map((member) => Promise.all([member.removeData(), member.heal()])));
-    await this.#launchAll();
+  wipe(): Promise<void> {
+    const wipe = async () => {
+      await this.kill();
+      await Promise.all(this.#members.map((member) => Promise.all([member.removeData(), member.heal()])));
+      await this.#launchAll();
+    };
+    // In the turn of all members, which are always waited for in the same order.
+    return this.#members.reduceRight((run, member) => () => member.inTurn(run), wipe)();
   }
 
   /**

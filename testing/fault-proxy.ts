@@ -102,18 +102,19 @@ export class FaultProxy {
 
   /** Listens again, on the same port. */
   async up(): Promise<void> {
-    if (this.#closing !== undefined || this.#listener !== undefined) return;
-    const listener = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
-    this.#listener = listener;
-    listener.unref();
-    listener.listen(this.port, "127.0.0.1");
+    if (this.#closing !== undefined) return;
+    this.#listener ??= this.#makeListener();
+    const listener = this.#listener;
+    if (listener.listening) return;
     try {
-      await once(listener, "listening");
+      await new Promise<void>((resolve, reject) => {
+        // `down()` and `close()` can come first.
+        listener.once("listening", resolve).once("close", resolve).once("error", reject);
+      });
     } catch (error) {
-      this.#listener = undefined;
+      if (this.#listener === listener) this.#listener = undefined;
       throw error;
     }
-    listener.on("error", () => {});
   }
 
   /** Ends black hole, delay and being down. What was held back goes through; what was broken stays broken. */
@@ -130,6 +131,12 @@ export class FaultProxy {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #makeListener(): Server {
+    const listener = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
+    listener.on("error", () => {});
+    return listener.listen(this.port, "127.0.0.1").unref();
   }
 
   #change(faults: ConnectionFaults): void {

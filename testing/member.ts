@@ -35,6 +35,8 @@ export class Member implements EtcdMember {
   #pid: number | undefined;
   #isolated = false;
   #exitReason = "";
+  /** Settled when all that was begun in turn is over. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(plan: MemberPlan, surroundings: MemberSurroundings) {
     this.plan = plan;
@@ -92,11 +94,20 @@ export class Member implements EtcdMember {
     this.#change("paused", "running");
   }
 
-  async restart(): Promise<void> {
-    await this.stop();
-    await this.launch("new");
-    if (this.#isolated || !this.#surroundings.hasMajority()) return;
-    await this.untilServing();
+  restart(): Promise<void> {
+    return this.inTurn(async () => {
+      await this.stop();
+      await this.launch("new");
+      if (this.#isolated || !this.#surroundings.hasMajority()) return;
+      await this.untilServing();
+    });
+  }
+
+  /** What ends the process and starts it again is done one after the other. */
+  inTurn<Result>(run: () => Promise<Result>): Promise<Result> {
+    const turn = this.#turn.then(run);
+    this.#turn = turn.catch(() => {});
+    return turn;
   }
 
   async isolate(): Promise<void> {

@@ -284,6 +284,24 @@ describe("down", () => {
     await proxy.heal();
     await connected();
   });
+
+  test("is ended for all who wait for that", async () => {
+    await proxy.down();
+    void proxy.up();
+    await proxy.up();
+    await connected();
+  });
+
+  test.each(["down", "close"] as const)(
+    "comes before it listens again: up and heal resolve, also by %s",
+    async (by) => {
+      await proxy.down();
+      const rising = [proxy.up(), proxy.heal()];
+      await proxy[by]();
+      await Promise.all(rising);
+      await expect(dial()).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    },
+  );
 });
 
 test("a closed proxy refuses connections for good, and can be closed again", async () => {

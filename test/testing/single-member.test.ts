@@ -67,6 +67,17 @@ describe("a cluster of one", () => {
     await member.restart();
   });
 
+  test("what restarts it is done one after the other", { timeout: 60_000 }, async () => {
+    const member = cluster.member(0);
+    await Promise.all([cluster.restart(), member.restart(), cluster.wipe(), member.restart(), cluster.wipe()]);
+    expect(member.state).toBe("running");
+    await put(endpoint, "greeting", "hello");
+    expect((await cluster.leader()).index).toBe(0);
+    await member.kill();
+    expect(member.state).toBe("stopped");
+    await member.restart();
+  });
+
   test("a wiped one keeps endpoints and ids and has an empty store at revision 1", async () => {
     await put(endpoint, "lost", "in the wipe");
     const before = await readStatus(endpoint);
