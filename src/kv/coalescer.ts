@@ -37,6 +37,7 @@ export class Coalescer<Request, Answer> {
   #waiting: PendingCall<Request, Answer>[] = [];
   #waitingBytes = 0;
   #waitingOperations = 0;
+  /** Batches, and single calls that could have been part of one. */
   #inFlight = 0;
   #last: object | undefined;
   #gathering: Timer | undefined;
@@ -59,7 +60,7 @@ export class Coalescer<Request, Answer> {
       if (!this.#turns.enter(call)) {
         call.watch();
       } else if (this.#lone.any && this.#lone.has(batching.key(request))) {
-        this.#sendOne(call);
+        void this.#sendBeside(call);
       } else {
         this.#wait(call);
       }
@@ -78,6 +79,8 @@ export class Coalescer<Request, Answer> {
       nextTick(() => {
         this.#beginning = false;
         this.#next();
+        // More than may be under way at a time.
+        for (const left of this.#waiting) left.watch();
       });
     }
   }
@@ -140,6 +143,12 @@ export class Coalescer<Request, Answer> {
     void sent.then(() => this.#returned(batch, [call]));
   }
 
+  /** Of a key that goes alone: it waits for no other call, and none for it. */
+  async #sendBeside(call: PendingCall<Request, Answer>): Promise<void> {
+    if (call.depart()) await this.#sendAlone(call);
+    this.#leaveTurn(call);
+  }
+
   async #sendAll(calls: readonly PendingCall<Request, Answer>[]): Promise<void> {
     await sendInParts(calls, {
       limits: this.#limits,
@@ -189,11 +198,12 @@ export class Coalescer<Request, Answer> {
   }
 
   #returned(batch: object, calls: readonly PendingCall<Request, Answer>[]): void {
-    for (const call of calls) {
-      for (const next of this.#turns.leave(call)) this.#wait(next);
-    }
+    for (const call of calls) this.#leaveTurn(call);
     this.#inFlight--;
     if (batch === this.#last) this.#due = this.#waiting.length > 0;
     this.#next();
+  }
+  #leaveTurn(call: PendingCall<Request, Answer>): void {
+    for (const next of this.#turns.leave(call)) this.#wait(next);
   }
 }

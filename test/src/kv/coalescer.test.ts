@@ -403,6 +403,36 @@ describe("writes of one key", () => {
   });
 });
 
+test("keys that go alone hold no other call up, however many are under way", async () => {
+  const lab = new Lab({ large: (request) => request.startsWith("large") });
+  const large = names(20, "large");
+  for (const key of large) void lab.add(key);
+  await lab.turn();
+  await lab.answer();
+  for (const key of large) void lab.add(key);
+  await lab.turn();
+  const signal = AbortSignal.abort();
+  const [small, aborted] = [lab.add("small", { timeoutMs: 200 }), lab.add("aborted", { signal })];
+  await lab.turn();
+  expect(lab.sent.at(-1)).toMatchObject({ requests: ["small", "aborted"] });
+  await lab.answer();
+  expect(await small).toEqual({ value: "small" });
+  expect(await aborted).toEqual({ error: signal.reason });
+});
+
+test("calls of one turn that are more than may be under way end by their own time and signal", async () => {
+  const lab = new Lab();
+  const abort = new AbortController();
+  for (const key of names(16 * 127)) void lab.add(key);
+  const [late, given] = [lab.add("late", { timeoutMs: 200 }), lab.add("given up", { signal: abort.signal })];
+  await lab.turn();
+  expect(lab.sent).toHaveLength(16);
+  abort.abort();
+  expect(await given).toEqual({ error: abort.signal.reason });
+  await lab.clock.pass(200);
+  expect((await late).error).toMatchObject({ code: "ETCD_TIMEOUT" });
+});
+
 test("a thousand keys are remembered as going alone; those longest ago are forgotten", () => {
   const lone = new KeysSentAlone();
   expect(lone.any).toBe(false);
