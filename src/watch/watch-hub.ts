@@ -117,7 +117,8 @@ export class WatchHub {
         stream.close();
         this.#stream = undefined;
         debug("the stream on %s ended: %s", endpoint.url, error.message);
-        if (error.retryable) this.#protocol.streamFailed(endpoint, "broken");
+        // That a token has expired is no fault of the endpoint.
+        if (error.retryable && !isDenied(error.cause)) this.#protocol.streamFailed(endpoint, "broken");
         for (const feed of [...this.#feeds]) feed.stale(error);
       } catch (error) {
         debug("no stream on %s: %s", endpoint.url, (error as Error).message);
@@ -255,9 +256,10 @@ export class WatchHub {
       else this.#end(feed, error);
       return;
     }
-    debug("the token of the stream on %s is not taken any more", stream.endpoint.url);
     stream.close();
-    this.#streamEnded?.resolve(error);
+    // The others are not refused, and no person has to see to it.
+    const problem = `the token of the stream on ${stream.endpoint.url} is not taken any more`;
+    this.#streamEnded?.resolve(new UnavailableError(problem, { cause: error, retryable: true }));
   }
 
   #attachSoon(feed: WatchFeed, cause: unknown): void {

@@ -74,6 +74,11 @@ test.each([
     await settled();
     expect(scripted.ranges).toBe(1);
     expect(stream.closed).toBe(true);
+    // No role, no user and no password is missing.
+    for (const { received } of [first, second]) {
+      expect(received.stale.at(-1)).toMatchObject({ code: "ETCD_UNAVAILABLE", retryable: true });
+      expect(received.stale.at(-1)?.message).toMatch(/^the token of the stream on .* is not taken any more$/);
+    }
     // It was the token, not the member: the next stream begins where this one was.
     expect(scripted.failures).toEqual([]);
     await clock.pass(1_000);
