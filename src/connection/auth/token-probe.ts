@@ -34,8 +34,12 @@ export class TokenProbe {
     const asked: Asked = { token, fits: undefined };
     this.#asked.set(channel, asked);
     const madeAt = raftIndexOf(token);
-    if (madeAt !== undefined) asked.fits = this.#ask(asked, madeAt, endpoint, channel);
-    return asked.fits;
+    if (madeAt === undefined) return undefined;
+    const fits = this.#ask(asked, madeAt, endpoint, channel);
+    // A call that was given up meanwhile does not wait for it.
+    fits.catch(() => {});
+    asked.fits = fits;
+    return fits;
   }
 
   async #ask(asked: Asked, madeAt: number, endpoint: Endpoint, channel: EndpointChannel): Promise<boolean> {
