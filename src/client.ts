@@ -250,7 +250,8 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
    * Guaranteed: as of a lease that is granted. It is renewed once before this resolves, unless `keepAlive: false`: then
    * its `signal` aborts when the time is over that it had left, also if others renew it.
    *
-   * Not guaranteed: that it is held here alone. As a lease whose id was chosen, it is never revoked in the background.
+   * Not guaranteed: that it is held here alone. As a lease whose id was chosen, it is never revoked in the background. A
+   * revocation that this client repeats in the background is called off, also if the adoption fails.
    *
    * @throws LeaseNotFoundError when there is no such lease any more; ConflictError when this client holds it already
    */

@@ -181,11 +181,11 @@ export class Leases {
     const { clock } = this.#engine.runtime;
     this.#checkNotHeld(id);
     try {
-      await this.#engine.revoker.callOff(id);
+      const rest = await this.#callOff(id, call);
       const sentMs = clock.elapsedMs();
       const found = keepAlive
-        ? await renewOnce({ ...this.#engine, protocol: this.#protocol }, id, call)
-        : await timeToLive(this.#protocol, id, { ...call, keys: false });
+        ? await renewOnce({ ...this.#engine, protocol: this.#protocol }, id, rest)
+        : await timeToLive(this.#protocol, id, { ...rest, keys: false });
       this.#checkNotHeld(id);
       if (this.#closing ?? this.#engine.closing) throw new ClientClosedError("the client was closed");
       const isRenewed = "ttlSeconds" in found;
@@ -240,6 +240,15 @@ export class Leases {
 
   /** A revocation of the one that had the id before ends first. */
   async #askForChosen(id: LeaseId, ttlSeconds: number, options: CallOptions): Promise<GrantedLease> {
+    return this.#askFor(id, ttlSeconds, await this.#callOff(id, options));
+  }
+
+  /**
+   * Ends the revocation of an id, within the time of a call.
+   *
+   * @returns what the call has left
+   */
+  async #callOff(id: LeaseId, options: CallOptions): Promise<CallOptions> {
     const { clock } = this.#engine.runtime;
     const { signal, timeoutMs = this.#protocol.requestTimeoutMs } = options;
     const endMs = clock.elapsedMs() + timeoutMs;
@@ -249,7 +258,7 @@ export class Leases {
         retryable: true,
       });
     await within(clock, abortable(this.#engine.revoker.callOff(id), signal), timeoutMs, late);
-    return this.#askFor(id, ttlSeconds, { signal, timeoutMs: Math.max(1, endMs - clock.elapsedMs()) });
+    return { signal, timeoutMs: Math.max(1, endMs - clock.elapsedMs()) };
   }
 
   #askFor(id: LeaseId | undefined, ttlSeconds: number, options: CallOptions): Promise<GrantedLease> {

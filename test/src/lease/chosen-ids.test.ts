@@ -6,7 +6,7 @@ import { LeaseEngine, Leases } from "../../../src/lease/index.ts";
 import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 import { leaseRemaining, revokeLease } from "../../support/gateway/index.ts";
-import { etcdErrorOf } from "../../support/outcome.ts";
+import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 
 // An id of the caller's choosing is granted again and again. What is done for the lease that had it before must not
@@ -168,6 +168,20 @@ test("a grant waits for a revocation of its id as long as it has time, and is no
   revocations[0]?.resolve();
   await revoking;
   expect((await third).id).toBe(first.id);
+});
+
+test.each([true, false])("an adoption waits for a revocation within its own time and signal; renewed: %s", async (keepAlive) => {
+  const { leases, clock } = withHeldRevocations();
+  const lease = await leases.grant(10, { keepAlive: false });
+  void lease.revoke({ timeoutMs: Number.POSITIVE_INFINITY });
+  const abort = new AbortController();
+  const aborted = outcomeOf(leases.adopt(lease.id, { keepAlive, signal: abort.signal }));
+  const late = etcdErrorOf(leases.adopt(lease.id, { keepAlive, timeoutMs: 500 }));
+  await settled();
+  abort.abort("enough");
+  expect((await aborted).error).toBe("enough");
+  await clock.pass(500);
+  expect(await late).toMatchObject({ code: "ETCD_TIMEOUT", retryable: true, outcomeUnknown: false });
 });
 
 test("a lease with a chosen id is not revoked in the background, whatever ended it", async () => {
