@@ -19,7 +19,7 @@ const GAP = 2;
 export function gridOf<Row>(columns: readonly Column<Row>[], rows: readonly Row[], width: number): string[] {
   const texts = rows.map((row) => columns.map((column) => printable(column.text(row))));
   const wanted = columns.map(({ head }, at) =>
-    Math.max(...[head, ...texts.map((row) => row[at] ?? "")].map(columnsOf)),
+    texts.reduce((most, row) => Math.max(most, columnsOf(row[at] ?? "")), columnsOf(head)),
   );
   const widths = fitted(
     columns.map(({ least }) => least),

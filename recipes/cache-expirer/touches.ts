@@ -151,7 +151,7 @@ export class Touches {
       else break;
     }
     for (const move of batch.values()) move.sent = true;
-    this.#queue.push(...later);
+    for (const move of later) this.#queue.push(move);
     if (this.#next >= this.#queue.length / 2) {
       this.#queue = this.#queue.slice(this.#next);
       this.#next = 0;

@@ -125,7 +125,7 @@ export class LeaseKeeper {
       else if (!patient && this.#waitsTooLong(lease, asked.askedMs, now)) silent = true;
       this.#kept.lookAgainAt(lease, this.#judgedAtMs(lease, asked?.askedMs ?? now, now));
     }
-    if (silent) due.push(...this.#leavePrimary());
+    if (silent) for (const lease of this.#leavePrimary()) due.push(lease);
     if (due.length === 0) return;
     due.sort((a, b) => a.deadline.atMs - b.deadline.atMs);
     this.#openPrimary().renew(due.map(({ id }) => id));

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { cell, columnsOf } from "../../cli/cell-text.ts";
+import { gridOf } from "../../cli/top/grid.ts";
 import { shareRows } from "../../cli/top/share-rows.ts";
 import type { Section, Snapshot } from "../../cli/top/snapshot.ts";
 import { viewOf } from "../../cli/top/view.ts";
@@ -28,6 +29,12 @@ test.each([
   [-4, [5], [0]],
 ])("%i lines for those that need %j are %j", (lines, needs, shares) => {
   expect(shareRows(lines, needs)).toEqual(shares);
+});
+
+test("a grid has room for more rows than a function has arguments", () => {
+  const rows = Array.from({ length: 200_000 }, (_, at) => ({ id: `m${at}` }));
+  const [head, first] = gridOf([{ head: "ID", least: 2, text: ({ id }: { id: string }) => id }], rows, 20);
+  expect([head, first]).toEqual(["ID".padEnd(20), "m0".padEnd(20)]);
 });
 
 const sections: readonly Section[] = [
