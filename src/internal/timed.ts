@@ -37,6 +37,7 @@ export async function timed<T>(
     const why = cause instanceof Error ? `; last: ${cause.message}` : "";
     return new EtcdTimeoutError(`${what} took longer than ${inMs(timeoutMs)}${why}`, {
       cause,
+      retryable: true,
       outcomeUnknown: true,
     });
   };

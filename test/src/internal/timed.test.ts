@@ -37,6 +37,7 @@ test("a call that etcd does not answer to the end is named, and the cause", asyn
   expect(error).toMatchObject({
     message: "the put of k took longer than 1000 ms; last: connect ECONNREFUSED",
     cause: last,
+    retryable: true,
     outcomeUnknown: true,
   });
 });
@@ -54,6 +55,7 @@ test("so is what was tried again and still failed when the time was over", async
   expect((await outcome).error).toMatchObject({
     message: "it took longer than 1000 ms; last: etcd is away",
     cause: last,
+    retryable: true,
   });
 });
 
