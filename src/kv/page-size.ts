@@ -24,7 +24,7 @@ export class PageSize {
     this.#keys = FIRST_PAGE_KEYS;
   }
 
-  /** How long a key is with its value, on average; undefined for a list that came in one page. */
+  /** How long a key is with its value, on average; undefined until one has come. */
   get bytesEach(): number | undefined {
     return this.#keys === 0 ? undefined : this.#bytes / this.#keys;
   }
@@ -33,7 +33,12 @@ export class PageSize {
   saw(keys: number, bytes: number): void {
     this.#bytes += bytes;
     this.#keys += keys;
-    this.#most = Math.min(LARGEST_PAGE_KEYS, this.#most * GROWTH);
+    this.sawKeys(keys);
+  }
+
+  /** A page of so many keys came, without their values. */
+  sawKeys(keys: number): void {
+    this.#most = Math.min(LARGEST_PAGE_KEYS, Math.max(this.#most, keys * GROWTH));
   }
 
   /** A page of so many keys was too large for something on its way. @returns whether a smaller one can be asked for */

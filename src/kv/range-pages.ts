@@ -62,10 +62,10 @@ export async function* rangePages(
     }
     revision ??= page.revision;
     left -= page.kvs.length;
+    pageSize.saw(page.kvs.length, page.bytes);
     yield { kvs: page.kvs, revision, count: page.count };
     let last = page.kvs.at(-1);
     if (!page.more || !last || left <= 0) return;
-    pageSize.saw(page.kvs.length, page.bytes);
     rest = behind(rest, last, descend);
     if (!streamed) continue;
     const most = left === Number.POSITIVE_INFINITY ? undefined : left;

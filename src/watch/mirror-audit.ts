@@ -16,7 +16,7 @@ const debug = log("mirror");
 
 /** From the end of one audit to the next; between half of that and one and a half. */
 const EVERY_MS = 30 * 60_000;
-/** After a proof by sample an audit begins within this time. */
+/** After a proof by sample, or after the audit that was under way then, one begins within this time. */
 const SOON_MS = 5 * 60_000;
 /** Between two pages; between half of that and one and a half. */
 const PAUSE_MS = 1_000;
@@ -74,7 +74,8 @@ export class MirrorAudit {
   /**
    * The entries are followed from now on.
    *
-   * @param soon what they are was proved by a sample only: what was audited before counts no more
+   * @param soon what they are was proved by a sample only. One that is under way still goes on from where it was: a link
+   *   that breaks again and again must not keep the last pages from being read. Another one follows it
    */
   start(soon: boolean): void {
     const { clock, random } = this.#parts.runtime;
@@ -148,10 +149,13 @@ export class MirrorAudit {
   async #compare(start: Uint8Array, signal: AbortSignal) {
     const { audited, range } = this.#parts;
     const { revision, size } = audited;
-    const { bytesEach = Number.POSITIVE_INFINITY } = this.#parts.pageSize;
-    const keysOnly = bytesEach > SHORT_BYTES;
+    const { pageSize } = this.#parts;
+    // A page of values shows how long they are.
+    const keysOnly = (pageSize.bytesEach ?? 0) > SHORT_BYTES;
     const { page, certain } = await this.#read(start, revision, keysOnly, signal);
     if (!page) return { fault: `etcd has not come to revision ${revision}`, certain };
+    if (keysOnly) pageSize.sawKeys(page.kvs.length);
+    else pageSize.saw(page.kvs.length, page.bytes);
     // The first page says how many keys there are in all.
     const known = certain ? size : audited.size;
     let fault: string | undefined;

@@ -38,8 +38,9 @@ export interface MirrorOptions {
  * Not guaranteed: that `entries` is the newest state. A dead link is noticed within about 9 s. An etcd that is
  * restored from a backup without a bump of its revision (`etcdutl snapshot restore --bump-revision`) can have another
  * state at a revision that was followed. After the reconnect, up to 128 entries with up to 64 KiB are compared at
- * once and whole; of more, the keys that were put and deleted last and the number of keys, and within five minutes,
- * while the link holds, all keys with their revisions, page by page, a second each, as also every 15 to 45 minutes.
+ * once and whole; of more, the keys that were put and deleted last and the number of keys. Every 15 to 45 minutes all
+ * keys with their revisions are compared, in pages of at most 1000, one a second while the link holds; after such a
+ * reconnect that begins within five minutes, or within five minutes of the end of one that was under way.
  * Until then some of those entries can be wrong. A difference makes the mirror `stale` with a `HistoryLostError`, and
  * a list anew comes as `resynced`. Values that differ while revisions, version and lease are the same are not found
  * where keys and values are longer than 512 bytes on average.

@@ -215,6 +215,32 @@ describe("an audit", () => {
     expectTrue("after the outage");
   });
 
+  test.each([0, 5])(
+    "of a list that had %i keys at first reads pages as large as of another one, and values",
+    async (count) => {
+      const etcd = filled(count);
+      const { clock, mirror, lost, expectTrue } = setUp(etcd);
+      await clock.pass(1_000);
+      const puts = (from: number, value = "") => Array.from({ length: 100 }, (_, at) => put(`a/${from + at}`, value));
+      for (let from = 100; from < 5_000; from += 100) etcd.execute(puts(from));
+      await clock.pass(1_000);
+      const { size } = mirror;
+      const { ranges } = etcd.asked;
+      await clock.pass(44 * minute);
+      // The first ones are small.
+      expect(etcd.asked.ranges - ranges).toBeLessThan(4 + size / 1_000);
+      await whileDown(etcd, clock, () => {
+        etcd.restore(etcd.revision - 2);
+        etcd.execute(puts(4_800, "other"));
+        etcd.execute(puts(4_900));
+      });
+      expect([mirror.get("a/4800")?.text, lost()]).toEqual(["", 0]);
+      await clock.pass(6 * minute);
+      expect([mirror.get("a/4800")?.text, lost()]).toEqual(["other", 1]);
+      expectTrue("after the audit");
+    },
+  );
+
   test("of many mirrors at once does not read all of them at once", async () => {
     const random = seeded("herd");
     const etcd = filled(200);
