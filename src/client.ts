@@ -383,8 +383,8 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
 
   /**
    * Makes the client URLs of the cluster's members the endpoints, once. Learners are left out, as are members without a
-   * client URL and URLs of the other scheme. Where nothing is left, the endpoints stay as they are. `followMembers`
-   * does it by itself.
+   * client URL and URLs of the other scheme. Where nothing is left, or `setEndpoints()` is called meanwhile, the
+   * endpoints stay as they are. `followMembers` does it by itself.
    *
    * The URLs are those that members advertise by their flags. etcd's default, `http://localhost:2379`, serves only
    * clients on the same machine.

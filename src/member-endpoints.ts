@@ -14,14 +14,17 @@ const LEAST_MS = 10_000;
 
 /**
  * Makes the members' client URLs the endpoints. Left out are learners, which serve no linearizable read, members that
- * have not started, which have no URL yet, and URLs of the other scheme. Where nothing is left the endpoints stay as
- * they are.
+ * have not started, which have no URL yet, and URLs of the other scheme. Where nothing is left, or the user sets
+ * endpoints meanwhile, these stay as they are.
  */
 export async function followMembersOnce(protocol: Protocol, options?: CallOptions): Promise<void> {
+  const { endpointsGiven } = protocol;
   const members = await protocol.admin.memberList(false, options);
   const serving = members.filter(({ isLearner }) => !isLearner).flatMap(({ clientUrls }) => clientUrls);
   const urls = serving.filter((url) => isUsable(protocol, url));
-  if (urls.length > 0) protocol.setEndpoints(parseEndpoints("syncEndpoints", urls), "members");
+  // What the user has set meanwhile may be those of another cluster.
+  if (protocol.endpointsGiven !== endpointsGiven || urls.length === 0) return;
+  protocol.setEndpoints(parseEndpoints("syncEndpoints", urls), "members");
 }
 
 function isUsable(protocol: Protocol, url: string): boolean {

@@ -154,6 +154,10 @@ export class GrpcProtocol implements Protocol {
     this.#connection.setEndpoints(endpoints, origin);
   }
 
+  get endpointsGiven(): number {
+    return this.#connection.endpoints.given;
+  }
+
   async readLinearizably(only: Endpoint | undefined, asked: StreamEndpoint[], options?: CallOptions): Promise<void> {
     const { range } = this.#codec;
     const request = range.encode({ range: { start: Buffer.from("health") }, keysOnly: true, limit: 1 });

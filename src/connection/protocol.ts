@@ -80,6 +80,8 @@ export interface Protocol {
    * @throws InvalidOptionError for endpoints of the other scheme
    */
   setEndpoints(endpoints: readonly EndpointUrl[], origin: "given" | "members"): void;
+  /** How often the user has set them. */
+  readonly endpointsGiven: number;
   /** Why no endpoint can be reached, while that is so. */
   readonly unreached: UnavailableError | undefined;
   /**

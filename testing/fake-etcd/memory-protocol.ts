@@ -77,6 +77,9 @@ export class MemoryProtocol implements Protocol {
     return undefined;
   }
 
+  /** What is set is what it has. */
+  readonly endpointsGiven = 0;
+
   /** What it has it keeps: only its own URLs are endpoints. */
   setEndpoints(endpoints: readonly EndpointUrl[]): void {
     const own = new Set(this.endpoints.map(({ url }) => url));

@@ -42,6 +42,7 @@ export class EndpointsInUse {
   readonly #credentials: TlsCredentials;
   #discovery: Discovery | undefined;
   #origin: EndpointOrigin;
+  #given = 0;
   /** Undefined until DNS has said it. */
   #secured: boolean | undefined;
 
@@ -63,6 +64,11 @@ export class EndpointsInUse {
 
   get all(): readonly Endpoint[] {
     return this.#set.all;
+  }
+
+  /** How often the user has set them. */
+  get given(): number {
+    return this.#given;
   }
 
   /** Whether they are secured by TLS. */
@@ -117,7 +123,10 @@ export class EndpointsInUse {
       const problem = `must be ${scheme}, as those that the client was made with`;
       throw new InvalidOptionError("setEndpoints", "endpoints", problem);
     }
-    if (origin === "given") this.#endDiscovery();
+    if (origin === "given") {
+      this.#given++;
+      this.#endDiscovery();
+    }
     this.#secured = secured;
     this.#origin = origin;
     const known = new Map(this.all.map((endpoint) => [endpoint.url, endpoint]));

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { rm } from "node:fs/promises";
 import { connect, createServer } from "node:net";
@@ -5,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { EtcdClient, type EtcdClientOptions, prefix } from "../../../src/index.ts";
-import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
+import { type EtcdCluster, FaultProxy, startEtcd } from "../../../testing/index.ts";
 import { record } from "../../support/record.ts";
 import { until } from "../../support/until.ts";
 import { refusals, type ScriptedCall, ScriptedEtcd } from "../secure/scripted-etcd.ts";
@@ -96,6 +97,26 @@ test("the endpoints can be made those of the members, once or for good", async (
   await other.syncEndpoints();
   expect([...other.endpoints].sort()).toEqual([...cluster.endpoints].sort());
 });
+
+test.each(["syncEndpoints", "followMembers"] as const)(
+  "what the user sets holds against an answer to %s that comes later",
+  async (by) => {
+    await using proxy = await FaultProxy.start(at(0));
+    const etcd = clientOf([proxy.endpoint], { followMembers: by === "followMembers" });
+    const sent: string[] = [];
+    const onCall = (message: unknown) => sent.push((message as { method: string }).method);
+    subscribe("tracing:etcd-recipes:call:start", onCall);
+    if (by === "syncEndpoints") await etcd.get("k");
+    proxy.delay(200);
+    const asking = by === "syncEndpoints" ? etcd.syncEndpoints() : etcd.get("k");
+    await until(() => sent.includes("MemberList"));
+    unsubscribe("tracing:etcd-recipes:call:start", onCall);
+    etcd.setEndpoints(at(1));
+    await asking;
+    await until(() => proxy.connections === 0);
+    expect(etcd.endpoints).toEqual([at(1)]);
+  },
+);
 
 test.each([
   [[], "setEndpoints: endpoints must name at least one endpoint"],
