@@ -94,7 +94,7 @@ export class DeadLetters {
       const [letter, there] = responses.map(foundBy);
       if (letter) return job && there ? false : undefined;
       if (!unsure) return false;
-      // An earlier attempt without an answer did it, or somebody else was faster.
+      // An earlier attempt without an answer did it, or another process was faster.
       if (there) return job !== undefined && hasValue(there, job.value);
       if (!job) return true;
       const problem = `what became of the dead letter ${id} is not known: it was put back and done, or discarded`;
