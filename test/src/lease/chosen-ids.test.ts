@@ -170,19 +170,22 @@ test("a grant waits for a revocation of its id as long as it has time, and is no
   expect((await third).id).toBe(first.id);
 });
 
-test.each([true, false])("an adoption waits for a revocation within its own time and signal; renewed: %s", async (keepAlive) => {
-  const { leases, clock } = withHeldRevocations();
-  const lease = await leases.grant(10, { keepAlive: false });
-  void lease.revoke({ timeoutMs: Number.POSITIVE_INFINITY });
-  const abort = new AbortController();
-  const aborted = outcomeOf(leases.adopt(lease.id, { keepAlive, signal: abort.signal }));
-  const late = etcdErrorOf(leases.adopt(lease.id, { keepAlive, timeoutMs: 500 }));
-  await settled();
-  abort.abort("enough");
-  expect((await aborted).error).toBe("enough");
-  await clock.pass(500);
-  expect(await late).toMatchObject({ code: "ETCD_TIMEOUT", retryable: true, outcomeUnknown: false });
-});
+test.each([true, false])(
+  "an adoption waits for a revocation within its own time and signal; renewed: %s",
+  async (keepAlive) => {
+    const { leases, clock } = withHeldRevocations();
+    const lease = await leases.grant(10, { keepAlive: false });
+    void lease.revoke({ timeoutMs: Number.POSITIVE_INFINITY });
+    const abort = new AbortController();
+    const aborted = outcomeOf(leases.adopt(lease.id, { keepAlive, signal: abort.signal }));
+    const late = etcdErrorOf(leases.adopt(lease.id, { keepAlive, timeoutMs: 500 }));
+    await settled();
+    abort.abort("enough");
+    expect((await aborted).error).toBe("enough");
+    await clock.pass(500);
+    expect(await late).toMatchObject({ code: "ETCD_TIMEOUT", retryable: true, outcomeUnknown: false });
+  },
+);
 
 test("a lease with a chosen id is not revoked in the background, whatever ended it", async () => {
   const { leases, clock, revocations } = withHeldRevocations();
