@@ -253,7 +253,8 @@ export class CacheTracker {
     const waiting = abortable(abortable(holding, signal), this.#closing.signal);
     try {
       if (timeoutMs === undefined) return await waiting;
-      const outOfTime = () => new EtcdTimeoutError(`${id} was still being cleaned after ${inMs(timeoutMs)}`, { retryable: true });
+      const outOfTime = () =>
+        new EtcdTimeoutError(`${id} was still being cleaned after ${inMs(timeoutMs)}`, { retryable: true });
       return await within(this.#runtime.clock, waiting, timeoutMs, outOfTime);
     } catch (error) {
       void holding.then((hold) => this.#letGo(id, hold, hold.dropped));
