@@ -203,6 +203,7 @@ export class Coalescer<Request, Answer> {
     if (batch === this.#last) this.#due = this.#waiting.length > 0;
     this.#next();
   }
+
   #leaveTurn(call: PendingCall<Request, Answer>): void {
     for (const next of this.#turns.leave(call)) this.#wait(next);
   }
