@@ -4,24 +4,29 @@ import type { GrpcEndpoint } from "./grpc-api.ts";
 /** The port of gRPC where an address names none. */
 const DEFAULT_PORT = 443;
 
-/** The servers that may be called: each address once, and none that is about to leave. */
-export function endpointsOf(list: readonly ServiceInstance[]): readonly GrpcEndpoint[] {
+export interface Endpoints {
+  /** The servers that may be called: each address once, and none that is about to leave. */
+  readonly endpoints: readonly GrpcEndpoint[];
+  /** Those that are left out, since gRPC cannot call their addresses. */
+  readonly refused: readonly ServiceInstance[];
+}
+
+export function endpointsOf(list: readonly ServiceInstance[]): Endpoints {
   const endpoints = new Map<string, GrpcEndpoint>();
-  for (const { address, draining, key, weight, metadata } of list) {
+  const refused: ServiceInstance[] = [];
+  for (const instance of list) {
+    const { address, draining, key, weight, metadata } = instance;
     if (draining || endpoints.has(address)) continue;
     const target = addressOf(address);
     if (target === undefined) {
-      process.emitWarning(`${key}: ${JSON.stringify(address)} is no address for gRPC: host:port, or unix:/path`, {
-        type: "EtcdWarning",
-        code: "ETCD_INVALID_ADDRESS",
-      });
+      refused.push(instance);
       continue;
     }
     const zone = (metadata as { readonly zone?: unknown } | null | undefined)?.zone;
     const attributes = { key, weight, metadata, ...(typeof zone === "string" && { zone }) };
     endpoints.set(address, { addresses: [target], attributes });
   }
-  return [...endpoints.values()];
+  return { endpoints: [...endpoints.values()], refused };
 }
 
 function addressOf(address: string): GrpcEndpoint["addresses"][number] | undefined {

@@ -1,12 +1,7 @@
 import { EtcdClient, type EtcdClientOptions, InvalidOptionError } from "../../recipes/index.ts";
-import {
-  checkGrpcJs,
-  checkListener,
-  type GrpcJs,
-  type GrpcListener,
-  type GrpcTarget,
-  giveFailure,
-} from "./grpc-api.ts";
+import { ChannelListener } from "./channel-listener.ts";
+import { checkGrpcJs, checkListener, type GrpcJs, type GrpcTarget } from "./grpc-api.ts";
+import { RefusedAddresses } from "./refused-addresses.ts";
 import { SharedList } from "./shared-list.ts";
 
 const what = "registerEtcdResolver";
@@ -29,8 +24,8 @@ export interface EtcdResolver extends AsyncDisposable {
   /** The prefixes that channels follow at the moment. */
   readonly prefixes: readonly string[];
   /**
-   * Stops following, and closes a client of its own. Channels keep the list that they have; a new one fails with
-   * UNAVAILABLE. Calling it again is harmless.
+   * Stops following, and closes a client of its own. Channels keep the list that they have, also when they become idle;
+   * one that has none fails with UNAVAILABLE. Calling it again is harmless.
    */
   close(): Promise<void>;
 }
@@ -51,10 +46,11 @@ export interface EtcdResolver extends AsyncDisposable {
  * `svc/orders/`, and `etcd:////svc/orders` is `/svc/orders/`.
  *
  * Guaranteed: a channel has the servers of the list, but for those that are draining, and gets each change; all
- * channels of one prefix share one subscription, which ends with the last of them. In an outage of etcd the last list
- * stays.
+ * channels of one prefix share one subscription, which ends when the last of them is closed or idle. In an outage of
+ * etcd the last list stays; a channel that wakes up then gets the one that it had before it became idle.
  *
- * Not guaranteed: that a server which is listed answers: grpc-js leaves out those that it cannot reach. Nor weights and
+ * Not guaranteed: that a server which is listed answers: grpc-js leaves out those that it cannot reach. Nor that the
+ * servers of a channel that wakes up in an outage are still there: it did not follow them meanwhile. Nor weights and
  * zones: the policies of grpc-js know none. They are in `endpoint.attributes` for policies of the user's own.
  *
  * @throws InvalidOptionError for another module or version than grpc-js 1.10 to 1.14, and for a bad option
@@ -63,34 +59,38 @@ export function registerEtcdResolver(grpc: GrpcJs, options: EtcdResolverOptions 
   const { experimental, Metadata } = checkGrpcJs(what, grpc);
   const { scheme, client, owned } = resolve(options);
   const lists = new Map<string, SharedList>();
+  const refused = new RefusedAddresses();
+  const isClosed = `the resolver of ${scheme}: is closed`;
   let closed = false;
 
   class Resolver {
     readonly #prefix: string;
-    readonly #listener: GrpcListener;
+    readonly #channel: ChannelListener;
     #list: SharedList | undefined;
 
     constructor(target: GrpcTarget, listener: unknown) {
       this.#prefix = prefixOf(target);
-      this.#listener = checkListener(what, listener);
+      this.#channel = new ChannelListener(checkListener(what, listener), () => new Metadata());
     }
 
     /** Once for a channel that wakes up, and whenever a connection of it is lost: changes come by themselves. */
     updateResolution(): void {
+      this.#channel.wake();
       if (closed) {
-        const details = `the resolver of ${scheme}: is closed`;
-        setImmediate(() => giveFailure(this.#listener, details, new Metadata()));
+        setImmediate(() => this.#channel.fail(isClosed));
         return;
       }
       if (this.#list) return;
-      const list = lists.get(this.#prefix) ?? new SharedList(this.#prefix, client, () => new Metadata());
+      const list = lists.get(this.#prefix) ?? new SharedList(this.#prefix, client, refused);
       lists.set(this.#prefix, list);
       this.#list = list;
-      list.join(this.#listener);
+      list.join(this.#channel);
     }
 
+    /** For a channel that is closed, or idle: then it is used again. */
     destroy(): void {
-      if (this.#list?.leave(this.#listener)) lists.delete(this.#prefix);
+      this.#channel.sleep();
+      if (this.#list?.leave(this.#channel)) lists.delete(this.#prefix);
       this.#list = undefined;
     }
 
@@ -103,7 +103,7 @@ export function registerEtcdResolver(grpc: GrpcJs, options: EtcdResolverOptions 
   experimental.registerResolver(scheme, Resolver);
   const close = async () => {
     closed = true;
-    for (const list of lists.values()) list.close();
+    for (const list of lists.values()) list.close(isClosed);
     lists.clear();
     await owned?.close();
   };

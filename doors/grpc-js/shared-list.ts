@@ -1,6 +1,8 @@
 import { ClientClosedError, type EtcdClient, SubscribeService } from "../../recipes/index.ts";
+import type { ChannelListener } from "./channel-listener.ts";
 import { endpointsOf } from "./endpoints.ts";
-import { type GrpcListener, giveEndpoints, giveFailure } from "./grpc-api.ts";
+import type { GrpcEndpoint } from "./grpc-api.ts";
+import type { RefusedAddresses } from "./refused-addresses.ts";
 
 /** A list that ended, for a missing permission for instance, is asked for again after this time. */
 const RETRY_MS = 5_000;
@@ -9,41 +11,45 @@ const RETRY_MS = 5_000;
 export class SharedList {
   readonly #prefix: string;
   readonly #client: EtcdClient | undefined;
-  readonly #metadata: () => unknown;
-  readonly #listeners = new Set<GrpcListener>();
+  readonly #refused: RefusedAddresses;
+  readonly #channels = new Set<ChannelListener>();
   #services: SubscribeService | undefined;
+  /** As `#services` has it; undefined before it is there. */
+  #list: { readonly servers: readonly GrpcEndpoint[]; readonly note: string } | undefined;
+  /** Why the last subscription ended, until the next one has a list. */
   #failure: string | undefined;
-  #listed = false;
   #retry: NodeJS.Timeout | undefined;
 
-  constructor(prefix: string, client: EtcdClient | undefined, metadata: () => unknown) {
+  constructor(prefix: string, client: EtcdClient | undefined, refused: RefusedAddresses) {
     this.#prefix = prefix;
     this.#client = client;
-    this.#metadata = metadata;
+    this.#refused = refused;
   }
 
   /** Gives a channel the list, now if there is one, and whenever it changes. It is never called within this call. */
-  join(listener: GrpcListener): void {
-    this.#listeners.add(listener);
+  join(channel: ChannelListener): void {
+    this.#channels.add(channel);
     if (!this.#services && !this.#retry) this.#open();
-    else if (this.#listed || this.#failure !== undefined) {
-      setImmediate(() => {
-        if (this.#listeners.has(listener)) this.#give([listener]);
-      });
-    }
+    setImmediate(() => this.#give([channel]));
   }
 
   /** @returns whether that was the last one: then nothing is followed any more */
-  leave(listener: GrpcListener): boolean {
-    this.#listeners.delete(listener);
-    if (this.#listeners.size > 0) return false;
-    this.close();
+  leave(channel: ChannelListener): boolean {
+    this.#channels.delete(channel);
+    if (this.#channels.size > 0) return false;
+    this.#end();
     return true;
   }
 
-  close(): void {
+  /** Ends it. Channels keep the list that they have; those that have none hear why. */
+  close(reason: string): void {
+    for (const channel of this.#channels) channel.fail(reason);
+    this.#channels.clear();
+    this.#end();
+  }
+
+  #end(): void {
     clearTimeout(this.#retry);
-    this.#listeners.clear();
     void this.#services?.close();
     this.#services = undefined;
   }
@@ -57,7 +63,7 @@ export class SharedList {
       services.on("failed", (error) => this.#failed(error));
       // An empty list changes nothing.
       services.ready.then(
-        () => this.#listed || this.#changed(services),
+        () => this.#list || this.#changed(services),
         () => {},
       );
     } catch (error) {
@@ -67,26 +73,30 @@ export class SharedList {
 
   #changed(services: SubscribeService): void {
     if (services !== this.#services) return;
-    this.#listed = true;
+    const list = services.list();
+    const { endpoints, refused } = endpointsOf(list);
+    this.#refused.warn(this.#prefix, refused);
+    const note = `the list under ${JSON.stringify(this.#prefix)} has ${list.length} servers`;
+    this.#list = { servers: endpoints, note };
     this.#failure = undefined;
-    this.#give(this.#listeners);
+    this.#give(this.#channels);
   }
 
   #failed(error: Error): void {
-    if (this.#listeners.size === 0) return;
+    if (this.#channels.size === 0) return;
     this.#services = undefined;
+    this.#list = undefined;
     this.#failure = `${this.#prefix}: ${error.message}`;
     if (!(error instanceof ClientClosedError)) this.#retry = setTimeout(() => this.#open(), RETRY_MS).unref();
-    this.#give(this.#listeners);
+    // It can be within `join()`.
+    setImmediate(() => this.#give(this.#channels));
   }
 
-  #give(listeners: Iterable<GrpcListener>): void {
-    const list = this.#services?.list();
-    for (const listener of [...listeners]) {
-      if (list) {
-        const note = `the list under ${JSON.stringify(this.#prefix)} has ${list.length} servers`;
-        giveEndpoints(listener, endpointsOf(list), note);
-      } else giveFailure(listener, this.#failure ?? "", this.#metadata());
+  #give(channels: Iterable<ChannelListener>): void {
+    for (const channel of [...channels]) {
+      if (!this.#channels.has(channel)) continue;
+      if (this.#list) channel.give(this.#list.servers, this.#list.note);
+      else if (this.#failure !== undefined) channel.fail(this.#failure);
     }
   }
 }

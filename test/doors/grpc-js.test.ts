@@ -1,8 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 // biome-ignore lint/style/noRestrictedImports: the package that the door is for
 import * as grpc from "@grpc/grpc-js";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { type EtcdResolver, type EtcdResolverOptions, registerEtcdResolver } from "../../doors/grpc-js/index.ts";
+import type { ServiceRegister } from "../../recipes/index.ts";
+import { EtcdClient } from "../../src/index.ts";
+import { startEtcd } from "../../testing/index.ts";
+import { ForwardingEtcd } from "../support/forwarding-etcd.ts";
+import { type GrpcJsServer, startGrpcJsServer } from "../support/grpc-js-server.ts";
 import { RegistryLab } from "../support/registry-lab.ts";
 import { ServerFleet } from "../support/server-fleet.ts";
 import { until } from "../support/until.ts";
@@ -32,13 +37,19 @@ function resolver(options: EtcdResolverOptions = {}): EtcdResolver {
   return registered;
 }
 
-function channelTo(prefix: string, policy = "round_robin", methodConfig: readonly unknown[] = []): grpc.Client {
+function channelTo(
+  prefix: string,
+  policy = "round_robin",
+  methodConfig: readonly unknown[] = [],
+  options: grpc.ChannelOptions = {},
+): grpc.Client {
   const config = JSON.stringify({ loadBalancingConfig: [{ [policy]: {} }], methodConfig });
   // The prefix begins with a slash, which a target has after its own.
   const client = new grpc.Client(`etcd:///${prefix}`, grpc.credentials.createInsecure(), {
     "grpc.service_config": config,
     // Channels of different tests share no connection.
     "grpc.use_local_subchannel_pool": 1,
+    ...options,
   });
   lab.also(async () => client.close());
   return client;
@@ -76,6 +87,58 @@ function fleet(prefix: string): ServerFleet {
   const servers = new ServerFleet("grpc", prefix, lab.cluster.endpoints);
   lab.also(() => servers[Symbol.asyncDispose]());
   return servers;
+}
+
+/** The shortest time that grpc-js takes, in place of 30 minutes. */
+const idlesSoon = { "grpc.client_idle_timeout_ms": 1_000 };
+
+function untilIdle(client: grpc.Client): Promise<unknown> {
+  return until(() => client.getChannel().getConnectivityState(false) === grpc.connectivityState.IDLE);
+}
+
+const closedError = { code: grpc.status.UNAVAILABLE, details: "the resolver of etcd: is closed" };
+
+interface RegisteredServer {
+  readonly registration: ServiceRegister;
+  readonly port: number;
+  stop(): void;
+}
+
+/** A server in this process that answers with its name, registered for longer than the outages here. */
+async function serve(prefix: string, name: string, port = 0): Promise<RegisteredServer> {
+  const started: GrpcJsServer = await startGrpcJsServer(
+    {
+      "/test.Echo/Say": (call) => {
+        call.resume().on("end", () => {
+          call.write(Buffer.from(name));
+          call.end();
+        });
+      },
+    },
+    {},
+    port,
+  );
+  const stop = () => void started[Symbol.asyncDispose]();
+  lab.also(async () => stop());
+  const { port: bound } = started.target;
+  return { registration: lab.register(`${prefix}${name}`, `127.0.0.1:${bound}`, 60), port: bound, stop };
+}
+
+interface GivenEndpoints {
+  readonly ok: boolean;
+  readonly value: readonly { readonly addresses: readonly [{ readonly port: number }] }[];
+  readonly error: grpc.StatusObject;
+}
+
+/** What the resolver gives a channel, without a channel: lists of ports, and errors. */
+function listenerOn(prefix: string) {
+  const heard: (readonly number[] | string)[] = [];
+  const listener = ({ ok, value, error }: GivenEndpoints) =>
+    heard.push(ok ? value.map(({ addresses: [{ port }] }) => port) : error.details) > 0;
+  const uri = { scheme: "etcd", authority: "", path: prefix };
+  const resolver = grpc.experimental.createResolver(uri, listener as never, {});
+  lab.also(async () => resolver.destroy());
+  return { heard, resolver };
 }
 
 /** Who answers these channels, in turn. */
@@ -154,6 +217,177 @@ test.each(["round_robin", "pick_first"])(
   },
 );
 
+test.each(["round_robin", "pick_first"])(
+  "%s: a channel that was idle calls its last servers in an outage of etcd, and those of the list after it",
+  async (policy) => {
+    const prefix = lab.newPrefix();
+    const [a, registered] = [await serve(prefix, "a"), resolver()];
+    const client = channelTo(prefix, policy, [], idlesSoon);
+    expect(await say(client)).toBe("a");
+    await untilIdle(client);
+    expect(registered.prefixes).toEqual([]);
+
+    await lab.cluster.member(0).pause();
+    try {
+      expect(await say(client, { waitForReady: false, timeoutMs: 5_000 })).toBe("a");
+    } finally {
+      await lab.cluster.member(0).resume();
+    }
+    const b = await serve(prefix, "b");
+    await b.registration.ready;
+    await a.registration.close();
+    await until(async () => String(await answersOf(client)) === "b");
+  },
+);
+
+test("a channel that was idle gets the list that etcd has now, and not first the one that it had", async () => {
+  const prefix = lab.newPrefix();
+  resolver();
+  const old = lab.register(`${prefix}old`, "127.0.0.1:1", 5);
+  const { heard, resolver: made } = listenerOn(prefix);
+  made.updateResolution();
+  await until(() => heard.length > 0 && String(heard.at(-1)) === "1");
+  made.destroy();
+  await lab.register(`${prefix}new`, "127.0.0.1:2", 5).ready;
+  await old.close();
+
+  const before = heard.length;
+  // However slow this machine is: what waits for a time within this call waits for ever.
+  vi.useFakeTimers({ toFake: ["setTimeout"] });
+  try {
+    made.updateResolution();
+  } finally {
+    vi.useRealTimers();
+  }
+  await until(() => heard.length > before);
+  expect(heard[before]).toEqual([2]);
+});
+
+test.each(["round_robin", "pick_first"])(
+  "%s: after close() a channel that was idle has its list still, and a new one fails with UNAVAILABLE",
+  async (policy) => {
+    const prefix = lab.newPrefix();
+    const registered = resolver();
+    await serve(prefix, "a");
+    const client = channelTo(prefix, policy, [], idlesSoon);
+    expect(await say(client)).toBe("a");
+    await untilIdle(client);
+    await registered.close();
+    expect(await say(client, { waitForReady: false })).toBe("a");
+    await expect(say(channelTo(prefix, policy), { waitForReady: false })).rejects.toMatchObject(closedError);
+  },
+);
+
+test.each(["round_robin", "pick_first"])(
+  "%s: after close() a channel connects again to a server of its list that was away",
+  async (policy) => {
+    const prefix = lab.newPrefix();
+    const [a, registered] = [await serve(prefix, "a"), resolver()];
+    const client = channelTo(prefix, policy);
+    expect(await say(client)).toBe("a");
+    await registered.close();
+    a.stop();
+    const connected = grpc.connectivityState.READY;
+    await until(() => client.getChannel().getConnectivityState(false) !== connected);
+    await serve(lab.newPrefix(), "a again", a.port);
+    expect(await say(client)).toBe("a again");
+  },
+);
+
+test("a channel that waits for its first list fails with UNAVAILABLE when the resolver is closed", async () => {
+  const prefix = lab.newPrefix();
+  const registered = resolver();
+  await lab.cluster.member(0).pause();
+  try {
+    const waiting = say(channelTo(prefix), { waitForReady: false });
+    const failed = expect(waiting).rejects.toMatchObject(closedError);
+    await until(() => registered.prefixes.length > 0);
+    await registered.close();
+    await failed;
+  } finally {
+    await lab.cluster.member(0).resume();
+  }
+});
+
+test("a channel that joins while a failed list is asked for again hears why there is none, and gets the list", async () => {
+  const permissions = [{ readwrite: { prefix: "/other/" } }] as const;
+  await using cluster = await startEtcd({ auth: { users: { reader: { password: "secret", permissions } } } });
+  await using etcd = await ForwardingEtcd.start(cluster.endpoints[0] as string);
+  await using client = new EtcdClient({
+    endpoints: [etcd.endpoint],
+    auth: { username: "reader", password: "secret" },
+  });
+  await using _ = registerEtcdResolver(grpc, { client });
+  const first = listenerOn("/svc/");
+  first.resolver.updateResolution();
+  await until(() => first.heard.length > 0);
+  const ranges = () => etcd.countOf("Range") + etcd.countOf("RangeStream");
+  const before = ranges();
+  await cluster.member(0).pause();
+  const second = listenerOn("/svc/");
+  try {
+    // It is asked for again after 5 s, and there is no answer.
+    await until(() => ranges() > before, { timeoutMs: 20_000 });
+    second.resolver.updateResolution();
+    await until(() => second.heard.length > 0);
+  } finally {
+    await cluster.member(0).resume();
+  }
+  const reason = expect.stringMatching(/^\/svc\/: .*permission denied/i);
+  expect([first.heard[0], second.heard[0]]).toEqual([reason, reason]);
+  await cluster.auth?.grantPermission("reader", { read: { prefix: "/svc/" } });
+  await until(() => typeof second.heard.at(-1) !== "string", { timeoutMs: 20_000 });
+  expect([first.heard.at(-1), second.heard.at(-1)]).toEqual([[], []]);
+});
+
+test("a channel is not called within updateResolution(), not even for a prefix that cannot be", async () => {
+  resolver();
+  const { heard, resolver: made } = listenerOn("/svc/\ud800");
+  made.updateResolution();
+  expect(heard).toEqual([]);
+  await until(() => heard.length > 0);
+  expect(heard[0]).toContain("prefix must be well-formed");
+});
+
+test("an address that gRPC cannot call is warned of once, for all channels and changes, as long as it is listed", async () => {
+  const prefix = lab.newPrefix();
+  resolver();
+  const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+  const warnings = () => warn.mock.calls.map(([message]) => String(message));
+  try {
+    // Others write what a ServiceRegister refuses.
+    const putBad = () => lab.etcd.put(`${prefix}bad`, JSON.stringify({ Addr: "http://10.0.0.5:80" }));
+    await putBad();
+    const channels = [listenerOn(prefix), listenerOn(prefix)];
+    for (const { resolver: made } of channels) made.updateResolution();
+    const given = (...ports: number[]) =>
+      until(() => channels.every(({ heard }) => String(heard.at(-1)) === `${ports}`));
+    await until(() => channels.every(({ heard }) => heard.length > 0));
+    const good = lab.register(`${prefix}good`, "127.0.0.1:1", 5);
+    await given(1);
+    await lab.register(`${prefix}other`, "127.0.0.1:2", 5).ready;
+    await given(1, 2);
+    await good.close();
+    await given(2);
+    // The last channel becomes idle, and wakes up.
+    for (const { resolver: made } of channels) made.destroy();
+    const again = listenerOn(prefix);
+    again.resolver.updateResolution();
+    await until(() => String(again.heard.at(-1)) === "2");
+    const warning = `${prefix}bad: "http://10.0.0.5:80" is no address for gRPC: host:port, or unix:/path`;
+    expect(warnings()).toEqual([warning]);
+
+    await lab.etcd.delete(`${prefix}bad`);
+    await lab.register(`${prefix}third`, "127.0.0.1:3", 5).ready;
+    await until(() => String(again.heard.at(-1)) === "2,3");
+    await putBad();
+    await until(() => warnings().length === 2);
+    expect(warnings()).toEqual([warning, warning]);
+  } finally {
+    warn.mockRestore();
+  }
+});
+
 test("channels of one prefix share one subscription, which ends with the last of them and comes back", async () => {
   const prefix = lab.newPrefix();
   const [server, registered] = [await fleet(prefix).start(), resolver()];
@@ -218,10 +452,15 @@ test("the listeners of 1.10 to 1.13 get the same list, and an error after the re
   await until(() => heard.at(-1) !== undefined);
   expect(heard.at(-1)).toEqual([{ host: "127.0.0.1", port: 1 }]);
   await registered.close();
-  made.destroy();
-  made.updateResolution();
+  const late = grpc.experimental.createResolver({ path: prefix, scheme: "etcd" }, listener as never, {});
+  late.updateResolution();
   await until(() => Array.isArray(heard.at(-1)) && (heard.at(-1) as unknown[]).includes(grpc.status.UNAVAILABLE));
   expect(heard.at(-1)).toEqual([grpc.status.UNAVAILABLE, "the resolver of etcd: is closed"]);
+  // One that had the list, and was idle.
+  made.destroy();
+  made.updateResolution();
+  await until(() => !(heard.at(-1) as unknown[]).includes(grpc.status.UNAVAILABLE));
+  expect(heard.at(-1)).toEqual([{ host: "127.0.0.1", port: 1 }]);
 });
 
 test.each([
