@@ -22,7 +22,7 @@ export class EtcdService {
   readonly #host: HttpAdapterHostLike | undefined;
   #registration: ServiceRegister | undefined;
   #missing: string | undefined;
-  #ends = false;
+  #drained: Promise<void> | undefined;
 
   /** @internal */
   constructor(options: EtcdRecipesModuleOptions, host: HttpAdapterHostLike | undefined) {
@@ -45,7 +45,7 @@ export class EtcdService {
 
   /** Whether the app is registered and has its lists, and is not being closed. It asks etcd nothing. */
   ready(): ReadinessReport {
-    if (this.#ends) return { ready: false, reasons: ["the app is being closed"] };
+    if (this.#drained) return { ready: false, reasons: ["the app is being closed"] };
     const lists = Object.values(this.services);
     const { reasons: all } = readiness(...(this.#registration ? [this.#registration] : []), ...lists)();
     const reasons = this.#missing === undefined ? all : [this.#missing, ...all];
@@ -64,7 +64,7 @@ export class EtcdService {
     return { [key]: { status: ready ? "up" : "down", reasons } } as EtcdHealth<Key>;
   }
 
-  /** Nest calls it before the app listens. @internal */
+  /** Nest calls it before the app listens, and after it has called all others. @internal */
   onApplicationBootstrap(): void {
     if (this.#options.key === undefined) return;
     const server = this.#server();
@@ -72,19 +72,18 @@ export class EtcdService {
     else server.once("listening", () => this.#register(server));
   }
 
-  /** Nest calls it before the server closes. @internal */
-  async beforeApplicationShutdown(): Promise<void> {
-    this.#ends = true;
+  /** Nest calls it when the app is to be closed, before it calls any other. @internal */
+  onModuleDestroy(): Promise<void> {
+    this.#drained ??= this.#drain();
+    return this.#drained;
+  }
+
+  async #drain(): Promise<void> {
     // A client that would keep a connection sends no request on one that is about to be closed.
     this.#server()?.prependListener("request", (_: unknown, response: ServerResponse) => {
       if (!response.headersSent && response.req?.httpVersionMajor === 1) response.setHeader("connection", "close");
     });
     await this.#registration?.close({ drainMs: this.#options.drainMs ?? 2_000 });
-  }
-
-  /** Nest calls it when the server has finished its requests. @internal */
-  async onApplicationShutdown(): Promise<void> {
-    await Promise.all(Object.values(this.services).map((list) => list.close()));
   }
 
   #server(): Server | undefined {
@@ -93,7 +92,7 @@ export class EtcdService {
 
   #register(server: Server | undefined): void {
     const { key, address: given, ttlSeconds = 5, registration } = this.#options;
-    if (key === undefined || this.#ends) return;
+    if (key === undefined || this.#drained) return;
     try {
       const address = reachableAddress(server?.address(), given, "EtcdRecipesModule.forRoot");
       const place = key.endsWith("/") ? `${key}${address}` : key;

@@ -1,8 +1,9 @@
 import "reflect-metadata";
-import type { INestApplication } from "@nestjs/common";
+import { type DynamicModule, type INestApplication, Inject } from "@nestjs/common";
 import { HttpAdapterHost, NestFactory } from "@nestjs/core";
 import { HealthCheckService, type HealthIndicatorResult, TerminusModule } from "@nestjs/terminus";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { placeModule } from "../../doors/nestjs/hook-order.ts";
 import {
   EtcdRecipesModule,
   type EtcdRecipesModuleOptions,
@@ -36,6 +37,47 @@ async function appWith(options: EtcdRecipesModuleOptions): Promise<INestApplicat
   const app = await NestFactory.create({ module: App, imports: [etcd, TerminusModule] }, { logger: false });
   lab.also(() => app.close());
   return app;
+}
+
+/** A provider that looks at the registration and the server whenever Nest ends a part of the app. */
+class Database {
+  readonly seen: Record<string, unknown> = {};
+  readonly #etcd: EtcdService;
+  #isOpen = true;
+
+  constructor(etcd: EtcdService) {
+    this.#etcd = etcd;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    this.#isOpen = false;
+    await this.#look("onModuleDestroy");
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.#look("beforeApplicationShutdown");
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.#look("onApplicationShutdown");
+  }
+
+  async #look(hook: string): Promise<void> {
+    const { registration, services } = this.#etcd;
+    const entry = await lab.etcd.get(registration?.key ?? "");
+    this.seen[hook] = { registered: Boolean(entry), ready: this.#etcd.ready().ready, list: services.own?.status };
+  }
+}
+Inject(EtcdService)(Database, undefined, 0);
+
+/** A module that has a database, and gives it to those that import it. */
+function databaseModule(imports: DynamicModule[] = [], global = false): DynamicModule {
+  class DatabaseModule {}
+  return { module: DatabaseModule, global, imports, providers: [Database], exports: [Database] };
 }
 
 /** What terminus says of the indicator. */
@@ -92,6 +134,137 @@ test("an app is registered where it listens, is healthy by terminus, has lists, 
   await closing;
   await watching.until((list) => list.length === 0);
   expect(own.status).toBe("closed");
+});
+
+test.each<[string, (etcd: DynamicModule) => DynamicModule]>([
+  ["imported before it", (etcd) => ({ module: class App {}, imports: [databaseModule(), etcd] })],
+  ["imported after it", (etcd) => ({ module: class App {}, imports: [etcd, databaseModule()] })],
+  ["global, before it", (etcd) => ({ module: class App {}, imports: [databaseModule([], true), etcd] })],
+  ["global, after it", (etcd) => ({ module: class App {}, imports: [etcd, databaseModule([], true)] })],
+  ["one that imports it", (etcd) => ({ module: class App {}, imports: [databaseModule([etcd])] })],
+  [
+    "deep below the root",
+    (etcd) => {
+      const feature = { module: class Feature {}, imports: [databaseModule()] };
+      return { module: class App {}, imports: [etcd, feature] };
+    },
+  ],
+  ["the root itself", (etcd) => ({ module: class App {}, imports: [etcd], providers: [Database] })],
+])("it has drained before Nest ends another module: %s", async (_, appModule) => {
+  const prefix = lab.newPrefix();
+  const etcd = EtcdRecipesModule.forRoot({
+    client: lab.etcd,
+    httpAdapterHost: HttpAdapterHost,
+    key: prefix,
+    // The bare address of a plain registration cannot say that it drains.
+    registration: { weight: 2 },
+    subscribe: { own: prefix },
+    drainMs: 200,
+  });
+  const app = await NestFactory.create(appModule(etcd), { logger: false });
+  lab.also(() => app.close());
+  await app.listen(0, "127.0.0.1");
+  const watching = lab.subscribe(prefix);
+  await watching.until((list) => list.length === 1);
+  await app.get(EtcdService).registration?.ready;
+  const database = app.get(Database);
+
+  const closing = app.close();
+  await watching.until(([last]) => last?.draining === true);
+  expect({ isOpen: database.isOpen, serves: app.getHttpServer().listening }).toEqual({ isOpen: true, serves: true });
+  await closing;
+  const drained = { registered: false, ready: false, list: "live" };
+  expect(database.seen).toEqual({
+    onModuleDestroy: drained,
+    beforeApplicationShutdown: drained,
+    onApplicationShutdown: drained,
+  });
+  expect(app.get(EtcdService).services.own?.status).toBe("closed");
+});
+
+test("two of them in one app are both registered, and both leave", async () => {
+  const [first, second] = [lab.newPrefix(), lab.newPrefix()];
+  const options = { client: lab.etcd, httpAdapterHost: HttpAdapterHost, drainMs: 0 };
+  const imports = [first, second].map((key) => EtcdRecipesModule.forRoot({ ...options, key }));
+  const app = await NestFactory.create({ module: class App {}, imports }, { logger: false });
+  lab.also(() => app.close());
+  await app.listen(0, "127.0.0.1");
+  const lists = [lab.subscribe(first), lab.subscribe(second)];
+  await Promise.all(lists.map((list) => list.until(({ length }) => length === 1)));
+  await app.close();
+  await Promise.all(lists.map((list) => list.until(({ length }) => length === 0)));
+});
+
+test("an app that is closed twice drains once, and answers all the while", async () => {
+  const prefix = lab.newPrefix();
+  const app = await appWith({ key: prefix, registration: { weight: 2 }, drainMs: 1_000 });
+  await app.listen(0, "127.0.0.1");
+  const { registration } = app.get(EtcdService);
+  await registration?.ready;
+  const server = app.getHttpServer();
+  const [url, listeners] = [await app.getUrl(), server.listenerCount("request")];
+  const watching = lab.subscribe(prefix);
+  await watching.ready;
+  const closing = [app.close(), app.close()];
+  await watching.until(([last]) => last?.draining === true);
+  expect((await fetch(url)).status).toBe(404);
+  expect(server.listenerCount("request")).toBe(listeners + 1);
+  await Promise.all(closing);
+  expect(registration?.status).toBe("closed");
+});
+
+test("an app that never listened closes, and one whose start failed was never registered", async () => {
+  const unused = await appWith({ key: lab.newPrefix(), subscribe: { own: lab.newPrefix() } });
+  await unused.close();
+  expect(unused.get(EtcdService).services.own?.status).toBe("closed");
+
+  const found: EtcdService[] = [];
+  class Failing {
+    readonly etcd: EtcdService;
+
+    constructor(etcd: EtcdService) {
+      this.etcd = etcd;
+      found.push(etcd);
+    }
+
+    async onApplicationBootstrap(): Promise<void> {
+      await lab.etcd.get("/");
+      expect(this.etcd.registration).toBeUndefined();
+      throw new Error("no database");
+    }
+  }
+  Inject(EtcdService)(Failing, undefined, 0);
+  const key = `${lab.newPrefix()}w1`;
+  const etcd = EtcdRecipesModule.forRoot({ client: lab.etcd, key, address: "10.0.0.5:99" });
+  const module = { module: class App {}, imports: [etcd], providers: [Failing] };
+  const creating = NestFactory.createApplicationContext(module, { logger: false, abortOnError: false });
+  await expect(creating).rejects.toThrow("no database");
+  expect(found.map(({ registration }) => registration)).toEqual([undefined]);
+});
+
+test("a test of an app can replace the service by anything", async () => {
+  // What overrideProvider() of @nestjs/testing does.
+  const etcd = EtcdRecipesModule.forRoot({ key: "/svc/a", address: "10.0.0.5:99" });
+  const fake = { provide: EtcdService, useValue: {} };
+  const inner = etcd.imports?.[0] as DynamicModule;
+  const replaced = { ...etcd, imports: [{ ...inner, providers: [fake] }] };
+  const app = await NestFactory.create(
+    { module: class App {}, imports: [replaced] },
+    { logger: false, abortOnError: false },
+  );
+  await app.init();
+  await app.close();
+});
+
+test("a version of Nest with another order of hooks is warned of", () => {
+  const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+  try {
+    for (const provider of [undefined, {}, { host: {} }]) placeModule(provider, 0);
+    expect(warn).toHaveBeenCalledTimes(3);
+    expect(warn.mock.lastCall?.[0]).toContain("does not know the order of hooks of this version of Nest");
+  } finally {
+    warn.mockRestore();
+  }
 });
 
 test("an app without HTTP is registered when it has started, with the address that is given", async () => {
