@@ -309,7 +309,7 @@ test("a channel that waits for its first list fails with UNAVAILABLE when the re
   }
 });
 
-test("a channel that joins while a failed list is asked for again hears why there is none, and gets the list", async () => {
+test("a channel that joins while a failed list is asked for again hears why, and gets the list", async () => {
   const permissions = [{ readwrite: { prefix: "/other/" } }] as const;
   await using cluster = await startEtcd({ auth: { users: { reader: { password: "secret", permissions } } } });
   await using etcd = await ForwardingEtcd.start(cluster.endpoints[0] as string);
@@ -349,7 +349,7 @@ test("a channel is not called within updateResolution(), not even for a prefix t
   expect(heard[0]).toContain("prefix must be well-formed");
 });
 
-test("an address that gRPC cannot call is warned of once, for all channels and changes, as long as it is listed", async () => {
+test("an address that gRPC cannot call is warned of once for all channels, as long as it is listed", async () => {
   const prefix = lab.newPrefix();
   resolver();
   const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});

@@ -110,7 +110,13 @@ test("SIGTERM under load: no request is refused, and each app ends by the signal
 
 test("an app is registered where it listens, is healthy by terminus, has lists, and drains before it closes", async () => {
   const prefix = lab.newPrefix();
-  const app = await appWith({ key: prefix, registration: { weight: 3 }, subscribe: { own: prefix, more: { prefix } } });
+  const app = await appWith({
+    key: prefix,
+    registration: { weight: 3 },
+    subscribe: { own: prefix, more: { prefix } },
+    // Long enough for a request while it drains.
+    drainMs: 2_000,
+  });
   await app.init();
   expect(await healthOf(app)).toMatchObject({
     code: 503,
@@ -197,7 +203,7 @@ test("two of them in one app are both registered, and both leave", async () => {
 
 test("an app that is closed twice drains once, and answers all the while", async () => {
   const prefix = lab.newPrefix();
-  const app = await appWith({ key: prefix, registration: { weight: 2 }, drainMs: 1_000 });
+  const app = await appWith({ key: prefix, registration: { weight: 2 }, drainMs: 2_000 });
   await app.listen(0, "127.0.0.1");
   const { registration } = app.get(EtcdService);
   await registration?.ready;

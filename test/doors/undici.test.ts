@@ -91,7 +91,7 @@ const echo = (request: IncomingMessage, response: ServerResponse) => void reques
 const reset = (request: IncomingMessage) => void request.socket.destroy();
 const failing = (_: IncomingMessage, response: ServerResponse) => void response.writeHead(503).end("busy");
 
-test("of 10 000 fetches none is lost while servers die and others start", { timeout: 180_000 }, async () => {
+test("of 10 000 fetches none is lost while servers die and others start", { timeout: 300_000 }, async () => {
   const prefix = lab.newPrefix();
   const servers = new ServerFleet("http", prefix, lab.cluster.endpoints);
   lab.also(() => servers[Symbol.asyncDispose]());

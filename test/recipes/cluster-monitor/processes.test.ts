@@ -55,14 +55,16 @@ test("killed and started again within its TTL: changed, once, with a new upSince
   const prefix = lab.newPrefix();
   const monitor = monitorOf<{ pid: number }>(lab, prefix);
   await monitor.ready;
-  const first = nodeProcess(prefix, "n1", 3);
+  // Longer than a busy machine takes to start a process.
+  const ttlSeconds = 6;
+  const first = nodeProcess(prefix, "n1", ttlSeconds);
   await until(() => namesOf(monitor).join() === "n1", { timeoutMs: 20_000 });
   const [before] = monitor.nodes();
   const recorder = new Recorder(monitor, monitorEvents);
   const oldLease = (await lab.etcd.get(`${prefix}n1`))?.lease;
   first.kill();
   await first.ended;
-  const second = nodeProcess(prefix, "n1", 3);
+  const second = nodeProcess(prefix, "n1", ttlSeconds);
   await until(() => second.lines.includes("joined"), { timeoutMs: 20_000 });
   // Until the dead process's lease has ended, too.
   await until(async () => (await lab.etcd.leaseTimeToLive(oldLease as never).catch(() => "gone")) === "gone", {
