@@ -40,10 +40,10 @@ export interface MirrorOptions {
  * state at a revision that was followed. After the reconnect, up to 128 entries with up to 64 KiB are compared at
  * once and whole; of more, the keys that were put and deleted last and the number of keys. Every 15 to 45 minutes all
  * keys with their revisions are compared, in pages of at most 1000, one a second while the link holds; after such a
- * reconnect that begins within five minutes, or within five minutes of the end of one that was under way.
- * Until then some of those entries can be wrong. A difference makes the mirror `stale` with a `HistoryLostError`, and
- * a list anew comes as `resynced`. Values that differ while revisions, version and lease are the same are not found
- * where keys and values are longer than 512 bytes on average.
+ * reconnect that begins within five minutes, or within five minutes of the end of one that was under way. Until then
+ * some of those entries can be wrong. A difference makes the mirror `stale` with a `HistoryLostError`, and a list anew
+ * comes as `resynced`. Values that differ while revisions, version and lease are the same are not found where keys and
+ * values are longer than 512 bytes on average.
  */
 export interface Mirror extends AsyncIterable<MirrorBatch>, AsyncDisposable {
   /** Resolves when the first list is there and followed; rejects if it never will be. */
