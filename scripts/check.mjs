@@ -37,10 +37,13 @@ const ofSources = {
   "format, lint and borders": () => tool("biome", ["ci", "--error-on-warnings", "--colors=off", "."]),
   "public types": checkPublicTypes,
   "doors keep the types of Node": checkDoors,
+  "the packed tarball on each Node and etcd": tryOnEachNode,
+};
+
+const ofTheTarball = {
   publint: async () => tool("publint", ["run", await packed(), "--strict"]),
   "are the types wrong": async () => tool("attw", [await packed()]),
   "the packed tarball in a consumer": tryAsConsumer,
-  "the packed tarball on each Node and etcd": tryOnEachNode,
 };
 
 /**
@@ -48,8 +51,8 @@ const ofSources = {
  */
 const ofTheDocs = { docs: () => tool("vitest", ["run", "test/checkout/docs.test.ts", "test/docs"]) };
 
-/** What takes long beside the others: two cores have time for both. */
-const ofThePackage = { "the packed tarball in bundlers and test runners": tryInBundlers };
+/** What takes as long as all the others. */
+const inBundlers = { "the packed tarball in bundlers and test runners": tryInBundlers };
 
 const setup = spawnSync(process.execPath, [`${checkout}scripts/setup.mjs`], { stdio: "inherit" });
 if (setup.status !== 0) process.exit(1);
@@ -76,7 +79,8 @@ if (!values.built) {
   await runSteps({ build });
   await runSteps(ofTheDocs);
 }
-await Promise.all([runSteps(ofSources), runSteps(ofThePackage)]);
+// Each of them computes with one core and waits for the registry: two cores have time for three.
+await Promise.all([ofSources, ofTheTarball, inBundlers].map(runSteps));
 console.log(`check: ${result.passed} steps passed, ${result.failed} failed`);
 if (values.runtimes) {
   const reports = await tryRuntimes().catch((error) => [`runtimes could not be tried: ${error.message}`]);

@@ -22,7 +22,8 @@ async function pack() {
 
 /** Runs `use(folder, tarball)` in an empty folder. */
 export async function withPacked(use) {
-  const [folder, tarball] = await Promise.all([newFolder(), packed()]);
+  const tarball = await packed();
+  const folder = await newFolder();
   try {
     return await use(folder, tarball);
   } finally {
