@@ -1,4 +1,4 @@
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, isIPv6 } from "node:net";
 import { InvalidOptionError } from "../../src/index.ts";
 import { shown } from "../../src/internal/index.ts";
 
@@ -14,7 +14,7 @@ export type ReachableAddress = string | ((listening: AddressInfo) => string);
  * @param what - whose option `address` an error names @default "reachableAddress"
  * @returns `host:port`, `[IPv6]:port` or `unix:/path`
  * @throws InvalidOptionError when the server does not listen, or listens on all interfaces and `given` does not say
- *   which address is meant
+ *   which address is meant, or listens on a socket and `given` needs a port
  */
 export function reachableAddress(
   listening: AddressInfo | string | null | undefined,
@@ -27,22 +27,23 @@ export function reachableAddress(
   if (given !== undefined && typeof given !== "string" && typeof given !== "function") {
     throw refuse(`must be a string or a function, not ${shown(given)}`);
   }
-  if (typeof given === "string" && /^(unix:|.*\w:\d+$|\[.*\]:\d+$)/.test(given)) return given;
-  if (typeof listening === "string" && listening !== "")
-    return given === undefined ? `unix:${listening}` : String(given);
+  if (typeof given === "string" && !isIPv6(given) && /^(unix:|.*\w:\d+$|\[.*\]:\d+$)/.test(given)) return given;
+  if (typeof listening === "string" && listening !== "") {
+    if (given === undefined) return `unix:${listening}`;
+    throw refuse(`must be host:port or unix:/path: the app listens on a socket (${listening}), which has no port`);
+  }
   if (!listening) throw refuse("must have a port: the app does not listen on one");
   if (!isAddressInfo(listening)) {
     throw refuse(`must be made of what address() of a server returns, not of ${shown(listening)}`);
   }
   if (typeof given === "function") return given(listening);
-  const { address, family, port } = listening;
+  const { address, port } = listening;
   if (given === undefined && (address === "::" || address === "0.0.0.0")) {
     const problem = "must say by which address others reach the app: it listens on all interfaces";
     throw refuse(`${problem} (${address}, port ${port}); "10.0.0.5" gets the port`);
   }
   const host = given ?? address;
-  const isIPv6 = given === undefined ? family === "IPv6" : host.includes(":") && !host.startsWith("[");
-  return `${isIPv6 ? `[${host}]` : host}:${port}`;
+  return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
 
 function isAddressInfo(listening: unknown): listening is AddressInfo {
