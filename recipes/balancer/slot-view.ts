@@ -109,8 +109,9 @@ export class SlotView<Index extends SlotIndex> {
     this.#weights.length = Math.min(before, length);
     placed.sort((a, b) => a.at - b.at);
     for (const { at, slot } of placed) this.#put(at, servers[at], slot.slot, slot.weight);
-    if (this.#hasTwins) return false;
+    // Also before `replace()`, which knows only those that stand here now.
     for (const slot of taken) if (!this.has(slot)) this.index.delete(slot);
+    if (this.#hasTwins) return false;
     if (wasWeightless !== (this.#weighing === 0)) this.#fillIndex();
     else for (const { slot } of placed) this.#toIndex(slot.slot, slot.weight);
     return true;

@@ -255,6 +255,16 @@ describe.each(balancerNames)("%s, informed where its list changed", (name) => {
 
 const weighs = new Set<string>(["weighted-round-robin", "p2c", "least-requests", "consistent-hash"]);
 
+test.each(balancerNames)("%s picks out of a list in which one takes the place of another and keeps its own", (name) => {
+  const random = seeded(`twins ${name}`);
+  const balancer = createBalancer<TestServer>("test", name, { random: random.next });
+  const list = servers(3);
+  balancer.pick(list, {});
+  list[0] = list[1] as TestServer;
+  balancer.changed?.({ servers: list, positions: [0] });
+  for (const chosen of drive(balancer, list, 100, random.next)) expect(list, `seed ${random.seed}`).toContain(chosen);
+});
+
 test.each(balancerNames)("%s looks only at the servers that changed", (name) => {
   let read = 0;
   const list = new Proxy(servers(5_000), {
