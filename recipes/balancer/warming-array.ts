@@ -91,6 +91,7 @@ export class WarmingArray<Server> {
       const member = this.#members[at] as Member;
       gone.delete(member);
       if (this.#isCold(member, nowMs)) this.#cold.set(member, at);
+      else this.#cold.delete(member);
     }
     for (const member of gone) {
       this.#cold.delete(member);

@@ -61,6 +61,46 @@ test("it begins with the change that brought the server, not with the next pick"
   expect(countsOf(picked(balancer, list, 100)).get("new")).toBe(20);
 });
 
+test("instead of a cold one it chooses among all that are warm and only those, wherever they stand", () => {
+  const random = seeded("moves while cold");
+  let nowMs = 0;
+  const cameMs = new Map<TestServer, number>();
+  const isCold = (one: TestServer) => nowMs - (cameMs.get(one) ?? -1_000) < 1_000;
+  let asked: readonly TestServer[] = [];
+  const coldFirst = {
+    pick(list: readonly TestServer[]) {
+      asked = list;
+      return list.find(isCold) ?? (list[0] as TestServer);
+    },
+  };
+  const balancer = new SlowStart(coldFirst, { slowStartMs: 1_000, random: () => 0.999_999, nowMs: () => nowMs });
+  const list = servers(8);
+  balancer.pick(list, {});
+  for (let step = 0; step < 300; step++) {
+    nowMs += random.between(0, 600);
+    const positions: number[] = [];
+    for (let change = random.between(1, 3); change > 0; change--) {
+      if (list.length > 4 && random.chance(0.5)) {
+        // Swap-remove.
+        const at = random.between(0, list.length - 1);
+        const last = list.pop() as TestServer;
+        if (at < list.length) list[at] = last;
+        positions.push(at, list.length);
+      } else {
+        const one = server(`new-${step}-${change}`);
+        cameMs.set(one, nowMs);
+        positions.push(list.push(one) - 1);
+      }
+    }
+    balancer.changed({ servers: list, positions });
+    balancer.pick(list, {});
+    const warm = list.filter((one) => !isCold(one));
+    const expected = warm.length === 0 || warm.length === list.length ? list : warm;
+    const keys = (some: readonly TestServer[]) => some.map(({ key }) => key).sort();
+    expect(keys(asked), `step ${step}, seed ${random.seed}`).toEqual(keys(expected));
+  }
+});
+
 test("when none is warm, one that is cold does the work", () => {
   const { balancer } = slowly();
   const list = servers(3);
