@@ -6,7 +6,7 @@ import type {
 } from "../../src/connection/index.ts";
 import { ClientClosedError, type EtcdError, UnavailableError } from "../../src/index.ts";
 import { channels } from "../../src/internal/channels.ts";
-import { type Clock, systemClock, type Timer } from "../../src/internal/index.ts";
+import { type Clock, onAbort, systemClock, type Timer } from "../../src/internal/index.ts";
 import { call, type MemoryCall } from "./memory-call.ts";
 import type { Network, StreamPath } from "./network.ts";
 
@@ -32,6 +32,13 @@ interface Asked<T> {
   readonly requestBytes?: number | undefined;
   /** @default each attempt goes to the next one */
   readonly endpoint?: MemoryEndpoint | undefined;
+}
+
+/** What the server has of a stream. */
+interface ServerEnd<Server> {
+  open(path: StreamPath): Server;
+  /** Called once when the stream is over, whichever end it was that ended it. */
+  close(server: Server): void;
 }
 
 /** The calls and streams of one client, and of its namespaces. */
@@ -94,50 +101,48 @@ export class MemoryConnection {
     this.#streams = this.streamEndpoints(endpoint)[0] as MemoryEndpoint;
   }
 
-  /** @param atServer called once when the stream is over, whichever end it was that ended it */
-  async connect(
+  /** Opens a stream with both of its ends in one step: whenever it ends after that, both are there to be closed. */
+  async connect<Server>(
     endpoint: StreamEndpoint,
     limitMs: number,
     { onEnd }: StreamHandlers<never>,
     signal: AbortSignal | undefined,
-    atServer: () => void,
-  ): Promise<{ path: StreamPath; end: () => void }> {
+    atServer: ServerEnd<Server>,
+  ): Promise<{ path: StreamPath; server: Server; end: () => void }> {
     const { url, network } = endpoint as MemoryEndpoint;
-    if (this.#closing.signal.aborted) throw new ClientClosedError("the client is closed");
-    let over = false;
-    const finish = () => {
-      if (over) return false;
-      over = true;
-      this.#open.delete(stream);
+    const closing = this.#closing.signal;
+    if (closing.aborted) throw new ClientClosedError("the client is closed");
+    const breaking = new AbortController();
+    const path = await network.connect(limitMs, () => {
+      const error = new UnavailableError(`${url}: the connection was reset`, { retryable: true });
+      this.#disconnected(endpoint as MemoryEndpoint, error);
+      breaking.abort(error);
+    });
+    if (!path) throw new UnavailableError(`${url}: no connection within ${limitMs} ms`, { retryable: true });
+    const over = [signal, closing, breaking.signal].find((by) => by?.aborted);
+    if (over) {
+      path.close();
+      throw over.reason;
+    }
+    const server = atServer.open(path);
+    const end = () => {
+      path.close();
+      if (!this.#open.delete(stream)) return false;
       this.#hold();
-      atServer();
+      atServer.close(server);
       return true;
     };
     const stream = {
       end: (error: EtcdError) => {
-        path?.close();
-        if (finish()) onEnd(error);
+        if (end()) onEnd(error);
       },
     };
-    const broke = () => {
-      const error = new UnavailableError(`${url}: the connection was reset`, { retryable: true });
-      this.#disconnected(endpoint as MemoryEndpoint, error);
-      stream.end(error);
-    };
-    const path = await network.connect(limitMs, broke);
-    if (!path) throw new UnavailableError(`${url}: no connection within ${limitMs} ms`, { retryable: true });
-    if (signal?.aborted || this.#closing.signal.aborted) {
-      path.close();
-      throw signal?.aborted ? signal.reason : this.#closing.signal.reason;
-    }
-    this.#connectedTo(endpoint as MemoryEndpoint);
     this.#open.add(stream);
     this.#hold();
-    const end = () => {
-      path.close();
-      finish();
-    };
-    return { path, end };
+    onAbort(breaking.signal, () => stream.end(breaking.signal.reason));
+    // Last: a listener may break it.
+    this.#connectedTo(endpoint as MemoryEndpoint);
+    return { path, server, end };
   }
 
   close(): void {

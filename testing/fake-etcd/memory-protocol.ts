@@ -174,12 +174,13 @@ export class MemoryProtocol implements Protocol {
     handlers: WatchHandlers,
     signal?: AbortSignal,
   ): Promise<WatchStream> {
-    const { path, end } = await this.#connection.connect(endpoint, limitMs, handlers, signal, () =>
-      this.#etcd.closeWatchStream(server),
-    );
-    const server = this.#etcd.openWatchStream((response) =>
-      path.toClient(() => handlers.onMessage(this.#withoutNamespace(response, handlers))),
-    );
+    const { path, server, end } = await this.#connection.connect(endpoint, limitMs, handlers, signal, {
+      open: ({ toClient }) =>
+        this.#etcd.openWatchStream((response) =>
+          toClient(() => handlers.onMessage(this.#withoutNamespace(response, handlers))),
+        ),
+      close: (stream) => this.#etcd.closeWatchStream(stream),
+    });
     return {
       endpoint,
       create: (request) => {
@@ -199,7 +200,10 @@ export class MemoryProtocol implements Protocol {
     handlers: StreamHandlers<LeaseKeepAliveResponse>,
     signal?: AbortSignal,
   ): Promise<KeepAliveStream> {
-    const { path, end } = await this.#connection.connect(endpoint, limitMs, handlers, signal, () => {});
+    const { path, end } = await this.#connection.connect(endpoint, limitMs, handlers, signal, {
+      open: () => {},
+      close: () => {},
+    });
     const renew = (id: LeaseId) =>
       path.toServer(() => {
         const ttlSeconds = this.#etcd.renew(id);
