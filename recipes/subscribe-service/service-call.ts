@@ -61,7 +61,7 @@ export async function callServers<Metadata, Result>(
     if (limitMs > 0) {
       asked?.();
       const outcome = await attempt(servers, call, server, limitMs, signal, isFailure, attempts - attemptsLeft + 1);
-      if (last && "result" in last) discard(last.result);
+      discardOf(last);
       if ("result" in outcome && !outcome.failure) return outcome;
       last = outcome;
     }
@@ -69,22 +69,31 @@ export async function callServers<Metadata, Result>(
     if (attemptsLeft > 0 && leftMs() > 0) return undefined;
     return settled(last ?? { error: new EtcdTimeoutError(`the call was out of time after ${inMs(timeoutMs)}`) });
   };
-  const { result } = await retry(callNext, {
-    runtime,
-    leftMs,
-    ends: () => true,
-    // A server that is alone is given a moment.
-    pause: async (delayMs) => {
-      if (!servers.hasOther(tried)) await sleep(clock, Math.min(delayMs, leftMs()), signal);
-    },
-  });
-  return result;
+  try {
+    const { result } = await retry(callNext, {
+      runtime,
+      leftMs,
+      ends: () => true,
+      // A server that is alone is given a moment.
+      pause: async (delayMs) => {
+        if (!servers.hasOther(tried)) await sleep(clock, Math.min(delayMs, leftMs()), signal);
+      },
+    });
+    return result;
+  } catch (error) {
+    discardOf(last);
+    throw error;
+  }
 }
 
 /** @throws what it failed with */
 function settled<Result>(outcome: Outcome<Result>): { readonly result: Result } {
   if ("error" in outcome) throw outcome.error;
   return outcome;
+}
+
+function discardOf(outcome: Outcome<unknown> | undefined): void {
+  if (outcome && "result" in outcome) discard(outcome.result);
 }
 
 /** A response that the caller never gets must be given up, or its connection stays in use until it is collected. */
@@ -136,7 +145,7 @@ function attempt<Metadata, Result>(
     };
     const finish = (outcome: Outcome<Result>) => {
       if (!close()) {
-        if ("result" in outcome) discard(outcome.result);
+        discardOf(outcome);
         return;
       }
       resolve(outcome);
@@ -165,6 +174,7 @@ function attempt<Metadata, Result>(
         if (!isFailure?.(result)) return { result };
         return { result, failure: new Error("its result is a failure, says isFailure") };
       } catch (error) {
+        discard(result);
         return { error };
       }
     };

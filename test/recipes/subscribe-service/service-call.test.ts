@@ -121,3 +121,31 @@ test("a caller that aborts while a server is chosen has none called", async () =
   await expect(call).rejects.toBe("enough");
   expect([called, clock.pendingTimers]).toEqual([0, 0]);
 });
+
+test("a failed result that the caller does not get is given up: the caller aborts, or isFailure throws", async () => {
+  const { parts } = withClock();
+  const given: string[] = [];
+  const answer = (name: string) => ({ body: { cancel: () => given.push(name) } });
+  const abort = new AbortController();
+  let calls = 0;
+  const call = callServers(
+    { ...parts, hasOther: () => true },
+    () => {
+      if (++calls === 1) return answer("of the first attempt");
+      abort.abort("enough");
+      return answer("of one that was aborted");
+    },
+    { attempts: 2, timeoutMs: 100, signal: abort.signal, isFailure: () => true },
+  );
+  await expect(call).rejects.toBe("enough");
+  await settled();
+  expect(given.sort()).toEqual(["of one that was aborted", "of the first attempt"]);
+
+  given.length = 0;
+  const isFailure = () => {
+    throw new Error("no status");
+  };
+  const limits = { attempts: 1, timeoutMs: 100, signal: undefined, isFailure };
+  await expect(callServers(parts, () => answer("unjudged"), limits)).rejects.toThrow("no status");
+  expect(given).toEqual(["unjudged"]);
+});
