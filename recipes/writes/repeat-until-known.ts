@@ -1,5 +1,5 @@
 import { EtcdError, EtcdTimeoutError } from "../../src/index.ts";
-import type { BackoffOptions, Runtime } from "../../src/internal/index.ts";
+import { type BackoffOptions, type Runtime, sleep } from "../../src/internal/index.ts";
 import { retry } from "../retries/index.ts";
 
 export interface RepeatOptions {
@@ -51,6 +51,10 @@ export async function repeatUntilKnown<Answer>(
     cause = error;
     return ends(error, unsure);
   };
-  const { answer } = await retry(attemptInTime, { runtime, signal, backoff, leftMs, ends: isLast, onWarning });
+  // After the end there is nothing to wait for: what would follow throws the time-out.
+  const pause = async (delayMs: number) => {
+    if (leftMs() > 0) await sleep(runtime.clock, delayMs, signal);
+  };
+  const { answer } = await retry(attemptInTime, { runtime, signal, backoff, leftMs, ends: isLast, onWarning, pause });
   return answer;
 }

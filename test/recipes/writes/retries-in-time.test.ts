@@ -52,6 +52,21 @@ test.each(notLongBefore)("a txn of a queue that ends at 10 s succeeds when etcd 
   expect(value).toMatchObject({ succeeded: true });
 });
 
+test("a txn of a queue that fails at the end of its time is out of time at once", async () => {
+  const etcd = {
+    txn: async (_: unknown, { timeoutMs }: { timeoutMs: number }) => {
+      clock.advance(timeoutMs);
+      throw away();
+    },
+  } as unknown as EtcdClient;
+  const leftMs = () => 1_000 - clock.monotonicMs();
+  const outcome = outcomeOf(txnUntilKnown([] as never, { etcd, runtime: runtime(), leftMs }));
+  await settled();
+  expect(clock.pendingTimers).toBe(0);
+  expect(await outcome).toMatchObject({ error: { code: "ETCD_TIMEOUT", outcomeUnknown: true } });
+  expect(clock.monotonicMs()).toBe(1_000);
+});
+
 test.each(notLongBefore)(
   "a write whose outcome is unknown is repeated in time when etcd is back at %d ms",
   async (backMs) => {
