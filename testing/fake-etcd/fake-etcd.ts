@@ -172,10 +172,10 @@ export class FakeEtcd implements AsyncDisposable {
 
   /**
    * Breaks every connection once: streams end, calls that are under way have an unknown outcome, new ones go through.
+   * An etcd that is down stays down.
    */
   goAway(): void {
-    this.#link.cut();
-    this.#link.join();
+    this.#link.break();
   }
 
   /** Cannot be reached, until `up()`: connections break, and new ones are refused. Leases go on. */
@@ -191,9 +191,7 @@ export class FakeEtcd implements AsyncDisposable {
   /** As if it were started anew with an empty disk: no key, no lease, revision 1. Connections break. */
   wipe(): void {
     this.#memory.wipe();
-    const isDown = this.#link.isCut;
-    this.#link.cut();
-    if (!isDown) this.#link.join();
+    this.#link.break();
   }
 
   /** Closes the clients that `client()` made, and is down for good. Calling it again is harmless. */

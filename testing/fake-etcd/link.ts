@@ -23,12 +23,13 @@ export class Link implements Network {
     this.#clock = clock;
   }
 
-  get isCut(): boolean {
-    return this.#cut;
-  }
-
   cut(): void {
     this.#cut = true;
+    this.break();
+  }
+
+  /** Breaks what is open and what is on its way, once; it stays cut or joined as it is. */
+  break(): void {
     for (const { lose } of [...this.#carried]) lose();
     for (const broke of [...this.#open]) broke();
     this.#open.clear();

@@ -288,6 +288,24 @@ test("after close() its clients are closed, and clients of recipes find nothing 
   await other.close();
 });
 
+test.each(["goAway", "wipe"] as const)("%s() leaves it down, and closed, as it is", async (fault) => {
+  const etcd = await fake({ time: "manual" });
+  const client = new EtcdClient(etcd.options);
+  const fails = async () => {
+    etcd[fault]();
+    const asked = expect(client.get("k")).rejects.toMatchObject({ code: "ETCD_UNAVAILABLE" });
+    await etcd.advance(6_000);
+    await asked;
+  };
+  etcd.down();
+  await fails();
+  etcd.up();
+  await client.put("k", "v");
+  await etcd.close();
+  await fails();
+  await client.close();
+});
+
 test("close() ends also while a lease is on its way and time stands still", async () => {
   const etcd = await fake({ time: "manual", latencyMs: 500 });
   const client = etcd.client();
