@@ -32,8 +32,8 @@ export interface ShutdownOptions {
    */
   drainMs?: number | undefined;
   /**
-   * How long all of it may take, in milliseconds, more than `drainMs`. Requests may take three quarters of it; then
-   * their connections are destroyed.
+   * How long all of it may take, in milliseconds, more than `drainMs`. Requests may take three quarters of what is left
+   * of it after draining; then their connections are destroyed.
    *
    * @default 25000: Kubernetes kills after 30 s
    */

@@ -1,13 +1,10 @@
 import { constants } from "node:os";
 import { asError, inMs, setImmediate, systemClock, within } from "../../src/internal/index.ts";
-import { endConnectionsWithAnswers, finishServer, followConnections } from "./finish-server.ts";
+import { closeInOrder } from "./close-in-order.ts";
+import { followConnections } from "./finish-server.ts";
 import { markLeaving } from "./leaving.ts";
-import { nameOf } from "./name-of.ts";
 import { type ResolvedShutdown, resolveShutdown, type ShutdownOptions } from "./shutdown-options.ts";
-import { type Stages, stagesOf } from "./stages.ts";
-
-/** Requests get this share of all the time; what they hold is given back in the rest. */
-const SHARE_OF_REQUESTS = 3 / 4;
+import { stagesOf } from "./stages.ts";
 
 /** A shutdown that waits for its signal. */
 export interface Shutdown {
@@ -68,43 +65,11 @@ async function endProcess(parts: ResolvedShutdown): Promise<never> {
   for (const recipe of recipes) markLeaving(recipe);
   const failed = (failure: string) => void failures.push(failure);
   const outOfTime = () => new Error(`it took longer than ${inMs(timeoutMs)}`);
-  const closing = closeInOrder(parts, stagesOf(recipes), failed);
+  const closing = closeInOrder(parts, stagesOf(recipes), systemClock, failed);
   await within(systemClock, closing, timeoutMs, outOfTime).catch((error) => failed(asError(error).message));
   if (failures.length === 0) process.exit();
   process.emitWarning(`shutdown: ${failures.join("; ")}`, { type: "EtcdWarning", code: "ETCD_SHUTDOWN" });
   // A warning is printed in the next tick.
   await new Promise((resolve) => setImmediate(() => resolve(undefined)));
   process.exit(1);
-}
-
-/** Never rejects. */
-async function closeInOrder(
-  { servers, drainMs, timeoutMs }: ResolvedShutdown,
-  { listed, held, followed, clients }: Stages,
-  failed: (failure: string) => void,
-): Promise<void> {
-  const endMs = systemClock.monotonicMs() + timeoutMs * SHARE_OF_REQUESTS;
-  for (const server of servers) endConnectionsWithAnswers(server);
-  await all(listed, failed, (recipe) => recipe.close({ drainMs }));
-  await all(servers, failed, async (server) => {
-    const limitMs = Math.max(0, endMs - systemClock.monotonicMs());
-    if (!(await finishServer(server, systemClock, limitMs))) failed(`${nameOf(server)}: requests did not end in time`);
-  });
-  for (const stage of [held, followed, clients]) await all(stage, failed, (recipe) => recipe.close());
-}
-
-/** Does it for all at the same time; one that fails holds up no other. */
-async function all<T extends object>(
-  items: readonly T[],
-  failed: (failure: string) => void,
-  work: (item: T) => Promise<unknown>,
-): Promise<void> {
-  const closing = items.map(async (item) => {
-    try {
-      await work(item);
-    } catch (error) {
-      failed(`${nameOf(item)}: ${asError(error).message}`);
-    }
-  });
-  await Promise.all(closing);
 }
