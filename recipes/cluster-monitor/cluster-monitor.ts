@@ -1,6 +1,6 @@
 import { ClientClosedError, InvalidOptionError } from "../../src/index.ts";
 import { runtimeOf, showAs } from "../../src/internal/index.ts";
-import { type CommonEvents, Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
+import { type CommonEvents, Notifier, type RecipeClient, recipeClient, setWhole } from "../recipe/index.ts";
 import { resolveClose } from "../registration/internal.ts";
 import type { CloseOptions } from "../service-register/index.ts";
 import { type ServiceChanges, SubscribeService, type SubscribeStatus } from "../subscribe-service/index.ts";
@@ -145,6 +145,7 @@ export class ClusterMonitor<Info = unknown> extends Notifier<ClusterMonitorEvent
         if (this.#memberships.get(name) === membership) this.#memberships.delete(name);
       },
     });
+    setWhole(membership, this);
     this.#memberships.set(name, membership);
     return membership;
   }

@@ -19,7 +19,7 @@ import {
 import { type FollowNews, LOOK_AGAIN_MS, PrefixFollower } from "../follow/index.ts";
 import { LeaseLine } from "../leases/index.ts";
 import { checkText } from "../option-schemas/index.ts";
-import { Notifier, type RecipeClient, recipeClient } from "../recipe/index.ts";
+import { Notifier, type RecipeClient, recipeClient, setWhole } from "../recipe/index.ts";
 import type { CloseOptions, RegisterConflict } from "../registration/index.ts";
 import { BulkWriter, closeLimitMs, resolveClose } from "../registration/internal.ts";
 import type { DrainRequest } from "../registration-format/index.ts";
@@ -203,6 +203,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
       );
     }
     const member = new RegisteredMember(resolved, this.#around);
+    setWhole(member, this);
     this.#roster.add(member, this.#mayStandBeside(resolved));
     return member;
   }

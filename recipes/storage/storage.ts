@@ -14,6 +14,7 @@ import {
   type RecipeClient,
   type RecipeClientOptions,
   recipeClient,
+  setWhole,
 } from "../recipe/index.ts";
 import {
   changeKey,
@@ -104,6 +105,7 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
       notify: (name, error) => this.notify(name, error),
       onClosed: (ended) => this.#watches.delete(ended),
     });
+    setWhole(watch, this);
     this.#watches.add(watch);
     return watch;
   }

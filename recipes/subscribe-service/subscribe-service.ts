@@ -1,5 +1,5 @@
 import { showAs } from "../../src/internal/index.ts";
-import { recipeClient } from "../recipe/index.ts";
+import { recipeClient, setWhole } from "../recipe/index.ts";
 import { FollowedServices } from "./followed-services.ts";
 import { type InstanceFilter, toPredicate } from "./instance-filter.ts";
 import {
@@ -95,7 +95,9 @@ export class SubscribeService<Metadata = unknown> extends ServiceList<Metadata> 
   view(filter: InstanceFilter<Metadata>, options: ViewOptions<Metadata> = {}): ServiceView<Metadata> {
     const resolved = resolveView(filter, options, this.#options);
     this.#services.ended.throwIfAborted();
-    return new ServiceView(new ViewedServices(this.#services, toPredicate(resolved.filter), resolved.pick));
+    const view = new ServiceView(new ViewedServices(this.#services, toPredicate(resolved.filter), resolved.pick));
+    setWhole(view, this);
+    return view;
   }
 
   /** Resolves when it is ready and has all that etcd had at the call, or more. @throws why it ended @internal */

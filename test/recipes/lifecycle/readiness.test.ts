@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { EtcdClient, readiness, ServiceRegister, SubscribeService } from "../../../recipes/index.ts";
+import {
+  ClusterMonitor,
+  EtcdClient,
+  RegistrationGroup,
+  readiness,
+  ServiceRegister,
+  Storage,
+  SubscribeService,
+} from "../../../recipes/index.ts";
+import { markLeaving } from "../../../recipes/lifecycle/leaving.ts";
 import { takePort } from "../../../testing/free-ports.ts";
-import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
+import { type EtcdCluster, fakeEtcd, startEtcd } from "../../../testing/index.ts";
 import { until } from "../../support/until.ts";
 
 let cluster: EtcdCluster;
@@ -47,6 +56,33 @@ test("a service that its health check takes out of the list, and a client that i
   expect(open().ready).toBe(true);
   await client.close();
   expect(open()).toEqual({ ready: false, reasons: ["EtcdClient: it is closed"] });
+});
+
+test("a part is not ready from when its whole is about to be closed", async () => {
+  await using etcd = await fakeEtcd();
+  const client = etcd.client();
+  const group = new RegistrationGroup("/parts/group/", 5, { client });
+  const monitor = new ClusterMonitor("/parts/monitor/", { client });
+  const services = new SubscribeService("/parts/", { client });
+  const storage = new Storage({ client });
+  const ready = readiness(
+    group.register("a", "host:1"),
+    monitor.join("m1", {}),
+    services.view({ zone: "a" }),
+    storage.watch(
+      "/cache/",
+      () => {},
+      () => {},
+    ),
+  );
+  await until(() => ready().ready);
+  const wholes = [group, monitor, services, storage];
+  for (const [index, whole] of wholes.entries()) {
+    markLeaving(whole);
+    const { reasons } = ready();
+    expect(reasons.map((reason) => reason.replace(/.*: /, ""))).toEqual(Array(index + 1).fill("it is being closed"));
+  }
+  await Promise.all(wholes.map((whole) => whole.close()));
 });
 
 test("what has failed is not ready", async () => {
