@@ -31,7 +31,11 @@ function checkSize({ compare, success, failure }: Txn, most: number): void {
   }
 }
 
-/** No key may be put twice, or put and deleted. Two branches of one txn may: only one of them is executed. */
+/**
+ * No key may be put twice, or put and deleted. Two branches of one txn may: only one of them is executed.
+ *
+ * etcd does not look for puts in a deletion up to the last key: here it takes the end of that, a zero byte, as a key.
+ */
 function touchedBy(ops: readonly Op[]): Touched {
   const touched: Touched = { puts: new Set(), deletes: [] };
   const { puts, deletes } = touched;
@@ -40,7 +44,11 @@ function touchedBy(ops: readonly Op[]): Touched {
     if (deletes.some((range) => isWithin(range, key))) throw refuse("duplicateKey");
     puts.add(key);
   };
-  for (const op of ops) if (op.type === "delete") deletes.push(textRange(op.range));
+  for (const op of ops) {
+    if (op.type !== "delete") continue;
+    const range = textRange(op.range);
+    if (range.end !== Number.POSITIVE_INFINITY) deletes.push(range);
+  }
   for (const op of ops) {
     if (op.type !== "txn") continue;
     const success = touchedBy(op.success);

@@ -72,7 +72,9 @@ export class Watcher {
   }
 
   #event({ type, kv, key }: Revision["changes"][number], revision: number): WatchEvent {
-    if (!this.#previous || revision - 1 < this.#parts.store.compactRevision) return { type, kv };
+    // A key that was deleted at the same revision, too, is there anew.
+    const isNew = type === "put" && kv.createRevision === revision;
+    if (!this.#previous || isNew || revision - 1 < this.#parts.store.compactRevision) return { type, kv };
     const [previous] = this.#parts.store.range({ start: key, end: undefined }, revision - 1);
     return previous ? { type, kv, previous } : { type, kv };
   }

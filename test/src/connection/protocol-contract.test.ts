@@ -357,6 +357,26 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       expect(await etcd.range()).toMatchObject({ count: 0 });
     });
 
+    test("may put a key and delete all keys, or all from one on", async () => {
+      const etcd = lab();
+      const rest = { start: etcd.key(""), end: new Uint8Array([0]) };
+      const a = putOp(etcd.key("a"), "1");
+      for (const range of [allKeys(), rest]) {
+        await etcd.put("b");
+        const before = await etcd.revision();
+        const kept = await etcd.txn([], [deleteOp(range), a]);
+        expect(kept.revision).toBe(before + 1);
+        expect(await etcd.range()).toMatchObject({ kvs: ["a"] });
+        await etcd.txn([], [a, deleteOp(range)]);
+        expect(await etcd.range()).toMatchObject({ count: 0 });
+        await etcd.txn([], [txnOp({ success: [deleteOp(range)] }), a]);
+        await etcd.txn([], [txnOp({ success: [a] }), txnOp({ success: [deleteOp(range)] })]);
+        expect(await etcd.range()).toMatchObject({ count: 0 });
+        const others = [deleteOp(range), deleteOp(etcd.key("a")), a];
+        expect(await refusal(etcd.txn([], others))).toEqual(duplicate);
+      }
+    });
+
     test("has room for 128 operations, each level for what those above it leave", async () => {
       const etcd = lab();
       const puts = (count: number) => Array.from({ length: count }, (_, index) => putOp(etcd.key(`${index}`), "v"));
@@ -524,6 +544,23 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       const without = await etcd.watch(revision + 5);
       expect(previous(await without.untilEvents(1))).toEqual([undefined]);
       without.close();
+    });
+
+    test("reports nothing before a key that is deleted and made anew at one revision", async () => {
+      const etcd = lab();
+      const { revision } = await etcd.put("a", "1");
+      const watch = await etcd.watch(revision + 1, { previous: true });
+      const [rest, a] = [deleteOp({ start: etcd.key("a"), end: new Uint8Array([0]) }), etcd.key("a")];
+      await etcd.txn([], [rest, putOp(a, "2")]);
+      await etcd.txn([], [putOp(a, "3"), rest]);
+      const events = await watch.untilEvents(4);
+      expect(events.map(({ type, kv, previous }) => `${type} ${kv.text} after ${previous?.text}`)).toEqual([
+        "delete  after 1",
+        "put 2 after undefined",
+        "put 3 after 2",
+        "delete  after 2",
+      ]);
+      watch.close();
     });
 
     test("leaves out the events that are not wanted, also of one revision", async () => {
