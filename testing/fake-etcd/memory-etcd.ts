@@ -119,8 +119,9 @@ export class MemoryEtcd {
     this.#checkReceived(requestBytes);
     if (key.length === 0) throw refuse("emptyKey");
     this.#checkProposed(requestBytes);
-    checkKept(this.#store, request);
+    // In this order; a txn looks for the key first.
     if (lease !== undefined && !this.#leases.has(lease)) throw refuse("leaseNotFound");
+    checkKept(this.#store, request);
     const before = this.#store.write((writer) => executePut(this.#store, writer, request));
     return previous && before ? { revision: this.revision, previous: before } : { revision: this.revision };
   }

@@ -769,6 +769,10 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       expect(await refusal(etcd.protocol.put(missing))).toEqual(noKey);
       expect(await refusal(etcd.txn([], [{ type: "put", ...missing }]))).toEqual(noKey);
     }
+    // What is missing first depends on the call.
+    const neither = { ...put, key: etcd.key("x"), ignoreValue: true, lease: gone };
+    expect(await refusal(etcd.protocol.put(neither))).toEqual(noLease);
+    expect(await refusal(etcd.txn([], [{ type: "put", ...neither }]))).toEqual(noKey);
     await etcd.protocol.leaseRevoke(id);
   });
 
