@@ -6,6 +6,12 @@ import { type ConnectionFaults, type FaultDirection, ProxiedConnection } from ".
 /** Where a {@link FaultProxy} leads: a URL such as "http://127.0.0.1:2379", or host and port. */
 export type FaultProxyTarget = string | { readonly host: string; readonly port: number };
 
+interface Target {
+  readonly protocol: string;
+  readonly host: string;
+  readonly port: number;
+}
+
 const flowing = { held: false, delayMs: 0 };
 const noFaults: ConnectionFaults = { toServer: flowing, toClient: flowing };
 
@@ -27,22 +33,19 @@ export class FaultProxy {
   #accepted = 0;
   #closing: Promise<void> | undefined;
 
-  private constructor(target: URL, port: number) {
-    // URL writes an IPv6 host in brackets, a socket wants it without.
-    this.#target = { host: target.hostname.replace(/^\[|\]$/g, ""), port: Number(target.port) };
+  private constructor({ protocol, host, port: targetPort }: Target, port: number) {
+    this.#target = { host, port: targetPort };
     this.port = port;
-    this.endpoint = `${target.protocol}//127.0.0.1:${port}`;
+    this.endpoint = `${protocol}//127.0.0.1:${port}`;
   }
 
   /**
    * Starts a proxy and resolves when it listens.
    *
-   * @throws TypeError when the target is no URL or names no port
+   * @throws TypeError when the target is no URL or names no host or no port
    */
   static async start(target: FaultProxyTarget): Promise<FaultProxy> {
-    const url = new URL(typeof target === "string" ? target : `http://${target.host}:${target.port}`);
-    if (url.port === "") throw new TypeError(`the target of a FaultProxy needs a port, got ${url.href}`);
-    const proxy = new FaultProxy(url, await takePort());
+    const proxy = new FaultProxy(readTarget(target), await takePort());
     await proxy.up();
     return proxy;
   }
@@ -151,4 +154,21 @@ export class FaultProxy {
     );
     this.#connections.add(connection);
   }
+}
+
+/** @throws TypeError */
+function readTarget(target: FaultProxyTarget): Target {
+  const { protocol, host, port } = typeof target === "string" ? readUrl(target) : { protocol: "http:", ...target };
+  if (!host) throw new TypeError("the target of a FaultProxy needs a host");
+  const isPort = Number.isInteger(port) && port > 0 && port < 65_536;
+  if (!isPort) throw new TypeError(`the target of a FaultProxy needs a port, from 1 to 65535, on ${host}`);
+  // In a URL an IPv6 host is in brackets, a socket wants it without.
+  return { protocol, host: host.replace(/^\[|\]$/g, ""), port };
+}
+
+function readUrl(text: string): Target {
+  const { protocol, hostname } = new URL(text);
+  // URL drops a port that is its scheme's own, 80 or 443; of a scheme that it does not know it keeps all.
+  const { port } = new URL(text.replace(/^[^:]*:/, "tcp:"));
+  return { protocol, host: hostname, port: Number(port) };
 }

@@ -313,7 +313,27 @@ test("a closed proxy refuses connections for good, and can be closed again", asy
   await expect(dial()).rejects.toMatchObject({ code: "ECONNREFUSED" });
 });
 
-test("a target without a port is refused", async () => {
-  await expect(FaultProxy.start("http://127.0.0.1")).rejects.toThrow(TypeError);
-  await expect(FaultProxy.start("nonsense")).rejects.toThrow(TypeError);
+test.each([
+  ["http://127.0.0.1:80", "http:"],
+  ["https://etcd.test:443/", "https:"],
+  ["http://user:80@[::1]:0080?x", "http:"],
+  [{ host: "127.0.0.1", port: 80 }, "http:"],
+  [{ host: "::1", port: 2379 }, "http:"],
+  [{ host: "[::1]", port: 2379 }, "http:"],
+])("a target may be an IPv6 host, and name the port of its scheme: %j", async (target, protocol) => {
+  await using other = await FaultProxy.start(target);
+  expect(other.endpoint).toBe(`${protocol}//127.0.0.1:${other.port}`);
+});
+
+test.each([
+  "http://127.0.0.1",
+  "https://user:443@[::1]/:443",
+  "nonsense",
+  "etcd:2379",
+  { host: "127.0.0.1", port: 0 },
+  { host: "127.0.0.1", port: 65_536 },
+  { host: "::1", port: Number.NaN },
+  { host: "", port: 2379 },
+])("a target without a host or a port is refused: %j", async (target) => {
+  await expect(FaultProxy.start(target)).rejects.toThrow(TypeError);
 });
