@@ -148,6 +148,8 @@ export class FrameWriter {
     this.#scheduled = false;
     if (this.#to === this.#from || this.#stopped) return;
     const output = this.#output;
+    // All that was given before has left. A TLS socket never says so when it is written to, only later.
+    if (output.writableLength === 0) this.#answers = 0;
     this.flushedPosition += this.#to - this.#from;
     output.write(this.slab.subarray(this.#from, this.#to));
     this.#from = this.#to;
@@ -157,7 +159,6 @@ export class FrameWriter {
     if (waiting === 0) {
       this.#from = 0;
       this.#to = 0;
-      this.#answers = 0;
     }
   }
 

@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { createSecureContext, createServer, type TlsOptions as ServerTls, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ConnectionError, connect, type GrpcConnection, TlsSession } from "../../../src/grpc/index.ts";
-import { systemClock } from "../../../src/internal/clock.ts";
+import { systemClock, type Timer } from "../../../src/internal/clock.ts";
 import { type Certificate, CertificateAuthority } from "../../../testing/certificate-authority.ts";
 import { ask } from "../../support/grpc-lab.ts";
 import { startGrpcServer } from "../../support/grpc-server.ts";
-import { settings } from "../../support/http2-frames.ts";
+import { ping, settings } from "../../support/http2-frames.ts";
 import { ScriptedServer } from "../../support/scripted-server.ts";
 import { until } from "../../support/until.ts";
 
@@ -97,6 +97,29 @@ describe("calls over TLS", () => {
     expect(schemes).toEqual(["https"]);
     connection.destroy();
   });
+});
+
+test("however many pings a peer sends over hours: it reads the answers, so they are no flood", async () => {
+  const peers: TLSSocket[] = [];
+  await using server = await startTls({ ALPNProtocols: ["h2"] }, (socket) => {
+    peers.push(socket.resume());
+    socket.write(settings());
+  });
+  let nowMs = 0;
+  const now = () => nowMs;
+  const never: Timer = { cancel() {}, unref: () => never };
+  const clock = { monotonicMs: now, elapsedMs: now, wallMs: now, timer: () => never };
+  const connection = await connect(server.target, { tls: { ca: authority.ca }, clock });
+  // Fewer bytes than a socket counts as full: it never says that it has drained.
+  const pings = Buffer.concat(Array.from({ length: 500 }, () => ping()));
+  for (let round = 0; round < 22; round++) {
+    nowMs += 5_000_000;
+    const before = connection.counters.bytesRead;
+    peers[0]?.write(pings);
+    await until(() => connection.status !== "open" || connection.counters.bytesRead >= before + pings.length);
+  }
+  expect(connection.status).toBe("open");
+  connection.destroy();
 });
 
 describe("the name", () => {
