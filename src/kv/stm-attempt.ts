@@ -125,7 +125,8 @@ export class StmAttempt {
   #put(given: BytesLike, value: BytesLike, lease: LeaseRef | undefined): void {
     this.#checkOpen();
     const { key, name } = keyOf(given);
-    const bytes = toValue("stm put", value);
+    // It leaves when the function has returned, and the caller may have other things in its buffer by then.
+    const bytes = new Uint8Array(toValue("stm put", value));
     const on = lease === undefined ? undefined : toLeaseId("stm put", lease);
     this.#writes.set(name, { value: bytes, op: { type: "put", key, value: bytes, lease: on } });
   }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { EtcdClient, keyRange } from "../../../src/index.ts";
+import { EtcdClient, keyRange, prefix } from "../../../src/index.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
 
 // What is called with bytes is about these bytes, whatever their owner writes over them as soon as the call was made.
@@ -26,6 +26,18 @@ test("a get reads the key that it was called with", async () => {
   key.write("reused/b");
   const second = etcd.get(key);
   expect([(await first)?.key, (await second)?.key]).toEqual(["reused/a", undefined]);
+});
+
+test("a software transaction writes the values that it was called with", async () => {
+  const value = Buffer.from("first");
+  await etcd.stm(async (tx) => {
+    tx.put("reused/stm/1", value);
+    value.write("again");
+    tx.put("reused/stm/2", value);
+    value.fill(0);
+  });
+  const { kvs } = await etcd.range(prefix("reused/stm/"));
+  expect(kvs.map(({ text }) => text)).toEqual(["first", "again"]);
 });
 
 test("a list goes on in the range that it was called with", async () => {
