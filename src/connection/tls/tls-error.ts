@@ -2,6 +2,8 @@ import { UnavailableError } from "../../errors/unavailable-error.ts";
 
 interface TlsErrorDetails {
   readonly cause?: unknown;
+  /** An earlier attempt of the call may have been executed. */
+  readonly outcomeUnknown?: boolean | undefined;
   /** The part of our own that cannot be used. */
   readonly part?: "ca" | "cert" | "key" | undefined;
   readonly problem?: string | undefined;
@@ -16,8 +18,8 @@ export class TlsError extends UnavailableError {
   readonly part: "ca" | "cert" | "key" | undefined;
   readonly problem: string | undefined;
 
-  constructor(message: string, { cause, part, problem }: TlsErrorDetails = {}) {
-    super(message, { cause, retryable: true });
+  constructor(message: string, { cause, outcomeUnknown, part, problem }: TlsErrorDetails = {}) {
+    super(message, { cause, outcomeUnknown, retryable: true });
     this.part = part;
     this.problem = problem;
   }
