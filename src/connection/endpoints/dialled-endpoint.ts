@@ -37,6 +37,8 @@ export class DialledEndpoint implements Endpoint {
   readonly #backoff: Backoff;
   readonly #pace: Backoff;
   readonly #channels = new Map<Lane, EndpointChannel>();
+  /** All of that lane that are up: on one that was dropped, or that its server leaves, streams go on. */
+  readonly #streaming = new Set<EndpointChannel>();
   readonly #doubts: Record<Lane, MemberDoubt>;
   readonly #workedMs: Record<Lane, number> = { calls: 0, streams: 0 };
   /** Of the addresses of a name the next dial begins with another one. */
@@ -113,15 +115,15 @@ export class DialledEndpoint implements Endpoint {
     if (known && !known.closed) return known;
     // It may have failed while no call waited for it.
     if (known) this.#turn++;
-    const channel = this.#dial(this.#tlsOrPause(lane));
+    const channel = this.#dial(lane, this.#tlsOrPause(lane));
     this.#channels.set(lane, channel);
     if (this.#closed) channel.close();
     return channel;
   }
 
-  #dial(tls: TlsOptions | undefined): EndpointChannel {
+  #dial(lane: Lane, tls: TlsOptions | undefined): EndpointChannel {
     const { dialTimeoutMs, url } = this.#parts;
-    return new EndpointChannel({
+    const channel: EndpointChannel = new EndpointChannel({
       url,
       tls,
       turn: this.#turn,
@@ -129,12 +131,15 @@ export class DialledEndpoint implements Endpoint {
       clock: this.#runtime.clock,
       wasConnected: () => this.#wasConnected,
       opened: () => {
+        if (lane === "streams") this.#streaming.add(channel);
         if (this.#connections++ === 0) this.#parts.notices?.connected(this.url);
       },
       ended: (reason) => {
+        this.#streaming.delete(channel);
         if (--this.#connections === 0) this.#parts.notices?.disconnected(this.url, reason);
       },
     });
+    return channel;
   }
 
   #tlsOrPause(lane: Lane): TlsOptions | undefined {
@@ -194,7 +199,7 @@ export class DialledEndpoint implements Endpoint {
   }
 
   retire(): void {
-    this.#channels.get("streams")?.destroy();
+    for (const channel of [...this.#streaming]) channel.destroy();
     this.close();
   }
 

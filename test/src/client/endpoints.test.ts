@@ -85,6 +85,26 @@ test("what goes is left at once, also by streams, and calls under way may finish
   expect(lease.signal.aborted).toBe(false);
 });
 
+test("what goes is left at once, also by streams on a connection that nothing new begins on", async () => {
+  await using link = await FaultProxy.start(at(0));
+  const etcd = clientOf([link.endpoint]);
+  const { id } = await etcd.grantLease(60, { keepAlive: false });
+  await using mirror = etcd.mirror("stays");
+  await mirror.ready;
+  await etcd.keepAliveOnce(id);
+  const { accepted } = link;
+  link.blackHole();
+  // Its first attempt has no answer: streams begin on another connection. Those that are there can go on.
+  const renewal = etcd.keepAliveOnce(id);
+  await until(() => link.accepted > accepted);
+  await link.heal();
+  await renewal;
+  etcd.setEndpoints([at(1)]);
+  await until(() => link.connections === 0);
+  const { revision } = await etcd.put("stays", "again");
+  await until(() => (mirror.get("stays")?.modRevision ?? 0) >= revision);
+});
+
 test("the endpoints can be made those of the members, once or for good", async () => {
   const etcd = clientOf([at(1)]);
   expect([...(await etcd.syncEndpoints())].sort()).toEqual([...cluster.endpoints].sort());
