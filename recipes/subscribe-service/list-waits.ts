@@ -1,4 +1,4 @@
-import { type Clock, onAbort, quietDeferred } from "../../src/internal/index.ts";
+import { type Clock, onAbort, patientTimer, quietDeferred } from "../../src/internal/index.ts";
 import type { UntilOptions } from "./options.ts";
 
 /** The state of a list that calls wait for. */
@@ -39,7 +39,8 @@ export class ListWaits {
         found.reject(error);
       }
     };
-    const timer = timeoutMs === undefined ? undefined : this.#clock.timer(timeoutMs, () => found.reject(outOfTime()));
+    const timer =
+      timeoutMs === undefined ? undefined : patientTimer(this.#clock, timeoutMs, () => found.reject(outOfTime()));
     const release = onAbort(signal, () => found.reject(signal?.reason));
     this.#waiting.add(lookAgain);
     try {

@@ -2,6 +2,7 @@ import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import type { GrpcFailure, GrpcStream } from "../grpc/index.ts";
 import type { Clock } from "../internal/clock.ts";
 import { inMs } from "../internal/in-ms.ts";
+import { patientTimer } from "../internal/patient-timer.ts";
 import type { CallScope } from "./call-scope.ts";
 import { translateFailure } from "./errors/error-translation.ts";
 
@@ -76,7 +77,7 @@ export class ReplyStream {
     }
     await this.#scope.wait<void>((resolve, reject) => {
       const silent = () => new EtcdTimeoutError(`nothing came within ${inMs(limitMs)}`, { retryable: true });
-      const timer = this.#clock.timer(limitMs, () => reject(silent()));
+      const timer = patientTimer(this.#clock, limitMs, () => reject(silent()));
       this.#wake = () => {
         timer.cancel();
         resolve();

@@ -28,6 +28,7 @@ export { longTimer } from "./long-timer.ts";
 export { namespaceOf } from "./namespace-of.ts";
 export { once } from "./once.ts";
 export { parseOptions } from "./parse-options.ts";
+export { patientTimer } from "./patient-timer.ts";
 export { ProcessWarnings } from "./process-warnings.ts";
 export { nextTick, queueMicrotask, setImmediate } from "./real-time.ts";
 export { endsRetries, isDenied, isFinal, isRefusal } from "./refusal.ts";

@@ -3,6 +3,7 @@ import { UnavailableError } from "../errors/unavailable-error.ts";
 import { onAbort } from "./abort.ts";
 import type { Clock } from "./clock.ts";
 import { inMs } from "./in-ms.ts";
+import { patientTimer } from "./patient-timer.ts";
 
 /** What every call takes. */
 interface CallOptions {
@@ -44,7 +45,7 @@ export async function timed<T>(
   const endMs = clock.monotonicMs() + timeoutMs;
   const leftMs = () => endMs - clock.monotonicMs();
   const limit = new AbortController();
-  const timer = clock.timer(timeoutMs, () => limit.abort(outOfTime()));
+  const timer = patientTimer(clock, timeoutMs, () => limit.abort(outOfTime()));
   const release = onAbort(signal, () => limit.abort(signal?.reason));
   try {
     return await calls(

@@ -8,6 +8,7 @@ import type { CallMessage } from "../internal/channel-messages.ts";
 import { channels } from "../internal/channels.ts";
 import type { Timer } from "../internal/clock.ts";
 import { inMs } from "../internal/in-ms.ts";
+import { patientTimer } from "../internal/patient-timer.ts";
 import type { PartSize } from "../internal/txn-size.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { BatchedCalls } from "./batched-calls.ts";
@@ -37,6 +38,7 @@ export class PendingCall<Request, Answer> {
   #sentAs: CallMessage | undefined;
   #settled = false;
   #departed = false;
+  #onSettled: (() => void) | undefined;
 
   constructor(batching: BatchedCalls<Request, Answer>, parts: CallParts<Request, Answer>) {
     this.request = parts.request;
@@ -65,7 +67,7 @@ export class PendingCall<Request, Answer> {
   /** From here on its time and its signal end it; before, its holder sees to that. */
   watch(): void {
     if (this.#timer || this.#settled) return;
-    this.#timer = this.#batching.clock.timer(this.remainingMs, () => this.reject(this.#outOfTime()));
+    this.#timer = patientTimer(this.#batching.clock, this.remainingMs, () => this.reject(this.#outOfTime()));
     const { signal } = this.options;
     if (signal) this.#release = onAbort(signal, () => this.reject(signal.reason));
   }
@@ -105,6 +107,10 @@ export class PendingCall<Request, Answer> {
     return !this.#settled;
   }
 
+  whenSettled(listener: () => void): void {
+    this.#onSettled = listener;
+  }
+
   resolve(answer: Answer): void {
     if (!this.#settle()) return;
     if (this.#trace) this.#traced(this.#trace).succeed();
@@ -129,6 +135,7 @@ export class PendingCall<Request, Answer> {
     if (this.#settled) return false;
     this.#settled = true;
     this.#stopWatching();
+    this.#onSettled?.();
     return true;
   }
 

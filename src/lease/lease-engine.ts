@@ -1,4 +1,5 @@
 import type { Protocol } from "../connection/index.ts";
+import { ClientClosedError } from "../errors/client-closed-error.ts";
 import { within } from "../internal/abort.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import type { LeaseId } from "../model/lease-id.ts";
@@ -16,6 +17,9 @@ export class LeaseEngine {
   readonly living = new Map<LeaseId, HeldLease>();
   /** Grants and revocations that close() waits for. */
   readonly underWay = new Set<Promise<unknown>>();
+  readonly #over = new AbortController();
+  /** Aborts when no call goes on. */
+  readonly closed = this.#over.signal;
   #closing: { readonly limitMs: number } | undefined;
 
   constructor(protocol: Protocol, dialLimitMs: number, runtime: Runtime) {
@@ -39,5 +43,6 @@ export class LeaseEngine {
     const revoking = held.map((lease) => lease.revoke({ timeoutMs: limitMs }));
     const all = Promise.allSettled([...revoking, givenUp, ...this.underWay]);
     await within(this.runtime.clock, all, limitMs, () => undefined).catch(() => {});
+    this.#over.abort(new ClientClosedError("the client was closed during the call"));
   }
 }

@@ -25,6 +25,8 @@ export interface RenewOnceParts {
   readonly protocol: Protocol;
   readonly runtime: Runtime;
   readonly dialLimitMs: number;
+  /** Aborts when the client is closed. */
+  readonly closed: AbortSignal;
 }
 
 /**
@@ -33,6 +35,16 @@ export interface RenewOnceParts {
  * @throws LeaseNotFoundError when there is no such lease; EtcdTimeoutError; what keeps every endpoint from answering
  */
 export async function renewOnce(parts: RenewOnceParts, id: LeaseId, options: CallOptions): Promise<Renewed> {
+  const end = new AbortController();
+  const releases = [options.signal, parts.closed].map((signal) => onAbort(signal, () => end.abort(signal?.reason)));
+  try {
+    return await renewWithin(parts, id, { ...options, signal: end.signal });
+  } finally {
+    for (const release of releases) release();
+  }
+}
+
+function renewWithin(parts: RenewOnceParts, id: LeaseId, options: CallOptions): Promise<Renewed> {
   const { protocol, runtime } = parts;
   const timeoutMs = options.timeoutMs ?? protocol.requestTimeoutMs;
   return timed(

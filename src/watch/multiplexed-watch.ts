@@ -6,6 +6,7 @@ import { onAbort } from "../internal/abort.ts";
 import { AsyncQueue } from "../internal/async-queue.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { quietDeferred } from "../internal/deferred.ts";
+import { patientTimer } from "../internal/patient-timer.ts";
 import { showAs } from "../internal/show-as.ts";
 import { keyName } from "../model/key-name.ts";
 import type { KeyRange } from "../model/key-range.ts";
@@ -143,7 +144,7 @@ export class MultiplexedWatch implements Watch {
       onBatch: () => end(untold),
       onEnd: end,
     });
-    const limit = runtime.clock.timer(COMPACTION_LIMIT_MS, () => end(untold)).unref();
+    const limit = patientTimer(runtime.clock, COMPACTION_LIMIT_MS, () => end(untold)).unref();
     onAbort(this.#closing.signal, () => limit.cancel());
   }
 

@@ -3,6 +3,7 @@ import { translateWatchCancel } from "../connection/index.ts";
 import { CompactedError } from "../errors/compacted-error.ts";
 import type { EtcdError } from "../errors/etcd-error.ts";
 import type { Clock, Timer } from "../internal/clock.ts";
+import { setImmediate } from "../internal/real-time.ts";
 import type { WatchFeed } from "./watch-feed.ts";
 
 /** Receives what the server answers to a create request, then or later. */
@@ -130,9 +131,20 @@ export class OpenStream {
   }
 
   #lookForCreated(): void {
-    const leftMs = this.#owesSinceMs + CREATE_LIMIT_MS - this.#clock.monotonicMs();
-    if (leftMs <= 0) this.#listener.onMute();
-    else this.#createTimer = this.#clock.timer(leftMs, () => this.#lookForCreated());
+    const leftMs = this.#createLeftMs;
+    if (leftMs > 0) this.#createTimer = this.#clock.timer(leftMs, () => this.#lookForCreated());
+    // A process that was stopped, or busy, has not read what has come meanwhile: it does so before the second look.
+    else setImmediate(this.#lookAgain);
+  }
+
+  readonly #lookAgain = () => {
+    if (this.#closed || !this.#waits) return;
+    if (this.#createLeftMs <= 0) this.#listener.onMute();
+    else this.#lookForCreated();
+  };
+
+  get #createLeftMs(): number {
+    return this.#owesSinceMs + CREATE_LIMIT_MS - this.#clock.monotonicMs();
   }
 
   get #waits(): boolean {

@@ -46,6 +46,22 @@ test("a renewal that one endpoint does not answer is sent to the next", async ()
   for (let times = 0; times < 4; times++) expect(await etcd.keepAliveOnce(id)).toEqual({ ttlSeconds: 60 });
 });
 
+test("a renewal that has no answer ends with the client", async () => {
+  await using link = await FaultProxy.start(cluster.endpoints[0] as string);
+  const etcd = new EtcdClient({ endpoints: link.endpoint });
+  const { id } = await others.grantLease(60, { keepAlive: false });
+  await etcd.keepAliveOnce(id);
+  link.blackHole();
+  let error: unknown;
+  etcd.keepAliveOnce(id).catch((reason: unknown) => {
+    error = reason;
+  });
+  await new Promise(setImmediate);
+  await etcd.close();
+  await new Promise(setImmediate);
+  expect(error).toMatchObject({ code: "ETCD_CLOSED" });
+});
+
 test("what is adopted is kept alive beyond its time, lists its keys, and ends with the client", async () => {
   const { id } = await others.grantLease(2, { keepAlive: false });
   await others.put("adopted", "v", { lease: id });
