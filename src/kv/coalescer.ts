@@ -161,6 +161,8 @@ export class Coalescer<Request, Answer> {
   }
 
   async #sendPart(part: readonly PendingCall<Request, Answer>[]): Promise<void> {
+    // One whose signal has aborted by now is not sent.
+    if (part.length > 1) for (const call of part) call.watch();
     const [call, ...others] = part.filter(({ settled }) => !settled);
     if (!call) return;
     if (others.length > 0) await this.#sendTogether([call, ...others]);
@@ -168,13 +170,12 @@ export class Coalescer<Request, Answer> {
   }
 
   async #sendTogether(calls: readonly PendingCall<Request, Answer>[]): Promise<void> {
-    for (const call of calls) call.watch();
     const mostMs = Math.max(...calls.map((call) => call.remainingMs));
     // A moment less than the calls have: what comes of the batch says why, their own time-outs cannot.
     const timeoutMs = Math.ceil(mostMs - Math.min(100, mostMs / 10));
     const { answers, large } = await this.#batching.many(
       calls.map(({ request }) => request),
-      { timeoutMs, described: describedTogether(calls) },
+      { timeoutMs, signal: abandonedSignal(calls), described: describedTogether(calls) },
     );
     for (const request of large) this.#lone.add(this.#batching.key(request));
     for (const [index, call] of calls.entries()) call.resolve(answers[index] as Answer);
@@ -207,4 +208,19 @@ export class Coalescer<Request, Answer> {
   #leaveTurn(call: PendingCall<Request, Answer>): void {
     for (const next of this.#turns.leave(call)) this.#wait(next);
   }
+}
+
+type Abandonable = Pick<PendingCall<unknown, unknown>, "options" | "whenSettled">;
+
+/** Aborts when no caller waits for the batch any more. Undefined where the time of one of them ends it anyway. */
+function abandonedSignal(calls: readonly Abandonable[]): AbortSignal | undefined {
+  if (calls.every(({ options }) => options.signal === undefined)) return undefined;
+  const abandoned = new AbortController();
+  let waiting = calls.length;
+  for (const call of calls) {
+    call.whenSettled(() => {
+      if (--waiting === 0) abandoned.abort();
+    });
+  }
+  return abandoned.signal;
 }

@@ -414,10 +414,40 @@ test("keys that go alone hold no other call up, however many are under way", asy
   const signal = AbortSignal.abort();
   const [small, aborted] = [lab.add("small", { timeoutMs: 200 }), lab.add("aborted", { signal })];
   await lab.turn();
-  expect(lab.sent.at(-1)).toMatchObject({ requests: ["small", "aborted"] });
+  expect(lab.sent.at(-1)).toMatchObject({ requests: ["small"] });
   await lab.answer();
   expect(await small).toEqual({ value: "small" });
   expect(await aborted).toEqual({ error: signal.reason });
+});
+
+test("a call whose signal has aborted when its batch leaves is not sent", async () => {
+  const lab = new Lab({ writes: true });
+  const abort = new AbortController();
+  const [first, second] = [lab.add("a=1"), lab.add("b=2")];
+  const late = [lab.add("c=3", { signal: AbortSignal.abort() }), lab.add("d=4", { signal: abort.signal })];
+  abort.abort();
+  await lab.turn();
+  expect(lab.shapes).toEqual(["a=1 b=2"]);
+  await lab.answer();
+  expect(await Promise.all([first, second])).toEqual([{ value: "a=1" }, { value: "b=2" }]);
+  expect(await late[0]).toEqual({ error: expect.objectContaining({ name: "AbortError" }) });
+  expect(await late[1]).toEqual({ error: abort.signal.reason });
+});
+
+test("a batch goes on for as long as one of its callers waits", async () => {
+  const lab = new Lab();
+  const [one, another] = [new AbortController(), new AbortController()];
+  const calls = [
+    lab.add("a", { signal: one.signal, timeoutMs: Number.POSITIVE_INFINITY }),
+    lab.add("b", { signal: another.signal, timeoutMs: Number.POSITIVE_INFINITY }),
+  ];
+  await lab.turn();
+  const [batch] = lab.sent;
+  one.abort();
+  expect(batch?.signal?.aborted).toBe(false);
+  another.abort();
+  expect(batch?.signal?.aborted).toBe(true);
+  expect(await Promise.all(calls)).toEqual([{ error: one.signal.reason }, { error: another.signal.reason }]);
 });
 
 test("calls of one turn that are more than may be under way end by their own time and signal", async () => {
