@@ -60,7 +60,8 @@ import {
  * A client of etcd v3. It connects when it is first used, moves between its endpoints by itself, and holds nothing
  * while nothing is asked of it: a process that only has an idle client ends by itself.
  *
- * Every call takes `{ signal, timeoutMs }`: it rejects with `signal.reason` when aborted and never waits past its time.
+ * Every call takes `{ signal, timeoutMs }`: it rejects with `signal.reason` when aborted and never waits past its time,
+ * which `range()` and `iterate()` have for each page.
  * Calls fail with `UnavailableError`, `EtcdTimeoutError`, `PermissionDeniedError`, `UnauthenticatedError`,
  * `RequestRefusedError`, `ExhaustedError`, `ProtocolError` or `ClientClosedError`; what else can happen stands with
  * each.
