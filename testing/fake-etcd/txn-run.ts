@@ -34,13 +34,24 @@ function choose(store: KeyStore, { compare, success, failure }: Txn): Chosen {
   return { succeeded, ops, nested };
 }
 
-function check(store: KeyStore, leases: LeaseTable, { ops, nested }: Chosen): void {
+/** As etcd does: first all puts, and then all ranges, each where it stands. @throws GrpcFailure */
+function check(store: KeyStore, leases: LeaseTable, chosen: Chosen): void {
+  const ops = [...executed(chosen)];
   for (const op of ops) {
-    if (op.type === "put") checkKept(store, op);
-    if (op.type === "put" && op.lease !== undefined && !leases.has(op.lease)) throw refuse("leaseNotFound");
-    if (op.type === "range" && op.revision) store.checkRevision(op.revision);
+    if (op.type !== "put") continue;
+    checkKept(store, op);
+    if (op.lease !== undefined && !leases.has(op.lease)) throw refuse("leaseNotFound");
   }
-  for (const within of nested.values()) check(store, leases, within);
+  for (const op of ops) if (op.type === "range" && op.revision) store.checkRevision(op.revision);
+}
+
+/** Also what is within. */
+function* executed({ ops, nested }: Chosen): Generator<Op> {
+  for (const op of ops) {
+    const within = nested.get(op);
+    if (within) yield* executed(within);
+    else yield op;
+  }
 }
 
 type Put = Omit<PutOp, "type">;

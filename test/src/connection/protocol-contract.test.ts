@@ -402,6 +402,23 @@ describe.each(["etcd", "memory"] as const)("%s", (which) => {
       await etcd.txn([], [good, txnOp({ failure: [bad] })], [bad]);
       expect(await etcd.range()).toMatchObject({ kvs: ["a"] });
     });
+
+    test("that is refused for several reasons says the first of its puts, in order, and then of its ranges", async () => {
+      const etcd = lab();
+      const { revision } = await etcd.put("a");
+      const noLeaseOf = (name: string) => putOp(etcd.key(name), "v", { lease: gone });
+      const keepsNothing = putOp(etcd.key("x"), "", { ignoreValue: true });
+      const later = rangeOp(etcd.one("a"), { revision: revision + 9 });
+      expect(await refusal(etcd.txn([], [later, noLeaseOf("b")]))).toEqual(noLease);
+      expect(await refusal(etcd.txn([], [later, txnOp({ success: [noLeaseOf("b")] })]))).toEqual(noLease);
+      expect(await refusal(etcd.txn([], [txnOp({ success: [noLeaseOf("b")] }), keepsNothing]))).toEqual(noLease);
+      expect(await refusal(etcd.txn([], [keepsNothing, txnOp({ success: [noLeaseOf("b")] })]))).toMatchObject({
+        message: "etcdserver: key not found",
+      });
+      await etcd.compact(revision);
+      const earlier = rangeOp(etcd.one("a"), { revision: revision - 1 });
+      expect(await refusal(etcd.txn([], [txnOp({ success: [earlier] }), later]))).toEqual(compacted);
+    });
   });
 
   describe("a lease", () => {
