@@ -91,7 +91,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
   readonly #follower: PrefixFollower;
   readonly #listed = quietDeferred<void>();
   #asking: Promise<void> | undefined;
-  readonly #beside = new ValuesBeside(() => this.#follower.entries());
+  readonly #beside: ValuesBeside;
   readonly #foreign = new WarnOnce((error) => this.notify("warning", error));
   #unwatchLease = () => {};
   #failure: Error | undefined;
@@ -128,6 +128,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
     });
     this.#around = this.#surroundings();
     this.#roster = new Roster(this.#around);
+    this.#beside = new ValuesBeside(this.prefix, () => this.#follower.entries());
     const { etcd } = this.#client;
     this.#follower = new PrefixFollower({
       what: "the group",
@@ -285,9 +286,11 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
         this.#fail(news.error);
         break;
       case "changes":
+        this.#beside.changed(news);
         this.#roster.changed(news);
         break;
       default:
+        this.#beside.changed(news);
         this.#roster.listed(news, (key) => this.#follower.get(key));
         this.#listed.resolve();
     }

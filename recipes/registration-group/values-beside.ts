@@ -1,22 +1,37 @@
-import type { ConflictError, KeyValue } from "../../src/index.ts";
+import type { ConflictError, KeyValue, MirrorBatch } from "../../src/index.ts";
 import { type Beside, folderOf, foreignFormat, isForeign, MOST_LOOKED_AT } from "../registration/internal.ts";
 import type { RegistrationFormat } from "../registration-format/index.ts";
 
+/** By folder and key. */
+type Folders = Map<string, Map<string, KeyValue>>;
+
 /**
- * Finds values beside the instances of a group that are of another format. What stands under its prefix is read once
- * for all instances that are looked at in one turn of the event loop: they may be thousands.
+ * Finds values beside the instances of a group that are of another format. What stands under its prefix is read once,
+ * when the first instance is looked at, and followed then: a look costs the same, however many instances there are.
  */
 export class ValuesBeside {
+  readonly #prefix: string;
   readonly #entries: () => Iterable<KeyValue>;
-  #folders: Map<string, KeyValue[]> | undefined;
+  #folders: Folders | undefined;
   /** By folder and format: the first two, as one of them may be the instance's own. */
   readonly #foreign = new Map<string, Map<RegistrationFormat, readonly KeyValue[]>>();
   /** The instance that was looked at last for a warning. */
   #last: Beside | undefined;
 
   /** @param entries all that stands under the prefix now */
-  constructor(entries: () => Iterable<KeyValue>) {
+  constructor(prefix: string, entries: () => Iterable<KeyValue>) {
+    this.#prefix = prefix;
     this.#entries = entries;
+  }
+
+  changed({ type, puts, deletes }: MirrorBatch): void {
+    this.#foreign.clear();
+    // A whole list is read again when it is needed.
+    if (type !== "changes") this.#folders = undefined;
+    if (!this.#folders) return;
+    // Of a key that was deleted and made again only the end counts.
+    for (const { key } of deletes) this.#delete(this.#folders, key);
+    for (const kv of puts) this.#put(this.#folders, kv);
   }
 
   /** @returns what is wrong beside an instance, undefined when nothing is */
@@ -45,33 +60,43 @@ export class ValuesBeside {
     const known = ofFormats.get(format);
     if (known) return known;
     const foreign: KeyValue[] = [];
-    for (const kv of this.#inFolders().get(folder) ?? []) {
+    let looked = 0;
+    for (const kv of this.#inFolders().get(folder)?.values() ?? []) {
       if (isForeign(kv, instance)) foreign.push(kv);
-      if (foreign.length === 2) break;
+      if (foreign.length === 2 || ++looked === MOST_LOOKED_AT) break;
     }
     ofFormats.set(format, foreign);
     return foreign;
   }
 
-  #inFolders(): Map<string, KeyValue[]> {
+  #inFolders(): Folders {
     if (this.#folders) return this.#folders;
-    const folders = new Map<string, KeyValue[]>();
-    this.#folders = folders;
-    for (const kv of this.#entries()) {
-      // A reader of a folder reads all that is below it.
-      for (let slash = kv.key.lastIndexOf("/"); slash > 0; slash = kv.key.lastIndexOf("/", slash - 1)) {
-        const folder = kv.key.slice(0, slash + 1);
-        const values = folders.get(folder);
-        if (!values) folders.set(folder, [kv]);
-        else if (values.length < MOST_LOOKED_AT) values.push(kv);
-      }
-    }
-    void Promise.resolve().then(() => this.#forget());
-    return folders;
+    this.#folders = new Map();
+    for (const kv of this.#entries()) this.#put(this.#folders, kv);
+    return this.#folders;
   }
 
-  #forget(): void {
-    this.#folders = undefined;
-    this.#foreign.clear();
+  #put(folders: Folders, kv: KeyValue): void {
+    for (const folder of this.#foldersOf(kv.key)) {
+      const values = folders.get(folder);
+      if (values) values.set(kv.key, kv);
+      else folders.set(folder, new Map([[kv.key, kv]]));
+    }
+  }
+
+  #delete(folders: Folders, key: string): void {
+    for (const folder of this.#foldersOf(key)) {
+      const values = folders.get(folder);
+      values?.delete(key);
+      if (values?.size === 0) folders.delete(folder);
+    }
+  }
+
+  /** A reader of a folder reads all that is below it. */
+  *#foldersOf(key: string): Iterable<string> {
+    const last = Math.max(1, this.#prefix.length - 1);
+    for (let slash = key.lastIndexOf("/"); slash >= last; slash = key.lastIndexOf("/", slash - 1)) {
+      yield key.slice(0, slash + 1);
+    }
   }
 }

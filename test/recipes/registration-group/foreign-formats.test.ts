@@ -1,8 +1,10 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { PrefixFollower } from "../../../recipes/follow/index.ts";
 import { FaultProxy } from "../../../testing/index.ts";
 import { viewOf } from "../../support/etcd-view.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
+import { until } from "../../support/until.ts";
 import { groupEvents, groupOf } from "./group-lab.ts";
 
 const kratos = JSON.stringify({ id: "k1", name: "orders", endpoints: ["grpc://10.0.0.9:90"] });
@@ -84,3 +86,27 @@ test("what was acknowledged before an instance is registered counts, however far
     await expect(beside.ready, `round ${round}`).rejects.toMatchObject({ code: "ETCD_CONFLICT" });
   }
 });
+
+test.each(["warn", "error"] as const)(
+  "%s: a look at the folder of an instance does not go through what stands in others",
+  async (foreignFormats) => {
+    const prefix = lab.newPrefix();
+    const group = groupOf(lab, prefix, 5, { foreignFormats });
+    let visited = 0;
+    const { entries } = PrefixFollower.prototype;
+    const read = vi.spyOn(PrefixFollower.prototype, "entries").mockImplementation(function (this: PrefixFollower) {
+      const all = [...entries.call(this)];
+      visited += all.length;
+      return all;
+    });
+    try {
+      await group.register("first/m1", "10.0.0.1:80").ready;
+      // From its first list on the group looks at each at once.
+      await until(() => read.mock.calls.length > 0);
+      for (let index = 0; index < 60; index++) await group.register(`${index}/m1`, "10.0.0.1:80").ready;
+      expect(visited).toBeLessThan(60);
+    } finally {
+      read.mockRestore();
+    }
+  },
+);

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { ValuesBeside } from "../../../recipes/registration-group/values-beside.ts";
+import type { KeyValue, MirrorBatch } from "../../../src/index.ts";
 import { storedKeyValue } from "../../../testing/fake-etcd/stored-key-value.ts";
 
 const stored = (key: string, value: string) =>
@@ -11,10 +12,18 @@ const stored = (key: string, value: string) =>
     version: 1,
   });
 
-test("what stands beside thousands of instances of one turn is read once, and anew in the next turn", async () => {
+/** How the prefix changed. */
+const batch = (type: MirrorBatch["type"], puts: readonly KeyValue[], deletes: readonly KeyValue[]): MirrorBatch => ({
+  type,
+  revision: 2,
+  puts,
+  deletes,
+});
+
+test("what stands beside thousands of instances is read once, and followed", () => {
   const there = [stored("/svc/orders/p1", "10.0.0.9:80"), stored("/svc/orders/p2", "10.0.0.9:81")];
   let read = 0;
-  const beside = new ValuesBeside(() => {
+  const beside = new ValuesBeside("/", () => {
     read++;
     return there;
   });
@@ -29,16 +38,28 @@ test("what stands beside thousands of instances of one turn is read once, and an
   expect(beside.conflictWith({ key: "/svc/orders/m1", format: "plain", isChosen: true })).toBeUndefined();
   // Without a format of its own only values of kratos count.
   expect(beside.conflictWith({ key: "/svc/orders/m1", format: "kratos", isChosen: false })).toBeUndefined();
-  await null;
-  there.shift();
+  const [first, second] = there as readonly KeyValue[] as readonly [KeyValue, KeyValue];
+  beside.changed(batch("changes", [], [first]));
   expect(conflictAt("/svc/orders/m1")).toContain("/svc/orders/p2");
-  expect(read).toBe(2);
+  expect(read).toBe(1);
   // What stands under its own key is replaced.
   expect(conflictAt("/svc/orders/p2")).toBeUndefined();
+  // Deleted and made again.
+  beside.changed(batch("changes", [second], [second]));
+  expect(conflictAt("/svc/orders/m1")).toContain("/svc/orders/p2");
+  beside.changed(batch("changes", [], [second]));
+  expect(conflictAt("/svc/orders/m1")).toBeUndefined();
+  // A whole list, maybe of another history.
+  beside.changed(batch("resynced", [], []));
+  expect(conflictAt("/svc/orders/m1")).toContain("/svc/orders/p1");
+  expect(read).toBe(2);
 });
 
 test("what stands below the folder of an instance stands beside it, and what stands above does not", () => {
-  const beside = new ValuesBeside(() => [stored("/svc/orders/eu/p1", "10.0.0.9:80"), stored("/p2", "10.0.0.9:80")]);
+  const beside = new ValuesBeside("/", () => [
+    stored("/svc/orders/eu/p1", "10.0.0.9:80"),
+    stored("/p2", "10.0.0.9:80"),
+  ]);
   const conflictAt = (key: string) => beside.conflictWith({ key, format: "kratos", isChosen: true })?.message;
   expect(conflictAt("/svc/orders/m1")).toContain("/svc/orders/eu/p1");
   expect(conflictAt("/svc/m1")).toContain("/svc/orders/eu/p1");
@@ -47,7 +68,7 @@ test("what stands below the folder of an instance stands beside it, and what sta
 });
 
 test("for a warning one instance of those in one folder and of one format is looked at", () => {
-  const beside = new ValuesBeside(() => [stored("/svc/orders/p1", "10.0.0.9:80")]);
+  const beside = new ValuesBeside("/", () => [stored("/svc/orders/p1", "10.0.0.9:80")]);
   const look = (key: string, format: "kratos" | "endpoint" = "kratos") =>
     beside.newConflictWith({ key, format, isChosen: true })?.message;
   expect(look("/svc/orders/m1")).toContain("not in the format kratos");
@@ -60,8 +81,8 @@ test("for a warning one instance of those in one folder and of one format is loo
 test("of what others have in a folder the first hundred are looked at", () => {
   const there = Array.from({ length: 100 }, (_, index) => stored(`/svc/m${index}`, "10.0.0.9:80"));
   there.push(stored("/svc/k1", JSON.stringify({ id: "k1", name: "svc", endpoints: ["grpc://10.0.0.9:90"] })));
-  const beside = new ValuesBeside(() => there);
+  const beside = new ValuesBeside("/", () => there);
   expect(beside.conflictWith({ key: "/svc/n1", format: "plain", isChosen: false })).toBeUndefined();
-  const fewer = new ValuesBeside(() => there.slice(1));
+  const fewer = new ValuesBeside("/", () => there.slice(1));
   expect(fewer.conflictWith({ key: "/svc/n1", format: "plain", isChosen: false })?.message).toContain("/svc/k1");
 });
