@@ -38,8 +38,10 @@ export interface PickOptions<Metadata = unknown> {
    */
   zone?: string | undefined;
   /**
-   * A server that comes after the first list gets its full share only after so many milliseconds, and grows to it. At
-   * least 0. @default 0
+   * A server that comes after the first list gets its full share only after so many milliseconds, and grows to it. So
+   * does one that can be picked again: it drained, was ejected, or was gone and is held by `maxDropRatio`. At least 0.
+   *
+   * @default 0
    */
   slowStartMs?: number | undefined;
   /**
