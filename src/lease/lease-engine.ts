@@ -19,7 +19,7 @@ export class LeaseEngine {
   readonly underWay = new Set<Promise<unknown>>();
   readonly #over = new AbortController();
   /** Aborts when no call goes on. */
-  readonly closed = this.#over.signal;
+  readonly closed: AbortSignal = this.#over.signal;
   #closing: { readonly limitMs: number } | undefined;
 
   constructor(protocol: Protocol, dialLimitMs: number, runtime: Runtime) {
