@@ -53,10 +53,11 @@ const temporaryFolders = new Set();
  * @param {boolean} [options.force] installs it again although it is there
  * @param {(line: string) => void} [options.log] called with one line per step
  * @param {NodeJS.ProcessEnv} [options.env]
+ * @param {AbortSignal} [options.signal] ends it, with all that it has started
  * @returns {Promise<{ path: string, version: string }>}
- * @throws {InstallError} which says what to do instead
+ * @throws {InstallError} which says what to do instead; an AbortError
  */
-export async function installEtcd({ version, force = false, log = console.log, env = process.env } = {}) {
+export async function installEtcd({ version, force = false, log = console.log, env = process.env, signal } = {}) {
   if (version !== undefined && !/^\d+\.\d+\.\d+$/.test(version)) {
     throw new InstallError(`a version looks like ${defaultVersion}, got ${JSON.stringify(version)}`);
   }
@@ -68,7 +69,7 @@ export async function installEtcd({ version, force = false, log = console.log, e
   const cache = cacheFolder(env);
   await mkdir(cache, { recursive: true });
   return withTemporaryFolder(join(cache, ".new-"), async (folder) => {
-    const installed = await fetchEtcd(folder, version, log, env);
+    const installed = await fetchEtcd(folder, { version, log, env, signal });
     const path = await moveIntoPlace(folder, join(cache, installed), force);
     log(`installed etcd ${installed}: ${path}`);
     return { path, version: installed };
@@ -108,15 +109,15 @@ export function isNewEnough(version) {
 }
 
 /** Puts etcd and etcdctl into `folder`, in one way or the other; resolves with the version. */
-async function fetchEtcd(folder, version, log, env) {
+async function fetchEtcd(folder, { version, log, env, signal }) {
   try {
-    return await fetchRelease(folder, version ?? defaultVersion, log, env);
+    return await fetchRelease(folder, { version: version ?? defaultVersion, log, env, signal });
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error;
     log(error.message);
   }
   try {
-    return await fetchPackage(folder, { version, log, env, distribution: await readDistribution(env) });
+    return await fetchPackage(folder, { version, log, env, signal, distribution: await readDistribution(env) });
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error;
     throw new InstallError(`etcd could not be installed: ${error.message}. What you can do: ${whatToDo}`);
@@ -125,18 +126,18 @@ async function fetchEtcd(folder, version, log, env) {
 
 // ---- The official release ----
 
-async function fetchRelease(folder, version, log, env) {
+async function fetchRelease(folder, { version, log, env, signal }) {
   const archive = releaseArchive(version);
   const base = `${(env.ETCD_DOWNLOAD_URL || officialReleases).replace(/\/+$/, "")}/v${version}`;
   return withTemporaryFolder(join(tmpdir(), "etcd-recipes-release-"), async (temporary) => {
     log(`downloading ${base}/${archive}`);
     const sums = join(temporary, "SHA256SUMS");
     const file = join(temporary, archive);
-    await download(`${base}/SHA256SUMS`, sums, env);
-    await download(`${base}/${archive}`, file, env);
+    await download(`${base}/SHA256SUMS`, sums, { env, signal });
+    await download(`${base}/${archive}`, file, { env, signal });
     await verify(file, archive, await readFile(sums, "utf8"));
     log("its SHA-256 is the one in the release's SHA256SUMS; unpacking");
-    await run("tar", ["-xf", file, "-C", temporary], { env });
+    await run("tar", ["-xf", file, "-C", temporary], { env, signal });
     return adopt(join(temporary, archive.replace(/\.(tar\.gz|zip)$/, "")), folder, version);
   });
 }
@@ -151,11 +152,13 @@ function releaseArchive(version) {
 }
 
 // curl rather than fetch: it honours the proxy variables.
-async function download(url, file, env) {
+async function download(url, file, { env, signal }) {
   const limits = ["--connect-timeout", "10", "--speed-limit", "1000", "--speed-time", "30"];
   try {
-    await run("curl", ["-fsSL", ...limits, "-o", file, url], { env });
+    await run("curl", ["-fsSL", ...limits, "-o", file, url], { env, signal });
   } catch (error) {
+    // Ctrl-C ends curl as well, and perhaps first.
+    signal?.throwIfAborted();
     const reason = error.code === "ENOENT" ? "there is no curl" : lastLine(error.stderr || error.message);
     throw new UnavailableError(`${url} cannot be downloaded: ${reason}`);
   }
@@ -186,7 +189,7 @@ const distributions = {
  *
  * @throws {UnavailableError} when no suite has what is wanted; it says what each of them has
  */
-export async function fetchPackage(folder, { version, log, env, distribution }) {
+export async function fetchPackage(folder, { version, log, env, signal, distribution }) {
   log(`looking for etcd among the packages of ${distribution.name}, with lists of its own`);
   // An old release of this machine has the version that nothing newer has any more.
   const suites = new Set(version === undefined ? distribution.suites : [distribution.ownSuite, ...distribution.suites]);
@@ -196,13 +199,14 @@ export async function fetchPackage(folder, { version, log, env, distribution }) 
     for (const mirror of await listMirrors(distribution, env)) {
       for (const suite of suites) {
         try {
-          const request = { temporary, folder, mirror, suite, distribution, version, environment, log };
+          const request = { temporary, folder, mirror, suite, distribution, version, environment, log, signal };
           const installed = await fetchFromSuite(request);
           if (version === undefined && compareVersions(installed, defaultVersion) < 0) {
             log(`etcd ${installed} lacks security fixes that ${defaultVersion} has: it is for tests and development`);
           }
           return installed;
         } catch (error) {
+          signal?.throwIfAborted();
           seen.push(`${suite}: ${lastLine(error.stderr || error.message)}`);
         }
       }
@@ -212,10 +216,10 @@ export async function fetchPackage(folder, { version, log, env, distribution }) 
   });
 }
 
-async function fetchFromSuite({ temporary, folder, mirror, suite, distribution, version, environment, log }) {
+async function fetchFromSuite({ temporary, folder, mirror, suite, distribution, version, environment, log, signal }) {
   const source = `deb [signed-by=${distribution.keyring}] ${mirror} ${suite} ${distribution.component}\n`;
   await writeFile(join(temporary, "sources.list"), source);
-  const options = { cwd: temporary, env: environment, maxBuffer: 64 * 1024 * 1024 };
+  const options = { cwd: temporary, env: environment, maxBuffer: 64 * 1024 * 1024, signal };
   log(`reading the package list of ${mirror} ${suite}`);
   await readPackageList(options, { acceptExpired: version !== undefined, log });
   const { stdout } = await run("apt-cache", ["show", "--no-all-versions", "etcd-server"], options);
@@ -336,14 +340,22 @@ async function adopt(from, folder, version) {
 /** Gives a finished folder its place in one step. When another installer was faster, its folder stays. */
 async function moveIntoPlace(folder, place, force) {
   const path = join(place, "etcd");
-  try {
-    await rename(folder, place);
-  } catch (error) {
-    if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
-    if (isExecutable(path) && !force) return path;
-    await rename(place, join(folder, "replaced"));
-    await rename(folder, place);
-    await rm(join(place, "replaced"), { recursive: true, force: true });
+  const hadPlace = () =>
+    rename(folder, place).then(
+      () => true,
+      (error) => {
+        if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+        return false;
+      },
+    );
+  while (!(await hadPlace())) {
+    if (isExecutable(path) && !force) break;
+    await withTemporaryFolder(`${folder}-old-`, async (old) => {
+      await rename(place, join(old, "replaced")).catch((error) => {
+        // Another one that replaces it was faster.
+        if (error.code !== "ENOENT") throw error;
+      });
+    });
   }
   return path;
 }

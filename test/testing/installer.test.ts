@@ -161,6 +161,16 @@ test("two at once both succeed and leave one whole etcd", async () => {
   expect(await readdir(join(place(), ".."))).toEqual(["etcd", "etcdctl"]);
 });
 
+test("several at once that install again what is there succeed, and leave one whole etcd", async () => {
+  await publish();
+  await install(["--print"]);
+  const force = () => install(["--print", "--force"]);
+  const outcomes = await Promise.all([force(), force(), force(), force()]);
+  expect(outcomes.map(({ code, stdout }) => [code, stdout])).toEqual(Array(4).fill([0, `${place()}\n`]));
+  expect(await cached()).toEqual([version]);
+  expect(await readdir(join(place(), ".."))).toEqual(["etcd", "etcdctl"]);
+});
+
 test("a version or an option that makes no sense is refused by name", async () => {
   const [version, option, help] = [["--version", "latest"], ["--verzion"], ["--help"]];
   expect(await install(version)).toMatchObject({ code: 1, stderr: expect.stringContaining('"latest"') });
