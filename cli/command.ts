@@ -26,6 +26,8 @@ export interface Context {
   readonly timeoutMs: number;
   /** Aborts when the user stops the program; the reason is the name of the signal. */
   readonly signal: AbortSignal;
+  /** Both of them: for each request that is not meant to outlive the user's signal. */
+  readonly call: { readonly timeoutMs: number; readonly signal: AbortSignal };
   readonly output: Output;
   /** Made when it is first asked for; closed when the command is over. */
   etcd(): EtcdClient;

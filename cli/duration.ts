@@ -2,15 +2,20 @@ import { UsageError } from "./exit-codes.ts";
 
 const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
+/** A timer of Node takes no more, 24.8 days. */
+export const MOST_TIMER_MS = 2 ** 31 - 1;
+
 /**
- * "500ms", "5s", "2m", "1h", "7d", in milliseconds.
+ * "500ms", "5s", "2m", "1h", "7d", in whole milliseconds.
  *
+ * @param mostMs where a timer waits for it: {@link MOST_TIMER_MS}
  * @throws UsageError
  */
-export function parseDuration(option: string, text: string): number {
+export function parseDuration(option: string, text: string, mostMs = Number.MAX_SAFE_INTEGER): number {
   const [, number = "", unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) ?? [];
-  const ms = Number(number) * units[unit as keyof typeof units];
+  const ms = Math.round(Number(number) * units[unit as keyof typeof units]);
   if (number === "" || ms < 1) throw new UsageError(`${option} is a time such as 500ms, 5s or 2m, not "${text}"`);
+  if (ms > mostMs) throw new UsageError(`${option} is at most ${durationText(mostMs)}, not "${text}"`);
   return ms;
 }
 
@@ -32,8 +37,9 @@ export function durationText(ms: number): string {
 }
 
 /** A whole number. @throws UsageError */
-export function wholeNumber(option: string, text: string, atLeast: number): number {
+export function wholeNumber(option: string, text: string, atLeast: number, atMost = Number.MAX_SAFE_INTEGER): number {
   const number = Number(text);
-  if (text.trim() !== "" && Number.isSafeInteger(number) && number >= atLeast) return number;
-  throw new UsageError(`${option} is a whole number of at least ${atLeast}, not "${text}"`);
+  if (text.trim() !== "" && Number.isSafeInteger(number) && number >= atLeast && number <= atMost) return number;
+  const bounds = atMost === Number.MAX_SAFE_INTEGER ? `of at least ${atLeast}` : `from ${atLeast} to ${atMost}`;
+  throw new UsageError(`${option} is a whole number ${bounds}, not "${text}"`);
 }

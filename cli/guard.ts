@@ -3,7 +3,8 @@
 // sends it nothing: Ctrl-Z stops the process above, but not the guard, while the command goes on.
 //
 // What stands on descriptor 3 is how long the command may go on, in milliseconds, a line for each look; `stop` asks it
-// to end; the end of the stream means that the process above is gone.
+// to end; the end of the stream means that the process above is gone. The guard writes `late` there when it ends the
+// command for want of time: the command's exit code does not say so.
 //
 //   running ──little time left, stop, stream ended──▶ SIGTERM ──▶ out of time, or the grace is over ──▶ SIGKILL
 import { spawn } from "node:child_process";
@@ -25,6 +26,9 @@ const nowMs = guardClock({
 
 let deadlineMs = Number.POSITIVE_INFINITY;
 let killAtMs = Number.POSITIVE_INFINITY;
+const above = new Socket({ fd: 3 });
+// The process above is gone.
+above.on("error", () => {});
 // A group of its own: what the command has started ends with it.
 const child = spawn(file, args, { stdio: "inherit", detached: true });
 
@@ -44,12 +48,15 @@ function terminate(): void {
 
 const look = setInterval(() => {
   const now = nowMs();
+  if (now >= deadlineMs - graceMs && killAtMs === Number.POSITIVE_INFINITY) {
+    above.write("late\n");
+    terminate();
+  }
   if (now >= Math.min(deadlineMs, killAtMs)) signal("SIGKILL");
-  else if (now >= deadlineMs - graceMs) terminate();
 }, LOOK_EVERY_MS);
 
 // Not a stream of files: a thread that waits for the next line would hold up the exit.
-createInterface({ input: new Socket({ fd: 3 }) })
+createInterface({ input: above })
   .on("line", (line) => {
     if (line === "stop") terminate();
     else deadlineMs = nowMs() + Number(line);

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import type { Writable } from "node:stream";
+import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { CommandError } from "./exit-codes.ts";
 
@@ -14,6 +14,14 @@ export interface GuardOptions {
   readonly remainingMs?: (() => number) | undefined;
 }
 
+/** How a command ended. */
+export interface GuardedEnd {
+  /** Its exit code; 128 and the signal's number where a signal ended it; 127 where there is no such command. */
+  readonly code: number;
+  /** Whether it was ended because it might go on no longer, and not because of `stop`. */
+  readonly outOfTime: boolean;
+}
+
 const BEAT_MS = 100;
 
 /**
@@ -22,10 +30,8 @@ const BEAT_MS = 100;
  * Guaranteed on Linux and macOS: it runs no longer than `remainingMs` said when it was asked last, also when this
  * process, or its whole process group, is killed or frozen, by Ctrl-Z among others; and what it has started ends with
  * it, unless that made a process group of its own. Not guaranteed: that, when the guard itself is killed or frozen.
- *
- * @returns its exit code; 128 and the signal's number where a signal ended it; 127 where there is no such command
  */
-export function runGuarded(program: readonly string[], options: GuardOptions): Promise<number> {
+export function runGuarded(program: readonly string[], options: GuardOptions): Promise<GuardedEnd> {
   const { env, stop, graceMs, remainingMs } = options;
   if (process.platform === "win32")
     throw new CommandError("it needs Linux or macOS, where a whole group of processes gets a signal");
@@ -36,10 +42,14 @@ export function runGuarded(program: readonly string[], options: GuardOptions): P
       // A session of its own: Ctrl-Z would stop it with this process, while the command goes on past the lease.
       detached: true,
     });
-    const orders = guard.stdio[3] as Writable;
+    const channel = guard.stdio[3] as Duplex;
+    let heard = "";
+    channel.setEncoding("utf8").on("data", (text: string) => {
+      heard += text;
+    });
     // It has ended.
-    orders.on("error", () => {});
-    const say = (line: string) => orders.write(`${line}\n`);
+    channel.on("error", () => {});
+    const say = (line: string) => channel.write(`${line}\n`);
     const beat = () => remainingMs && say(String(Math.max(0, Math.floor(remainingMs()))));
     beat();
     const beating = setInterval(beat, BEAT_MS);
@@ -54,9 +64,10 @@ export function runGuarded(program: readonly string[], options: GuardOptions): P
       over();
       reject(error);
     });
-    guard.on("exit", (code) => {
+    // Not at its exit: what it wrote before may not have been read by then.
+    guard.on("close", (code) => {
       over();
-      resolve(code ?? 1);
+      resolve({ code: code ?? 1, outOfTime: heard.includes("late\n") });
     });
   });
 }

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import type { CommandOption, Context } from "./command.ts";
 import { parseDuration } from "./duration.ts";
-import { exitCode, UsageError } from "./exit-codes.ts";
+import { UsageError } from "./exit-codes.ts";
 import { runGuarded } from "./guarded-program.ts";
 
 /** The options of what runs a command while something is held. */
@@ -45,15 +45,16 @@ interface Held {
 /**
  * Runs the command while it is held: it gets the fencing token in its environment, and never outlives what is held.
  *
- * @returns the command's exit code, or that it was lost
+ * @returns the command's exit code; undefined when it was stopped because that was lost, or was about to be
  */
 export async function runWhileHeld(
   held: Held,
   { program, signal }: Context,
   graceMs: number,
   env: Readonly<Record<string, string>>,
-): Promise<number> {
+): Promise<number | undefined> {
   const stop = AbortSignal.any([signal, held.signal]);
-  const code = await runGuarded(program, { env, stop, graceMs, remainingMs: () => held.remainingMs() });
-  return held.signal.aborted && !signal.aborted ? exitCode.lost : code;
+  const end = await runGuarded(program, { env, stop, graceMs, remainingMs: () => held.remainingMs() });
+  // The guard ends it while there is still a grace left. One that obeys has ended before the signal aborts.
+  return (held.signal.aborted || end.outOfTime) && !signal.aborted ? undefined : end.code;
 }

@@ -28,13 +28,13 @@ export class Output {
 
   /** @param value with `--json`; else `text` */
   say(value: unknown, text: string): void {
-    this.line(this.json ? JSON.stringify(value) : text);
+    this.line(this.json ? jsonOf(value) : text);
   }
 
   /** Rows below a head, as wide as they need to be. With `--json` each row is an object of its names. */
   table<Name extends string>(names: readonly Name[], rows: readonly Readonly<Record<Name, Cell>>[]): void {
     if (this.json) {
-      for (const row of rows) this.line(JSON.stringify(row));
+      for (const row of rows) this.line(jsonOf(row));
       return;
     }
     const cells = rows.map((row) => names.map((name) => printable(row[name] ?? "")));
@@ -54,12 +54,27 @@ export class Output {
   }
 }
 
+/** Control characters, those that turn the direction of text, lone surrogates, and other ends of a line. */
+const unprintable = /[\p{C}\p{Zl}\p{Zp}]/gu;
+
 /**
  * Text that others wrote: control characters become escapes, so that no key and no value can move the cursor, colour
  * the screen or forge a line.
  */
 export function printable(text: unknown): string {
-  return String(text).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+  return String(text).replace(unprintable, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+}
+
+/** On one line, with the same characters escaped: JSON itself leaves those from U+007F on as they are. */
+export function jsonOf(value: unknown): string {
+  return JSON.stringify(value).replace(unprintable, (character) =>
+    // As JSON has it: a character above U+FFFF is two of them.
+    [...Array(character.length).keys()].map((at) => `\\u${hex4(character.charCodeAt(at))}`).join(""),
+  );
+}
+
+function hex4(unit: number): string {
+  return unit.toString(16).padStart(4, "0");
 }
 
 function widthOf(text: string): number {

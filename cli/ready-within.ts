@@ -2,6 +2,25 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { EtcdTimeoutError } from "../recipes/index.ts";
 
 /**
+ * What cannot be stopped goes on in the background, until the client is closed.
+ *
+ * @throws `signal.reason`
+ */
+export async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const done = new AbortController();
+  const stopped = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true, signal: done.signal });
+  });
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([work, stopped]);
+  } finally {
+    done.abort();
+    work.catch(() => {});
+  }
+}
+
+/**
  * Recipes wait for etcd for as long as it takes; a command does not.
  *
  * @throws EtcdTimeoutError; `signal.reason`

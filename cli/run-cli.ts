@@ -7,7 +7,7 @@ import { ofEtcd } from "./commands/index.ts";
 import { connect, connectionFlags, timeoutOf } from "./connection-flags.ts";
 import { exitCode, exitCodeOf, stoppedBy, UsageError } from "./exit-codes.ts";
 import { commandHelp, mainHelp } from "./help.ts";
-import { Output, printable } from "./output.ts";
+import { jsonOf, Output, printable } from "./output.ts";
 
 const commonFlags: Readonly<Record<string, CommandOption>> = {
   ...connectionFlags,
@@ -75,6 +75,7 @@ export async function runCli(args: readonly string[], { out, err }: Streams = st
       options: values,
       timeoutMs,
       signal: stop.signal,
+      call: { timeoutMs, signal: stop.signal },
       output,
       etcd() {
         etcd ??= connect(values);
@@ -139,7 +140,7 @@ function report(error: unknown, output: Output, err: NodeJS.WritableStream): voi
   const message = error instanceof Error ? error.message : String(error);
   if (output.json) {
     const code = error instanceof EtcdError ? { code: error.code } : {};
-    err.write(`${JSON.stringify({ error: message, ...code })}\n`);
+    err.write(`${jsonOf({ error: message, ...code })}\n`);
     return;
   }
   const lines = message.split("\n").map(printable);

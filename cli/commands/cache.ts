@@ -6,9 +6,9 @@ export const cacheList: Command = {
   name: "cache ls",
   arguments: ["PREFIX"],
   summary: "what a CacheExpirer keeps, and for how long",
-  async run({ words: [given = ""], etcd, output }) {
+  async run({ words: [given = ""], etcd, output, signal }) {
     const rows: { id: string; expires: string; lease: string | undefined }[] = [];
-    for await (const { key, text, lease } of etcd().iterate(prefix(given))) {
+    for await (const { key, text, lease } of etcd().iterate(prefix(given), { signal })) {
       rows.push({ id: key.slice(given.length), expires: expiry(text), lease });
     }
     output.table(["id", "expires", "lease"], rows);

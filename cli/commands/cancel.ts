@@ -6,10 +6,10 @@ export const cancel: Command = {
   name: "cancel",
   arguments: ["PREFIX", "RUN", "[REASON]"],
   summary: "cancels a run",
-  async run({ words: [prefix = "", run = "", reason = ""], etcd, output, timeoutMs, signal }) {
+  async run({ words: [prefix = "", run = "", reason = ""], etcd, output, call }) {
     await using cancellation = new Cancellation(prefix, { client: etcd() });
     cancellation.on("warning", (error) => output.note(error.message));
-    const first = await cancellation.cancel(run, reason, { timeoutMs, signal });
+    const first = await cancellation.cancel(run, reason, call);
     output.say({ run, first }, first ? `cancelled ${printable(run)}` : `${printable(run)} was cancelled before`);
     return undefined;
   },

@@ -16,7 +16,7 @@ export const confirmList: Command = {
   summary: "the confirmations that wait for a decision",
   async run(context) {
     await using confirmation = confirmationOf(context);
-    const pending = await confirmation.pending({ timeoutMs: context.timeoutMs });
+    const pending = await confirmation.pending(context.call);
     const rows = pending.map(({ id, deadline }) => ({ id, left: durationText(deadline - Date.now()) }));
     context.output.table(["id", "left"], rows);
     return undefined;
@@ -29,10 +29,10 @@ export const confirmApprove: Command = {
   summary: "approves one",
   options: { by },
   async run(context) {
-    const { words, options, output, timeoutMs } = context;
+    const { words, options, output, call } = context;
     const [, id = ""] = words;
     await using confirmation = confirmationOf(context);
-    await confirmation.approve(id, nameOf(options), { timeoutMs });
+    await confirmation.approve(id, nameOf(options), call);
     output.say({ id, decision: "approved" }, `approved ${printable(id)}`);
     return undefined;
   },
@@ -44,10 +44,10 @@ export const confirmReject: Command = {
   summary: "rejects one",
   options: { by },
   async run(context) {
-    const { words, options, output, timeoutMs } = context;
+    const { words, options, output, call } = context;
     const [, id = "", reason] = words;
     await using confirmation = confirmationOf(context);
-    await confirmation.reject(id, nameOf(options), reason, { timeoutMs });
+    await confirmation.reject(id, nameOf(options), reason, call);
     output.say({ id, decision: "rejected" }, `rejected ${printable(id)}`);
     return undefined;
   },

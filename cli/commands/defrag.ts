@@ -31,15 +31,16 @@ export const defrag: Command = {
         failed++;
       }
     }
+    if (failed === endpoints.length) return exitCode.unreachable;
     return failed > 0 ? exitCode.failed : undefined;
   },
 };
 
 /** So that there is a leader all the time, and one change of it at most. */
-async function inOrder(etcd: EtcdClient, { timeoutMs }: Context): Promise<readonly string[]> {
+async function inOrder(etcd: EtcdClient, { call }: Context): Promise<readonly string[]> {
   const leads = await Promise.all(
     etcd.endpoints.map(async (endpoint) => {
-      const status = await etcd.maintenance.status({ endpoint, timeoutMs }).catch(() => undefined);
+      const status = await etcd.maintenance.status({ endpoint, ...call }).catch(() => undefined);
       return status !== undefined && status.leaderId === status.memberId;
     }),
   );
@@ -47,6 +48,6 @@ async function inOrder(etcd: EtcdClient, { timeoutMs }: Context): Promise<readon
   return [...etcd.endpoints].sort((a, b) => isLeader(a) - isLeader(b));
 }
 
-async function sizeOf(etcd: EtcdClient, endpoint: string, { timeoutMs }: Context): Promise<number> {
-  return (await etcd.maintenance.status({ endpoint, timeoutMs })).dbSizeBytes;
+async function sizeOf(etcd: EtcdClient, endpoint: string, { call }: Context): Promise<number> {
+  return (await etcd.maintenance.status({ endpoint, ...call })).dbSizeBytes;
 }

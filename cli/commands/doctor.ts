@@ -10,6 +10,7 @@ import { ProcessWatch } from "../doctor/this-process.ts";
 import { checkTls } from "../doctor/tls.ts";
 import { exitCode } from "../exit-codes.ts";
 import { printable } from "../output.ts";
+import { unlessStopped } from "../ready-within.ts";
 
 const checks: Readonly<Record<string, Check>> = {
   endpoint: checkMembers,
@@ -30,11 +31,12 @@ export const doctor: Command = {
   summary: "what is wrong with etcd, on one screen; exit code 1 where a line is bad",
   options: { "read-only": { type: "boolean", help: "grant no lease and write no key" } },
   async run(context) {
-    const { output } = context;
+    const { output, signal } = context;
     const patient = patientOf(context);
     const here = new ProcessWatch();
     const all = Object.entries(checks).map(([name, check]) => settled(name, check, patient));
-    const findings = (await Promise.all(all)).flat().concat(await here.findings());
+    const seen = Promise.all(all).then(async (found) => found.flat().concat(await here.findings()));
+    const findings = await unlessStopped(seen, signal);
     for (const finding of findings) output.say(finding, lineOf(finding));
     const worst = worstOf(findings);
     return worst === "bad" ? exitCode.failed : undefined;

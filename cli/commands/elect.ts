@@ -1,6 +1,5 @@
-import { LeaderElection } from "../../recipes/index.ts";
+import { LeaderElection, type Term } from "../../recipes/index.ts";
 import type { Command } from "../command.ts";
-import { exitCode } from "../exit-codes.ts";
 import { holdOptions, holdTimes, ownName, runWhileHeld } from "../hold-options.ts";
 
 export const elect: Command = {
@@ -26,18 +25,20 @@ export const elect: Command = {
     election.on("warning", (error) => output.note(error.message));
     // Of the command that the user's signal stopped. One that ended before was followed by another campaign.
     let stoppedCode: number | undefined;
+    const work = async (term: Term) => {
+      output.note(`leads ${name}, token ${term.token}`);
+      const env = { ETCD_TERM_TOKEN: String(term.token), ETCD_TERM_KEY: term.key };
+      const code = await runWhileHeld(term, context, graceMs, env);
+      if (signal.aborted) stoppedCode = code;
+      if (code === undefined) output.note(`the term of ${name} is over`);
+      return code;
+    };
     try {
-      return await election.lead(
-        async (term) => {
-          output.note(`leads ${name}, token ${term.token}`);
-          const env = { ETCD_TERM_TOKEN: String(term.token), ETCD_TERM_KEY: term.key };
-          const code = await runWhileHeld(term, context, graceMs, env);
-          if (signal.aborted) stoppedCode = code;
-          if (code === exitCode.lost) output.note(`the term of ${name} is over`);
-          return code;
-        },
-        { signal },
-      );
+      for (;;) {
+        const code = await election.lead(work, { signal });
+        // A term that was about to be lost: it has resigned, and campaigns again.
+        if (code !== undefined) return code;
+      }
     } catch (error) {
       if (stoppedCode !== undefined) return stoppedCode;
       throw error;

@@ -28,7 +28,7 @@ export const etcdRun: Command = {
   },
   async run(context) {
     const { options } = context;
-    const port = wholeNumber("--port", (options.port as string | undefined) ?? "2379", 1);
+    const port = wholeNumber("--port", (options.port as string | undefined) ?? "2379", 1, 65_534);
     await checkFree(port, port + 1);
     const { path, version } = await etcdOrInstall(context);
     const kept = options["data-dir"] as string | undefined;
@@ -73,7 +73,12 @@ async function runEtcd({ options, output, signal }: Context, etcdToRun: EtcdToRu
     `--log-level=${options.verbose ? "info" : "error"}`,
   ];
   // A group of its own: Ctrl-C on the terminal is for this process, which then stops etcd in order.
-  const etcd = spawn(path, flags, { stdio: ["ignore", "inherit", "inherit"], detached: true });
+  const etcd = spawn(path, flags, {
+    stdio: ["ignore", "inherit", "inherit"],
+    detached: true,
+    // To etcd each ETCD_* is a flag, and one that is named twice ends it.
+    env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("ETCD_"))),
+  });
   if (etcd.pid !== undefined) keeper.watch(etcd.pid);
   const ended = once(etcd, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
   const over = new AbortController();
@@ -103,7 +108,7 @@ async function runEtcd({ options, output, signal }: Context, etcdToRun: EtcdToRu
   }
 }
 
-async function etcdOrInstall({ output }: Context): Promise<{ path: string; version: string }> {
+async function etcdOrInstall({ output, signal }: Context): Promise<{ path: string; version: string }> {
   // Loaded here: every other command starts sooner without it.
   const { EtcdNotFoundError, findEtcd } = await import("../../testing/index.ts");
   try {
@@ -114,9 +119,9 @@ async function etcdOrInstall({ output }: Context): Promise<{ path: string; versi
   }
   const installer = new URL("../../scripts/etcd-recipes-etcd.mjs", import.meta.url);
   const { installEtcd } = (await import(installer.href)) as {
-    installEtcd(options: { log(line: string): void }): Promise<{ path: string; version: string }>;
+    installEtcd(options: { log(line: string): void; signal: AbortSignal }): Promise<{ path: string; version: string }>;
   };
-  return installEtcd({ log: (line) => output.note(line) });
+  return installEtcd({ log: (line) => output.note(line), signal });
 }
 
 /** etcd would say it in a page of log. */

@@ -9,9 +9,9 @@ export const leader: Command = {
   arguments: ["NAME"],
   summary: "who leads, and who waits; exit code 1 where there is no leader",
   options: { watch: { type: "boolean", help: "go on, with a line for each change" } },
-  async run({ words: [name = ""], options, etcd, output, signal, timeoutMs }) {
+  async run({ words: [name = ""], options, etcd, output, signal, call }) {
     await using election = new LeaderElection(name, ownName(), { client: etcd() });
-    const candidates = await election.candidates({ timeoutMs });
+    const candidates = await election.candidates(call);
     if (options.watch) {
       for await (const now of election.observe({ signal })) {
         output.say(now ? shown(now) : null, now ? `${printable(now.candidate)}  token ${now.token}` : "no leader");

@@ -8,11 +8,11 @@ export const queueList: Command = {
   name: "queue ls",
   arguments: ["NAME"],
   summary: "the jobs of a queue, in the order of their keys",
-  async run({ words: [name = ""], etcd, output }) {
-    const claims = await etcd().range(prefix(`${name}/claims/`), { keysOnly: true });
+  async run({ words: [name = ""], etcd, output, call, signal }) {
+    const claims = await etcd().range(prefix(`${name}/claims/`), { keysOnly: true, ...call });
     const claimed = new Set(claims.kvs.map((kv) => idOf(kv, name, "claims")));
     const rows: { id: string; state: string; attempt: number | undefined; value: string }[] = [];
-    for await (const kv of etcd().iterate(prefix(`${name}/jobs/`))) {
+    for await (const kv of etcd().iterate(prefix(`${name}/jobs/`), { signal })) {
       const id = idOf(kv, name, "jobs");
       const { value, attempt, notBefore = 0 } = contentOf(kv);
       rows.push({ id, state: claimed.has(id) ? "in hand" : readiness(notBefore), attempt, value });
@@ -34,9 +34,8 @@ export const queueAdd: Command = {
     const [, value = ""] = context.words;
     const { id, delay } = context.options as { id?: string; delay?: string };
     await using queue = queueOf(context);
-    const { timeoutMs } = context;
     const delayMs = delay === undefined ? undefined : parseDuration("--delay", delay);
-    const added = await queue.enqueue(value, { id, delayMs, timeoutMs });
+    const added = await queue.enqueue(value, { id, delayMs, ...context.call });
     context.output.say(added, added.id);
     return undefined;
   },
@@ -48,7 +47,7 @@ export const queueDead: Command = {
   summary: "the jobs of a queue that failed too often",
   async run(context) {
     await using queue = queueOf(context);
-    const letters = await queue.deadLetters({ timeoutMs: context.timeoutMs });
+    const letters = await queue.deadLetters(context.call);
     const rows = letters.map(({ id, attempts, diedAtMs, value }) => ({
       id,
       attempts,
@@ -79,11 +78,10 @@ export const queueDiscard: Command = {
 async function eachLetter(
   context: Context,
   done: string,
-  work: (queue: Queue, id: string, call: { timeoutMs: number }) => Promise<boolean>,
+  work: (queue: Queue, id: string, call: Context["call"]) => Promise<boolean>,
 ): Promise<undefined> {
   const [name = "", id] = context.words;
-  const { output, timeoutMs, signal } = context;
-  const call = { timeoutMs };
+  const { output, call, signal } = context;
   if ((id === undefined) !== (context.options.all === true)) throw new UsageError("name one job, or say --all");
   await using queue = queueOf(context);
   const ids = id === undefined ? (await queue.deadLetters(call)).map((letter) => letter.id) : [id];

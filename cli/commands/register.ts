@@ -49,7 +49,7 @@ export const register: Command = {
       stop.abort();
     };
     signal.addEventListener("abort", () => void leave(), { once: true });
-    const code = await runGuarded(program, { stop: stop.signal, graceMs });
+    const { code } = await runGuarded(program, { stop: stop.signal, graceMs });
     leaving = true;
     await server.close();
     if (failure !== undefined) throw failure;

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EtcdClient } from "../../recipes/index.ts";
 import type { Command, Context } from "../command.ts";
-import { parseDuration } from "../duration.ts";
+import { MOST_TIMER_MS, parseDuration } from "../duration.ts";
 import { exitCode, stoppedBy, UsageError } from "../exit-codes.ts";
+import { jsonOf } from "../output.ts";
 import { readyWithin } from "../ready-within.ts";
 import { Polled } from "../top/polled.ts";
 import { readLine } from "../top/read-line.ts";
@@ -10,7 +11,7 @@ import { readQueue } from "../top/read-queue.ts";
 import { Screen } from "../top/screen.ts";
 import type { Section, Snapshot } from "../top/snapshot.ts";
 import type { Source } from "../top/source.ts";
-import { type LineKind, type ViewLine, viewOf } from "../top/view.ts";
+import { type LineKind, mostScrolled, type ViewLine, viewOf } from "../top/view.ts";
 import { WatchedServices } from "../top/watched-services.ts";
 
 const CTRL_C = "\x03";
@@ -41,7 +42,7 @@ export const top: Command = {
   },
   async run(context) {
     const { options, output, timeoutMs, signal } = context;
-    const everyMs = parseDuration("--every", (options.every as string | undefined) ?? "1s");
+    const everyMs = parseDuration("--every", (options.every as string | undefined) ?? "1s", MOST_TIMER_MS);
     const sources = sourcesOf(context);
     try {
       const canDraw = process.stdout.isTTY && process.env.TERM !== "dumb" && !output.json;
@@ -99,7 +100,7 @@ function print(context: Context, sources: readonly Source[]): void {
   const { output } = context;
   const snapshot = snapshotOf(sources);
   if (output.json) {
-    output.line(JSON.stringify(snapshot));
+    output.line(jsonOf(snapshot));
     return;
   }
   const size = { columns: process.stdout.columns || 120, rows: Number.POSITIVE_INFINITY };
@@ -131,14 +132,15 @@ async function draw(context: Context, sources: readonly Source[], everyMs: numbe
     keys: process.stdin,
     onKey(key) {
       if (key === "q" || key === CTRL_C) end(key === "q" ? exitCode.done : INTERRUPTED);
-      scrolled = Math.max(0, scrolled + (movesOf(screen.rows)[key] ?? 0));
+      const moved = scrolled + (movesOf(screen.rows)[key] ?? 0);
+      scrolled = Math.max(0, Math.min(moved, mostScrolled(snapshotOf(sources), where, sizeOf(screen))));
       show();
     },
     onResize: () => show(),
   });
   const show = () => {
     if (over.signal.aborted) return;
-    const size = { columns: screen.columns, rows: screen.rows, scrolled };
+    const size = { ...sizeOf(screen), scrolled };
     screen.draw(viewOf(snapshotOf(sources), where, size).map((line) => styled(line)));
   };
   const styled = ({ kind, text }: ViewLine) => {
@@ -162,6 +164,8 @@ async function draw(context: Context, sources: readonly Source[], everyMs: numbe
   if (refused !== undefined) throw refused;
   return code;
 }
+
+const sizeOf = ({ columns, rows }: Screen) => ({ columns, rows });
 
 /** Arrows and pages. */
 function movesOf(rows: number): Readonly<Record<string, number>> {

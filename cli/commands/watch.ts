@@ -31,6 +31,8 @@ export const watch: Command = {
     await readyWithin(watch.ready, timeoutMs, signal, `watch ${given}`);
     for await (const { events } of watch) {
       for (const event of events) {
+        // One message can bring a thousand of them.
+        signal.throwIfAborted();
         if (exec === undefined) show(event);
         else await run(exec, event);
       }

@@ -4,6 +4,10 @@ import type { ReadStream } from "node:tty";
 const ENTER = "\x1b[?1049h\x1b[?25l";
 const LEAVE = "\x1b[?25h\x1b[?1049l";
 
+/** Arrows and pages are sequences; every other character is a key. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: sequences begin with one
+const key = /\x1b\[[\d;]*[A-Za-z~]|./gsu;
+
 export interface ScreenParts {
   readonly out: NodeJS.WriteStream & { readonly fd: number };
   readonly keys: ReadStream;
@@ -14,7 +18,10 @@ export interface ScreenParts {
 /** The alternate screen of a terminal, given back whole at the end, however the process ends but by SIGKILL. */
 export class Screen implements Disposable {
   readonly #parts: ScreenParts;
-  readonly #onData = (data: Buffer) => this.#parts.onKey(data.toString());
+  /** What is read at once may be several keys: those of a slow line, or of a process that was busy. */
+  readonly #onData = (data: Buffer) => {
+    for (const [pressed] of data.toString().matchAll(key)) this.#parts.onKey(pressed);
+  };
   readonly #onResize = () => {
     // What the terminal has made of the old lines.
     this.#parts.out.write("\x1b[2J");

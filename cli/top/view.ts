@@ -65,8 +65,17 @@ const queueColumns: readonly Column<QueueSection>[] = [
   { head: "IDLE WORKERS", least: 12, right: true, text: ({ idleWorkers }) => String(idleWorkers) },
 ];
 
-/** Draws a snapshot: no more lines than there are rows, none wider than the screen. */
-export function viewOf(snapshot: Snapshot, where: string, { columns, rows, scrolled = 0 }: ViewSize): ViewLine[] {
+/** What of a snapshot there is room for. */
+interface Layout {
+  readonly top: readonly ViewLine[];
+  readonly panels: readonly Panel[];
+  /** How many rows of each panel are shown. */
+  readonly shares: readonly number[];
+  /** Whether there is a line of space before each panel. */
+  readonly spaced: boolean;
+}
+
+function layoutOf(snapshot: Snapshot, where: string, { columns, rows }: ViewSize): Layout {
   const panels = panelsOf(snapshot.sections, columns);
   const top = headline(snapshot, where, columns);
   // Each has a title and a head; below all there is the help.
@@ -78,6 +87,19 @@ export function viewOf(snapshot: Snapshot, where: string, { columns, rows, scrol
     rows - frame,
     panels.map(({ count }) => count),
   );
+  return { top, panels, shares, spaced };
+}
+
+/** From there on the last rows of all sections are shown: who scrolls on scrolls in vain. */
+export function mostScrolled(snapshot: Snapshot, where: string, size: ViewSize): number {
+  const { panels, shares } = layoutOf(snapshot, where, size);
+  return Math.max(0, ...panels.map(({ count }, at) => count - (shares[at] ?? 0)));
+}
+
+/** Draws a snapshot: no more lines than there are rows, none wider than the screen. */
+export function viewOf(snapshot: Snapshot, where: string, size: ViewSize): ViewLine[] {
+  const { columns, rows, scrolled = 0 } = size;
+  const { top, panels, shares, spaced } = layoutOf(snapshot, where, size);
   const lines = [...top];
   for (const [at, panel] of panels.entries()) {
     const share = shares[at] ?? 0;

@@ -1,8 +1,8 @@
 import { once } from "node:events";
-import { access, chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { access, chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { type AddressInfo, connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { EtcdClient } from "../../recipes/index.ts";
 import { Cli } from "../support/cli.ts";
@@ -42,7 +42,8 @@ async function listen(port: number): Promise<Server> {
 
 test("etcd run starts an etcd, says where, and takes it and its data away at the end", async () => {
   const port = await freePorts();
-  const cli = new Cli("127.0.0.1:1");
+  // To etcd they are flags, and end it.
+  const cli = new Cli("127.0.0.1:1", { ...process.env, ETCD_NAME: "other", ETCD_DATA_DIR: "/nowhere" });
   await using running = cli.start("etcd", "run", "--port", String(port), "--json");
   const { endpoint, pid, version } = JSON.parse(await running.firstLine);
   expect(endpoint).toBe(`http://127.0.0.1:${port}`);
@@ -73,6 +74,45 @@ test("an etcd that ends at once ends the command, which no longer waits for it t
   expect(running.errors).toEqual(["etcd-recipes: etcd ended with 7; --verbose prints its log"]);
   expect(await readdir(temporary)).toEqual([]);
 });
+
+test("Ctrl-C ends the installation, and nothing is tried instead", async () => {
+  const silent = await listen(0);
+  const asked = once(silent, "connection");
+  const cache = join(folder, "cache");
+  const { port } = silent.address() as AddressInfo;
+  const { ETCD_BIN: _, ...env } = process.env;
+  const cli = new Cli("127.0.0.1:1", {
+    ...env,
+    // Whatever this machine has, but no etcd.
+    PATH: await pathWithout("etcd"),
+    XDG_CACHE_HOME: cache,
+    TMPDIR: folder,
+    ETCD_DOWNLOAD_URL: `http://127.0.0.1:${port}`,
+    no_proxy: "127.0.0.1",
+  });
+  await using running = cli.start("etcd", "run", "--port", String(await freePorts()));
+  const [connection] = await asked;
+  running.kill("SIGINT");
+  expect(await running.ended).toBe(130);
+  connection.destroy();
+  silent.close();
+  expect(running.errors).toEqual([expect.stringMatching(/^downloading /)]);
+  expect(await readdir(join(cache, "etcd-recipes"))).toEqual([]);
+});
+
+/** The folders of PATH by links to all that is in them, but for one program. */
+async function pathWithout(program: string): Promise<string> {
+  const place = join(folder, `without-${program}`);
+  await mkdir(place);
+  for (const path of (process.env.PATH ?? "").split(delimiter).reverse()) {
+    for (const name of await readdir(path).catch(() => [])) {
+      if (name === program) continue;
+      await rm(join(place, name), { force: true });
+      await symlink(join(path, name), join(place, name));
+    }
+  }
+  return place;
+}
 
 test("an etcd that cannot be started leaves no folder behind", async () => {
   // It is there when it is asked for its version, and gone after that.

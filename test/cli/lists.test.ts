@@ -13,6 +13,7 @@ import {
   ServiceRegister,
 } from "../../recipes/index.ts";
 import { type EtcdCluster, startEtcd } from "../../testing/index.ts";
+import { nastyText } from "../misuse/hostile-values.ts";
 import { run } from "../support/child.ts";
 import { Cli, cliProgram } from "../support/cli.ts";
 import { inTurn } from "../support/in-turn.ts";
@@ -51,6 +52,15 @@ test("ls prints what is registered, as a table and as JSON, and no key can move 
     { id: "m\u001b[2J2", address: "10.0.0.2:80" },
     { id: "m1", address: "10.0.0.1:80", weight: 3, draining: false, metadata: { zone: "eu-1" } },
   ]);
+});
+
+test("with --json no key and no value has a control character in it either, and both come as they are", async () => {
+  const [id, value] = [`${nastyText.replaceAll("\u0000", "")}😀\u{e0001}`, `${nastyText}\u{e0001}`];
+  await etcd.put(`/nasty/jobs/${id}`, value);
+  const { code, out } = await cli.run("queue", "ls", "/nasty", "--json");
+  expect(code).toBe(0);
+  expect(out).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
+  expect(JSON.parse(out)).toEqual({ id, state: "ready", value });
 });
 
 test("a prefix with 50 000 keys is listed, shown and looked at whole", async () => {
@@ -145,6 +155,11 @@ test("what is wrong with the arguments, with etcd or with the user has an exit c
     [["lss"], 2, 'there is no command "lss"'],
     [["ls", "a", "--nothing"], 2, "Unknown option '--nothing'"],
     [["ls", "a", "--command-timeout", "5"], 2, '--command-timeout is a time such as 500ms, 5s or 2m, not "5"'],
+    [["drain", "/l", "--wait", "30d"], 2, '--wait is at most 24d 20h, not "30d"'],
+    [["top", "/l", "--every", "25d"], 2, '--every is at most 24d 20h, not "25d"'],
+    [["drain", "/none", "--wait", "1.1h"], 1, "there is no registration /none"],
+    [["etcd", "run", "--port", "65535"], 2, '--port is a whole number from 1 to 65534, not "65535"'],
+    [["defrag", "--endpoints", "127.0.0.1:1", "--command-timeout", "500ms"], 3, "127.0.0.1:1"],
     [["lock", "/l"], 2, "after -- a command to run is missing"],
     [["ls", "a", "--", "true"], 2, "it runs no command"],
     [

@@ -3,7 +3,7 @@ import { cell, columnsOf } from "../../cli/cell-text.ts";
 import { gridOf } from "../../cli/top/grid.ts";
 import { shareRows } from "../../cli/top/share-rows.ts";
 import type { Section, Snapshot } from "../../cli/top/snapshot.ts";
-import { viewOf } from "../../cli/top/view.ts";
+import { mostScrolled, viewOf } from "../../cli/top/view.ts";
 
 test.each([
   ["short", 8, "short   "],
@@ -60,6 +60,16 @@ const sections: readonly Section[] = [
   { type: "lock", name: "/lock", head: undefined, waiting: [] },
   { type: "queue", name: "/队列", jobs: 50_000, inHand: 3, dead: 1, idleWorkers: 0 },
 ];
+
+test("scrolling ends where the last rows are seen", () => {
+  const snapshot: Snapshot = { sections, ageMs: 0, problem: undefined };
+  const size = { columns: 100, rows: 30 };
+  const most = mostScrolled(snapshot, "here", size);
+  const at = (scrolled: number) => viewOf(snapshot, "here", { ...size, scrolled });
+  expect(at(most)).toEqual(at(50_000));
+  expect(at(most - 1)).not.toEqual(at(most));
+  expect(mostScrolled({ ...snapshot, sections: sections.slice(1) }, "here", size)).toBe(0);
+});
 
 test.each([
   [100, 30],
