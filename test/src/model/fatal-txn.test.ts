@@ -1,0 +1,54 @@
+import { describe, expect, test } from "vitest";
+import {
+  allKeys,
+  deleteOp,
+  EtcdClient,
+  InvalidOptionError,
+  keyMissing,
+  keyRange,
+  type Op,
+  putOp,
+  txnOp,
+} from "../../../src/index.ts";
+
+// A txn that deletes a key up to the last one and puts it keeping its value ends etcd, at each start again.
+
+const from = (key: string) => deleteOp({ ...allKeys(), start: Buffer.from(key) });
+const keeping = putOp("k", "", { ignoreValue: true });
+
+/** No call leaves: there is no etcd. */
+async function errorOf(success: readonly Op[], failure: readonly Op[] = []): Promise<unknown> {
+  await using etcd = new EtcdClient({ endpoints: "127.0.0.1:1", requestTimeoutMs: 1 });
+  return await etcd.txn({ compare: [keyMissing("c")], success, failure }).catch((error: unknown) => error);
+}
+
+const refused = (option: string) => ({
+  option,
+  message: expect.stringContaining("that it deletes up to the last key"),
+});
+
+describe("is refused", () => {
+  test.each<[string, readonly Op[]]>([
+    ["a deletion of all keys before it", [deleteOp(allKeys()), keeping]],
+    ["and after it", [keeping, from("k")]],
+    ["with the lease kept", [from("a"), putOp("k", "v", { ignoreLease: true })]],
+    ["in a txn within it", [txnOp({ success: [from("a")] }), keeping]],
+    ["in two txns within it", [txnOp({ failure: [keeping] }), txnOp({ success: [from("a")] })]],
+  ])("%s", async (_, ops) => {
+    expect(await errorOf(ops)).toBeInstanceOf(InvalidOptionError);
+    expect(await errorOf(ops)).toMatchObject(refused("success"));
+    expect(await errorOf([], ops)).toMatchObject(refused("failure"));
+    expect(() => txnOp({ success: [...ops] })).toThrow(InvalidOptionError);
+  });
+});
+
+describe("what etcd takes, or refuses by itself, is not", () => {
+  test.each<[string, readonly Op[]]>([
+    ["a deletion that begins behind it", [from("l"), keeping]],
+    ["one of a range that ends", [deleteOp(keyRange("a", "z")), keeping]],
+    ["a put that keeps nothing", [deleteOp(allKeys()), putOp("k", "v")]],
+    ["in branches of which one is executed", [txnOp({ success: [from("a")], failure: [keeping] })]],
+  ])("%s", async (_, ops) => {
+    expect(await errorOf(ops)).toMatchObject({ code: "ETCD_UNAVAILABLE" });
+  });
+});
