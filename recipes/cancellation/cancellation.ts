@@ -10,7 +10,7 @@ import {
   type MirrorStatus,
   putOp,
 } from "../../src/index.ts";
-import { runtimeOf, showAs } from "../../src/internal/index.ts";
+import { abortable, runtimeOf, showAs } from "../../src/internal/index.ts";
 import { CancelledError, InvalidValueError } from "../errors/index.ts";
 import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { DetachedLeases } from "../leases/index.ts";
@@ -91,6 +91,8 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
   readonly #held = new Map<string, AbortController>();
   /** Those that etcd has acknowledged, until they come by the watch. */
   readonly #acknowledged = new Map<string, Cancelling>();
+  /** Of each run that is being cancelled here, until the last call has ended. */
+  readonly #cancelling = new Map<string, Promise<unknown>>();
   /** Those that stand in etcd and were emitted. */
   readonly #emitted = new Set<string>();
 
@@ -158,8 +160,11 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
     const call = resolveCall(what, options);
     this.#follower.ended.throwIfAborted();
     const tried = new Set<LeaseId>();
-    const done = await callUntilKnown(`cancelling ${runId}`, this.#etcd, call, (callOptions) =>
-      this.#put(runId, reason, callOptions, tried),
+    const done = await this.#inTurn(runId, (before) =>
+      callUntilKnown(`cancelling ${runId}`, this.#etcd, call, async (callOptions) => {
+        await abortable(before, callOptions.signal);
+        return this.#put(runId, reason, callOptions, tried);
+      }),
     );
     this.#acknowledged.set(runId, done);
     this.#abort(runId, done.reason);
@@ -186,6 +191,24 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /**
+   * Calls for one run are made one after the other: they share a lease, and by that alone a call whose answer was lost
+   * knows its entry.
+   *
+   * @param cancel waits for `before`, within its own time
+   */
+  async #inTurn<T>(runId: string, cancel: (before: Promise<unknown>) => Promise<T>): Promise<T> {
+    const before = this.#cancelling.get(runId) ?? Promise.resolve();
+    const cancelling = cancel(before);
+    const settled = Promise.allSettled([before, cancelling]);
+    this.#cancelling.set(runId, settled);
+    try {
+      return await cancelling;
+    } finally {
+      if (this.#cancelling.get(runId) === settled) this.#cancelling.delete(runId);
+    }
   }
 
   /** @param tried on which leases earlier attempts of the call may have put it; this one's is added when it fails */

@@ -64,6 +64,21 @@ test("a cancel whose answer is lost is known again: true, and only one was writt
   expect((await lab.etcd.get(`${prefix}b`))?.version).toBe(1);
 });
 
+test("of several cancels of one run at the same time, whose answers are lost, one has cancelled it", async () => {
+  const { prefix, proxy, runner } = await behindLink();
+  await runner.cancel("a");
+  proxy.blackHole("toClient");
+  const cancelled = Array.from({ length: 3 }, () => runner.cancel("b", "once", { timeoutMs: 20_000 }));
+  await until(() => lab.etcd.get(`${prefix}b`), { timeoutMs: 20_000 });
+  proxy.cut();
+  await proxy.heal();
+  expect(await Promise.all(cancelled)).toEqual([true, false, false]);
+  expect((await lab.etcd.get(`${prefix}b`))?.version).toBe(1);
+  // One that ends early holds up no other.
+  const gone = runner.cancel("c", "", { signal: AbortSignal.abort() }).catch((error: Error) => error.name);
+  expect(await Promise.all([gone, runner.cancel("c")])).toEqual(["AbortError", true]);
+});
+
 test("a cancel whose answer is lost is known again also when it is made again on another lease", async () => {
   // A key that is to live for 30 s has a lease of 31 s, which is used for its first second alone.
   const { prefix, proxy, runner } = await behindLink({ ttlSeconds: 30 });
