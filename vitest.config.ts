@@ -112,8 +112,7 @@ export default defineConfig({
           project(`also-${index + 1}-alone`, { ...also, exclude: [...heavy, ...logic, ...mocking, ...shared] }),
         ];
       }),
-      // They wait as well: two of them left a third of two cores idle.
-      project("heavy", { include: heavy, maxWorkers: 3, order: 1, plugins: built }),
+      project("heavy", { include: heavy, maxWorkers: 2, order: 1, plugins: built }),
     ],
   },
 });
