@@ -163,6 +163,8 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
     const done = await this.#inTurn(runId, (before) =>
       callUntilKnown(`cancelling ${runId}`, this.#etcd, call, async (callOptions) => {
         await abortable(before, callOptions.signal);
+        // One that has written already says what came of that.
+        if (tried.size === 0) this.#follower.ended.throwIfAborted();
         return this.#put(runId, reason, callOptions, tried);
       }),
     );
@@ -199,16 +201,15 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
    *
    * @param cancel waits for `before`, within its own time
    */
-  async #inTurn<T>(runId: string, cancel: (before: Promise<unknown>) => Promise<T>): Promise<T> {
+  #inTurn<T>(runId: string, cancel: (before: Promise<unknown>) => Promise<T>): Promise<T> {
     const before = this.#cancelling.get(runId) ?? Promise.resolve();
     const cancelling = cancel(before);
-    const settled = Promise.allSettled([before, cancelling]);
-    this.#cancelling.set(runId, settled);
-    try {
-      return await cancelling;
-    } finally {
+    // One that gave up waits no more, but those behind it do.
+    const settled = Promise.allSettled([before, cancelling]).then(() => {
       if (this.#cancelling.get(runId) === settled) this.#cancelling.delete(runId);
-    }
+    });
+    this.#cancelling.set(runId, settled);
+    return cancelling;
   }
 
   /** @param tried on which leases earlier attempts of the call may have put it; this one's is added when it fails */

@@ -74,9 +74,30 @@ test("of several cancels of one run at the same time, whose answers are lost, on
   await proxy.heal();
   expect(await Promise.all(cancelled)).toEqual([true, false, false]);
   expect((await lab.etcd.get(`${prefix}b`))?.version).toBe(1);
-  // One that ends early holds up no other.
-  const gone = runner.cancel("c", "", { signal: AbortSignal.abort() }).catch((error: Error) => error.name);
-  expect(await Promise.all([gone, runner.cancel("c")])).toEqual(["AbortError", true]);
+});
+
+test("a cancel that gives up, or is closed, behind another one of the same run lets none pass, and writes nothing", async () => {
+  const { prefix, proxy, runner } = await behindLink();
+  await runner.cancel("a");
+  proxy.blackHole("toClient");
+  const end = new AbortController();
+  const first = runner.cancel("b", "once", { timeoutMs: 20_000 });
+  const second = runner.cancel("b", "once", { signal: end.signal }).catch((error: Error) => error.name);
+  await until(() => lab.etcd.get(`${prefix}b`), { timeoutMs: 20_000 });
+  end.abort();
+  expect(await second).toBe("AbortError");
+  const third = runner.cancel("b", "once", { timeoutMs: 20_000 });
+  proxy.cut();
+  await proxy.heal();
+  expect(await Promise.all([first, third])).toEqual([true, false]);
+  proxy.blackHole("toClient");
+  const long = { timeoutMs: 20_000 };
+  const calls = [runner.cancel("c", "", long), runner.cancel("c", "", long).catch((error: Error) => error.name)];
+  await until(() => lab.etcd.get(`${prefix}c`), { timeoutMs: 20_000 });
+  await runner.close();
+  proxy.cut();
+  await proxy.heal();
+  expect(await Promise.all(calls)).toEqual([true, "ClientClosedError"]);
 });
 
 test("a cancel whose answer is lost is known again also when it is made again on another lease", async () => {
