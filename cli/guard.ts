@@ -3,8 +3,9 @@
 // sends it nothing: Ctrl-Z stops the process above, but not the guard, while the command goes on.
 //
 // What stands on descriptor 3 is how long the command may go on, in milliseconds, a line for each look; `stop` asks it
-// to end; the end of the stream means that the process above is gone. The guard writes `late` there when it ends the
-// command for want of time: the command's exit code does not say so.
+// to end; the end of the stream means that the process above is gone. On descriptor 4 the guard writes `late` when it
+// ends the command for want of time: the exit code does not say so. That is another one, for what is written to a
+// process that reads no more breaks what it could still read.
 //
 //   running ──little time left, stop, stream ended──▶ SIGTERM ──▶ out of time, or the grace is over ──▶ SIGKILL
 import { spawn } from "node:child_process";
@@ -26,9 +27,9 @@ const nowMs = guardClock({
 
 let deadlineMs = Number.POSITIVE_INFINITY;
 let killAtMs = Number.POSITIVE_INFINITY;
-const above = new Socket({ fd: 3 });
+const news = new Socket({ fd: 4, readable: false });
 // The process above is gone.
-above.on("error", () => {});
+news.on("error", () => {});
 // A group of its own: what the command has started ends with it.
 const child = spawn(file, args, { stdio: "inherit", detached: true });
 
@@ -49,19 +50,20 @@ function terminate(): void {
 const look = setInterval(() => {
   const now = nowMs();
   if (now >= deadlineMs - graceMs && killAtMs === Number.POSITIVE_INFINITY) {
-    above.write("late\n");
+    news.write("late\n");
     terminate();
   }
   if (now >= Math.min(deadlineMs, killAtMs)) signal("SIGKILL");
 }, LOOK_EVERY_MS);
 
 // Not a stream of files: a thread that waits for the next line would hold up the exit.
-createInterface({ input: above })
+createInterface({ input: new Socket({ fd: 3 }) })
   .on("line", (line) => {
     if (line === "stop") terminate();
     else deadlineMs = nowMs() + Number(line);
   })
-  .on("close", terminate);
+  .on("close", terminate)
+  .on("error", terminate);
 
 // Who sends them to every process of a service, as systemd does, sends them to the process above, too: it says what to
 // do.

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import type { Duplex } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { CommandError } from "./exit-codes.ts";
 
@@ -37,19 +37,19 @@ export function runGuarded(program: readonly string[], options: GuardOptions): P
     throw new CommandError("it needs Linux or macOS, where a whole group of processes gets a signal");
   return new Promise((resolve, reject) => {
     const guard = spawn(process.execPath, [guardFile(), String(graceMs), ...program], {
-      stdio: ["inherit", "inherit", "inherit", "pipe"],
+      stdio: ["inherit", "inherit", "inherit", "pipe", "pipe"],
       env: { ...process.env, ...env },
       // A session of its own: Ctrl-Z would stop it with this process, while the command goes on past the lease.
       detached: true,
     });
-    const channel = guard.stdio[3] as Duplex;
+    const [, , , orders, news] = guard.stdio as unknown as readonly [null, null, null, Writable, Readable];
     let heard = "";
-    channel.setEncoding("utf8").on("data", (text: string) => {
+    news.setEncoding("utf8").on("data", (text: string) => {
       heard += text;
     });
     // It has ended.
-    channel.on("error", () => {});
-    const say = (line: string) => channel.write(`${line}\n`);
+    for (const stream of [orders, news]) stream.on("error", () => {});
+    const say = (line: string) => orders.write(`${line}\n`);
     const beat = () => remainingMs && say(String(Math.max(0, Math.floor(remainingMs()))));
     beat();
     const beating = setInterval(beat, BEAT_MS);

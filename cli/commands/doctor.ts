@@ -48,10 +48,11 @@ export const doctor: Command = {
   },
 };
 
-function patientOf({ etcd, timeoutMs, options, words: [prefix] }: Context): Patient {
+function patientOf({ etcd, timeoutMs, signal, options, words: [prefix] }: Context): Patient {
   return {
     etcd: etcd(),
     timeoutMs,
+    signal,
     prefix,
     user: (options.user as string | undefined)?.split(":")[0] ?? process.env.ETCD_USERNAME,
     mayWrite: options["read-only"] !== true,

@@ -76,8 +76,7 @@ async function runEtcd({ options, output, signal }: Context, etcdToRun: EtcdToRu
   const etcd = spawn(path, flags, {
     stdio: ["ignore", "inherit", "inherit"],
     detached: true,
-    // To etcd each ETCD_* is a flag, and one that is named twice ends it.
-    env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("ETCD_"))),
+    env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !isFlag(name))),
   });
   if (etcd.pid !== undefined) keeper.watch(etcd.pid);
   const ended = once(etcd, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
@@ -106,6 +105,11 @@ async function runEtcd({ options, output, signal }: Context, etcdToRun: EtcdToRu
     await ended.catch(() => {});
     for (const name of stopSignals) process.off(name, stop);
   }
+}
+
+/** To etcd each is one, and one that is named twice ends it; but for that which lets it run on a rare processor. */
+function isFlag(variable: string): boolean {
+  return variable.startsWith("ETCD_") && variable !== "ETCD_UNSUPPORTED_ARCH";
 }
 
 async function etcdOrInstall({ output, signal }: Context): Promise<{ path: string; version: string }> {

@@ -18,6 +18,8 @@ export interface Finding {
 export interface Patient {
   readonly etcd: EtcdClient;
   readonly timeoutMs: number;
+  /** Aborts when the user stops the program. */
+  readonly signal: AbortSignal;
   /** Who asks, with authentication. */
   readonly user: string | undefined;
   /** Whose registrations are read. */

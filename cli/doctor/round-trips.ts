@@ -33,7 +33,7 @@ export const checkWatch: Check = async ({ etcd, timeoutMs, mayWrite, prefix: giv
 };
 
 /** Whether what stands below the prefix can be read as registrations. */
-export const checkFormats: Check = async ({ etcd, timeoutMs, prefix: given }) => {
+export const checkFormats: Check = async ({ etcd, timeoutMs, signal, prefix: given }) => {
   if (given === undefined) return [];
   const counted = await countOf(etcd, given, timeoutMs);
   if (counted === undefined) {
@@ -44,7 +44,7 @@ export const checkFormats: Check = async ({ etcd, timeoutMs, prefix: given }) =>
   const invalid: string[] = [];
   services.on("invalid", (key) => invalid.push(key));
   services.on("warning", () => {});
-  await readyWithin(services.ready, timeoutMs, new AbortController().signal, `list ${given}`);
+  await readyWithin(services.ready, timeoutMs, signal, `list ${given}`);
   if (invalid.length === 0) return [ok("formats", `${count} keys below ${given}, all registrations`)];
   const some = invalid.slice(0, 3).join(", ");
   return [

@@ -6,15 +6,15 @@ const DAY_MS = 86_400_000;
 const SOON_DAYS = 30;
 
 /** The certificates of the servers: who issued them, for which names, and for how long they hold. */
-export const checkTls: Check = async ({ etcd, timeoutMs, caFile }) => {
+export const checkTls: Check = async ({ etcd, timeoutMs, signal, caFile }) => {
   const secure = etcd.endpoints.filter((endpoint) => endpoint.startsWith("https:"));
   if (secure.length === 0)
     return [warn("TLS", "the endpoints are plain", "others on the network can read and change everything")];
   const ca = caFile === undefined ? undefined : readFileSync(caFile);
-  return Promise.all(secure.map((endpoint) => look(endpoint, ca, timeoutMs)));
+  return Promise.all(secure.map((endpoint) => look(endpoint, ca, timeoutMs, signal)));
 };
 
-function look(endpoint: string, ca: Buffer | undefined, timeoutMs: number): Promise<Finding> {
+function look(endpoint: string, ca: Buffer | undefined, timeoutMs: number, signal: AbortSignal): Promise<Finding> {
   const { hostname, port } = new URL(endpoint);
   const host = hostname.replace(/^\[|\]$/g, "");
   return new Promise((resolve) => {
@@ -28,7 +28,11 @@ function look(endpoint: string, ca: Buffer | undefined, timeoutMs: number): Prom
       ALPNProtocols: ["h2"],
       ...name,
     });
+    // It would hold the process.
+    const stop = () => socket.destroy();
+    signal.addEventListener("abort", stop);
     const done = (finding: Finding) => {
+      signal.removeEventListener("abort", stop);
       socket.destroy();
       resolve(finding);
     };

@@ -24,6 +24,14 @@ afterAll(async () => {
   await cluster.close();
 });
 
+function lives(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 test.each([
   ["cache ls", "/stop/"],
   ["queue ls", "/stop"],
@@ -47,6 +55,17 @@ test.each([
   expect(running.lines).toEqual([]);
 });
 
+test("doctor ends by the first Ctrl-C while a server of TLS says nothing", async () => {
+  await link.heal();
+  const { accepted } = link;
+  link.blackHole();
+  const endpoint = `https://127.0.0.1:${link.port}`;
+  await using running = cli.start("doctor", "--endpoints", endpoint, "--command-timeout", "10m");
+  await until(() => link.accepted > accepted);
+  running.kill("SIGINT");
+  expect(await running.ended).toBe(130);
+});
+
 test("watch --exec starts no command after the signal, however many events came together", async () => {
   const puts = Array.from({ length: 5 }, (_, at) => putOp(`/together/${at}`, ""));
   const { revision } = await etcd.txn({ success: puts });
@@ -64,6 +83,28 @@ test("lock whose command obeys SIGTERM has the code of a lost lock when etcd sta
   await running.firstLine;
   link.blackHole();
   expect(await running.ended).toBe(75);
+});
+
+test("lock whose command the guard ended while it was frozen has the code of a lost lock, with time left on the lease", async () => {
+  const direct = new Cli(cluster.endpoints.join(","));
+  const command = ["sh", "-c", "echo $$; exec sleep 1000"];
+  await using running = direct.start("lock", "/frozen", "--ttl", "10s", "--grace", "4900ms", "--", ...command);
+  const pid = Number(await running.firstLine);
+  running.kill("SIGSTOP");
+  await until(() => !lives(pid));
+  running.kill("SIGCONT");
+  expect(await running.ended).toBe(75);
+});
+
+test("a command that ignores SIGTERM is killed in time when its frozen lock is killed meanwhile", async () => {
+  const direct = new Cli(cluster.endpoints.join(","));
+  const command = ["sh", "-c", "trap 'echo term' TERM; echo $$; while true; do sleep 0.1; done"];
+  await using running = direct.start("lock", "/killed", "--ttl", "10s", "--grace", "4900ms", "--", ...command);
+  const pid = Number(await running.firstLine);
+  running.kill("SIGSTOP");
+  await until(() => running.lines.includes("term"));
+  running.kill("SIGKILL");
+  await until(() => !lives(pid));
 });
 
 test("elect whose command obeys SIGTERM campaigns again when etcd was away, and leads again", async () => {
