@@ -4,6 +4,7 @@ import {
   channels,
   inMs,
   onAbort,
+  patientTimer,
   quietDeferred,
   runtimeOf,
   showAs,
@@ -201,7 +202,7 @@ export class Mutex extends Notifier<CommonEvents> implements AsyncDisposable {
     const outOfTime = (ms: number) =>
       waitedInVain(this.#client.etcd, `${this.name} was not free within ${inMs(ms)}`, { retryable: true });
     const timer =
-      timeoutMs === undefined ? undefined : this.#clock.timer(timeoutMs, () => end.abort(outOfTime(timeoutMs)));
+      timeoutMs === undefined ? undefined : patientTimer(this.#clock, timeoutMs, () => end.abort(outOfTime(timeoutMs)));
     const releases = [signal, this.#closing.signal].map((other) => onAbort(other, () => end.abort(other?.reason)));
     try {
       const candidacy = await wait(end.signal);

@@ -1,5 +1,13 @@
 import { EtcdTimeoutError } from "../../src/index.ts";
-import { channels, inMs, onAbort, type ServiceAttemptMessage, sleep, type Trace } from "../../src/internal/index.ts";
+import {
+  channels,
+  inMs,
+  onAbort,
+  patientTimer,
+  type ServiceAttemptMessage,
+  sleep,
+  type Trace,
+} from "../../src/internal/index.ts";
 import { retry } from "../retries/index.ts";
 import type { ServersOfCall } from "./servers-of-call.ts";
 import type { ServiceInstance } from "./service-instance.ts";
@@ -159,7 +167,7 @@ function attempt<Metadata, Result>(
       finish({ error });
       controller.abort(error);
     };
-    const timer = limitMs === Number.POSITIVE_INFINITY ? undefined : clock.timer(limitMs, outOfTime);
+    const timer = limitMs === Number.POSITIVE_INFINITY ? undefined : patientTimer(clock, limitMs, outOfTime);
     let release = () => {};
     release = onAbort(signal, () => {
       close();
