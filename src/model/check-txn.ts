@@ -84,7 +84,7 @@ function keptBy(ops: readonly Op[]): Kept | undefined {
   for (const op of ops) {
     // One branch of a txn is executed, so they do not meet each other.
     const branches = op.type === "txn" ? [keptBy(op.success ?? []), keptBy(op.failure ?? [])] : [keptByOne(op)];
-    for (const kept of branches) if (!kept || meet(kept, all) || meet(all, kept)) return undefined;
+    for (const kept of branches) if (!kept || meet(kept, all)) return undefined;
     for (const kept of branches) {
       all.keys.push(...(kept?.keys ?? []));
       all.deletedFrom.push(...(kept?.deletedFrom ?? []));
