@@ -173,10 +173,12 @@ export class Coalescer<Request, Answer> {
     const mostMs = Math.max(...calls.map((call) => call.remainingMs));
     // A moment less than the calls have: what comes of the batch says why, their own time-outs cannot.
     const timeoutMs = Math.ceil(mostMs - Math.min(100, mostMs / 10));
+    const callers = new WaitingCallers(calls);
     const { answers, large } = await this.#batching.many(
       calls.map(({ request }) => request),
-      { timeoutMs, signal: abandonedSignal(calls), described: describedTogether(calls) },
+      { timeoutMs, signal: callers.gone, described: describedTogether(calls) },
     );
+    callers.answered();
     for (const request of large) this.#lone.add(this.#batching.key(request));
     for (const [index, call] of calls.entries()) call.resolve(answers[index] as Answer);
   }
@@ -210,17 +212,28 @@ export class Coalescer<Request, Answer> {
   }
 }
 
-type Abandonable = Pick<PendingCall<unknown, unknown>, "options" | "whenSettled">;
+type Caller = Pick<PendingCall<unknown, unknown>, "options" | "whenSettled">;
 
-/** Aborts when no caller waits for the batch any more. Undefined where the time of one of them ends it anyway. */
-function abandonedSignal(calls: readonly Abandonable[]): AbortSignal | undefined {
-  if (calls.every(({ options }) => options.signal === undefined)) return undefined;
-  const abandoned = new AbortController();
-  let waiting = calls.length;
-  for (const call of calls) {
-    call.whenSettled(() => {
-      if (--waiting === 0) abandoned.abort();
-    });
+/** Those who wait for a batch. */
+class WaitingCallers {
+  /** Aborts when none is left. Undefined where the time of one of them ends the batch anyway. */
+  readonly gone: AbortSignal | undefined;
+  #left: number;
+
+  constructor(calls: readonly Caller[]) {
+    this.#left = calls.length;
+    if (calls.every(({ options }) => options.signal === undefined)) return;
+    const controller = new AbortController();
+    this.gone = controller.signal;
+    for (const call of calls) {
+      call.whenSettled(() => {
+        if (--this.#left === 0) controller.abort();
+      });
+    }
   }
-  return abandoned.signal;
+
+  /** The batch is over. */
+  answered(): void {
+    this.#left = Number.POSITIVE_INFINITY;
+  }
 }

@@ -139,6 +139,8 @@ export class OpenStream {
 
   readonly #lookAgain = () => {
     if (this.#closed || !this.#waits) return;
+    // One that was created meanwhile has a timer by now.
+    this.#createTimer?.cancel();
     if (this.#createLeftMs <= 0) this.#listener.onMute();
     else this.#lookForCreated();
   };
