@@ -55,7 +55,7 @@ const temporaryFolders = new Set();
  * @param {NodeJS.ProcessEnv} [options.env]
  * @param {AbortSignal} [options.signal] ends it, with all that it has started
  * @returns {Promise<{ path: string, version: string }>}
- * @throws {InstallError} which says what to do instead; an AbortError
+ * @throws {InstallError} which says what to do instead; the reason of `signal`, or an AbortError
  */
 export async function installEtcd({ version, force = false, log = console.log, env = process.env, signal } = {}) {
   if (version !== undefined && !/^\d+\.\d+\.\d+$/.test(version)) {
