@@ -20,7 +20,10 @@ export interface StartEtcdOptions {
   readonly binary?: string;
   /** Flags for every member, such as "--quota-backend-bytes=16777216". Of one given twice, etcd takes this one. */
   readonly flags?: readonly string[];
-  /** Variables added to the environment of the etcd processes; those inherited lack every `ETCD_*` and `*_PROXY`. */
+  /**
+   * Variables added to the environment of the etcd processes; those inherited lack every `ETCD_*` (but
+   * `ETCD_UNSUPPORTED_ARCH`) and `*_PROXY`.
+   */
   readonly env?: Readonly<Record<string, string>>;
   /**
    * How long a member may take to serve, here and when it is started again, in milliseconds.
