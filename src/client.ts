@@ -191,7 +191,7 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
    *
    * @throws RequestRefusedError for one key written twice, more operations than etcd takes (128, unless it was started
    *   with another `--max-txn-ops`), or more bytes (as for `put()`); InvalidOptionError, also for a txn that keeps the
-   *   value or the lease of a key which it deletes up to the last key: etcd would end by it, at each start again
+   *   value or the lease of a key which it has deleted, up to the last key: etcd would end by it, at each start again
    */
   async txn(request: TxnOptions, options?: TxnCallOptions): Promise<TxnAnswer> {
     checkTxn("txn", request);

@@ -216,7 +216,7 @@ type Caller = Pick<PendingCall<unknown, unknown>, "options" | "whenSettled">;
 
 /** Those who wait for a batch. */
 class WaitingCallers {
-  /** Aborts when none is left. Undefined where the time of one of them ends the batch anyway. */
+  /** Aborts when none is left. Undefined where none has a signal: their times end the batch. */
   readonly gone: AbortSignal | undefined;
   #left: number;
 

@@ -3,6 +3,7 @@ import { checkPlainObject, isPlainObject, unawaited } from "../errors/plain-obje
 import { shown } from "../errors/shown.ts";
 import { unknownOption } from "../errors/unknown-option.ts";
 import { isCompare } from "./compare.ts";
+import type { KeyRange } from "./key-range.ts";
 import { isSimpleOp, type Op } from "./op.ts";
 
 const requestNames = ["compare", "success", "failure"] as const;
@@ -10,8 +11,8 @@ const opMakers = "putOp(), getOp() and the like";
 const compareMakers = "keyMissing(), compareModRevision() and the like";
 
 const fatal =
-  "must not keep the value or the lease of a key (ignoreValue, ignoreLease) that it deletes up to the last key: etcd " +
-  "takes such a txn, ends by it, and ends again at each start";
+  "must not keep the value or the lease (ignoreValue, ignoreLease) of a key that it has deleted before, up to the last " +
+  "key: etcd takes such a txn, ends by it, and ends again at each start";
 
 /**
  * What etcd would be sent if a part of a txn were not looked at is another txn: one without its compares writes
@@ -63,44 +64,56 @@ function isOp(op: unknown, what: string, option: string): boolean {
   return true;
 }
 
-/** Keys of which a put keeps something, and where deletions up to the last key begin. */
+/** What of operations that are executed together matters to those before and behind them. */
 interface Kept {
+  /** Keys of which a put keeps something. */
   readonly keys: readonly Uint8Array[];
-  readonly deletedFrom: readonly Uint8Array[];
+  /** Where the widest deletion up to the last key begins. */
+  readonly deletedFrom: Uint8Array | undefined;
 }
 
 /**
- * etcd refuses a txn that puts and deletes a key, unless the range ends at the last key. Then it executes it, and such a
- * put has nothing to keep: the server ends, as does each member that comes to this entry of the log. Seen with 3.4.23
- * and 3.5.16.
+ * etcd refuses a txn that puts and deletes a key, unless the range ends at the last key. Then it executes it in order,
+ * and a put behind the deletion has nothing to keep: the server ends, as does each member that comes to this entry of
+ * the log. Seen with 3.4.23 and 3.5.16.
  */
 function endsEtcd(ops: readonly Op[]): boolean {
   return keptBy(ops) === undefined;
 }
 
-/** @returns undefined where operations that are executed together would end etcd */
+/** @returns undefined where they would end etcd */
 function keptBy(ops: readonly Op[]): Kept | undefined {
-  const all = { keys: [] as Uint8Array[], deletedFrom: [] as Uint8Array[] };
+  const keys: Uint8Array[] = [];
+  let deletedFrom: Uint8Array | undefined;
   for (const op of ops) {
-    // One branch of a txn is executed, so they do not meet each other.
-    const branches = op.type === "txn" ? [keptBy(op.success ?? []), keptBy(op.failure ?? [])] : [keptByOne(op)];
-    for (const kept of branches) if (!kept || meet(kept, all)) return undefined;
-    for (const kept of branches) {
-      all.keys.push(...(kept?.keys ?? []));
-      all.deletedFrom.push(...(kept?.deletedFrom ?? []));
+    if (op.type === "put") {
+      if (!op.ignoreValue && !op.ignoreLease) continue;
+      if (isBehind(op.key, deletedFrom)) return undefined;
+      keys.push(op.key);
+    } else if (op.type === "delete") {
+      if (isToTheLast(op.range)) deletedFrom = first(deletedFrom, op.range.start);
+    } else if (op.type === "txn") {
+      // One of the two is executed, so they do not meet each other.
+      const branches = [keptBy(op.success ?? []), keptBy(op.failure ?? [])];
+      const before = deletedFrom;
+      for (const kept of branches) {
+        if (!kept || kept.keys.some((key) => isBehind(key, before))) return undefined;
+        for (const key of kept.keys) keys.push(key);
+        if (kept.deletedFrom) deletedFrom = first(deletedFrom, kept.deletedFrom);
+      }
     }
   }
-  return all;
+  return { keys, deletedFrom };
 }
 
-const nothing: Kept = { keys: [], deletedFrom: [] };
-
-function keptByOne(op: Exclude<Op, { type: "txn" }>): Kept {
-  if (op.type === "put") return op.ignoreValue || op.ignoreLease ? { ...nothing, keys: [op.key] } : nothing;
-  const toTheLast = op.type === "delete" && op.range.end?.length === 1 && op.range.end[0] === 0;
-  return toTheLast ? { ...nothing, deletedFrom: [op.range.start] } : nothing;
+function isBehind(key: Uint8Array, deletedFrom: Uint8Array | undefined): boolean {
+  return deletedFrom !== undefined && Buffer.compare(deletedFrom, key) <= 0;
 }
 
-function meet({ keys }: Kept, { deletedFrom }: Kept): boolean {
-  return keys.some((key) => deletedFrom.some((start) => Buffer.compare(start, key) <= 0));
+function first(one: Uint8Array | undefined, other: Uint8Array): Uint8Array {
+  return isBehind(other, one) ? (one as Uint8Array) : other;
+}
+
+function isToTheLast({ end }: KeyRange): boolean {
+  return end?.length === 1 && end[0] === 0;
 }

@@ -24,7 +24,7 @@ async function errorOf(success: readonly Op[], failure: readonly Op[] = []): Pro
 
 const refused = (option: string) => ({
   option,
-  message: expect.stringContaining("that it deletes up to the last key"),
+  message: expect.stringContaining("of a key that it has deleted before, up to the last key"),
 });
 
 describe("is refused", () => {
@@ -32,6 +32,7 @@ describe("is refused", () => {
     ["a deletion of all keys before it", [deleteOp(allKeys()), keeping]],
     ["of the rest of them", [putOp("b", ""), from("k"), keeping]],
     ["with the lease kept", [from("a"), putOp("k", "v", { ignoreLease: true })]],
+    ["by the wider of two deletions", [from("a"), from("z"), putOp("k", "", { ignoreValue: true })]],
     ["in a txn within it", [txnOp({ success: [from("a")] }), keeping]],
     ["in two txns within it", [txnOp({ success: [from("a")] }), txnOp({ failure: [keeping] })]],
   ])("%s", async (_, ops) => {
