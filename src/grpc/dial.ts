@@ -2,7 +2,6 @@ import type { Socket } from "node:net";
 import type { PeerCertificate, TLSSocket } from "node:tls";
 import { type Clock, systemClock, type Timer } from "../internal/clock.ts";
 import { inMs } from "../internal/in-ms.ts";
-import { patientTimer } from "../internal/patient-timer.ts";
 import { ClientConnection } from "./client-connection.ts";
 import type { ConnectOptions, Target } from "./connect-options.ts";
 import { ConnectionError } from "./connection-error.ts";
@@ -61,7 +60,7 @@ export class Dial {
     const ticket = tls?.session?.ticketAt(this.#clock.wallMs());
     const socket = openSocket(target, tls, ticket, addressTurn, (bytes, length) => this.#read(bytes, length));
     this.#socket = socket;
-    this.#timer = patientTimer(this.#clock, connectTimeoutMs, () => {
+    this.#timer = this.#clock.timer(connectTimeoutMs, () => {
       const what = this.#phase === "connecting" ? "no connection" : "no TLS handshake";
       this.#fail(new ConnectionError("timeout", `${what} within ${inMs(connectTimeoutMs)}`));
     });
@@ -100,7 +99,7 @@ export class Dial {
     this.#enter("greeting");
     this.#timer?.cancel();
     const { settingsTimeoutMs = SETTINGS_TIMEOUT_MS } = this.#options;
-    this.#timer = patientTimer(this.#clock, settingsTimeoutMs, () =>
+    this.#timer = this.#clock.timer(settingsTimeoutMs, () =>
       this.#fail(new ConnectionError("silent", `the server sent no SETTINGS within ${inMs(settingsTimeoutMs)}`)),
     );
     const { tls, userAgent = "grpc-node-net", streamWindowBytes = STREAM_WINDOW_BYTES } = this.#options;

@@ -1,5 +1,4 @@
 import type { Clock } from "./clock.ts";
-import { patientTimer } from "./patient-timer.ts";
 
 /** Of every signal that is listened to: who waits for it, and the one listener that it has for all of them. */
 const waiting = new WeakMap<AbortSignal, { readonly calls: Set<() => void>; readonly onEvent: () => void }>();
@@ -79,7 +78,7 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
  */
 export function within<T>(clock: Clock, promise: Promise<T>, limitMs: number, onTimeout: () => unknown): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const timer = patientTimer(clock, limitMs, () => reject(onTimeout()));
+    const timer = clock.timer(limitMs, () => reject(onTimeout()));
     promise.then(resolve, reject).finally(() => timer.cancel());
   });
 }

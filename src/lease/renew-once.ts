@@ -3,9 +3,10 @@ import { EtcdError } from "../errors/etcd-error.ts";
 import { LeaseNotFoundError } from "../errors/lease-not-found-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { UnauthenticatedError } from "../errors/unauthenticated-error.ts";
-import { onAbort, within } from "../internal/abort.ts";
+import { onAbort } from "../internal/abort.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { deferred } from "../internal/deferred.ts";
+import { patientTimer } from "../internal/patient-timer.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import { timed } from "../internal/timed.ts";
 import type { CallOptions } from "../model/call-options.ts";
@@ -102,7 +103,8 @@ async function ask(
       protocol.streamFailed(endpoint, stream.isOpen ? "silent" : "broken");
       return new EtcdTimeoutError(`${endpoint.url}: no answer to a renewal`, { retryable: true });
     };
-    return await within(clock, answer.promise, ATTEMPT_MS, late);
+    const timer = patientTimer(clock, ATTEMPT_MS, () => answer.reject(late()));
+    return await answer.promise.finally(() => timer.cancel());
   } finally {
     release();
     stream.close();
