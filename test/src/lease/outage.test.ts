@@ -113,8 +113,8 @@ test("a wiped etcd does not know the lease any more, and its owner hears of it",
 test("an event loop that is blocked for 0.9 of the TTL keeps the lease, for 1.5 of it loses it and says so", async () => {
   await using etcd = new EtcdClient({ endpoints: endpoint });
   // Long enough that a tenth of it is time for a renewal on a busy machine.
-  const lease = await etcd.grantLease(5);
-  const ttlMs = 5_000;
+  const lease = await etcd.grantLease(10);
+  const ttlMs = 10_000;
   const block = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
   // From right after a renewal: what is promised is that 0.9 of the TTL can be slept through, not more.
   await until(() => lease.remainingMs() > 0.94 * ttlMs);
