@@ -1,5 +1,5 @@
 import type { CallOptions } from "../../src/index.ts";
-import { isFinal, isRefusal, runtimeOf, timedCalls } from "../../src/internal/index.ts";
+import { isFinal, isOutOfSpace, isRefusal, runtimeOf, timedCalls } from "../../src/internal/index.ts";
 import { repeatUntilKnown } from "./repeat-until-known.ts";
 
 /** What the calls of a client have, too. */
@@ -26,7 +26,8 @@ export function callUntilKnown<Answer>(
       runtime,
       leftMs: () => endMs - clock.monotonicMs(),
       signal: limit.signal,
-      ends: (error, unsure) => isFinal(error) || isRefusal(error) || !unsure,
+      // A full etcd refuses it again, also where it has stored it.
+      ends: (error, unsure) => isFinal(error) || isRefusal(error) || isOutOfSpace(error) || !unsure,
       onWarning: failed,
     });
   });

@@ -31,7 +31,7 @@ export { parseOptions } from "./parse-options.ts";
 export { patientTimer } from "./patient-timer.ts";
 export { ProcessWarnings } from "./process-warnings.ts";
 export { nextTick, queueMicrotask, setImmediate } from "./real-time.ts";
-export { endsRetries, isDenied, isFinal, isRefusal } from "./refusal.ts";
+export { endsRetries, isDenied, isFinal, isOutOfSpace, isRefusal } from "./refusal.ts";
 export { type Runtime, systemRuntime } from "./runtime.ts";
 export { runtimeOf } from "./runtime-of.ts";
 export { isOfOne, sendInParts } from "./send-in-parts.ts";

@@ -1,5 +1,6 @@
 import { ClientClosedError } from "../errors/client-closed-error.ts";
 import { EtcdError } from "../errors/etcd-error.ts";
+import { ExhaustedError } from "../errors/exhausted-error.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
 import { RequestRefusedError } from "../errors/request-refused-error.ts";
@@ -16,6 +17,11 @@ export function isDenied(error: unknown): error is PermissionDeniedError | Unaut
 /** Whether etcd looked at a request and said no: to who asks, or to the request as it is. */
 export function isRefusal(error: unknown): boolean {
   return isDenied(error) || error instanceof RequestRefusedError;
+}
+
+/** Whether etcd's space is used up. What it refuses for that can have been stored (see `ExhaustedError`). */
+export function isOutOfSpace(error: unknown): boolean {
+  return error instanceof ExhaustedError && !error.retryable;
 }
 
 /** Whether nothing outside this process can make it work again: a closed client, a bad argument, a bug. */

@@ -1,6 +1,5 @@
 import { CompactedError } from "../errors/compacted-error.ts";
 import type { EtcdError } from "../errors/etcd-error.ts";
-import { ExhaustedError } from "../errors/exhausted-error.ts";
 import { FutureRevisionError } from "../errors/future-revision-error.ts";
 import { LeaseNotFoundError } from "../errors/lease-not-found-error.ts";
 import { PermissionDeniedError } from "../errors/permission-denied-error.ts";
@@ -54,8 +53,6 @@ export function isOfOne(error: unknown): error is EtcdError {
     error instanceof PermissionDeniedError ||
     error instanceof LeaseNotFoundError ||
     error instanceof CompactedError ||
-    error instanceof FutureRevisionError ||
-    // With its space used up etcd takes deletions, and no puts.
-    (error instanceof ExhaustedError && !error.retryable);
+    error instanceof FutureRevisionError;
   return refused && !error.outcomeUnknown;
 }

@@ -22,6 +22,8 @@ export interface BatchedCalls<Request, Answer> {
   readonly operations?: ((request: Request) => number) | undefined;
   /** How many operations stand in it, if it is a txn itself; none when left out. */
   readonly nested?: ((request: Request) => number) | undefined;
+  /** Whether etcd refuses it when its space is used up. Left out where it refuses no batch. */
+  readonly needsSpace?: ((request: Request) => boolean) | undefined;
   one(request: Request, options: DescribedOptions): Promise<Answer>;
   /** One answer for each request, in order; and those whose requests should go alone in future. */
   many(requests: readonly Request[], options: DescribedOptions): Promise<{ answers: Answer[]; large: Request[] }>;

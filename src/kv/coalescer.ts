@@ -1,7 +1,7 @@
-import { ExhaustedError } from "../errors/exhausted-error.ts";
 import { channels } from "../internal/channels.ts";
 import type { Timer } from "../internal/clock.ts";
 import { nextTick } from "../internal/real-time.ts";
+import { isOutOfSpace } from "../internal/refusal.ts";
 import { isOfOne, sendInParts } from "../internal/send-in-parts.ts";
 import { ServerLimits, TxnRoom } from "../internal/server-limits.ts";
 import type { CallOptions } from "../model/call-options.ts";
@@ -26,6 +26,9 @@ const GATHER_MS = 1;
  *   behind a write with     each by itself; each half, if it was too much
  *   the same key
  * ```
+ *
+ * Not when it was refused for want of space: etcd can have stored it (see `ExhaustedError`). Each of its calls fails
+ * then, and what needs no space travels apart until etcd has some.
  */
 export class Coalescer<Request, Answer> {
   readonly #batching: BatchedCalls<Request, Answer>;
@@ -45,6 +48,8 @@ export class Coalescer<Request, Answer> {
   #due = false;
   /** Nothing is under way, and those that are called in this turn of the event loop leave at its end. */
   #beginning = false;
+  /** Etcd has refused for want of space, and stored nothing since. */
+  #isFull = false;
 
   constructor(batching: BatchedCalls<Request, Answer>, limits = new ServerLimits()) {
     this.#batching = batching;
@@ -111,8 +116,9 @@ export class Coalescer<Request, Answer> {
     let bytes = 0;
     let operations = 0;
     const room = new TxnRoom(this.#limits);
+    const most = this.#isFull ? this.#sortBySpace() : this.#waiting.length;
     for (const call of this.#waiting) {
-      if (!room.take(call.size)) break;
+      if (count === most || !room.take(call.size)) break;
       count++;
       bytes += call.size.bytes;
       operations += call.size.operations;
@@ -125,6 +131,26 @@ export class Coalescer<Request, Answer> {
     this.#gathering?.cancel();
     this.#gathering = undefined;
     return taken;
+  }
+
+  /** Puts those first that need space like the first, or need none like it. @returns how many these are */
+  #sortBySpace(): number {
+    const waiting = this.#waiting;
+    const alike = waiting.filter((call) => this.#needsSpace(call) === this.#needsSpace(waiting[0]));
+    if (alike.length < waiting.length) this.#waiting = [...new Set([...alike, ...waiting])];
+    return alike.length;
+  }
+
+  #needsSpace(call: PendingCall<Request, Answer> | undefined): boolean | undefined {
+    return call && this.#batching.needsSpace?.(call.request);
+  }
+
+  #stored(calls: readonly PendingCall<Request, Answer>[]): void {
+    if (this.#isFull && calls.some((call) => this.#needsSpace(call))) this.#isFull = false;
+  }
+
+  #refused(error: unknown): void {
+    if (isOutOfSpace(error)) this.#isFull = true;
   }
 
   async #send(taken: readonly PendingCall<Request, Answer>[]): Promise<void> {
@@ -155,6 +181,7 @@ export class Coalescer<Request, Answer> {
       sizeOf: ({ size }) => size,
       send: (part) => this.#sendPart(part),
       failed: (part, error) => {
+        this.#refused(error);
         for (const call of part) call.reject(error);
       },
     });
@@ -179,6 +206,7 @@ export class Coalescer<Request, Answer> {
       { timeoutMs, signal: callers.gone, described: describedTogether(calls) },
     );
     callers.answered();
+    this.#stored(calls);
     for (const request of large) this.#lone.add(this.#batching.key(request));
     for (const [index, call] of calls.entries()) call.resolve(answers[index] as Answer);
   }
@@ -187,10 +215,11 @@ export class Coalescer<Request, Answer> {
   async #sendAlone(call: PendingCall<Request, Answer>): Promise<void> {
     try {
       call.resolve(await this.#batching.one(call.request, call.takeAlone()));
+      this.#stored([call]);
     } catch (error) {
       call.reject(error);
-      // While etcd has no space it refuses all that write, and nothing is learned of one of them.
-      if (isOfOne(error) && !(error instanceof ExhaustedError)) this.#lone.add(this.#batching.key(call.request));
+      this.#refused(error);
+      if (isOfOne(error)) this.#lone.add(this.#batching.key(call.request));
     }
   }
 

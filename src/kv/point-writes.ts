@@ -29,6 +29,7 @@ export class PointWrites {
       method: ({ type }) => (type === "put" ? "Put" : "DeleteRange"),
       key: (write) => keyText(keyOf(write)),
       bytes: (write) => keyOf(write).length + (write.type === "put" ? write.value.length : 0),
+      needsSpace: ({ type }) => type === "put",
       one: async (write, options): Promise<Written> => {
         if (write.type === "put") return { type: "put", ...(await protocol.put(write, options)) };
         return { type: "delete", ...(await protocol.deleteRange(write, options)) };

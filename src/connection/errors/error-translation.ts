@@ -47,7 +47,7 @@ export interface Attempted {
 
 type Make = (message: string, details: EtcdErrorDetails) => EtcdError;
 
-/** The errors for what etcd refuses: nothing was executed, and to ask again changes nothing. */
+/** The errors for what etcd refuses: to ask again changes nothing, and nothing was executed, but for `noSpace`. */
 const refusals: Readonly<Partial<Record<Meaning, Make>>> = {
   compacted: (message, details) => new CompactedError(message, details),
   futureRevision: (message, details) => new FutureRevisionError(message, details),
@@ -109,8 +109,10 @@ function translateAnswer(answer: GrpcAnswer, cause: unknown, attempted: Attempte
   const meaning = meaningOf(message);
   const refusal = refusalFor(answer, meaning, attempted);
   if (refusal) {
-    const error = refusal(message, { cause, outcomeUnknown: earlierUnknown });
-    return { error, neverExecuted: !earlierUnknown, worthRetrying: false, endpointAtFault: false };
+    // Etcd looks at its space once more when it executes a write, and refuses by these words what it has just stored.
+    const outcomeUnknown = earlierUnknown || (write && meaning === "noSpace");
+    const error = refusal(message, { cause, outcomeUnknown });
+    return { error, neverExecuted: !outcomeUnknown, worthRetrying: false, endpointAtFault: false };
   }
   const retryable: EtcdErrorDetails = { cause, retryable: true };
   if (neverLeft || meaning === "cannotServe") {

@@ -6,7 +6,7 @@ import type { ServiceInstance } from "../../../recipes/index.ts";
 import { callServers } from "../../../recipes/subscribe-service/service-call.ts";
 import { callUntilKnown } from "../../../recipes/writes/index.ts";
 import { txnUntilKnown } from "../../../recipes/writes/txn-until-known.ts";
-import { type EtcdClient, UnavailableError } from "../../../src/index.ts";
+import { type EtcdClient, ExhaustedError, UnavailableError } from "../../../src/index.ts";
 import { setRuntime } from "../../../src/internal/runtime-of.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 import { outcomeOf } from "../../support/outcome.ts";
@@ -102,6 +102,19 @@ test.each(notLongBefore)("who waits 10 s for a lock gets in line when etcd is ba
   ending.abort();
   await outcome;
   expect(granted[0]).toBeLessThan(limitMs);
+});
+
+test("a write that a full etcd refuses is not repeated, although its outcome is unknown", async () => {
+  const client = {};
+  setRuntime(client, runtime());
+  const full = new ExhaustedError("etcdserver: mvcc: database space exceeded", { outcomeUnknown: true });
+  const calls: unknown[] = [];
+  const call = async (options: unknown) => {
+    calls.push(options);
+    throw full;
+  };
+  expect(await outcomeOf(callUntilKnown("it", client, { timeoutMs: limitMs }, call))).toMatchObject({ error: full });
+  expect(calls).toHaveLength(1);
 });
 
 test.each(notLongBefore)("a call of a server that is alone and back at %d ms is made again in time", async (backMs) => {

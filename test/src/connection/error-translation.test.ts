@@ -15,7 +15,6 @@ function answer(code: number, details: string): GrpcFailure {
 const refusals: [number, string, string][] = [
   [11, "mvcc: required revision has been compacted", "ETCD_COMPACTED"],
   [11, "mvcc: required revision is a future revision", "ETCD_FUTURE_REVISION"],
-  [8, "mvcc: database space exceeded", "ETCD_EXHAUSTED"],
   [5, "requested lease not found", "ETCD_LEASE_NOT_FOUND"],
   [9, "lease already exists", "ETCD_CONFLICT"],
   [9, "user name already exists", "ETCD_CONFLICT"],
@@ -107,6 +106,23 @@ describe("etcd's own sentence counts, whatever code it comes with", () => {
       // An attempt before this one may have been executed.
       const later = translateFailure(cause, { write: true, earlierUnknown: true });
       expect(later).toMatchObject({ error: { code: expected, outcomeUnknown: true }, neverExecuted: false });
+    }
+  });
+
+  test.each([
+    [8, "mvcc: database space exceeded"],
+    [8, "no space"],
+  ])("%i %s: a write may have been executed, not worth a retry", (code, sentence) => {
+    for (const cause of forms(code, sentence)) {
+      for (const earlierUnknown of [false, true]) {
+        expect(translateFailure(cause, { write: true, earlierUnknown })).toMatchObject({
+          error: { code: "ETCD_EXHAUSTED", retryable: false, outcomeUnknown: true, cause },
+          neverExecuted: false,
+          worthRetrying: false,
+          endpointAtFault: false,
+        });
+      }
+      expect(translateFailure(cause, { write: false }).error.outcomeUnknown).toBe(false);
     }
   });
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { EtcdClient, EtcdError, keyMissing, leaseId, prefix, putOp, txnOp } from "../../../src/index.ts";
 import { revisionFromDecimal } from "../../../src/model/revision.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
-import { etcdErrorOf } from "../../support/outcome.ts";
+import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 
 const secret = "S3CRET-VALUE";
 
@@ -69,12 +69,12 @@ test("an error carries what it came from, and no key or value stands in its mess
   expect(JSON.stringify([error.message, (error.cause as Error).message])).not.toContain(secret);
 });
 
-test("a full database refuses puts as exhausted, known not to be executed, and still serves reads and deletes", async () => {
+test("a full database refuses puts as exhausted, of unknown outcome, and still serves reads and deletes", async () => {
   let error: EtcdError | undefined;
-  // How many fit, etcd says: its file has room for old pages, too.
+  // How many fit, etcd says: its file has room for old pages, and it looks at its size ten times a second.
   let stored = 0;
-  for (let i = 0; i < 40 && !error; i++) {
-    error = await etcd.put(`full/${i}`, megabyte).then(
+  while (!error) {
+    error = await etcd.put(`full/${stored}`, megabyte).then(
       () => {
         stored++;
         return undefined;
@@ -82,12 +82,28 @@ test("a full database refuses puts as exhausted, known not to be executed, and s
       (cause) => cause as EtcdError,
     );
   }
-  expect(error).toMatchObject({ code: "ETCD_EXHAUSTED", retryable: false, outcomeUnknown: false });
+  expect(error).toMatchObject({ code: "ETCD_EXHAUSTED", retryable: false, outcomeUnknown: true });
   expect((await etcd.get("k"))?.text).toBe(`${secret}9`);
   expect(stored).toBeGreaterThan(0);
   const { deleted } = await etcd.delete(prefix("full/"));
   // The one that fills it can be stored and refused: etcd looks at its space again when it executes a put.
   expect([stored, stored + 1]).toContain(deleted);
+
+  // The alarm stays until it is disarmed.
+  const full = { code: "ETCD_EXHAUSTED", retryable: false, outcomeUnknown: true };
+  expect(await etcdErrorOf(etcd.put("k", "v"))).toMatchObject(full);
+  expect(await etcdErrorOf(etcd.txn({ success: [putOp("k", "v")] }))).toMatchObject(full);
+  expect(await etcdErrorOf(etcd.grantLease(60))).toMatchObject(full);
+});
+
+test("of a batch that a full database refuses nothing is sent again; later deletions pass, whatever is called with them", async () => {
+  await using batching = new EtcdClient({ endpoints: cluster.endpoints, autoBatch: true });
+  const mixed = () => Promise.all([outcomeOf(batching.put("full/1", "v")), outcomeOf(batching.delete("full/2"))]);
+  const full = { error: { code: "ETCD_EXHAUSTED", outcomeUnknown: true } };
+  // The alarm of the test before stays on.
+  expect(await mixed()).toMatchObject([full, full]);
+  expect(await mixed()).toMatchObject([full, { value: { deleted: 0 } }]);
+  expect(await mixed()).toMatchObject([full, { value: { deleted: 0 } }]);
 });
 
 test.each(["9007199254740992", "9223372036854775807", "not a number"])(

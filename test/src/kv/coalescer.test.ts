@@ -52,6 +52,7 @@ class Lab {
       key,
       bytes,
       operations,
+      needsSpace: (request) => request.includes("="),
       one: async (request, { timeoutMs, signal }) =>
         (await this.#send({ requests: [request], together: false, timeoutMs, signal }))[0] as string,
       many: async (requests, { timeoutMs, signal }) => ({
@@ -100,6 +101,7 @@ class Lab {
   }
 }
 
+const noSpace = new ExhaustedError("mvcc: database space exceeded", { outcomeUnknown: true });
 const names = (count: number, prefix = "k") => Array.from({ length: count }, (_, index) => `${prefix}${index}`);
 
 describe("what leaves when", () => {
@@ -308,18 +310,70 @@ describe("errors", () => {
     expect(lab.sent.slice(before).map(({ requests }) => requests.length)).toEqual([100]);
   });
 
-  test("with its space used up etcd refuses puts: the deletions of the same batch are done, and no key goes alone after it", async () => {
+  test("what is refused for want of space can have been stored: nothing of it is sent again", async () => {
     const lab = new Lab({ writes: true });
     const outcomes = ["put=1", "delete"].map((request) => lab.add(request));
     await lab.turn();
-    const noSpace = new ExhaustedError("mvcc: database space exceeded");
     await lab.fail(noSpace);
-    await lab.fail(noSpace, lab.sent[1]);
-    await lab.answer(lab.sent[2]);
-    expect(await Promise.all(outcomes)).toEqual([{ error: noSpace }, { value: "delete" }]);
-    for (const request of ["put=1", "other=1"]) void lab.add(request);
+    expect(await Promise.all(outcomes)).toEqual([{ error: noSpace }, { error: noSpace }]);
+    expect(lab.shapes).toEqual(["put=1 delete"]);
+  });
+
+  test("until etcd has space again, deletions travel apart, each kind in its turn, and no key goes alone", async () => {
+    const lab = new Lab({ writes: true });
+    void lab.add("put=1");
     await lab.turn();
-    expect(lab.shapes.slice(3)).toEqual(["put=1 other=1"]);
+    await lab.fail(noSpace);
+    const again = ["a=1", "b", "c", "d=1"].map((request) => lab.add(request));
+    await lab.turn();
+    expect(lab.shapes.slice(1)).toEqual(["a=1 d=1"]);
+    // Deletions that come later wait behind those that were there.
+    void lab.add("e");
+    await lab.fail(noSpace, lab.sent[1]);
+    expect(lab.shapes.slice(2)).toEqual(["b c e"]);
+    for (const request of ["f", "g=1", "h=1"]) void lab.add(request);
+    await lab.answer(lab.sent[2]);
+    expect(await Promise.all(again)).toEqual([{ error: noSpace }, { value: "b" }, { value: "c" }, { error: noSpace }]);
+    expect(lab.shapes.slice(3)).toEqual(["f"]);
+    await lab.answer(lab.sent[3]);
+    expect(lab.shapes.slice(4)).toEqual(["g=1 h=1"]);
+    for (const request of ["i=1", "j"]) void lab.add(request);
+    await lab.answer(lab.sent[4]);
+    expect(lab.shapes.slice(5)).toEqual(["i=1 j"]);
+  });
+
+  test.each([
+    ["a put alone", ["a=1"]],
+    ["puts", ["a=1", "b=1"]],
+  ])("etcd has space again when it has stored %s", async (_, stored) => {
+    const lab = new Lab({ writes: true });
+    const mixed = async (key: string) => {
+      const first = lab.sent.length;
+      for (const request of [`${key}=1`, `not-${key}`]) void lab.add(request);
+      await lab.turn();
+      return lab.shapes.slice(first);
+    };
+    void lab.add("full=1");
+    await lab.turn();
+    await lab.fail(noSpace);
+    expect(await mixed("x")).toEqual(["x=1"]);
+    await lab.fail(noSpace);
+    // A deletion says nothing of it.
+    await lab.answer();
+    for (const request of stored) void lab.add(request);
+    await lab.turn();
+    await lab.answer();
+    expect(await mixed("y")).toEqual(["y=1 not-y"]);
+  });
+
+  test("too many requests are no want of space", async () => {
+    const lab = new Lab({ writes: true });
+    void lab.add("a=1");
+    await lab.turn();
+    await lab.fail(new ExhaustedError("too many requests", { retryable: true }));
+    for (const request of ["b=1", "c"]) void lab.add(request);
+    await lab.turn();
+    expect(lab.shapes.slice(1)).toEqual(["b=1 c"]);
   });
 
   test("batches stay as long as they were when the one to blame was aborted meanwhile, or lacked a permission for a moment", async () => {
