@@ -61,11 +61,13 @@ export function startPromClientMetrics(options: PromClientMetricsOptions): PromC
   const taken = allMetrics.find((metric) => registry.getSingleMetric(metricName(metric)) !== undefined);
   if (taken) throw new InvalidOptionError(method, "registry", `has ${metricName(taken)} already`);
   const sinks = new Map<Metric, (labels: Labels, value: number) => void>();
+  // All of them are there before the first measurement.
+  const read = (gauge: Metric) => measuring.read(gauge);
+  for (const metric of allMetrics) makeMetric(metric, { client, registry, buckets, read, sinks });
   const measuring = measure({
     add: (metric, value, labels) => sinks.get(metric)?.(labels, value),
     record: (metric, value, labels) => sinks.get(metric)?.(labels, value),
   });
-  for (const metric of allMetrics) makeMetric(metric, { client, registry, buckets, measuring, sinks });
   const close = () => {
     measuring.close();
     if (sinks.size === 0) return;
@@ -79,11 +81,11 @@ interface Parts {
   readonly client: PromClient;
   readonly registry: PromRegistry;
   readonly buckets: readonly number[];
-  readonly measuring: Measuring;
+  readonly read: Measuring["read"];
   readonly sinks: Map<Metric, (labels: Labels, value: number) => void>;
 }
 
-function makeMetric(metric: Metric, { client, registry, buckets, measuring, sinks }: Parts): void {
+function makeMetric(metric: Metric, { client, registry, buckets, read, sinks }: Parts): void {
   const { description, labels, kind } = metric;
   const registers = [registry as never];
   const config = { name: metricName(metric), help: description, labelNames: [...labels], registers };
@@ -100,7 +102,7 @@ function makeMetric(metric: Metric, { client, registry, buckets, measuring, sink
         gauge.reset();
         // A reset one without labels is 0, not gone: a margin of 0 s of no lease would be an alarm.
         if (labels.length === 0) gauge.remove();
-        for (const { value, labels: given } of measuring.read(metric)) gauge.set({ ...given }, value);
+        for (const { value, labels: given } of read(metric)) gauge.set({ ...given }, value);
       },
     });
   }

@@ -8,11 +8,7 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 export function startMeasuring(meter: Meter): () => void {
   const counters = new Map<Metric, Counter>();
   const histograms = new Map<Metric, Histogram>();
-  const measuring = measure({
-    add: (metric, value, labels) => counters.get(metric)?.add(value, { ...labels }),
-    record: (metric, value, labels) => histograms.get(metric)?.record(value, { ...labels }),
-  });
-  const ends = [() => measuring.close()];
+  const ends: (() => void)[] = [];
   for (const metric of allMetrics) {
     const { kind, description, unit = "1" } = metric;
     const name = `etcd_recipes.${metric.name}`;
@@ -29,6 +25,12 @@ export function startMeasuring(meter: Meter): () => void {
       ends.push(() => gauge.removeCallback(observe));
     }
   }
+  // All of them are there before the first measurement.
+  const measuring = measure({
+    add: (metric, value, labels) => counters.get(metric)?.add(value, { ...labels }),
+    record: (metric, value, labels) => histograms.get(metric)?.record(value, { ...labels }),
+  });
+  ends.push(() => measuring.close());
   return () => {
     for (const end of ends.splice(0)) end();
   };

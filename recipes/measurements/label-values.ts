@@ -4,11 +4,19 @@ const MOST_VALUES = 100;
 /** Bounds the values of a label: what comes after the first hundred is `other`. */
 export class LabelValues {
   readonly #known = new Set<string>();
+  readonly #onNew: (label: string) => void;
+
+  /** @param onNew called with each label, `other` included, before it is used for the first time */
+  constructor(onNew: (label: string) => void = () => {}) {
+    this.#onNew = onNew;
+  }
 
   of(value: string): string {
-    if (this.#known.has(value)) return value;
-    if (this.#known.size >= MOST_VALUES) return "other";
-    this.#known.add(value);
-    return value;
+    const label = this.#known.has(value) || this.#known.size < MOST_VALUES ? value : "other";
+    if (!this.#known.has(label)) {
+      this.#known.add(label);
+      this.#onNew(label);
+    }
+    return label;
   }
 }

@@ -9,7 +9,10 @@ import { Subscriptions } from "./subscriptions.ts";
 
 /** Where measurements go. Both are called within the code that is measured, so they must be quick. */
 export interface MetricSink {
-  /** A counter goes up by `value`. */
+  /**
+   * A counter goes up by `value`. By 0 at first where labels are known before anything is counted: a counter that
+   * begins with 1 has no increase that a monitor could see.
+   */
   add(metric: Metric, value: number, labels: MetricLabels): void;
   /** A histogram gets a value, in the metric's unit. */
   record(metric: Metric, value: number, labels: MetricLabels): void;
@@ -42,15 +45,24 @@ export function measure(sink: MetricSink): Measuring {
     throw new InvalidOptionError("measure", "sink", `must have add() and record(), not be ${shown(sink)}`);
   }
   const on = new Subscriptions();
-  const prefixes = new LabelValues();
+  const prefixes = new LabelValues((prefix) => {
+    for (const reason of ["first", "compacted", "history-lost"]) sink.add(metrics.relists, 0, { prefix, reason });
+    for (const event of ["ejected", "readmitted"]) sink.add(metrics.ejections, 0, { prefix, event });
+    sink.add(metrics.resumptions, 0, { prefix });
+    sink.add(metrics.removalsHeld, 0, { prefix });
+  });
   const queues = new LabelValues();
-  const elections = new LabelValues();
+  const elections = new LabelValues((election) => {
+    for (const event of ["elected", "lost", "resigned"]) sink.add(metrics.elections, 0, { election, event });
+  });
   const leases = new LeaseMargins(systemClock);
   const mirrors = new MirrorStates(systemClock);
   const lags = new Map<string, number>();
   const waiting = new Map<number, number>();
   const inHand = new Map<string, number>();
   const prefixOf = ({ prefix }: { readonly prefix?: string | undefined }) => prefixes.of(prefix ?? NO_PREFIX);
+
+  for (const how of ["revoked", "expired", "lost"]) sink.add(metrics.leasesEnded, 0, { how });
 
   const time = <Name extends keyof TracingChannelMessages & string>(
     name: Name,
@@ -107,7 +119,11 @@ export function measure(sink: MetricSink): Measuring {
     sink.add(metrics.relists, 1, { prefix: prefixOf(message), reason: message.reason }),
   );
   on.on("etcd-recipes:mirror", (message) => {
-    if (message.prefix !== undefined) mirrors.changed(message, prefixOf(message));
+    if (message.prefix === undefined) return;
+    const prefix = prefixOf(message);
+    const wasLast = mirrors.changed(message, prefix);
+    // A watch of the same prefix says it anew by its next batch; without this, what is over stays behind for ever.
+    if (wasLast) lags.delete(prefix);
   });
   on.on("etcd-recipes:election", ({ name, event }) =>
     sink.add(metrics.elections, 1, { election: elections.of(name), event }),

@@ -19,14 +19,18 @@ export class MirrorStates {
     this.#clock = clock;
   }
 
-  /** @param prefix as a label */
-  changed({ id, status, size, staleForMs }: MirrorMessage, prefix: string): void {
+  /**
+   * @param prefix as a label
+   * @returns whether this was the end of the last mirror of the prefix
+   */
+  changed({ id, status, size, staleForMs }: MirrorMessage, prefix: string): boolean {
     if (status === "closed" || status === "failed") {
       this.#states.delete(id);
-      return;
+      return ![...this.#states.values()].some((state) => state.prefix === prefix);
     }
     const staleSinceMs = status === "live" ? undefined : this.#clock.monotonicMs() - staleForMs;
     this.#states.set(id, { prefix, size, staleSinceMs });
+    return false;
   }
 
   /** The largest of each prefix. */

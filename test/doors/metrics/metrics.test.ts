@@ -5,6 +5,7 @@ import {
   allMetrics,
   EtcdClient,
   InvalidOptionError,
+  LeaderElection,
   Mutex,
   prefix,
   Queue,
@@ -78,6 +79,54 @@ test("text and prom-client's registry say the same of the same work, under names
   await held.ack();
 });
 
+test("counters of rare events are there with 0 before the first one, which is an increase then", async () => {
+  const registry = new client.Registry();
+  using metrics = startMetrics();
+  using _ = startPromClientMetrics({ client, registry });
+  const read = async () => [samplesOf(metrics.text()), samplesOf(await registry.metrics())] as const;
+  const ended = (how: string) => `etcd_recipes_leases_ended_total{how="${how}"}`;
+  for (const samples of await read()) {
+    expect([samples.get(ended("lost")), samples.get(ended("expired")), samples.get(ended("revoked"))]).toEqual([
+      0, 0, 0,
+    ]);
+  }
+  await using own = new EtcdClient({ endpoints: etcd.endpoints });
+  await using mirror = own.mirror(prefix(`${etcd.prefix}rare/`));
+  await mirror.ready;
+  await using election = new LeaderElection(`${etcd.prefix}leader`, "a", { client: own });
+  await election.lead(async () => {});
+  const [ofPrefix, ofElection] = [`prefix="${etcd.prefix}rare/"`, `election="${etcd.prefix}leader"`];
+  for (const samples of await read()) {
+    expect(Object.fromEntries(samples)).toMatchObject({
+      [`etcd_recipes_relists_total{${ofPrefix},reason="first"}`]: 1,
+      [`etcd_recipes_relists_total{${ofPrefix},reason="compacted"}`]: 0,
+      [`etcd_recipes_relists_total{${ofPrefix},reason="history-lost"}`]: 0,
+      [`etcd_recipes_resumptions_total{${ofPrefix}}`]: 0,
+      [`etcd_recipes_removals_held_total{${ofPrefix}}`]: 0,
+      [`etcd_recipes_ejections_total{event="ejected",${ofPrefix}}`]: 0,
+      [`etcd_recipes_ejections_total{event="readmitted",${ofPrefix}}`]: 0,
+      [`etcd_recipes_elections_total{${ofElection},event="elected"}`]: 1,
+      [`etcd_recipes_elections_total{${ofElection},event="lost"}`]: 0,
+    });
+  }
+});
+
+test("the lag of a mirror that has ended is gone, and that of another one stays", async () => {
+  using metrics = startMetrics();
+  await using own = new EtcdClient({ endpoints: etcd.endpoints });
+  const range = prefix(`${etcd.prefix}lag/`);
+  const lag = () => samplesOf(metrics.text()).get(`etcd_recipes_watch_lag_revisions{prefix="${etcd.prefix}lag/"}`);
+  await using first = own.mirror(range);
+  await using second = own.mirror(range);
+  await Promise.all([first.ready, second.ready]);
+  await own.put(`${etcd.prefix}lag/a`, "v");
+  await until(() => lag() !== undefined && first.size === 1 && second.size === 1);
+  await first.close();
+  expect(lag()).toBeTypeOf("number");
+  await second.close();
+  expect(lag()).toBeUndefined();
+});
+
 test("metrics that end leave the registry, and text stays as it was", async () => {
   const registry = new client.Registry();
   const metrics = startMetrics({ buckets: [0.5, 1] });
@@ -103,7 +152,10 @@ test("labels stay few, whatever is asked, and what is in them is escaped", async
     await using mirror = own.mirror(prefix(`${etcd.prefix}"\\\n${number}/`));
     await mirror.ready;
   }
-  const relists = [...samplesOf(metrics.text())].filter(([name]) => name.startsWith("etcd_recipes_relists_total"));
+  const all = [...samplesOf(metrics.text())].filter(([name]) => name.startsWith("etcd_recipes_relists_total"));
+  // For each prefix one of each reason.
+  expect(all.length).toBe(303);
+  const relists = all.filter(([name]) => name.includes('reason="first"'));
   expect(relists.length).toBe(101);
   expect(relists.at(-1)).toEqual(['etcd_recipes_relists_total{prefix="other",reason="first"}', 20]);
   expect(relists[0]?.[0]).toContain('\\"\\\\\\n0/');

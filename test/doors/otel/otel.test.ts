@@ -168,6 +168,12 @@ test("histograms, counters and gauges are kept by the meter", async () => {
       },
     ],
   });
+  const ended = metrics.get("etcd_recipes.leases.ended")?.dataPoints;
+  expect(ended?.map(({ attributes, value }) => [attributes.how, value])).toEqual([
+    ["revoked", 1],
+    ["expired", 0],
+    ["lost", 0],
+  ]);
   expect(metrics.get("etcd_recipes.leases.held")?.dataPoints).toMatchObject([{ value: 1 }]);
   otel.close();
   const count = async () => (await read()).get("etcd_recipes.call.duration")?.dataPoints.length;
