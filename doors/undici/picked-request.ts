@@ -160,7 +160,7 @@ export class PickedRequest {
         this.#controller.abort(error);
         resolve();
       };
-      this.#send(server, this.#body.content, {
+      const events: AttemptEvents = {
         sent: (abort) => {
           if (this.#aborted) {
             abort();
@@ -200,7 +200,13 @@ export class PickedRequest {
             stop(error, isFailure);
             this.#fail(error);
           }),
-      });
+      };
+      try {
+        this.#send(server, this.#body.content, events);
+      } catch (error) {
+        // Another interceptor, or what makes the connection: `call()` would count it against the server.
+        events.failed(error);
+      }
     });
   }
 

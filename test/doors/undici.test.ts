@@ -416,6 +416,22 @@ test.each([
   expect(counted).toEqual([]);
 });
 
+test("what the dispatcher throws is the caller's: it counts against no server, and nothing is sent again", async () => {
+  const { services } = await registered(ok, ok);
+  const { counted, isFailure } = countedAgainst(services);
+  let times = 0;
+  const throwing = () => (_options: unknown, _handler: unknown) => {
+    times++;
+    throw new Error("interceptor");
+  };
+  for (const { Agent, request } of [undici6, undici7] as unknown as [typeof undici6]) {
+    const dispatcher = new Agent().compose(throwing, etcd({ orders: services }, { isFailure }));
+    lab.also(() => dispatcher.close());
+    await expect(request("http://orders/", { method: "POST", dispatcher })).rejects.toThrow("interceptor");
+  }
+  expect({ times, counted }).toEqual({ times: 2, counted: [] });
+});
+
 test.each([
   [{}, {}, "services"],
   [{ Orders: {} }, {}, "services"],
