@@ -11,6 +11,7 @@ import type {
 } from "../../recipes/index.ts";
 import type { OtelApi } from "./options.ts";
 import { serverAttributes } from "./server-attributes.ts";
+import { statusName } from "./status-name.ts";
 import { readTraceParent, writeTraceParent } from "./trace-parent.ts";
 
 export interface SpanParts {
@@ -33,7 +34,10 @@ export class Spans {
   readonly #parts: SpanParts;
   readonly #spans = new WeakMap<object, Span>();
   readonly #jobs = new WeakMap<object, Span>();
-  readonly #ends: (() => void)[] = [];
+  /** What ends the subscriptions that begin spans, and those that end them. */
+  readonly #ends = { ofBegins: [] as (() => void)[], ofEnds: [] as (() => void)[] };
+  #open = 0;
+  #closed = false;
   /** What begins a span, by the name of the channel. */
   readonly #begins = new Map<string, (message: object) => void>();
 
@@ -76,14 +80,23 @@ export class Spans {
     return span && api.trace.setSpan(api.ROOT_CONTEXT, span);
   }
 
+  /** None begins any more. Those that are under way end as they would have. */
   close(): void {
-    for (const end of this.#ends.splice(0)) end();
+    this.#closed = true;
+    for (const end of this.#ends.ofBegins.splice(0)) end();
+    this.#unlessOpen();
+  }
+
+  #unlessOpen(): void {
+    if (!this.#closed || this.#open > 0) return;
+    for (const end of this.#ends.ofEnds.splice(0)) end();
   }
 
   #call({ service, method }: CallMessage): Begun | undefined {
     if (!this.#isWanted()) return undefined;
-    const attributes = { "rpc.system": "grpc", "rpc.service": service, "rpc.method": method };
-    return { name: `${service}/${method}`, kind: this.#parts.api.SpanKind.CLIENT, attributes };
+    const name = `${service}/${method}`;
+    const attributes = { "rpc.system.name": "grpc", "rpc.method": name };
+    return { name, kind: this.#parts.api.SpanKind.CLIENT, attributes };
   }
 
   #dial({ endpoint }: DialMessage): Begun | undefined {
@@ -92,7 +105,7 @@ export class Spans {
   }
 
   #enqueue({ queue, jobs }: EnqueueMessage): Begun {
-    const attributes = { ...messaging(queue, "send"), "messaging.batch.message_count": jobs };
+    const attributes = { ...messaging(queue, "send"), ...(jobs > 1 && { "messaging.batch.message_count": jobs }) };
     return { name: `send ${queue}`, kind: this.#parts.api.SpanKind.PRODUCER, attributes };
   }
 
@@ -122,8 +135,9 @@ export class Spans {
   ): void {
     const hear = (message: unknown) => this.#begin(message as TracingChannelMessages[N], begin);
     this.#begins.set(name, hear);
-    this.#on(`tracing:${name}:start`, hear);
-    this.#on(`tracing:${name}:asyncEnd`, (message) => this.#end(message as TracingChannelMessages[N], endOf));
+    this.#on(`tracing:${name}:start`, hear, this.#ends.ofBegins);
+    const over = (message: unknown) => this.#end(message as TracingChannelMessages[N], endOf);
+    this.#on(`tracing:${name}:asyncEnd`, over, this.#ends.ofEnds);
   }
 
   #begin<Message extends object>(message: Message, begin: (message: Message) => Begun | undefined): void {
@@ -134,6 +148,7 @@ export class Spans {
     const { name, ...options } = begun;
     const span = this.#parts.tracer.startSpan(name, options);
     this.#spans.set(message, span);
+    this.#open++;
     if ("job" in message) this.#jobs.set(message.job as object, span);
     if ("traceContext" in message && "jobs" in message && this.#parts.api.isSpanContextValid(span.spanContext())) {
       Object.assign(message.traceContext as object, writeTraceParent(span.spanContext()));
@@ -152,6 +167,8 @@ export class Spans {
       span.setStatus({ code: this.#parts.api.SpanStatusCode.ERROR, message: why });
     }
     span.end();
+    this.#open--;
+    this.#unlessOpen();
   }
 
   /** The span of a message is active in what runs between its `start` and its `end`. */
@@ -164,12 +181,12 @@ export class Spans {
       const span = this.#spans.get(message as object);
       return span ? api.trace.setSpan(api.context.active(), span) : api.context.active();
     });
-    this.#ends.push(() => start.unbindStore(store));
+    this.#ends.ofBegins.push(() => start.unbindStore(store));
   }
 
-  #on(name: string, hear: (message: unknown) => void): void {
+  #on(name: string, hear: (message: unknown) => void, ends: (() => void)[]): void {
     subscribe(name, hear);
-    this.#ends.push(() => unsubscribe(name, hear));
+    ends.push(() => unsubscribe(name, hear));
   }
 }
 
@@ -192,12 +209,12 @@ class ContextStore extends AsyncLocalStorage<Context> {
 }
 
 function endOfCall({ endpoint, attempt, batchSize, error, grpcStatus }: CallMessage): Attributes {
-  const status = error === undefined ? 0 : grpcStatus;
+  const status = statusName(error === undefined ? 0 : grpcStatus);
   return {
     ...serverAttributes(endpoint),
     "etcd_recipes.attempts": attempt,
     "etcd_recipes.batch_size": batchSize,
-    ...(status !== undefined && { "rpc.grpc.status_code": status }),
+    ...(status !== undefined && { "rpc.status_code": status }),
   };
 }
 

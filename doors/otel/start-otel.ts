@@ -14,13 +14,16 @@ export interface Otel extends Disposable {
    * The active context for a job that was handed out before.
    */
   contextOf(job: Job): Context;
-  /** No span and no measurement begins any more. Calling it again is harmless. */
+  /**
+   * No span begins any more, and nothing is measured. A span that is under way ends with what it stands for: close the
+   * recipes before the providers, so that it is exported. Calling this again is harmless.
+   */
   close(): void;
 }
 
 /**
  * Begins with spans and metrics of what this process does with etcd. The module of the API is handed in, so that there
- * is one of it, whatever a bundler does.
+ * is one of it, whatever a bundler does. Attributes follow the semantic conventions of OpenTelemetry, version 1.45.
  *
  * ```ts
  * import * as api from "@opentelemetry/api";

@@ -1,3 +1,4 @@
+import { channel } from "node:diagnostics_channel";
 import * as api from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { MeterProvider, MetricReader } from "@opentelemetry/sdk-metrics";
@@ -59,10 +60,9 @@ test("a call is a span of its caller's, by the conventions of RPC, also where ca
   const { hostname, port } = new URL(borrowed.endpoints[0] as string);
   expect(first).toMatchObject({ kind: api.SpanKind.CLIENT, status: { code: api.SpanStatusCode.UNSET } });
   expect(first?.attributes).toEqual({
-    "rpc.system": "grpc",
-    "rpc.service": "etcdserverpb.KV",
-    "rpc.method": "Put",
-    "rpc.grpc.status_code": 0,
+    "rpc.system.name": "grpc",
+    "rpc.method": "etcdserverpb.KV/Put",
+    "rpc.status_code": "OK",
     "server.address": hostname,
     "server.port": Number(port),
     "etcd_recipes.attempts": 1,
@@ -70,7 +70,7 @@ test("a call is a span of its caller's, by the conventions of RPC, also where ca
   });
   expect(failed).toMatchObject({ parentSpanContext: undefined, status: { code: api.SpanStatusCode.ERROR } });
   expect(failed?.attributes).toMatchObject({
-    "rpc.grpc.status_code": 5,
+    "rpc.status_code": "NOT_FOUND",
     "error.type": "ETCD_LEASE_NOT_FOUND",
     "etcd_recipes.outcome_unknown": false,
   });
@@ -102,6 +102,29 @@ test("the run of a job is linked to the span that added it, and its context can 
     "etcd_recipes.job.outcome": "acknowledged",
   });
   expect(named("build")[0]?.parentSpanContext?.spanId).toBe(idOf(run as ReadableSpan));
+});
+
+test("the number of jobs is in the span of a batch, and not in that of a single job", async () => {
+  using _ = startOtel({ api, tracerProvider, metrics: false });
+  await using queue = new Queue(key("counted"), { client: etcd });
+  await queue.enqueue("a");
+  await queue.enqueueMany(["b", "c"]);
+  const counts = named(/^send/).map(({ attributes }) => attributes["messaging.batch.message_count"]);
+  expect(counts).toEqual([undefined, 2]);
+});
+
+test("a span that is under way at close() ends with what it stands for, and then nothing is subscribed", async () => {
+  const names = ["job", "call"].map((name) => `tracing:etcd-recipes:${name}:asyncEnd`);
+  const heard = () => names.map((name) => channel(name).hasSubscribers);
+  const before = heard();
+  const otel = startOtel({ api, tracerProvider, metrics: false });
+  await using queue = new Queue(key("open"), { client: etcd });
+  await queue.enqueue("build");
+  const job = await queue.dequeue();
+  otel.close();
+  await job.ack();
+  expect(named(/^process/).map(({ attributes }) => attributes["etcd_recipes.job.outcome"])).toEqual(["acknowledged"]);
+  await until(() => heard().every((each, index) => each === before[index]));
 });
 
 test("what call() runs belongs to the span of its attempt, and that to the span of the call", async () => {
