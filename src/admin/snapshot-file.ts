@@ -93,12 +93,15 @@ export class SnapshotFile {
   }
 }
 
-/** So that the new name is on the disk as well. */
+/** A folder may be writable and not readable, and some file systems and systems sync no folders. */
+const cannotSync = new Set(["EACCES", "EINVAL", "EISDIR", "ENOTSUP", "EPERM"]);
+
+/** So that the new name is on the disk as well, where that can be had: the file is in its place, and whole. */
 async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
   try {
+    await using folder = await open(path, "r");
     await folder.sync();
-  } finally {
-    await folder.close();
+  } catch (error) {
+    if (!cannotSync.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
   }
 }

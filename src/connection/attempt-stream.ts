@@ -14,7 +14,7 @@ export type PartSink<Part> = (part: Part) => Promise<void>;
  */
 export function attemptStream<Part>(
   scope: CallScope,
-  { path, decode }: WireCall<Part>,
+  { path, ofMember, decode }: WireCall<Part>,
   request: Buffer,
   { channel, limitMs, token }: Attempt,
   sink: PartSink<Part>,
@@ -43,7 +43,7 @@ export function attemptStream<Part>(
       await sink(part);
       if (--waiting === 0) stream.resume();
     };
-    const options = { metadata: callMetadata(path, token), timeoutMs, messages: "view" } as const;
+    const options = { metadata: callMetadata(token, ofMember), timeoutMs, messages: "view" } as const;
     const stream = channel.grpc.stream(path, options, {
       onMessage(bytes) {
         channel.heard();

@@ -17,7 +17,7 @@ export interface Attempt {
 /** Sends a call over one connection, once. Rejects with a GrpcFailure, or with an EtcdError where there is none. */
 export function attempt<Response>(
   scope: CallScope,
-  { path, decode }: WireCall<Response>,
+  { path, ofMember, decode }: WireCall<Response>,
   request: Buffer,
   { channel, kind, limitMs, token }: Attempt,
 ): Promise<Response> {
@@ -28,7 +28,7 @@ export function attempt<Response>(
       return undefined;
     }
     const timeoutMs = limitMs === Number.POSITIVE_INFINITY ? undefined : limitMs;
-    const options = { metadata: callMetadata(path, token), timeoutMs };
+    const options = { metadata: callMetadata(token, ofMember), timeoutMs };
     return channel.grpc.unary(path, request, options, (failure, answer) => {
       if (failure) {
         reject(failure);

@@ -22,7 +22,7 @@ import { TlsError } from "./tls/tls-error.ts";
 
 const debug = log("connection");
 
-/** No attempt that can be repeated elsewhere waits longer for one endpoint. */
+/** No attempt that can be repeated waits longer for one endpoint before each of the others was asked. */
 export const ATTEMPT_LIMIT_MS = 2_000;
 /** What may write is not sent once more when less is left, or less than a tenth of the call's time. */
 const LEAST_ATTEMPT_MS = 100;
@@ -89,6 +89,10 @@ export class CallAttempts<Response> {
   /** An attempt has left, and what came of it is not known yet. */
   #underWay = false;
   #renewals = 0;
+  /** How long an attempt may take that can be repeated: twice as long when all endpoints were asked in vain. */
+  #attemptMs: number;
+  /** An attempt of this round took as long as it may. */
+  #wasLate = false;
 
   /** @param scope is released when the call is over */
   constructor(routes: CallRoutes, scope: CallScope, call: Attempted<Response>) {
@@ -96,6 +100,7 @@ export class CallAttempts<Response> {
     this.#scope = scope;
     this.#call = call;
     this.#deadlineMs = routes.runtime.clock.monotonicMs() + call.rpc.timeoutMs;
+    this.#attemptMs = attemptLimitMs(call.rpc.timeoutMs);
   }
 
   /** Most calls find a connection that works: they leave in the turn in which they are made, and wait once. */
@@ -152,6 +157,9 @@ export class CallAttempts<Response> {
         if (round.refused && ++this.#renewals === 1) continue;
         // No endpoint can be trusted, or none trusts us: to wait for that to change is up to the caller.
         if (!round.refused && round.insecure && this.#last) throw this.#last.error;
+        // What takes etcd longer, or the way of a long answer, must come through in the end.
+        if (this.#wasLate) this.#attemptMs *= 2;
+        this.#wasLate = false;
         const restMs = this.#leftMs;
         const pauseMs = backoff.nextMs({ leftMs: restMs });
         await this.#scope.pause(runtime.clock, Math.min(pauseMs, restMs));
@@ -255,6 +263,7 @@ export class CallAttempts<Response> {
     if (kind !== "read" && !last.neverExecuted) this.#maybeExecuted = true;
     debug("%s on %s failed: %s", name, endpoint.url, last.error.message);
     const late = last.error instanceof EtcdTimeoutError;
+    this.#wasLate ||= late;
     if (last.endpointAtFault) {
       this.#routes.endpoints.failed(endpoint, last.error);
       if (channel && !late) endpoint.memberFailed("calls", channel);
@@ -281,8 +290,7 @@ export class CallAttempts<Response> {
 
   /** How long an attempt may take that can be repeated. */
   get #mostMs(): number {
-    const { patience, timeoutMs } = this.#call.rpc;
-    return patience?.attemptLimitMs ?? attemptLimitMs(timeoutMs);
+    return this.#call.rpc.patience?.attemptLimitMs ?? this.#attemptMs;
   }
 
   get #leastMs(): number {
@@ -306,7 +314,7 @@ export class CallAttempts<Response> {
   }
 }
 
-/** How long an attempt may take that can be repeated elsewhere. */
+/** How long the first attempt may take that can be repeated elsewhere. */
 export function attemptLimitMs(timeoutMs: number): number {
   return Math.min(ATTEMPT_LIMIT_MS, timeoutMs / 3);
 }

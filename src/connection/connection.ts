@@ -81,7 +81,8 @@ export class Connection implements ICallable<Endpoint> {
   /** For etcd3's stubs. */
   async exec<T>(service: ServiceName, method: string, payload: object, options?: StubOptions): Promise<T> {
     const { call, encode } = stubCall<T>(service, method);
-    return this.call(call, encode(payload), options as RpcOptions);
+    const rpc = options as RpcOptions;
+    return this.call(rpc.ofMember ? { ...call, ofMember: true } : call, encode(payload), rpc);
   }
 
   call<Response>(call: WireCall<Response>, request: Buffer, rpc: RpcOptions): Promise<Response> {
@@ -151,7 +152,7 @@ export class Connection implements ICallable<Endpoint> {
     const ended = () => new UnavailableError(`${endpoint.url}: the server ended the stream`, { retryable: true });
     const stream = channel.grpc.stream(
       path,
-      { metadata: callMetadata(path, token), messages: "view" },
+      { metadata: callMetadata(token), messages: "view" },
       {
         onMessage,
         onEnd: (failure) => end(failure ?? ended()),
@@ -189,7 +190,7 @@ export class Connection implements ICallable<Endpoint> {
       }
       const token = await scope.waitFor(async () => this.#authenticator?.tokenWithin(limitMs, noToken));
       if (channel.closed) throw new UnavailableError("the connection was closed before the call was sent");
-      const stream = channel.grpc.stream(path, { metadata: callMetadata(path, token) }, reply);
+      const stream = channel.grpc.stream(path, { metadata: callMetadata(token) }, reply);
       reply.opened(stream);
       stream.write(request);
       stream.end();

@@ -106,7 +106,8 @@ export class GrpcAdmin implements AdminProtocol {
   }
 
   async memberList(serializable: boolean, options?: CallOptions) {
-    return membersOf(await this.#cluster.memberList({ linearizable: !serializable }, this.#rpc("read", options)));
+    const rpc: RpcOptions = { ...this.#rpc("read", options), ofMember: serializable };
+    return membersOf(await this.#cluster.memberList({ linearizable: !serializable }, rpc));
   }
 
   async memberAdd(peerURLs: readonly string[], isLearner: boolean, options?: CallOptions) {

@@ -20,6 +20,8 @@ export interface RpcOptions extends StubOptions {
   readonly signal: AbortSignal | undefined;
   /** Only this endpoint, for questions about one member. */
   readonly only?: Endpoint | undefined;
+  /** For what a member answers without a leader, too. @default whether the call is always such a one */
+  readonly ofMember?: boolean | undefined;
   /** Without a token: the call that asks for one, and what etcd answers to everybody. */
   readonly anonymous?: boolean | undefined;
   /** For a call whose answer takes its time: that it is late says nothing about the connection. */

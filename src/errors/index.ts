@@ -14,7 +14,7 @@ export { LeaseLostError } from "./lease-lost-error.ts";
 export { LeaseNotFoundError } from "./lease-not-found-error.ts";
 export { LONGEST_DELAY_MS } from "./limits.ts";
 export { ListenerFailedError } from "./listener-failed-error.ts";
-export { errorOfCall } from "./of-call.ts";
+export { errorOfCall, withUnknownOutcome } from "./of-call.ts";
 export { PermissionDeniedError } from "./permission-denied-error.ts";
 export { checkPlainObject, isPlainObject, unawaited } from "./plain-object.ts";
 export { ProtocolError } from "./protocol-error.ts";

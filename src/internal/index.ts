@@ -9,6 +9,7 @@ export {
   shown,
   unawaited,
   unknownOption,
+  withUnknownOutcome,
 } from "../errors/index.ts";
 export { abortable, onAbort, sleep, within } from "./abort.ts";
 export { Admission, type AdmissionOptions } from "./admission.ts";

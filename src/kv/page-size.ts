@@ -14,12 +14,15 @@ export class PageSize {
   #keys = 0;
   #bytes = 0;
   #most = FIRST_PAGE_KEYS;
-  /** What was refused once is not asked for again. */
+  /** What was refused once is not asked for again, unless the range has become much shorter since. */
   #ceiling = LARGEST_PAGE_KEYS;
 
   /** The range is read from its beginning: what came the last time counts as one page. */
   begin(): void {
     if (this.#keys === 0) return;
+    if ((this.#bytes / this.#keys) * this.#ceiling < PAGE_BYTES / 4) {
+      this.#ceiling = Math.min(LARGEST_PAGE_KEYS, this.#ceiling * 2);
+    }
     this.#bytes /= this.#keys / FIRST_PAGE_KEYS;
     this.#keys = FIRST_PAGE_KEYS;
   }
@@ -41,7 +44,11 @@ export class PageSize {
     this.#most = Math.min(LARGEST_PAGE_KEYS, Math.max(this.#most, keys * GROWTH));
   }
 
-  /** A page of so many keys was too large for something on its way. @returns whether a smaller one can be asked for */
+  /**
+   * A page of so many keys was too large for something on its way, or for its time.
+   *
+   * @returns whether a smaller one can be asked for
+   */
   refused(keys: number): boolean {
     if (keys <= 1) return false;
     this.#ceiling = Math.floor(keys / 2);

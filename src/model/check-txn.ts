@@ -3,7 +3,7 @@ import { checkPlainObject, isPlainObject, unawaited } from "../errors/plain-obje
 import { shown } from "../errors/shown.ts";
 import { unknownOption } from "../errors/unknown-option.ts";
 import { isCompare } from "./compare.ts";
-import type { KeyRange } from "./key-range.ts";
+import { isToTheLast } from "./key-range.ts";
 import { isSimpleOp, type Op } from "./op.ts";
 
 const requestNames = ["compare", "success", "failure"] as const;
@@ -60,6 +60,7 @@ function checkList(
 function isOp(op: unknown, what: string, option: string): boolean {
   if (!isPlainObject(op)) return false;
   if (op.type !== "txn") return isSimpleOp(op);
+  if (!Array.isArray(op.compare) || !Array.isArray(op.success) || !Array.isArray(op.failure)) return false;
   checkTxn(what, op, `${option}[]`);
   return true;
 }
@@ -91,10 +92,10 @@ function keptBy(ops: readonly Op[]): Kept | undefined {
       if (isBehind(op.key, deletedFrom)) return undefined;
       keys.push(op.key);
     } else if (op.type === "delete") {
-      if (isToTheLast(op.range)) deletedFrom = first(deletedFrom, op.range.start);
+      if (isToTheLast(op.range.end)) deletedFrom = first(deletedFrom, op.range.start);
     } else if (op.type === "txn") {
       // One of the two is executed, so they do not meet each other.
-      const branches = [keptBy(op.success ?? []), keptBy(op.failure ?? [])];
+      const branches = [keptBy(op.success), keptBy(op.failure)];
       const before = deletedFrom;
       for (const kept of branches) {
         if (!kept || kept.keys.some((key) => isBehind(key, before))) return undefined;
@@ -112,8 +113,4 @@ function isBehind(key: Uint8Array, deletedFrom: Uint8Array | undefined): boolean
 
 function first(one: Uint8Array | undefined, other: Uint8Array): Uint8Array {
   return isBehind(other, one) ? (one as Uint8Array) : other;
-}
-
-function isToTheLast({ end }: KeyRange): boolean {
-  return end?.length === 1 && end[0] === 0;
 }

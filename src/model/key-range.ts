@@ -52,7 +52,13 @@ export function isRange(input: unknown): input is KeyRange {
   if (!isPlainObject(input)) return false;
   for (const name in input) if (name !== "start" && name !== "end") return false;
   const { start, end } = input;
-  return start instanceof Uint8Array && start.length > 0 && (end === undefined || end instanceof Uint8Array);
+  if (!(start instanceof Uint8Array) || start.length === 0) return false;
+  if (end === undefined) return true;
+  return end instanceof Uint8Array && (isToTheLast(end) || Buffer.compare(start, end) < 0);
+}
+
+export function isToTheLast(end: Uint8Array | undefined): boolean {
+  return end?.length === 1 && end[0] === 0;
 }
 
 /** A text for each range: no two share one. */

@@ -5,7 +5,10 @@ import { shown } from "../errors/shown.ts";
 
 declare const brand: unique symbol;
 
-/** The id of a lease: lower-case hex without leading zeros, as `etcdctl` prints it. */
+/**
+ * The id of a lease: lower-case hex without leading zeros. `etcdctl` prints 16 digits, some ids with zeros in front:
+ * `leaseId()` makes one of that.
+ */
 export type LeaseId = string & { readonly [brand]: "LeaseId" };
 
 /** A lease's id, or a handle that has one. */
@@ -22,7 +25,7 @@ export const leaseIdCheck: OptionCheck = {
 };
 
 export function isLeaseId(id: unknown): id is LeaseId {
-  return typeof id === "string" && /^[0-9a-f]{1,16}$/.test(id);
+  return typeof id === "string" && /^[1-9a-f][0-9a-f]{0,15}$/.test(id);
 }
 
 /** @throws InvalidOptionError for what is neither */

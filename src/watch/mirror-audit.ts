@@ -101,6 +101,7 @@ export class MirrorAudit {
     this.stop();
     this.#cursor = undefined;
     this.#dueMs = undefined;
+    this.#doubts = 0;
   }
 
   /** Events changed the entries. */

@@ -35,7 +35,7 @@ export interface MirrorStep extends MirrorBatch {
  * What an entry is kept under: its key as text. A key that is not UTF-8 has no text of its own, so it stands under
  * U+FFFD and its bytes in hex: two keys never share a place.
  */
-export function entryName(kv: KeyValue): string {
+export function entryName(kv: Pick<KeyValue, "key" | "keyBytes">): string {
   return kv.key.includes("\ufffd") ? `\ufffd${Buffer.from(kv.keyBytes).toString("hex")}` : kv.key;
 }
 

@@ -13,6 +13,7 @@ import { log } from "../internal/log.ts";
 import { isRefusal } from "../internal/refusal.ts";
 import { showAs } from "../internal/show-as.ts";
 import { PageSize, pagedRange } from "../kv/index.ts";
+import { toBytes } from "../model/bytes.ts";
 import { keyName, prefixName } from "../model/key-name.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import { type KeyValue, sameKeyValue } from "../model/key-value.ts";
@@ -101,7 +102,10 @@ export class MultiplexedMirror implements Mirror {
     if (typeof key !== "string") {
       throw new InvalidOptionError("Mirror.get", "key", `must be the text of a key, not ${shown(key)}`);
     }
-    return this.#entries.get(key);
+    const entry = this.#entries.get(key);
+    if (entry || !key.includes("\ufffd")) return entry;
+    // One that has U+FFFD in its own text stands under its bytes, as those do that are not UTF-8.
+    return this.#entries.get(entryName({ key, keyBytes: toBytes(key) }));
   }
 
   get size(): number {

@@ -12,12 +12,13 @@ const withoutToken: Fields = { ofMember: undefined, ofCluster: [hasLeader] };
 const withToken = new WeakMap<Token, Fields>();
 
 /**
- * With `hasleader` a leaderless member answers at once instead of after 7 s; only questions about the member itself go
- * without.
+ * With `hasleader` a leaderless member answers at once instead of after 7 s.
+ *
+ * @param ofMember the question is about the member itself, which answers it without a leader, too
  */
-export function callMetadata(path: string, token: Token | undefined): Metadata | undefined {
-  const { ofMember, ofCluster } = fieldsOf(token);
-  return path.startsWith("/etcdserverpb.Maintenance/") ? ofMember : ofCluster;
+export function callMetadata(token: Token | undefined, ofMember = false): Metadata | undefined {
+  const fields = fieldsOf(token);
+  return ofMember ? fields.ofMember : fields.ofCluster;
 }
 
 function fieldsOf(token: Token | undefined): Fields {

@@ -5,8 +5,13 @@ import { type ServiceName, stubMethods } from "./stub-messages.ts";
 export interface WireCall<Response> {
   readonly path: string;
   readonly name: string;
+  /** It is about the member that is asked: it goes without `hasleader`. @default false */
+  readonly ofMember?: boolean;
   decode(bytes: Buffer): Response;
 }
+
+/** What a member says of itself, or does alone. */
+const ofMember = new Set(["defragment", "hash", "hashKV", "moveLeader", "snapshot", "status"]);
 
 /** A call of etcd3's typed stubs, which are for calls that are seldom made. */
 export function stubCall<Response>(service: ServiceName, method: string) {
@@ -15,6 +20,7 @@ export function stubCall<Response>(service: ServiceName, method: string) {
   const call: WireCall<Response> = {
     path: `/etcdserverpb.${service}/${method.charAt(0).toUpperCase()}${method.slice(1)}`,
     name: `${service}.${method}`,
+    ofMember: service === "Maintenance" && ofMember.has(method),
     decode: (bytes) => decodeMessage(messages.response, bytes) as Response,
   };
   return { call, encode: (payload: object) => encodeMessage(messages.request, payload as Message) };

@@ -81,6 +81,8 @@ const sentences: Readonly<Record<Exclude<Meaning, "unknown">, readonly string[]>
     "etcdserver: user name not found",
     "etcdserver: role name not found",
     "etcdserver: role name is empty",
+    // From Go's bcrypt.
+    "bcrypt: password length exceeds 72 bytes",
     "etcdserver: role is not granted to the user",
     "etcdserver: permission not given",
     "etcdserver: permission is not granted to the role",

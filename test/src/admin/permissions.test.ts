@@ -6,7 +6,7 @@ import { allKeys, EtcdClient, keyRange, prefix } from "../../../src/index.ts";
 import { type EtcdCluster, startEtcd } from "../../../testing/index.ts";
 import { etcdctlEnv, findEtcdctl } from "../../recipes/candidacy/etcdctl.ts";
 import { run } from "../../support/child.ts";
-import { etcdErrorOf } from "../../support/outcome.ts";
+import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
 
 // Users and roles under TLS and authentication; etcdctl says what stands there.
@@ -188,4 +188,16 @@ test("authentication is turned off and on again", async () => {
   expect(await etcdErrorOf(anonymous.get("k"))).toMatchObject(refused);
   expect(await root.get("k")).toBeUndefined();
   if (!knows) expect(await etcdErrorOf(root.auth.status())).toMatchObject({ code: "ETCD_REQUEST_REFUSED" });
+});
+
+test("a password above 72 bytes is refused where bcrypt takes no longer one", async () => {
+  const { error } = await outcomeOf(root.auth.users.add("long", "x".repeat(73)));
+  if (error) {
+    expect(error).toMatchObject({ code: "ETCD_REQUEST_REFUSED", retryable: false, outcomeUnknown: false });
+    expect(await root.auth.users.list()).not.toContain("long");
+  } else {
+    // An older one looks at the first 72 bytes.
+    await using long = as("long", "x".repeat(72));
+    expect(await etcdErrorOf(long.get("/ann/"))).toMatchObject({ code: "ETCD_PERMISSION_DENIED" });
+  }
 });

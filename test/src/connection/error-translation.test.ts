@@ -126,6 +126,14 @@ describe("etcd's own sentence counts, whatever code it comes with", () => {
     }
   });
 
+  test("a password that Go's bcrypt refuses is refused", () => {
+    const cause = answer(UNKNOWN, "bcrypt: password length exceeds 72 bytes");
+    expect(translateFailure(cause, { write: true })).toMatchObject({
+      error: { code: "ETCD_REQUEST_REFUSED", retryable: false, outcomeUnknown: false },
+      endpointAtFault: false,
+    });
+  });
+
   test.each(never)("%i %s: %s, not executed, worth a retry", (code, sentence, expected) => {
     for (const cause of forms(code, sentence)) {
       expect(translateFailure(cause, { write: true })).toMatchObject({

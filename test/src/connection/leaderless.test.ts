@@ -56,6 +56,15 @@ test("a leaderless member says so at once, answers status, and serves again with
   expect(error).toMatchObject({ code: "ETCD_UNAVAILABLE", retryable: true, outcomeUnknown: false });
   expect(error.message).toMatch("no leader");
   expect(await etcd.status()).toMatchObject({ version: cluster.version, leaderId: undefined });
+  expect(await etcd.cluster.members({ serializable: true })).toHaveLength(3);
+  // What needs a leader says so, and has done nothing: also where it goes through Maintenance.
+  const calls: Promise<unknown>[] = [etcd.cluster.members(), etcd.maintenance.alarms()];
+  // etcd 3.4 knows no downgrade.
+  if (!cluster.version.startsWith("3.4.")) calls.push(etcd.maintenance.downgrade("cancel"));
+  for (const refused of await Promise.all(calls.map(etcdErrorOf))) {
+    expect(refused).toMatchObject({ code: "ETCD_UNAVAILABLE", outcomeUnknown: false });
+    expect(refused.message).toMatch("no leader");
+  }
   await alone.heal();
   await until(async () => (await etcd.get("never")) === undefined);
   await untilAllServe();

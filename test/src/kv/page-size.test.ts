@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
-import { keyRange, prefix } from "../../../src/index.ts";
+import type { Protocol } from "../../../src/connection/index.ts";
+import { EtcdTimeoutError, keyRange, prefix } from "../../../src/index.ts";
 import { PageSize } from "../../../src/kv/page-size.ts";
 import { PageSizes } from "../../../src/kv/page-sizes.ts";
+import { rangePages } from "../../../src/kv/range-pages.ts";
 
 test("pages grow by what came, eightfold at most, to 10 000 keys", () => {
   const size = new PageSize();
@@ -30,6 +32,47 @@ test("a list that is read again begins with pages of the size that it ended with
   expect(size.next()).toBe(10_000);
   size.saw(10_000, 10_000 * 8_192);
   expect(size.next()).toBe(256);
+});
+
+test("what was refused once is not asked for again, and no list begins with more while its pages are long", () => {
+  const size = new PageSize();
+  size.saw(32, 32 * 65_536);
+  expect(size.refused(32)).toBe(true);
+  for (let lists = 0; lists < 3; lists++) {
+    size.begin();
+    expect(size.next()).toBe(16);
+    size.saw(16, 16 * 65_536);
+  }
+  expect(size.refused(1)).toBe(false);
+});
+
+test("a range that has become short since it was refused is read in long pages again", () => {
+  const size = new PageSize();
+  for (let keys = 32; keys > 1; keys /= 2) size.refused(keys);
+  expect(size.next()).toBe(1);
+  const asked: number[] = [];
+  for (let lists = 0; lists < 15; lists++) {
+    for (let pages = 0; pages < 8; pages++) size.saw(size.next(), size.next() * 50);
+    size.begin();
+    asked.push(size.next());
+  }
+  expect(asked.slice(0, 3)).toEqual([2, 4, 8]);
+  expect(asked.at(-1)).toBe(10_000);
+});
+
+test("a page that ran out of its time makes those of the next list smaller", async () => {
+  const asked: (number | undefined)[] = [];
+  const protocol = {
+    range: async ({ limit }: { limit?: number }) => {
+      asked.push(limit);
+      throw new EtcdTimeoutError("no answer within 5000 ms");
+    },
+  } as unknown as Protocol;
+  const pageSize = new PageSize();
+  for (let lists = 0; lists < 7; lists++) {
+    await expect(rangePages(protocol, prefix("a"), { pageSize }).next()).rejects.toThrow(EtcdTimeoutError);
+  }
+  expect(asked).toEqual([32, 16, 8, 4, 2, 1, 1]);
 });
 
 test("the last hundred ranges are remembered, each by itself", () => {

@@ -59,3 +59,10 @@ describe("what etcd takes, or refuses by itself, is not", () => {
     expect(() => txnOp({ success: [...ops] })).not.toThrow();
   });
 });
+
+test("a txn within one that was made by hand, with a part left out, is refused by name", async () => {
+  const part = { type: "txn", success: [putOp("k", "v")] } as unknown as Op;
+  const named = { code: "ETCD_INVALID_OPTION", option: "success[0]" };
+  expect(await errorOf([part])).toMatchObject(named);
+  expect(() => txnOp({ success: [part] })).toThrow(expect.objectContaining(named));
+});

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { leaseId } from "../../../src/index.ts";
+import { type LeaseId, leaseId, putOp } from "../../../src/index.ts";
 import { leaseIdFromDecimal, leaseIdToDecimal } from "../../../src/model/lease-id.ts";
 import { revisionFromDecimal } from "../../../src/model/revision.ts";
 
@@ -21,5 +21,11 @@ describe("a lease id", () => {
     for (const hex of ["", "0", "xyz", "8000000000000000", "12345678901234567", "-1"]) {
       expect(() => leaseId(hex)).toThrow(expect.objectContaining({ code: "ETCD_INVALID_OPTION" }));
     }
+  });
+
+  test.each(["0", "0694d81417acd475", "00ff", "FF"])("%s is not one before leaseId() has made it one", (hex) => {
+    expect(() => putOp("k", "v", { lease: hex as LeaseId })).toThrow(
+      expect.objectContaining({ code: "ETCD_INVALID_OPTION", option: "lease" }),
+    );
   });
 });

@@ -71,6 +71,8 @@ describe("what a mirror can hold", () => {
     await mirror.ready;
     const recorded = record(mirror);
     expect(stateOf(mirror.entries.values())).toEqual(stateOf((await writer.range(prefix("raw/"))).kvs));
+    // As text, which those have that are UTF-8.
+    expect(["raw/\ufffd", "raw/\ufffdff", "raw/a"].map((key) => mirror.get(key)?.text)).toEqual(["4", "5", undefined]);
     proxy.cut();
     const { revision } = await writer.delete(keys[1] as Buffer);
     await until(() => mirror.revision >= revision);
