@@ -17,6 +17,9 @@ import {
 } from "../../recipes/index.ts";
 
 const what = "etcdRecipes";
+const DRAIN_MS = 2_000;
+/** How long a registration takes at most to leave after it has drained. */
+const LONGEST_LEAVE_MS = 5_000;
 
 /** Options of the plugin. All may be left out. */
 export interface EtcdRecipesOptions {
@@ -85,81 +88,27 @@ declare module "fastify" {
  * process ends, as `shutdown()` says.
  *
  * Not guaranteed: the same for `app.close()`. Fastify answers requests with 503 from the moment that it is called,
- * before any hook, unless the app was made with `return503OnClosing: false`. The plugin drains there, too.
+ * before any hook, unless the app was made with `return503OnClosing: false`. The plugin drains there, too, within the
+ * `pluginTimeout` of the app: it must be at least `drainMs` and 5 s, or 0, or a warning of the process says so.
  *
  * @throws InvalidOptionError that names the option; when the app listens on all interfaces without an `address`, it is
  *   not registered, is not ready, and a warning of the process says why
  */
 export const etcdRecipes: FastifyPluginAsync<EtcdRecipesOptions> = Object.assign(
   async (app: FastifyInstance, options: EtcdRecipesOptions) => {
-    const { key, client, drainMs = 2_000, timeoutMs, readyPath = "/ready", signals = ["SIGTERM", "SIGINT"] } = options;
     check(options);
-    const withClient = client === undefined ? {} : { client };
-    const lists = Object.fromEntries(
-      Object.entries(options.subscribe ?? {}).map(([name, given]) => {
+    warnIfCutShort(app, options);
+    const lists: Record<string, SubscribeService> = {};
+    try {
+      for (const [name, given] of Object.entries(options.subscribe ?? {})) {
         const { prefix, ...others } = typeof given === "string" ? { prefix: given } : given;
-        return [name, new SubscribeService(prefix, { ...others, ...withClient })];
-      }),
-    );
-    const all = Object.values(lists);
-    const isReady = readiness(...all);
-    let registration: ServiceRegister | undefined;
-    let ends: string | undefined;
-    let end: Shutdown | undefined;
-    let missing = key === undefined ? undefined : "the app does not listen yet";
-    const ready = () => {
-      const own = registration ? readiness(registration)().reasons : [missing].filter((it) => it !== undefined);
-      const reasons = ends === undefined ? [...own, ...isReady().reasons] : [ends];
-      return { ready: reasons.length === 0, reasons };
-    };
-    const closeLists = async () => {
-      await Promise.all(all.map((list) => list.close()));
-    };
-
-    app.decorate("services", lists);
-    app.decorate("etcd", {
-      get registration() {
-        return registration;
-      },
-      ready,
-    });
-    if (readyPath !== false) {
-      app.get(readyPath, (_, reply) => {
-        const report = ready();
-        return reply.code(report.ready ? 200 : 503).send(report);
-      });
-    }
-    app.addHook("onListen", async () => {
-      if (key === undefined || ends !== undefined) return;
-      try {
-        const address = reachableAddress(app.server.address(), options.address, what);
-        const place = key.endsWith("/") ? `${key}${address}` : key;
-        registration = new ServiceRegister(place, address, options.ttlSeconds ?? 5, {
-          ...options.registration,
-          ...withClient,
-        });
-      } catch (error) {
-        // Fastify only logs what this hook throws.
-        missing = (error as Error).message;
-        process.emitWarning(error as Error);
-        throw error;
+        lists[name] = new SubscribeService(prefix, { ...others, ...clientOf(options) });
       }
-    });
-    app.addHook("onListen", async () => {
-      if (signals.length === 0 || ends !== undefined) return;
-      const recipes = [...(registration ? [registration] : []), ...all];
-      end = shutdown({ recipes, servers: [serverOf(app)], signals, drainMs, timeoutMs });
-    });
-    app.addHook("preClose", async () => {
-      ends = "the app is being closed";
-      await registration?.close({ drainMs });
-    });
-    // Requests that are under way may need the lists; this hook comes before the server has finished them.
-    app.addHook("onClose", async () => {
-      end?.cancel();
-      if (app.server.listening) app.server.once("close", closeLists);
-      else await closeLists();
-    });
+      extend(app, options, lists);
+    } catch (error) {
+      await closeAll(lists);
+      throw error;
+    }
   },
   // The app itself is decorated, not a part of it; what fastify-plugin does.
   {
@@ -168,6 +117,87 @@ export const etcdRecipes: FastifyPluginAsync<EtcdRecipesOptions> = Object.assign
     [Symbol.for("plugin-meta")]: { name: "etcd-recipes", fastify: "5.x" },
   },
 );
+
+type Lists = Readonly<Record<string, SubscribeService>>;
+
+function extend(app: FastifyInstance, options: EtcdRecipesOptions, lists: Lists): void {
+  const { key, drainMs = DRAIN_MS, timeoutMs, readyPath = "/ready", signals = ["SIGTERM", "SIGINT"] } = options;
+  const all = Object.values(lists);
+  const isReady = readiness(...all);
+  let registration: ServiceRegister | undefined;
+  let ends: string | undefined;
+  let end: Shutdown | undefined;
+  let missing = key === undefined ? undefined : "the app does not listen yet";
+  const ready = () => {
+    const own = registration ? readiness(registration)().reasons : [missing].filter((it) => it !== undefined);
+    const reasons = ends === undefined ? [...own, ...isReady().reasons] : [ends];
+    return { ready: reasons.length === 0, reasons };
+  };
+
+  app.decorate("services", lists);
+  app.decorate("etcd", {
+    get registration() {
+      return registration;
+    },
+    ready,
+  });
+  if (readyPath !== false) {
+    app.get(readyPath, (_, reply) => {
+      const report = ready();
+      return reply.code(report.ready ? 200 : 503).send(report);
+    });
+  }
+  app.addHook("onListen", async () => {
+    if (key === undefined || ends !== undefined) return;
+    try {
+      const address = reachableAddress(app.server.address(), options.address, what);
+      const place = key.endsWith("/") ? `${key}${address}` : key;
+      registration = new ServiceRegister(place, address, options.ttlSeconds ?? 5, {
+        ...options.registration,
+        ...clientOf(options),
+      });
+    } catch (error) {
+      // Fastify only logs what this hook throws.
+      missing = (error as Error).message;
+      process.emitWarning(error as Error);
+      throw error;
+    }
+  });
+  app.addHook("onListen", async () => {
+    if (signals.length === 0 || ends !== undefined) return;
+    const recipes = [...(registration ? [registration] : []), ...all];
+    end = shutdown({ recipes, servers: [serverOf(app)], signals, drainMs, timeoutMs });
+  });
+  app.addHook("preClose", async () => {
+    ends = "the app is being closed";
+    await registration?.close({ drainMs });
+  });
+  // Requests that are under way may need the lists; this hook comes before the server has finished them.
+  app.addHook("onClose", async () => {
+    end?.cancel();
+    if (app.server.listening) app.server.once("close", () => closeAll(lists));
+    else await closeAll(lists);
+  });
+}
+
+function clientOf({ client }: EtcdRecipesOptions): Pick<EtcdRecipesOptions, "client"> {
+  return client === undefined ? {} : { client };
+}
+
+async function closeAll(lists: Lists): Promise<void> {
+  await Promise.all(Object.values(lists).map((list) => list.close()));
+}
+
+/** Fastify gives each hook of `app.close()` the time that a plugin has to load, and then stops the server. */
+function warnIfCutShort({ initialConfig }: FastifyInstance, { key, drainMs = DRAIN_MS }: EtcdRecipesOptions): void {
+  const { pluginTimeout = 0 } = initialConfig;
+  const needed = drainMs + LONGEST_LEAVE_MS;
+  if (key === undefined || pluginTimeout === 0 || pluginTimeout >= needed) return;
+  const problem = `of ${drainMs} ms needs a pluginTimeout of the app of at least ${needed} ms, or 0, not ${pluginTimeout}`;
+  process.emitWarning(
+    new InvalidOptionError(what, "drainMs", `${problem}: app.close() stops the server before it is over`),
+  );
+}
 
 /** The app, as `shutdown()` closes a server. */
 function serverOf(app: FastifyInstance) {

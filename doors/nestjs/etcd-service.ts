@@ -30,12 +30,17 @@ export class EtcdService {
     this.#options = options;
     this.#host = host;
     this.#missing = key === undefined ? undefined : "the app does not listen yet";
-    this.services = Object.fromEntries(
-      Object.entries(subscribe).map(([name, given]) => {
+    const services: Record<string, SubscribeService> = {};
+    this.services = services;
+    try {
+      for (const [name, given] of Object.entries(subscribe)) {
         const { prefix, ...others } = typeof given === "string" ? { prefix: given } : given;
-        return [name, new SubscribeService(prefix, { ...others, ...this.#client() })];
-      }),
-    );
+        services[name] = new SubscribeService(prefix, { ...others, ...this.#client() });
+      }
+    } catch (error) {
+      for (const list of Object.values(services)) void list.close();
+      throw error;
+    }
   }
 
   /** The registration; undefined until the app listens, and without a key. */

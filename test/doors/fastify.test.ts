@@ -1,6 +1,7 @@
 import fastify, { type FastifyInstance } from "fastify";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { type EtcdRecipesOptions, etcdRecipes } from "../../doors/fastify/index.ts";
+import { SubscribeService } from "../../recipes/index.ts";
 import { endUnderLoad } from "../support/load.ts";
 import { RegistryLab } from "../support/registry-lab.ts";
 import { runProgramFile } from "../support/run-program.ts";
@@ -123,6 +124,49 @@ test.each([
 ])("a bad option is refused by name: %o", async (options, option) => {
   const app = fastify();
   await expect(app.register(etcdRecipes, options as never)).rejects.toMatchObject({ option });
+});
+
+test.each([
+  [8_000, 10_000, /^etcdRecipes: drainMs of 8000 ms needs a pluginTimeout of the app of at least 13000 ms, or 0/],
+  [8_000, 13_000, undefined],
+  [8_000, 0, undefined],
+  [undefined, undefined, undefined],
+])(
+  "a drain that Fastify would cut short is a warning: %s ms, pluginTimeout %s",
+  async (drainMs, pluginTimeout, said) => {
+    const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    try {
+      const app = fastify(pluginTimeout === undefined ? {} : { pluginTimeout });
+      await app.register(etcdRecipes, { client: lab.etcd, signals: [], key: "/any/o1", drainMs });
+      await app.close();
+      const messages = warn.mock.calls.map(([warning]) => (warning as Error).message);
+      expect(messages).toEqual(said === undefined ? [] : [expect.stringMatching(said)]);
+    } finally {
+      warn.mockRestore();
+    }
+  },
+);
+
+test.each([
+  ["a later one is invalid", { zone: "" }, false],
+  ["the app has such a decorator", {}, true],
+])("lists are closed when the plugin fails since %s", async (_, more, isTaken) => {
+  const prefix = lab.newPrefix();
+  const close = vi.spyOn(SubscribeService.prototype, "close");
+  lab.also(async () => close.mockRestore());
+  const app = fastify();
+  if (isTaken) app.decorate("etcd", {} as never);
+  const lists = { first: prefix, second: { prefix: `${prefix}other/`, ...more } };
+  await expect(app.register(etcdRecipes, { client: lab.etcd, subscribe: lists })).rejects.toThrow(/zone|etcd/);
+  const closed = (close.mock.contexts as SubscribeService[]).map(({ prefix: of, status }) => [of, status]);
+  expect(closed).toEqual(
+    isTaken
+      ? [
+          [prefix, "closed"],
+          [`${prefix}other/`, "closed"],
+        ]
+      : [[prefix, "closed"]],
+  );
 });
 
 test("options of the end that shutdown() takes are taken, and leave no listener before the app listens", async () => {

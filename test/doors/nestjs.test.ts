@@ -10,7 +10,7 @@ import {
   EtcdService,
   servicesToken,
 } from "../../doors/nestjs/index.ts";
-import type { SubscribeService } from "../../recipes/index.ts";
+import { SubscribeService } from "../../recipes/index.ts";
 import { endUnderLoad } from "../support/load.ts";
 import { RegistryLab } from "../support/registry-lab.ts";
 import { runProgramFile } from "../support/run-program.ts";
@@ -90,6 +90,19 @@ async function healthOf(app: INestApplication): Promise<unknown> {
     (error) => ({ code: error.getStatus(), status: error.getResponse().status, details: error.getResponse().details }),
   );
 }
+
+test("lists are closed when a later one is invalid", async () => {
+  const prefix = lab.newPrefix();
+  const close = vi.spyOn(SubscribeService.prototype, "close");
+  lab.also(async () => close.mockRestore());
+  class App {}
+  const lists = { first: prefix, second: { prefix, zone: "" } };
+  const imports = [EtcdRecipesModule.forRoot({ client: lab.etcd, subscribe: lists })];
+  const starting = NestFactory.create({ module: App, imports }, { logger: false, abortOnError: false });
+  await expect(starting).rejects.toMatchObject({ option: "zone" });
+  const closed = (close.mock.contexts as SubscribeService[]).map(({ prefix: of, status }) => [of, status]);
+  expect(closed).toEqual([[prefix, "closed"]]);
+});
 
 test("SIGTERM under load: no request is refused, and each app ends by the signal", async () => {
   const prefix = lab.newPrefix();
