@@ -1,5 +1,5 @@
 import { EtcdError, EtcdTimeoutError } from "../../src/index.ts";
-import { type BackoffOptions, type Runtime, sleep } from "../../src/internal/index.ts";
+import { type BackoffOptions, type Runtime, sleep, withUnknownOutcome } from "../../src/internal/index.ts";
 import { retry } from "../retries/index.ts";
 
 export interface RepeatOptions {
@@ -27,7 +27,7 @@ export interface Attempt {
  * Repeats a write until its outcome is known. Only for one that is guarded so that executing it twice is harmless, and
  * that knows its own earlier work from that of others.
  *
- * @throws the failure that ends it; EtcdTimeoutError at the end of the time, with the last failure as its cause and
+ * @throws the failure that ends it; EtcdTimeoutError at the end of the time, with the last failure as its cause; both
  *   with `outcomeUnknown` if any attempt may have been executed; `signal.reason`
  */
 export async function repeatUntilKnown<Answer>(
@@ -55,6 +55,10 @@ export async function repeatUntilKnown<Answer>(
   const pause = async (delayMs: number) => {
     if (leftMs() > 0) await sleep(runtime.clock, delayMs, signal);
   };
-  const { answer } = await retry(attemptInTime, { runtime, signal, backoff, leftMs, ends: isLast, onWarning, pause });
+  const options = { runtime, signal, backoff, leftMs, ends: isLast, onWarning, pause };
+  const { answer } = await retry(attemptInTime, options).catch((error) => {
+    // Of an earlier attempt the last failure says nothing.
+    throw unsure ? withUnknownOutcome(error, signal) : error;
+  });
   return answer;
 }
