@@ -88,7 +88,7 @@ export class DeadLetters {
           success: [deleteOp(letterKey), ...put],
           failure: [getOp(letterKey), getOp(jobKey)],
         },
-        { etcd: this.#etcd, runtime, signal, leftMs },
+        { etcd: this.#etcd, runtime, signal, leftMs, endsWhenFull: true },
       );
       if (succeeded) return true;
       const [letter, there] = responses.map(foundBy);

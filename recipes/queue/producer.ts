@@ -174,7 +174,8 @@ export class Producer {
   #options({ signal, timeoutMs }: ResolvedCall): TxnUntilKnownOptions {
     const { clock } = this.#runtime;
     const endMs = clock.monotonicMs() + timeoutMs;
-    return { etcd: this.#etcd, runtime: this.#runtime, signal, leftMs: () => endMs - clock.monotonicMs() };
+    const leftMs = () => endMs - clock.monotonicMs();
+    return { etcd: this.#etcd, runtime: this.#runtime, signal, leftMs, endsWhenFull: true };
   }
 }
 

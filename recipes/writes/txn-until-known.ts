@@ -1,5 +1,5 @@
 import { type EtcdClient, LeaseNotFoundError, type Op, type TxnAnswer, type TxnOptions } from "../../src/index.ts";
-import { endsRetries, isDenied, type Runtime } from "../../src/internal/index.ts";
+import { endsRetries, isDenied, isOutOfSpace, type Runtime } from "../../src/internal/index.ts";
 import { repeatUntilKnown } from "./repeat-until-known.ts";
 
 /** An attempt takes no longer, so that another one can follow in time. */
@@ -19,6 +19,8 @@ export interface TxnUntilKnownOptions {
    * @default false
    */
   readonly waitsOutDenial?: boolean | undefined;
+  /** Whether a full etcd ends it, which refuses again what it may have stored. @default false */
+  readonly endsWhenFull?: boolean | undefined;
   /** Called with each failure that is followed by another attempt. */
   readonly onWarning?: ((error: Error) => void) | undefined;
 }
@@ -40,12 +42,21 @@ export interface KnownTxnAnswer extends TxnAnswer {
  * Repeats a txn until etcd answers or there is no time left. The txn must be guarded so that executing it twice is
  * harmless: when its compares fail and the answer is `unsure`, look whether an earlier attempt did it.
  *
- * @throws LeaseNotFoundError; what etcd refuses; ClientClosedError; EtcdTimeoutError at the end of the time, with
+ * @throws LeaseNotFoundError; what etcd refuses; ClientClosedError; EtcdTimeoutError at the end of the time; each with
  *   `outcomeUnknown` if any attempt may have been executed; `signal.reason`
  */
 export function txnUntilKnown(
   { ifUnsure, ...request }: UnsureTxn,
-  { etcd, runtime, leftMs, signal, batch, waitsOutDenial = false, onWarning }: TxnUntilKnownOptions,
+  {
+    etcd,
+    runtime,
+    leftMs,
+    signal,
+    batch,
+    waitsOutDenial = false,
+    endsWhenFull = false,
+    onWarning,
+  }: TxnUntilKnownOptions,
 ): Promise<KnownTxnAnswer> {
   return repeatUntilKnown(
     async ({ leftMs: left, unsure }) => {
@@ -59,7 +70,10 @@ export function txnUntilKnown(
       leftMs,
       signal,
       backoff: { initialMs: 50, maxMs: 1_000 },
-      ends: (error) => error instanceof LeaseNotFoundError || endsRetries(error, waitsOutDenial && isDenied(error)),
+      ends: (error) =>
+        error instanceof LeaseNotFoundError ||
+        (endsWhenFull && isOutOfSpace(error)) ||
+        endsRetries(error, waitsOutDenial && isDenied(error)),
       onWarning,
     },
   );

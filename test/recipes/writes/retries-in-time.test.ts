@@ -3,10 +3,19 @@ import { CandidacyLine } from "../../../recipes/candidacy/internal.ts";
 import type { ConfirmationStore } from "../../../recipes/confirmation/confirmation-store.ts";
 import { RequestLoop } from "../../../recipes/confirmation/request-loop.ts";
 import type { ServiceInstance } from "../../../recipes/index.ts";
+import { DeadLetters } from "../../../recipes/queue/dead-letters.ts";
+import { Producer } from "../../../recipes/queue/producer.ts";
+import { QueueKeys } from "../../../recipes/queue/queue-keys.ts";
 import { callServers } from "../../../recipes/subscribe-service/service-call.ts";
 import { callUntilKnown } from "../../../recipes/writes/index.ts";
 import { txnUntilKnown } from "../../../recipes/writes/txn-until-known.ts";
-import { type EtcdClient, ExhaustedError, UnavailableError } from "../../../src/index.ts";
+import {
+  ClientClosedError,
+  type EtcdClient,
+  ExhaustedError,
+  RequestRefusedError,
+  UnavailableError,
+} from "../../../src/index.ts";
 import { setRuntime } from "../../../src/internal/runtime-of.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 import { outcomeOf } from "../../support/outcome.ts";
@@ -115,6 +124,85 @@ test("a write that a full etcd refuses is not repeated, although its outcome is 
   };
   expect(await outcomeOf(callUntilKnown("it", client, { timeoutMs: limitMs }, call))).toMatchObject({ error: full });
   expect(calls).toHaveLength(1);
+});
+
+/** Fails with each error in turn. */
+function failing(...errors: readonly Error[]): () => Promise<never> {
+  const left = [...errors];
+  return async () => {
+    throw left.shift() ?? new Error("it was called too often");
+  };
+}
+
+const lasts = [
+  new ClientClosedError("the client was closed"),
+  new RequestRefusedError("it is too large", { beyond: "requestBytes" }),
+];
+
+test.each(lasts)(
+  "an earlier attempt that may have been executed shows in the error at the end: $name",
+  async (last) => {
+    const client = {};
+    setRuntime(client, runtime());
+    const wanted = { code: last.code, message: last.message, outcomeUnknown: true };
+    const call = callUntilKnown("it", client, { timeoutMs: limitMs }, failing(away(), last));
+    expect((await outcomeWithin(call, limitMs)).error).toMatchObject(wanted);
+    const etcd = { txn: failing(away(), last) } as unknown as EtcdClient;
+    const leftMs = () => limitMs - (clock.monotonicMs() - limitMs);
+    const txn = txnUntilKnown([] as never, { etcd, runtime: runtime(), leftMs });
+    expect((await outcomeWithin(txn, limitMs)).error).toMatchObject(wanted);
+    expect(last.outcomeUnknown).toBe(false);
+  },
+);
+
+test("an error at the end stays as it is when no attempt may have been executed", async () => {
+  const [, refused] = lasts;
+  const etcd = { txn: failing(new UnavailableError("etcd is away", { retryable: true }), refused as Error) };
+  const leftMs = () => limitMs - clock.monotonicMs();
+  const txn = txnUntilKnown([] as never, { etcd: etcd as unknown as EtcdClient, runtime: runtime(), leftMs });
+  expect((await outcomeWithin(txn, limitMs)).error).toBe(refused);
+});
+
+test("the reason of a caller's signal stays the caller's own, also after an attempt that may have been executed", async () => {
+  const ending = new AbortController();
+  const reason = new ClientClosedError("the caller's own");
+  const etcd = { txn: failing(away()) } as unknown as EtcdClient;
+  const { signal } = ending;
+  const outcome = outcomeOf(txnUntilKnown([] as never, { etcd, runtime: runtime(), leftMs: () => limitMs, signal }));
+  await settled();
+  ending.abort(reason);
+  expect((await outcome).error).toBe(reason);
+});
+
+test.each([
+  [true, "ETCD_EXHAUSTED", 1],
+  [false, undefined, 2],
+])("a txn whose endsWhenFull is %s ends with %s at a full etcd, after %d calls", async (endsWhenFull, code, calls) => {
+  let called = 0;
+  const etcd = {
+    txn: async () => {
+      called++;
+      if (called === 1) throw new ExhaustedError("etcdserver: mvcc: database space exceeded", { outcomeUnknown: true });
+      return { succeeded: true };
+    },
+  } as unknown as EtcdClient;
+  const leftMs = () => limitMs - clock.monotonicMs();
+  const txn = txnUntilKnown([] as never, { etcd, runtime: runtime(), leftMs, endsWhenFull });
+  const { error } = await outcomeWithin(txn, limitMs);
+  expect((error as { code?: string } | undefined)?.code).toBe(code);
+  expect(called).toBe(calls);
+});
+
+test("what is put into a queue, or put back, is refused by a full etcd at once", async () => {
+  const error = new ExhaustedError("etcdserver: mvcc: database space exceeded", { outcomeUnknown: true });
+  const letter = { modRevision: 1, text: JSON.stringify({ value: "v", attempts: 1, diedAtMs: 1 }) };
+  const etcd = () => ({ get: async () => letter, txn: failing(error) }) as unknown as EtcdClient;
+  const keys = new QueueKeys("/q");
+  const call = { timeoutMs: limitMs };
+  const put = new Producer(etcd(), keys, runtime()).add("v", { id: undefined, delayMs: 0, ...call });
+  expect((await outcomeWithin(put, limitMs)).error).toBe(error);
+  const putBack = new DeadLetters(etcd(), keys, runtime()).putBack("a", call);
+  expect((await outcomeWithin(putBack, limitMs)).error).toBe(error);
 });
 
 test.each(notLongBefore)("a call of a server that is alone and back at %d ms is made again in time", async (backMs) => {
