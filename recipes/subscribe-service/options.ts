@@ -231,7 +231,10 @@ function resolvePick<Metadata>(
 
 /** What `view()` takes. */
 export interface ViewOptions<Metadata = unknown> extends PickOptions<Metadata> {
-  /** How `pick()` chooses. @default the strategy of the list that it is a view of, with a state of its own */
+  /**
+   * How `pick()` chooses. @default that of the list that it is a view of, with a state of its own; "round-robin" where
+   * the list has a Balancer of its own, which serves one list
+   */
   balancer?: BalancerOption<ServiceInstance<Metadata>> | undefined;
 }
 
