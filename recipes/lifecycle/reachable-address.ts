@@ -14,7 +14,7 @@ export type ReachableAddress = string | ((listening: AddressInfo) => string);
  * @param what - whose option `address` an error names @default "reachableAddress"
  * @returns `host:port`, `[IPv6]:port` or `unix:/path`
  * @throws InvalidOptionError when the server does not listen, or listens on all interfaces and `given` does not say
- *   which address is meant, or listens on a socket and `given` needs a port
+ *   which address is meant, or listens on a socket and `given` needs a port; when `given` is empty
  */
 export function reachableAddress(
   listening: AddressInfo | string | null | undefined,
@@ -26,6 +26,9 @@ export function reachableAddress(
   const refuse = (problem: string) => new InvalidOptionError(what, "address", problem);
   if (given !== undefined && typeof given !== "string" && typeof given !== "function") {
     throw refuse(`must be a string or a function, not ${shown(given)}`);
+  }
+  if (typeof given === "string" && given.trim() === "") {
+    throw refuse("must not be empty: leave it out for where the server listens");
   }
   if (typeof given === "string" && !isIPv6(given) && /^(unix:|.*\w:\d+$|\[.*\]:\d+$)/.test(given)) return given;
   if (typeof listening === "string" && listening !== "") {

@@ -35,6 +35,8 @@ test.each([
   [[null, "10.0.0.5"], /must have a port/],
   [["/run/app.sock", "10.0.0.5"], /address must be host:port or unix:\/path: the app listens on a socket \(\/run\/app/],
   [["/run/app.sock", () => "10.0.0.5:80"], /the app listens on a socket \(\/run\/app\.sock\), which has no port/],
+  [[listening, ""], /address must not be empty: leave it out for where the server listens/],
+  [[everywhere, " "], /address must not be empty/],
   [[listening, 5], /address must be a string or a function, not 5/],
   [[{ port: "8081" }], /address must be made of what address\(\) of a server returns, not of/],
   [[everywhere, undefined, "etcdRecipes"], /etcdRecipes: address must say/],
