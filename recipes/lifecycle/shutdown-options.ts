@@ -22,7 +22,7 @@ export interface ShutdownOptions {
   recipes?: readonly ClosableRecipe[] | undefined;
   /** What serves requests: closed when no reader has the process in its list any more. @default none */
   servers?: readonly ClosableServer[] | undefined;
-  /** What begins it. @default SIGTERM and SIGINT */
+  /** What begins it: any but SIGKILL and SIGSTOP, which no process can listen to. @default SIGTERM and SIGINT */
   signals?: readonly NodeJS.Signals[] | undefined;
   /**
    * How long registrations stay marked as draining, or are gone already (plain ones), before the servers are closed, in
@@ -43,7 +43,7 @@ export interface ShutdownOptions {
 export interface ResolvedShutdown {
   readonly recipes: readonly ClosableRecipe[];
   readonly servers: readonly ClosableServer[];
-  readonly signals: readonly NodeJS.Signals[];
+  readonly signals: ReadonlySet<NodeJS.Signals>;
   readonly drainMs: number;
   readonly timeoutMs: number;
 }
@@ -56,6 +56,8 @@ const milliseconds: OptionCheck = {
   allowed: "a number of milliseconds, at least 0 and below 2^31",
   holds: (value) => typeof value === "number" && value >= 0 && value <= LONGEST_DELAY_MS,
 };
+/** Node listens to neither: the process never gets them. */
+const unheardSignals = new Set(["SIGKILL", "SIGSTOP"]);
 const checks: Readonly<Record<keyof ShutdownOptions, OptionCheck>> = {
   recipes: closables,
   servers: closables,
@@ -74,9 +76,11 @@ const check = optionsOf(what, checks);
 export function resolveShutdown(options: ShutdownOptions): ResolvedShutdown {
   check(options);
   const { recipes = [], servers = [], signals = ["SIGTERM", "SIGINT"], drainMs = 2_000, timeoutMs = 25_000 } = options;
+  const lost = signals.find((signal) => unheardSignals.has(signal));
+  if (lost) throw new InvalidOptionError(what, "signals", `must not have ${lost}: no process can listen to it`);
   if (drainMs >= timeoutMs) {
     const problem = `must be more than drainMs, which is ${inMs(drainMs)}, not ${shown(timeoutMs)}`;
     throw new InvalidOptionError(what, "timeoutMs", problem);
   }
-  return { recipes: [...recipes], servers: [...servers], signals: [...signals], drainMs, timeoutMs };
+  return { recipes: [...recipes], servers: [...servers], signals: new Set(signals), drainMs, timeoutMs };
 }

@@ -151,6 +151,8 @@ test.each([
   [{ recipes: [{}] }, "shutdown: recipes must be a list of what has close(), not an array"],
   [{ servers: 5 }, "shutdown: servers must be a list of what has close(), not 5"],
   [{ signals: ["SIGTREM"] }, "shutdown: signals must be a list of signals such as SIGTERM, not an array"],
+  [{ signals: ["SIGTERM", "SIGKILL"] }, "shutdown: signals must not have SIGKILL: no process can listen to it"],
+  [{ signals: ["SIGTERM", "SIGSTOP"] }, "shutdown: signals must not have SIGSTOP: no process can listen to it"],
   [{ drainMs: -1 }, "shutdown: drainMs must be a number of milliseconds, at least 0 and below 2^31, not -1"],
   [{ timeoutMs: 2_000 }, "shutdown: timeoutMs must be more than drainMs, which is 2000 ms, not 2000"],
 ])("%j is refused by name, and listens to nothing", (options, message) => {
@@ -162,6 +164,14 @@ test.each([
 test("one that is cancelled listens to no signal any more", () => {
   const before = process.listenerCount("SIGTERM");
   const waiting = shutdown({ signals: ["SIGTERM"] });
+  expect(process.listenerCount("SIGTERM")).toBe(before + 1);
+  waiting.cancel();
+  expect(process.listenerCount("SIGTERM")).toBe(before);
+});
+
+test("a signal that is named twice is listened to once, so that the first one is not taken for the second", () => {
+  const before = process.listenerCount("SIGTERM");
+  const waiting = shutdown({ signals: ["SIGTERM", "SIGTERM"] });
   expect(process.listenerCount("SIGTERM")).toBe(before + 1);
   waiting.cancel();
   expect(process.listenerCount("SIGTERM")).toBe(before);
