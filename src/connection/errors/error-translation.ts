@@ -115,6 +115,10 @@ function translateAnswer(answer: GrpcAnswer, cause: unknown, attempted: Attempte
     return { error, neverExecuted: !outcomeUnknown, worthRetrying: false, endpointAtFault: false };
   }
   const retryable: EtcdErrorDetails = { cause, retryable: true };
+  if (neverLeft && code === grpcStatus.DEADLINE_EXCEEDED) {
+    const error = new EtcdTimeoutError("it could not be sent within the time of the attempt", retryable);
+    return { error, neverExecuted: true, worthRetrying: true, endpointAtFault: true };
+  }
   if (neverLeft || meaning === "cannotServe") {
     const error = new UnavailableError(message, retryable);
     return { error, neverExecuted: true, worthRetrying: true, endpointAtFault: true };

@@ -247,6 +247,15 @@ test.each([14, 8, 13])("what no server began to execute was not executed, whatev
   });
 });
 
+test("a deadline that was over before the request had left is a time-out of what was not executed", () => {
+  const cause = new GrpcFailure(4, "the deadline passed", { neverExecuted: true });
+  expect(translateFailure(cause, { write: true })).toMatchObject({
+    error: { code: "ETCD_TIMEOUT", retryable: true, outcomeUnknown: false },
+    neverExecuted: true,
+    worthRetrying: true,
+  });
+});
+
 test("a request above the server's limit was refused; an answer above it was executed", () => {
   const cause = answer(8, "grpc: received message larger than max (5000000 vs. 2097152)");
   expect(translateFailure(cause, { write: true, requestBytes: 5_000_000 })).toMatchObject({
