@@ -34,6 +34,9 @@ export interface CancellationEvents extends CommonEvents {
   status: [status: CancellationStatus];
 }
 
+/** By the key of each run that is being cancelled through a client, until the last call has ended. */
+const ofClients = new WeakMap<EtcdClient, Map<string, Promise<unknown>>>();
+
 /** What came of trying to cancel a run. */
 interface Cancelling {
   /** False when it was cancelled before. */
@@ -91,8 +94,7 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
   readonly #held = new Map<string, AbortController>();
   /** Those that etcd has acknowledged, until they come by the watch. */
   readonly #acknowledged = new Map<string, Cancelling>();
-  /** Of each run that is being cancelled here, until the last call has ended. */
-  readonly #cancelling = new Map<string, Promise<unknown>>();
+  readonly #cancelling: Map<string, Promise<unknown>>;
   /** Those that stand in etcd and were emitted. */
   readonly #emitted = new Set<string>();
 
@@ -110,6 +112,8 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
     this.#ttlSeconds = resolved.ttlSeconds;
     this.#etcd = client.etcd;
     this.#leases = DetachedLeases.of(client.etcd);
+    this.#cancelling = ofClients.get(client.etcd) ?? new Map();
+    ofClients.set(client.etcd, this.#cancelling);
     this.#follower = new PrefixFollower({
       what: "the cancellation",
       prefix: this.prefix,
@@ -196,19 +200,20 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
   }
 
   /**
-   * Calls for one run are made one after the other: they share a lease, and by that alone a call whose answer was lost
-   * knows its entry.
+   * Calls for one run through one client are made one after the other: they share a lease, and by that alone a call
+   * whose answer was lost knows its entry.
    *
    * @param cancel waits for `before`, within its own time
    */
   #inTurn<T>(runId: string, cancel: (before: Promise<unknown>) => Promise<T>): Promise<T> {
-    const before = this.#cancelling.get(runId) ?? Promise.resolve();
+    const key = this.prefix + runId;
+    const before = this.#cancelling.get(key) ?? Promise.resolve();
     const cancelling = cancel(before);
     // One that gave up waits no more, but those behind it do.
     const settled = Promise.allSettled([before, cancelling]).then(() => {
-      if (this.#cancelling.get(runId) === settled) this.#cancelling.delete(runId);
+      if (this.#cancelling.get(key) === settled) this.#cancelling.delete(key);
     });
-    this.#cancelling.set(runId, settled);
+    this.#cancelling.set(key, settled);
     return cancelling;
   }
 

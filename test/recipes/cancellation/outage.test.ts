@@ -76,6 +76,20 @@ test("of several cancels of one run at the same time, whose answers are lost, on
   expect((await lab.etcd.get(`${prefix}b`))?.version).toBe(1);
 });
 
+test("of cancels of one run by two objects on one client, whose answers are lost, one has cancelled it", async () => {
+  const { prefix, proxy } = await behindLink();
+  const client = lab.client({ endpoints: proxy.endpoint });
+  const [first, second] = [cancellationOf(lab, prefix, { client }), cancellationOf(lab, prefix, { client })];
+  await Promise.all([first.ready, second.ready]);
+  await first.cancel("c");
+  proxy.blackHole("toClient");
+  const cancelled = [first, second].map((it) => it.cancel("b", "once", { timeoutMs: 20_000 }));
+  await until(() => lab.etcd.get(`${prefix}b`), { timeoutMs: 20_000 });
+  proxy.cut();
+  await proxy.heal();
+  expect(await Promise.all(cancelled)).toEqual([true, false]);
+});
+
 test("a cancel that gives up, or is closed, behind another one of the same run lets none pass, and writes nothing", async () => {
   const { prefix, proxy, runner } = await behindLink();
   await runner.cancel("a");
