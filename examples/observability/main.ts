@@ -9,6 +9,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  ClientClosedError,
   defaultClient,
   LeaderElection,
   Mutex,
@@ -42,25 +43,40 @@ const queue = new Queue("/observed/jobs");
 shutdown({ recipes: [server, services, election, mutex, queue, defaultClient()], servers: [http], drainMs: 500 });
 
 election.lead((term) => untilAborted(term.signal)).catch(ended);
-produce().catch(ended);
-work().catch(ended);
+void repeat(produce);
+void repeat(work);
 await Promise.all([server.ready, services.ready]);
 console.log(`http://${address}/metrics`);
 
-/** Calls a peer, or itself, and leaves a job. */
-async function produce(): Promise<void> {
+/** Until the recipes are closed. What fails, such as in an outage of etcd, is logged, and done anew after a pause. */
+async function repeat(step: () => Promise<void>): Promise<void> {
   for (;;) {
-    await services.call((peer, signal) => fetch(`http://${peer.address}/`, { signal }), { attempts: 2 });
-    await queue.enqueue(`asked at ${new Date().toISOString()}`);
-    await sleep(250);
+    try {
+      await step();
+    } catch (error) {
+      if (error instanceof ClientClosedError) return;
+      console.error("%s: %s", step.name, (error as Error).message);
+      await sleep(1_000);
+    }
   }
 }
 
+/** Calls a peer, or itself, and leaves a job. */
+async function produce(): Promise<void> {
+  await services.call((peer, signal) => fetch(`http://${peer.address}/`, { signal }), { attempts: 2 });
+  await queue.enqueue(`asked at ${new Date().toISOString()}`);
+  await sleep(250);
+}
+
 async function work(): Promise<void> {
-  for (;;) {
-    const job = await queue.dequeue();
+  const job = await queue.dequeue();
+  try {
     await mutex.run(() => sleep(20));
     await job.ack();
+  } catch (error) {
+    // One that is still this worker's would stay in its hands.
+    if (!job.signal.aborted) await job.release();
+    throw error;
   }
 }
 

@@ -18,6 +18,29 @@ test("the dashboard asks for metrics that there are, and for each of them", () =
   expect([...new Set(base)].sort()).toEqual(names.sort());
 });
 
+test("the example goes on after an outage in which its jobs and calls failed", async () => {
+  await using cluster = await startEtcd();
+  using example = runExample("observability/main", { env: { ETCD_ENDPOINTS: cluster.endpoints.join(), PORT: "0" } });
+  const ended = example.ended.then(() => expect.fail(example.output));
+  // At the end it is to end.
+  ended.catch(() => {});
+  const options = { timeoutMs: 40_000, message: () => example.output };
+  const whileItRuns = <T>(condition: () => T | Promise<T>) => Promise.race([until(condition, options), ended]);
+  const url = await whileItRuns(() => /http:\S+\/metrics/.exec(example.output)?.[0]);
+  const acknowledged = async () => {
+    const text = await (await fetch(url)).text();
+    return Number(/job_duration_seconds_count\{queue="[^"]+",outcome="acknowledged"\} (\d+)/.exec(text)?.[1] ?? 0);
+  };
+  await whileItRuns(async () => (await acknowledged()) > 0);
+  await cluster.kill();
+  await whileItRuns(() => /^produce: /m.test(example.output));
+  const before = await acknowledged();
+  await cluster.restart();
+  await whileItRuns(async () => (await acknowledged()) > before);
+  example.process.kill("SIGTERM");
+  expect(await example.ended, example.output).toEqual({ code: 0, signal: null });
+});
+
 test.runIf(canStartPrometheus)("a Prometheus scrapes the example, and answers what the dashboard asks", async () => {
   await using cluster = await startEtcd();
   using example = runExample("observability/main", { env: { ETCD_ENDPOINTS: cluster.endpoints.join(), PORT: "0" } });
