@@ -150,7 +150,7 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
 
   /**
    * Cancels a run for everybody. The signal here aborts as soon as etcd has acknowledged it. A write whose outcome is
-   * unknown is repeated within the call's time.
+   * unknown is repeated within the call's time: `timeoutMs`, 5 s by default, whatever the client's `requestTimeoutMs`.
    *
    * @param reason what the runs get; the value of the entry, as plain text
    * @returns true if this call cancelled it; false if it was cancelled before, then the first reason stays

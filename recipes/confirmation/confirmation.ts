@@ -152,7 +152,8 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
   }
 
   /**
-   * Approves; resolves when that is the decision. A write whose outcome is unknown is repeated within the call's time.
+   * Approves; resolves when that is the decision. A write whose outcome is unknown is repeated within the call's time:
+   * `timeoutMs`, 5 s by default, whatever the client's `requestTimeoutMs`.
    *
    * @param by who decided
    * @throws AlreadyDecidedError when it was decided before, or its time is over; NotRequestedError; InvalidOptionError;

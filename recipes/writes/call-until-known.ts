@@ -2,7 +2,7 @@ import type { CallOptions } from "../../src/index.ts";
 import { isFinal, isOutOfSpace, isRefusal, runtimeOf, timedCalls } from "../../src/internal/index.ts";
 import { repeatUntilKnown } from "./repeat-until-known.ts";
 
-/** What the calls of a client have, too. */
+/** What the calls of a client have by default, too. */
 const DEFAULT_TIMEOUT_MS = 5_000;
 
 /**
