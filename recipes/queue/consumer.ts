@@ -25,6 +25,9 @@ const debug = log("queue");
  */
 const GRACE_MS = 250;
 
+/** Delays end by the wall clock, which can be set meanwhile, and goes on while a suspended machine's timers stand still. */
+const LONGEST_PAUSE_MS = 30_000;
+
 export interface ConsumerParts {
   readonly etcd: EtcdClient;
   readonly keys: QueueKeys;
@@ -154,7 +157,7 @@ export class Consumer implements ViewMember, WorkerPort {
     this.#place.take(lease);
     const dueMs = view.dueInMs(this.clock.wallMs());
     const nextMs = Math.min(lookAgainMs ?? Number.POSITIVE_INFINITY, dueMs ?? Number.POSITIVE_INFINITY);
-    if (nextMs < Number.POSITIVE_INFINITY) this.#lookIn(nextMs);
+    if (nextMs < Number.POSITIVE_INFINITY) this.#lookIn(Math.min(nextMs, LONGEST_PAUSE_MS));
   }
 
   async #take(job: QueuedJob, lease: Lease): Promise<void> {
