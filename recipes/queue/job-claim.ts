@@ -78,16 +78,17 @@ export async function buryJob(
   letter: LetterContent,
   options: TxnUntilKnownOptions,
 ): Promise<boolean> {
+  const text = writeLetter(letter);
   const { succeeded, unsure, responses } = await txnUntilKnown(
     {
       compare: [compareModRevision(keys.job(id), "equal", kv.modRevision), keyMissing(keys.claim(id))],
-      success: [deleteOp(keys.job(id)), putOp(keys.letter(id), writeLetter(letter))],
+      success: [deleteOp(keys.job(id)), putOp(keys.letter(id), text)],
       ifUnsure: () => [getOp(keys.letter(id))],
     },
     options,
   );
-  // An attempt whose answer was lost may have done it.
-  return succeeded || (unsure && responses.some((response) => onlyKey(response) !== undefined));
+  // An attempt whose answer was lost may have done it, or another worker, at another time.
+  return succeeded || (unsure && responses.some((response) => onlyKey(response)?.text === text));
 }
 
 /** How a claimed job ends. */
@@ -99,7 +100,8 @@ export type Settling =
 /**
  * Ends a claim in the given way, if it is still the same one.
  *
- * @returns the revision at which it was done, at the latest; undefined when the claim is not ours any more
+ * @returns the revision at which it was done, or 0 if nothing shows that, see `shownBy()`; undefined when the claim is
+ *   not ours any more
  */
 export async function settleClaim(
   keys: QueueKeys,
@@ -138,13 +140,13 @@ export async function settleClaim(
   const [claim, job] = responses.map(onlyKey);
   const done =
     settling.type === "release" ? claim?.createRevision !== revision : job?.createRevision !== jobCreateRevision;
-  return done ? now : undefined;
+  return done ? shownBy(job) : undefined;
 }
 
 /**
  * Gives back a job that was claimed and never handed out: that was no attempt.
  *
- * @returns the revision at which it was done, at the latest
+ * @returns the revision at which it was done, or 0 if nothing shows that, see `shownBy()`
  */
 export async function undoClaim(
   keys: QueueKeys,
@@ -162,10 +164,11 @@ export async function undoClaim(
     {
       compare: [compareCreateRevision(keys.claim(id), "equal", revision)],
       success: [restore, deleteOp(keys.claim(id))],
+      ifUnsure: () => [getOp(keys.job(id))],
     },
     options,
   );
-  return undone.revision;
+  return undone.succeeded ? undone.revision : shownBy(undone.responses.map(onlyKey)[0]);
 }
 
 /** The place among those who wait; it dies with the lease. */
@@ -188,6 +191,14 @@ function changesOf(jobKey: Uint8Array, letterKey: string, settling: Settling): O
     default:
       return settling satisfies never;
   }
+}
+
+/**
+ * By when an attempt whose answer was lost has changed the job, as its key shows. Not the revision of the answer that
+ * found it changed: nothing of the queue may be at that one, and a worker would wait for it in vain.
+ */
+function shownBy(job: KeyValue | undefined): number {
+  return job?.modRevision ?? 0;
 }
 
 function onlyKey(result: OpResult): KeyValue | undefined {
