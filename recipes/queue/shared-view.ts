@@ -11,7 +11,7 @@ export interface ViewMember {
   look(): void;
   /** A claim on one of its leases is there. */
   claimSeen(id: string, claim: KeyValue): void;
-  /** A claim on one of its leases is gone; `claim` is as it was last. */
+  /** A claim that may be one of its own is gone; `claim` is as it was last. */
   claimGone(id: string, claim: KeyValue): void;
   /** Its place among those who wait is gone. */
   placeGone(place: KeyValue): void;
@@ -138,8 +138,14 @@ export class SharedView {
       if (news.type === "invalid") for (const member of [...this.#members]) member.warn(news.error);
       else if (news.type === "left") this.#of(news.place)?.placeGone(news.place);
       else if (news.type === "claimed") this.#of(news.claim)?.claimSeen(news.id, news.claim);
-      else this.#of(news.claim)?.claimGone(news.id, news.claim);
+      else for (const member of this.#whoHeld(news.claim)) member.claimGone(news.id, news.claim);
     }
+  }
+
+  /** One that was put again by hand is on no lease, or another one: each worker knows its own by createRevision. */
+  #whoHeld(claim: KeyValue): Iterable<ViewMember> {
+    const member = this.#of(claim);
+    return member ? [member] : [...this.#members];
   }
 
   #of({ lease }: KeyValue): ViewMember | undefined {

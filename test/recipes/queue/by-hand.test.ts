@@ -30,6 +30,17 @@ test.each(["ack", "release", "bury"])(
   },
 );
 
+test("a job whose claim is put again by hand, on no lease, and then deleted is lost to the worker that has it", async () => {
+  const queue = lab.queue();
+  await queue.enqueue("v", { id: "a" });
+  const job = await queue.dequeue();
+  await lab.etcd.put(`${lab.name}/claims/a`, "by hand");
+  await lab.etcd.delete(`${lab.name}/claims/a`);
+  await until(() => job.signal.aborted);
+  expect(job.signal.reason).toMatchObject({ code: "ETCD_JOB_LOST" });
+  expect(await queue.dequeue()).toMatchObject({ id: "a", attempt: 2 });
+});
+
 test("a job that was lost while the machine slept stays lost here, and goes back", async () => {
   const queue = lab.queue({ ttlSeconds: 60 });
   await queue.enqueue("v", { id: "a" });
