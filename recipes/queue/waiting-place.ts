@@ -57,8 +57,13 @@ export class WaitingPlace {
     this.#working = true;
     try {
       while (this.#lease === lease && !lease.signal.aborted && this.#wanted !== this.#taken > this.#left) {
-        if (this.#wanted) this.#taken = await takePlace(keys, lease, this.#port.writes(lease));
-        else this.#left = Math.max(this.#left, await leavePlace(keys, lease.id, this.#port.writes(lease)));
+        const taking = this.#wanted;
+        const options = this.#port.writes(lease);
+        const revision = await (taking ? takePlace(keys, lease, options) : leavePlace(keys, lease.id, options));
+        // Of a new lease it says nothing.
+        if (this.#lease !== lease) break;
+        if (taking) this.#taken = revision;
+        else this.#left = Math.max(this.#left, revision);
       }
     } catch (error) {
       this.#port.onNews({ type: "failure", error, lease });
