@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { retry, WarnOnce } from "../../../recipes/retries/index.ts";
+import { PermissionDeniedError, UnavailableError } from "../../../src/index.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 import { outcomeOf } from "../../support/outcome.ts";
 
@@ -67,4 +68,24 @@ test("the same message in a row is one warning, and news again when it has worke
   warnings.worked();
   warnings.warn(new Error("a"));
   expect(received).toEqual(["a", "b", "a", "a"]);
+});
+
+test("what may pass by itself is warned of once, whichever call, key or endpoint it meets", () => {
+  const received: Error[] = [];
+  const warnings = new WarnOnce((error) => received.push(error));
+  const unreached = (call: string, port: number, ms: number) => {
+    const cause = new UnavailableError(`http://10.0.0.1:${port}: connect ECONNREFUSED 10.0.0.1:${port}`);
+    const last = `no endpoint could serve it within ${ms} ms; last: ${cause.message}`;
+    return new UnavailableError(`${call}: ${last}`, { cause, retryable: true });
+  };
+  const first = unreached('txn of "a"', 1, 5_000);
+  for (const error of [first, unreached("grantLease of 5 s", 2, 4_971), unreached('txn of "b"', 3, 1)]) {
+    warnings.warn(error);
+  }
+  const noLeader = new UnavailableError("etcdserver: no leader", { retryable: true });
+  warnings.warn(noLeader);
+  // Of two keys that are refused each is news.
+  const refused = ["a", "b"].map((key) => new PermissionDeniedError(`txn of "${key}": permission denied`));
+  for (const error of refused) warnings.warn(error);
+  expect(received).toEqual([first, noLeader, ...refused]);
 });
