@@ -27,6 +27,7 @@ import {
 import { foundBy, isAsKnown, opIfUnchanged } from "../writes/index.ts";
 import type { BucketLeases } from "./bucket-leases.ts";
 import { type Buckets, encodeTracking, type Tracking } from "./buckets.ts";
+import type { LatestClock } from "./latest-clock.ts";
 import { stateOf, type Tracked, type TrackedKeys } from "./tracked-keys.ts";
 
 const BATCHES_AT_ONCE = 4;
@@ -40,6 +41,7 @@ export interface TouchesParts {
   readonly prefix: string;
   readonly buckets: Buckets;
   readonly clock: Clock;
+  readonly latest: LatestClock;
   readonly keys: TrackedKeys;
   readonly leases: BucketLeases;
   /** Whether `keys` follows etcd at this moment. */
@@ -99,12 +101,24 @@ export class Touches {
     return call.signal === undefined && call.timeoutMs === undefined ? move.promise : this.#waitFor(move, call);
   }
 
-  /** Whether the key is known to be in the bucket of now, or a later one. */
+  /** Whether the key is known to live as long as a touch would have it. */
   #isTouched(id: string): boolean {
-    const { buckets, clock, keys } = this.#parts;
-    const known = keys.get(id);
-    if (known?.expiresAt === undefined || known.expiresAt < buckets.at(clock.wallMs()).expiresAt) return false;
-    return keys.isAnswered(id) || this.#parts.isLive();
+    const { keys } = this.#parts;
+    return this.#livesOn(keys.get(id)) && (keys.isAnswered(id) || this.#parts.isLive());
+  }
+
+  /**
+   * Whether a key in this state is in the bucket of now, or a later one, and its lease lives for a TTL. When the wall
+   * clock was set back, the key is in such a bucket long after it was put there, and its lease ends all the same. How
+   * long a lease of our own lives is known; one of another tracker lives as long as its clock said, which is ours as far
+   * as it was not set back.
+   */
+  #livesOn(state: Tracked | undefined): boolean {
+    const { buckets, clock, latest, leases } = this.#parts;
+    const end = state?.expiresAt;
+    if (end === undefined || end < buckets.at(clock.wallMs()).expiresAt) return false;
+    const lease = leases.own(state?.lease);
+    return lease ? lease.remainingMs() >= buckets.ttlMs : end >= buckets.at(latest.nowMs()).expiresAt;
   }
 
   async #waitFor({ id, promise }: PendingMove, { signal, timeoutMs }: CallOptions): Promise<boolean> {
@@ -166,7 +180,7 @@ export class Touches {
       sizeOf: (move) => this.#sizeOf(move),
       send: async (part) => {
         const { answers, moved } = await this.#send(part);
-        for (const [i, move] of part.entries()) this.#answered(move, answers[i] as OpResult, moved);
+        for (const [i, move] of part.entries()) this.#answered(move, answers[i] as OpResult, moved[i] as Tracked);
       },
       failed: (part, error) => {
         for (const move of part) this.#settle(move, () => move.reject(error));
@@ -185,25 +199,33 @@ export class Touches {
     return nestedSize({ compare, success: [putOp(key, largest)], failure: [getOp(key)] });
   }
 
-  /** @returns also the state of each key that was moved */
-  async #send(batch: readonly PendingMove[]): Promise<{ answers: readonly OpResult[]; moved: Tracked }> {
-    const { etcd, leases, buckets, clock } = this.#parts;
+  /** @returns also the state of each key, if it was moved */
+  async #send(batch: readonly PendingMove[]): Promise<{ answers: readonly OpResult[]; moved: readonly Tracked[] }> {
+    const { etcd, leases, buckets, clock, keys } = this.#parts;
     const target = buckets.at(clock.wallMs());
     return leases.use(target, async (lease) => {
-      const request = { success: batch.map((move) => this.#toOp(move, target, lease)) };
-      const { responses, revision } = await etcd.txn(request);
-      const moved = { modRevision: revision, expiresAt: target.expiresAt, lease: lease.id };
+      const known = batch.map(({ id, seen }) => (seen ? seen.state : keys.get(id)));
+      const success = batch.map((move, i) => this.#toOp(move, known[i], target, lease));
+      const { responses, revision } = await etcd.txn({ success });
+      const moved = known.map((state) => ({
+        modRevision: revision,
+        expiresAt: laterEnd(state, target),
+        lease: lease.id,
+      }));
       return { answers: responses, moved };
     });
   }
 
-  #toOp({ id, create, seen }: PendingMove, target: Tracking, lease: Lease): Op {
+  #toOp({ id, create }: PendingMove, known: Tracked | undefined, target: Tracking, lease: Lease): Op {
     const key = this.#parts.prefix + id;
-    const known = seen ? seen.state : this.#parts.keys.get(id);
     // Nothing is known that could be moved: it is looked at first.
     if (!known && !create) return getOp(key);
-    const later = known?.expiresAt !== undefined && known.expiresAt >= target.expiresAt;
-    return opIfUnchanged(key, known, later ? getOp(key) : putOp(key, encodeTracking(target), { lease }));
+    const end = laterEnd(known, target);
+    // Another tracker moved it while this lease was granted, and relies on one that lives longer.
+    const isLate = this.#parts.buckets.at(this.#parts.clock.wallMs()).expiresAt > target.expiresAt;
+    const stays = known?.expiresAt === end && (isLate || this.#livesOn(known));
+    const put = putOp(key, encodeTracking({ bucket: target.bucket, expiresAt: end }), { lease });
+    return opIfUnchanged(key, known, stays ? getOp(key) : put);
   }
 
   #answered(move: PendingMove, answer: OpResult, moved: Tracked): void {
@@ -218,13 +240,12 @@ export class Touches {
 
   /** What etcd has instead of what was known: enough, nothing, or something to move in the next batch. */
   #read(move: PendingMove, kv: KeyValue | undefined, revision: number): void {
-    const { keys, buckets, clock } = this.#parts;
+    const { keys } = this.#parts;
     const state = kv && stateOf(kv);
     if (state) this.#found(move.id, state);
     else keys.missing(move.id, revision);
     move.seen = { state };
-    const end = state?.expiresAt;
-    if (end !== undefined && end >= buckets.at(clock.wallMs()).expiresAt) this.#settle(move, () => move.resolve(true));
+    if (this.#livesOn(state)) this.#settle(move, () => move.resolve(true));
     else if (!kv && !move.create) this.#settle(move, () => move.resolve(false));
     else {
       move.sent = false;
@@ -240,4 +261,9 @@ export class Touches {
     if (this.#moves.get(move.id) === move) this.#moves.delete(move.id);
     settle();
   }
+}
+
+/** When a key ends that is moved: never earlier than it would have. */
+function laterEnd(known: Tracked | undefined, target: Tracking): number {
+  return Math.max(known?.expiresAt ?? 0, target.expiresAt);
 }
