@@ -36,11 +36,12 @@ export class Sweeper {
   /** Deletes what is due. */
   async sweep(signal: AbortSignal): Promise<Swept> {
     const { buckets, clock, keys } = this.#parts;
-    const due = keys.endedBy(clock.wallMs() - buckets.bucketMs);
+    const endMs = clock.wallMs() - buckets.bucketMs;
+    const due = keys.endedBy(endMs);
     const gone = keys.forgetOverdue(clock.wallMs());
     let refusal: { readonly error: unknown } | undefined;
     for (let next = 0; next < due.length; next += AT_ONCE) {
-      const deleting = due.slice(next, next + AT_ONCE).map((id) => this.#delete(id, signal));
+      const deleting = due.slice(next, next + AT_ONCE).map((id) => this.#delete(id, endMs, signal));
       for (const result of await Promise.allSettled(deleting)) {
         if (result.status === "rejected") refusal ??= { error: result.reason };
         else if (result.value) gone.set(...result.value);
@@ -52,10 +53,15 @@ export class Sweeper {
   }
 
   /** @returns the id and its end, if its key was gone already and nothing else reports that */
-  async #delete(id: string, signal: AbortSignal): Promise<[id: string, expiresAt: number | undefined] | undefined> {
+  async #delete(
+    id: string,
+    endMs: number,
+    signal: AbortSignal,
+  ): Promise<[id: string, expiresAt: number | undefined] | undefined> {
     const { etcd, prefix, keys } = this.#parts;
     const known = keys.get(id);
-    if (!known) return undefined;
+    // It was touched while others were deleted, or its end was one of a lost history.
+    if (known?.expiresAt === undefined || known.expiresAt > endMs) return undefined;
     const revision = await deleteIfUnchanged(etcd, prefix + id, known, { signal, batch: true });
     if (revision === undefined) return keys.refuted(id, known) ? [id, known.expiresAt] : undefined;
     keys.missing(id, revision);

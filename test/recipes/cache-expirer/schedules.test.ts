@@ -36,6 +36,8 @@ const kept = [
   { seed: 4003, schedule: 176 },
   // What was tracked and evicted in a new history, before the mirror noticed that there is one, is cleaned.
   { seed: 4008, schedule: 178 },
+  // A key of a new history is swept when the answer of the old one, that hid it, is forgotten.
+  { seed: 77, schedule: 1125 },
 ];
 
 class Model {
