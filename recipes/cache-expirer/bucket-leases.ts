@@ -1,4 +1,4 @@
-import type { EtcdClient, Lease, LeaseId } from "../../src/index.ts";
+import type { EtcdClient, Lease } from "../../src/index.ts";
 import { asError, type Clock, log } from "../../src/internal/index.ts";
 import { DetachedLease } from "../leases/index.ts";
 import type { Buckets, Tracking } from "./buckets.ts";
@@ -19,7 +19,6 @@ export class BucketLeases {
   readonly #clock: Clock;
   /** By the time at which the keys of the bucket end. */
   readonly #ofBucket = new Map<number, DetachedLease>();
-  readonly #byId = new Map<LeaseId, Lease>();
   #revoking: Promise<unknown> = Promise.resolve();
 
   constructor(etcd: EtcdClient, buckets: Buckets, clock: Clock) {
@@ -40,15 +39,7 @@ export class BucketLeases {
     const { ttlMs, bucketMs } = this.#buckets;
     const neededMs = expiresAt - this.#clock.wallMs();
     const grantSeconds = Math.ceil(Math.max(ttlMs + 2 * bucketMs, neededMs + SPARE_MS) / 1_000);
-    return lease.use({ neededMs, grantSeconds }, {}, (granted) => {
-      this.#byId.set(granted.id, granted);
-      return write(granted);
-    });
-  }
-
-  /** The lease with this id, if it was granted here and may live. */
-  own(id: LeaseId | undefined): Lease | undefined {
-    return id && this.#byId.get(id);
+    return lease.use({ neededMs, grantSeconds }, {}, write);
   }
 
   /** Revokes those whose keys are past the sweep. Never fails: what is not revoked ends by itself. */
@@ -60,7 +51,6 @@ export class BucketLeases {
       this.#ofBucket.delete(expiresAt);
       if (current) revoking.push(current.revoke().catch((error) => debug("not revoked: %s", asError(error).message)));
     }
-    for (const [id, { signal }] of this.#byId) if (signal.aborted) this.#byId.delete(id);
     this.#revoking = Promise.all(revoking);
     await this.#revoking;
   }

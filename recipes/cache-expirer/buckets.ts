@@ -39,6 +39,19 @@ export class Buckets {
     return { bucket, expiresAt: (bucket + 1) * this.bucketMs + this.ttlMs };
   }
 
+  /** Whether a key that ends then is in the bucket of this moment, or in the next one. */
+  isCurrent(expiresAt: number | undefined, nowMs: number): boolean {
+    return expiresAt !== undefined && expiresAt >= this.at(nowMs).expiresAt && !this.isAhead(expiresAt, nowMs);
+  }
+
+  /**
+   * Whether a key that ends then is further ahead than the next bucket, by which clocks may differ: it was put there
+   * before the wall clock was set back, and its lease ends earlier than that.
+   */
+  isAhead(expiresAt: number, nowMs: number): boolean {
+    return expiresAt > this.at(nowMs).expiresAt + this.bucketMs;
+  }
+
   /** From when trackers delete what has not expired by itself: clocks may differ by one bucket. */
   sweptAt(expiresAt: number): number {
     return expiresAt + this.bucketMs;

@@ -28,7 +28,6 @@ import { Buckets } from "./buckets.ts";
 import { Cleaner } from "./cleaner.ts";
 import { HeldBack } from "./held-back.ts";
 import { askForKnown } from "./known-ids.ts";
-import { LatestClock } from "./latest-clock.ts";
 import type { ExpireReason, ResolvedExpirer } from "./options.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Touches } from "./touches.ts";
@@ -63,7 +62,6 @@ export class CacheTracker {
   readonly #ready = quietDeferred<void>();
   readonly #closing = new AbortController();
   readonly #buckets: Buckets;
-  readonly #latest: LatestClock;
   readonly #keys: TrackedKeys;
   readonly #touches: Touches;
   readonly #cleaner: Cleaner;
@@ -88,15 +86,13 @@ export class CacheTracker {
     const buckets = new Buckets(ttlSeconds);
     const keys = new TrackedKeys(prefix);
     const leases = new BucketLeases(etcd, buckets, clock);
-    const latest = new LatestClock(clock);
     this.#buckets = buckets;
-    this.#latest = latest;
     this.#keys = keys;
     this.#leases = leases;
     const isLive = () => this.#status === "live";
     // The cleaner asks etcd before it believes that.
     const onGone = (id: string) => this.#cleaner.clean(id, "evicted");
-    this.#touches = new Touches({ etcd, prefix, buckets, clock, latest, keys, leases, isLive, onGone });
+    this.#touches = new Touches({ etcd, prefix, buckets, clock, keys, leases, isLive, onGone });
     const cleaned = (id: string, reason: ExpireReason) => onNews({ type: "cleaned", id, reason });
     const onWarning = (error: Error) => this.#warn(error);
     this.#cleaner = new Cleaner({ etcd, prefix, keys, runtime, concurrency, onExpire, onWarning, cleaned });
@@ -212,8 +208,6 @@ export class CacheTracker {
   }
 
   #apply(batch: MirrorBatch): void {
-    // So that it knows how late it was when other trackers on this machine put these.
-    this.#latest.nowMs();
     for (const kv of batch.puts) {
       if (!this.#keys.isOfId(kv)) this.#warn(new InvalidValueError(`${kv.key} is left out: it is the key of no id`));
     }

@@ -27,7 +27,6 @@ import {
 import { foundBy, isAsKnown, opIfUnchanged } from "../writes/index.ts";
 import type { BucketLeases } from "./bucket-leases.ts";
 import { type Buckets, encodeTracking, type Tracking } from "./buckets.ts";
-import type { LatestClock } from "./latest-clock.ts";
 import { stateOf, type Tracked, type TrackedKeys } from "./tracked-keys.ts";
 
 const BATCHES_AT_ONCE = 4;
@@ -41,7 +40,6 @@ export interface TouchesParts {
   readonly prefix: string;
   readonly buckets: Buckets;
   readonly clock: Clock;
-  readonly latest: LatestClock;
   readonly keys: TrackedKeys;
   readonly leases: BucketLeases;
   /** Whether `keys` follows etcd at this moment. */
@@ -66,8 +64,10 @@ interface PendingMove {
 
 /**
  * Moves keys to the bucket of now. Each move is "if the key is as known, put it with the lease of the new bucket", and
- * only ever to a later one: a late touch of another process cannot move it back. Moves travel in batches of nested
- * txns, so a key that is gone fails its own move and no other.
+ * only ever to a later one: a late touch of another process cannot move it back. A key that stands further ahead than
+ * clocks may differ stays there, and gets that lease with each touch: the wall clock was set back, and the lease that it
+ * was on ends earlier than it says. Moves travel in batches of nested txns, so a key that is gone fails its own move and
+ * no other.
  *
  * They are batches of its own, not those of `EtcdClient.txn({ batch: true })`, though of the same limits: all moves of
  * one are on one lease, so when etcd has lost it the whole batch is sent again; what is only looked at travels, too;
@@ -92,7 +92,7 @@ export class Touches {
   /**
    * @param create whether to make a key that is not there: then etcd is asked in any case, for what is known here may
    *   be older than a deletion that another process has seen
-   * @returns whether the key is there, in the bucket of now or a later one. A touch sends no request when that is known
+   * @returns whether the key is there, in the bucket of now or the next. A touch sends no request when that is known
    */
   move(id: string, create: boolean, call: CallOptions): Promise<boolean> {
     if (!create && this.#isTouched(id)) return touched;
@@ -101,24 +101,11 @@ export class Touches {
     return call.signal === undefined && call.timeoutMs === undefined ? move.promise : this.#waitFor(move, call);
   }
 
-  /** Whether the key is known to live as long as a touch would have it. */
+  /** Whether the key is known to be in the bucket of now, or the next. */
   #isTouched(id: string): boolean {
-    const { keys } = this.#parts;
-    return this.#livesOn(keys.get(id)) && (keys.isAnswered(id) || this.#parts.isLive());
-  }
-
-  /**
-   * Whether a key in this state is in the bucket of now, or a later one, and its lease lives for a TTL. When the wall
-   * clock was set back, the key is in such a bucket long after it was put there, and its lease ends all the same. How
-   * long a lease of our own lives is known; one of another tracker lives as long as its clock said, which is ours as far
-   * as it was not set back.
-   */
-  #livesOn(state: Tracked | undefined): boolean {
-    const { buckets, clock, latest, leases } = this.#parts;
-    const end = state?.expiresAt;
-    if (end === undefined || end < buckets.at(clock.wallMs()).expiresAt) return false;
-    const lease = leases.own(state?.lease);
-    return lease ? lease.remainingMs() >= buckets.ttlMs : end >= buckets.at(latest.nowMs()).expiresAt;
+    const { buckets, clock, keys } = this.#parts;
+    if (!buckets.isCurrent(keys.get(id)?.expiresAt, clock.wallMs())) return false;
+    return keys.isAnswered(id) || this.#parts.isLive();
   }
 
   async #waitFor({ id, promise }: PendingMove, { signal, timeoutMs }: CallOptions): Promise<boolean> {
@@ -201,31 +188,29 @@ export class Touches {
 
   /** @returns also the state of each key, if it was moved */
   async #send(batch: readonly PendingMove[]): Promise<{ answers: readonly OpResult[]; moved: readonly Tracked[] }> {
-    const { etcd, leases, buckets, clock, keys } = this.#parts;
+    const { etcd, leases, buckets, clock } = this.#parts;
     const target = buckets.at(clock.wallMs());
     return leases.use(target, async (lease) => {
-      const known = batch.map(({ id, seen }) => (seen ? seen.state : keys.get(id)));
-      const success = batch.map((move, i) => this.#toOp(move, known[i], target, lease));
-      const { responses, revision } = await etcd.txn({ success });
-      const moved = known.map((state) => ({
-        modRevision: revision,
-        expiresAt: laterEnd(state, target),
-        lease: lease.id,
-      }));
+      const steps = batch.map((move) => this.#stepOf(move, target, lease));
+      const { responses, revision } = await etcd.txn({ success: steps.map(({ op }) => op) });
+      const moved = steps.map(({ expiresAt }) => ({ modRevision: revision, expiresAt, lease: lease.id }));
       return { answers: responses, moved };
     });
   }
 
-  #toOp({ id, create }: PendingMove, known: Tracked | undefined, target: Tracking, lease: Lease): Op {
-    const key = this.#parts.prefix + id;
+  /** @returns also until when the key lives at least, if it is moved */
+  #stepOf({ id, create, seen }: PendingMove, target: Tracking, lease: Lease): { op: Op; expiresAt: number } {
+    const { buckets, clock, keys, prefix } = this.#parts;
+    const key = prefix + id;
+    const known = seen ? seen.state : keys.get(id);
+    const end = known?.expiresAt ?? 0;
+    const expiresAt = Math.max(end, target.expiresAt);
     // Nothing is known that could be moved: it is looked at first.
-    if (!known && !create) return getOp(key);
-    const end = laterEnd(known, target);
-    // Another tracker moved it while this lease was granted, and relies on one that lives longer.
-    const isLate = this.#parts.buckets.at(this.#parts.clock.wallMs()).expiresAt > target.expiresAt;
-    const stays = known?.expiresAt === end && (isLate || this.#livesOn(known));
-    const put = putOp(key, encodeTracking({ bucket: target.bucket, expiresAt: end }), { lease });
-    return opIfUnchanged(key, known, stays ? getOp(key) : put);
+    if (!known && !create) return { op: getOp(key), expiresAt };
+    // By the time that it is now: the lease may have come late.
+    const stays = end >= target.expiresAt && !buckets.isAhead(end, clock.wallMs());
+    const put = putOp(key, encodeTracking({ ...target, expiresAt }), { lease });
+    return { op: opIfUnchanged(key, known, stays ? getOp(key) : put), expiresAt };
   }
 
   #answered(move: PendingMove, answer: OpResult, moved: Tracked): void {
@@ -240,12 +225,12 @@ export class Touches {
 
   /** What etcd has instead of what was known: enough, nothing, or something to move in the next batch. */
   #read(move: PendingMove, kv: KeyValue | undefined, revision: number): void {
-    const { keys } = this.#parts;
+    const { keys, buckets, clock } = this.#parts;
     const state = kv && stateOf(kv);
     if (state) this.#found(move.id, state);
     else keys.missing(move.id, revision);
     move.seen = { state };
-    if (this.#livesOn(state)) this.#settle(move, () => move.resolve(true));
+    if (buckets.isCurrent(state?.expiresAt, clock.wallMs())) this.#settle(move, () => move.resolve(true));
     else if (!kv && !move.create) this.#settle(move, () => move.resolve(false));
     else {
       move.sent = false;
@@ -261,9 +246,4 @@ export class Touches {
     if (this.#moves.get(move.id) === move) this.#moves.delete(move.id);
     settle();
   }
-}
-
-/** When a key ends that is moved: never earlier than it would have. */
-function laterEnd(known: Tracked | undefined, target: Tracking): number {
-  return Math.max(known?.expiresAt ?? 0, target.expiresAt);
 }
