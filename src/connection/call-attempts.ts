@@ -8,6 +8,7 @@ import { Backoff } from "../internal/backoff.ts";
 import { log } from "../internal/log.ts";
 import type { Runtime } from "../internal/runtime.ts";
 import type { Attempt } from "./attempt.ts";
+import { AttemptTime } from "./attempt-time.ts";
 import type { Authenticator, Token } from "./auth/authenticator.ts";
 import type { CallScope } from "./call-scope.ts";
 import type { Endpoint } from "./endpoints/endpoint.ts";
@@ -22,8 +23,6 @@ import { TlsError } from "./tls/tls-error.ts";
 
 const debug = log("connection");
 
-/** No attempt that can be repeated waits longer for one endpoint before each of the others was asked. */
-export const ATTEMPT_LIMIT_MS = 2_000;
 /** What may write is not sent once more when less is left, or less than a tenth of the call's time. */
 const LEAST_ATTEMPT_MS = 100;
 /**
@@ -89,10 +88,7 @@ export class CallAttempts<Response> {
   /** An attempt has left, and what came of it is not known yet. */
   #underWay = false;
   #renewals = 0;
-  /** How long an attempt may take that can be repeated: twice as long when all endpoints were asked in vain. */
-  #attemptMs: number;
-  /** An attempt of this round took as long as it may. */
-  #wasLate = false;
+  readonly #time: AttemptTime;
 
   /** @param scope is released when the call is over */
   constructor(routes: CallRoutes, scope: CallScope, call: Attempted<Response>) {
@@ -100,7 +96,7 @@ export class CallAttempts<Response> {
     this.#scope = scope;
     this.#call = call;
     this.#deadlineMs = routes.runtime.clock.monotonicMs() + call.rpc.timeoutMs;
-    this.#attemptMs = attemptLimitMs(call.rpc.timeoutMs);
+    this.#time = new AttemptTime(call.rpc.timeoutMs);
   }
 
   /** Most calls find a connection that works: they leave in the turn in which they are made, and wait once. */
@@ -157,9 +153,7 @@ export class CallAttempts<Response> {
         if (round.refused && ++this.#renewals === 1) continue;
         // No endpoint can be trusted, or none trusts us: to wait for that to change is up to the caller.
         if (!round.refused && round.insecure && this.#last) throw this.#last.error;
-        // What takes etcd longer, or the way of a long answer, must come through in the end.
-        if (this.#wasLate) this.#attemptMs *= 2;
-        this.#wasLate = false;
+        this.#time.roundEnded();
         const restMs = this.#leftMs;
         const pauseMs = backoff.nextMs({ leftMs: restMs });
         await this.#scope.pause(runtime.clock, Math.min(pauseMs, restMs));
@@ -190,7 +184,7 @@ export class CallAttempts<Response> {
       // One more attempt with hardly any time would hide why the one before it failed, and leave open what became of
       // a write.
       if (leftMs <= (this.#last ? this.#leastMs : 0)) throw this.#outOfTime(this.#last);
-      const route: Route = { endpoint, token, channel: undefined, limitMs: Math.min(this.#mostMs, leftMs) };
+      const route: Route = { endpoint, token, channel: undefined, limitMs: this.#repeatableMs(leftMs) };
       rpc.asked?.push(endpoint);
       try {
         if (!(await this.#connect(route))) return { refused: true, insecure };
@@ -263,7 +257,7 @@ export class CallAttempts<Response> {
     if (kind !== "read" && !last.neverExecuted) this.#maybeExecuted = true;
     debug("%s on %s failed: %s", name, endpoint.url, last.error.message);
     const late = last.error instanceof EtcdTimeoutError;
-    this.#wasLate ||= late;
+    this.#time.failed(late);
     if (last.endpointAtFault) {
       this.#routes.endpoints.failed(endpoint, last.error);
       if (channel && !late) endpoint.memberFailed("calls", channel);
@@ -285,12 +279,13 @@ export class CallAttempts<Response> {
   #limitMs(leftMs: number): number {
     const { kind, slow } = this.#call.rpc;
     if (slow === "unbounded") return Number.POSITIVE_INFINITY;
-    return kind === "write" || slow ? leftMs : Math.min(this.#mostMs, leftMs);
+    return kind === "write" || slow ? leftMs : this.#repeatableMs(leftMs);
   }
 
   /** How long an attempt may take that can be repeated. */
-  get #mostMs(): number {
-    return this.#call.rpc.patience?.attemptLimitMs ?? this.#attemptMs;
+  #repeatableMs(leftMs: number): number {
+    const { patience } = this.#call.rpc;
+    return patience ? Math.min(patience.attemptLimitMs, leftMs) : this.#time.limitMs(leftMs);
   }
 
   get #leastMs(): number {
@@ -312,11 +307,6 @@ export class CallAttempts<Response> {
   #outOfTime(last: Failure | undefined): Error {
     return outOfTime(this.#call.name, this.#call.rpc.timeoutMs, last, this.#maybeExecuted);
   }
-}
-
-/** How long the first attempt may take that can be repeated elsewhere. */
-export function attemptLimitMs(timeoutMs: number): number {
-  return Math.min(ATTEMPT_LIMIT_MS, timeoutMs / 3);
 }
 
 /**

@@ -25,6 +25,7 @@ export {
   parseEndpoints,
 } from "./endpoints/endpoint-url.ts";
 export type { SrvResolver } from "./endpoints/srv-lookup.ts";
+export { cameTooSlowly } from "./errors/came-too-slowly.ts";
 export { translateWatchCancel } from "./errors/error-translation.ts";
 export { openProtocol } from "./open-protocol.ts";
 export type { KeepAliveStream, Protocol, RangeStream, WatchHandlers, WatchStream } from "./protocol.ts";

@@ -364,7 +364,8 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
       }
       // A message that was not whole cannot be executed: the rest of it will not be sent.
       const neverExecuted = exchange.firstMessageEnd === Number.POSITIVE_INFINITY;
-      const failure = grpcFailure(grpcStatus.DEADLINE_EXCEEDED, deadlinePassed, { neverExecuted });
+      const details = { neverExecuted, answerBegun: exchange.dataBytes > 0 };
+      const failure = grpcFailure(grpcStatus.DEADLINE_EXCEEDED, deadlinePassed, details);
       this.#end(exchange, failure, errorCode.CANCEL);
     }
   };

@@ -5,6 +5,8 @@ import type { Metadata } from "./metadata.ts";
 export interface GrpcFailureDetails {
   /** The server provably did not begin to execute the request. @default false */
   readonly neverExecuted?: boolean | undefined;
+  /** Some of the answer had come. @default false */
+  readonly answerBegun?: boolean | undefined;
   readonly httpStatus?: number | undefined;
   readonly metadata?: Metadata | undefined;
   /** Why the connection ended, when that ended the call. */
@@ -24,15 +26,19 @@ export class GrpcFailure extends Error {
    * GOAWAY, or the server answered REFUSED_STREAM. False means unknown, unless `code` says more.
    */
   readonly neverExecuted: boolean;
+  /** Whether the deadline passed while the answer came. */
+  readonly answerBegun: boolean;
   /** The status of HTTP, when the answer was not gRPC: the page of a proxy, for instance. */
   readonly httpStatus: number | undefined;
   /** What else the answer's headers and trailers said. */
   readonly metadata: Metadata | undefined;
 
-  constructor(code: number, message: string, { neverExecuted, httpStatus, metadata, cause }: GrpcFailureDetails = {}) {
+  constructor(code: number, message: string, details: GrpcFailureDetails = {}) {
+    const { neverExecuted, answerBegun, httpStatus, metadata, cause } = details;
     super(message, cause && { cause });
     this.code = code;
     this.neverExecuted = neverExecuted ?? false;
+    this.answerBegun = answerBegun ?? false;
     this.httpStatus = httpStatus;
     this.metadata = metadata;
   }

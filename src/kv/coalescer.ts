@@ -112,19 +112,20 @@ export class Coalescer<Request, Answer> {
   }
 
   #take(): PendingCall<Request, Answer>[] {
+    const alike = this.#isFull ? this.#alike() : this.#waiting;
     let count = 0;
     let bytes = 0;
     let operations = 0;
     const room = new TxnRoom(this.#limits);
-    const most = this.#isFull ? this.#sortBySpace() : this.#waiting.length;
-    for (const call of this.#waiting) {
-      if (count === most || !room.take(call.size)) break;
+    for (const call of alike) {
+      if (!room.take(call.size)) break;
       count++;
       bytes += call.size.bytes;
       operations += call.size.operations;
     }
-    const taken = this.#waiting.slice(0, count);
-    this.#waiting = this.#waiting.slice(count);
+    const taken = alike.slice(0, count);
+    if (alike === this.#waiting) this.#waiting = this.#waiting.slice(count);
+    else this.#waiting = this.#waiting.filter((call) => !taken.includes(call));
     this.#waitingBytes -= bytes;
     this.#waitingOperations -= operations;
     this.#due = false;
@@ -133,12 +134,10 @@ export class Coalescer<Request, Answer> {
     return taken;
   }
 
-  /** Puts those first that need space like the first, or need none like it. @returns how many these are */
-  #sortBySpace(): number {
-    const waiting = this.#waiting;
-    const alike = waiting.filter((call) => this.#needsSpace(call) === this.#needsSpace(waiting[0]));
-    if (alike.length < waiting.length) this.#waiting = [...new Set([...alike, ...waiting])];
-    return alike.length;
+  /** Of those that wait: all that need space as the first does, or need none as it does not. */
+  #alike(): PendingCall<Request, Answer>[] {
+    const [first] = this.#waiting;
+    return this.#waiting.filter((call) => this.#needsSpace(call) === this.#needsSpace(first));
   }
 
   #needsSpace(call: PendingCall<Request, Answer> | undefined): boolean | undefined {
@@ -150,7 +149,7 @@ export class Coalescer<Request, Answer> {
   }
 
   #refused(error: unknown): void {
-    if (isOutOfSpace(error)) this.#isFull = true;
+    if (this.#batching.needsSpace && isOutOfSpace(error)) this.#isFull = true;
   }
 
   async #send(taken: readonly PendingCall<Request, Answer>[]): Promise<void> {

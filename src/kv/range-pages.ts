@@ -1,6 +1,11 @@
-import type { Protocol, RangePart, RangeResponse, RangeStream } from "../connection/index.ts";
+import {
+  cameTooSlowly,
+  type Protocol,
+  type RangePart,
+  type RangeResponse,
+  type RangeStream,
+} from "../connection/index.ts";
 import { RequestRefusedError } from "../errors/request-refused-error.ts";
-import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { KeyRange } from "../model/key-range.ts";
 import type { KeyValue } from "../model/key-value.ts";
@@ -59,8 +64,8 @@ export async function* rangePages(
       page = await protocol.range({ ...query, range: rest, revision, limit: keys, sort }, call);
     } catch (error) {
       if (error instanceof RequestRefusedError && error.beyond === "answerBytes" && pageSize.refused(keys)) continue;
-      // The way may be too slow for it: the next list has smaller ones.
-      if (error instanceof EtcdTimeoutError) pageSize.refused(keys);
+      // Its way is too slow for so much: the next list has smaller ones.
+      if (cameTooSlowly(error)) pageSize.refused(keys);
       throw error;
     }
     revision ??= page.revision;

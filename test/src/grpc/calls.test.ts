@@ -286,6 +286,24 @@ describe("MAX_CONCURRENT_STREAMS", () => {
     expect(failure).toMatchObject({ code: DEADLINE_EXCEEDED, neverExecuted: true });
   });
 
+  test("a call that runs out of time says whether its answer was on its way", async () => {
+    const clock = new FakeClock();
+    await using lab = await wireLab({ clock });
+    const calls = ["/silent", "/slow"].map((path) => ask(lab.connection, path, Buffer.alloc(0), { timeoutMs: 99 }));
+    await lab.peer.when(() => lab.peer.count(type.HEADERS) === 2);
+    // A part of a message, and a call that is answered behind it: then it was read.
+    lab.peer.send(headers(3), data(3, message("a longer one").subarray(0, 8)));
+    const answered = ask(lab.connection);
+    await lab.peer.when(() => lab.peer.count(type.HEADERS) === 3);
+    lab.peer.send(answer(5));
+    await answered;
+    await clock.pass(100);
+    expect((await Promise.all(calls)).map(({ failure }) => failure)).toMatchObject([
+      { code: DEADLINE_EXCEEDED, answerBegun: false },
+      { code: DEADLINE_EXCEEDED, answerBegun: true },
+    ]);
+  });
+
   test("a queued call has the timeout that is left of its time", async () => {
     await using lab = await wireLab({}, [[3, 1]]);
     const read = requestReader();

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Protocol } from "../../../src/connection/index.ts";
+import { GrpcFailure } from "../../../src/grpc/index.ts";
 import { EtcdTimeoutError, keyRange, prefix } from "../../../src/index.ts";
 import { PageSize } from "../../../src/kv/page-size.ts";
 import { PageSizes } from "../../../src/kv/page-sizes.ts";
@@ -60,19 +61,26 @@ test("a range that has become short since it was refused is read in long pages a
   expect(asked.at(-1)).toBe(10_000);
 });
 
-test("a page that ran out of its time makes those of the next list smaller", async () => {
+test.each([
+  ["was on its way when its time was over makes those of the next list smaller", true, [32, 16, 8, 4, 2, 1, 1]],
+  ["had no answer at all says nothing of its size", false, [32, 32, 32]],
+])("a page that %s", async (_, answerBegun, expected) => {
   const asked: (number | undefined)[] = [];
+  const cause = new GrpcFailure(4, "no answer within the deadline", { answerBegun });
+  const outOfTime = new EtcdTimeoutError("no answer within 5000 ms", {
+    cause: new EtcdTimeoutError("no answer within the time of the attempt", { cause }),
+  });
   const protocol = {
     range: async ({ limit }: { limit?: number }) => {
       asked.push(limit);
-      throw new EtcdTimeoutError("no answer within 5000 ms");
+      throw outOfTime;
     },
   } as unknown as Protocol;
   const pageSize = new PageSize();
-  for (let lists = 0; lists < 7; lists++) {
-    await expect(rangePages(protocol, prefix("a"), { pageSize }).next()).rejects.toThrow(EtcdTimeoutError);
+  for (const _ of expected) {
+    await expect(rangePages(protocol, prefix("a"), { pageSize }).next()).rejects.toBe(outOfTime);
   }
-  expect(asked).toEqual([32, 16, 8, 4, 2, 1, 1]);
+  expect(asked).toEqual(expected);
 });
 
 test("the last hundred ranges are remembered, each by itself", () => {
