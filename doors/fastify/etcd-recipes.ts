@@ -193,7 +193,8 @@ function warnIfCutShort({ initialConfig }: FastifyInstance, { key, drainMs = DRA
   const { pluginTimeout = 0 } = initialConfig;
   const needed = drainMs + LONGEST_LEAVE_MS;
   if (key === undefined || pluginTimeout === 0 || pluginTimeout >= needed) return;
-  const problem = `of ${drainMs} ms needs a pluginTimeout of the app of at least ${needed} ms, or 0, not ${pluginTimeout}`;
+  const wanted = `a pluginTimeout of the app of at least ${needed} ms, or 0`;
+  const problem = `of ${drainMs} ms needs ${wanted}, not ${pluginTimeout}`;
   process.emitWarning(
     new InvalidOptionError(what, "drainMs", `${problem}: app.close() stops the server before it is over`),
   );

@@ -65,9 +65,9 @@ interface PendingMove {
 /**
  * Moves keys to the bucket of now. Each move is "if the key is as known, put it with the lease of the new bucket", and
  * only ever to a later one: a late touch of another process cannot move it back. A key that stands further ahead than
- * clocks may differ stays there, and gets that lease with each touch: the wall clock was set back, and the lease that it
- * was on ends earlier than it says. Moves travel in batches of nested txns, so a key that is gone fails its own move and
- * no other.
+ * clocks may differ stays there, and gets that lease with each touch: the wall clock was set back, and the lease that
+ * it was on ends earlier than it says. Moves travel in batches of nested txns, so a key that is gone fails its own move
+ * and no other.
  *
  * They are batches of its own, not those of `EtcdClient.txn({ batch: true })`, though of the same limits: all moves of
  * one are on one lease, so when etcd has lost it the whole batch is sent again; what is only looked at travels, too;

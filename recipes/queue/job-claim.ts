@@ -185,7 +185,8 @@ function changesOf(jobKey: Uint8Array, letterKey: string, settling: Settling): O
     case "ack":
       return [deleteOp(jobKey)];
     case "release":
-      return settling.content.notBefore === undefined ? [] : [putOp(jobKey, writeJob(settling.content))];
+      // In any case, so that the job shows when that was, see `shownBy()`.
+      return [putOp(jobKey, writeJob(settling.content))];
     case "bury":
       return [deleteOp(jobKey), putOp(letterKey, writeLetter(settling.letter))];
     default:

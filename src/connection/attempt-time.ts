@@ -8,9 +8,9 @@ export function attemptLimitMs(timeoutMs: number): number {
 
 /**
  * How long the attempts of one call may take that can be repeated. A third of its time, 2 s at most, so that a second
- * endpoint is always tried. After a round of all endpoints in which one took all of that, twice as long: what takes etcd
- * longer, or the way of a long answer, must come through. But where others failed in another way they may do better
- * soon: then half of what is left at most.
+ * endpoint is always tried. After a round of all endpoints in which one took all of that, twice as long: what takes
+ * etcd longer, or the way of a long answer, must come through. But where others failed in another way they may do
+ * better soon: then half of what is left at most.
  */
 export class AttemptTime {
   readonly #firstMs: number;

@@ -342,6 +342,21 @@ describe("errors", () => {
     expect(lab.shapes.slice(5)).toEqual(["i=1 j"]);
   });
 
+  test("a deletion does not wait behind puts that come later, however many", async () => {
+    const lab = new Lab({ writes: true });
+    void lab.add("full=1");
+    await lab.turn();
+    await lab.fail(noSpace);
+    for (const key of names(200)) void lab.add(`${key}=1`);
+    void lab.add("delete");
+    for (const key of names(200, "later")) void lab.add(`${key}=1`);
+    await lab.turn();
+    // Two batches of puts at most go before it.
+    await lab.fail(noSpace, lab.sent[1]);
+    await lab.fail(noSpace, lab.sent[2]);
+    expect(lab.shapes.slice(1, 5).filter((shape) => shape === "delete")).toHaveLength(1);
+  });
+
   test.each([
     ["a put alone", ["a=1"]],
     ["puts", ["a=1", "b=1"]],
