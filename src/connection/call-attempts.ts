@@ -248,15 +248,18 @@ export class CallAttempts<Response> {
     const { requestBytes, name, rpc, begun } = this.#call;
     const { kind, described, patience, slow } = rpc;
     const last = translateFailure(error, { write: kind !== "read", earlierUnknown: this.#maybeExecuted, requestBytes });
-    this.#last = last;
-    patience?.attemptFailed(last);
+    const late = last.error instanceof EtcdTimeoutError;
+    // That one with hardly any time had no answer would hide why those before it failed.
+    if (!this.#last || !late || (limitMs >= this.#hardlyAnyMs && !last.neverExecuted)) {
+      this.#last = last;
+      patience?.attemptFailed(last);
+    }
     if (described) {
       described.endpoint = endpoint.url;
       described.grpcStatus = grpcAnswer(error)?.code;
     }
     if (kind !== "read" && !last.neverExecuted) this.#maybeExecuted = true;
     debug("%s on %s failed: %s", name, endpoint.url, last.error.message);
-    const late = last.error instanceof EtcdTimeoutError;
     this.#time.failed(late);
     if (last.endpointAtFault) {
       this.#routes.endpoints.failed(endpoint, last.error);
@@ -289,8 +292,11 @@ export class CallAttempts<Response> {
   }
 
   get #leastMs(): number {
-    const { kind, timeoutMs } = this.#call.rpc;
-    return kind === "read" ? 0 : Math.min(LEAST_ATTEMPT_MS, timeoutMs / 10);
+    return this.#call.rpc.kind === "read" ? 0 : this.#hardlyAnyMs;
+  }
+
+  get #hardlyAnyMs(): number {
+    return Math.min(LEAST_ATTEMPT_MS, this.#call.rpc.timeoutMs / 10);
   }
 
   get #leftMs(): number {
