@@ -81,11 +81,6 @@ export class PrefixFollower {
     return this.#followed?.mirror.staleForMs ?? 0;
   }
 
-  /** The revision that `get()` is at; 0 before the first list. */
-  get revision(): number {
-    return this.#followed?.mirror.revision ?? 0;
-  }
-
   /** What all who share the prefix have made of each entry; undefined while it is not shared. See PrefixMirror. */
   made(how: object): WeakMap<KeyValue, unknown> | undefined {
     return this.#followed?.made(how);

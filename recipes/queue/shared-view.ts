@@ -42,6 +42,7 @@ export class SharedView {
   readonly #members = new Set<ViewMember>();
   readonly #byLease = new Map<LeaseId, ViewMember>();
   #hasWorked = false;
+  #revision = 0;
   /** Until a worker comes or goes. */
   #hasAll: boolean | undefined;
 
@@ -74,9 +75,9 @@ export class SharedView {
     return this.#hasWorked;
   }
 
-  /** The revision that the view is at; 0 before the first list. */
+  /** The revision that the view is at, which the mirror can be ahead of; 0 before the first list. */
   get revision(): number {
-    return this.#follower.revision;
+    return this.#revision;
   }
 
   /** Whether all workers that there are share this view. */
@@ -126,6 +127,7 @@ export class SharedView {
         break;
       default:
         this.#hasAll = undefined;
+        this.#revision = news.revision;
         this.jobs.apply(news, runtimeOf(this.#etcd).clock.monotonicMs());
         this.passOnNews();
         for (const member of this.#inTurn()) member.look();
