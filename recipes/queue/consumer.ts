@@ -25,7 +25,7 @@ const debug = log("queue");
  */
 const GRACE_MS = 250;
 
-/** Delays end by the wall clock, which can be set meanwhile, and goes on while a suspended machine's timers stand still. */
+/** Delays end by the wall clock, which can be set meanwhile, and goes on while timers of a suspended machine stand. */
 const LONGEST_PAUSE_MS = 30_000;
 
 export interface ConsumerParts {

@@ -99,8 +99,8 @@ const cannotSync = new Set(["EACCES", "EINVAL", "EISDIR", "ENOTSUP", "EPERM"]);
 /** So that the new name is on the disk as well, where that can be had: the file is in its place, and whole. */
 async function syncFolder(path: string): Promise<void> {
   try {
-    await using folder = await open(path, "r");
-    await folder.sync();
+    const folder = await open(path, "r");
+    await folder.sync().finally(() => folder.close());
   } catch (error) {
     if (!cannotSync.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
   }

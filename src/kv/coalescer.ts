@@ -48,7 +48,7 @@ export class Coalescer<Request, Answer> {
   #due = false;
   /** Nothing is under way, and those that are called in this turn of the event loop leave at its end. */
   #beginning = false;
-  /** Etcd has refused for want of space, and stored nothing since. */
+  /** Etcd has refused a call for want of space, and stored none that needs it since. */
   #isFull = false;
 
   constructor(batching: BatchedCalls<Request, Answer>, limits = new ServerLimits()) {
@@ -134,7 +134,7 @@ export class Coalescer<Request, Answer> {
     return taken;
   }
 
-  /** Of those that wait: all that need space as the first does, or need none as it does not. */
+  /** Those that wait and are like the first of them: all that need space, or all that need none. */
   #alike(): PendingCall<Request, Answer>[] {
     const [first] = this.#waiting;
     return this.#waiting.filter((call) => this.#needsSpace(call) === this.#needsSpace(first));
