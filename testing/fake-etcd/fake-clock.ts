@@ -44,7 +44,7 @@ export class FakeClock implements Clock {
   advance(ms: number): void {
     const endMs = this.#monotonicMs + ms;
     for (let next = this.#nextBy(endMs); next; next = this.#nextBy(endMs)) this.#fire(next);
-    this.#move(endMs - this.#monotonicMs);
+    this.#moveTo(endMs);
   }
 
   /** Both clocks go on, and what is due, and what follows from it, happens in order. */
@@ -56,7 +56,7 @@ export class FakeClock implements Clock {
       if (!next) break;
       this.#fire(next);
     }
-    this.#move(endMs - this.#monotonicMs);
+    this.#moveTo(endMs);
   }
 
   /** Both clocks go on and no timer has fired yet: the event loop was blocked, or the process stopped. */
@@ -85,8 +85,13 @@ export class FakeClock implements Clock {
 
   #fire(timer: Waiting): void {
     this.#timers.delete(timer);
-    this.#move(Math.max(0, timer.atMs - this.#monotonicMs));
+    this.#moveTo(timer.atMs);
     timer.callback();
+  }
+
+  /** Never back: calls that overlap, and timers that let it go on, have moved it further. */
+  #moveTo(atMs: number): void {
+    this.#move(Math.max(0, atMs - this.#monotonicMs));
   }
 
   #move(ms: number): void {

@@ -99,7 +99,8 @@ export class FakeEtcd implements AsyncDisposable {
    * With `time: "manual"`: lets `ms` milliseconds pass, for this etcd, its clients and their recipes. Timers fire in
    * the order of their times, each after all has run that followed from the one before.
    *
-   * Not waited for: what takes real time, such as a `fetch()` of your own code.
+   * Not waited for: what takes real time, such as a `fetch()` of your own code. Each call counts from the time at which
+   * it is made: two that overlap do not add up, and the clock never goes back.
    *
    * @throws RangeError for what is no number of milliseconds; Error when time is not manual
    */

@@ -77,6 +77,17 @@ test("in manual time a registration lives by its renewals, and ends with its lea
   await services.close();
 });
 
+test.each([
+  [2_000, 1_000],
+  [1_000, 2_000],
+])("calls of advance() that overlap, of %d and %d ms, never set the clock back", async (first, second) => {
+  const etcd = await fake({ time: "manual", startMs: 0 });
+  const seen: number[] = [];
+  await Promise.all([first, second].map((ms) => etcd.advance(ms).then(() => seen.push(etcd.nowMs()))));
+  expect(seen).toEqual([...seen].sort((a, b) => a - b));
+  expect(etcd.nowMs()).toBe(2_000);
+});
+
 test("a lease that is expired takes its keys with it, and recipes restore what was wiped", async () => {
   const etcd = await fake({ time: "manual" });
   const server = new ServiceRegister("/svc/m1", "10.0.0.1:8080", 5, { client: etcd.client() });
