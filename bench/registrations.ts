@@ -4,7 +4,7 @@ import type { Bench, BenchOptions } from "./bench.ts";
 import { buildGoPeer } from "./go-peer.ts";
 import { liveBytes } from "./heap.ts";
 import { inTurn, takenBy } from "./in-turn.ts";
-import { cpuOf, type Sample, stopwatch } from "./measure.ts";
+import { cpuOf, median, type Sample, stopwatch } from "./measure.ts";
 import { figure, printTable } from "./table.ts";
 
 type Figure = "grantMs" | "grantCpuMs" | "firstCpuMs" | "heldCpuMs";
@@ -59,8 +59,8 @@ export const registrations: Bench = {
     const hold = `CPU to hold, the first ${heldMs / 1e3} s`;
     report.target("registrations", hold, "× Go", ratio("firstCpuMs"), { atMost: 2 });
     report.target("registrations", "CPU to hold, the next", "× Go", ratio("heldCpuMs"), { atMost: 2 });
-    const kilobytes = Math.min(...own.slice(1).map(({ bytesEach }) => bytesEach)) / 1e3;
-    report.target("registrations", "heap of each", "kB", kilobytes, { atMost: 10 });
+    const middle = (name: OwnFigure) => median(own.slice(1).map((sample) => sample[name]));
+    report.target("registrations", "heap of each", "kB", middle("bytesEach") / 1e3, { atMost: 10 });
     console.log(`${figure(count)} keys with a lease each, held for ${heldMs / 1e3} s; median of ${rounds} rounds\n`);
     const names: readonly Figure[] = ["grantMs", "grantCpuMs", "firstCpuMs", "heldCpuMs"];
     printTable(
@@ -70,12 +70,7 @@ export const registrations: Bench = {
         ...names.flatMap((name) => [figure(of.middle(name)), `${figure(of.ratioTo(reference, name))}×`]),
       ]),
     );
-    const middle = (name: OwnFigure) =>
-      own
-        .slice(1)
-        .map((sample) => sample[name])
-        .sort((a, b) => a - b)[rounds >> 1];
-    const figures = (["bytesEach", "leaveMs", "leaveCpuMs"] as const).map((name) => figure(middle(name) ?? Number.NaN));
+    const figures = (["bytesEach", "leaveMs", "leaveCpuMs"] as const).map((name) => figure(middle(name)));
     console.log("");
     printTable(["", "bytes each", "leave, ms", "CPU ms"], [[ours, ...figures]]);
   },
