@@ -1,5 +1,6 @@
 import { InvalidOptionError } from "../../recipes/index.ts";
 import type { Command, Context } from "../command.ts";
+import { delimitedPrefix } from "../delimited-prefix.ts";
 import { checkAuth } from "../doctor/auth.ts";
 import { checkAlarms, checkMemberList } from "../doctor/cluster.ts";
 import { bad, type Check, type Finding, type Patient, warn, worstOf } from "../doctor/finding.ts";
@@ -48,12 +49,12 @@ export const doctor: Command = {
   },
 };
 
-function patientOf({ etcd, timeoutMs, signal, options, words: [prefix] }: Context): Patient {
+function patientOf({ etcd, timeoutMs, signal, options, words: [given] }: Context): Patient {
   return {
     etcd: etcd(),
     timeoutMs,
     signal,
-    prefix,
+    prefix: given === undefined ? undefined : delimitedPrefix(given),
     user: (options.user as string | undefined)?.split(":")[0] ?? process.env.ETCD_USERNAME,
     mayWrite: options["read-only"] !== true,
     caFile: (options.cacert as string | undefined) ?? process.env.ETCD_CACERT,

@@ -126,6 +126,18 @@ describe("the doctor", () => {
     expect(of(none.lines, "authentication")[0]?.found).toMatch(/has no role|nothing/);
   });
 
+  test("judges the prefix that the recipes read: /svc is /svc/, and no more is to be granted", async () => {
+    const { code, lines: own } = await lines("/svc", ...as("reader:secret"), "--read-only");
+    expect(code).toBe(0);
+    expect(of(own, "permission")).toMatchObject([
+      { level: "warn", found: "reader may read /svc/ and not write there" },
+    ]);
+    const { lines: other } = await lines("/other", ...as("reader:secret"), "--read-only");
+    expect(of(other, "permission")).toMatchObject([
+      { level: "bad", todo: "etcdctl role grant-permission --prefix reader read /other/" },
+    ]);
+  });
+
   test("a wrong password is bad, and named", async () => {
     const { code, lines: all } = await lines(...as("reader:wrong"), "--read-only");
     expect(code).toBe(1);

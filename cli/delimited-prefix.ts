@@ -1,0 +1,11 @@
+import { UsageError } from "./exit-codes.ts";
+
+/**
+ * As the recipes read it: `/svc` is `/svc/`, so that `/svc2/a` is no neighbour.
+ *
+ * @throws UsageError for an empty one
+ */
+export function delimitedPrefix(given: string): string {
+  if (given === "") throw new UsageError("PREFIX must not be empty: that would be every key there is");
+  return given.endsWith("/") ? given : `${given}/`;
+}
