@@ -1,5 +1,6 @@
 import { prefix } from "../../recipes/index.ts";
 import type { Command } from "../command.ts";
+import { delimitedPrefix } from "../delimited-prefix.ts";
 import { durationText } from "../duration.ts";
 
 export const cacheList: Command = {
@@ -7,9 +8,10 @@ export const cacheList: Command = {
   arguments: ["PREFIX"],
   summary: "what a CacheExpirer keeps, and for how long",
   async run({ words: [given = ""], etcd, output, signal }) {
+    const below = delimitedPrefix(given);
     const rows: { id: string; expires: string; lease: string | undefined }[] = [];
-    for await (const { key, text, lease } of etcd().iterate(prefix(given), { signal })) {
-      rows.push({ id: key.slice(given.length), expires: expiry(text), lease });
+    for await (const { key, text, lease } of etcd().iterate(prefix(below), { signal })) {
+      rows.push({ id: key.slice(below.length), expires: expiry(text), lease });
     }
     output.table(["id", "expires", "lease"], rows);
     return undefined;

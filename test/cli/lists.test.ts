@@ -126,9 +126,12 @@ test("queue adds, lists, and lets dead jobs go back or away", async () => {
 test("cache, cancel and confirm do what their recipes do", async () => {
   await using cache = new CacheExpirer("/cache/", { client: etcd, ttlSeconds: 3_600, onExpire() {} });
   await cache.track("c1");
-  expect(await cli.json("cache", "ls", "/cache/")).toMatchObject([
-    { id: "c1", expires: expect.stringContaining("in ") },
-  ]);
+  await etcd.put("/cache2/c2", "");
+  for (const given of ["/cache/", "/cache"]) {
+    expect(await cli.json("cache", "ls", given), given).toMatchObject([
+      { id: "c1", expires: expect.stringContaining("in ") },
+    ]);
+  }
 
   await using cancellation = new Cancellation("/cancel/", { client: etcd });
   const signal = cancellation.signal("run-1");
@@ -174,6 +177,7 @@ test("what is wrong with the arguments, with etcd or with the user has an exit c
     ],
     [["ls", "a", "--password", "x"], 2, "--password needs --user"],
     [["ls", ""], 2, "prefix must"],
+    [["cache", "ls", ""], 2, "PREFIX must not be empty"],
     [["ls", "a", "--endpoints", "127.0.0.1:1", "--command-timeout", "500ms"], 3, "etcd was not reached within 0.5 s"],
     [["queue", "dead", "q", "--endpoints", "127.0.0.1:1", "--command-timeout", "500ms"], 3, "127.0.0.1:1"],
   ];
