@@ -1,34 +1,43 @@
 import { randomUUID } from "node:crypto";
-import { type EtcdClient, PermissionDeniedError, prefix, SubscribeService } from "../../recipes/index.ts";
+import { type EtcdClient, type Lease, PermissionDeniedError, prefix, SubscribeService } from "../../recipes/index.ts";
 import { readyWithin } from "../ready-within.ts";
 import { bad, type Check, ok, warn } from "./finding.ts";
 
 const TTL_SECONDS = 10;
 const SLOW_EVENT_MS = 500;
+/** Never below a prefix of the user's: what follows that would take the key for one of its own. */
+const PROBES = "etcd-recipes/.doctor/";
 
 /** A key of its own is put, and seen by a watch. */
 export const checkWatch: Check = async ({ etcd, timeoutMs, mayWrite, prefix: given }) => {
   if (!mayWrite) return [];
-  const key = `${given ?? "etcd-recipes/"}.doctor/${randomUUID()}`;
+  if (given !== undefined && PROBES.startsWith(given))
+    return [ok("watch", `not tried: its key would stand in ${PROBES}, which is below ${given}`)];
+  const key = `${PROBES}${randomUUID()}`;
   const late = AbortSignal.timeout(timeoutMs);
   const watch = etcd.watch(key, { signal: late });
+  let lease: Lease | undefined;
   try {
     await watch.ready;
-    const lease = await etcd.grantLease(TTL_SECONDS, { keepAlive: false, timeoutMs });
+    lease = await etcd.grantLease(TTL_SECONDS, { keepAlive: false, timeoutMs });
     const startMs = performance.now();
     await etcd.put(key, "", { lease, timeoutMs });
     for await (const _ of watch) break;
     const tookMs = performance.now() - startMs;
-    await lease.revoke().catch(() => {});
     const found = `a put and its event take ${tookMs.toFixed(1)} ms`;
     return [
       tookMs < SLOW_EVENT_MS ? ok("watch", found) : warn("watch", found, "lists and leaders are behind by as much"),
     ];
   } catch (error) {
+    if (error instanceof PermissionDeniedError) {
+      const grant = `etcdctl role grant-permission --prefix ROLE readwrite ${PROBES}`;
+      return [warn("watch", `not tried: this user may not read and write ${PROBES}`, `to try it: ${grant}`)];
+    }
     if (!late.aborted) throw error;
     return [bad("watch", `no event came within ${timeoutMs / 1_000} s`, "does a proxy on the way hold back streams?")];
   } finally {
     await watch.close();
+    await lease?.revoke().catch(() => {});
   }
 };
 

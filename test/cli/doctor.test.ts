@@ -8,9 +8,10 @@ import { judgeRenewal } from "../../cli/doctor/lease.ts";
 import { ProcessWatch } from "../../cli/doctor/this-process.ts";
 import { judgeCertificate } from "../../cli/doctor/tls.ts";
 import { judgeVersion } from "../../cli/doctor/versions.ts";
-import { EtcdClient, ServiceRegister } from "../../recipes/index.ts";
+import { CacheExpirer, EtcdClient, prefix, ServiceRegister } from "../../recipes/index.ts";
 import { type EtcdCluster, startEtcd } from "../../testing/index.ts";
 import { Cli } from "../support/cli.ts";
+import { until } from "../support/until.ts";
 
 let cluster: EtcdCluster;
 let cli: Cli;
@@ -53,7 +54,7 @@ test("a healthy cluster: every line says what was seen, and nothing is left behi
   expect(of(lines, "leader").filter(({ found }) => found.endsWith(" leads"))).toHaveLength(1);
   expect(of(lines, "formats")).toMatchObject([{ level: "warn", found: expect.stringContaining("/svc/broken") }]);
   expect(of(lines, "TLS")).toMatchObject([{ level: "warn" }]);
-  expect((await etcd.range("/svc/.doctor/")).count).toBe(0);
+  expect((await etcd.range(prefix("etcd-recipes/.doctor/"))).count).toBe(0);
   expect(await etcd.leases()).toHaveLength(1);
   expect(of(lines, "lease")[0]?.found).toContain("the shortest TTL of registrations is 7 s");
   const { lines: readOnly } = await examined("--read-only");
@@ -61,6 +62,33 @@ test("a healthy cluster: every line says what was seen, and nothing is left behi
   const { out } = await cli.run("doctor");
   expect(out).toMatch(/^(ok {4}|warn {2})endpoint {8}http.* answered in [\d.]+ ms/m);
   expect(out).toMatch(/^ok {4}alarms {10}none$/m);
+});
+
+test("it writes nothing below PREFIX: what follows that sees no event of the doctor's", async () => {
+  await using etcd = new EtcdClient(cluster.clientOptions);
+  const expired: string[] = [];
+  const onExpire = (id: string) => void expired.push(id);
+  await using cache = new CacheExpirer("/cache/", { client: etcd, ttlSeconds: 3_600, onExpire });
+  await cache.ready;
+  await cache.track("own");
+  const { revision } = await etcd.range(prefix("etcd-recipes/.doctor/"));
+  await using probes = etcd.watch(prefix("etcd-recipes/.doctor/"), { startRevision: revision + 1 });
+  const { code, lines } = await examined("/cache/");
+  expect(code).toBe(0);
+  expect(of(lines, "watch")).toMatchObject([{ level: "ok", found: expect.stringContaining("a put and its event") }]);
+  await cache.evict("own");
+  await until(() => expired.includes("own"));
+  expect(expired).toEqual(["own"]);
+  for await (const { events } of probes) {
+    expect(events).toMatchObject([{ type: "put" }]);
+    break;
+  }
+});
+
+test("where its own key would stand below PREFIX, it tries none", async () => {
+  const { code, lines } = await examined("etcd-recipes/");
+  expect(code).toBe(0);
+  expect(of(lines, "watch")).toMatchObject([{ level: "ok", found: expect.stringContaining("not tried") }]);
 });
 
 test("it reads /apps as /apps/, as the recipes do: /apps2/ is no part of it", async () => {

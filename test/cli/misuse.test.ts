@@ -12,7 +12,11 @@ let tls: ClusterTls;
 
 beforeAll(async () => {
   const permissions = [{ read: { prefix: "/svc/" } }] as const;
-  const users = { reader: { password: "secret", permissions }, stranger: { password: "secret" } };
+  const users = {
+    reader: { password: "secret", permissions },
+    writer: { password: "secret", permissions: [{ readwrite: { prefix: "/svc/" } }] as const },
+    stranger: { password: "secret" },
+  };
   cluster = await startEtcd({ tls: true, auth: { users } });
   tls = cluster.tls as ClusterTls;
   await using etcd = new EtcdClient(cluster.clientOptions);
@@ -136,6 +140,20 @@ describe("the doctor", () => {
     expect(of(other, "permission")).toMatchObject([
       { level: "bad", todo: "etcdctl role grant-permission --prefix reader read /other/" },
     ]);
+  });
+
+  test("tries no event where this user may not write its key, and says what to grant", async () => {
+    const { code, lines: all } = await lines("/svc/", ...as("writer:secret"));
+    expect(code).toBe(0);
+    expect(of(all, "permission")).toMatchObject([{ level: "ok", found: "writer may read and write /svc/" }]);
+    const [asked] = of(all, "watch");
+    expect(asked).toMatchObject({
+      level: "warn",
+      found: "not tried: this user may not read and write etcd-recipes/.doctor/",
+    });
+    await cluster.auth?.grantPermission("writer", { readwrite: { prefix: "etcd-recipes/.doctor/" } });
+    const { lines: granted } = await lines("/svc/", ...as("writer:secret"));
+    expect(of(granted, "watch")).toMatchObject([{ found: expect.stringContaining("a put and its event take") }]);
   });
 
   test("a wrong password is bad, and named", async () => {
