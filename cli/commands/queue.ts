@@ -8,7 +8,10 @@ export const queueList: Command = {
   name: "queue ls",
   arguments: ["NAME"],
   summary: "the jobs of a queue, in the order of their keys",
-  async run({ words: [name = ""], etcd, output, call, signal }) {
+  async run(context) {
+    const { etcd, output, call, signal } = context;
+    await using queue = queueOf(context);
+    const { name } = queue;
     const claims = await etcd().range(prefix(`${name}/claims/`), { keysOnly: true, ...call });
     const claimed = new Set(claims.kvs.map((kv) => idOf(kv, name, "claims")));
     const rows: { id: string; state: string; attempt: number | undefined; value: string }[] = [];

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { EtcdClient } from "../../recipes/index.ts";
+import { type EtcdClient, LeaderElection, Mutex, Queue } from "../../recipes/index.ts";
 import type { Command, Context } from "../command.ts";
 import { MOST_TIMER_MS, parseDuration } from "../duration.ts";
 import { exitCode, stoppedBy, UsageError } from "../exit-codes.ts";
+import { ownName } from "../hold-options.ts";
 import { jsonOf } from "../output.ts";
 import { readyWithin } from "../ready-within.ts";
 import { Polled } from "../top/polled.ts";
@@ -66,15 +67,19 @@ export const top: Command = {
 function sourcesOf({ words: [prefix], options, etcd, timeoutMs }: Context): Source[] {
   const named = (option: string) => (options[option] as readonly string[] | undefined) ?? [];
   const prefixes = [...(prefix === undefined ? [] : [prefix]), ...named("services")];
-  const [elections, locks, queues] = [named("election"), named("lock"), named("queue")];
-  if (prefixes.length + elections.length + locks.length + queues.length === 0)
+  const names = [...named("election"), ...named("lock"), ...named("queue")];
+  if (prefixes.length + names.length === 0)
     throw new UsageError("name what to show: PREFIX, --services, --election, --lock or --queue");
   const client: EtcdClient = etcd();
+  // They refuse a name that none of them can have, and do nothing else.
+  const elections = named("election").map((name) => new LeaderElection(name, ownName(), { client }));
+  const locks = named("lock").map((name) => new Mutex(name, { client }));
+  const queues = named("queue").map((name) => new Queue(name, { client }));
   return [
     ...prefixes.map((each) => new WatchedServices(each, client)),
-    ...elections.map((name) => new Polled(() => readLine(client, "election", name, timeoutMs))),
-    ...locks.map((name) => new Polled(() => readLine(client, "lock", name, timeoutMs))),
-    ...queues.map((name) => new Polled(() => readQueue(client, name, timeoutMs))),
+    ...elections.map(({ name }) => new Polled(() => readLine(client, "election", name, timeoutMs))),
+    ...locks.map(({ name }) => new Polled(() => readLine(client, "lock", name, timeoutMs))),
+    ...queues.map(({ name }) => new Polled(() => readQueue(client, name, timeoutMs))),
   ];
 }
 

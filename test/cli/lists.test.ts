@@ -177,6 +177,17 @@ test("what is wrong with the arguments, with etcd or with the user has an exit c
     ],
     [["ls", "a", "--password", "x"], 2, "--password needs --user"],
     [["ls", ""], 2, "prefix must"],
+    ...[
+      ["queue", "ls"],
+      ["queue", "dead"],
+      ["leader"],
+      ["top", "--lock"],
+      ["top", "--queue"],
+      ["top", "--election"],
+    ].flatMap((command): [string[], number, string][] => [
+      [[...command, "q/"], 2, "name must not end with a slash"],
+      [[...command, ""], 2, "name must not be empty"],
+    ]),
     [["cache", "ls", ""], 2, "PREFIX must not be empty"],
     [["ls", "a", "--endpoints", "127.0.0.1:1", "--command-timeout", "500ms"], 3, "etcd was not reached within 0.5 s"],
     [["queue", "dead", "q", "--endpoints", "127.0.0.1:1", "--command-timeout", "500ms"], 3, "127.0.0.1:1"],
