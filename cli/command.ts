@@ -17,9 +17,9 @@ export type OptionValues = Readonly<Record<string, string | boolean | readonly s
 
 /** What a command gets to work with. */
 export interface Context {
-  /** The words after the command's name, as many as `arguments` names. */
+  /** The words after the command's name, as many as `arguments` names; without a `program` also those after `--`. */
   readonly words: readonly string[];
-  /** What stands after `--`. */
+  /** What stands after `--`, where one is `needed`. */
   readonly program: readonly string[];
   readonly options: OptionValues;
   /** How long a single request may take. */

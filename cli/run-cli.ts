@@ -42,7 +42,7 @@ const everyOption: Readonly<Record<string, CommandOption>> = Object.assign(
 export async function runCli(args: readonly string[], { out, err }: Streams = standardStreams()): Promise<number> {
   const dashes = args.indexOf("--");
   const before = dashes < 0 ? args : args.slice(0, dashes);
-  const program = dashes < 0 ? [] : args.slice(dashes + 1);
+  const after = dashes < 0 ? [] : args.slice(dashes + 1);
   const command = commandOf(wordsOf(before));
   const json = before.includes("--json");
   const output = new Output(json, out, err);
@@ -64,8 +64,9 @@ export async function runCli(args: readonly string[], { out, err }: Streams = st
       if (positionals.length === 0) throw new UsageError(text);
       throw new UsageError(`there is no command "${nameIn(positionals)}"; etcd-recipes --help lists them`);
     }
-    const words = positionals.slice(command.name.split(" ").length);
-    checkWords(command, words, dashes < 0 ? undefined : program);
+    const given = positionals.slice(command.name.split(" ").length);
+    const [words, program] = command.program === "needed" ? [given, after] : [[...given, ...after], []];
+    checkWords(command, words, program, given.length);
     const timeoutMs = timeoutOf(values);
     process.once("SIGINT", onSignal);
     process.once("SIGTERM", onSignal);
@@ -118,22 +119,27 @@ function parse(args: readonly string[], command: Command | undefined) {
     return { values: values as OptionValues, positionals };
   } catch (error) {
     const usage = command ? `\nusage: ${usageOf(command)}` : "";
-    throw new UsageError(`${(error as Error).message.split(". To specify")[0]}${usage}`);
+    const { message } = error as Error;
+    // It advises to put a value that begins with - behind --, where a program may stand.
+    const takesValues = command && command.program !== "needed" && command.arguments.length > 0;
+    throw new UsageError(`${takesValues ? message : message.split(". To specify")[0]}${usage}`);
   }
 }
 
-/** @param program undefined where there is no `--` */
-function checkWords(command: Command, words: readonly string[], program: readonly string[] | undefined): void {
+/** @param before how many of the words stand before `--` */
+function checkWords(command: Command, words: readonly string[], program: readonly string[], before: number): void {
   const needed = command.arguments.filter((name) => !name.startsWith("["));
   const missing = needed[words.length];
   const usage = `usage: ${usageOf(command)}`;
   if (missing !== undefined) throw new UsageError(`${missing} is missing\n${usage}`);
   const tooMany = words[command.arguments.length];
-  if (tooMany !== undefined) throw new UsageError(`"${tooMany}" is one argument too many\n${usage}`);
-  if (command.program === "needed" && !program?.length) {
+  if (tooMany !== undefined) {
+    const why = words.length > before ? ": it runs no command, and takes what stands after -- as arguments" : "";
+    throw new UsageError(`"${tooMany}" is one argument too many${why}\n${usage}`);
+  }
+  if (command.program === "needed" && program.length === 0) {
     throw new UsageError(`after -- a command to run is missing\n${usage}`);
   }
-  if (command.program !== "needed" && program) throw new UsageError(`it runs no command: -- is of no use\n${usage}`);
 }
 
 function report(error: unknown, output: Output, err: NodeJS.WritableStream): void {

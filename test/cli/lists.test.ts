@@ -123,6 +123,20 @@ test("queue adds, lists, and lets dead jobs go back or away", async () => {
   });
 });
 
+test("a value that begins with - is given after --, and the hint says so", async () => {
+  const hint = await cli.run("queue", "add", "/dash", "-5");
+  expect(hint).toMatchObject({ code: 2, err: expect.stringContaining("at the end of the command after '--'") });
+  expect((await cli.run("queue", "add", "/dash", "--id", "a", "--", "-5")).code).toBe(0);
+  expect((await cli.run("queue", "add", "--id", "b", "/dash", "--", "--")).code).toBe(0);
+  expect((await cli.run("queue", "add", "--id", "c", "--", "/dash", "--json")).code).toBe(0);
+  const jobs = await cli.json("queue", "ls", "/dash");
+  expect(jobs).toMatchObject([
+    { id: "a", value: "-5" },
+    { id: "b", value: "--" },
+    { id: "c", value: "--json" },
+  ]);
+});
+
 test("cache, cancel and confirm do what their recipes do", async () => {
   await using cache = new CacheExpirer("/cache/", { client: etcd, ttlSeconds: 3_600, onExpire() {} });
   await cache.track("c1");
