@@ -23,6 +23,11 @@ export const checkAlarms: Check = async ({ etcd, timeoutMs }) => {
 export const checkMemberList: Check = async ({ etcd, timeoutMs }) => {
   const members = await etcd.cluster.members({ timeoutMs });
   const findings: Finding[] = [];
+  // One host can have several names; an endpoint that does not answer has nothing but its name.
+  const answering = await Promise.all(
+    etcd.endpoints.map((endpoint) => etcd.maintenance.status({ endpoint, timeoutMs }).catch(() => undefined)),
+  );
+  const reached = new Set(answering.map((status) => status?.memberId));
   const known = new Set(etcd.endpoints.map((endpoint) => new URL(endpoint).host));
   for (const { id, name, clientUrls, isLearner } of members) {
     if (name === "") {
@@ -33,7 +38,7 @@ export const checkMemberList: Check = async ({ etcd, timeoutMs }) => {
           "start it, or remove it: it counts for the majority",
         ),
       );
-    } else if (!isLearner && !clientUrls.some((url) => known.has(new URL(url).host))) {
+    } else if (!isLearner && !reached.has(id) && !clientUrls.some((url) => known.has(new URL(url).host))) {
       findings.push(
         warn(
           "members",

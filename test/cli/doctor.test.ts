@@ -104,6 +104,16 @@ test("it reads /apps as /apps/, as the recipes do: /apps2/ is no part of it", as
   expect(empty).toMatchObject({ code: 2, out: "", err: expect.stringContaining("PREFIX must not be empty") });
 });
 
+test("a member is among the endpoints by whichever name it is reached", async () => {
+  const endpoints = cluster.endpoints.map((endpoint) => endpoint.replace("127.0.0.1", "localhost"));
+  const { lines } = await examined("--endpoints", endpoints.join(","));
+  expect(of(lines, "members")).toMatchObject([{ level: "ok", found: "3, all among the endpoints" }]);
+  const [, ...others] = endpoints;
+  const { lines: less } = await examined("--endpoints", others.join(","));
+  const missing = expect.stringContaining(`${cluster.endpoints[0]}, which is no endpoint`);
+  expect(of(less, "members")).toMatchObject([{ level: "warn", found: missing }]);
+});
+
 test("a frozen leader, a dead member, and an alarm are bad, each with what to do", async () => {
   const frozen = await cluster.leader();
   await frozen.pause();
