@@ -3,6 +3,7 @@ import {
   type EtcdClient,
   EtcdError,
   prefix as keysBelow,
+  RequestRefusedError,
   type RolePermission,
 } from "../../recipes/index.ts";
 import { bad, type Check, type Finding, ok, warn } from "./finding.ts";
@@ -13,11 +14,15 @@ const MOST_SHOWN = 6;
 export const checkAuth: Check = async ({ etcd, timeoutMs, user, prefix }) => {
   const enabled = await etcd.auth.status({ timeoutMs }).then(
     (status) => status.enabled,
-    (error: unknown) => (isRefusal(error) ? true : undefined),
+    (error: unknown) => {
+      if (isRefusal(error)) return true;
+      // An etcd before 3.5 has no such call.
+      if (error instanceof RequestRefusedError) return undefined;
+      throw error;
+    },
   );
   if (enabled === false)
     return [warn("authentication", "it is off", "all that reach etcd may read and write everything")];
-  // An etcd before 3.5 has no such call.
   const state = enabled ? "it is on" : "this etcd does not say whether it is on";
   if (user === undefined) return [ok("authentication", state)];
   const roles = await rolesOf(etcd, user, timeoutMs);

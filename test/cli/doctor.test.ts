@@ -52,6 +52,9 @@ test("a healthy cluster: every line says what was seen, and nothing is left behi
   expect(of(lines, "endpoint")).toHaveLength(3);
   expect(lines.filter(({ level }) => level === "bad")).toEqual([]);
   expect(of(lines, "leader").filter(({ found }) => found.endsWith(" leads"))).toHaveLength(1);
+  for (const check of ["alarms", "members", "lease", "watch", "size", "lag"]) {
+    expect(of(lines, check)[0], check).toMatchObject({ level: "ok" });
+  }
   expect(of(lines, "formats")).toMatchObject([{ level: "warn", found: expect.stringContaining("/svc/broken") }]);
   expect(of(lines, "TLS")).toMatchObject([{ level: "warn" }]);
   expect((await etcd.range(prefix("etcd-recipes/.doctor/"))).count).toBe(0);
@@ -175,6 +178,9 @@ test.skipIf(old === undefined)(
     await using ancient = await startEtcd({ binary: old as string });
     const { code, lines } = await examined("--endpoints", ancient.endpoints.join(","));
     expect(of(lines, "version")).toMatchObject([{ level: "warn", found: expect.stringContaining("3.4.") }]);
+    expect(of(lines, "authentication")).toMatchObject([
+      { level: "ok", found: "this etcd does not say whether it is on" },
+    ]);
     expect(code).toBe(0);
   },
 );
