@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { connect, type PeerCertificate } from "node:tls";
 import { bad, type Check, type Finding, ok, warn } from "./finding.ts";
 
@@ -18,7 +19,7 @@ function look(endpoint: string, ca: Buffer | undefined, timeoutMs: number, signa
   const { hostname, port } = new URL(endpoint);
   const host = hostname.replace(/^\[|\]$/g, "");
   return new Promise((resolve) => {
-    const name = /^[\d.:]+$/.test(host) ? {} : { servername: host };
+    const name = isIP(host) === 0 ? { servername: host } : {};
     // Also a certificate that is not accepted is looked at.
     const socket = connect({
       host,

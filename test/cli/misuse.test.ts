@@ -1,7 +1,13 @@
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
+import { createServer } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Patient } from "../../cli/doctor/finding.ts";
+import { checkTls } from "../../cli/doctor/tls.ts";
 import { runCli } from "../../cli/run-cli.ts";
 import { EtcdClient } from "../../recipes/index.ts";
 import { type ClusterTls, type EtcdCluster, startEtcd } from "../../testing/index.ts";
@@ -154,6 +160,30 @@ describe("the doctor", () => {
     await cluster.auth?.grantPermission("writer", { readwrite: { prefix: "etcd-recipes/.doctor/" } });
     const { lines: granted } = await lines("/svc/", ...as("writer:secret"));
     expect(of(granted, "watch")).toMatchObject([{ found: expect.stringContaining("a put and its event take") }]);
+  });
+
+  test("names a host to a server of TLS, and no address: it is no name", async () => {
+    const asked: string[] = [];
+    const [cert, key] = [readFileSync(tls.certFile), readFileSync(tls.keyFile)];
+    const SNICallback = (name: string, next: (error: null) => void) => {
+      asked.push(name);
+      next(null);
+    };
+    const server = createServer({ cert, key, ALPNProtocols: ["h2"], SNICallback });
+    server.on("tlsClientError", () => {});
+    server.on("secureConnection", (socket) => socket.on("error", () => {}));
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as AddressInfo;
+    for (const host of ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]"]) {
+      const etcd = { endpoints: [`https://${host}:${port}`] };
+      const patient = { etcd, timeoutMs: 5_000, signal: new AbortController().signal };
+      expect(await checkTls(patient as unknown as Patient), host).toMatchObject([
+        { level: "bad", found: expect.stringContaining("UNABLE_TO_VERIFY_LEAF_SIGNATURE") },
+      ]);
+    }
+    server.close();
+    await once(server, "close");
+    expect(asked).toEqual(["localhost"]);
   });
 
   test("a wrong password is bad, and named", async () => {
