@@ -3,6 +3,7 @@ import {
   ClientClosedError,
   type KeyValue,
   type Lease,
+  type LeaseId,
   LeaseNotFoundError,
   type LeaseTimeToLive,
 } from "../../src/index.ts";
@@ -60,9 +61,9 @@ const TOUCH_BYTES = 64;
  *
  * Not guaranteed: that a callback is called only once for a deletion, or that every value in between comes: after an
  * outage, to a process that is too slow, and behind a callback that fails, only what differs in the end. Nor that a key
- * is gone at its TTL: keys share leases, which adds a 32nd of the TTL and two seconds, and a leader change in etcd
- * gives a lease its whole time again. What happened while no process watched does not come: see CacheExpirer, which
- * knows what is on the disk.
+ * is gone at its TTL: keys share leases, which adds a 32nd of the TTL and two seconds, up to four more where etcd is
+ * slow to grant them, and a leader change in etcd gives a lease its whole time again. What happened while no process
+ * watched does not come: see CacheExpirer, which knows what is on the disk.
  *
  * Errors that end a watch, by `failed` and by rejecting its `ready`: before `ready`, `PermissionDeniedError` and
  * `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach emits `warning` and is retried
@@ -158,7 +159,9 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
 
   /**
    * Lets a key live for its TTL from now on; never shorter than it would have. It never brings a key back, and does
-   * nothing to one without a TTL.
+   * nothing to one without a TTL. Without `ttlSeconds` the TTL is that of the last put or touch through this client;
+   * of another client's key it is read from the lease, which can be up to four seconds more where etcd took long to
+   * grant it: name it where processes touch each other's keys.
    *
    * @returns whether it was there
    * @throws as `put()` does
@@ -169,11 +172,12 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
     return timedCalls(this.#client.etcd, `the touch of ${key}`, call, (limit) =>
       changeKey(this.#client.etcd, key, limit, async (known) => {
         if (!known) return false;
-        if (!known.lease) return true;
-        const left = await this.#timeToLive(known, limit);
+        const { lease } = known;
+        if (!lease) return true;
+        const left = await this.#timeToLive(lease, limit);
         // Its lease ended since: it is read again.
         if (!left) return undefined;
-        const seconds = ttlSeconds ?? DetachedLeases.ttlOf(left.grantedSeconds);
+        const seconds = ttlSeconds ?? this.#leases.ttlOf(lease, left.grantedSeconds);
         if (left.remainingSeconds >= seconds) return true;
         const moved = await this.#write(key, known, { value: known.value }, seconds, limit);
         return moved === undefined ? undefined : true;
@@ -204,9 +208,9 @@ export class Storage extends Notifier<CommonEvents> implements AsyncDisposable {
     return ttlSeconds === undefined ? write() : this.#leases.use(ttlSeconds, limit, write);
   }
 
-  async #timeToLive({ lease }: KeyValue, limit: CallOptions): Promise<LeaseTimeToLive | undefined> {
+  async #timeToLive(lease: LeaseId, limit: CallOptions): Promise<LeaseTimeToLive | undefined> {
     try {
-      return lease && (await this.#client.etcd.leaseTimeToLive(lease, { ...limit, keys: false }));
+      return await this.#client.etcd.leaseTimeToLive(lease, { ...limit, keys: false });
     } catch (error) {
       if (error instanceof LeaseNotFoundError) return undefined;
       throw error;
