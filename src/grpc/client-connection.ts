@@ -280,12 +280,17 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
     if (this.#table.isExhausted) this.#exhausted();
   }
 
+  /** A call whose time is over by now is not sent: no caller waits for it, and what it writes must not come later. */
   #openQueued(): void {
+    const now = this.#parts.clock.monotonicMs();
+    const late: Exchange[] = [];
     while (this.#table.hasRoom) {
       const exchange = this.#table.nextQueued();
-      if (exchange === undefined) return;
-      this.#open(exchange, exchange.deadlineMs - this.#parts.clock.monotonicMs());
+      if (exchange === undefined) break;
+      if (exchange.deadlineMs > now) this.#open(exchange, exchange.deadlineMs - now);
+      else late.push(exchange);
     }
+    for (const exchange of late) this.#outOfTime(exchange);
   }
 
   /** @param resetCode what is sent to the server, unless it knows that the stream is over */
@@ -302,6 +307,13 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
     }
     exchange.receiver.over(failure, exchange.response.metadata);
     this.#endIfDrained();
+  }
+
+  #outOfTime(exchange: Exchange): void {
+    // A message that was not whole cannot be executed: the rest of it will not be sent.
+    const neverExecuted = exchange.firstMessageEnd === Number.POSITIVE_INFINITY;
+    const details = { neverExecuted, answerBegun: exchange.dataBytes > 0 };
+    this.#end(exchange, grpcFailure(grpcStatus.DEADLINE_EXCEEDED, deadlinePassed, details), errorCode.CANCEL);
   }
 
   /** An idle connection lets the process end. */
@@ -362,11 +374,7 @@ export class ClientConnection implements GrpcConnection, ExchangePort {
         if (!exchange.over) this.#deadlines.watch(exchange.deadlineMs);
         continue;
       }
-      // A message that was not whole cannot be executed: the rest of it will not be sent.
-      const neverExecuted = exchange.firstMessageEnd === Number.POSITIVE_INFINITY;
-      const details = { neverExecuted, answerBegun: exchange.dataBytes > 0 };
-      const failure = grpcFailure(grpcStatus.DEADLINE_EXCEEDED, deadlinePassed, details);
-      this.#end(exchange, failure, errorCode.CANCEL);
+      this.#outOfTime(exchange);
     }
   };
 }

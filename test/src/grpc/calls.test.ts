@@ -286,6 +286,33 @@ describe("MAX_CONCURRENT_STREAMS", () => {
     expect(failure).toMatchObject({ code: DEADLINE_EXCEEDED, neverExecuted: true });
   });
 
+  test.each(["the time of the call before it", "its answer, which comes late"])(
+    "a queued call whose time is over is not sent when %s makes room",
+    async (what) => {
+      const clock = new FakeClock();
+      await using lab = await wireLab({ clock }, [[3, 1]]);
+      const [first, ...others] = [100, 100, 100, 60_000, 100].map((timeoutMs) =>
+        ask(lab.connection, "/a", Buffer.alloc(0), { timeoutMs }),
+      );
+      await lab.peer.next(type.DATA);
+      const late = what.includes("answer");
+      // The clock is past the times, and no timer has fired.
+      if (late) clock.stall(150);
+      else await clock.pass(150);
+      if (late) lab.peer.send(answer(1));
+      // The last one waits behind another that has the place.
+      for (const [index, call] of [others[0], others[1], others[3]].entries()) {
+        if (index === 2) await clock.pass(0);
+        expect((await call)?.failure).toMatchObject({ code: DEADLINE_EXCEEDED, neverExecuted: true });
+      }
+      expect((await first)?.failure?.code).toBe(late ? undefined : DEADLINE_EXCEEDED);
+      await lab.peer.next(type.DATA);
+      lab.peer.send(answer(3));
+      expect((await others[2])?.answer).toBe("answer");
+      expect(lab.connection.counters.started).toBe(2);
+    },
+  );
+
   test("a call that runs out of time says whether its answer was on its way", async () => {
     const clock = new FakeClock();
     await using lab = await wireLab({ clock });
