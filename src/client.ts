@@ -217,7 +217,8 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
    * Not guaranteed: progress of one that reads what others write all the time. What `work` does not read can change
    * under it.
    *
-   * @param options `timeoutMs` holds for all tries together, 10 s if it is left out
+   * @param options `timeoutMs` holds for all tries together, 10 s if it is left out. When it ends while `work` runs,
+   *   `work` is not waited for
    * @returns what the last run of `work` returned
    * @throws what `work` throws: nothing was written; EtcdTimeoutError; RequestRefusedError for more reads or writes
    *   than a txn takes (128, unless etcd was started with another `--max-txn-ops`); `signal.reason`. After an error
@@ -230,8 +231,8 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
     if (typeof work !== "function") {
       throw new InvalidOptionError("stm", "work", `must be a function, not ${shown(work)}`);
     }
-    const { kv, runtime } = this.#for("stm", options);
-    return runStm(kv, runtime, work, options);
+    const { kv, runtime, follow } = this.#for("stm", options);
+    return runStm(kv, runtime, work, options, (listener) => follow.closing.on(listener));
   }
 
   /**

@@ -1,5 +1,5 @@
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
-import { onAbort } from "../internal/abort.ts";
+import { abortable, onAbort } from "../internal/abort.ts";
 import { Backoff } from "../internal/backoff.ts";
 import { inMs } from "../internal/in-ms.ts";
 import type { Runtime } from "../internal/runtime.ts";
@@ -24,6 +24,7 @@ export async function runStm<Result>(
   runtime: Runtime,
   work: (tx: StmTransaction) => Promise<Result> | Result,
   { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: CallOptions,
+  onClose: (listener: (error: Error) => void) => () => void = () => () => {},
 ): Promise<Result> {
   signal?.throwIfAborted();
   const { clock } = runtime;
@@ -49,12 +50,16 @@ export async function runStm<Result>(
   };
   let timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.timer(timeoutMs, endSoon);
   const release = onAbort(signal, () => ending.abort(signal?.reason));
+  const takeOff = onClose((error) => {
+    // A call under way says itself what may be done.
+    if (!attempt?.isCalling) ending.abort(error);
+  });
   const backoff = new Backoff(runtime, { initialMs: 5, maxMs: 500 });
   try {
     for (;;) {
       tries++;
       attempt = new StmAttempt(kv, () => ({ signal: ending.signal, timeoutMs: timeOfCall(leftMs()) }));
-      const done = await attempt.run(work);
+      const done = await abortable(attempt.run(work), ending.signal);
       if (done.committed) return done.result;
       await backoff.wait(ending.signal, { leftMs: leftMs() });
     }
@@ -65,6 +70,7 @@ export async function runStm<Result>(
   } finally {
     timer?.cancel();
     release();
+    takeOff();
   }
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { EtcdTimeoutError } from "../../../src/index.ts";
+import { ClientClosedError, EtcdTimeoutError, type StmTransaction } from "../../../src/index.ts";
+import { deferred } from "../../../src/internal/deferred.ts";
 import { systemRuntime } from "../../../src/internal/runtime.ts";
 import { runStm } from "../../../src/kv/stm.ts";
 import { etcdErrorOf, outcomeOf } from "../../support/outcome.ts";
@@ -38,4 +39,66 @@ test("aborted by its caller it rejects with the caller's reason, whatever that i
   });
   ending.abort(reason);
   expect((await outcomeOf(running)).error).toBe(reason);
+});
+
+/** What ends a transaction whose function waits for something else for ever, and the error that it ends with. */
+const ends = [
+  { what: "its time", end: () => {}, code: "ETCD_TIMEOUT" },
+  { what: "its caller", end: (ending: AbortController) => ending.abort({ code: "aborted" }), code: "aborted" },
+  { what: "the end of its client", end: (_: AbortController, close: () => void) => close(), code: "ETCD_CLOSED" },
+];
+
+test.each(ends)("$what ends it also while its function waits for something else", async ({ what, end, code }) => {
+  const ending = new AbortController();
+  const listeners = new Set<(error: Error) => void>();
+  const written: unknown[] = [];
+  const kv = {
+    ...silent,
+    txn: async (request: unknown, { signal }: { signal: AbortSignal }) => {
+      signal.throwIfAborted();
+      written.push(request);
+      return { succeeded: true };
+    },
+  };
+  const waiting = deferred<void>();
+  const begun = deferred<void>();
+  const work = async (tx: StmTransaction) => {
+    tx.put("a", "1");
+    begun.resolve();
+    await waiting.promise;
+  };
+  const options = { signal: ending.signal, timeoutMs: what === "its time" ? 20 : 60_000 };
+  const running = runStm(kv as never, systemRuntime, work, options, (listener) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  });
+  const outcome = outcomeOf(running);
+  await begun.promise;
+  end(ending, () => {
+    for (const listener of listeners) listener(new ClientClosedError("closed"));
+  });
+  expect((await outcome).error).toMatchObject({ code, ...(what === "its caller" ? {} : { outcomeUnknown: false }) });
+  expect(listeners.size).toBe(0);
+  // What it would write now does not leave.
+  waiting.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(written).toEqual([]);
+});
+
+test("ended while its function only reads, it does not resolve", async () => {
+  const ending = new AbortController();
+  const read = deferred<void>();
+  const running = runStm(
+    silent as never,
+    systemRuntime,
+    async (tx) => {
+      await tx.get("a");
+      read.resolve();
+      await new Promise(() => {});
+    },
+    { signal: ending.signal },
+  );
+  await read.promise;
+  ending.abort(new Error("enough"));
+  await expect(running).rejects.toThrow("enough");
 });

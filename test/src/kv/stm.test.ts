@@ -264,3 +264,22 @@ test("a time-out of what it runs is the caller's own, also in its last moment", 
   // All of it is the last moment.
   expect((await outcomeOf(etcd.stm(work, { timeoutMs: 40 }))).error).toBe(own);
 });
+
+test("its client's end ends it while its function waits for something else", async () => {
+  await using client = new EtcdClient({ endpoints: cluster.endpoints });
+  let begun = () => {};
+  const began = new Promise<void>((resolve) => {
+    begun = resolve;
+  });
+  const outcome = outcomeOf(
+    client.namespace("closed/").stm(async (tx) => {
+      tx.put("a", "1");
+      begun();
+      await new Promise(() => {});
+    }),
+  );
+  await began;
+  await client.close();
+  expect((await outcome).error).toMatchObject({ code: "ETCD_CLOSED", outcomeUnknown: false });
+  expect(await etcd.get("closed/a")).toBeUndefined();
+});
