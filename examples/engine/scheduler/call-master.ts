@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { type IncomingMessage, request } from "node:http";
+import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { json } from "node:stream/consumers";
 import type { ServiceInstance, SubscribeService } from "etcd-recipes";
 import { LinkedSignal } from "../shared/linked-signal.ts";
@@ -12,15 +12,34 @@ export interface CallMasterOptions {
   readonly signal: AbortSignal;
 }
 
+/** No master has begun the task, for certain: none was there, none could be reached, or they were all draining. */
+export class NotBegunError extends Error {
+  override readonly name = "NotBegunError";
+}
+
 /**
  * Has one of the masters do a task. A failure of the task itself is a result: another master would come to the same.
+ *
+ * @throws NotBegunError; what the last master failed with, when one of those that were tried may have begun it; what
+ *   ended the list of masters
  */
-export function callMaster(services: SubscribeService, task: Task, options: CallMasterOptions): Promise<TaskResult> {
-  // The key: one project's tasks go to the same master, if the balancer looks at keys, and find its cache there.
-  return services.call((master, signal) => whileListed(services, master, signal, (it) => post(master, task, it)), {
-    ...options,
-    key: task.project,
-  });
+export async function callMaster(
+  services: SubscribeService,
+  task: Task,
+  options: CallMasterOptions,
+): Promise<TaskResult> {
+  // Of all attempts: a task that ends a master is refused by that master's port when it is tried there again.
+  const begun = new Set<ClientRequest>();
+  try {
+    return await services.call(
+      (master, signal) => whileListed(services, master, signal, (it) => post(master, task, it, begun)),
+      // The key: one project's tasks go to the same master, if the balancer looks at keys, and find its cache there.
+      { ...options, key: task.project },
+    );
+  } catch (error) {
+    if (begun.size > 0 || services.status === "failed") throw error;
+    throw new NotBegunError((error as Error).message, { cause: error });
+  }
 }
 
 /** A master that is frozen, or cut off, never answers: that its registration ends is how one hears of it. */
@@ -51,13 +70,24 @@ async function whileListed<T>(
   }
 }
 
-/** Not by fetch(), which gives up on an answer after five minutes. */
-async function post({ id, address }: ServiceInstance, task: Task, signal: AbortSignal): Promise<TaskResult> {
+/**
+ * Not by fetch(), which gives up on an answer after five minutes.
+ *
+ * @param begun gets the request when the master may have begun the task
+ */
+async function post(
+  { id, address }: ServiceInstance,
+  task: Task,
+  signal: AbortSignal,
+  begun: Set<ClientRequest>,
+): Promise<TaskResult> {
   const sending = request(`http://${address}/run`, { method: "POST", agent: false, signal });
   // The caller gets it below; after the answer has begun nothing listens here, and an error would end the process.
   sending.on("error", () => {});
+  sending.on("socket", (socket) => socket.on("connect", () => begun.add(sending)));
   sending.end(JSON.stringify(task));
   const [response] = (await once(sending, "response")) as [IncomingMessage];
+  if (response.statusCode === 503) begun.delete(sending);
   const body = await json(response);
   if (response.statusCode === 200) return body as TaskResult;
   throw new Error(`${id} answers ${response.statusCode}: ${(body as { reason?: string }).reason}`);

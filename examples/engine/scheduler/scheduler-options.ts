@@ -12,7 +12,8 @@ Stands for election; the one that leads takes tasks and hands each to a master.
   --ttl <seconds>            how long its candidacy outlives it  (60)
   --renew <seconds>          how often it announces itself  (half of that)
   --concurrency <number>     how many tasks are with masters at the same time  (16)
-  --max-failures <number>    how often a task may fail before it is a dead letter  (5)
+  --max-failures <number>    how often a task may fail before it is a dead letter; while no master
+                             can be reached it waits  (5)
   --attempts <number>        how many masters are tried before that counts as a failure  (3)
   --task-timeout <seconds>   how long a task may take, on all of them  (3600)
   --drain <seconds>          how long it waits for what is with masters when it is asked to stop  (60)

@@ -4,7 +4,7 @@ import { LinkedSignal } from "../shared/linked-signal.ts";
 import type { PipelineSignals } from "../shared/pipeline-signals.ts";
 import { pause } from "../shared/retry.ts";
 import type { Task, TaskResult } from "../tasks/task.ts";
-import { callMaster } from "./call-master.ts";
+import { callMaster, NotBegunError } from "./call-master.ts";
 import type { Slot } from "./slots.ts";
 import type { Progress, TaskProgress } from "./task-progress.ts";
 
@@ -27,6 +27,9 @@ export interface TaskWorkParts {
   readonly patience: AbortSignal;
   readonly log: Log;
 }
+
+/** `unreached`: no master has begun it. */
+type Attempt = TaskResult | { readonly state: "unreached"; readonly reason: string };
 
 type Outcome = Pick<Progress, "state" | "failures" | "by" | "reason">;
 
@@ -82,15 +85,17 @@ export class TaskWork {
       const { decision, reason } = await this.#confirm(task.confirmWithinSeconds, signal);
       if (decision !== "approved") return this.#cancelled(reason ? `${decision}: ${reason}` : decision);
     }
-    for (;;) {
+    for (let retries = this.#failures; ; retries++) {
       await this.#write({ state: "running", failures: this.#failures });
       const result = await this.#call(over);
       if (result.state === "done") return { state: "done", failures: this.#failures, by: result.by };
       if (result.state === "cancelled") return this.#cancelled(result.reason);
       const { reason } = result;
-      if (++this.#failures >= maxFailures) return { state: "dead", failures: this.#failures, reason };
+      if (result.state === "failed" && ++this.#failures >= maxFailures) {
+        return { state: "dead", failures: this.#failures, reason };
+      }
       await this.#write({ state: "retrying", failures: this.#failures, reason });
-      const delayMs = Math.min(firstRetryDelayMs * 2 ** (this.#failures - 1), longestRetryDelayMs);
+      const delayMs = Math.min(firstRetryDelayMs * 2 ** retries, longestRetryDelayMs);
       await slot.lendDuring(signal, () => pause(delayMs, signal));
     }
   }
@@ -102,18 +107,19 @@ export class TaskWork {
   }
 
   /**
-   * That no master could do it is a failure like others: a task that ends every master must not go on for ever.
+   * That each master failed is a failure like others: a task that ends every master must not go on for ever. That none
+   * could be reached is not: it would make dead letters of all tasks while masters are away.
    *
    * @throws what ended the list of masters, a missing permission for instance: that says nothing about the task
    */
-  async #call(signal: AbortSignal): Promise<TaskResult> {
+  async #call(signal: AbortSignal): Promise<Attempt> {
     const { services, task, attempts, taskTimeoutMs } = this.#parts;
     try {
       return await callMaster(services, task, { attempts, timeoutMs: taskTimeoutMs, signal });
     } catch (error) {
       signal.throwIfAborted();
       if (services.status === "failed") throw error;
-      return { state: "failed", reason: (error as Error).message };
+      return { state: error instanceof NotBegunError ? "unreached" : "failed", reason: (error as Error).message };
     }
   }
 
