@@ -55,8 +55,9 @@ const checkOptions = optionsOf("SlowStart", {
  * every request, a cold server is also held to twice the share of its weight and age. A request with a key is accepted
  * by a hash of key and id, so that a key moves to the new server once and not back and forth.
  *
- * It begins with the last `changed()` before the first pick from an array that holds the server, or with that pick. Who
- * left the list and came back is new again. When none is warm, what the balancer chooses is accepted: one has to
+ * The first list is the one that the first `changed()` names, or that is picked from before. A server's slow start begins
+ * with the last `changed()` before the first pick from an array that holds it, or with that pick. Who left the list and
+ * came back is new again. When none is warm, what the balancer chooses is accepted: one has to
  * do the work.
  *
  * Each server that changed costs what the balancer under it costs, twice from the first new one on; the first pick from
@@ -126,6 +127,8 @@ export class SlowStart<Server> implements Balancer<Server> {
   changed(change?: ServersChange<Server>): void {
     this.#changedMs = this.#nowMs();
     this.#arrays.changed(change);
+    // The first list: before anything is picked from it, others may have come.
+    if (!this.#begun && change) this.#arrays.get(change.servers);
     this.#inner.changed?.(change);
   }
 

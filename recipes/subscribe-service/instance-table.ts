@@ -5,7 +5,7 @@ import { SortedChunks } from "./sorted-chunks.ts";
 
 /** A list that is longer is made only when it is read. */
 const LONG_LIST = 1_000;
-/** When more have changed, positions are of no use. */
+/** When more have changed, which ones they are is of no use. */
 const MOST_POSITIONS = 10_000;
 
 /**
@@ -20,7 +20,7 @@ export class InstanceTable<Metadata> {
   readonly #others: ServiceInstance<Metadata>[] = [];
   /** Those that are gone from etcd, while that is not emitted yet. */
   readonly #leaving = new Set<string>();
-  /** Where `#pickable` changed since the last `takeChange()`; undefined: at too many positions. */
+  /** Where `#pickable` changed since the last `takeChange()`; undefined: at so many positions that all count. */
   #changed: Set<number> | undefined = new Set();
   #draining = 0;
   #sorted: readonly ServiceInstance<Metadata>[] | undefined;
@@ -105,11 +105,11 @@ export class InstanceTable<Metadata> {
     return this.#pickable.length > 0 ? this.#pickable : this.#serving();
   }
 
-  /** How the array of those that may be picked has changed since the last time; undefined: in many places. */
-  takeChange(): ServersChange<ServiceInstance<Metadata>> | undefined {
-    const changed = this.#changed;
+  /** How the array of those that may be picked has changed since the last time. */
+  takeChange(): ServersChange<ServiceInstance<Metadata>> {
+    const positions = this.#changed ?? [...this.#pickable.keys()];
     this.#changed = new Set();
-    return changed && { servers: this.#pickable, positions: changed };
+    return { servers: this.#pickable, positions };
   }
 
   #serving(): readonly ServiceInstance<Metadata>[] {

@@ -43,9 +43,9 @@ test("whatever happens in whatever order, it has what a plain list would have", 
       expect(table.size).toBe(model.size);
       expect(table.serving, said).toBe(notDraining.length);
       const change = table.takeChange();
-      for (const at of change?.positions ?? []) followed[at] = change?.servers[at] as ServiceInstance;
-      followed.length = change?.servers.length ?? 0;
-      expect(followed, said).toEqual(change?.servers);
+      for (const at of change.positions) followed[at] = change.servers[at] as ServiceInstance;
+      followed.length = change.servers.length;
+      expect(followed, said).toEqual(change.servers);
     }
   }
 });
