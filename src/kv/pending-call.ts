@@ -81,6 +81,7 @@ export class PendingCall<Request, Answer> {
 
   /** It is sent alone: what its channel says of it is noted on the way. */
   takeAlone(): DescribedOptions {
+    this.#sentAgain();
     const options = this.takeWatch();
     return this.#trace ? { ...options, described: this.#trace.message } : options;
   }
@@ -98,7 +99,14 @@ export class PendingCall<Request, Answer> {
 
   /** It is sent with others, in a request of which this is noted. */
   sentAs(request: CallMessage): void {
+    this.#sentAgain();
     this.#sentAs = request;
+  }
+
+  /** After a request that was refused: how often that was sent counts, all else of it is not what comes of the call. */
+  #sentAgain(): void {
+    if (this.#trace && this.#sentAs) this.#trace.message.attempt += this.#sentAs.attempt;
+    this.#sentAs = undefined;
   }
 
   /** It is sent from here on; false when no caller waits for it any more. */
@@ -127,7 +135,8 @@ export class PendingCall<Request, Answer> {
   #traced(trace: Trace<CallMessage>): Trace<CallMessage> {
     if (!this.#sentAs) return trace;
     const { endpoint, attempt, batchSize, grpcStatus } = this.#sentAs;
-    Object.assign(trace.message, { endpoint, attempt, batchSize, grpcStatus });
+    const { message } = trace;
+    Object.assign(message, { endpoint, attempt: message.attempt + attempt, batchSize, grpcStatus });
     return trace;
   }
 

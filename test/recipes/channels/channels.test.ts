@@ -6,6 +6,7 @@ import {
   EtcdClient,
   type Job,
   LeaderElection,
+  leaseId,
   Mutex,
   prefix,
   putOp,
@@ -45,6 +46,24 @@ test("a call begins in its caller's turn, and says what came of it", async () =>
     { method: "Txn", ...said },
   ]);
   expect(calls.over.some((message) => "error" in message)).toBe(false);
+});
+
+test("a call that goes alone after its batch was refused says what came of itself, and counts both", async () => {
+  await etcd.get("warm");
+  using calls = tracedOn("etcd-recipes:call");
+  const outcomes = await Promise.all([
+    outcomeOf(etcd.put("alone/a", "v", { batch: true })),
+    outcomeOf(etcd.put("alone/b", "v", { batch: true, lease: leaseId("abc") })),
+  ]);
+  expect(outcomes.map(({ error }) => (error as { code?: string } | undefined)?.code)).toEqual([
+    undefined,
+    "ETCD_LEASE_NOT_FOUND",
+  ]);
+  const alone = { method: "Put", batchSize: 1, attempt: 2, endpoint: cluster.endpoints[0] };
+  expect(calls.over).toMatchObject([
+    { ...alone, grpcStatus: undefined },
+    { ...alone, grpcStatus: 5 },
+  ]);
 });
 
 test("calls that travel together have a message each, in the context of its own caller", async () => {
