@@ -133,6 +133,9 @@ export class Admission {
   #turn(line: Line, signal: AbortSignal | undefined, patience: Patience | undefined): Promise<void> {
     this.#nowWaiting(1);
     return new Promise((resolve, reject) => {
+      let stop = () => {};
+      // A signal that compares the clocks can be aborted by now, and calls at once.
+      let release = () => {};
       const over = () => {
         waiting.given = true;
         this.#nowWaiting(-1);
@@ -150,9 +153,9 @@ export class Admission {
         over();
         reject(reason);
       };
-      const release = onAbort(signal, () => giveUp(signal?.reason));
-      const stop = patience ? this.#whenSilent(patience, giveUp) : () => {};
       line.add(waiting);
+      if (patience) stop = this.#whenSilent(patience, giveUp);
+      release = onAbort(signal, () => giveUp(signal?.reason));
     });
   }
 

@@ -15,15 +15,17 @@ export class Wake {
   async wait(clock: Clock, limitMs: number, signal: AbortSignal): Promise<void> {
     if (!this.#set && !signal.aborted) {
       await new Promise<void>((resolve) => {
-        const timer = clock.timer(limitMs, () => done());
-        const release = onAbort(signal, () => done());
+        // A signal that compares the clocks can be aborted by now, and calls at once.
+        let release = () => {};
         const done = () => {
           this.#wake = undefined;
           timer.cancel();
           release();
           resolve();
         };
+        const timer = clock.timer(limitMs, done);
         this.#wake = done;
+        release = onAbort(signal, done);
       });
     }
     this.#set = false;
