@@ -68,13 +68,19 @@ export class TypedClient<Input, Value> {
    * Writes one key. What is written is `value` as JSON; the schema is asked whether it takes that, and nothing that it
    * makes of it is written: defaults and transformations happen when it is read.
    *
+   * @returns `previous` if it was asked for, there was a value, and that is valid
    * @throws InvalidOptionError for a value that the schema does not take: nothing was written; what `EtcdClient.put()`
    *   throws
    */
-  async put(key: BytesLike, value: Input, options?: TypedPutOptions): Promise<{ revision: number }> {
+  async put(
+    key: BytesLike,
+    value: Input,
+    options?: TypedPutOptions,
+  ): Promise<{ revision: number; previous?: TypedKeyValue<Value> }> {
     refuse("put", options, ["ignoreValue"]);
-    const { revision } = await this.#calls.put(key, this.#values.write("put", value), options);
-    return { revision };
+    const put = await this.#calls.put(key, this.#values.write("put", value), options);
+    const previous = put.previous && this.#values.read(put.previous);
+    return { revision: put.revision, ...(previous && !isInvalid(previous) && { previous }) };
   }
 
   /** Reads a range, as `EtcdClient.range()`. */

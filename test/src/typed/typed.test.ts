@@ -42,6 +42,16 @@ test("what is written is the value as JSON, and what is read is what the schema 
   expect((await etcd.typed(anyJson).get("plain/a"))?.value).toEqual({ replicas: 2 });
 });
 
+test("a put gives what stood there before, if it is asked for it and that is valid", async () => {
+  const configs = etcd.typed(schema);
+  expect(await configs.put("before/a", { replicas: 1 }, { previous: true })).not.toHaveProperty("previous");
+  const { previous } = await configs.put("before/a", { replicas: 2 }, { previous: true });
+  expect(previous).toMatchObject({ key: "before/a", value: { replicas: 1, zone: "a" }, version: 1 });
+  expect(await configs.put("before/a", { replicas: 3 })).not.toHaveProperty("previous");
+  await etcd.put("before/a", "hunter2");
+  expect(await configs.put("before/a", { replicas: 4 }, { previous: true })).not.toHaveProperty("previous");
+});
+
 test("a value that the schema does not take is not written", async () => {
   const configs = etcd.typed(schema);
   const cycle: unknown[] = [];
