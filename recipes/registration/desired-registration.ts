@@ -3,7 +3,10 @@ import type { RegistrationFormat } from "../registration-format/index.ts";
 import { carries, encodeRegistration, type OwnRegistration } from "../registration-format/internal.ts";
 import type { ServiceUpdate } from "./registration-options.ts";
 
-/** During an outage the oldest of more updates than this become one: they are refused or written together. */
+/**
+ * During an outage the oldest of more updates than this become one: they are refused or written together. So do those
+ * that come while the one to blame is looked for among those before them.
+ */
 const MOST_PENDING = 32;
 
 /** One update that does not stand in etcd yet. */
@@ -30,8 +33,8 @@ export class DesiredRegistration {
   #pending: Pending[] = [];
   /** How many of the pending updates, from the first on, are in the text. */
   #tried = 0;
-  /** Whether a text was refused, and the update to blame is being looked for. */
-  #isolating = false;
+  /** A text was refused, and the update to blame is looked for among so many, from the first on. */
+  #suspects = 0;
   #text: string;
   #version = 1;
   #goodVersion = 1;
@@ -72,10 +75,9 @@ export class DesiredRegistration {
   update(change: ServiceUpdate): void {
     this.#version++;
     this.#pending.push({ version: this.#version, change, waiting: [] });
+    while (this.#pending.length - this.#suspects > MOST_PENDING) this.#mergeAt(this.#suspects);
     // Otherwise a stream of updates would keep the bad one among them for ever.
-    if (this.#isolating) return;
-    if (this.#pending.length > MOST_PENDING) this.#mergeOldest();
-    this.#try(this.#pending.length);
+    if (this.#suspects === 0) this.#try(this.#pending.length);
   }
 
   /** Resolves when the newest update, or what followed it, stands in etcd; rejects when etcd refuses it. */
@@ -98,7 +100,7 @@ export class DesiredRegistration {
     this.#good = this.#with(due);
     this.#goodVersion = Math.max(this.#goodVersion, version);
     this.#pending = this.#pending.slice(due.length);
-    this.#isolating = false;
+    this.#suspects = 0;
     this.#try(this.#pending.length);
     for (const { waiting } of due) for (const done of waiting) done.resolve();
   }
@@ -112,13 +114,13 @@ export class DesiredRegistration {
     const count = this.#pending.filter((pending) => pending.version <= version).length;
     if (count === 0) return false;
     if (count > 1) {
-      this.#isolating = true;
+      this.#suspects = Math.max(this.#suspects, count);
       this.#try(Math.ceil(count / 2));
       return true;
     }
     const [dropped, ...others] = this.#pending;
     this.#pending = others;
-    this.#isolating = false;
+    this.#suspects = 0;
     this.#try(others.length);
     for (const done of dropped?.waiting ?? []) done.reject(error);
     return true;
@@ -129,12 +131,12 @@ export class DesiredRegistration {
     for (const { waiting } of this.#pending) for (const done of waiting.splice(0)) done.reject(error);
   }
 
-  #mergeOldest(): void {
-    const [first, second, ...others] = this.#pending;
+  #mergeAt(index: number): void {
+    const [first, second] = this.#pending.slice(index);
     if (!first || !second) return;
     const change = { ...first.change, ...second.change };
-    const waiting = [...first.waiting, ...second.waiting];
-    this.#pending = [{ version: second.version, change, waiting }, ...others];
+    for (const done of second.waiting) first.waiting.push(done);
+    this.#pending.splice(index, 2, { version: second.version, change, waiting: first.waiting });
   }
 
   #try(count: number): void {
@@ -152,6 +154,8 @@ export class DesiredRegistration {
   }
 
   #with(pending: readonly Pending[]): OwnRegistration {
-    return Object.assign({}, this.#good, ...pending.map(({ change }) => change));
+    const registration = { ...this.#good };
+    for (const { change } of pending) Object.assign(registration, change);
+    return registration;
   }
 }
