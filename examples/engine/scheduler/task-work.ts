@@ -1,9 +1,9 @@
-import type { Confirmation, SubscribeService } from "etcd-recipes";
+import { type Confirmation, InvalidOptionError, InvalidValueError, type SubscribeService } from "etcd-recipes";
 import type { Log } from "../shared/events.ts";
 import { LinkedSignal } from "../shared/linked-signal.ts";
 import type { PipelineSignals } from "../shared/pipeline-signals.ts";
 import { pause } from "../shared/retry.ts";
-import type { Task, TaskResult } from "../tasks/task.ts";
+import { longestReason, type Task, type TaskResult } from "../tasks/task.ts";
 import { callMaster, NotBegunError } from "./call-master.ts";
 import type { Slot } from "./slots.ts";
 import type { Progress, TaskProgress } from "./task-progress.ts";
@@ -41,7 +41,7 @@ type Outcome = Pick<Progress, "state" | "failures" | "by" | "reason">;
  *       │ approved, or not asked
  *       ▼
  *   running ──a master did it─▶ done
- *    │   ▲ └──failed too often─▶ dead
+ *    │   ▲ └──failed too often─▶ dead                   any ──cannot be done─▶ dead
  *    ▼   │
  *   retrying
  * ```
@@ -64,15 +64,25 @@ export class TaskWork {
    * @throws FencedOutError, when another scheduler leads; the reason of `patience`
    */
   async finish(failures: number): Promise<Pick<Progress, "state" | "reason">> {
-    const { task, pipelines, ended } = this.#parts;
     this.#failures = failures;
+    return this.#write(
+      await this.#outcome().catch((error): Outcome => {
+        if (!isOfTheTask(error)) throw error;
+        return { state: "dead", failures: this.#failures, reason: error.message };
+      }),
+    );
+  }
+
+  async #outcome(): Promise<Outcome> {
+    const { task, pipelines, ended } = this.#parts;
     using pipeline = pipelines.follow(task.pipelineId);
     using over = new LinkedSignal(pipeline.signal, ended);
-    const outcome = await this.#work(over.signal).catch((error): Outcome => {
+    try {
+      return await this.#work(over.signal);
+    } catch (error) {
       if (!pipeline.signal.aborted || ended.aborted) throw error;
       return this.#cancelled((pipeline.signal.reason as Error).message);
-    });
-    return this.#write(outcome);
+    }
   }
 
   /** @param over aborts when it is not ours any more, or cancelled */
@@ -127,11 +137,22 @@ export class TaskWork {
     return { state: "cancelled", failures: this.#failures, reason };
   }
 
-  async #write(outcome: Outcome): Promise<Progress> {
+  async #write({ reason, ...outcome }: Outcome): Promise<Progress> {
     const { task, progress, log } = this.#parts;
-    const written = await progress.write({ ...outcome, pipelineId: task.pipelineId });
-    const { state, ...details } = outcome;
+    const { state, ...details } = {
+      ...outcome,
+      ...(reason !== undefined && { reason: reason.slice(0, longestReason) }),
+    };
+    const written = await progress.write({ state, ...details, pipelineId: task.pipelineId });
     log(`task-${state}`, { task: task.id, pipeline: task.pipelineId, ...details });
     return written;
   }
+}
+
+/**
+ * Each leader would fail with it: what the library refuses to be asked for, a value in etcd that cannot be read. Both
+ * are about this task alone, and must not end one leader after the other.
+ */
+function isOfTheTask(error: unknown): error is Error {
+  return error instanceof InvalidOptionError || error instanceof InvalidValueError;
 }

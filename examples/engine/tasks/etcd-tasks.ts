@@ -2,8 +2,14 @@ import { defaultClient, type Job, JobLostError, prefix, Queue } from "etcd-recip
 import type { Log } from "../shared/events.ts";
 import { keys } from "../shared/keys.ts";
 import { retry } from "../shared/retry.ts";
-import type { Task } from "./task.ts";
+import { longestReason, type Task } from "./task.ts";
 import type { DeadLetter, Taken, TaskSource } from "./task-source.ts";
+
+/**
+ * Of a dead letter, in characters; no task is as long. What just fitted into a job does not fit beside a reason, and no
+ * leader could put it aside.
+ */
+const longestValue = 100_000;
 
 /** Tasks in a queue in etcd: nothing else is needed. */
 export class EtcdTasks implements TaskSource {
@@ -49,7 +55,7 @@ export class EtcdTasks implements TaskSource {
 
   /** The letter first: what is written twice is written once, what is acknowledged first may be lost. */
   async #bury(job: Job, reason: string, signal: AbortSignal): Promise<void> {
-    const letter: DeadLetter = { value: job.value, reason };
+    const letter: DeadLetter = { value: job.value.slice(0, longestValue), reason: reason.slice(0, longestReason) };
     await retry(() => defaultClient().put(keys.deadLetters + job.id, JSON.stringify(letter)), { signal });
     await ack(job, signal);
   }

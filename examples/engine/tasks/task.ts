@@ -27,13 +27,23 @@ export class MalformedTaskError extends Error {
 
 type Field = keyof Task;
 
+/** Of a reason, in characters: it is part of a record in etcd, which takes 1.5 MiB at most. */
+export const longestReason = 1_000;
+
+/** A day in milliseconds; in seconds, a thousand days. */
+const most = 86_400_000;
+
 const fields: Record<Field, (value: unknown) => string | undefined> = {
   id: checkName,
   pipelineId: checkName,
   project: (value) => checkName(value) ?? (isFolderName(String(value)) ? undefined : "must be a folder's name"),
-  durationMs: checkNumber,
-  confirmWithinSeconds: (value) => (value === undefined ? undefined : checkNumber(value)),
-  failsWith: (value) => (value === undefined || typeof value === "string" ? undefined : "must be a string"),
+  durationMs: (value) => (isWhole(value, 0) ? undefined : "must be a whole number, from 0 to a day in milliseconds"),
+  confirmWithinSeconds: (value) =>
+    value === undefined || isWhole(value, 1) ? undefined : `must be a whole number of seconds, from 1 to ${most}`,
+  failsWith: (value) =>
+    value === undefined || (typeof value === "string" && value.length <= longestReason)
+      ? undefined
+      : `must be a string of at most ${longestReason} characters`,
 };
 
 /** Of one folder, in the folder that it is looked for in. */
@@ -68,12 +78,11 @@ function readJson(text: string): unknown {
 function checkName(value: unknown): string | undefined {
   if (typeof value !== "string" || value === "") return "must be a string that is not empty";
   if (value.length > 200) return "must have at most 200 characters";
-  if (value.startsWith("/") || /[\s\p{C}]/u.test(value))
-    return "must have no slash at its beginning, and no white space";
+  if (value.startsWith("/") || /[\s\p{C}\ufffd]/u.test(value))
+    return "must have no slash at its beginning, no white space and no U+FFFD";
   return undefined;
 }
 
-function checkNumber(value: unknown): string | undefined {
-  const isFine = typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 86_400_000;
-  return isFine ? undefined : "must be a whole number, from 0 to a day in milliseconds";
+function isWhole(value: unknown, least: number): boolean {
+  return Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
 }
