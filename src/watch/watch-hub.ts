@@ -116,6 +116,7 @@ export class WatchHub {
         if (signal.aborted) return;
         stream.close();
         this.#stream = undefined;
+        this.#streamEnded = undefined;
         debug("the stream on %s ended: %s", endpoint.url, error.message);
         // That a token has expired is no fault of the endpoint.
         if (error.retryable && !isDenied(error.cause)) this.#protocol.streamFailed(endpoint, "broken");
@@ -289,6 +290,8 @@ export class WatchHub {
     this.#stream?.close();
     this.#stream = undefined;
     this.#streamEnded?.resolve(new ClientClosedError("no watch or mirror follows any more"));
+    // An error keeps alive what its stack runs through, callers included.
+    this.#streamEnded = undefined;
   }
 
   /** A message is a sign of life. */
