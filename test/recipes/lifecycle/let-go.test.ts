@@ -166,3 +166,34 @@ test.each(Object.entries(uses))("%s is let go by a client that goes on, and so i
   });
   expect(etcd.closed).toBe(false);
 });
+
+test("a call that failed since no endpoint could be reached lets its caller go", async () => {
+  await using away = new EtcdClient({ endpoints: "http://127.0.0.1:1" });
+  class Caller {
+    async use(): Promise<void> {
+      await away.get("a", { timeoutMs: 300 });
+    }
+    async watch(): Promise<void> {
+      const watch = away.watch("a", { signal: AbortSignal.timeout(300) });
+      await watch.ready;
+    }
+    async lease(): Promise<void> {
+      await away.grantLease(10, { timeoutMs: 300 });
+    }
+  }
+  const callers = await (async () => {
+    const calls = ["use", "watch", "lease"] as const;
+    return Promise.all(
+      calls.map(async (name) => {
+        const caller = new Caller();
+        await caller[name]().catch(() => {});
+        return new WeakRef(caller);
+      }),
+    );
+  })();
+  await until(() => {
+    collectGarbage();
+    return callers.every((caller) => caller.deref() === undefined);
+  });
+  expect(away.closed).toBe(false);
+});
