@@ -114,7 +114,7 @@ export class Touches {
     if (timeoutMs === undefined) return waiting;
     const { clock, etcd } = this.#parts;
     const outOfTime = () =>
-      waitedInVain(etcd, `${id} was not touched within ${inMs(timeoutMs)}`, { outcomeUnknown: true });
+      waitedInVain(etcd, `${id} was not touched within ${inMs(timeoutMs)}`, { retryable: true, outcomeUnknown: true });
     return within(clock, waiting, timeoutMs, outOfTime);
   }
 

@@ -3,6 +3,7 @@ import {
   compareCreateRevision,
   compareModRevision,
   type EtcdClient,
+  type EtcdTimeoutError,
   getOp,
   type KeyValue,
   keyMissing,
@@ -16,7 +17,16 @@ import {
   type TxnAnswer,
   type TxnOptions,
 } from "../../src/index.ts";
-import { abortable, asError, deadlineSignal, log, onAbort, timedCalls } from "../../src/internal/index.ts";
+import {
+  abortable,
+  asError,
+  deadlineSignal,
+  inMs,
+  log,
+  onAbort,
+  timedCalls,
+  waitedInVain,
+} from "../../src/internal/index.ts";
 import { FencedOutError } from "../errors/index.ts";
 import { untilGone } from "../follow/index.ts";
 import { WarnOnce } from "../retries/index.ts";
@@ -132,12 +142,15 @@ export class Candidacy {
    * one.
    *
    * @param options hold for all of it, the wait for earlier ones included
-   * @throws FencedOutError when the key is not held any more; EtcdError when etcd cannot be asked
+   * @throws FencedOutError when the key is not held any more; EtcdError when etcd cannot be asked; EtcdTimeoutError,
+   *   with `outcomeUnknown: true` unless all of its time was spent waiting for earlier ones
    */
   proclaim(value: string, options: CallOptions = {}): Promise<void> {
     const earlier = this.#proclaimed;
     const proclaiming = timedCalls(this.#etcd, `the proclamation of ${this.key}`, options, async (limit) => {
-      await abortable(earlier, limit.signal);
+      await abortable(earlier, limit.signal).catch((error) => {
+        throw error === options.signal?.reason ? error : this.#notBegun(options.timeoutMs);
+      });
       await this.#put(value, limit);
     });
     // Of one that did not wait to the end, the next one waits for what that waited for.
@@ -246,6 +259,11 @@ export class Candidacy {
       this.#modRevision = succeeded ? revision : (found?.modRevision ?? 0);
       if (succeeded) return;
     }
+  }
+
+  #notBegun(timeoutMs = 0): EtcdTimeoutError {
+    const problem = `an earlier proclamation of ${this.key} did not end within ${inMs(timeoutMs)}`;
+    return waitedInVain(this.#etcd, problem, { retryable: true });
   }
 
   #own() {

@@ -75,7 +75,11 @@ export async function callServers<Metadata, Result>(
     }
     attemptsLeft--;
     if (attemptsLeft > 0 && leftMs() > 0) return undefined;
-    return settled(last ?? { error: new EtcdTimeoutError(`the call was out of time after ${inMs(timeoutMs)}`) });
+    const notAsked = () =>
+      new EtcdTimeoutError(`the call was out of time after ${inMs(timeoutMs)}, before a server was asked`, {
+        retryable: true,
+      });
+    return settled(last ?? { error: notAsked() });
   };
   try {
     const { result } = await retry(callNext, {
@@ -163,7 +167,11 @@ function attempt<Metadata, Result>(
       servers.report(server, { latencyMs: clock.monotonicMs() - startedMs, ...(error !== undefined && { error }) });
     };
     const outOfTime = () => {
-      const error = new EtcdTimeoutError(`${server.key} did not answer within ${inMs(limitMs)}`);
+      const error = new EtcdTimeoutError(`${server.key} did not answer within ${inMs(limitMs)}`, {
+        retryable: true,
+        // It may have done the work.
+        outcomeUnknown: true,
+      });
       finish({ error });
       controller.abort(error);
     };

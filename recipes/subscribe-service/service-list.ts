@@ -96,7 +96,7 @@ export class ServiceList<Metadata = unknown>
    * else. Also from the last good list, in an outage.
    *
    * @throws NoServersError when there is none, whose `state` says why, also before the first list; ClientClosedError
-   *   after   `close()`; the failure after `failed`; InvalidOptionError, also when a strategy of the user's own returns
+   *   after `close()`; the failure after `failed`; InvalidOptionError, also when a strategy of the user's own returns
    *   none; what it throws
    */
   pick(request: PickRequest = {}): ServiceInstance<Metadata> {
@@ -122,9 +122,9 @@ export class ServiceList<Metadata = unknown>
    * one attempt `fn` must be one that may be called twice. Every error that `fn` throws counts against its server; what
    * is not the server's fault is better returned, and what is returned and is its fault named by `isFailure`.
    *
-   * @throws what the last attempt failed with; EtcdTimeoutError when that was out of time; NoServersError when there
-   *   was no   server in time; `signal.reason`; ClientClosedError after `close()`; the failure after `failed`;
-   *   InvalidOptionError
+   * @throws what the last attempt failed with; EtcdTimeoutError when that was out of time, with `outcomeUnknown: true`
+   *   when a server was asked; NoServersError when there was no server in time; `signal.reason`; ClientClosedError after
+   *   `close()`; the failure after `failed`; InvalidOptionError
    */
   async call<Result>(fn: ServiceCall<Metadata, Result>, options: ServiceCallOptions<Result> = {}): Promise<Result> {
     const { key, ...limits } = resolveServiceCall(fn, options);
@@ -174,6 +174,7 @@ export class ServiceList<Metadata = unknown>
       waitedInVain(
         this.#source.etcd,
         `the list under ${this.prefix} did not become as wanted within ${inMs(timeoutMs ?? 0)}`,
+        { retryable: true },
       );
     return this.#source.list.waits.until(this.#source, look, { timeoutMs, signal }, outOfTime);
   }

@@ -64,12 +64,13 @@ const rows: Readonly<Record<string, () => Promise<unknown>>> = {
 const caches = () => made(new CacheExpirer("/cache/", { client: etcd, ttlSeconds: 60, onExpire: () => {} }));
 
 test.concurrent.each(Object.entries(rows))(
-  "%s names the endpoint that it could not reach, and has the cause",
+  "%s names the endpoint that it could not reach, has the cause, and says that it may be repeated",
   async (_, wait) => {
     const error = await etcdErrorOf(wait());
     expect(error).toMatchObject({
       code: expect.stringMatching(/^ETCD_(TIMEOUT|UNAVAILABLE|NO_SERVERS)$/),
       message: expect.stringContaining(`http://${endpoint}: connect ECONNREFUSED ${endpoint}`),
+      retryable: true,
     });
     expect(error.cause).toBeInstanceOf(EtcdError);
   },

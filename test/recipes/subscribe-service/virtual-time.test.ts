@@ -64,8 +64,24 @@ test("a call whose servers are frozen shares its half minute among three of them
   call.catch(() => {});
   expect(await lab.until(call)).toBe(30_000);
   await expect(call).rejects.toBeInstanceOf(EtcdTimeoutError);
+  // One of them may have done the work.
+  await expect(call).rejects.toMatchObject({ retryable: true, outcomeUnknown: true });
   expect(begun.map(([, atMs]) => atMs)).toEqual([0, 10_000, 20_000]);
   expect(new Set(begun.map(([id]) => id)).size).toBe(3);
+});
+
+test("a call whose time was over before a server was asked says so", async () => {
+  await using lab = new VirtualLab("not asked");
+  const { etcd, services } = await listOf(lab, []);
+  // The process is busy when the server comes.
+  services.on("put", () => lab.clock.advance(1_000));
+  const asked: string[] = [];
+  const call = services.call(({ id }) => asked.push(id), { timeoutMs: 1_000 });
+  call.catch(() => {});
+  await etcd.put("/svc/a", "10.0.0.1:97");
+  await lab.until(call);
+  await expect(call).rejects.toMatchObject({ code: "ETCD_TIMEOUT", retryable: true, outcomeUnknown: false });
+  expect(asked).toEqual([]);
 });
 
 test("who waits for a list, here or in a view, waits for the time that was given", async () => {
@@ -76,6 +92,7 @@ test("who waits for a list, here or in a view, waits for the time that was given
     wait.catch(() => {});
     expect(await lab.until(wait)).toBe(600_000);
     await expect(wait).rejects.toBeInstanceOf(EtcdTimeoutError);
+    await expect(wait).rejects.toMatchObject({ retryable: true, outcomeUnknown: false });
   }
 });
 
