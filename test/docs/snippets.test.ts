@@ -56,8 +56,9 @@ test("all snippets compile", () => {
 });
 
 test.each(snippets.filter(isRun))("$page: $title: it runs as plain JavaScript", async ({ page, title }) => {
-  const { env = () => world.env, before, check = toItsEnd }: Use = uses[page]?.[title] ?? {};
+  const use: Use = uses[page]?.[title] ?? {};
+  const { args = (path) => [path], env = () => world.env, before, check = toItsEnd } = use;
   await before?.(world);
-  await using program = runNode([programs.pathOf({ page, title })], env(world));
+  await using program = runNode(args(programs.pathOf({ page, title })), env(world));
   await check(program, { world, programs });
 });

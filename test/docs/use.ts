@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { expect } from "vitest";
 import type { Child } from "../support/child.ts";
 import type { ReadersWorld } from "./readers-world.ts";
@@ -17,6 +18,8 @@ export interface Use {
   readonly added?: string;
   /** It goes on after its last line. */
   readonly goesOn?: true;
+  /** The arguments of Node that run it. By default its path is the only one. */
+  args?(path: string): readonly string[];
   /** By default it finds etcd in its environment. */
   env?(world: ReadersWorld): NodeJS.ProcessEnv;
   before?(world: ReadersWorld): Promise<unknown>;
@@ -60,3 +63,12 @@ export async function twoServers(world: ReadersWorld, prefixOf = "/publictest/pi
 
 export const stop = "const stop = new AbortController(); const { signal } = stop;";
 export const cleanCache = "async function cleanCache(id: string) { console.log('cleaned', id); }";
+
+/** The arguments of Node that run a file as a test of vitest, whatever its name. It fails where there is no test. */
+export function asTest(path: string): readonly string[] {
+  const options = { config: false, root: dirname(path), include: [path], watch: false };
+  const program = `import { startVitest } from "vitest/node";
+    const vitest = await startVitest("test", [], ${JSON.stringify(options)});
+    await vitest.close();`;
+  return ["--input-type=module", "-e", program];
+}

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import { allKeys, prefix } from "../../src/index.ts";
 import { runNode } from "../support/run-program.ts";
 import { until } from "../support/until.ts";
-import { cleanCache, endsWith, keyOf, prints, stop, twoServers, type Use } from "./use.ts";
+import { asTest, cleanCache, endsWith, keyOf, prints, stop, twoServers, type Use } from "./use.ts";
 
 /** The snippets that are run, by page and section; the others are compiled. */
 export const uses: Readonly<Record<string, Readonly<Record<string, Use>>>> = {
@@ -92,6 +92,13 @@ export const uses: Readonly<Record<string, Readonly<Record<string, Use>>>> = {
     "A test without a program": { check: (program, { world }) => prints(world.address, "{}")(program) },
     "Time by hand": { check: (program) => prints("1", "1 stale", "registered")(program) },
     "Time by hand 2": { check: (program) => prints("ETCD_TIMEOUT")(program) },
+    "Fake timers of the runner": {
+      args: asTest,
+      goesOn: true,
+      async check(program) {
+        expect({ ended: await program.ended, output: program.output }).toMatchObject({ ended: 0 });
+      },
+    },
   },
   "docs/reference/cache-expirer.md": {
     "Expire caches together": {
