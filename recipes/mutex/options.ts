@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { once, parseOptions } from "../../src/internal/index.ts";
-import { checkCallable, checkName, checkTtlSeconds, clientField } from "../option-schemas/index.ts";
+import { callFields, checkCallable, checkName, checkTtlSeconds, clientField } from "../option-schemas/index.ts";
 import type { RecipeClientOptions } from "../recipe/index.ts";
 
 /** Options of a Mutex. All may be left out. */
@@ -17,7 +17,11 @@ export interface MutexOptions extends RecipeClientOptions {
 export interface AcquireOptions {
   /** Ends the wait with its reason. What was acquired stays acquired. */
   signal?: AbortSignal | undefined;
-  /** The wait ends with an EtcdTimeoutError after this many milliseconds. @default it waits as long as it takes */
+  /**
+   * The wait ends with an EtcdTimeoutError after this many milliseconds: above 0, below 2^31, or `Infinity`.
+   *
+   * @default it waits as long as it takes
+   */
   timeoutMs?: number | undefined;
 }
 
@@ -43,10 +47,8 @@ const optionsSchema = once(() =>
   ),
 );
 
-const signal = () => z.optional(z.instanceof(AbortSignal, { error: "must be an AbortSignal" }));
-const timeoutMs = () => z.optional(z.number("must be a number of milliseconds").check(z.gt(0, "must be above 0")));
-const acquireSchema = once(() => z.strictObject({ signal: signal(), timeoutMs: timeoutMs() }, "must be an object"));
-const trySchema = once(() => z.strictObject({ signal: signal() }, "must be an object"));
+const acquireSchema = once(() => z.strictObject(callFields(), "must be an object"));
+const trySchema = once(() => z.strictObject({ signal: callFields().signal }, "must be an object"));
 
 const DEFAULT_TTL_SECONDS = 60;
 

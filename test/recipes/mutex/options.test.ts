@@ -44,6 +44,11 @@ const calls: [string, (mutex: Mutex) => Promise<unknown>, string][] = [
     "Mutex.acquire: timeoutMs must be a number of milliseconds, not NaN",
   ],
   [
+    "a timeout that no timer can wait",
+    (m) => m.run(() => {}, { timeoutMs: 2 ** 31 }),
+    "Mutex.run: timeoutMs must be below 2^31 ms, or Infinity, not 2147483648",
+  ],
+  [
     "a signal that is none",
     (m) => m.acquire({ signal: {} as AbortSignal }),
     "Mutex.acquire: signal must be an AbortSignal, not an object",

@@ -22,6 +22,18 @@ test("a caller waits for its turn for as long as it said, and the lock is held f
   expect(lock.signal.aborted).toBe(false);
 });
 
+test("a caller that says Infinity waits as long as it takes", async () => {
+  await using lab = new VirtualLab("for ever");
+  const { mutex } = mutexOf(lab);
+  const lock = await mutex.acquire({ timeoutMs: Number.POSITIVE_INFINITY });
+  const waiting = mutexOf(lab).mutex.run(() => "done", { timeoutMs: Number.POSITIVE_INFINITY });
+  waiting.catch(() => {});
+  await lab.pass(3_600_000);
+  await lab.until(lock.release());
+  await lab.until(waiting);
+  expect(await waiting).toBe("done");
+});
+
 test("the next one gets it when the holder is away for its TTL, and not before the holder knows", async () => {
   await using lab = new VirtualLab("away");
   const holder = mutexOf(lab);
