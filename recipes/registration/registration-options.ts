@@ -162,20 +162,18 @@ function encoded(what: string, { name }: { readonly name: string }, encode: () =
   }
 }
 
-/** A copy as readers will get it. */
-function asJson<Metadata extends Readonly<Record<string, unknown>>>(
-  what: string,
-  metadata: Metadata | undefined,
-): Metadata | undefined {
+/** A copy as readers will get it: a `toJSON()` may have made something else of it. */
+function asJson(what: string, metadata: object | undefined): Record<string, unknown> | undefined {
   if (metadata === undefined) return undefined;
-  for (const name of Object.values(reservedNames)) {
-    if (name in metadata)
-      throw new InvalidOptionError(
-        what,
-        "metadata",
-        `must not have ${JSON.stringify(name)} in it: that name is reserved`,
-      );
-  }
+  const copy = jsonCopy(what, metadata);
+  checkPlainObject(what, "metadata", copy, "an object when it is written as JSON");
+  const reserved = Object.values(reservedNames).find((name) => name in copy);
+  if (reserved === undefined) return copy;
+  const hint = `must not have ${JSON.stringify(reserved)} in it: that name is reserved`;
+  throw new InvalidOptionError(what, "metadata", hint);
+}
+
+function jsonCopy(what: string, metadata: object): unknown {
   try {
     return JSON.parse(JSON.stringify(metadata));
   } catch (cause) {

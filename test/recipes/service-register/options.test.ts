@@ -97,6 +97,21 @@ const refused: [string, Arguments, string][] = [
     'ServiceRegister: metadata must not have "etcd-recipes/weight" in it: that name is reserved',
   ],
   [
+    "metadata whose toJSON() makes a text of it",
+    ["/svc/m1", "a:1", 5, { metadata: { toJSON: () => "abc" } }],
+    'ServiceRegister: metadata must be an object when it is written as JSON, not "abc"',
+  ],
+  [
+    "metadata whose toJSON() makes a list of it",
+    ["/svc/m1", "a:1", 5, { metadata: { toJSON: () => [1, 2] } }],
+    "ServiceRegister: metadata must be an object when it is written as JSON, not an array",
+  ],
+  [
+    "metadata whose toJSON() brings a reserved name",
+    ["/svc/m1", "a:1", 5, { metadata: { toJSON: () => ({ "etcd-recipes/draining": true }) } }],
+    'ServiceRegister: metadata must not have "etcd-recipes/draining" in it: that name is reserved',
+  ],
+  [
     "metadata that goes round",
     ["/svc/m1", "a:1", 5, { metadata: circular }],
     "ServiceRegister: metadata cannot be written as JSON: Converting circular structure to JSON",
