@@ -50,12 +50,14 @@ async function startRedis({ path, env }: RedisProgram): Promise<DemoRedis> {
   const port = await freePort();
   const args = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
   // The shell kills it when its own input ends, which is when this process closes it or dies, however. In a group of
-  // its own, so that Ctrl-C in a terminal does not take it away before its clients.
-  const keeper = spawn("sh", ["-c", '"$@" & cat >&2; kill -9 $!', "sh", path, ...args], {
+  // its own, so that Ctrl-C in a terminal does not take it away before its clients. Only Redis keeps stdout, which so
+  // ends when Redis does.
+  const keeper = spawn("sh", ["-c", '"$@" & exec >&2; cat; kill -9 $!', "sh", path, ...args], {
     env,
     stdio: ["pipe", "pipe", "ignore"],
     detached: true,
   });
+  const exited = once(keeper, "exit");
   let said = "";
   for await (const line of createInterface(keeper.stdout)) {
     said = line;
@@ -64,7 +66,7 @@ async function startRedis({ path, env }: RedisProgram): Promise<DemoRedis> {
   keeper.stdout.resume();
   const close = async () => {
     keeper.stdin.end();
-    if (keeper.exitCode === null) await once(keeper, "exit");
+    await exited;
   };
   if (!said.includes("Ready to accept connections")) {
     await close();
