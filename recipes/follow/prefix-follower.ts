@@ -102,13 +102,14 @@ export class PrefixFollower {
   }
 
   /**
-   * Resolves when it is ready and all that etcd had at the call was handed on, or more, however long that takes.
+   * Resolves when it is ready and all that etcd had at the call was handed on, or more, however long that takes. Once
+   * it is ready, it waits out refusals as what is followed does.
    *
    * @throws the reason of the end; what no retry can change
    */
   async caughtUp(): Promise<void> {
     await this.ready;
-    if (this.#followed) await this.#catchUp(this.#followed);
+    if (this.#followed) await this.#catchUp(this.#followed, true);
   }
 
   close(): Promise<void> {
@@ -149,7 +150,7 @@ export class PrefixFollower {
 
   async #join(followed: PrefixMirror): Promise<void> {
     try {
-      await this.#catchUp(followed);
+      await this.#catchUp(followed, false);
     } catch (error) {
       this.#fail(error);
       return;
@@ -158,9 +159,9 @@ export class PrefixFollower {
     this.#mirrorStatus(followed.mirror.status);
   }
 
-  #catchUp(followed: PrefixMirror): Promise<void> {
+  #catchUp(followed: PrefixMirror, wasLive: boolean): Promise<void> {
     const onWarning = (error: Error) => this.#warn(error);
-    return this.#position.catchUp({ followed, runtime: this.#runtime, signal: this.ended, onWarning });
+    return this.#position.catchUp({ followed, runtime: this.#runtime, signal: this.ended, wasLive, onWarning });
   }
 
   #mirrorStatus(status: MirrorStatus, error?: EtcdError): void {

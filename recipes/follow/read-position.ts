@@ -9,6 +9,8 @@ export interface CatchUpParts {
   readonly followed: PrefixMirror;
   readonly runtime: Runtime;
   readonly signal: AbortSignal;
+  /** Whether it was live before: then it waits until etcd permits it again. */
+  readonly wasLive: boolean;
   /** Called with what is tried again. */
   onWarning(error: Error): void;
 }
@@ -39,7 +41,7 @@ export class ReadPosition {
    * @throws `signal.reason`; what no retry can change
    */
   async catchUp(parts: CatchUpParts): Promise<void> {
-    const { followed, runtime, signal } = parts;
+    const { followed, runtime, signal, wasLive } = parts;
     const [moved, live] = [new Wake(), new Wake()];
     const warnings = new WarnOnce((error) => parts.onWarning(error));
     this.#moved.add(moved);
@@ -55,8 +57,7 @@ export class ReadPosition {
         runtime,
         signal,
         backoff: { initialMs: 100 },
-        // Its caller has not begun yet.
-        ends: (error) => endsRetries(error, false),
+        ends: (error) => endsRetries(error, wasLive),
         onWarning: (error) => warnings.warn(error),
         pause: (delayMs) => live.wait(runtime.clock, delayMs, signal),
       });

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { type FollowNews, PrefixFollower } from "../../../recipes/follow/index.ts";
 import { recipeClient } from "../../../recipes/recipe/index.ts";
 import type { EtcdClient } from "../../../src/index.ts";
+import { PermissionDeniedError } from "../../../src/index.ts";
 import { deferred } from "../../../src/internal/index.ts";
 import { VirtualLab } from "../../support/virtual-lab.ts";
 
@@ -50,6 +51,26 @@ test("what is thrown for a batch ends it once, and nothing is heard after that",
   await lab.until(etcd.put("/p/a", "1"));
   await lab.pass(100);
   expect(heard).toHaveLength(3);
+});
+
+test("one that was live waits for a read that etcd refuses, as what it follows does, and says so", async () => {
+  await using lab = new VirtualLab("refused");
+  const { etcd } = lab.client();
+  const { heard, follower } = follow(lab, etcd);
+  await lab.until(follower.ready);
+  heard.length = 0;
+  const { txn } = etcd;
+  etcd.txn = () => Promise.reject(new PermissionDeniedError("no right to read"));
+  let isUp = false;
+  const up = follower.caughtUp().then(() => {
+    isUp = true;
+  });
+  up.catch(() => {});
+  await lab.pass(600_000);
+  expect({ isUp, heard }).toEqual({ isUp: false, heard: ["warning"] });
+  etcd.txn = txn;
+  await lab.until(up);
+  await up;
 });
 
 test("one that is closed before it began makes no mirror and says only that it is closed", async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { RegistrationGroup, type RegistrationGroupOptions } from "../../../recipes/index.ts";
 import { decodeRegistration } from "../../../recipes/registration-format/internal.ts";
-import { type EtcdClient, leaseId, prefix } from "../../../src/index.ts";
+import { type EtcdClient, leaseId, PermissionDeniedError, prefix, type TxnOptions } from "../../../src/index.ts";
 import { runtimeOf, setRuntime } from "../../../src/internal/runtime-of.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { type VirtualClient, VirtualLab } from "../../support/virtual-lab.ts";
@@ -49,6 +49,26 @@ test("an outage of ten minutes takes them out at their TTL, and they come back w
   await lab.pass(5_000);
   expect(members.every(({ status }) => status === "registered")).toBe(true);
   expect(recorder.of("registered")).toHaveLength(300);
+});
+
+test("an instance that may not stand beside another format is not registered while etcd refuses the look", async () => {
+  await using lab = new VirtualLab("no look");
+  const client = lab.client();
+  const { group, recorder } = groupOf(lab, client, { foreignFormats: "error" });
+  await lab.until(group.register("orders/m1", "10.0.0.1:80").ready);
+  const { txn } = client.etcd;
+  client.etcd.txn = async (request, options) => {
+    const isRead = !Array.isArray(request) && (request as TxnOptions).success?.every(({ type }) => type === "range");
+    if (isRead) throw new PermissionDeniedError("no right to read");
+    return txn.call(client.etcd, request as TxnOptions, options);
+  };
+  const member = group.register("orders/m2", "10.0.0.2:80");
+  await lab.pass(600_000);
+  expect(standing(lab)).toHaveLength(1);
+  expect(recorder.of("warning")).toMatchObject([{ code: "ETCD_PERMISSION_DENIED" }]);
+  client.etcd.txn = txn;
+  await lab.until(member.ready);
+  expect(standing(lab)).toHaveLength(2);
 });
 
 test("instances drain for the minute that they are given, and then go together", async () => {
