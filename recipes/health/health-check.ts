@@ -5,6 +5,7 @@ export type Health = (signal: AbortSignal) => Promise<boolean> | boolean;
 
 export interface HealthCheckParts {
   readonly check: Health;
+  /** From the beginning of one check to that of the next, and the longest that one may take. */
   readonly everyMs: number;
   readonly clock: Clock;
   /** Called with each result; the error when the check threw or took too long. */
@@ -20,6 +21,7 @@ export async function checkHealth(
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
+    const begunMs = clock.monotonicMs();
     const attempt = new AbortController();
     const release = onAbort(signal, () => attempt.abort(signal.reason));
     try {
@@ -38,6 +40,6 @@ export async function checkHealth(
       release();
       attempt.abort(new Error("the health check is over"));
     }
-    await sleep(clock, everyMs, signal).catch(() => {});
+    await sleep(clock, Math.max(0, begunMs + everyMs - clock.monotonicMs()), signal).catch(() => {});
   }
 }
