@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import { allKeys, prefix } from "../../src/index.ts";
 import { runNode } from "../support/run-program.ts";
 import { until } from "../support/until.ts";
-import { asTest, cleanCache, endsWith, keyOf, prints, stop, twoServers, type Use } from "./use.ts";
+import { asTest, cleanCache, endsWith, keyOf, prints, stop, toItsEnd, twoServers, type Use } from "./use.ts";
 
 /** The snippets that are run, by page and section; the others are compiled. */
 export const uses: Readonly<Record<string, Readonly<Record<string, Use>>>> = {
@@ -140,7 +140,7 @@ export const uses: Readonly<Record<string, Readonly<Record<string, Use>>>> = {
           [programs.pathOf({ page: "docs/reference/confirmation.md", title: "Ask for a confirmation 2" })],
           world.env,
         );
-        await endsWith(approver, "AlreadyDecidedError");
+        await prints("alice was first")(approver);
         await prints("approved alice undefined")(program);
       },
     },
@@ -157,7 +157,7 @@ export const uses: Readonly<Record<string, Readonly<Record<string, Use>>>> = {
       }`,
       },
       async check(program, { world }) {
-        await endsWith(program, "the reader stops");
+        await toItsEnd(program);
         expect(await keyOf(world, "/tasks/t1")).toBe("scheduler-1");
       },
     },
@@ -189,12 +189,20 @@ export const uses: Readonly<Record<string, Readonly<Record<string, Use>>>> = {
   "docs/reference/queue.md": {
     "Hand out jobs": {
       yours: {
-        signal: stop,
-        build: `let left = 3; async function build(job: string, signal: AbortSignal) {
-        console.log(job); if (--left === 0) stop.abort();
-      }`,
+        signal: `${stop} process.once("SIGUSR2", () => stop.abort(new Error("the reader stops")));`,
+        build: "async function build(job: string, signal: AbortSignal) { console.log(job); }",
       },
-      check: (program) => prints("build proj-1", "build proj-2", "build proj-3")(program),
+      async check(program, { world }) {
+        const jobs = ["build proj-1", "build proj-2", "build proj-3"];
+        const keysOf = async (part: string) => (await world.etcd.range(prefix(`/jobs/build/${part}/`))).kvs.length;
+        const isIdle = async () => (await keysOf("jobs")) === 0 && (await keysOf("waiting")) === 1;
+        const message = () => program.errors.join("\n");
+        await until(() => jobs.every((job) => program.lines.includes(job)), { timeoutMs: 30_000, message });
+        // It waits for another one.
+        await until(isIdle, { timeoutMs: 30_000, message });
+        program.kill("SIGUSR2");
+        await toItsEnd(program);
+      },
     },
   },
   "docs/reference/registration-group.md": {
