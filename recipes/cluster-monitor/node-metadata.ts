@@ -13,7 +13,8 @@ export interface NodeMetadata<Info = unknown> {
 
 const schema = once(() =>
   z.object({
-    info: z.unknown(),
+    /** JSON leaves out one that is undefined. */
+    info: z.optional(z.unknown()),
     upSince: z.number("must be a number"),
     changedAt: z.number("must be a number"),
   }),

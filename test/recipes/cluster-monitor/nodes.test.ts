@@ -68,7 +68,12 @@ test("a node that is ready is in the list of the monitor that it joined", async 
 test("it is the list that other readers of endpoints see: the address from the info, else the name", async () => {
   const prefix = lab.newPrefix();
   const monitor = monitorOf(lab, prefix);
+  await monitor.ready;
   await Promise.all([monitor.join("a", { address: "10.0.0.1:80" }).ready, monitor.join("b", undefined).ready]);
+  expect(monitor.nodes()).toMatchObject([
+    { name: "a", info: { address: "10.0.0.1:80" } },
+    { name: "b", info: undefined },
+  ]);
   const services = new SubscribeService(prefix, { client: lab.etcd });
   lab.also(() => services.close());
   await services.until((list) => list.length === 2);
@@ -79,6 +84,20 @@ test("it is the list that other readers of endpoints see: the address from the i
     Addr: "10.0.0.1:80",
     Metadata: { info: { address: "10.0.0.1:80" }, upSince: expect.any(Number), changedAt: expect.any(Number) },
   });
+});
+
+test("a node without info is listed where the schema takes that, and is invalid where it does not", async () => {
+  const prefix = lab.newPrefix();
+  const zone = z.object({ zone: z.string() });
+  const lenient = monitorOf<z.infer<typeof zone> | undefined>(lab, prefix, { info: zone.optional() });
+  const strict = monitorOf<z.infer<typeof zone>>(lab, prefix, { info: zone });
+  const recorder = new Recorder(strict, monitorEvents);
+  await Promise.all([lenient.ready, strict.ready]);
+  await lenient.join("a", undefined).ready;
+  expect(lenient.nodes()).toMatchObject([{ name: "a", info: undefined }]);
+  await until(() => recorder.of("invalid").length === 1);
+  expect(strict.nodes()).toEqual([]);
+  expect(() => strict.join("b", undefined as never)).toThrow("info is rejected by the schema");
 });
 
 test("an update is a change: newer lastChange, the same upSince, and what it was before", async () => {
