@@ -75,11 +75,9 @@ export async function callServers<Metadata, Result>(
     }
     attemptsLeft--;
     if (attemptsLeft > 0 && leftMs() > 0) return undefined;
-    const notAsked = () =>
-      new EtcdTimeoutError(`the call was out of time after ${inMs(timeoutMs)}, before a server was asked`, {
-        retryable: true,
-      });
-    return settled(last ?? { error: notAsked() });
+    // No server was asked.
+    const outOfTime = `the call was out of time after ${inMs(timeoutMs)}`;
+    return settled(last ?? { error: new EtcdTimeoutError(outOfTime, { retryable: true }) });
   };
   try {
     const { result } = await retry(callNext, {

@@ -106,7 +106,8 @@ test("a server that comes when the time is over is not called", async () => {
     },
   };
   const call = callServers(late, () => 1, { attempts: 2, timeoutMs: 100, signal: undefined });
-  await expect(call).rejects.toMatchObject({ code: "ETCD_TIMEOUT", message: "the call was out of time after 100 ms" });
+  const message = "the call was out of time after 100 ms";
+  await expect(call).rejects.toMatchObject({ code: "ETCD_TIMEOUT", message, retryable: true, outcomeUnknown: false });
 });
 
 test("a caller that aborts while a server is chosen has none called", async () => {

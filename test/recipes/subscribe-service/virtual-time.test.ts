@@ -70,20 +70,6 @@ test("a call whose servers are frozen shares its half minute among three of them
   expect(new Set(begun.map(([id]) => id)).size).toBe(3);
 });
 
-test("a call whose time was over before a server was asked says so", async () => {
-  await using lab = new VirtualLab("not asked");
-  const { etcd, services } = await listOf(lab, []);
-  // The process is busy when the server comes.
-  services.on("put", () => lab.clock.advance(1_000));
-  const asked: string[] = [];
-  const call = services.call(({ id }) => asked.push(id), { timeoutMs: 1_000 });
-  call.catch(() => {});
-  await etcd.put("/svc/a", "10.0.0.1:97");
-  await lab.until(call);
-  await expect(call).rejects.toMatchObject({ code: "ETCD_TIMEOUT", retryable: true, outcomeUnknown: false });
-  expect(asked).toEqual([]);
-});
-
 test("who waits for a list, here or in a view, waits for the time that was given", async () => {
   await using lab = new VirtualLab("waits");
   const { services } = await listOf(lab, ["a"]);
