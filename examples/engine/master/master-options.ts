@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { parseArgs } from "node:util";
 import { readId, readNumber } from "../shared/flags.ts";
 
@@ -7,6 +8,8 @@ Registers itself under /publictest/pipeline/<id> and does the tasks that it is g
 
   --dir <folder>        its build caches and its log of what was done  (./<id>)
   --host, --port        where it serves  (127.0.0.1, any free port)
+  --address <address>   by what schedulers reach it, a host or host:port: needed where it serves on all interfaces,
+                        with --host 0.0.0.0 for instance  (the host and the port)
   --zone <name>         metadata of its registration  (a)
   --weight <number>     its share of the load  (1)
   --ttl <seconds>       how long its registration outlives it  (5)
@@ -21,6 +24,8 @@ export interface MasterOptions {
   readonly dir: string;
   readonly host: string;
   readonly port: number;
+  /** Undefined: made of where it listens. */
+  readonly address: string | undefined;
   readonly zone: string;
   readonly weight: number;
   readonly ttlSeconds: number;
@@ -38,6 +43,7 @@ export function readMasterOptions(args: readonly string[]): MasterOptions {
       dir: { type: "string" },
       host: { type: "string", default: "127.0.0.1" },
       port: { type: "string", default: "0" },
+      address: { type: "string" },
       zone: { type: "string", default: "a" },
       weight: { type: "string", default: "1" },
       ttl: { type: "string", default: "5" },
@@ -53,6 +59,8 @@ export function readMasterOptions(args: readonly string[]): MasterOptions {
     id,
     dir,
     host,
+    // A name stays one: the machine behind it may change.
+    address: values.address ?? (isIP(host) === 0 ? host : undefined),
     zone,
     json,
     port: number("port"),

@@ -12,7 +12,7 @@ import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ServiceRegister } from "etcd-recipes";
+import { reachableAddress, ServiceRegister } from "etcd-recipes";
 import { aborted } from "../shared/aborted.ts";
 import { logger } from "../shared/events.ts";
 import { type JsonRequest, serveJson } from "../shared/json-server.ts";
@@ -36,7 +36,7 @@ async function runMaster(options: MasterOptions, stopping: AbortSignal): Promise
   // Else it could begin a task that was cancelled long ago.
   await Promise.race([pipelines.ready, aborted(stopping)]);
 
-  const { server, port } = await serveJson(host, options.port, {
+  const server = await serveJson(host, options.port, {
     "POST /run": (request) => runTask(runner, request, stopping),
     "GET /health": () => ({ status: stopping.aborted ? 503 : 200, body: { id, status: registration.status } }),
     "GET /stats": () => {
@@ -44,13 +44,14 @@ async function runMaster(options: MasterOptions, stopping: AbortSignal): Promise
       return { status: 200, body: { id, zone, weight, draining: stopping.aborted, running, callers, ...counts } };
     },
   });
-  const registration = new ServiceRegister(keys.masters + id, `${host}:${port}`, options.ttlSeconds, {
+  const address = reachableAddress(server.address(), options.address, "master");
+  const registration = new ServiceRegister(keys.masters + id, address, options.ttlSeconds, {
     metadata: { zone },
     weight,
     health: () => isWritable(dir),
   });
   registration
-    .on("registered", () => log("registered", { address: `${host}:${port}`, zone, weight }))
+    .on("registered", () => log("registered", { address, zone, weight }))
     .on("lost", (error) => log("lost", { reason: error.message }))
     .on("warning", (error) => log("warning", { reason: error.message }));
 

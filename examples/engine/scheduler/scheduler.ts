@@ -10,7 +10,7 @@
  */
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Confirmation, LeaderElection, SubscribeService, type Term } from "etcd-recipes";
+import { Confirmation, LeaderElection, reachableAddress, SubscribeService, type Term } from "etcd-recipes";
 import { aborted } from "../shared/aborted.ts";
 import { DetachedLease } from "../shared/detached-lease.ts";
 import { logger } from "../shared/events.ts";
@@ -52,11 +52,12 @@ async function runScheduler(options: SchedulerOptions, stopping: AbortSignal): P
     .on("leader", (leader) => log("leader", { candidate: leader?.candidate, token: leader?.token }))
     .on("warning", (error) => log("warning", { reason: error.message }));
 
-  const { port } = await serveJson(options.host, options.port, {
+  const server = await serveJson(options.host, options.port, {
     "GET /health": () => ({ status: 200, body: { id } }),
     "GET /stats": () => ({ status: 200, body: { id, token: election.term?.token, counts } }),
   });
-  log("started", { address: `${options.host}:${port}`, tasks: redis === undefined ? "etcd" : "redis" });
+  const address = reachableAddress(server.address(), options.host);
+  log("started", { address, tasks: redis === undefined ? "etcd" : "redis" });
 
   const lead = async (term: Term) => {
     // A cancellation that came before must be known before a task begins.

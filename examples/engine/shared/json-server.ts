@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 
 export interface JsonAnswer {
@@ -18,7 +17,7 @@ export interface JsonRequest {
 export type Routes = Readonly<Record<string, (request: JsonRequest) => Promise<JsonAnswer> | JsonAnswer>>;
 
 /** Serves JSON over HTTP. @param port 0: any that is free */
-export async function serveJson(host: string, port: number, routes: Routes): Promise<{ server: Server; port: number }> {
+export async function serveJson(host: string, port: number, routes: Routes): Promise<Server> {
   const server = createServer(async (request, response) => {
     const gone = new AbortController();
     response.on("close", () => {
@@ -29,7 +28,7 @@ export async function serveJson(host: string, port: number, routes: Routes): Pro
   });
   server.listen(port, host);
   await once(server, "listening");
-  return { server, port: (server.address() as AddressInfo).port };
+  return server;
 }
 
 async function answer(routes: Routes, request: IncomingMessage, signal: AbortSignal): Promise<JsonAnswer> {

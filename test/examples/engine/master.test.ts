@@ -67,6 +67,27 @@ test("a task is done once for its id: a call meanwhile waits for it, a later one
   expect(first.logged("task-started")).toHaveLength(1);
 });
 
+test("it registers an address that schedulers can call, whatever it serves on", async () => {
+  lab.master("m1", "--host", "::1");
+  lab.master("m2", "--host", "0.0.0.0", "--address", "127.0.0.1");
+  lab.master("m3", "--host", "localhost");
+
+  expect(await addressOf("m1")).toMatch(/^\[::1\]:\d+$/);
+  expect(await addressOf("m2")).toMatch(/^127\.0\.0\.1:\d+$/);
+  expect(await addressOf("m3")).toMatch(/^localhost:\d+$/);
+  for (const id of ["m1", "m2", "m3"]) expect(await stats(await addressOf(id))).toMatchObject({ id });
+});
+
+test("on all interfaces it must be given the address by which schedulers reach it", async () => {
+  const master = lab.master("m1", "--host", "0.0.0.0");
+
+  // Without it, it would serve on.
+  await until(() => master.hasEnded || master.logged("registered").length, { timeoutMs: startLimitMs });
+  expect(master.logged("registered")).toEqual([]);
+  expect(await master.ended).toEqual({ code: 2, signal: null });
+  expect(master.complaints).toContain("must say by which address others reach the app");
+});
+
 test("a task that no call waits for any more is stopped", async () => {
   const master = lab.master("m1");
   const leaving = new AbortController();
