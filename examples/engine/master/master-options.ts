@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { parseArgs } from "node:util";
-import { readId, readNumber } from "../shared/flags.ts";
+import { readId, readNumber, readWhole } from "../shared/flags.ts";
 
 export const masterUsage = `master.js --id <id> [--<option> <value>]…
 
@@ -54,7 +54,7 @@ export function readMasterOptions(args: readonly string[]): MasterOptions {
   });
   const id = readId("master", "id", values.id);
   const { dir = id, host, zone, json } = values;
-  const number = (flag: "port" | "weight" | "ttl" | "cache-ttl" | "drain") => readNumber("master", flag, values[flag]);
+  const number = (flag: "weight" | "ttl" | "cache-ttl" | "drain") => readNumber("master", flag, values[flag]);
   return {
     id,
     dir,
@@ -63,7 +63,7 @@ export function readMasterOptions(args: readonly string[]): MasterOptions {
     address: values.address ?? (isIP(host) === 0 ? host : undefined),
     zone,
     json,
-    port: number("port"),
+    port: readWhole("master", "port", values.port),
     weight: number("weight"),
     ttlSeconds: number("ttl"),
     cacheTtlSeconds: number("cache-ttl"),

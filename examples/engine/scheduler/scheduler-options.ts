@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import type { BalancerName } from "etcd-recipes";
-import { readId, readNumber, readRedisUrl } from "../shared/flags.ts";
+import { readId, readNumber, readRedisUrl, readWhole } from "../shared/flags.ts";
 
 export const schedulerUsage = `scheduler.js --id <id> [--<option> <value>]…
 
@@ -75,6 +75,8 @@ export function readSchedulerOptions(args: readonly string[]): SchedulerOptions 
   });
   const number = (flag: keyof typeof numbers, least = 0) =>
     readNumber("scheduler", flag, values[flag] ?? numbers[flag] ?? "", least);
+  const whole = (flag: keyof typeof numbers, least = 0) =>
+    readWhole("scheduler", flag, values[flag] ?? numbers[flag] ?? "", least);
   const ttlSeconds = number("ttl", 1);
   return {
     id: readId("scheduler", "id", values.id),
@@ -83,13 +85,13 @@ export function readSchedulerOptions(args: readonly string[]): SchedulerOptions 
     zone: values.zone,
     ttlSeconds,
     renewEverySeconds: values.renew === undefined ? ttlSeconds / 2 : number("renew"),
-    concurrency: number("concurrency", 1),
-    maxFailures: number("max-failures", 1),
-    attempts: number("attempts", 1),
+    concurrency: whole("concurrency", 1),
+    maxFailures: whole("max-failures", 1),
+    attempts: whole("attempts", 1),
     taskTimeoutMs: number("task-timeout", 1) * 1_000,
     drainSeconds: number("drain"),
     host: values.host ?? "127.0.0.1",
-    port: number("port"),
+    port: whole("port"),
     json: values.json,
   };
 }

@@ -10,6 +10,13 @@ export function readNumber(program: string, flag: string, text: string, least = 
 }
 
 /** @throws InvalidOptionError that names the flag */
+export function readWhole(program: string, flag: string, text: string, least = 0): number {
+  const number = readNumber(program, flag, text, least);
+  if (Number.isSafeInteger(number)) return number;
+  throw new InvalidOptionError(program, `--${flag}`, `must be a whole number, at least ${least}, not "${text}"`);
+}
+
+/** @throws InvalidOptionError that names the flag */
 export function readId(program: string, flag: string, id: string | undefined): string {
   if (id === undefined || !/^[\w.-]+$/.test(id)) {
     throw new InvalidOptionError(program, `--${flag}`, "must be given: letters, digits, dots and dashes");

@@ -4,11 +4,12 @@
  *     node build/examples/engine/tasks/submit.js --pipeline nightly-1 --tasks 20 --projects 4 --duration 500
  */
 import { parseArgs } from "node:util";
+import { InvalidOptionError } from "etcd-recipes";
 import { logger } from "../shared/events.ts";
-import { readId, readNumber, readRedisUrl } from "../shared/flags.ts";
+import { readId, readRedisUrl, readWhole } from "../shared/flags.ts";
 import { runProgram } from "../shared/program.ts";
 import { openSource } from "./open-source.ts";
-import type { Task } from "./task.ts";
+import { MalformedTaskError, parseTask, type Task } from "./task.ts";
 
 const usage = `submit.js --pipeline <id> [--<option> <value>]…
 
@@ -43,11 +44,11 @@ function readOptions(args: readonly string[]): SubmitOptions {
     },
   });
   const pipelineId = readId("submit", "pipeline", values.pipeline);
-  const count = readNumber("submit", "tasks", values.tasks, 1);
-  const projects = readNumber("submit", "projects", values.projects, 1);
-  const durationMs = readNumber("submit", "duration", values.duration);
+  const count = readWhole("submit", "tasks", values.tasks, 1);
+  const projects = readWhole("submit", "projects", values.projects, 1);
+  const durationMs = readWhole("submit", "duration", values.duration);
   const confirmWithinSeconds =
-    values.confirm === undefined ? undefined : readNumber("submit", "confirm", values.confirm, 1);
+    values.confirm === undefined ? undefined : readWhole("submit", "confirm", values.confirm, 1);
   const tasks = Array.from(
     { length: count },
     (_, index): Task => ({
@@ -58,7 +59,18 @@ function readOptions(args: readonly string[]): SubmitOptions {
       ...(confirmWithinSeconds !== undefined && index === count - 1 && { confirmWithinSeconds }),
     }),
   );
+  for (const task of tasks) check(task);
   return { redis: readRedisUrl("submit", values.redis), tasks, json: values.json };
+}
+
+/** @throws InvalidOptionError for what would be a dead letter */
+function check(task: Task): void {
+  try {
+    parseTask(JSON.stringify(task));
+  } catch (error) {
+    if (!(error instanceof MalformedTaskError)) throw error;
+    throw new InvalidOptionError("submit", "task", `${task.id}: ${error.message}`);
+  }
 }
 
 async function submit({ redis, tasks, json }: SubmitOptions, stopping: AbortSignal): Promise<void> {
