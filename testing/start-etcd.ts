@@ -26,7 +26,7 @@ export interface StartEtcdOptions {
    */
   readonly env?: Readonly<Record<string, string>>;
   /**
-   * How long a member may take to serve, here and when it is started again, in milliseconds.
+   * How long a member may take to serve, here and when it is started again, in milliseconds, above 0.
    *
    * @default 30000
    */
@@ -67,25 +67,39 @@ const attempts = 5;
  * that is too large
  * @throws OpensslNotFoundError when `tls` is asked for and there is no openssl
  * @throws TypeError for a NUL in a text, which no process can be given
- * @throws RangeError for a number of members that is not 1 to 9, and for options of `tls` and `auth` that cannot be
- * @throws TypeError for an option of `tls` or `auth` of the wrong type
+ * @throws RangeError for an option that there is not, a number of members that is not 1 to 9, a `startTimeoutMs` of 0
+ *   or less, and for options of `tls` and `auth` that cannot be
+ * @throws TypeError for `flags`, `env`, a `startTimeoutMs` or an option of `tls` or `auth` of the wrong type
  */
 export async function startEtcd(options: StartEtcdOptions = {}): Promise<EtcdCluster> {
-  const { members = 1, flags = [], env = {}, startTimeoutMs = 30_000 } = options;
+  const {
+    members = 1,
+    binary: path,
+    flags = [],
+    env = {},
+    startTimeoutMs = 30_000,
+    tls: tlsSetup,
+    auth: authSetup,
+    ...rest
+  } = options;
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined) throw new RangeError(`startEtcd has no option ${unknown}`);
   if (!Array.isArray(flags)) throw new TypeError("flags must be an array of strings");
   if (typeof env !== "object" || env === null || Array.isArray(env)) throw new TypeError("env must be an object");
   checkNoNul("flags", flags);
   checkNoNul("env", Object.entries(env).flat());
-  if (options.binary !== undefined) checkNoNul("binary", [options.binary]);
+  if (path !== undefined) checkNoNul("binary", [path]);
   if (!Number.isInteger(members) || members < 1 || members > mostMembers) {
     throw new RangeError(`members must be a whole number from 1 to ${mostMembers}, got ${members}`);
   }
+  if (typeof startTimeoutMs !== "number") throw new TypeError("startTimeoutMs must be a number");
+  if (!(startTimeoutMs > 0)) throw new RangeError(`startTimeoutMs must be above 0, got ${startTimeoutMs}`);
   if (process.platform === "win32") {
     throw new EtcdStartError("startEtcd() needs Linux or macOS: it pauses and kills members by signals", "");
   }
-  const tls = resolveTls(options.tls, members);
-  const auth = resolveAuth(options.auth);
-  const binary = options.binary === undefined ? await findEtcd() : await namedEtcd(options.binary, "the option binary");
+  const tls = resolveTls(tlsSetup, members);
+  const auth = resolveAuth(authSetup);
+  const binary = path === undefined ? await findEtcd() : await namedEtcd(path, "the option binary");
   for (let attempt = 1; ; attempt++) {
     try {
       return await EtcdCluster.start({ binary, members, flags, env, startTimeoutMs, tls, auth });

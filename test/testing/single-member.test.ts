@@ -159,6 +159,20 @@ exec "${path}" "$@"
   }
 });
 
+test("an option that there is not is refused, and so is a limit that is none", async () => {
+  const wrong: [options: object, type: typeof RangeError | typeof TypeError, message: string][] = [
+    [{ member: 3 }, RangeError, "startEtcd has no option member"],
+    [{ startTimeoutMs: "30000" }, TypeError, "startTimeoutMs must be a number"],
+    [{ startTimeoutMs: Number.NaN }, RangeError, "startTimeoutMs must be above 0, got NaN"],
+    [{ startTimeoutMs: 0 }, RangeError, "startTimeoutMs must be above 0, got 0"],
+  ];
+  for (const [options, type, message] of wrong) {
+    const starting = startEtcd(options);
+    await expect(starting, message).rejects.toThrow(type);
+    await expect(starting, message).rejects.toThrow(message);
+  }
+});
+
 test("a number of members that makes no sense is refused", async () => {
   for (const members of [0, -1, 1.5, 10, Number.NaN]) {
     await expect(startEtcd({ members })).rejects.toThrow(RangeError);
