@@ -58,6 +58,7 @@ describe("the Chinese README keeps what the English one has", () => {
     const translated = chinese[section.index];
     expect(translated?.code.map(withoutWords)).toEqual(section.code.map(withoutWords));
     expect(namesIn(translated)).toEqual(namesIn(section));
+    expect(pagesIn(translated)).toEqual(pagesIn(section));
     expect(tableRowsIn(translated)).toBe(tableRowsIn(section));
     const numbers = numbersIn(translated); // It may have more: words of one language are digits in the other.
     expect(numbersIn(section).filter((number) => !numbers.includes(number))).toEqual([]);
@@ -97,6 +98,12 @@ function withoutWords(code: string): string {
 
 function namesIn(section: Section | undefined): string[] {
   return [...new Set(section?.prose.match(/`[^`\n]+`/g))].sort();
+}
+
+/** What its links lead to outside of it; the READMEs link to each other. */
+function pagesIn(section: Section | undefined): string[] {
+  const targets = [...(section?.prose.matchAll(/\]\(([^#)][^)]*)\)/g) ?? [])].map(([, target = ""]) => target);
+  return [...new Set(targets)].filter((target) => !papers.some((path) => path === target)).sort();
 }
 
 function tableRowsIn(section: Section | undefined): number {
