@@ -58,10 +58,16 @@ export class WaitingPlace {
     try {
       while (this.#lease === lease && !lease.signal.aborted && this.#wanted !== this.#taken > this.#left) {
         const taking = this.#wanted;
+        const known = Math.max(this.#taken, this.#left);
         const options = this.#port.writes(lease);
         const revision = await (taking ? takePlace(keys, lease, options) : leavePlace(keys, lease.id, options));
         // Of a new lease it says nothing.
         if (this.#lease !== lease) break;
+        // Of another history: etcd was restored, and counts from there on.
+        if (revision < known) {
+          this.#taken = 0;
+          this.#left = 0;
+        }
         if (taking) this.#taken = revision;
         else this.#left = Math.max(this.#left, revision);
       }
