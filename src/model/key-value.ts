@@ -53,6 +53,9 @@ interface Utf8Buffer extends Buffer {
   utf8Slice(start: number, end: number): string;
 }
 
+/** An empty value keeps no message alive. */
+const nothing = Buffer.alloc(0);
+
 /** Where values lie that are settled: who has them keeps most of it. */
 const settledMemory = new WeakSet<ArrayBufferLike>();
 
@@ -83,9 +86,10 @@ export class StoredKeyValue implements KeyValue {
     this.modRevision = fields.modRevision;
     this.version = fields.version;
     if (fields.lease !== undefined) this.lease = fields.lease;
-    this.#bytes = message;
-    this.#valueStart = fields.valueStart;
-    this.#valueEnd = fields.valueEnd;
+    const isEmpty = fields.valueStart === fields.valueEnd;
+    this.#bytes = isEmpty ? nothing : message;
+    this.#valueStart = isEmpty ? 0 : fields.valueStart;
+    this.#valueEnd = isEmpty ? 0 : fields.valueEnd;
     // A copy: a view would keep the message alive.
     if (this.key.includes("\ufffd")) untoldKeys.set(this, new Uint8Array(message.subarray(keyStart, keyEnd)));
   }
@@ -107,6 +111,11 @@ export class StoredKeyValue implements KeyValue {
       bytes = 0;
     }
     StoredKeyValue.#settleTogether(group, bytes);
+  }
+
+  /** Lets go of the message that brought it where that is much more than its value, as reading `value` does. */
+  static detach(kv: KeyValue): void {
+    if (kv instanceof StoredKeyValue && keepsTooMuch(kv.#bytes.buffer, StoredKeyValue.lengthOf(kv))) kv.#cut();
   }
 
   /** What the value keeps alive; undefined for one without bytes. */
@@ -147,15 +156,15 @@ export class StoredKeyValue implements KeyValue {
     return untoldKeys.get(this) ?? toBytes(this.key);
   }
 
+  #cut(): void {
+    const view = this.#bytes.subarray(this.#valueStart, this.#valueEnd);
+    this.#bytes = keepsTooMuch(view.buffer, view.length) ? Buffer.from(view) : view;
+    this.#valueStart = 0;
+    this.#valueEnd = view.length;
+  }
+
   get value(): Uint8Array {
-    const start = this.#valueStart;
-    const end = this.#valueEnd;
-    if (start !== 0 || end !== this.#bytes.length) {
-      const view = this.#bytes.subarray(start, end);
-      this.#bytes = keepsTooMuch(view) ? Buffer.from(view) : view;
-      this.#valueStart = 0;
-      this.#valueEnd = end - start;
-    }
+    if (this.#valueStart !== 0 || this.#valueEnd !== this.#bytes.length) this.#cut();
     return this.#bytes;
   }
 
@@ -180,8 +189,8 @@ export class StoredKeyValue implements KeyValue {
   }
 }
 
-function keepsTooMuch({ buffer, length }: Buffer): boolean {
-  return buffer.byteLength > LARGE_BYTES && length * 2 < buffer.byteLength && !settledMemory.has(buffer);
+function keepsTooMuch(memory: ArrayBufferLike, length: number): boolean {
+  return memory.byteLength > LARGE_BYTES && length * 2 < memory.byteLength && !settledMemory.has(memory);
 }
 
 /** Two keys that are not UTF-8 can have one text. */

@@ -48,6 +48,8 @@ export class EventEvidence implements WatchEvidence {
         if (this.#newest && sameKey(this.#newest, kv)) this.#newest = undefined;
       }
     }
+    if (this.#newest) StoredKeyValue.detach(this.#newest);
+    for (const kv of this.#others) StoredKeyValue.detach(kv);
   }
 
   evidence(): HistoryEvidence | undefined {

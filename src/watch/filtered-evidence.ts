@@ -32,6 +32,7 @@ export class FilteredEvidence implements WatchEvidence {
       if (isLong || kept.length === MOST || kept.some(({ kv }) => sameKey(kv, event.kv))) continue;
       kept.push({ type: event.type, kv: event.kv });
     }
+    for (const { kv } of kept) StoredKeyValue.detach(kv);
     this.#events = kept;
   }
 
