@@ -54,7 +54,7 @@ export class StmAttempt {
   #isOver = false;
   /** What its calls failed with: all else that it throws is of the work. */
   readonly failures = new Set<unknown>();
-  /** Its writes are on their way, or no answer came to them. */
+  /** Its writes are there, or on their way, or no answer came to them. */
   mayBeCommitted = false;
   #calls = 0;
 
@@ -146,7 +146,7 @@ export class StmAttempt {
     const success = [...this.#writes.values()].map(({ op }) => op);
     this.mayBeCommitted = true;
     const { succeeded } = await this.#called(this.#kv.txn({ compare, success }, this.#call()));
-    this.mayBeCommitted = false;
+    this.mayBeCommitted = succeeded;
     return succeeded;
   }
 

@@ -50,9 +50,11 @@ export async function runStm<Result>(
   };
   let timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.timer(timeoutMs, endSoon);
   const release = onAbort(signal, () => ending.abort(signal?.reason));
+  let closed: Error | undefined;
   const takeOff = onClose((error) => {
-    // A call under way says itself what may be done.
-    if (!attempt?.isCalling) ending.abort(error);
+    closed = error;
+    // What comes of writes that are on their way is waited for.
+    if (!attempt?.mayBeCommitted) ending.abort(error);
   });
   const backoff = new Backoff(runtime, { initialMs: 5, maxMs: 500 });
   try {
@@ -61,6 +63,7 @@ export async function runStm<Result>(
       attempt = new StmAttempt(kv, () => ({ signal: ending.signal, timeoutMs: timeOfCall(leftMs()) }));
       const done = await abortable(attempt.run(work), ending.signal);
       if (done.committed) return done.result;
+      if (closed) throw closed;
       await backoff.wait(ending.signal, { leftMs: leftMs() });
     }
   } catch (error) {
