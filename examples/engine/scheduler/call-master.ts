@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { json } from "node:stream/consumers";
-import type { ServiceInstance, SubscribeService } from "etcd-recipes";
+import { InvalidOptionError, type ServiceInstance, type SubscribeService } from "etcd-recipes";
 import { LinkedSignal } from "../shared/linked-signal.ts";
 import type { Task, TaskResult } from "../tasks/task.ts";
 
@@ -21,7 +21,7 @@ export class NotBegunError extends Error {
  * Has one of the masters do a task. A failure of the task itself is a result: another master would come to the same.
  *
  * @throws NotBegunError; what the last master failed with, when one of those that were tried may have begun it; what
- *   ended the list of masters
+ *   ended the list of masters; InvalidOptionError; `signal.reason`
  */
 export async function callMaster(
   services: SubscribeService,
@@ -37,7 +37,8 @@ export async function callMaster(
       { ...options, key: task.project },
     );
   } catch (error) {
-    if (begun.size > 0 || services.status === "failed") throw error;
+    options.signal.throwIfAborted();
+    if (begun.size > 0 || services.status === "failed" || error instanceof InvalidOptionError) throw error;
     throw new NotBegunError((error as Error).message, { cause: error });
   }
 }

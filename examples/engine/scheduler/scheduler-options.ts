@@ -51,6 +51,9 @@ const numbers = {
   port: "0",
 } as const;
 
+/** What a timer can wait. */
+const longestTimeoutSeconds = Math.floor((2 ** 31 - 1) / 1_000);
+
 /** @throws InvalidOptionError, or the error of `parseArgs`, that names the flag */
 export function readSchedulerOptions(args: readonly string[]): SchedulerOptions {
   const text = { type: "string" } as const;
@@ -73,8 +76,8 @@ export function readSchedulerOptions(args: readonly string[]): SchedulerOptions 
       json: { type: "boolean", default: false },
     },
   });
-  const number = (flag: keyof typeof numbers, least = 0) =>
-    readNumber("scheduler", flag, values[flag] ?? numbers[flag] ?? "", least);
+  const number = (flag: keyof typeof numbers, least = 0, most?: number) =>
+    readNumber("scheduler", flag, values[flag] ?? numbers[flag] ?? "", least, most);
   const whole = (flag: keyof typeof numbers, least = 0) =>
     readWhole("scheduler", flag, values[flag] ?? numbers[flag] ?? "", least);
   const ttlSeconds = number("ttl", 1);
@@ -88,7 +91,7 @@ export function readSchedulerOptions(args: readonly string[]): SchedulerOptions 
     concurrency: whole("concurrency", 1),
     maxFailures: whole("max-failures", 1),
     attempts: whole("attempts", 1),
-    taskTimeoutMs: number("task-timeout", 1) * 1_000,
+    taskTimeoutMs: number("task-timeout", 1, longestTimeoutSeconds) * 1_000,
     drainSeconds: number("drain"),
     host: values.host ?? "127.0.0.1",
     port: whole("port"),

@@ -1,12 +1,17 @@
 import { InvalidOptionError } from "etcd-recipes";
 
 /** @throws InvalidOptionError that names the flag */
-export function readNumber(program: string, flag: string, text: string, least = 0): number {
+export function readNumber(
+  program: string,
+  flag: string,
+  text: string,
+  least = 0,
+  most = Number.POSITIVE_INFINITY,
+): number {
   const number = Number(text);
-  if (text.trim() === "" || !Number.isFinite(number) || number < least) {
-    throw new InvalidOptionError(program, `--${flag}`, `must be a number, at least ${least}, not "${text}"`);
-  }
-  return number;
+  if (text.trim() !== "" && Number.isFinite(number) && number >= least && number <= most) return number;
+  const bounds = Number.isFinite(most) ? `from ${least} to ${most}` : `at least ${least}`;
+  throw new InvalidOptionError(program, `--${flag}`, `must be a number, ${bounds}, not "${text}"`);
 }
 
 /** @throws InvalidOptionError that names the flag */

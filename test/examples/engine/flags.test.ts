@@ -21,6 +21,11 @@ test.each([
   expect(submit.output).toContain(message);
 });
 
+test("a time that no timer can wait is refused", () => {
+  const read = () => readSchedulerOptions(["--id", "s1", "--task-timeout", "3000000"]);
+  expect(read).toThrow('--task-timeout must be a number, from 1 to 2147483, not "3000000"');
+});
+
 test("what is counted is a whole number", () => {
   for (const flag of ["--port", "--concurrency", "--max-failures", "--attempts"]) {
     const read = () => readSchedulerOptions(["--id", "s1", flag, "1.5"]);

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { type EtcdClient, ServiceRegister, SubscribeService } from "etcd-recipes";
 import { type FakeEtcd, fakeEtcd } from "etcd-recipes/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { callMaster } from "../../../examples/engine/scheduler/call-master.ts";
+import { type CallMasterOptions, callMaster } from "../../../examples/engine/scheduler/call-master.ts";
 import { until } from "../../support/until.ts";
 import { EngineLab } from "./engine-lab.ts";
 
@@ -39,10 +39,10 @@ async function master(id: string, listener: RequestListener): Promise<Server> {
   return server;
 }
 
-async function called(): Promise<unknown> {
+async function called(given: Partial<CallMasterOptions> = {}): Promise<unknown> {
   const services = new SubscribeService("/masters/", { client });
   await services.ready;
-  const options = { attempts: 3, timeoutMs: 20_000, signal };
+  const options = { attempts: 3, timeoutMs: 20_000, signal, ...given };
   return callMaster(services, { ...quick, id: "t" }, options).catch((error) => error);
 }
 
@@ -99,4 +99,12 @@ test("a list without a master is no failure of the task", async () => {
   const calling = callMaster(services, { ...quick, id: "t" }, { attempts: 1, timeoutMs: 100, signal });
 
   await expect(calling).rejects.toMatchObject({ name: "NotBegunError", cause: { code: "ETCD_NO_SERVERS" } });
+});
+
+test("what is no matter of masters is not taken for one", async () => {
+  expect(await called({ timeoutMs: 2 ** 31 })).toMatchObject({ code: "ETCD_INVALID_OPTION", option: "timeoutMs" });
+  const ending = new AbortController();
+  const calling = called({ signal: ending.signal });
+  ending.abort("enough");
+  expect(await calling).toBe("enough");
 });
