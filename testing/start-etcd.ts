@@ -67,7 +67,7 @@ const attempts = 5;
  * that is too large
  * @throws OpensslNotFoundError when `tls` is asked for and there is no openssl
  * @throws TypeError for a NUL in a text, which no process can be given
- * @throws RangeError for an option that there is not, a number of members that is not 1 to 9, a `startTimeoutMs` of 0
+ * @throws RangeError for an unknown option, a number of members that is not 1 to 9, a `startTimeoutMs` of 0
  *   or less, and for options of `tls` and `auth` that cannot be
  * @throws TypeError for `flags`, `env`, a `startTimeoutMs` or an option of `tls` or `auth` of the wrong type
  */

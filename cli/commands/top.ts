@@ -71,7 +71,7 @@ function sourcesOf({ words: [prefix], options, etcd, timeoutMs }: Context): Sour
   if (prefixes.length + names.length === 0)
     throw new UsageError("name what to show: PREFIX, --services, --election, --lock or --queue");
   const client: EtcdClient = etcd();
-  // They refuse a name that none of them can have, and do nothing else.
+  // Made only to check the names: they do nothing until they are used.
   const elections = named("election").map((name) => new LeaderElection(name, ownName(), { client }));
   const locks = named("lock").map((name) => new Mutex(name, { client }));
   const queues = named("queue").map((name) => new Queue(name, { client }));

@@ -56,10 +56,10 @@ export interface ConfirmationEvents extends CommonEvents {
  * it has left.
  *
  * Not guaranteed: that it times out at the deadline. While no requester runs, there is no look, and until one does
- * it can still be decided: the time-out lease ends late by a 32nd and two seconds, by a leader change in etcd later.
- * A process that picks a request up compares the deadline with its own clock. A requester that is away for longer than
- * `retainSeconds` finds nothing, and asks anew. A decision that a wiped etcd forgot before its requester saw it is
- * asked for anew.
+ * it can still be decided: the time-out lease ends late by a 32nd and two seconds, by four more where etcd is slow to
+ * grant it, and by a leader change in etcd later. A process that picks a request up compares the deadline with its own
+ * clock. A requester that is away for longer than `retainSeconds` finds nothing, and asks anew. A decision that a wiped
+ * etcd forgot before its requester saw it is asked for anew.
  *
  * Ids are one-shot: as long as etcd keeps the decision, an id has that one.
  *

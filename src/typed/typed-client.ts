@@ -68,7 +68,8 @@ export class TypedClient<Input, Value> {
    * Writes one key. What is written is `value` as JSON; the schema is asked whether it takes that, and nothing that it
    * makes of it is written: defaults and transformations happen when it is read.
    *
-   * @returns `previous` if it was asked for, there was a value, and that is valid
+   * @returns `previous` if it was asked for, and what stood there is valid: without it the key can be new, or have had
+   *   an invalid value
    * @throws InvalidOptionError for a value that the schema does not take: nothing was written; what `EtcdClient.put()`
    *   throws
    */
