@@ -10,8 +10,8 @@ const SPARE_MS = 1_000;
 
 /**
  * One detached lease for each bucket, the safety net of its keys: should no tracker live when they expire, etcd deletes
- * them. At most 66 at a time: before a new one is granted, those of buckets that were swept are revoked. What still
- * hangs on such a lease is due: a key that was touched since hangs on a later one.
+ * them. At most 66 at a time of one TTL: before a new one is granted, those of buckets that were swept are revoked. What
+ * still hangs on such a lease is due: a key that was touched since hangs on a later one.
  */
 export class BucketLeases {
   readonly #etcd: EtcdClient;
@@ -32,11 +32,11 @@ export class BucketLeases {
    *
    * @throws what `write` throws; what a grant throws
    */
-  async use<T>({ expiresAt }: Tracking, write: (lease: Lease) => Promise<T>): Promise<T> {
+  async use<T>({ expiresAt, ttlSeconds }: Tracking, write: (lease: Lease) => Promise<T>): Promise<T> {
     const lease = this.#ofBucket.get(expiresAt) ?? new DetachedLease(this.#etcd);
     this.#ofBucket.set(expiresAt, lease);
     if (!lease.current) await this.endSwept();
-    const { ttlMs, bucketMs } = this.#buckets;
+    const { ttlMs, bucketMs } = this.#buckets.of(ttlSeconds);
     const neededMs = expiresAt - this.#clock.wallMs();
     const grantSeconds = Math.ceil(Math.max(ttlMs + 2 * bucketMs, neededMs + SPARE_MS) / 1_000);
     return lease.use({ neededMs, grantSeconds }, {}, write);

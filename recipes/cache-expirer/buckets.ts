@@ -3,6 +3,8 @@ import { once } from "../../src/internal/index.ts";
 
 /** Touches within this part of the TTL count as one. */
 const BUCKETS_PER_TTL = 64;
+/** The largest that `CacheExpirerOptions.ttlSeconds` takes. */
+export const LARGEST_TTL_SECONDS = 8_000_000_000;
 
 /** What stands under a tracked key. */
 export interface Tracking {
@@ -10,13 +12,19 @@ export interface Tracking {
   readonly bucket: number;
   /** Until when the id lives at least, in milliseconds since the epoch. */
   readonly expiresAt: number;
+  /** The TTL of the lease that it is on, as far as that is known: not that of every tracker of the prefix. */
+  readonly ttlSeconds?: number | undefined;
 }
+
+/** When a key ends, and by which TTL. */
+type KeyEnd = Pick<Tracking, "ttlSeconds"> & { readonly expiresAt: number | undefined };
 
 const schema = once(() =>
   z.object({
     bucket: z.int(),
     // The largest time that a Date has.
     expiresAt: z.number().check(z.minimum(0), z.maximum(8.64e15)),
+    ttlSeconds: z.optional(z.int().check(z.minimum(1), z.maximum(LARGEST_TTL_SECONDS))),
   }),
 );
 
@@ -25,31 +33,39 @@ const schema = once(() =>
  * step. So a key is never early, and a touch of what was touched in the same step has nothing to do.
  */
 export class Buckets {
+  readonly ttlSeconds: number;
   readonly ttlMs: number;
   readonly bucketMs: number;
 
   constructor(ttlSeconds: number) {
+    this.ttlSeconds = ttlSeconds;
     this.ttlMs = ttlSeconds * 1_000;
     this.bucketMs = this.ttlMs / BUCKETS_PER_TTL;
+  }
+
+  /** Those of another TTL; the same ones where none is known. */
+  of(ttlSeconds = this.ttlSeconds): Buckets {
+    return ttlSeconds === this.ttlSeconds ? this : new Buckets(ttlSeconds);
   }
 
   /** Where a touch at this moment belongs. */
   at(nowMs: number): Tracking {
     const bucket = Math.floor(nowMs / this.bucketMs);
-    return { bucket, expiresAt: (bucket + 1) * this.bucketMs + this.ttlMs };
+    return { bucket, expiresAt: (bucket + 1) * this.bucketMs + this.ttlMs, ttlSeconds: this.ttlSeconds };
   }
 
-  /** Whether a key that ends then is in the bucket of this moment, or in the next one. */
-  isCurrent(expiresAt: number | undefined, nowMs: number): boolean {
-    return expiresAt !== undefined && expiresAt >= this.at(nowMs).expiresAt && !this.isAhead(expiresAt, nowMs);
+  /** Whether a key is in the bucket of this moment or a later one, and its lease lives until its end. */
+  isCurrent(key: KeyEnd | undefined, nowMs: number): boolean {
+    return (key?.expiresAt ?? 0) >= this.at(nowMs).expiresAt && !this.isAhead(key, nowMs);
   }
 
   /**
-   * Whether a key that ends then is further ahead than the next bucket, by which clocks may differ: it was put there
+   * Whether a key is further ahead than the next bucket of its own TTL, by which clocks may differ: it was put there
    * before the wall clock was set back, and its lease ends earlier than that.
    */
-  isAhead(expiresAt: number, nowMs: number): boolean {
-    return expiresAt > this.at(nowMs).expiresAt + this.bucketMs;
+  isAhead(key: KeyEnd | undefined, nowMs: number): boolean {
+    const buckets = this.of(key?.ttlSeconds);
+    return (key?.expiresAt ?? 0) > buckets.at(nowMs).expiresAt + buckets.bucketMs;
   }
 
   /** From when trackers delete what has not expired by itself: clocks may differ by one bucket. */
@@ -63,8 +79,8 @@ export class Buckets {
   }
 }
 
-export function encodeTracking({ bucket, expiresAt }: Tracking): string {
-  return JSON.stringify({ bucket, expiresAt });
+export function encodeTracking({ bucket, expiresAt, ttlSeconds }: Tracking): string {
+  return JSON.stringify({ bucket, expiresAt, ttlSeconds });
 }
 
 /** Undefined for what no tracker has written. */

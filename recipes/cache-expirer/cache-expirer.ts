@@ -40,16 +40,19 @@ export interface CacheExpirerEvents extends CommonEvents {
  * etcd said that there is no key. `track()` takes back what was to be cleaned, and waits for an `onExpire` of its id
  * that runs, so it is never called for what was tracked in this process. `touch()` never brings a key back.
  *
+ * Trackers of one prefix may have different TTLs, as in a rolling deploy: an id lives as long as any of them promised. A
+ * tracker of a shorter TTL never makes it end earlier, and one of a longer TTL moves it on at its first touch.
+ *
  * An id is whatever stands under the prefix. One with "." or ".." as a part, or a slash at its beginning, is
  * left out, with a `warning`: taken for a path, it would lead out of the folder.
  *
  * Not guaranteed: that `onExpire` is called only once for an expiry: a process that dies in between calls it again, as
  * `missing`. That no other process tracks an id while `onExpire` of this one runs: files that several processes share
- * want a lock. Clocks of the trackers must be within one bucket of each other; a wall clock that is set forward lets
- * ids expire early. One that is set back does not, but an id that is not touched after that comes as `evicted`. The
- * reason is as good as can be known: a watch does not say why a key went. What went before its time was evicted, by
- * `evict()` or by hand; what was evicted but seen only after its time (in an outage) comes as `expired`; of what is
- * `missing` it is not known whether it expired, was evicted or was lost with etcd's data.
+ * want a lock. Clocks of the trackers must be within one bucket, that of the shortest TTL, of each other; a wall clock
+ * that is set forward lets ids expire early. One that is set back does not, but an id that is not touched after that
+ * comes as `evicted`. The reason is as good as can be known: a watch does not say why a key went. What went before its
+ * time was evicted, by `evict()` or by hand; what was evicted but seen only after its time (in an outage) comes as
+ * `expired`; of what is `missing` it is not known whether it expired, was evicted or was lost with etcd's data.
  *
  * Errors that end it, by `failed` and by rejecting `ready`: before `ready`, `PermissionDeniedError` and
  * `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach is retried for ever; `status`

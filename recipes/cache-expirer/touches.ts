@@ -26,14 +26,18 @@ import {
 } from "../../src/internal/index.ts";
 import { foundBy, isAsKnown, opIfUnchanged } from "../writes/index.ts";
 import type { BucketLeases } from "./bucket-leases.ts";
-import { type Buckets, encodeTracking, type Tracking } from "./buckets.ts";
+import { type Buckets, encodeTracking, LARGEST_TTL_SECONDS, type Tracking } from "./buckets.ts";
 import { stateOf, type Tracked, type TrackedKeys } from "./tracked-keys.ts";
 
 const BATCHES_AT_ONCE = 4;
 
 const touched = Promise.resolve(true);
 /** As long as what is put, with numbers of all digits. */
-const largest = encodeTracking({ bucket: Number.MAX_SAFE_INTEGER, expiresAt: 0.1 + 2 ** 40 });
+const largest = encodeTracking({
+  bucket: Number.MAX_SAFE_INTEGER,
+  expiresAt: 0.1 + 2 ** 40,
+  ttlSeconds: LARGEST_TTL_SECONDS,
+});
 
 export interface TouchesParts {
   readonly etcd: EtcdClient;
@@ -62,12 +66,20 @@ interface PendingMove {
   reject(error: unknown): void;
 }
 
+/** What one move sends, and what the key is like after it. */
+interface KeyStep {
+  readonly op: Op;
+  readonly expiresAt: number;
+  readonly ttlSeconds: number;
+}
+
 /**
  * Moves keys to the bucket of now. Each move is "if the key is as known, put it with the lease of the new bucket", and
- * only ever to a later one: a late touch of another process cannot move it back. A key that stands further ahead than
- * clocks may differ stays there, and gets that lease with each touch: the wall clock was set back, and the lease that
- * it was on ends earlier than it says. Moves travel in batches of nested txns, so a key that is gone fails its own move
- * and no other.
+ * only ever to a later one: a late touch of another process cannot move it back. A key that a tracker of a longer TTL
+ * has put further ahead stays there, on its lease. One that stands further ahead than clocks may differ by its own TTL
+ * keeps its end, and gets a lease of the longer TTL with each touch: the wall clock was set back, and the lease that it
+ * was on ends earlier than it says. Moves travel in batches of nested txns, so a key that is gone fails its own move and
+ * no other.
  *
  * They are batches of its own, not those of `EtcdClient.txn({ batch: true })`, though of the same limits: all moves of
  * one are on one lease, so when etcd has lost it the whole batch is sent again; what is only looked at travels, too;
@@ -104,7 +116,7 @@ export class Touches {
   /** Whether the key is known to be in the bucket of now, or the next. */
   #isTouched(id: string): boolean {
     const { buckets, clock, keys } = this.#parts;
-    if (!buckets.isCurrent(keys.get(id)?.expiresAt, clock.wallMs())) return false;
+    if (!buckets.isCurrent(keys.get(id), clock.wallMs())) return false;
     return keys.isAnswered(id) || this.#parts.isLive();
   }
 
@@ -189,28 +201,46 @@ export class Touches {
   /** @returns also the state of each key, if it was moved */
   async #send(batch: readonly PendingMove[]): Promise<{ answers: readonly OpResult[]; moved: readonly Tracked[] }> {
     const { etcd, leases, buckets, clock } = this.#parts;
-    const target = buckets.at(clock.wallMs());
-    return leases.use(target, async (lease) => {
-      const steps = batch.map((move) => this.#stepOf(move, target, lease));
+    const nowMs = clock.wallMs();
+    const target = buckets.at(nowMs);
+    const ttlSeconds = Math.max(...batch.map((move) => this.#ttlOf(this.#knownOf(move), nowMs)));
+    return leases.use(buckets.of(ttlSeconds).at(nowMs), async (lease) => {
+      const steps = batch.map((move) => this.#stepOf(move, target, { lease, ttlSeconds }));
       const { responses, revision } = await etcd.txn({ success: steps.map(({ op }) => op) });
-      const moved = steps.map(({ expiresAt }) => ({ modRevision: revision, expiresAt, lease: lease.id }));
+      const moved = steps.map(({ op: _, ...end }) => ({ ...end, modRevision: revision, lease: lease.id }));
       return { answers: responses, moved };
     });
   }
 
-  /** @returns also until when the key lives at least, if it is moved */
-  #stepOf({ id, create, seen }: PendingMove, target: Tracking, lease: Lease): { op: Op; expiresAt: number } {
-    const { buckets, clock, keys, prefix } = this.#parts;
-    const key = prefix + id;
-    const known = seen ? seen.state : keys.get(id);
+  /** What the move starts from. */
+  #knownOf({ id, seen }: PendingMove): Tracked | undefined {
+    return seen ? seen.state : this.#parts.keys.get(id);
+  }
+
+  /** The TTL of the lease that the key gets. One that keeps its end keeps that of another tracker, if it is longer. */
+  #ttlOf(known: Tracked | undefined, nowMs: number): number {
+    const { buckets } = this.#parts;
+    return buckets.isAhead(known, nowMs) ? Math.max(known?.ttlSeconds ?? 0, buckets.ttlSeconds) : buckets.ttlSeconds;
+  }
+
+  /** @returns also until when the key lives at least, if it is moved, and by which TTL */
+  #stepOf(move: PendingMove, target: Tracking, on: { lease: Lease; ttlSeconds: number }): KeyStep {
+    const { buckets, clock, prefix } = this.#parts;
+    const key = prefix + move.id;
+    const known = this.#knownOf(move);
+    // By the time that it is now: the lease may have come late.
+    const nowMs = clock.wallMs();
     const end = known?.expiresAt ?? 0;
     const expiresAt = Math.max(end, target.expiresAt);
+    const ttlSeconds = this.#ttlOf(known, nowMs);
+    const step = (op: Op) => ({ op, expiresAt, ttlSeconds });
     // Nothing is known that could be moved: it is looked at first.
-    if (!known && !create) return { op: getOp(key), expiresAt };
-    // By the time that it is now: the lease may have come late.
-    const stays = end >= target.expiresAt && !buckets.isAhead(end, clock.wallMs());
-    const put = putOp(key, encodeTracking({ ...target, expiresAt }), { lease });
-    return { op: opIfUnchanged(key, known, stays ? getOp(key) : put), expiresAt };
+    if (!known && !move.create) return step(getOp(key));
+    const stays = end >= target.expiresAt && !buckets.isAhead(known, nowMs);
+    // It became known while the lease was granted, and goes on a longer one with the next batch.
+    const waits = ttlSeconds > on.ttlSeconds;
+    const put = putOp(key, encodeTracking({ ...target, expiresAt, ttlSeconds }), { lease: on.lease });
+    return step(opIfUnchanged(key, known, stays || waits ? getOp(key) : put));
   }
 
   #answered(move: PendingMove, answer: OpResult, moved: Tracked): void {
@@ -230,7 +260,7 @@ export class Touches {
     if (state) this.#found(move.id, state);
     else keys.missing(move.id, revision);
     move.seen = { state };
-    if (buckets.isCurrent(state?.expiresAt, clock.wallMs())) this.#settle(move, () => move.resolve(true));
+    if (buckets.isCurrent(state, clock.wallMs())) this.#settle(move, () => move.resolve(true));
     else if (!kv && !move.create) this.#settle(move, () => move.resolve(false));
     else {
       move.sent = false;

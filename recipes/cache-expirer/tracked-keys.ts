@@ -7,6 +7,8 @@ export interface Tracked {
   readonly modRevision: number;
   /** Undefined: its value says nothing that we understand, so it is never swept. */
   readonly expiresAt: number | undefined;
+  /** See `Tracking`. */
+  readonly ttlSeconds?: number | undefined;
   readonly lease?: LeaseId | undefined;
 }
 
@@ -222,5 +224,6 @@ export class TrackedKeys {
 }
 
 export function stateOf(kv: KeyValue): Tracked {
-  return { modRevision: kv.modRevision, expiresAt: decodeTracking(kv.text)?.expiresAt, lease: kv.lease };
+  const { expiresAt, ttlSeconds } = decodeTracking(kv.text) ?? {};
+  return { modRevision: kv.modRevision, expiresAt, ttlSeconds, lease: kv.lease };
 }
