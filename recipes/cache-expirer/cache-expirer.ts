@@ -40,8 +40,8 @@ export interface CacheExpirerEvents extends CommonEvents {
  * etcd said that there is no key. `track()` takes back what was to be cleaned, and waits for an `onExpire` of its id
  * that runs, so it is never called for what was tracked in this process. `touch()` never brings a key back.
  *
- * Trackers of one prefix may have different TTLs, as in a rolling deploy: an id lives as long as any of them promised. A
- * tracker of a shorter TTL never makes it end earlier, and one of a longer TTL moves it on at its first touch.
+ * Trackers of one prefix may have different TTLs, as in a rolling deploy: an id lives as long as any of them promised.
+ * A tracker of a shorter TTL never makes it end earlier, and one of a longer TTL moves it on at its first touch.
  *
  * An id is whatever stands under the prefix. One with "." or ".." as a part, or a slash at its beginning, is
  * left out, with a `warning`: taken for a path, it would lead out of the folder.
@@ -140,8 +140,8 @@ export class CacheExpirer extends Notifier<CacheExpirerEvents> implements AsyncD
   }
 
   /**
-   * Stops; keys and leases stay. Begins no `onExpire` any more and waits for those that run, 5 s at most. Calling it
-   * again is harmless.
+   * Stops; keys and leases stay. Begins no `onExpire` any more and waits for those that run, 5 s at most; one that ends
+   * later emits no `cleaned`. Calling it again is harmless.
    */
   close(): Promise<void> {
     this.#closed ??= this.#close();

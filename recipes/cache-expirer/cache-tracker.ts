@@ -74,6 +74,7 @@ export class CacheTracker {
   #historyLost = false;
   #status: MirrorStatus = "connecting";
   #ended: Promise<void> | undefined;
+  #stopped = false;
 
   constructor(etcd: EtcdClient, options: ResolvedExpirer, runtime: Runtime, onNews: (news: CacheNews) => void) {
     this.#etcd = etcd;
@@ -93,9 +94,13 @@ export class CacheTracker {
     // The cleaner asks etcd before it believes that.
     const onGone = (id: string) => this.#cleaner.clean(id, "evicted");
     this.#touches = new Touches({ etcd, prefix, buckets, clock, keys, leases, isLive, onGone });
-    const cleaned = (id: string, reason: ExpireReason) => onNews({ type: "cleaned", id, reason });
+    const cleaned = (id: string, reason: ExpireReason) => {
+      // An onExpire can run for longer than the end waits for it.
+      if (!this.#stopped) onNews({ type: "cleaned", id, reason });
+    };
     const onWarning = (error: Error) => this.#warn(error);
-    this.#cleaner = new Cleaner({ etcd, prefix, keys, runtime, concurrency, onExpire, onWarning, cleaned });
+    const { signal } = this.#closing;
+    this.#cleaner = new Cleaner({ etcd, prefix, keys, runtime, concurrency, onExpire, signal, onWarning, cleaned });
     this.#heldBack = new HeldBack(buckets, maxDropRatio);
     this.#sweeper = new Sweeper({ etcd, prefix, buckets, clock, keys });
     this.#rounds = new BucketRounds(runtime, buckets);
@@ -299,5 +304,6 @@ export class CacheTracker {
     const running = this.#cleaner.end();
     await this.#follower?.close();
     await within(this.#runtime.clock, running, CLOSE_LIMIT_MS, () => undefined).catch(() => {});
+    this.#stopped = true;
   }
 }

@@ -12,6 +12,8 @@ export interface CleanerParts {
   readonly runtime: Runtime;
   readonly concurrency: number;
   readonly onExpire: CacheExpirerOptions["onExpire"];
+  /** Aborts with the end: no `onExpire` begins after that. */
+  readonly signal: AbortSignal;
   onWarning(error: Error): void;
   cleaned(id: string, reason: ExpireReason): void;
 }
@@ -48,9 +50,11 @@ export class Cleaner {
   }
 
   async #clean(id: string, reason: ExpireReason): Promise<void> {
-    const { etcd, prefix, keys, onExpire, cleaned } = this.#parts;
+    const { etcd, prefix, keys, onExpire, signal, cleaned } = this.#parts;
     // Not from the mirror: it may have been tracked a moment ago.
-    const kv = await etcd.get(prefix + id);
+    const kv = await etcd.get(prefix + id, { signal });
+    // It ended while the answer was on its last steps.
+    if (signal.aborted) return;
     if (kv) {
       keys.stands(id, stateOf(kv));
       return;
