@@ -10,8 +10,8 @@ const SPARE_MS = 1_000;
 
 /**
  * One detached lease for each bucket, the safety net of its keys: should no tracker live when they expire, etcd deletes
- * them. At most 66 at a time of one TTL: before a new one is granted, those of buckets that were swept are revoked. What
- * still hangs on such a lease is due: a key that was touched since hangs on a later one.
+ * them. At most 66 at a time of one TTL: before a new one is granted, those of buckets that were swept are revoked.
+ * What still hangs on such a lease is due: a key that was touched since hangs on a later one.
  */
 export class BucketLeases {
   readonly #etcd: EtcdClient;

@@ -78,8 +78,8 @@ interface KeyStep {
  * only ever to a later one: a late touch of another process cannot move it back. A key that a tracker of a longer TTL
  * has put further ahead stays there, on its lease. One that stands further ahead than clocks may differ by its own TTL
  * keeps its end, and gets a lease of the longer TTL with each touch: the wall clock was set back, and the lease that it
- * was on ends earlier than it says. Moves travel in batches of nested txns, so a key that is gone fails its own move and
- * no other.
+ * was on ends earlier than it says. Moves travel in batches of nested txns, so a key that is gone fails its own move
+ * and no other.
  *
  * They are batches of its own, not those of `EtcdClient.txn({ batch: true })`, though of the same limits: all moves of
  * one are on one lease, so when etcd has lost it the whole batch is sent again; what is only looked at travels, too;

@@ -79,7 +79,7 @@ test("an id lives for the longer TTL, too, when the shorter one touches it after
   expect([short.size, long.size, expired]).toEqual([1, 1, []]);
 });
 
-test("an id that the shorter TTL has put while the clock was ahead lives for the longer one when it touches", async () => {
+test("an id that the shorter TTL put while the clock was ahead lives for the longer one that touches it", async () => {
   const { short, long, expired } = await twoTrackers();
   const aheadMs = longSeconds * 1_000 + longBucketMs;
   lab.clock.step(aheadMs);
