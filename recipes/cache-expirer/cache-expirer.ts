@@ -50,9 +50,11 @@ export interface CacheExpirerEvents extends CommonEvents {
  * `missing`. That no other process tracks an id while `onExpire` of this one runs: files that several processes share
  * want a lock. Clocks of the trackers must be within one bucket, that of the shortest TTL, of each other; a wall clock
  * that is set forward lets ids expire early. One that is set back does not, but an id that is not touched after that
- * comes as `evicted`. The reason is as good as can be known: a watch does not say why a key went. What went before its
- * time was evicted, by `evict()` or by hand; what was evicted but seen only after its time (in an outage) comes as
- * `expired`; of what is `missing` it is not known whether it expired, was evicted or was lost with etcd's data.
+ * comes as `evicted`, and one that is touched only when the clock has the time again at which it was put, within two
+ * buckets, ends as much early as the clock went back. The reason is as good as can be known: a watch does not say why a
+ * key went. What went before its time was evicted, by `evict()` or by hand; what was evicted but seen only after its
+ * time (in an outage) comes as `expired`; of what is `missing` it is not known whether it expired, was evicted or was
+ * lost with etcd's data.
  *
  * Errors that end it, by `failed` and by rejecting `ready`: before `ready`, `PermissionDeniedError` and
  * `UnauthenticatedError`; at any time `ClientClosedError`. An etcd that is out of reach is retried for ever; `status`
