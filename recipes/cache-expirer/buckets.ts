@@ -1,10 +1,9 @@
 import * as z from "zod/mini";
 import { once } from "../../src/internal/index.ts";
+import { LARGEST_DETACHED_TTL_SECONDS } from "../option-schemas/index.ts";
 
 /** Touches within this part of the TTL count as one. */
 const BUCKETS_PER_TTL = 64;
-/** The largest that `CacheExpirerOptions.ttlSeconds` takes. */
-export const LARGEST_TTL_SECONDS = 8_000_000_000;
 
 /** What stands under a tracked key. */
 export interface Tracking {
@@ -24,7 +23,7 @@ const schema = once(() =>
     bucket: z.int(),
     // The largest time that a Date has.
     expiresAt: z.number().check(z.minimum(0), z.maximum(8.64e15)),
-    ttlSeconds: z.optional(z.int().check(z.minimum(1), z.maximum(LARGEST_TTL_SECONDS))),
+    ttlSeconds: z.optional(z.int().check(z.minimum(1), z.maximum(LARGEST_DETACHED_TTL_SECONDS))),
   }),
 );
 

@@ -24,9 +24,10 @@ import {
   waitedInVain,
   within,
 } from "../../src/internal/index.ts";
+import { LARGEST_DETACHED_TTL_SECONDS } from "../option-schemas/index.ts";
 import { foundBy, isAsKnown, opIfUnchanged } from "../writes/index.ts";
 import type { BucketLeases } from "./bucket-leases.ts";
-import { type Buckets, encodeTracking, LARGEST_TTL_SECONDS, type Tracking } from "./buckets.ts";
+import { type Buckets, encodeTracking, type Tracking } from "./buckets.ts";
 import { stateOf, type Tracked, type TrackedKeys } from "./tracked-keys.ts";
 
 const BATCHES_AT_ONCE = 4;
@@ -36,7 +37,7 @@ const touched = Promise.resolve(true);
 const largest = encodeTracking({
   bucket: Number.MAX_SAFE_INTEGER,
   expiresAt: 0.1 + 2 ** 40,
-  ttlSeconds: LARGEST_TTL_SECONDS,
+  ttlSeconds: LARGEST_DETACHED_TTL_SECONDS,
 });
 
 export interface TouchesParts {

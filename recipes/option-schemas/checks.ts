@@ -4,7 +4,7 @@ import { shown } from "../../src/internal/index.ts";
 /** etcd's own limit (lease/lessor.go). */
 const LARGEST_TTL_SECONDS = 9_000_000_000;
 /** Detached leases are shared, and so granted for a 32nd more than the TTL of their keys. */
-const LARGEST_DETACHED_TTL_SECONDS = 8_000_000_000;
+export const LARGEST_DETACHED_TTL_SECONDS = 8_000_000_000;
 /** A key stands up to ten times in one request, and etcd takes 1.5 MiB in one. */
 const LONGEST_KEY_BYTES = 64 * 1024;
 

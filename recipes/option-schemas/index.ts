@@ -12,6 +12,7 @@ export {
   checkText,
   checkTtlSeconds,
   delimitedPrefix,
+  LARGEST_DETACHED_TTL_SECONDS,
 } from "./checks.ts";
 export { clientField } from "./client-field.ts";
 export { delayAbove0, delayAtLeast0 } from "./delays.ts";
