@@ -33,8 +33,10 @@ export class DesiredRegistration {
   #pending: Pending[] = [];
   /** How many of the pending updates, from the first on, are in the text. */
   #tried = 0;
-  /** A text was refused, and the update to blame is looked for among so many, from the first on. */
+  /** A text was refused, and the update to blame is among so many, from the first on. */
   #suspects = 0;
+  /** Only some of the suspects are in the text: a stream of updates would bring the one to blame back for ever. */
+  #isSearching = false;
   #text: string;
   #version = 1;
   #goodVersion = 1;
@@ -76,8 +78,7 @@ export class DesiredRegistration {
     this.#version++;
     this.#pending.push({ version: this.#version, change, waiting: [] });
     while (this.#pending.length - this.#suspects > MOST_PENDING) this.#mergeAt(this.#suspects);
-    // Otherwise a stream of updates would keep the bad one among them for ever.
-    if (this.#suspects === 0) this.#try(this.#pending.length);
+    if (!this.#isSearching) this.#try(this.#pending.length);
   }
 
   /** Resolves when the newest update, or what followed it, stands in etcd; rejects when etcd refuses it. */
@@ -100,7 +101,9 @@ export class DesiredRegistration {
     this.#good = this.#with(due);
     this.#goodVersion = Math.max(this.#goodVersion, version);
     this.#pending = this.#pending.slice(due.length);
-    this.#suspects = 0;
+    // The one to blame is among the others still, and no update that comes now is merged with it.
+    this.#suspects = Math.max(0, this.#suspects - due.length);
+    this.#isSearching = false;
     this.#try(this.#pending.length);
     for (const { waiting } of due) for (const done of waiting) done.resolve();
   }
@@ -114,13 +117,15 @@ export class DesiredRegistration {
     const count = this.#pending.filter((pending) => pending.version <= version).length;
     if (count === 0) return false;
     if (count > 1) {
-      this.#suspects = Math.max(this.#suspects, count);
+      this.#suspects = count;
+      this.#isSearching = true;
       this.#try(Math.ceil(count / 2));
       return true;
     }
     const [dropped, ...others] = this.#pending;
     this.#pending = others;
     this.#suspects = 0;
+    this.#isSearching = false;
     this.#try(others.length);
     for (const done of dropped?.waiting ?? []) done.reject(error);
     return true;

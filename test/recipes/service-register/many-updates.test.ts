@@ -42,3 +42,18 @@ test("however many updates come while a refused one is looked for, they are writ
   expect(outcomes.size).toBe(count + 1);
   expect(new Set(outcomes.values())).toEqual(new Set(["written"]));
 });
+
+test("one that comes between a write and the next refusal is not rejected with the refused one", async () => {
+  const { refused, outcomes, update, write } = refusingBad();
+  update("good", { metadata: { a: 1 } });
+  update("bad", { metadata: { bad: 1 } });
+  write();
+  for (let weight = 1; weight <= 40; weight++) update(`weight ${weight}`, { weight });
+  // The good one is written.
+  write();
+  update("weight 41", { weight: 41 });
+  while (!write());
+  await Promise.resolve();
+  expect(outcomes.size).toBe(43);
+  expect([...outcomes].filter(([, outcome]) => outcome !== "written")).toEqual([["bad", refused]]);
+});
