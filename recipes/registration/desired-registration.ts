@@ -3,10 +3,7 @@ import type { RegistrationFormat } from "../registration-format/index.ts";
 import { carries, encodeRegistration, type OwnRegistration } from "../registration-format/internal.ts";
 import type { ServiceUpdate } from "./registration-options.ts";
 
-/**
- * During an outage the oldest of more updates than this become one: they are refused or written together. So do those
- * that come while the one to blame is looked for among those before them.
- */
+/** Of more updates than this the oldest become one, as in an outage: they are refused or written together. */
 const MOST_PENDING = 32;
 
 /** One update that does not stand in etcd yet. */
@@ -21,25 +18,30 @@ interface Pending {
  * value, the update to blame is found and dropped, and the others go on:
  *
  * ```
- *   update() ──▶ pending, in the text ──written──▶ the good value
- *                   │ refused, with others ──▶ the first half of them is tried, then the rest
- *                   └─refused, alone ──▶ dropped, its caller is rejected
+ *   update() ──▶ pending, in the text ──sent──▶ on its way ──written──▶ the good value
+ *                                                │ refused, with others ──▶ suspects: half of them are tried, then all
+ *                                                └─refused, alone ──▶ dropped, its caller is rejected
  * ```
+ *
+ * Pending updates become one when they are too many, but never with one that is on its way or a suspect: its refusal is
+ * its own.
  */
 export class DesiredRegistration {
   readonly #format: RegistrationFormat;
   readonly #key: string;
   #good: OwnRegistration;
   #pending: Pending[] = [];
-  /** How many of the pending updates, from the first on, are in the text. */
-  #tried = 0;
-  /** A text was refused, and the update to blame is among so many, from the first on. */
-  #suspects = 0;
-  /** Only some of the suspects are in the text: a stream of updates would bring the one to blame back for ever. */
-  #isSearching = false;
-  #text: string;
   #version = 1;
   #goodVersion = 1;
+  #text: string;
+  /** Of the newest update that is in the text. */
+  #textVersion = 1;
+  /** Of the text that was sent last. */
+  #sentVersion = 1;
+  /** The update to blame for a refusal is this one or older. */
+  #suspectVersion = 1;
+  /** Only some of the suspects are in the text: a stream of updates would bring the one to blame back for ever. */
+  #isSearching = false;
 
   /** @param key where it stands, of which a format may write a part */
   constructor(format: RegistrationFormat, registration: OwnRegistration, key = "") {
@@ -70,15 +72,23 @@ export class DesiredRegistration {
 
   /** Of the text. */
   get version(): number {
-    return this.#pending[this.#tried - 1]?.version ?? this.#goodVersion;
+    return this.#textVersion;
   }
 
   /** @param change with nothing undefined in it */
   update(change: ServiceUpdate): void {
     this.#version++;
     this.#pending.push({ version: this.#version, change, waiting: [] });
-    while (this.#pending.length - this.#suspects > MOST_PENDING) this.#mergeAt(this.#suspects);
+    this.#mergeOldest();
     if (!this.#isSearching) this.#try(this.#pending.length);
+  }
+
+  /** The text is on its way, and no answer comes any more to one that was sent before. */
+  sent(): void {
+    // What was sent in vain, again and again, is kept within the bound.
+    this.#sentVersion = this.#goodVersion;
+    this.#mergeOldest();
+    this.#sentVersion = this.#textVersion;
   }
 
   /** Resolves when the newest update, or what followed it, stands in etcd; rejects when etcd refuses it. */
@@ -96,15 +106,11 @@ export class DesiredRegistration {
 
   /** The text of this version stands in etcd. */
   written(version: number): void {
-    const due = this.#pending.filter((pending) => pending.version <= version);
+    const due = this.#pending.slice(0, this.#countUntil(version));
     if (due.length === 0) return;
     this.#good = this.#with(due);
-    this.#goodVersion = Math.max(this.#goodVersion, version);
-    this.#pending = this.#pending.slice(due.length);
-    // The one to blame is among the others still, and no update that comes now is merged with it.
-    this.#suspects = Math.max(0, this.#suspects - due.length);
-    this.#isSearching = false;
-    this.#try(this.#pending.length);
+    this.#goodVersion = version;
+    this.#settle(due.length);
     for (const { waiting } of due) for (const done of waiting) done.resolve();
   }
 
@@ -114,19 +120,16 @@ export class DesiredRegistration {
    * @returns whether another text is to be tried; false when no update is to blame
    */
   refused(version: number, error: Error): boolean {
-    const count = this.#pending.filter((pending) => pending.version <= version).length;
+    const count = this.#countUntil(version);
     if (count === 0) return false;
     if (count > 1) {
-      this.#suspects = count;
+      this.#suspectVersion = version;
       this.#isSearching = true;
       this.#try(Math.ceil(count / 2));
       return true;
     }
-    const [dropped, ...others] = this.#pending;
-    this.#pending = others;
-    this.#suspects = 0;
-    this.#isSearching = false;
-    this.#try(others.length);
+    const [dropped] = this.#pending;
+    this.#settle(1);
     for (const done of dropped?.waiting ?? []) done.reject(error);
     return true;
   }
@@ -136,17 +139,32 @@ export class DesiredRegistration {
     for (const { waiting } of this.#pending) for (const done of waiting.splice(0)) done.reject(error);
   }
 
-  #mergeAt(index: number): void {
-    const [first, second] = this.#pending.slice(index);
-    if (!first || !second) return;
-    const change = { ...first.change, ...second.change };
-    for (const done of second.waiting) first.waiting.push(done);
-    this.#pending.splice(index, 2, { version: second.version, change, waiting: first.waiting });
+  /** So many of the pending updates, from the first on, are in the text of this version. */
+  #countUntil(version: number): number {
+    return this.#pending.filter((pending) => pending.version <= version).length;
+  }
+
+  #mergeOldest(): void {
+    const apart = this.#countUntil(Math.max(this.#sentVersion, this.#suspectVersion));
+    while (this.#pending.length - apart > MOST_PENDING) {
+      const [first, second] = this.#pending.slice(apart) as [Pending, Pending];
+      const change = { ...first.change, ...second.change };
+      for (const done of second.waiting) first.waiting.push(done);
+      this.#pending.splice(apart, 2, { version: second.version, change, waiting: first.waiting });
+    }
+  }
+
+  /** The first ones are written, or dropped. */
+  #settle(count: number): void {
+    this.#pending = this.#pending.slice(count);
+    this.#isSearching = false;
+    this.#try(this.#pending.length);
   }
 
   #try(count: number): void {
-    this.#tried = count;
-    this.#text = this.#encode(this.#with(this.#pending.slice(0, count)));
+    const tried = this.#pending.slice(0, count);
+    this.#textVersion = tried.at(-1)?.version ?? this.#goodVersion;
+    this.#text = this.#encode(this.#with(tried));
   }
 
   /** A codec of the user's own took it before; one that no longer does leaves the text as it is. */

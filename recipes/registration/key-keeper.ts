@@ -301,6 +301,7 @@ export class KeyKeeper implements BulkItem {
   #put(over: KeyState | undefined, lease: LeaseId): KeyStep {
     const { text, version } = this.#desired;
     this.#everPut = true;
+    this.#desired.sent();
     this.#sent = { text, lease, version, over: over?.modRevision };
     return { type: "put", over, text, lease };
   }

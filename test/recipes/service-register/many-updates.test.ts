@@ -1,5 +1,10 @@
 import { expect, test } from "vitest";
+import { ServiceRegister } from "../../../recipes/index.ts";
 import { DesiredRegistration } from "../../../recipes/registration/desired-registration.ts";
+import { RequestRefusedError, type TxnOptions } from "../../../src/index.ts";
+import { deferred } from "../../../src/internal/index.ts";
+import { outcomeOf } from "../../support/outcome.ts";
+import { VirtualLab } from "../../support/virtual-lab.ts";
 
 /** What is to be registered, and what an etcd does that refuses each text with `bad` in it. */
 function refusingBad() {
@@ -14,9 +19,11 @@ function refusingBad() {
       (error) => outcomes.set(name, error),
     );
   };
-  /** @returns whether it stands in etcd now */
-  const write = () => {
+  /** @param meanwhile happens while the text is on its way. @returns whether all stands in etcd now */
+  const write = (meanwhile = () => {}) => {
     const { text, version } = desired;
+    desired.sent();
+    meanwhile();
     if (text.includes("bad")) return !desired.refused(version, refused);
     desired.written(version);
     return desired.text === text;
@@ -56,4 +63,70 @@ test("one that comes between a write and the next refusal is not rejected with t
   await Promise.resolve();
   expect(outcomes.size).toBe(43);
   expect([...outcomes].filter(([, outcome]) => outcome !== "written")).toEqual([["bad", refused]]);
+});
+
+test("however many updates come in each round trip, the refused one is found, and no other is rejected", async () => {
+  const { refused, outcomes, update, write } = refusingBad();
+  let weight = 0;
+  const stream = () => {
+    for (let updates = 0; updates < 40; updates++) update(`weight ${++weight}`, { weight });
+  };
+  for (const before of [[], ["good"]]) {
+    for (const name of before) update(name, { metadata: { a: 1 } });
+    update("bad", { metadata: { bad: 1 } });
+    for (let writes = 0; !outcomes.has("bad"); writes++) {
+      expect(writes).toBeLessThan(20);
+      write(stream);
+      await Promise.resolve();
+    }
+    expect(outcomes.get("bad")).toBe(refused);
+    outcomes.delete("bad");
+  }
+  while (!write());
+  await Promise.resolve();
+  expect(outcomes.size).toBe(weight + 1);
+  expect(new Set(outcomes.values())).toEqual(new Set(["written"]));
+});
+
+test("however often texts are sent without an answer, a refused update is found in a few writes", async () => {
+  const { desired, refused, outcomes, update, write } = refusingBad();
+  update("bad", { metadata: { bad: 1 } });
+  for (let weight = 1; weight <= 20_000; weight++) {
+    update(`weight ${weight}`, { weight });
+    desired.sent();
+  }
+  let writes = 1;
+  while (!write()) writes++;
+  expect(writes).toBeLessThan(10);
+  await Promise.resolve();
+  expect(outcomes.get("bad")).toBe(refused);
+  expect(outcomes.get("weight 20000")).toBe("written");
+});
+
+test("however many updates come while etcd refuses one, the registration drops it alone and goes on", async () => {
+  await using lab = new VirtualLab("refused update");
+  const { etcd } = lab.client();
+  const { txn } = etcd;
+  const [sent, refusal] = [deferred<void>(), deferred<void>()];
+  const refused = new RequestRefusedError("too large");
+  etcd.txn = async (request, options) => {
+    if (!JSON.stringify(request, (_, it) => (it instanceof Uint8Array ? `${Buffer.from(it)}` : it)).includes("bad"))
+      return txn.call(etcd, request as TxnOptions, options);
+    sent.resolve();
+    await refusal.promise;
+    throw refused;
+  };
+  const register = new ServiceRegister("/svc/a", "10.0.0.1:80", 30, { client: etcd, format: "endpoint" });
+  lab.also(() => register.close());
+  register.on("warning", () => {});
+  // Before its first success as well.
+  const bad = outcomeOf(register.update({ metadata: { bad: 1 } }));
+  await lab.until(sent.promise);
+  const weights = Array.from({ length: 100 }, (_, weight) => outcomeOf(register.update({ weight })));
+  refusal.resolve();
+  await lab.until(register.ready);
+  await lab.until(Promise.all(weights));
+  expect((await bad).error).toBe(refused);
+  for (const { error } of await Promise.all(weights)) expect(error).toBeUndefined();
+  expect(register.status).toBe("registered");
 });
