@@ -1,5 +1,5 @@
 import { ClientClosedError, ConflictError, type EtcdClient, RequestRefusedError } from "../../src/index.ts";
-import { type Clock, runtimeOf, showAs } from "../../src/internal/index.ts";
+import { type Clock, quietDeferred, runtimeOf, showAs } from "../../src/internal/index.ts";
 import { resolveClose } from "../registration/internal.ts";
 import type { RegistrationCodec, RegistrationFormat } from "../registration-format/index.ts";
 import { codecOf } from "../registration-format/internal.ts";
@@ -33,6 +33,8 @@ export class RegisteredNode<Info> implements Membership<Info> {
   readonly #clock: Clock;
   readonly #upSince: number;
   readonly #register: ServiceRegister;
+  /** Rejects when it will not come into the list any more. */
+  readonly #end = quietDeferred<never>();
   #info: Info;
 
   /** @throws InvalidOptionError */
@@ -51,8 +53,10 @@ export class RegisteredNode<Info> implements Membership<Info> {
       onConflict: "replace",
     });
     // A list that has ended comes to nothing any more; the node is there all the same.
-    this.ready = this.#register.ready.then(() => parts.caughtUp().catch(() => {}));
+    const listed = () => Promise.race([parts.caughtUp().catch(() => {}), this.#end.promise]);
+    this.ready = this.#register.ready.then(listed);
     this.ready.catch(() => {});
+    this.#register.on("failed", this.#end.reject);
     this.#register.on("warning", parts.onWarning);
     // The list ends with a closed client as well, which `failed` says.
     this.#register.on("failed", (error) => !(error instanceof ClientClosedError) && parts.onWarning(error));
@@ -87,6 +91,7 @@ export class RegisteredNode<Info> implements Membership<Info> {
 
   async leave(options: CloseOptions = {}): Promise<void> {
     const { drainMs } = resolveClose("Membership.leave", options);
+    this.#end.reject(new ClientClosedError(`${this.name} has left`));
     // That it drains is news, too. Closing writes it; what waits for it is given up.
     if (drainMs > 0) this.#register.update({ metadata: { ...this.#metadata() } }).catch(() => {});
     await this.#register.close(options);

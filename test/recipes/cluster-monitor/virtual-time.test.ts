@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { ClusterMonitor } from "../../../recipes/index.ts";
+import { ClientClosedError, PermissionDeniedError, type TxnOptions } from "../../../src/index.ts";
+import { outcomeOf } from "../../support/outcome.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { VirtualLab } from "../../support/virtual-lab.ts";
 
@@ -8,7 +10,7 @@ function monitorOf(lab: VirtualLab) {
   const monitor = new ClusterMonitor("/nodes/", { client: etcd, ttlSeconds: 60 });
   lab.also(() => monitor.close());
   monitor.on("warning", () => {});
-  return { monitor, link, recorder: new Recorder(monitor, ["up", "down", "changed", "failed"]) };
+  return { monitor, etcd, link, recorder: new Recorder(monitor, ["up", "down", "changed", "failed"]) };
 }
 
 test("a node says since when it is up by its client's clock, and is down when its process is away for its TTL", async () => {
@@ -34,4 +36,49 @@ test("a node says since when it is up by its client's clock, and is down when it
   await lab.pass(10_000);
   expect(watcher.recorder.names).toEqual(["down", "up"]);
   expect(watcher.monitor.nodes()).toMatchObject([{ upSince: joinedAt }]);
+});
+
+/** A node that is registered, and waits for a list that its role may not read any more. */
+async function unlisted(lab: VirtualLab) {
+  const { monitor, etcd } = monitorOf(lab);
+  await lab.until(monitor.ready);
+  const { txn } = etcd;
+  let writes: Error | undefined;
+  etcd.txn = async (request, options) => {
+    const isRead = (request as TxnOptions).success?.every(({ type }) => type === "range");
+    if (isRead) throw new PermissionDeniedError("no right to read");
+    if (writes) throw writes;
+    return txn.call(etcd, request as TxnOptions, options);
+  };
+  const membership = monitor.join("worker-1", { zone: "a" });
+  let isSettled = false;
+  const ready = outcomeOf(membership.ready).finally(() => {
+    isSettled = true;
+  });
+  await lab.pass(10_000);
+  expect({ status: membership.status, isSettled }).toEqual({ status: "registered", isSettled: false });
+  const failWrites = (error: Error) => {
+    writes = error;
+  };
+  return { monitor, membership, ready, failWrites };
+}
+
+test("ready of a node that leaves before it could be in the list rejects", async () => {
+  await using lab = new VirtualLab("left");
+  const { membership, ready } = await unlisted(lab);
+  await lab.until(membership.leave());
+  await lab.until(ready);
+  expect((await ready).error).toBeInstanceOf(ClientClosedError);
+});
+
+test("ready of a node that fails before it could be in the list rejects with the failure", async () => {
+  await using lab = new VirtualLab("failed");
+  const { monitor, membership, ready, failWrites } = await unlisted(lab);
+  const failure = new Error("a bug");
+  failWrites(failure);
+  const update = outcomeOf(membership.update({ zone: "b" }));
+  await lab.until(ready);
+  expect((await ready).error).toBe(failure);
+  expect((await update).error).toBe(failure);
+  expect([membership.status, monitor.status]).toEqual(["failed", "live"]);
 });
