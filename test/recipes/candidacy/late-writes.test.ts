@@ -143,7 +143,7 @@ test("a proclamation that is overtaken again and again ends at its time", async 
   term.proclaim("mine", { timeoutMs: 300 }).catch((thrown) => {
     error = thrown;
   });
-  expect(await until(() => error)).toMatchObject({ code: "ETCD_TIMEOUT" });
+  expect(await until(() => error)).toMatchObject({ code: "ETCD_TIMEOUT", retryable: true });
 });
 
 test("the time of a proclamation is its own, also where it is longer than that of the client's calls", async () => {
