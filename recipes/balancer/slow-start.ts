@@ -55,10 +55,10 @@ const checkOptions = optionsOf("SlowStart", {
  * every request, a cold server is also held to twice the share of its weight and age. A request with a key is accepted
  * by a hash of key and id, so that a key moves to the new server once and not back and forth.
  *
- * The first list is the one that the first `changed()` names, or that is picked from before. A server's slow start begins
- * with the last `changed()` before the first pick from an array that holds it, or with that pick. Who left the list and
- * came back is new again. When none is warm, what the balancer chooses is accepted: one has to
- * do the work.
+ * The first list is the array of the first `changed()`; if `pick()` is called earlier, the array of that pick. A
+ * server's slow start begins with the last `changed()` before the first pick from an array that holds it, or with that
+ * pick. Who left the list and came back is new again. When none is warm, what the balancer chooses is accepted: one has
+ * to do the work.
  *
  * Each server that changed costs what the balancer under it costs, twice from the first new one on; the first pick from
  * an array, or after a change that came without positions, O(n) besides. While one is new, a pick may ask the

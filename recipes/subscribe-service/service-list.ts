@@ -123,8 +123,8 @@ export class ServiceList<Metadata = unknown>
    * is not the server's fault is better returned, and what is returned and is its fault named by `isFailure`.
    *
    * @throws what the last attempt failed with; EtcdTimeoutError when that was out of time, with `outcomeUnknown: true`
-   *   when a server was asked; NoServersError when there was no server in time; `signal.reason`; ClientClosedError after
-   *   `close()`; the failure after `failed`; InvalidOptionError
+   *   when a server was asked; NoServersError when there was no server in time; `signal.reason`; ClientClosedError
+   *   after `close()`; the failure after `failed`; InvalidOptionError
    */
   async call<Result>(fn: ServiceCall<Metadata, Result>, options: ServiceCallOptions<Result> = {}): Promise<Result> {
     const { key, ...limits } = resolveServiceCall(fn, options);

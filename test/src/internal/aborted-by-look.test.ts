@@ -4,7 +4,8 @@ import { deadlineSignal } from "../../../src/internal/deadline-signal.ts";
 import { Wake } from "../../../src/internal/wake.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
-// The signal of a lease compares the clocks when it is read: it can be aborted at the second look, with nothing between.
+// The signal of a lease compares the clocks when it is read: it can be aborted at the second look, with nothing
+// between.
 
 /** Not aborted when it is read for the first time, and aborted from then on. */
 function abortedAtSecondLook(): AbortSignal {
