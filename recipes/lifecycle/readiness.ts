@@ -1,6 +1,8 @@
 import { EtcdClient, InvalidOptionError, type MirrorStatus } from "../../src/index.ts";
 import { shown } from "../../src/internal/index.ts";
+import { RegistrationGroup } from "../registration-group/index.ts";
 import type { RegisterStatus } from "../service-register/index.ts";
+import { Storage } from "../storage/index.ts";
 import { isLeaving } from "./leaving.ts";
 import { nameOf } from "./name-of.ts";
 
@@ -42,13 +44,18 @@ const problems: Readonly<Record<string, string>> = {
  * An outage of etcd after that changes nothing: a list is kept, and a registration comes back. A process that was not
  * ready then would be taken out of service together with all others, by what none of them can change.
  *
- * @param recipes what has a `status`, and clients
+ * @param recipes what has a `status`, and clients; of a RegistrationGroup its members, of a Storage its watches
  * @throws InvalidOptionError for anything else
  */
 export function readiness(...recipes: readonly (WithStatus | EtcdClient)[]): Readiness {
   for (const recipe of recipes) {
     if (recipe instanceof EtcdClient || hasStatus(recipe)) continue;
-    throw new InvalidOptionError("readiness", "recipes", `must have a status, or be clients; one is ${shown(recipe)}`);
+    const hint = partsHint(recipe);
+    throw new InvalidOptionError(
+      "readiness",
+      "recipes",
+      `must have a status, or be clients; one is ${shown(recipe)}${hint}`,
+    );
   }
   return () => {
     const reasons = recipes.flatMap((recipe) => {
@@ -61,6 +68,13 @@ export function readiness(...recipes: readonly (WithStatus | EtcdClient)[]): Rea
 
 function hasStatus(recipe: unknown): recipe is WithStatus {
   return typeof (recipe as Partial<WithStatus> | null | undefined)?.status === "string";
+}
+
+/** For what has no status of its own, but parts that have. */
+function partsHint(recipe: unknown): string {
+  if (recipe instanceof RegistrationGroup) return ": give what its register() returned, or its members";
+  if (recipe instanceof Storage) return ": give what its watch() returned";
+  return "";
 }
 
 function problemOf(recipe: WithStatus | EtcdClient): string | undefined {

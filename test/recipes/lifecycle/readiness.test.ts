@@ -101,3 +101,22 @@ test.each([undefined, null, 5, {}, { status: 5 }])("%j is refused by name", (rec
     expect.objectContaining({ code: "ETCD_INVALID_OPTION", option: "recipes" }),
   );
 });
+
+test("of a group and a storage, what has parts that can be ready, it is said what to give", async () => {
+  await using etcd = await fakeEtcd();
+  const client = etcd.client();
+  const group = new RegistrationGroup("/svc/", 5, { client });
+  const storage = new Storage({ client });
+  const problem = "readiness: recipes must have a status, or be clients; one is a";
+  expect(() => readiness(group as never)).toThrow(
+    `${problem} RegistrationGroup: give what its register() returned, or its members`,
+  );
+  expect(() => readiness(storage as never)).toThrow(`${problem} Storage: give what its watch() returned`);
+  group.register("a", "host:1");
+  const ready = readiness(...group.members);
+  await group.ready;
+  expect(ready()).toEqual({ ready: true, reasons: [] });
+  await group.close();
+  expect(ready().ready).toBe(false);
+  await storage.close();
+});
