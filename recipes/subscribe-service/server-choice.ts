@@ -3,7 +3,7 @@ import { type Runtime, whyUnreached } from "../../src/internal/index.ts";
 import type { PickRequest } from "../balancer/index.ts";
 import type { ListSource } from "./list-source.ts";
 import { NoServersError, noServers } from "./no-servers-error.ts";
-import type { ServiceInstance } from "./service-instance.ts";
+import { isSameRegistration, type ServiceInstance } from "./service-instance.ts";
 
 /** From so many servers on a retry draws again from all of them. */
 const LONG_LIST = 256;
@@ -93,8 +93,11 @@ export class ServerChoice<Metadata> {
   }
 
   #pickOf(servers: readonly ServiceInstance<Metadata>[], request: PickRequest): ServiceInstance<Metadata> {
-    const server: ServiceInstance<Metadata> | undefined = this.#source.list.balancer.pick(servers, request);
-    if (server === undefined) {
+    const { balancer, isNamed, table } = this.#source.list;
+    const server: ServiceInstance<Metadata> | null | undefined = balancer.pick(servers, request);
+    // Not by identity: what a strategy reports before it returns can have replaced the instance.
+    const listed = isNamed || !server ? server : table.get(server.key);
+    if (!server || !listed || !isSameRegistration(listed, server)) {
       throw new InvalidOptionError("SubscribeService", "balancer", "must return one of the servers that it was given");
     }
     return server;

@@ -198,11 +198,37 @@ test("a strategy whose notices throw hurts no call, and is reported by a warning
   expect(new Set(warnings)).toEqual(new Set(["boom"]));
 });
 
-test("a function that returns no server gets a clear error", async () => {
-  const { services } = await withInstances("a", { balancer: () => undefined as unknown as ServiceInstance });
+const foreign: Readonly<Record<string, (given: ServiceInstance | undefined) => unknown>> = {
+  undefined: () => undefined,
+  null: () => null,
+  "an object of its own": () => ({ address: "x" }),
+  "a text": () => "a",
+  "an older registration": (given) => ({ ...given, createRevision: 1 }),
+};
+
+test.each(Object.keys(foreign))("a strategy that returns %s as a server gets a clear error", async (name) => {
+  const pick = ([given]: readonly ServiceInstance[]) => foreign[name]?.(given) as ServiceInstance;
   const message = "SubscribeService: balancer must return one of the servers that it was given";
-  expect(() => services.pick()).toThrow(message);
-  await expect(services.call(() => 1)).rejects.toThrow(message);
+  for (const balancer of [pick, { pick }]) {
+    for (const slowStartMs of [0, 60_000]) {
+      const { services } = await withInstances("a", { balancer, slowStartMs });
+      expect(() => services.pick()).toThrow(message);
+      await expect(services.call(() => 1)).rejects.toThrow(message);
+    }
+  }
+});
+
+test("a strategy may report a server before it returns it", async () => {
+  const { services } = await withInstances("ab", {
+    outlierDetection: { consecutiveFailures: 1 },
+    balancer: (servers) => {
+      const server = servers[0] as ServiceInstance;
+      services.report(server, new Error("refused"));
+      return server;
+    },
+  });
+  expect(services.pick().key).toMatch(/[ab]$/);
+  expect(services.list().some(({ ejected }) => ejected)).toBe(true);
 });
 
 test("after close() nothing is called; what runs may end", async () => {
