@@ -49,7 +49,8 @@ export function resolveAuth(auth: boolean | AuthSetup | undefined): ResolvedAuth
     throw new RangeError(`auth.tokenTtlSeconds must be a whole number from 1, got ${tokenTtlSeconds}`);
   }
   if (rootPassword !== undefined) checkPassword(rootPassword, "auth.rootPassword");
-  if (typeof users !== "object" || users === null) throw new TypeError("auth.users must be an object");
+  if (typeof users !== "object" || users === null || Array.isArray(users))
+    throw new TypeError("auth.users must be an object");
   for (const [name, user] of Object.entries(users)) {
     if (name === "" || name === "root") throw new RangeError(`auth.users cannot have a user ${JSON.stringify(name)}`);
     checkPassword(user?.password, `the password of ${name}`);

@@ -239,6 +239,9 @@ function check(options: EtcdRecipesOptions): void {
   if (address !== undefined && typeof address !== "string" && typeof address !== "function") {
     throw new InvalidOptionError(what, "address", `must be host:port, a host or a function, not ${String(address)}`);
   }
+  if (typeof subscribe !== "object" || subscribe === null || Array.isArray(subscribe)) {
+    throw new InvalidOptionError(what, "subscribe", 'must be prefixes by name, such as { orders: "/svc/orders/" }');
+  }
   for (const [name, given] of Object.entries(subscribe)) {
     if (typeof given !== "string" && typeof given?.prefix !== "string") {
       throw new InvalidOptionError(what, `subscribe.${name}`, "must be a prefix, or { prefix, … }");

@@ -84,6 +84,9 @@ export function checkOptions(options: EtcdRecipesModuleOptions): void {
     const problem = "must be host:port, or give httpAdapterHost, the class HttpAdapterHost of @nestjs/core";
     throw new InvalidOptionError(what, "address", `${problem}: then the app is registered where it listens`);
   }
+  if (typeof subscribe !== "object" || subscribe === null || Array.isArray(subscribe)) {
+    throw new InvalidOptionError(what, "subscribe", 'must be prefixes by name, such as { orders: "/svc/orders/" }');
+  }
   for (const [name, given] of Object.entries(subscribe)) {
     if (typeof given !== "string" && typeof given?.prefix !== "string") {
       throw new InvalidOptionError(what, `subscribe.${name}`, "must be a prefix, or { prefix, … }");

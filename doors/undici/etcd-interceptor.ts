@@ -105,7 +105,8 @@ function withHost(headers: Headers | null | undefined, host: string): Headers {
 }
 
 function checkServices(services: Readonly<Record<string, ServiceList>>): ReadonlyMap<string, ServiceList> {
-  if (typeof services !== "object" || services === null || Object.keys(services).length === 0) {
+  const areNamed = typeof services === "object" && services !== null && !Array.isArray(services);
+  if (!areNamed || Object.keys(services).length === 0) {
     throw new InvalidOptionError(
       what,
       "services",

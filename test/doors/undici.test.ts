@@ -435,6 +435,7 @@ test("what the dispatcher throws is the caller's: it counts against no server, a
 test.each([
   [{}, {}, "services"],
   [{ Orders: {} }, {}, "services"],
+  [[{ call() {}, report() {} }], {}, "services"],
   [{ orders: {} }, {}, "services.orders"],
   [undefined, { attempts: 0 }, "attempts"],
   [undefined, { waitMs: -1 }, "waitMs"],

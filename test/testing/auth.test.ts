@@ -185,7 +185,16 @@ for (const [token, tls] of [
 
 test("options of auth that cannot be are refused before anything starts", async () => {
   const start = (auth: unknown) => startEtcd({ auth: auth as boolean });
-  const wrong = ["yes", 1, null, { rootPassword: "" }, { users: 1 }, { users: { a: {} } }, { users: { a: undefined } }];
+  const wrong = [
+    "yes",
+    1,
+    null,
+    { rootPassword: "" },
+    { users: 1 },
+    { users: [] },
+    { users: { a: {} } },
+    { users: { a: undefined } },
+  ];
   const permissions = [{}, { read: "a", write: "b" }, { read: "" }, { execute: "a" }, { read: { from: "b", to: "a" } }];
   const users = permissions.map((permission) => ({ users: { a: { password: "x", permissions: [permission] } } }));
   for (const auth of [...wrong, ...users]) await expect(start(auth), JSON.stringify(auth)).rejects.toThrow(TypeError);
