@@ -48,10 +48,7 @@ export interface ResolvedShutdown {
   readonly timeoutMs: number;
 }
 
-const closables: OptionCheck = {
-  allowed: "a list of what has close()",
-  holds: (value) => Array.isArray(value) && value.every((it) => typeof it?.close === "function"),
-};
+const list: OptionCheck = { allowed: "a list of what has close()", holds: Array.isArray };
 const milliseconds: OptionCheck = {
   allowed: "a number of milliseconds, at least 0 and below 2^31",
   holds: (value) => typeof value === "number" && value >= 0 && value <= LONGEST_DELAY_MS,
@@ -59,12 +56,9 @@ const milliseconds: OptionCheck = {
 /** Node listens to neither: the process never gets them. */
 const unheardSignals = new Set(["SIGKILL", "SIGSTOP"]);
 const checks: Readonly<Record<keyof ShutdownOptions, OptionCheck>> = {
-  recipes: closables,
-  servers: closables,
-  signals: {
-    allowed: "a list of signals such as SIGTERM",
-    holds: (value) => Array.isArray(value) && value.every((it) => typeof it === "string" && it in constants.signals),
-  },
+  recipes: list,
+  servers: list,
+  signals: { allowed: "a list of signals such as SIGTERM", holds: Array.isArray },
   drainMs: milliseconds,
   timeoutMs: milliseconds,
 };
@@ -76,6 +70,9 @@ const check = optionsOf(what, checks);
 export function resolveShutdown(options: ShutdownOptions): ResolvedShutdown {
   check(options);
   const { recipes = [], servers = [], signals = ["SIGTERM", "SIGINT"], drainMs = 2_000, timeoutMs = 25_000 } = options;
+  checkItems("recipes", recipes, "must have close()", (it) => typeof it?.close === "function");
+  checkItems("servers", servers, "must have close()", (it) => typeof it?.close === "function");
+  checkItems("signals", signals, "must be a signal such as SIGTERM", (it) => it in constants.signals);
   const lost = signals.find((signal) => unheardSignals.has(signal));
   if (lost) throw new InvalidOptionError(what, "signals", `must not have ${lost}: no process can listen to it`);
   if (drainMs >= timeoutMs) {
@@ -83,4 +80,15 @@ export function resolveShutdown(options: ShutdownOptions): ResolvedShutdown {
     throw new InvalidOptionError(what, "timeoutMs", problem);
   }
   return { recipes: [...recipes], servers: [...servers], signals: new Set(signals), drainMs, timeoutMs };
+}
+
+function checkItems<Item>(
+  option: keyof ShutdownOptions,
+  items: readonly Item[],
+  problem: string,
+  holds: (item: Item) => boolean,
+): void {
+  const wrong = items.findIndex((item) => !holds(item));
+  if (wrong < 0) return;
+  throw new InvalidOptionError(what, `${option}.${wrong}`, `${problem}, not ${shown(items[wrong])}`);
 }

@@ -148,9 +148,12 @@ test("the process ends in its time while etcd does not answer", async () => {
 
 test.each([
   [{ recipe: [] }, 'shutdown: recipe is not an option; did you mean "recipes"?'],
-  [{ recipes: [{}] }, "shutdown: recipes must be a list of what has close(), not an array"],
+  [{ recipes: [{}] }, "shutdown: recipes.0 must have close(), not an object"],
+  [{ servers: [{ close() {} }, null] }, "shutdown: servers.1 must have close(), not null"],
   [{ servers: 5 }, "shutdown: servers must be a list of what has close(), not 5"],
-  [{ signals: ["SIGTREM"] }, "shutdown: signals must be a list of signals such as SIGTERM, not an array"],
+  [{ signals: "SIGTERM" }, 'shutdown: signals must be a list of signals such as SIGTERM, not "SIGTERM"'],
+  [{ signals: ["SIGTREM"] }, 'shutdown: signals.0 must be a signal such as SIGTERM, not "SIGTREM"'],
+  [{ signals: [15] }, "shutdown: signals.0 must be a signal such as SIGTERM, not 15"],
   [{ signals: ["SIGTERM", "SIGKILL"] }, "shutdown: signals must not have SIGKILL: no process can listen to it"],
   [{ signals: ["SIGTERM", "SIGSTOP"] }, "shutdown: signals must not have SIGSTOP: no process can listen to it"],
   [{ drainMs: -1 }, "shutdown: drainMs must be a number of milliseconds, at least 0 and below 2^31, not -1"],
