@@ -36,7 +36,9 @@ export function parseOptions<Resolved>(
   checkPlainObject(what, "options", input);
   const parsed = schema().safeParse(input);
   if (parsed.success) return parsed.data;
-  const [first] = parsed.error.issues;
+  const { issues } = parsed.error;
+  // Else `{ user }` would only be said to lack a username.
+  const first = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0];
   const issue = first && ofItem(first);
   const path = issue?.path ?? [];
   const unknownName = issue?.keys?.[0];

@@ -289,6 +289,7 @@ describe("options", () => {
     ["no password", { username: "u" }, "auth.password"],
     ["an empty password", { username: "u", password: "" }, "auth.password"],
     ["an unknown name", { username: "u", password: "p", user: "x" }, "auth.user"],
+    ["an unknown name in the place of a known one", { user: "x" }, "auth.user"],
   ])("authentication with %s is refused by name, and the password is not shown", (_, auth, option) => {
     const options = { endpoints: "http://127.0.0.1:1", auth: auth as never };
     expect(() => new EtcdClient(options)).toThrow(expect.objectContaining({ code: "ETCD_INVALID_OPTION", option }));
