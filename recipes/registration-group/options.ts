@@ -71,7 +71,7 @@ export interface ResolvedGroup {
 export function resolveGroup(prefix: unknown, ttlSeconds: unknown, options: unknown): ResolvedGroup {
   const what = "RegistrationGroup";
   const delimited = delimitedPrefix(what, prefix);
-  checkTtlSeconds(what, ttlSeconds, "ttl");
+  checkTtlSeconds(what, ttlSeconds);
   const { onConflict, foreignFormats = "warn", client } = parseOptions(what, groupSchema, options);
   return { prefix: delimited, ttlSeconds, onConflict, foreignFormats, client };
 }

@@ -102,7 +102,7 @@ export function resolveRegister(
   const what = "ServiceRegister";
   checkKey(what, key);
   checkAddress(what, address);
-  checkTtlSeconds(what, ttlSeconds, "ttl");
+  checkTtlSeconds(what, ttlSeconds);
   const given = parseOptions(what, optionsSchema, options);
   const { health, healthEverySeconds, client, lease, foreignFormats = "warn" } = given;
   if (lease === "shared" && client !== undefined && !(client instanceof EtcdClient)) {

@@ -10,8 +10,8 @@ afterAll(() => group.close());
 const refusedGroups: [unknown, unknown, unknown, string][] = [
   ["", 5, {}, "RegistrationGroup: prefix must not be empty: that would be every key there is"],
   [7, 5, {}, "RegistrationGroup: prefix must be a string, not 7"],
-  ["/svc/", 0, {}, "RegistrationGroup: ttl must be a whole number of seconds from 1 to 9000000000, not 0"],
-  ["/svc/", 1.5, {}, "RegistrationGroup: ttl must be a whole number of seconds from 1 to 9000000000, not 1.5"],
+  ["/svc/", 0, {}, "RegistrationGroup: ttlSeconds must be a whole number of seconds from 1 to 9000000000, not 0"],
+  ["/svc/", 1.5, {}, "RegistrationGroup: ttlSeconds must be a whole number of seconds from 1 to 9000000000, not 1.5"],
   ["/svc/", 5, "x", 'RegistrationGroup: options must be a plain object, not "x"'],
   ["/svc/", 5, { onConflicts: "wait" }, 'RegistrationGroup: onConflicts is not an option; did you mean "onConflict"?'],
   [

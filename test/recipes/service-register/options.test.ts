@@ -38,12 +38,12 @@ const refused: [string, Arguments, string][] = [
   ...([0, -1, Number.NaN, 0.5, 1.5, Number.POSITIVE_INFINITY] as const).map((ttl): [string, Arguments, string] => [
     `a ttl of ${ttl}`,
     ["/svc/m1", "a:1", ttl],
-    `ServiceRegister: ttl must be a whole number of seconds from 1 to 9000000000, not ${ttl}`,
+    `ServiceRegister: ttlSeconds must be a whole number of seconds from 1 to 9000000000, not ${ttl}`,
   ]),
   [
     "a ttl that is text",
     ["/svc/m1", "a:1", "5"],
-    'ServiceRegister: ttl must be a whole number of seconds from 1 to 9000000000, not "5"',
+    'ServiceRegister: ttlSeconds must be a whole number of seconds from 1 to 9000000000, not "5"',
   ],
   [
     "an unknown option",
