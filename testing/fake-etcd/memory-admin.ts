@@ -71,6 +71,6 @@ export class MemoryAdmin implements AdminProtocol {
 /** A call that needs what is not there. */
 function refusing(name: string, missing: string): () => Promise<never> {
   return async () => {
-    throw new RequestRefusedError(`${name}: not supported by fakeEtcd(), which has no ${missing}: use startEtcd()`);
+    throw new RequestRefusedError(`${name}: not supported by fakeEtcd(), which lacks ${missing}: use startEtcd()`);
   };
 }

@@ -237,15 +237,16 @@ test("what is compacted is gone, as for any client", async () => {
 test("what it does not have it refuses by name; limits are those that it is given", async () => {
   const etcd = await fake({ maxTxnOps: 2, maxRequestBytes: 1_000 });
   const client = etcd.client();
-  for (const call of [
-    () => client.auth.enable(),
-    () => client.auth.users.add("u", "p"),
-    () => client.cluster.addLearner(["http://x:2380"]),
-    () => client.maintenance.hashKv(),
-  ]) {
+  for (const [call, missing] of [
+    [() => client.auth.enable(), "users and roles"],
+    [() => client.auth.users.add("u", "p"), "users and roles"],
+    [() => client.cluster.addLearner(["http://x:2380"]), "a second member"],
+    [() => client.maintenance.hashKv(), "a database"],
+    [() => client.maintenance.downgrade("cancel"), "another version"],
+  ] as const) {
     await expect(call()).rejects.toMatchObject({
       code: "ETCD_REQUEST_REFUSED",
-      message: expect.stringContaining("not supported by fakeEtcd()"),
+      message: expect.stringContaining(`not supported by fakeEtcd(), which lacks ${missing}: use startEtcd()`),
     });
   }
   expect(await client.auth.status()).toMatchObject({ enabled: false });
