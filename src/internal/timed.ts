@@ -1,3 +1,4 @@
+import { EtcdError } from "../errors/etcd-error.ts";
 import { EtcdTimeoutError } from "../errors/timeout-error.ts";
 import { UnavailableError } from "../errors/unavailable-error.ts";
 import { onAbort } from "./abort.ts";
@@ -17,8 +18,8 @@ interface CallOptions {
  *
  * @param calls says by `failed` what went wrong and is tried again
  * @param unreached why no endpoint can be reached, while that is so: where no call has failed before the end
- * @throws what `calls` throws; `signal.reason`; EtcdTimeoutError, whose outcome is unknown, and whose cause is what
- *   failed last
+ * @throws what `calls` throws; `signal.reason`; EtcdTimeoutError, whose cause is what failed last, and whose outcome is
+ *   unknown if that of any failure is, or if the time is over while a call is under way
  */
 export async function timed<T>(
   clock: Clock,
@@ -30,22 +31,24 @@ export async function timed<T>(
   signal?.throwIfAborted();
   if (timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY) return calls({ signal, timeoutMs }, () => {});
   let last: unknown;
+  let unsure = false;
   const failed = (error: unknown) => {
     last = error;
+    unsure ||= error instanceof EtcdError && error.outcomeUnknown;
   };
-  const outOfTime = () => {
+  const outOfTime = (outcomeUnknown: boolean) => {
     const cause = last ?? unreached();
     const why = cause instanceof Error ? `; last: ${cause.message}` : "";
     return new EtcdTimeoutError(`${what} took longer than ${inMs(timeoutMs)}${why}`, {
       cause,
       retryable: true,
-      outcomeUnknown: true,
+      outcomeUnknown,
     });
   };
   const endMs = clock.monotonicMs() + timeoutMs;
   const leftMs = () => endMs - clock.monotonicMs();
   const limit = new AbortController();
-  const timer = patientTimer(clock, timeoutMs, () => limit.abort(outOfTime()));
+  const timer = patientTimer(clock, timeoutMs, () => limit.abort(outOfTime(true)));
   const release = onAbort(signal, () => limit.abort(signal?.reason));
   try {
     return await calls(
@@ -62,7 +65,7 @@ export async function timed<T>(
     const isLast = error instanceof EtcdTimeoutError || error instanceof UnavailableError;
     if (limit.signal.aborted || !isLast || leftMs() > momentOf(timeoutMs)) throw error;
     failed(error);
-    throw outOfTime();
+    throw outOfTime(unsure);
   } finally {
     timer.cancel();
     release();

@@ -173,8 +173,9 @@ test("a put that timed out never lands over a newer one", async () => {
   const delayMs = 200;
   for (let round = 1, late = 0; late < 5; round++) {
     proxy.delay(delayMs);
-    // Time for the read, and for the write to leave but not to arrive: on a busy machine it may not even leave.
-    const error = await etcdErrorOf(slow.put(key, `late ${round}`, { timeoutMs: 2.5 * delayMs }));
+    // Time for the second attempt of the read, and for the write to leave but not to arrive: on a busy machine it may
+    // not even leave.
+    const error = await etcdErrorOf(slow.put(key, `late ${round}`, { timeoutMs: 4 * delayMs }));
     expect(error.code).toBe("ETCD_TIMEOUT");
     if (error.outcomeUnknown) late++;
     await newStorage().put(key, `newer ${round}`);

@@ -38,8 +38,25 @@ test("a call that etcd does not answer to the end is named, and the cause", asyn
     message: "the put of k took longer than 1000 ms; last: connect ECONNREFUSED",
     cause: last,
     retryable: true,
-    outcomeUnknown: true,
+    outcomeUnknown: false,
   });
+});
+
+test.each([
+  { of: "the last call", before: false, at: true },
+  { of: "one that was tried again", before: true, at: false },
+])("the outcome is unknown if that of $of is", async ({ before, at }) => {
+  const clock = new FakeClock();
+  const away = (outcomeUnknown: boolean) => new UnavailableError("away", { retryable: true, outcomeUnknown });
+  const outcome = outcomeOf(
+    timed(clock, "it", { timeoutMs: 1_000 }, async ({ timeoutMs = 0 }, failed) => {
+      failed(away(before));
+      await sleep(clock, timeoutMs);
+      throw away(at);
+    }),
+  );
+  await clock.pass(1_000);
+  expect((await outcome).error).toMatchObject({ code: "ETCD_TIMEOUT", outcomeUnknown: true });
 });
 
 test("so is what was tried again and still failed when the time was over", async () => {
@@ -56,6 +73,7 @@ test("so is what was tried again and still failed when the time was over", async
     message: "it took longer than 1000 ms; last: etcd is away",
     cause: last,
     retryable: true,
+    outcomeUnknown: true,
   });
 });
 
