@@ -185,7 +185,8 @@ export class Maintenance {
    * users and roles. The file is there when it is whole, its sum is right and it is on the disk; one that was there is
    * replaced. Other endpoints are asked until a first part has come; after that a failure ends it, and nothing stays.
    *
-   * @throws ProtocolError when its sum is wrong; what the file system says (`ENOSPC`, `EACCES`, …)
+   * @throws InvalidOptionError when there can be no such file, before etcd is asked; ProtocolError when its sum is
+   *   wrong; while it is written, what the file system says (`ENOSPC`, …)
    */
   async snapshot(file: string, options: SnapshotOptions = {}): Promise<SavedSnapshot> {
     if (typeof file !== "string" || file === "" || file.includes("\0")) {

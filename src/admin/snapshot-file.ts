@@ -1,8 +1,11 @@
 import { createHash, randomUUID } from "node:crypto";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { SnapshotPart } from "../connection/index.ts";
+import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { ProtocolError } from "../errors/protocol-error.ts";
+import { shown } from "../errors/shown.ts";
+import { asError } from "../internal/as-error.ts";
 
 /** A snapshot that is whole. */
 export interface SavedSnapshot {
@@ -44,10 +47,25 @@ export class SnapshotFile {
     this.#handle = handle;
   }
 
-  /** For the owner alone to read: it has the passwords of all users in it, if only their hashes. */
+  /**
+   * For the owner alone to read: it has the passwords of all users in it, if only their hashes.
+   *
+   * @throws InvalidOptionError when there can be no such file
+   */
   static async create(path: string): Promise<SnapshotFile> {
     const partPath = `${path}.${randomUUID()}.part`;
-    return new SnapshotFile(path, partPath, await open(partPath, "wx", 0o600));
+    const refuse = (problem: string, cause?: unknown) =>
+      new InvalidOptionError("maintenance.snapshot", "file", `must be the path of a file, ${problem}`, cause);
+    // Else only the last step, when all has come, would say so.
+    const found = await stat(path).catch(() => undefined);
+    if (found?.isDirectory()) throw refuse(`not of a folder: ${shown(path)}`);
+    try {
+      return new SnapshotFile(path, partPath, await open(partPath, "wx", 0o600));
+    } catch (error) {
+      // Node's words name the part beside it, which the caller does not know.
+      const [reason] = asError(error).message.split(", open ");
+      throw refuse(`in a folder that can be written to: ${shown(path)}: ${reason}`, error);
+    }
   }
 
   async write({ bytes, remainingBytes, version }: SnapshotPart): Promise<SnapshotProgress> {

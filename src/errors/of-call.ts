@@ -1,4 +1,5 @@
 import { EtcdError, type EtcdErrorDetails } from "./etcd-error.ts";
+import { InvalidOptionError } from "./invalid-option-error.ts";
 
 type Made = new (message: string, details: EtcdErrorDetails) => EtcdError;
 
@@ -9,7 +10,8 @@ type Made = new (message: string, details: EtcdErrorDetails) => EtcdError;
  * @param call the call and its key, never a value: `get "/svc/a"`
  */
 export function errorOfCall(call: () => string, error: unknown, signal: AbortSignal | undefined): unknown {
-  if (!isOurs(error, signal)) return error;
+  // One that names an option names the call, too.
+  if (!isOurs(error, signal) || error instanceof InvalidOptionError) return error;
   const Same = error.constructor as Made;
   return new Same(`${call()}: ${error.message}`, { ...error, cause: error });
 }

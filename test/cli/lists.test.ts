@@ -249,7 +249,7 @@ test("snapshot saves everything to a file, and defrag gives space back", async (
   const [saved] = await cli.json("snapshot", file);
   expect(saved).toEqual({ file, bytes: (await stat(file)).size, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) });
   expect(await cli.run("snapshot", join(folder, "none", "snapshot"))).toMatchObject({
-    code: 1,
+    code: 2,
     err: expect.stringContaining("ENOENT"),
   });
   await rm(folder, { recursive: true });

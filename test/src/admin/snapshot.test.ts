@@ -108,3 +108,24 @@ test.each(Object.keys(failures))("one %s fails, is not asked for again, and noth
   expect(await readdir(folder)).toEqual(["s.db"]);
   expect(await readFile(file, "utf8")).toBe("an older one");
 });
+
+test("a path at which there can be no file is refused by name, and etcd is not asked", async () => {
+  const missing = join(folder, "none", "s.db");
+  const error = await etcdErrorOf(etcd.maintenance.snapshot(missing));
+  expect(error).toMatchObject({
+    code: "ETCD_INVALID_OPTION",
+    option: "file",
+    outcomeUnknown: false,
+    cause: expect.objectContaining({ code: "ENOENT" }),
+  });
+  const wanted = "maintenance.snapshot: file must be the path of a file";
+  expect(error.message).toMatch(`${wanted}, in a folder that can be written to: "`);
+  expect(error.message).toMatch(/: ENOENT: no such file or directory$/);
+  for (const path of [folder, `${folder}/`]) {
+    const refused = await etcdErrorOf(etcd.maintenance.snapshot(path));
+    expect(refused).toMatchObject({ code: "ETCD_INVALID_OPTION", option: "file", outcomeUnknown: false });
+    expect(refused.message).toMatch(`${wanted}, not of a folder: "`);
+  }
+  expect(asked).toBe(0);
+  expect(await readdir(folder)).toEqual([]);
+});
