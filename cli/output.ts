@@ -1,4 +1,5 @@
 import { stripVTControlCharacters, styleText } from "node:util";
+import { withFlags } from "./library-terms.ts";
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -10,6 +11,8 @@ export class Output {
   readonly json: boolean;
   readonly #out: NodeJS.WriteStream;
   readonly #err: NodeJS.WriteStream;
+  /** The warning that was noted last, with nothing after it. */
+  #warned: string | undefined;
 
   constructor(json: boolean, out: NodeJS.WriteStream = process.stdout, err: NodeJS.WriteStream = process.stderr) {
     this.json = json;
@@ -23,7 +26,15 @@ export class Output {
 
   /** What goes on, for people: it is no result, so it goes to stderr. */
   note(text: string): void {
+    this.#warned = undefined;
     this.#err.write(`${printable(text)}\n`);
+  }
+
+  /** What is tried again and again: the same warning is said once, until something else is noted. */
+  warning({ message }: Error): void {
+    if (message === this.#warned) return;
+    this.note(withFlags(message));
+    this.#warned = message;
   }
 
   /** @param value with `--json`; else `text` */

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { EtcdTimeoutError } from "../recipes/index.ts";
+import { type EtcdClient, EtcdTimeoutError } from "../recipes/index.ts";
+import type { Context } from "./command.ts";
+import { exitCode, exitCodeOf } from "./exit-codes.ts";
 
 /**
  * What cannot be stopped goes on in the background, until the client is closed.
@@ -21,24 +23,33 @@ export async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): P
 }
 
 /**
- * Recipes wait for etcd for as long as it takes; a command does not.
+ * Recipes wait for etcd for as long as it takes; a command does not. It gives up when a request would: at once where
+ * the connection cannot be secured, else after `timeoutMs`.
  *
- * @throws EtcdTimeoutError; `signal.reason`
+ * @throws EtcdTimeoutError, which says why etcd is not reached; `signal.reason`
  */
 export async function readyWithin<T>(
   ready: Promise<T>,
-  timeoutMs: number,
-  signal: AbortSignal,
+  etcd: EtcdClient,
+  { timeoutMs, signal }: Context["call"],
   what: string,
 ): Promise<T> {
   const done = new AbortController();
-  const late = sleep(timeoutMs, undefined, { signal: AbortSignal.any([signal, done.signal]) }).then(() => {
-    throw new EtcdTimeoutError(`${what}: etcd was not reached within ${timeoutMs / 1_000} s`, { retryable: true });
-  });
+  const late = refusalOf(etcd, timeoutMs, AbortSignal.any([signal, done.signal]), what);
   try {
     return await Promise.race([ready, late]);
   } finally {
     done.abort();
     late.catch(() => {});
   }
+}
+
+async function refusalOf(etcd: EtcdClient, timeoutMs: number, signal: AbortSignal, what: string): Promise<never> {
+  const lastMs = performance.now() + timeoutMs;
+  const { error } = await etcd.health({ timeoutMs, signal });
+  if (error && exitCodeOf(error) === exitCode.unreachable) {
+    throw new EtcdTimeoutError(`${what}: etcd was not reached: ${error.message}`, { retryable: true, cause: error });
+  }
+  await sleep(Math.max(0, lastMs - performance.now()), undefined, { signal });
+  throw new EtcdTimeoutError(`${what}: etcd was not reached within ${timeoutMs / 1_000} s`, { retryable: true });
 }

@@ -7,6 +7,7 @@ import { ofEtcd } from "./commands/index.ts";
 import { connect, connectionFlags, timeoutOf } from "./connection-flags.ts";
 import { exitCode, exitCodeOf, stoppedBy, UsageError } from "./exit-codes.ts";
 import { commandHelp, mainHelp } from "./help.ts";
+import { withFlags } from "./library-terms.ts";
 import { jsonOf, Output, printable } from "./output.ts";
 
 const commonFlags: Readonly<Record<string, CommandOption>> = {
@@ -143,7 +144,7 @@ function checkWords(command: Command, words: readonly string[], program: readonl
 }
 
 function report(error: unknown, output: Output, err: NodeJS.WritableStream): void {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = withFlags(error instanceof Error ? error.message : String(error));
   if (output.json) {
     const code = error instanceof EtcdError ? { code: error.code } : {};
     err.write(`${jsonOf({ error: message, ...code })}\n`);

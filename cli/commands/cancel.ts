@@ -8,7 +8,7 @@ export const cancel: Command = {
   summary: "cancels a run",
   async run({ words: [prefix = "", run = "", reason = ""], etcd, output, call }) {
     await using cancellation = new Cancellation(prefix, { client: etcd() });
-    cancellation.on("warning", (error) => output.note(error.message));
+    cancellation.on("warning", (error) => output.warning(error));
     const first = await cancellation.cancel(run, reason, call);
     output.say({ run, first }, first ? `cancelled ${printable(run)}` : `${printable(run)} was cancelled before`);
     return undefined;

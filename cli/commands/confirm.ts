@@ -55,7 +55,7 @@ export const confirmReject: Command = {
 
 function confirmationOf({ words: [prefix = ""], etcd, output }: Context): Confirmation {
   const confirmation = new Confirmation(prefix, { client: etcd() });
-  confirmation.on("warning", (error) => output.note(error.message));
+  confirmation.on("warning", (error) => output.warning(error));
   return confirmation;
 }
 

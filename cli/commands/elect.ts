@@ -22,7 +22,7 @@ export const elect: Command = {
       // As for a lock. By default it is half of the TTL, and the lease could come near the grace before each renewal.
       renewEverySeconds: ttlSeconds / 3,
     });
-    election.on("warning", (error) => output.note(error.message));
+    election.on("warning", (error) => output.warning(error));
     // Of the command that the user's signal stopped. One that ended before was followed by another campaign.
     let stoppedCode: number | undefined;
     const work = async (term: Term) => {

@@ -19,7 +19,7 @@ export const lock: Command = {
     const { ttlSeconds, graceMs } = holdTimes(options);
     const waitMs = options.wait === undefined ? undefined : parseDuration("--wait", options.wait as string);
     await using mutex = new Mutex(name, { client: etcd(), ttlSeconds });
-    mutex.on("warning", (error) => output.note(error.message));
+    mutex.on("warning", (error) => output.warning(error));
     try {
       await using held = await mutex.acquire({ signal, timeoutMs: waitMs });
       const env = { ETCD_LOCK_TOKEN: String(held.token), ETCD_LOCK_KEY: held.key };

@@ -31,7 +31,7 @@ export const register: Command = {
     });
     const stop = new AbortController();
     let leaving = false;
-    server.on("warning", (error) => output.note(error.message));
+    server.on("warning", (error) => output.warning(error));
     server.on("drain", ({ draining, by }) => output.note(`${draining ? "draining" : "no longer draining"}, for ${by}`));
     let failure: unknown;
     server.ready.then(

@@ -42,7 +42,7 @@ export const top: Command = {
     watch: { type: "boolean", help: "where it cannot draw: go on, with a snapshot each time" },
   },
   async run(context) {
-    const { options, output, timeoutMs, signal } = context;
+    const { options, output, signal, call, etcd } = context;
     const everyMs = parseDuration("--every", (options.every as string | undefined) ?? "1s", MOST_TIMER_MS);
     const sources = sourcesOf(context);
     try {
@@ -50,7 +50,7 @@ export const top: Command = {
       if (canDraw) return await draw(context, sources, everyMs);
       void refresh(sources);
       const ready = Promise.all(sources.map((source) => source.ready)).then(() => {});
-      await readyWithin(ready, timeoutMs, signal, "top");
+      await readyWithin(ready, etcd(), call, "top");
       print(context, sources);
       while (options.watch) {
         await sleep(everyMs, undefined, { signal });

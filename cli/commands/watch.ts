@@ -24,11 +24,11 @@ export const watch: Command = {
     },
     revision: { type: "string", value: "N", help: "begin at this revision" },
   },
-  async run({ words: [given = ""], options, etcd, output, signal, timeoutMs }) {
+  async run({ words: [given = ""], options, etcd, output, signal, call }) {
     const { exec, revision } = options as { exec?: string; revision?: string };
     const startRevision = revision === undefined ? undefined : wholeNumber("--revision", revision, 1);
     const watch = etcd().watch(prefix(given), { signal, startRevision });
-    await readyWithin(watch.ready, timeoutMs, signal, `watch ${given}`);
+    await readyWithin(watch.ready, etcd(), call, `watch ${given}`);
     for await (const { events } of watch) {
       for (const event of events) {
         // One message can bring a thousand of them.

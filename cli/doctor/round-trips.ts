@@ -53,7 +53,7 @@ export const checkFormats: Check = async ({ etcd, timeoutMs, signal, prefix: giv
   const invalid: string[] = [];
   services.on("invalid", (key) => invalid.push(key));
   services.on("warning", () => {});
-  await readyWithin(services.ready, timeoutMs, signal, `list ${given}`);
+  await readyWithin(services.ready, etcd, { timeoutMs, signal }, `list ${given}`);
   if (invalid.length === 0) return [ok("formats", `${count} keys below ${given}, all registrations`)];
   const some = invalid.slice(0, 3).join(", ");
   return [

@@ -56,7 +56,11 @@ export function judgeCertificate(
   const until = `${endpoint} has a certificate until ${certificate.valid_to}`;
   if (days < 0) return bad("TLS", `${until}: it has expired`, "replace it: etcd reads it anew for each connection");
   if (problem !== undefined)
-    return bad("TLS", `${endpoint}: ${problem}`, "name the right CA, and an endpoint that the certificate is for");
+    return bad(
+      "TLS",
+      `${endpoint}: ${problem}`,
+      "name the right CA (--cacert), and an endpoint that the certificate is for",
+    );
   if (days < SOON_DAYS) return warn("TLS", `${until}, for ${days} days`, "replace it");
   return ok("TLS", `${until}, for ${days} days`);
 }

@@ -203,7 +203,11 @@ test("what is wrong with the arguments, with etcd or with the user has an exit c
       [[...command, ""], 2, "name must not be empty"],
     ]),
     [["cache", "ls", ""], 2, "PREFIX must not be empty"],
-    [["ls", "a", "--endpoints", "127.0.0.1:1", "--command-timeout", "500ms"], 3, "etcd was not reached within 0.5 s"],
+    [
+      ["ls", "a", "--endpoints", "127.0.0.1:1", "--command-timeout", "500ms"],
+      3,
+      "etcd was not reached: KV.range: no endpoint could serve it within 500 ms; last: http://127.0.0.1:1: connect",
+    ],
     [["queue", "dead", "q", "--endpoints", "127.0.0.1:1", "--command-timeout", "500ms"], 3, "127.0.0.1:1"],
   ];
   const outcomes = await Promise.all(wrong.map(([args]) => cli.run(...args)));

@@ -8,6 +8,7 @@ import { createServer } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Patient } from "../../cli/doctor/finding.ts";
 import { checkTls } from "../../cli/doctor/tls.ts";
+import { Output } from "../../cli/output.ts";
 import { runCli } from "../../cli/run-cli.ts";
 import { EtcdClient } from "../../recipes/index.ts";
 import { type ClusterTls, type EtcdCluster, startEtcd } from "../../testing/index.ts";
@@ -82,6 +83,58 @@ test.each([...commands, ["queue", "add", "/other", "a"]])(
     expect(err).toMatch(/^etcd-recipes: .*(reached|127\.0\.0\.1:1)/m);
   },
 );
+
+describe("a connection that cannot be secured is no matter of time: it is said once, with the flag to look at", () => {
+  const https = () => cluster.endpoints.join(",");
+  const setups: readonly (readonly [string, () => string[], RegExp])[] = [
+    ["no CA", () => ["--endpoints", https()], /not of a CA that is trusted here.*; tls\.ca is --cacert here$/],
+    [
+      "no certificate",
+      () => ["--endpoints", https(), "--cacert", tls.caFile],
+      /refused the client's certificate.*; tls\.cert is --cert, tls\.key is --key here$/,
+    ],
+    ["no https", () => ["--endpoints", https().replace("https://", "")], /it speaks TLS: write it as https:\/\/$/],
+    [
+      "a missing key",
+      () => ["--endpoints", https(), "--cacert", tls.caFile, "--cert", tls.certFile, "--key", "/nowhere"],
+      /tls\.keyFile cannot be read: ENOENT.*; tls\.key is --key here$/,
+    ],
+  ];
+  describe.each(setups)("%s", (_, flags, said) => {
+    test.each([
+      ["ls", "/a"],
+      ["watch", "/a"],
+      ["top", "/a"],
+      ["queue", "ls", "/a"],
+    ])("%s %s", async (...words) => {
+      const { code, out, err } = await run(...words, ...flags(), "--command-timeout", "10s");
+      expect({ code, out, err }).toEqual({ code: 3, out: "", err: expect.stringMatching(said) });
+      expect(err.split("\n")).toHaveLength(1);
+    });
+  });
+
+  test("--cert without --key", async () => {
+    const flags = ["--endpoints", https(), "--cacert", tls.caFile, "--cert", tls.certFile];
+    expect(await run("ls", "/a", ...flags)).toEqual({
+      code: 2,
+      out: "",
+      err: expect.stringMatching(
+        /tls\.key is missing: tls\.cert needs it; tls\.key is --key, tls\.cert is --cert here$/,
+      ),
+    });
+  });
+});
+
+test("the same warning is said once, until something else is noted", () => {
+  const err = new PassThrough();
+  const output = new Output(false, undefined, err as unknown as NodeJS.WriteStream);
+  const away = new Error("etcd is away");
+  output.warning(away);
+  output.warning(away);
+  output.note("leads");
+  output.warning(away);
+  expect(String(err.read())).toBe("etcd is away\nleads\netcd is away\n");
+});
 
 describe.each([
   ["a wrong password", "reader:wrong"],
