@@ -25,9 +25,9 @@ export const register: Command = {
       client: etcd(),
       // The plain format has no word for draining.
       ...(drain !== undefined && { format: "endpoint" }),
-      ...(weight !== undefined && { weight: Number(weight) }),
+      ...(weight !== undefined && { weight: weightOf(weight) }),
       ...(metadata !== undefined && { metadata: objectOf(metadata) }),
-      ...(health !== undefined && { health: async (during) => (await fetch(health, { signal: during })).ok }),
+      ...(health !== undefined && { health: healthOf(health) }),
     });
     const stop = new AbortController();
     let leaving = false;
@@ -65,4 +65,35 @@ function objectOf(text: string): Record<string, unknown> {
     // Said below.
   }
   throw new UsageError(`--metadata is a JSON object, not ${text}`);
+}
+
+function weightOf(text: string): number {
+  const weight = Number(text);
+  if (text.trim() === "" || !Number.isFinite(weight)) throw new UsageError(`--weight is a number, not "${text}"`);
+  return weight;
+}
+
+/** @throws UsageError for what cannot be fetched */
+function healthOf(text: string): (during: AbortSignal) => Promise<boolean> {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol) || url.username + url.password !== "") {
+    throw new UsageError(`--health is a URL of http:// or https:// without a user, not "${text}"`);
+  }
+  return async (signal) => {
+    try {
+      return (await fetch(url, { signal })).ok;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      // Of its own it says no more than "fetch failed".
+      const { cause, message } = error as Error;
+      throw new Error(`${url} does not answer: ${cause instanceof Error ? causeText(cause) : message}`, {
+        cause: error,
+      });
+    }
+  };
+}
+
+/** Of a host with several addresses, none of which answered, there is only a code. */
+function causeText({ message, code }: NodeJS.ErrnoException): string {
+  return message || String(code);
 }

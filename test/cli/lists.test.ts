@@ -190,6 +190,16 @@ test("what is wrong with the arguments, with etcd or with the user has an exit c
       "--grace must be below half of --ttl: it is 2000ms, and the TTL is 4s",
     ],
     [["ls", "a", "--password", "x"], 2, "--password needs --user"],
+    ...["notaurl", "ftp://127.0.0.1/", "http://u:p@127.0.0.1/"].map((url): [string[], number, string] => [
+      ["register", "/r", "10.0.0.1:80", "--health", url, "--", "true"],
+      2,
+      `--health is a URL of http:// or https:// without a user, not "${url}"`,
+    ]),
+    ...["abc", ""].map((weight): [string[], number, string] => [
+      ["register", "/r", "10.0.0.1:80", "--weight", weight, "--", "true"],
+      2,
+      `--weight is a number, not "${weight}"`,
+    ]),
     [["ls", ""], 2, "prefix must"],
     ...[
       ["queue", "ls"],

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -59,6 +61,19 @@ test("register ends with the code of a command that ends before etcd was reached
     code: 7,
     err: expect.stringContaining("left before /reg/m1 was registered"),
   });
+});
+
+test("register names the URL of a health check that does not answer, and why", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await once(server.close(), "close");
+  const url = `http://127.0.0.1:${port}/live`;
+  await using running = cli.start("register", "/sick", "10.0.0.1:80", "--health", url, "--", "sleep", "100");
+  await until(() => running.errors.length > 0);
+  expect(running.errors[0]).toContain(`${url} does not answer: connect ECONNREFUSED 127.0.0.1:${port}`);
+  running.kill("SIGTERM");
+  expect(await running.ended).toBe(143);
 });
 
 test("lock runs one command at a time, hands its token over, and gives up with --wait", async () => {
