@@ -23,7 +23,10 @@ export const lock: Command = {
     try {
       await using held = await mutex.acquire({ signal, timeoutMs: waitMs });
       const env = { ETCD_LOCK_TOKEN: String(held.token), ETCD_LOCK_KEY: held.key };
-      return (await runWhileHeld(held, context, graceMs, env)) ?? exitCode.lost;
+      const code = await runWhileHeld(held, context, graceMs, env);
+      if (code !== undefined) return code;
+      output.note(`the lock ${name} was lost, or about to be: the command was stopped`);
+      return exitCode.lost;
     } catch (error) {
       // With a cause it could not ask.
       if (!(error instanceof EtcdTimeoutError) || error.cause !== undefined) throw error;

@@ -76,6 +76,15 @@ test("register names the URL of a health check that does not answer, and why", a
   expect(await running.ended).toBe(143);
 });
 
+test("lock says so when it is lost", async () => {
+  await using running = cli.start("lock", "/lost", "--", "sh", "-c", "echo held; exec sleep 100");
+  await running.firstLine;
+  const [held] = (await etcd.range(prefix("/lost/"))).kvs;
+  await etcd.delete(held?.key ?? "");
+  expect(await running.ended).toBe(75);
+  expect(running.errors).toEqual(["the lock /lost was lost, or about to be: the command was stopped"]);
+});
+
 test("lock runs one command at a time, hands its token over, and gives up with --wait", async () => {
   await using first = cli.start(
     "lock",
