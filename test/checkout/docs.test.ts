@@ -46,6 +46,17 @@ const documented = Object.entries({
     "GrantLeaseOptions",
     "WatchOptions",
     "MirrorOptions",
+    "Watch",
+    "Mirror",
+  ],
+  "admin.md": [
+    "PermissionToGrant",
+    "MembersOptions",
+    "MemberCallOptions",
+    "SlowCallOptions",
+    "HashKvOptions",
+    "SnapshotOptions",
+    "DisarmOptions",
   ],
   "grpc-js.md": ["EtcdResolverOptions"],
   "connect.md": ["PickingTransportOptions"],
@@ -105,6 +116,26 @@ test.each(documented)("docs/reference/$page has each member of $name", ({ page, 
   expect(members).not.toEqual([]);
   const text = read(`docs/reference/${page}`);
   expect(members.filter((member) => !text.includes(`\n| \`${member}\` |`))).toEqual([]);
+});
+
+test.each([
+  ["auth", "auth"],
+  ["auth.users", "users"],
+  ["auth.roles", "roles"],
+  ["cluster", "cluster"],
+  ["maintenance", "maintenance"],
+])("docs/reference/admin.md has each call of etcd.%s with its arguments", (path, file) => {
+  const source = read(`src/admin/${file}.ts`);
+  const calls = [...source.matchAll(/^ {2}async (\w+)\(([^)]*?),?\s*\)/gms)].map(([, name = "", list = ""]) => {
+    const given = list
+      .replace(/"[^"]*"/g, "")
+      .split(",")
+      .map((argument) => (/^\s*(\w+)(\?:|.* = |: CallOptions)?/.exec(argument) ?? []) as string[]);
+    const names = given.map(([, argument, optional]) => `${argument}${optional ? "?" : ""}`);
+    return `\n| \`${path}.${name}(${names.join(", ")})\` |`;
+  });
+  expect(calls.length).toBeGreaterThan(2);
+  expect(calls.filter((call) => !read("docs/reference/admin.md").includes(call))).toEqual([]);
 });
 
 test("the picture of the demo is what scripts/demo-picture.mjs draws of the recorded run", async () => {

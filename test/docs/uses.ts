@@ -100,6 +100,15 @@ export const uses: Readonly<Record<string, Readonly<Record<string, Use>>>> = {
       },
     },
   },
+  "docs/reference/admin.md": {
+    "What operators do": {
+      yours: { file: 'const file = new URL("etcd.db", import.meta.url).pathname;' },
+      async check(program) {
+        expect(await program.ended).toBe(0);
+        expect(program.lines).toEqual(["[ 'subscriber' ] false", "1 true true", "[]", "true 64", "the end"]);
+      },
+    },
+  },
   "docs/reference/cache-expirer.md": {
     "Expire caches together": {
       yours: {
