@@ -16,10 +16,13 @@ export const connectionFlags = {
   "command-timeout": { type: "string", value: "TIME", help: "how long a request may take, 5s by default" },
 } as const satisfies Record<string, CommandOption>;
 
-/** @throws UsageError, InvalidOptionError */
-export function connect(given: OptionValues): EtcdClient {
+/**
+ * @param warnUnreachable whether the process is warned when etcd is not reached
+ * @throws UsageError, InvalidOptionError
+ */
+export function connect(given: OptionValues, warnUnreachable: boolean): EtcdClient {
   const text = (name: keyof typeof connectionFlags) => given[name] as string | undefined;
-  const options: EtcdClientOptions = { requestTimeoutMs: timeoutOf(given) };
+  const options: EtcdClientOptions = { requestTimeoutMs: timeoutOf(given), warnUnreachable };
   const endpoints = text("endpoints");
   if (endpoints !== undefined) options.endpoints = endpoints;
   const [caFile, certFile, keyFile] = [text("cacert"), text("cert"), text("key")];

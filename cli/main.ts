@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { noteProcessWarnings } from "./process-warnings.ts";
 import { runCli } from "./run-cli.ts";
 
 /** As a shell counts SIGPIPE, which Node does not let end a process. */
@@ -12,6 +13,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 
 // A service must not end because its notes are read no more.
 process.stderr.on("error", () => {});
+
+noteProcessWarnings();
 
 // What is open when a command is over is closed by then: the process ends by itself, and all that was printed has left.
 process.exitCode = await runCli(process.argv.slice(2));

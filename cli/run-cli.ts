@@ -80,7 +80,7 @@ export async function runCli(args: readonly string[], { out, err }: Streams = st
       call: { timeoutMs, signal: stop.signal },
       output,
       etcd() {
-        etcd ??= connect(values);
+        etcd ??= connect(values, !command.showsOutages);
         return etcd;
       },
     });

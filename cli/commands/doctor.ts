@@ -31,6 +31,7 @@ export const doctor: Command = {
   arguments: ["[PREFIX]"],
   summary: "what is wrong with etcd, on one screen; exit code 1 where a line is bad",
   options: { "read-only": { type: "boolean", help: "grant no lease and write no key" } },
+  showsOutages: true,
   async run(context) {
     const { output, signal } = context;
     const patient = patientOf(context);

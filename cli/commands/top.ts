@@ -41,6 +41,7 @@ export const top: Command = {
     every: { type: "string", value: "TIME", help: "how often it is read and drawn, 1s by default" },
     watch: { type: "boolean", help: "where it cannot draw: go on, with a snapshot each time" },
   },
+  showsOutages: true,
   async run(context) {
     const { options, output, signal, call, etcd } = context;
     const everyMs = parseDuration("--every", (options.every as string | undefined) ?? "1s", MOST_TIMER_MS);

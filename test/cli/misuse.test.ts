@@ -13,6 +13,7 @@ import { runCli } from "../../cli/run-cli.ts";
 import { EtcdClient } from "../../recipes/index.ts";
 import { type ClusterTls, type EtcdCluster, startEtcd } from "../../testing/index.ts";
 import { Cli } from "../support/cli.ts";
+import { until } from "../support/until.ts";
 
 let cluster: EtcdCluster;
 let tls: ClusterTls;
@@ -123,6 +124,19 @@ describe("a connection that cannot be secured is no matter of time: it is said o
       ),
     });
   });
+});
+
+test("while etcd is away there is one plain note on stderr, and none where the command shows it", async () => {
+  const cli = new Cli("127.0.0.1:1");
+  await using watching = cli.start("watch", "/a", "--command-timeout", "1m");
+  await using looking = cli.start("top", "/a", "--command-timeout", "8s");
+  await until(() => watching.errors.length > 0);
+  const reason = "http://127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1";
+  expect(await looking.ended).toBe(3);
+  expect(looking.errors).toEqual([expect.stringMatching(/^etcd-recipes: top: etcd was not reached: /)]);
+  watching.kill("SIGINT");
+  expect(await watching.ended).toBe(130);
+  expect(watching.errors).toEqual([`etcd was not reached for 5 s: ${reason}`]);
 });
 
 test("the same warning is said once, until something else is noted", () => {
