@@ -44,7 +44,10 @@ export async function runCli(args: readonly string[], { out, err }: Streams = st
   const dashes = args.indexOf("--");
   const before = dashes < 0 ? args : args.slice(0, dashes);
   const after = dashes < 0 ? [] : args.slice(dashes + 1);
-  const command = commandOf(wordsOf(before));
+  const all = wordsOf(before);
+  // `help ls` is `ls --help`.
+  const helps = all[0] === "help";
+  const command = commandOf(helps ? all.slice(1) : all);
   const json = before.includes("--json");
   const output = new Output(json, out, err);
   const stop = new AbortController();
@@ -56,14 +59,18 @@ export async function runCli(args: readonly string[], { out, err }: Streams = st
       output.line(version());
       return exitCode.done;
     }
-    if (!command || values.help) {
-      const text = command ? commandHelp(command, commonFlags) : mainHelp(commands, commonFlags);
-      if (command || values.help) {
+    if (command && (values.help || helps)) {
+      output.line(commandHelp(command, commonFlags));
+      return exitCode.done;
+    }
+    if (!command) {
+      const text = mainHelp(commands, commonFlags);
+      if (values.help || (helps && positionals.length === 1)) {
         output.line(text);
         return exitCode.done;
       }
       if (positionals.length === 0) throw new UsageError(text);
-      throw new UsageError(`there is no command "${nameIn(positionals)}"; etcd-recipes --help lists them`);
+      throw new UsageError(noCommand(helps ? positionals.slice(1) : positionals));
     }
     const given = positionals.slice(command.name.split(" ").length);
     const [words, program] = command.program === "needed" ? [given, after] : [[...given, ...after], []];
@@ -107,10 +114,12 @@ function commandOf(words: readonly string[]): Command | undefined {
   return named(2) ?? named(1);
 }
 
-/** What stands in the place of a command's name: two words where some names begin with the first one. */
-function nameIn(words: readonly string[]): string {
-  const [first = ""] = words;
-  return commands.some(({ name }) => name.startsWith(`${first} `)) ? words.slice(0, 2).join(" ") : first;
+/** What is wrong with words that name no command. Of two words the first one may be right. */
+function noCommand([first = "", second]: readonly string[]): string {
+  const names = commands.map(({ name }) => name).filter((name) => name.startsWith(`${first} `));
+  if (names.length === 0) return `there is no command "${first}"; etcd-recipes --help lists them`;
+  const problem = second === undefined ? `"${first}" needs a second word` : `there is no command "${first} ${second}"`;
+  return `${problem}; there is ${names.join(", ")}`;
 }
 
 function parse(args: readonly string[], command: Command | undefined) {
@@ -121,9 +130,11 @@ function parse(args: readonly string[], command: Command | undefined) {
   } catch (error) {
     const usage = command ? `\nusage: ${usageOf(command)}` : "";
     const { message } = error as Error;
-    // It advises to put a value that begins with - behind --, where a program may stand.
-    const takesValues = command && command.program !== "needed" && command.arguments.length > 0;
-    throw new UsageError(`${takesValues ? message : message.split(". To specify")[0]}${usage}`);
+    const [problem = ""] = message.split(". To specify");
+    // A value that begins with - stands behind --, where a program may stand, too.
+    const takesValues = problem !== message && command && command.program !== "needed" && command.arguments.length > 0;
+    const advice = takesValues ? "; an argument that begins with - stands after --" : "";
+    throw new UsageError(`${problem}${advice}${usage}`);
   }
 }
 

@@ -17,7 +17,6 @@ test.each([
   [["take", "snapshot"], "take"],
   [["undo", "cancel", "/runs/", "7"], "undo"],
   [["xx", "ls"], "xx"],
-  [["queue", "xx", "ls"], "queue xx"],
   [["--ttl", "5s", "xx", "ls"], "xx"],
   [["--user", "ls", "/svc/"], "/svc/"],
 ])("%j: there is no such command, and nothing is run", async (args, name) => {
@@ -26,6 +25,23 @@ test.each([
     out: "",
     err: `etcd-recipes: there is no command "${name}"; etcd-recipes --help lists them`,
   });
+});
+
+const queues = "queue ls, queue add, queue dead, queue retry, queue discard";
+
+test.each([
+  [["queue", "xx", "ls"], `there is no command "queue xx"; there is ${queues}`],
+  [["queue"], `"queue" needs a second word; there is ${queues}`],
+  [["help", "queue"], `"queue" needs a second word; there is ${queues}`],
+  [["etcd"], '"etcd" needs a second word; there is etcd run'],
+  [["help", "xx"], 'there is no command "xx"; etcd-recipes --help lists them'],
+])("%j: it says which commands begin so", async (args, problem) => {
+  expect(await run(...args)).toEqual({ code: 2, out: "", err: `etcd-recipes: ${problem}` });
+});
+
+test("help does what --help does", async () => {
+  expect(await run("help")).toEqual({ ...(await run("--help")), code: 0 });
+  expect(await run("help", "queue", "ls")).toEqual({ ...(await run("queue", "ls", "--help")), code: 0 });
 });
 
 test.each([

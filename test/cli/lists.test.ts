@@ -125,7 +125,10 @@ test("queue adds, lists, and lets dead jobs go back or away", async () => {
 
 test("a value that begins with - is given after --, and the hint says so", async () => {
   const hint = await cli.run("queue", "add", "/dash", "-5");
-  expect(hint).toMatchObject({ code: 2, err: expect.stringContaining("at the end of the command after '--'") });
+  expect(hint).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/^etcd-recipes: Unknown option '-5'; an argument that begins with - stands after --$/m),
+  });
   expect((await cli.run("queue", "add", "/dash", "--id", "a", "--", "-5")).code).toBe(0);
   expect((await cli.run("queue", "add", "--id", "b", "/dash", "--", "--")).code).toBe(0);
   expect((await cli.run("queue", "add", "--id", "c", "--", "/dash", "--json")).code).toBe(0);
