@@ -25,9 +25,10 @@ export class ProcessWatch {
     await sleep(LOOK_MS);
     this.#delay.disable();
     const stallMs = this.#delay.max / 1e6;
-    const steppedMs = this.#now() - this.#wallMs - (performance.now() - this.#startMs);
+    // Not -0, which toFixed() writes so; + 0 makes it 0.
+    const steppedMs = Math.round(this.#now() - this.#wallMs - (performance.now() - this.#startMs)) + 0;
     const stall = `the event loop stood still for ${stallMs.toFixed(0)} ms at most`;
-    const step = `the clock moved by ${steppedMs.toFixed(0)} ms against the monotonic one`;
+    const step = `the clock moved by ${steppedMs} ms against the monotonic one`;
     return [
       stallMs < STALL_MS
         ? ok("event loop", stall)

@@ -232,3 +232,9 @@ test.each([
   const finding = judgeCertificate("https://m1:2379", certificate, problem, Date.parse("Nov 28 00:00:00 2026 GMT"));
   expect(finding).toMatchObject({ level, found: expect.stringContaining(text) });
 });
+
+test("a clock that did not move moved by 0 ms, not by -0", async () => {
+  // Read before the monotonic one that it is compared with.
+  const findings = await new ProcessWatch(() => performance.now()).findings();
+  expect(findings.map(({ found }) => found).join()).toMatch(/the clock moved by (0|-[1-9]\d*) ms/);
+});
