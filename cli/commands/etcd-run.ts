@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EtcdClient } from "../../recipes/index.ts";
 import type { Command, Context } from "../command.ts";
+import { prepareDataFolder } from "../data-folder.ts";
 import { wholeNumber } from "../duration.ts";
 import { EtcdKeeper } from "../etcd-keeper.ts";
 import { CommandError } from "../exit-codes.ts";
@@ -32,6 +33,7 @@ export const etcdRun: Command = {
     await checkFree(port, port + 1);
     const { path, version } = await etcdOrInstall(context);
     const kept = options["data-dir"] as string | undefined;
+    if (kept !== undefined) await prepareDataFolder(kept);
     const folder = kept ?? (await mkdtemp(join(tmpdir(), "etcd-recipes-")));
     const keeper = new EtcdKeeper(kept === undefined ? folder : undefined);
     try {
@@ -92,7 +94,7 @@ async function runEtcd({ options, output, signal }: Context, etcdToRun: EtcdToRu
   for (const name of stopSignals) process.on(name, stop);
   if (signal.aborted) stop();
   try {
-    if (await becomesReady(url, over.signal)) {
+    if (await becomesReady(url, over.signal, kept ? folder : undefined)) {
       const text = `etcd ${version} at ${url}${kept ? `, data in ${folder}` : ""}; Ctrl-C stops it`;
       output.say({ endpoint: url, version, pid: etcd.pid }, text);
     }
@@ -141,14 +143,19 @@ async function checkFree(...ports: number[]): Promise<void> {
   }
 }
 
-/** @returns whether it answers; false when the signal aborted before. @throws CommandError when it takes too long */
-async function becomesReady(endpoints: string, signal: AbortSignal): Promise<boolean> {
+/**
+ * @param folder where others may have put data
+ * @returns whether it answers; false when the signal aborted before
+ * @throws CommandError when it takes too long
+ */
+async function becomesReady(endpoints: string, signal: AbortSignal, folder: string | undefined): Promise<boolean> {
+  const guess = folder === undefined ? "" : `: does another etcd use ${folder}?`;
   await using client = new EtcdClient({ endpoints, warnUnreachable: false });
   const lastMs = Date.now() + START_MS;
   try {
     while (!(await client.health({ timeoutMs: 1_000, signal })).healthy) {
       if (Date.now() > lastMs)
-        throw new CommandError(`etcd does not answer at ${endpoints} after ${START_MS / 1_000} s`);
+        throw new CommandError(`etcd does not answer at ${endpoints} after ${START_MS / 1_000} s${guess}`);
       await sleep(50, undefined, { signal });
     }
     return !signal.aborted;

@@ -64,6 +64,35 @@ test("etcd run starts an etcd, says where, and takes it and its data away at the
   );
 }, 60_000);
 
+test("a data folder that cannot be used ends it with a sentence", async () => {
+  const { cli, temporary } = await cliWith("unused", '[ "$1" = --version ] || exit 7');
+  const file = join(temporary, "file");
+  await writeFile(file, "");
+  for (const path of [file, join(file, "below"), "/proc/none"]) {
+    const { code, err } = await cli.run("etcd", "run", "--port", String(await freePorts()), "--data-dir", path);
+    expect(code).toBe(1);
+    expect(err).toMatch(new RegExp(`^etcd-recipes: --data-dir ${path} cannot be used: E[A-Z]+: .*$`));
+  }
+});
+
+test.runIf(process.platform === "linux")(
+  "a data folder that another etcd uses is named, with its process",
+  async () => {
+    const data = join(folder, "in-use");
+    const cli = new Cli("127.0.0.1:1");
+    await using running = cli.start("etcd", "run", "--port", String(await freePorts()), "--data-dir", data, "--json");
+    const { pid } = JSON.parse(await running.firstLine);
+    expect(await cli.run("etcd", "run", "--port", String(await freePorts()), "--data-dir", data)).toEqual({
+      code: 1,
+      out: "",
+      err: `etcd-recipes: --data-dir ${data} is in use by process ${pid}`,
+    });
+    running.kill("SIGINT");
+    expect(await running.ended).toBe(0);
+  },
+  60_000,
+);
+
 test("an etcd that ends at once ends the command, which no longer waits for it to be ready", async () => {
   const { cli, temporary } = await cliWith("ends", '[ "$1" = --version ] || exit 7');
   const port = await freePorts();
