@@ -76,6 +76,22 @@ test("register names the URL of a health check that does not answer, and why", a
   expect(await running.ended).toBe(143);
 });
 
+test.each([
+  ["register", "/stopped", "10.0.0.1:80"],
+  ["elect", "/stopped"],
+  ["lock", "/stopped"],
+])("%s that Ctrl-C ends with its command has the command's code, which gets SIGTERM", async (...words) => {
+  for (const [script, code] of [
+    ["echo runs; exec sleep 100", 143],
+    ["trap 'exit 7' TERM; echo runs; while true; do sleep 0.1; done", 7],
+  ] as const) {
+    await using running = cli.start(...words, "--", "sh", "-c", script);
+    await running.firstLine;
+    running.kill("SIGINT");
+    expect(await running.ended).toBe(code);
+  }
+});
+
 test("lock says so when it is lost", async () => {
   await using running = cli.start("lock", "/lost", "--", "sh", "-c", "echo held; exec sleep 100");
   await running.firstLine;
