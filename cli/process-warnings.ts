@@ -2,11 +2,12 @@ import { withFlags } from "./library-terms.ts";
 import { printable } from "./output.ts";
 
 /** What the library warns the process of becomes a note on stderr. Other warnings stay as Node prints them. */
-export function noteProcessWarnings(): void {
+export function noteProcessWarnings(err: NodeJS.WriteStream = process.stderr): void {
   const listeners = process.listeners("warning");
   process.removeAllListeners("warning");
-  process.on("warning", (warning) => {
-    if (warning.name === "EtcdWarning") process.stderr.write(`${printable(withFlags(warning.message))}\n`);
+  process.on("warning", (warning: Error & { code?: unknown }) => {
+    // By the code: what a recipe warns of has the name of its error.
+    if (String(warning.code).startsWith("ETCD_")) err.write(`${printable(withFlags(warning.message))}\n`);
     else for (const listener of listeners) listener(warning);
   });
 }

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Patient } from "../../cli/doctor/finding.ts";
 import { checkTls } from "../../cli/doctor/tls.ts";
 import { Output } from "../../cli/output.ts";
+import { noteProcessWarnings } from "../../cli/process-warnings.ts";
 import { runCli } from "../../cli/run-cli.ts";
 import { EtcdClient } from "../../recipes/index.ts";
 import { type ClusterTls, type EtcdCluster, startEtcd } from "../../testing/index.ts";
@@ -137,6 +138,20 @@ test("while etcd is away there is one plain note on stderr, and none where the c
   watching.kill("SIGINT");
   expect(await watching.ended).toBe(130);
   expect(watching.errors).toEqual([`etcd was not reached for 5 s: ${reason}`]);
+});
+
+test("what a recipe warns the process of is a plain note, too", () => {
+  const listeners = process.listeners("warning");
+  const err = new PassThrough();
+  try {
+    noteProcessWarnings(err as unknown as NodeJS.WriteStream);
+    const warning = { name: "UnavailableError", code: "ETCD_UNAVAILABLE" };
+    process.emit("warning", Object.assign(new Error("mirror: away"), warning));
+  } finally {
+    process.removeAllListeners("warning");
+    for (const listener of listeners) process.on("warning", listener);
+  }
+  expect(String(err.read())).toBe("mirror: away\n");
 });
 
 test("the same warning is said once, until something else is noted", () => {
