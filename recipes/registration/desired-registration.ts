@@ -6,6 +6,9 @@ import type { ServiceUpdate } from "./registration-options.ts";
 /** Of more updates than this the oldest become one, as in an outage: they are refused or written together. */
 const MOST_PENDING = 32;
 
+/** So many are kept apart of what was sent in vain: one lost lease or answer lets no others be refused with one. */
+const MOST_SENT_IN_VAIN = 2 * MOST_PENDING;
+
 /** One update that does not stand in etcd yet. */
 interface Pending {
   readonly version: number;
@@ -85,9 +88,9 @@ export class DesiredRegistration {
 
   /** The text is on its way, and no answer comes any more to one that was sent before. */
   sent(): void {
-    // What was sent in vain, again and again, is kept within the bound.
+    // What was sent in vain, again and again, is kept within a bound.
     this.#sentVersion = this.#goodVersion;
-    this.#mergeOldest();
+    this.#mergeOldest(MOST_SENT_IN_VAIN);
     this.#sentVersion = this.#textVersion;
   }
 
@@ -144,9 +147,9 @@ export class DesiredRegistration {
     return this.#pending.filter((pending) => pending.version <= version).length;
   }
 
-  #mergeOldest(): void {
+  #mergeOldest(most = MOST_PENDING): void {
     const apart = this.#countUntil(Math.max(this.#sentVersion, this.#suspectVersion));
-    while (this.#pending.length - apart > MOST_PENDING) {
+    while (this.#pending.length - apart > most) {
       const [first, second] = this.#pending.slice(apart) as [Pending, Pending];
       const change = { ...first.change, ...second.change };
       for (const done of second.waiting) first.waiting.push(done);

@@ -130,3 +130,15 @@ test("however many updates come while etcd refuses one, the registration drops i
   for (const { error } of await Promise.all(weights)) expect(error).toBeUndefined();
   expect(register.status).toBe("registered");
 });
+
+test("an update that is sent again, as its lease was lost, is refused alone", async () => {
+  const { desired, refused, outcomes, update, write } = refusingBad();
+  update("bad", { metadata: { bad: 1 } });
+  desired.sent();
+  for (let weight = 1; weight <= 100; weight++) update(`weight ${weight}`, { weight });
+  desired.sent();
+  while (!write());
+  await Promise.resolve();
+  expect([...outcomes].filter(([, outcome]) => outcome === refused).map(([name]) => name)).toEqual(["bad"]);
+  expect(outcomes.get("weight 1")).toBe("written");
+});
