@@ -1,6 +1,7 @@
 import type { AlarmType, ClusterAlarm, KeyHash, MemberStatus, SnapshotPart } from "../connection/index.ts";
 import { callback, optionsOf, wholeNumber } from "../errors/check-options.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
+import { withUnknownOutcome } from "../errors/of-call.ts";
 import { shown } from "../errors/shown.ts";
 import { onAbort } from "../internal/abort.ts";
 import { showAs } from "../internal/show-as.ts";
@@ -111,7 +112,8 @@ export class Maintenance {
 
   /**
    * Takes alarms back that are up: all of them, or those of a member or a kind. Make room first (compact, then
-   * defragment each member), or etcd raises them again. It is repeated on other endpoints within its time.
+   * defragment each member), or etcd raises them again. It is repeated on other endpoints within its time. After an error
+   * with `outcomeUnknown: true`, or an abort, some may be taken back.
    *
    * @returns those that it took back
    */
@@ -130,7 +132,11 @@ export class Maintenance {
           const some = all.filter(
             (it) => (memberId ?? it.memberId) === it.memberId && (alarm ?? it.alarm) === it.alarm,
           );
-          for (const it of some) await admin.disarm(it.memberId, it.alarm, call);
+          for (const [done, it] of some.entries()) {
+            await admin.disarm(it.memberId, it.alarm, call).catch((error: unknown) => {
+              throw done > 0 ? withUnknownOutcome(error, call.signal) : error;
+            });
+          }
           return some;
         },
         () => protocol.unreached,
