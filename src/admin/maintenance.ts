@@ -112,8 +112,8 @@ export class Maintenance {
 
   /**
    * Takes alarms back that are up: all of them, or those of a member or a kind. Make room first (compact, then
-   * defragment each member), or etcd raises them again. It is repeated on other endpoints within its time. After an error
-   * with `outcomeUnknown: true`, or an abort, some may be taken back.
+   * defragment each member), or etcd raises them again. It is repeated on other endpoints within its time. After an
+   * error with `outcomeUnknown: true`, or an abort, some may be taken back.
    *
    * @returns those that it took back
    */

@@ -92,7 +92,7 @@ test("a decision that cannot be read makes a dead letter of its task, and ends n
   expect(states).toMatchObject({ asked: "dead", last: "done" });
 });
 
-test("a reason that does not fit into etcd is cut, in the record and in the dead letter, and ends no leader", async () => {
+test("a reason that does not fit into etcd is cut, in record and dead letter, and ends no leader", async () => {
   const task = JSON.stringify({ ...quick, id: "lengthy" });
 
   const { letters, states } = await led(task);
@@ -110,7 +110,7 @@ test("what would not fit into etcd as a dead letter is cut, and ends no leader",
   expect(cut.sort()).toEqual(["a task has n", "not JSON"]);
 });
 
-test("a task is refused before a leader takes it up: no time to confirm, U+FFFD in a name, a reason of megabytes", () => {
+test("a task is refused before a leader takes it up: no time to confirm, U+FFFD in a name, a long reason", () => {
   const wrong = {
     confirmWithinSeconds: [0, 1.5, "60", -1],
     id: ["a\ufffd", "a\ud800"],
