@@ -1,5 +1,6 @@
 import type { DescribedOptions } from "../connection/index.ts";
 import type { Clock } from "../internal/clock.ts";
+import type { UsedKeys } from "./key-turns.ts";
 
 /** How the calls of one kind travel, one by one and together. */
 export interface BatchedCalls<Request, Answer> {
@@ -10,10 +11,10 @@ export interface BatchedCalls<Request, Answer> {
   /** Why no endpoint can be reached, while that is so. */
   readonly unreached?: (() => Error | undefined) | undefined;
   /**
-   * The keys that a write uses: no two that share one are under way at once, and they are executed in the order of the
-   * calls. Left out for reads, of which that is not asked.
+   * The keys that a write uses: no two of which one writes what the other uses are under way at once, and they are
+   * executed in the order of the calls. Left out for reads, of which that is not asked.
    */
-  readonly usedKeys?: ((request: Request) => readonly string[]) | undefined;
+  readonly usedKeys?: ((request: Request) => UsedKeys) | undefined;
   /** The call that its caller made, as gRPC names it. Left out where a batch is one call of this library's own. */
   readonly method?: ((request: Request) => string) | undefined;
   key(request: Request): string;

@@ -6,11 +6,12 @@ import { isOfOne, sendInParts } from "../internal/send-in-parts.ts";
 import { ServerLimits, TxnRoom } from "../internal/server-limits.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { BatchedCalls } from "./batched-calls.ts";
-import { KeyTurns } from "./key-turns.ts";
+import { KeyTurns, type UsedKeys } from "./key-turns.ts";
 import { KeysSentAlone } from "./keys-sent-alone.ts";
 import { describedTogether, PendingCall } from "./pending-call.ts";
 
 const MOST_IN_FLIGHT = 16;
+const noKeys: UsedKeys = { written: [], seen: [] };
 /** How long a call waits for others while a batch is under way. */
 const GATHER_MS = 1;
 
@@ -35,7 +36,7 @@ export class Coalescer<Request, Answer> {
   readonly #limits: ServerLimits;
   /** Those that failed for a reason of their own, or are large. */
   readonly #lone = new KeysSentAlone();
-  /** Of writes that use the same key. */
+  /** Of writes of which one writes a key that the other uses. */
   readonly #turns = new KeyTurns<PendingCall<Request, Answer>>();
   #waiting: PendingCall<Request, Answer>[] = [];
   #waitingBytes = 0;
@@ -59,7 +60,7 @@ export class Coalescer<Request, Answer> {
   add(request: Request, options: CallOptions): Promise<Answer> {
     const batching = this.#batching;
     return new Promise<Answer>((resolve, reject) => {
-      const keys = batching.usedKeys?.(request) ?? [];
+      const keys = batching.usedKeys?.(request) ?? noKeys;
       const call = new PendingCall(batching, { request, options, keys, resolve, reject });
       if (channels.calls.heard) call.describe();
       if (!this.#turns.enter(call)) {

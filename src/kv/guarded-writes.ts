@@ -11,8 +11,8 @@ type Answer = Awaited<ReturnType<Protocol["txn"]>>;
 
 /**
  * Txns that write. Those that are made at the same time travel as one, in which each is a txn with its own compares and
- * its own answer; what they write has one revision. Two that use the same key, if only to compare or to read it, never
- * do, and are executed in the order of the calls.
+ * its own answer; what they write has one revision. Two of which one writes a key that the other writes, compares or
+ * reads never do, and are executed in the order of the calls.
  *
  * Only for callers that ask for it: an etcd before 3.4.42, 3.5.28 and 3.6.9 checks no permission in nested txns.
  */
@@ -27,7 +27,7 @@ export class GuardedWrites {
       unreached: () => protocol.unreached,
       usedKeys: ({ keys }) => keys,
       method: () => "Txn",
-      key: ({ keys }) => keys[0] as string,
+      key: ({ keys }) => keys.written[0] as string,
       bytes: ({ size }) => size.bytes,
       nested: ({ size }) => size.nested,
       one: ({ txn }, options) => protocol.txn(txn, options),

@@ -91,8 +91,8 @@ export interface TxnCallOptions extends CallOptions {
   /**
    * Let it travel with other txns that write single keys and are made at the same time, as a txn within one txn: many
    * times faster, but they are written at one revision, and a watch gets them together. Each has its own compares and
-   * its own answer; two that name the same key are executed in the order of the calls. One that names a range, or only
-   * reads, goes by itself.
+   * its own answer; two of which one writes a key that the other names are executed in the order of the calls. One that
+   * names a range, or only reads, goes by itself.
    *
    * `autoBatch` does not switch it on: an etcd before 3.4.42, 3.5.28 and 3.6.9 checks no permission in nested txns, so
    * there a client with `auth` is let through where its role would not let it.

@@ -12,11 +12,12 @@ import { patientTimer } from "../internal/patient-timer.ts";
 import type { PartSize } from "../internal/txn-size.ts";
 import type { CallOptions } from "../model/call-options.ts";
 import type { BatchedCalls } from "./batched-calls.ts";
+import type { UsedKeys } from "./key-turns.ts";
 
 interface CallParts<Request, Answer> {
   readonly request: Request;
   readonly options: CallOptions;
-  readonly keys: readonly string[];
+  readonly keys: UsedKeys;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -26,7 +27,7 @@ export class PendingCall<Request, Answer> {
   readonly request: Request;
   readonly options: CallOptions;
   /** Those that a write uses; none of a read. */
-  readonly keys: readonly string[];
+  readonly keys: UsedKeys;
   readonly size: Required<PartSize>;
   readonly #batching: BatchedCalls<Request, Answer>;
   readonly #parts: CallParts<Request, Answer>;
@@ -160,7 +161,7 @@ export class PendingCall<Request, Answer> {
     const { name, unreached } = this.#batching;
     const within = inMs(this.#timeoutMs);
     const cause = unreached?.();
-    const details = { retryable: true, outcomeUnknown: this.#departed && this.keys.length > 0 };
+    const details = { retryable: true, outcomeUnknown: this.#departed && this.keys.written.length > 0 };
     return cause
       ? new UnavailableError(`${name}: no endpoint could serve it within ${within}; ${cause.message}`, {
           ...details,

@@ -25,7 +25,7 @@ export class PointWrites {
       clock,
       requestTimeoutMs: protocol.requestTimeoutMs,
       unreached: () => protocol.unreached,
-      usedKeys: (write) => [keyText(keyOf(write))],
+      usedKeys: (write) => ({ written: [keyText(keyOf(write))], seen: [] }),
       method: ({ type }) => (type === "put" ? "Put" : "DeleteRange"),
       key: (write) => keyText(keyOf(write)),
       bytes: (write) => keyOf(write).length + (write.type === "put" ? write.value.length : 0),

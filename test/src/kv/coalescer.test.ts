@@ -48,7 +48,7 @@ class Lab {
       name: "test",
       clock: this.clock,
       requestTimeoutMs: 5_000,
-      ...(writes && { usedKeys: (request: string) => [key(request)] }),
+      ...(writes && { usedKeys: (request: string) => ({ written: [key(request)], seen: [] }) }),
       key,
       bytes,
       operations,

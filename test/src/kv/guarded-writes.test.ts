@@ -63,6 +63,22 @@ test("steps of the same moment are one request and one revision, and each has it
   expect(kvs[0]?.modRevision).toBe(first?.revision);
 });
 
+test("steps that only compare or read the same key are one request; one that writes it goes after them", async () => {
+  const at = newSpace();
+  const shared = `${at}shared`;
+  await etcd.put(shared, "old");
+  const put = (key: string): TxnOptions => ({
+    compare: [compareValue(shared, "equal", "old")],
+    success: [putOp(at + key, key), getOp(shared)],
+  });
+  const [endpoint = ""] = cluster.endpoints;
+  const before = await txnsOf(endpoint);
+  const answers = await Promise.all(together([put("a"), put("b"), { success: [putOp(shared, "new")] }, put("c")]));
+  expect(answers.map(({ succeeded }) => succeeded)).toEqual([true, true, true, false]);
+  expect(answers[0]?.revision).toBe(answers[1]?.revision);
+  expect((await txnsOf(endpoint)) - before).toBe(3);
+});
+
 test("without `batch` each is a request of its own, also with autoBatch", async () => {
   await using client = new EtcdClient({ endpoints: cluster.endpoints, autoBatch: true });
   const at = newSpace();
