@@ -16,7 +16,10 @@ export interface Tracking {
 }
 
 /** When a key ends, and by which TTL. */
-type KeyEnd = Pick<Tracking, "ttlSeconds"> & { readonly expiresAt: number | undefined };
+export type KeyEnd = Pick<Tracking, "ttlSeconds"> & {
+  /** Undefined when that is not known. */
+  readonly expiresAt: number | undefined;
+};
 
 const schema = once(() =>
   z.object({
@@ -65,6 +68,15 @@ export class Buckets {
   isAhead(key: KeyEnd | undefined, nowMs: number): boolean {
     const buckets = this.of(key?.ttlSeconds);
     return (key?.expiresAt ?? 0) > buckets.at(nowMs).expiresAt + buckets.bucketMs;
+  }
+
+  /**
+   * Whether the time of a key that is gone was over. Its writer's clock may differ from this one by a bucket, of the
+   * shorter TTL if there are two.
+   */
+  isOver({ expiresAt, ttlSeconds }: KeyEnd, nowMs: number): boolean {
+    if (expiresAt === undefined) return false;
+    return nowMs >= expiresAt - Math.min(this.bucketMs, this.of(ttlSeconds).bucketMs);
   }
 
   /** From when trackers delete what has not expired by itself: clocks may differ by one bucket. */

@@ -24,7 +24,7 @@ import { recipeClient } from "../recipe/index.ts";
 import { changeKey, deleteIfUnchanged } from "../writes/index.ts";
 import { BucketLeases } from "./bucket-leases.ts";
 import { BucketRounds } from "./bucket-rounds.ts";
-import { Buckets } from "./buckets.ts";
+import { Buckets, type KeyEnd } from "./buckets.ts";
 import { Cleaner } from "./cleaner.ts";
 import { HeldBack } from "./held-back.ts";
 import { askForKnown } from "./known-ids.ts";
@@ -186,7 +186,7 @@ export class CacheTracker {
 
   async #round(nowMs: number): Promise<void> {
     const swept = this.#status === "live" ? await this.#sweeper.sweep(this.#closing.signal) : undefined;
-    for (const [id, expiresAt] of swept?.gone ?? []) this.#cleaner.clean(id, this.#reasonOf(expiresAt));
+    for (const [id, end] of swept?.gone ?? []) this.#cleaner.clean(id, this.#reasonOf(end));
     for (const id of this.#heldBack.takeDue(nowMs)) this.#cleaner.clean(id, "missing");
     await this.#leases.endSwept();
     if (swept?.refusal) throw swept.refusal.error;
@@ -224,13 +224,14 @@ export class CacheTracker {
     if (batch.type === "snapshot") {
       const missing = this.#known.filter((id) => !this.#keys.get(id) && !went.has(id));
       this.#known = [];
-      this.#dropped(new Map(missing.map((id) => [id, undefined])), "missing", this.#keys.size + missing.length);
+      const unknown: KeyEnd = { expiresAt: undefined };
+      this.#dropped(new Map(missing.map((id) => [id, unknown])), "missing", this.#keys.size + missing.length);
     }
-    const early = new Map<string, number | undefined>();
-    for (const [id, expiresAt] of went) {
-      const reason = this.#reasonOf(expiresAt);
+    const early = new Map<string, KeyEnd>();
+    for (const [id, end] of went) {
+      const reason = this.#reasonOf(end);
       // Between two lists a mass of keys that went before their time is more likely lost than evicted.
-      if (batch.type !== "changes" && (historyLost || reason === "evicted")) early.set(id, expiresAt);
+      if (batch.type !== "changes" && (historyLost || reason === "evicted")) early.set(id, end);
       else this.#cleaner.clean(id, reason);
     }
     this.#dropped(early, historyLost ? "missing" : "evicted", Math.max(before, early.size));
@@ -239,14 +240,12 @@ export class CacheTracker {
   /**
    * A watch does not say why a key went. No lease ends before its time, so what went earlier was deleted.
    */
-  #reasonOf(expiresAt: number | undefined): ExpireReason {
-    if (expiresAt === undefined) return "evicted";
-    // The clock of its writer may differ from ours by a bucket.
-    return this.#runtime.clock.wallMs() >= expiresAt - this.#buckets.bucketMs ? "expired" : "evicted";
+  #reasonOf(end: KeyEnd): ExpireReason {
+    return this.#buckets.isOver(end, this.#runtime.clock.wallMs()) ? "expired" : "evicted";
   }
 
-  /** @param ids each with the time at which it would have ended, as far as that is known */
-  #dropped(ids: ReadonlyMap<string, number | undefined>, reason: ExpireReason, of: number): void {
+  /** @param ids each with the end that it would have had */
+  #dropped(ids: ReadonlyMap<string, KeyEnd>, reason: ExpireReason, of: number): void {
     const why = this.#heldBack.consider(ids, of, this.#runtime.clock.wallMs());
     if (why) this.#warn(why);
     else for (const id of ids.keys()) this.#cleaner.clean(id, reason);

@@ -1,5 +1,5 @@
 import { MassRemovalError } from "../errors/index.ts";
-import type { Buckets } from "./buckets.ts";
+import type { Buckets, KeyEnd } from "./buckets.ts";
 
 /** Ids that are missing, and would have been cleaned if there were not so many of them. */
 export class HeldBack {
@@ -14,14 +14,15 @@ export class HeldBack {
   }
 
   /**
-   * @param missing the ids, and when each would have ended, as far as that is known
+   * @param missing the ids, each with the end that it would have had
    * @returns why they are held back; undefined when they are not too many
    */
-  consider(missing: ReadonlyMap<string, number | undefined>, of: number, nowMs: number): MassRemovalError | undefined {
+  consider(missing: ReadonlyMap<string, KeyEnd>, of: number, nowMs: number): MassRemovalError | undefined {
     if (this.#maxDropRatio === undefined || missing.size === 0 || missing.size / of < this.#maxDropRatio) {
       return undefined;
     }
-    for (const [id, end] of missing) this.#until.set(id, this.#buckets.sweptAt(end ?? nowMs + this.#buckets.ttlMs));
+    const { ttlMs } = this.#buckets;
+    for (const [id, { expiresAt = nowMs + ttlMs }] of missing) this.#until.set(id, this.#buckets.sweptAt(expiresAt));
     return new MassRemovalError(
       `${missing.size} of ${of} ids are missing in etcd at once; they are held back until their time is over`,
     );

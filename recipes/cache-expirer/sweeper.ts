@@ -1,8 +1,8 @@
 import type { EtcdClient } from "../../src/index.ts";
 import { type Clock, isOfOne } from "../../src/internal/index.ts";
 import { deleteIfUnchanged } from "../writes/index.ts";
-import type { Buckets } from "./buckets.ts";
-import type { TrackedKeys } from "./tracked-keys.ts";
+import type { Buckets, KeyEnd } from "./buckets.ts";
+import { endOf, type TrackedKeys } from "./tracked-keys.ts";
 
 /** So many deletions are asked for at a time, which travel in some ten requests. */
 const AT_ONCE = 1_000;
@@ -17,7 +17,7 @@ export interface SweeperParts {
 
 export interface Swept {
   /** The ids of keys that were gone already, though etcd's last answer said something else. */
-  readonly gone: ReadonlyMap<string, number | undefined>;
+  readonly gone: ReadonlyMap<string, KeyEnd>;
   /** Why not all that is due was deleted. */
   readonly refusal?: { readonly error: unknown } | undefined;
 }
@@ -53,17 +53,13 @@ export class Sweeper {
   }
 
   /** @returns the id and its end, if its key was gone already and nothing else reports that */
-  async #delete(
-    id: string,
-    endMs: number,
-    signal: AbortSignal,
-  ): Promise<[id: string, expiresAt: number | undefined] | undefined> {
+  async #delete(id: string, endMs: number, signal: AbortSignal): Promise<[id: string, end: KeyEnd] | undefined> {
     const { etcd, prefix, keys } = this.#parts;
     const known = keys.get(id);
     // It was touched while others were deleted, or its end was one of a lost history.
     if (known?.expiresAt === undefined || known.expiresAt > endMs) return undefined;
     const revision = await deleteIfUnchanged(etcd, prefix + id, known, { signal, batch: true });
-    if (revision === undefined) return keys.refuted(id, known) ? [id, known.expiresAt] : undefined;
+    if (revision === undefined) return keys.refuted(id, known) ? [id, endOf(known)] : undefined;
     keys.missing(id, revision);
     return undefined;
   }

@@ -1,5 +1,5 @@
 import type { KeyValue, LeaseId, MirrorBatch } from "../../src/index.ts";
-import { decodeTracking } from "./buckets.ts";
+import { decodeTracking, type KeyEnd } from "./buckets.ts";
 import { staysBelow } from "./stays-below.ts";
 
 /** What is known of a key that is there. */
@@ -25,7 +25,7 @@ interface Answer {
 }
 
 interface Contradicted {
-  readonly expiresAt: number | undefined;
+  readonly end: KeyEnd;
   metMs?: number | undefined;
 }
 
@@ -95,7 +95,7 @@ export class TrackedKeys {
    * history and the mirror has not noticed: its next list says what became of the key in the meantime.
    */
   stands(id: string, state: Tracked): void {
-    if (!this.found(id, state)) this.#contradicted.set(id, { expiresAt: state.expiresAt });
+    if (!this.found(id, state)) this.#contradicted.set(id, { end: endOf(state) });
   }
 
   /** Etcd answered that there was no key at this revision. */
@@ -121,40 +121,39 @@ export class TrackedKeys {
    * the mirror was past that or had not begun, has a revision that the new history comes to much later or never.
    *
    * @param nowMs by whatever clock, the same one each time
-   * @returns what was there by such an answer, and is not by the mirror: each id with the time at which it would have
-   *   ended
+   * @returns what was there by such an answer, and is not by the mirror: each id with the end that it would have
+   *   had
    */
-  forgetOverdue(nowMs: number): Map<string, number | undefined> {
-    const gone = new Map<string, number | undefined>();
+  forgetOverdue(nowMs: number): Map<string, KeyEnd> {
+    const gone = new Map<string, KeyEnd>();
     for (const [id, answer] of this.#answers) {
       answer.metMs ??= nowMs;
       if (nowMs - answer.metMs < OVERDUE_MS) continue;
       const last = answer.state ?? answer.unseen;
       this.#change(id, () => this.#answers.delete(id));
-      if (last && !this.get(id)) gone.set(id, last.expiresAt);
+      if (last && !this.get(id)) gone.set(id, endOf(last));
     }
     for (const [id, contradicted] of this.#contradicted) {
       contradicted.metMs ??= nowMs;
       if (nowMs - contradicted.metMs < OVERDUE_MS) continue;
       this.#contradicted.delete(id);
-      if (!this.get(id)) gone.set(id, contradicted.expiresAt);
+      if (!this.get(id)) gone.set(id, contradicted.end);
     }
     return gone;
   }
 
   /**
    * @param historyLost whether revisions before this batch say nothing any more
-   * @returns what went and is not there again, each id with the time at which it would have ended, as far as that is
-   *   known
+   * @returns what went and is not there again, each id with the end that it would have had
    */
-  apply(batch: MirrorBatch, historyLost: boolean): Map<string, number | undefined> {
+  apply(batch: MirrorBatch, historyLost: boolean): Map<string, KeyEnd> {
     const forget = historyLost || batch.revision < this.#revision;
     this.#revision = batch.revision;
-    const went = new Map<string, number | undefined>();
+    const went = new Map<string, KeyEnd>();
     for (const kv of batch.deletes) {
       if (!this.isOfId(kv)) continue;
       const id = this.idOf(kv);
-      went.set(id, stateOf(kv).expiresAt);
+      went.set(id, endOf(stateOf(kv)));
       this.#change(id, () => this.#shown.delete(id));
     }
     for (const kv of batch.puts) {
@@ -166,13 +165,13 @@ export class TrackedKeys {
       const { unseen, asOf } = answer;
       if (unseen && (forget || unseen.modRevision <= batch.revision)) {
         // It came and went between two steps of the mirror, which shows nothing of it.
-        if (!this.#shown.has(id)) went.set(id, unseen.expiresAt);
+        if (!this.#shown.has(id)) went.set(id, endOf(unseen));
         answer.unseen = undefined;
       }
       if (forget || asOf <= batch.revision) this.#change(id, () => this.#answers.delete(id));
     }
     if (forget) {
-      for (const [id, { expiresAt }] of this.#contradicted) if (!went.has(id)) went.set(id, expiresAt);
+      for (const [id, { end }] of this.#contradicted) if (!went.has(id)) went.set(id, end);
       this.#contradicted.clear();
     }
     for (const id of went.keys()) {
@@ -221,6 +220,10 @@ export class TrackedKeys {
     listed?.delete(id);
     if (listed?.size === 0) this.#byEnd.delete(end);
   }
+}
+
+export function endOf({ expiresAt, ttlSeconds }: Tracked): KeyEnd {
+  return { expiresAt, ttlSeconds };
 }
 
 export function stateOf(kv: KeyValue): Tracked {

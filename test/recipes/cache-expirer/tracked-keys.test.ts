@@ -39,8 +39,8 @@ test("what came and went within one batch, which shows nothing of it, went; what
   const again = { ...put(13), key: "cache/made again" };
   const went = keys.apply(batch(13, { puts: [there, again] }), false);
   expect([...went].toSorted()).toEqual([
-    ["elsewhere", expiresAt],
-    ["evicted here", expiresAt],
+    ["elsewhere", { expiresAt }],
+    ["evicted here", { expiresAt }],
   ]);
   expect(keys.isAnswered("there")).toBe(false);
   expect(keys.get("made again")).toMatchObject({ modRevision: 13 });
@@ -76,8 +76,8 @@ test("what answers alone said was there, and a list does not have, went; what th
   const listed = { ...put(10), key: "cache/seen" };
   const went = keys.apply(batch(20, { type: "snapshot", puts: [listed] }), false);
   expect([...went]).toEqual([
-    ["a", expiresAt],
-    ["b", expiresAt],
+    ["a", { expiresAt }],
+    ["b", { expiresAt }],
   ]);
   expect(keys.get("later")).toBeDefined();
   expect([...keys.apply(batch(30, { deletes: [listed] }), false).keys()]).toEqual(["seen"]);
@@ -127,7 +127,7 @@ test("an id found before it was missing, and answered after it, is reported gone
   keys.missing("a", 20);
   keys.found("a", { modRevision: 10, expiresAt });
   expect(keys.get("a")).toBeUndefined();
-  expect([...keys.apply(batch(15, { type: "snapshot" }), false)]).toEqual([["a", expiresAt]]);
+  expect([...keys.apply(batch(15, { type: "snapshot" }), false)]).toEqual([["a", { expiresAt }]]);
 });
 
 test("an answer of a lost history, which the mirror never comes to, is forgotten when etcd has no such state", () => {
@@ -161,8 +161,8 @@ test("what an answer of a lost history said before the first list is forgotten w
   expect(keys.forgetOverdue(30_999).size).toBe(0);
   keys.found("late", { modRevision: 10, expiresAt });
   expect([...keys.forgetOverdue(31_000)]).toEqual([
-    ["evicted here", expiresAt],
-    ["there", expiresAt],
+    ["evicted here", { expiresAt }],
+    ["there", { expiresAt }],
   ]);
   expect(keys.size).toBe(1);
   // What the mirror shows is no news.

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { decodeTracking } from "../../../recipes/cache-expirer/buckets.ts";
 import { CacheExpirer } from "../../../recipes/index.ts";
+import type { Link } from "../../../testing/fake-etcd/index.ts";
 import { VirtualLab } from "../../support/virtual-lab.ts";
 
 // GUARANTEES 12 and 13: trackers of one prefix can have different TTLs, as in a rolling deploy, and none of them makes
@@ -21,11 +23,16 @@ async function made<T>(call: Promise<T>): Promise<T> {
   return call;
 }
 
-async function twoTrackers() {
+async function twoTrackers(options: { maxDropRatio?: number } = {}) {
   const expired: string[] = [];
+  const warnings: string[] = [];
+  const links: Link[] = [];
   const trackerOf = (name: string, ttlSeconds: number) => {
     const onExpire = (id: string, reason: string) => void expired.push(`${name}: ${id} ${reason}`);
-    const expirer = new CacheExpirer("cache/", { client: lab.client().etcd, ttlSeconds, onExpire });
+    const { etcd: client, link } = lab.client();
+    links.push(link);
+    const expirer = new CacheExpirer("cache/", { client, ttlSeconds, onExpire, ...options });
+    expirer.on("warning", (error) => void warnings.push(`${name}: ${error.name}`));
     lab.also(() => expirer.close());
     return expirer;
   };
@@ -33,7 +40,7 @@ async function twoTrackers() {
   await made(Promise.all([short.ready, long.ready]));
   const { etcd } = lab.client();
   const revisionOf = async (id: string) => (await made(etcd.get(`cache/${id}`)))?.modRevision;
-  return { short, long, expired, revisionOf };
+  return { short, long, expired, warnings, links, revisionOf };
 }
 
 test("an id that a tracker of a shorter TTL touches lives for the longer one", async () => {
@@ -88,4 +95,41 @@ test("an id that the shorter TTL put while the clock was ahead lives for the lon
   expect(await made(long.touch("a"))).toBe(true);
   await lab.pass(longSeconds * 1_000 - 2_000);
   expect([short.size, long.size, expired]).toEqual([1, 1, []]);
+});
+
+test("an id of the shorter TTL that is evicted before its time is reported so by the tracker of the longer one", async () => {
+  const { short, expired } = await twoTrackers();
+  await made(short.track("a"));
+  await lab.pass(10_000);
+  await made(short.evict("a"));
+  await lab.pass(1_000);
+  expect(expired.toSorted()).toEqual(["long: a evicted", "short: a evicted"]);
+});
+
+test("of an id of the longer TTL that went within a bucket of that the tracker of the shorter one says evicted", async () => {
+  const { long, expired } = await twoTrackers();
+  await made(long.track("a"));
+  const { expiresAt = 0 } = decodeTracking((await made(lab.client().etcd.get("cache/a")))?.text ?? "") ?? {};
+  // Within a bucket of the longer TTL, and not of the shorter one.
+  await lab.pass(expiresAt - lab.clock.wallMs() - longBucketMs / 2);
+  await made(long.evict("a"));
+  await lab.pass(1_000);
+  expect(expired.toSorted()).toEqual(["long: a expired", "short: a evicted"]);
+});
+
+test("ids of the shorter TTL that went early in an outage are held back by the tracker of the longer one", async () => {
+  const { short, long, expired, warnings, links } = await twoTrackers({ maxDropRatio: 0.5 });
+  for (const id of ["a", "b", "c", "d"]) await made(short.track(id));
+  await lab.pass(1_000);
+  for (const link of links) link.cut();
+  for (const id of lab.memory.leaseIds) lab.memory.expireLease(id);
+  lab.memory.compact(lab.memory.revision);
+  for (const link of links) link.join();
+  await lab.pass(20_000);
+  expect([short.size, long.size]).toEqual([0, 0]);
+  expect(warnings.filter((warning) => warning.includes("MassRemoval")).toSorted()).toEqual([
+    "long: MassRemovalError",
+    "short: MassRemovalError",
+  ]);
+  expect(expired).toEqual([]);
 });
