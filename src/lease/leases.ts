@@ -13,6 +13,7 @@ import { type LeaseId, leaseId } from "../model/lease-id.ts";
 import { type AskForLeaseParts, askForLease, type GrantedLease } from "./ask-for-lease.ts";
 import { HeldLease, type HeldLeaseOwner } from "./held-lease.ts";
 import type { Lease, LeaseTimeToLive, TimeToLiveOptions } from "./lease.ts";
+import { LeaseDeadline } from "./lease-deadline.ts";
 import type { LeaseEngine } from "./lease-engine.ts";
 import { renewOnce } from "./renew-once.ts";
 import { timeToLive } from "./time-to-live.ts";
@@ -178,30 +179,17 @@ export class Leases {
 
   async #adopt(id: LeaseId, options: AdoptLeaseOptions): Promise<Lease> {
     const { keepAlive = true, renewEverySeconds, ...call } = options;
-    const { clock } = this.#engine.runtime;
     this.#checkNotHeld(id);
     try {
       const rest = await this.#callOff(id, call);
-      const sentMs = clock.elapsedMs();
       const found = keepAlive
         ? await renewOnce({ ...this.#engine, protocol: this.#protocol }, id, rest)
-        : await timeToLive(this.#protocol, id, { ...rest, keys: false });
+        : await this.#timeLeft(id, rest);
       this.#checkNotHeld(id);
       if (this.#closing ?? this.#engine.closing) throw new ClientClosedError("the client was closed");
-      const isRenewed = "ttlSeconds" in found;
-      const ttlSeconds = isRenewed ? found.ttlSeconds : found.grantedSeconds;
-      checkRenewal("adoptLease", renewEverySeconds, ttlSeconds);
-      const aliveForSeconds = isRenewed ? ttlSeconds : found.remainingSeconds;
-      const lease = this.#handle({
-        id,
-        ttlSeconds,
-        aliveForSeconds,
-        sentMs,
-        keepAlive,
-        renewEverySeconds,
-        idIsChosen: true,
-      });
-      return this.#hold(lease, sentMs);
+      checkRenewal("adoptLease", renewEverySeconds, found.ttlSeconds);
+      const lease = this.#handle({ ...found, id, keepAlive, renewEverySeconds, idIsChosen: true });
+      return this.#hold(lease, found.sentMs);
     } catch (error) {
       throw errorOfCall(() => `adoptLease ${id}`, error, options.signal);
     }
@@ -236,6 +224,22 @@ export class Leases {
       this.#engine.keeper.keep(lease, sentMs + lease.renewEveryMs);
     }
     return lease;
+  }
+
+  /** What is left of a lease, from when it was asked for; asked again where the answer came after all of that. */
+  async #timeLeft(id: LeaseId, options: CallOptions) {
+    const { clock } = this.#engine.runtime;
+    const { signal, timeoutMs = this.#protocol.requestTimeoutMs } = options;
+    const endMs = clock.elapsedMs() + timeoutMs;
+    for (;;) {
+      const sentMs = clock.elapsedMs();
+      const call = { signal, timeoutMs: Math.max(1, endMs - sentMs), keys: false };
+      const { grantedSeconds: ttlSeconds, remainingSeconds } = await timeToLive(this.#protocol, id, call);
+      const deadline = new LeaseDeadline(clock);
+      deadline.acknowledged(sentMs, remainingSeconds);
+      const cameTooLate = remainingSeconds > 0 && deadline.hasPassed();
+      if (!cameTooLate) return { ttlSeconds, aliveForSeconds: remainingSeconds, sentMs };
+    }
   }
 
   /** A revocation of the one that had the id before ends first. */
