@@ -9,6 +9,8 @@ import type { ResolvedMember } from "./options.ts";
 export interface MemberSurroundings extends KeySurroundings {
   /** How long etcd may take when a member leaves. */
   readonly limitMs: number;
+  /** Ends the pause after the last failure. */
+  hurry(): void;
   /** The member is over. `gone`: its key is known not to be there on a lease of the group. */
   left(member: RegisteredMember, gone: boolean): void;
   emit<Name extends keyof GroupMemberEvents & string>(
@@ -154,6 +156,7 @@ export class RegisteredMember extends Notifier<GroupMemberEvents> implements Gro
       this.#kept.giveUp(() => this.#kept.closedError());
       // The next owner must not begin before the one before this has left.
       if (this.item.isWaiting && this.#free) await abortable(this.#free, ended).catch(() => {});
+      this.#around.hurry();
       let gone = false;
       const end = async (withinMs: number) => {
         gone = await this.item.reach("gone", withinMs);

@@ -239,6 +239,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
       lease: () => this.#leases.current,
       isOwn: (lease) => this.#leases.has(lease),
       enqueue: (item) => this.#writer.add(item),
+      hurry: () => this.#writer.hurry(),
       left: (member, gone) => this.#roster.left(member, gone),
       emit: (member, name, ...args) => {
         const [about] = args as unknown[];
@@ -367,6 +368,7 @@ export class RegistrationGroup extends Notifier<RegistrationGroupEvents> impleme
     const wasListed = members.some(({ isListed }) => isListed);
     const staying = members.filter(({ isLeaving }) => !isLeaving);
     for (const member of staying) member.closeWith(this.#closed as Promise<void>);
+    this.#writer.hurry();
     let limitMs = this.#limitMs;
     const drains = drainMs > 0 && staying.some(({ canDrain }) => canDrain);
     if (drains) {

@@ -98,12 +98,12 @@ export class BulkWriter {
       return;
     }
     this.#due.add(item);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    queueMicrotask(() => {
-      this.#scheduled = false;
-      this.#pump();
-    });
+    this.#pumpSoon();
+  }
+
+  /** Does not wait any longer after the last failure. */
+  hurry(): void {
+    this.#pause.cutShort();
   }
 
   /** Sends nothing any more, and waits for nothing that was sent. */
@@ -113,6 +113,15 @@ export class BulkWriter {
     this.#refusedPause.cancel();
     this.#due.clear();
     this.#again.clear();
+  }
+
+  #pumpSoon(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#pump();
+    });
   }
 
   #pump(): void {
@@ -263,7 +272,8 @@ export class BulkWriter {
 
   #wait(cause: unknown): void {
     this.#parts.onWarning(asError(cause));
-    this.#pause.begin(() => this.#pump(), cause);
+    // What calls `hurry()` changes what is due in the same turn.
+    this.#pause.begin(() => this.#pumpSoon(), cause);
   }
 }
 

@@ -17,6 +17,7 @@ function memberOf(format: "plain" | "endpoint" = "plain") {
     lease: () => ({ id: own }) as Lease,
     isOwn: (lease) => lease === own,
     enqueue: () => enqueued++,
+    hurry() {},
     left: (_, gone) => left.push(gone),
     emit: () => {},
   };

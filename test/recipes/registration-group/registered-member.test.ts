@@ -24,6 +24,7 @@ function memberOf(admission = new Admission()): {
     lease: () => ({ id: current }) as Lease,
     isOwn: (lease) => lease === own || lease === later,
     enqueue: () => enqueued++,
+    hurry() {},
     left: () => {},
     emit: () => {},
   };

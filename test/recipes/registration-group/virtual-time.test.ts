@@ -1,7 +1,14 @@
 import { expect, test } from "vitest";
 import { RegistrationGroup, type RegistrationGroupOptions } from "../../../recipes/index.ts";
 import { decodeRegistration } from "../../../recipes/registration-format/internal.ts";
-import { type EtcdClient, leaseId, PermissionDeniedError, prefix, type TxnOptions } from "../../../src/index.ts";
+import {
+  type EtcdClient,
+  leaseId,
+  PermissionDeniedError,
+  prefix,
+  type TxnOptions,
+  UnavailableError,
+} from "../../../src/index.ts";
 import { runtimeOf, setRuntime } from "../../../src/internal/runtime-of.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { type VirtualClient, VirtualLab } from "../../support/virtual-lab.ts";
@@ -111,6 +118,33 @@ test("one that waits for another owner finds out that the key is free, also when
   await lab.pass(60_000);
   expect([member.status, standing(lab).map(({ text }) => text)]).toEqual(["registered", ["10.0.0.1:80"]]);
 });
+
+test.each(["the group", "an instance"])(
+  "when etcd is back, closing %s waits for no pause after a failure",
+  async (what) => {
+    await using lab = new VirtualLab("no pause");
+    const client = lab.client();
+    const { group, recorder } = groupOf(lab, client);
+    const member = group.register("a", "10.0.0.1:80", { format: "endpoint" });
+    await lab.until(group.ready);
+    const { txn } = client.etcd;
+    let failures = 0;
+    client.etcd.txn = async () => {
+      failures++;
+      throw new UnavailableError("no endpoint answers", { retryable: true });
+    };
+    void member.update({ weight: 20 });
+    // The pauses grow, and one has just begun.
+    await lab.pass(60_000);
+    for (const before = failures; failures === before; ) await lab.pass(1);
+    client.etcd.txn = txn;
+    const closing = (what === "the group" ? group : member).close({ drainMs: 10_000 });
+    await lab.pass(20);
+    expect(standing(lab).map(({ text }) => decodeRegistration(text))).toMatchObject([{ draining: true, weight: 20 }]);
+    expect(await lab.until(closing)).toBeLessThanOrEqual(10_000);
+    expect(recorder.of("warning")).toMatchObject([{ code: "ETCD_UNAVAILABLE" }]);
+  },
+);
 
 test("closing during an outage takes five seconds", async () => {
   await using lab = new VirtualLab("closing");
