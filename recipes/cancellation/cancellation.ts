@@ -10,7 +10,7 @@ import {
   type MirrorStatus,
   putOp,
 } from "../../src/index.ts";
-import { abortable, runtimeOf, showAs } from "../../src/internal/index.ts";
+import { runtimeOf, showAs } from "../../src/internal/index.ts";
 import { CancelledError, InvalidValueError } from "../errors/index.ts";
 import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { DetachedLeases } from "../leases/index.ts";
@@ -154,8 +154,8 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
    *
    * @param reason what the runs get; the value of the entry, as plain text
    * @returns true if this call cancelled it; false if it was cancelled before, then the first reason stays
-   * @throws InvalidOptionError; EtcdTimeoutError with `outcomeUnknown: true`: it may be cancelled, or be yet;
-   *   `signal.reason`; ClientClosedError after `close()`; the failure after `failed`
+   * @throws InvalidOptionError; EtcdTimeoutError; `signal.reason`; ClientClosedError after `close()`; the failure after
+   *   `failed`. After an error with `outcomeUnknown: true`, or an abort, it may be cancelled, or be yet
    */
   async cancel(runId: string, reason = "", options: CallOptions = {}): Promise<boolean> {
     const what = "Cancellation.cancel";
@@ -164,13 +164,13 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
     const call = resolveCall(what, options);
     this.#follower.ended.throwIfAborted();
     const tried = new Set<LeaseId>();
+    const put = async (callOptions: CallOptions) => {
+      // One that has written already says what came of that.
+      if (tried.size === 0) this.#follower.ended.throwIfAborted();
+      return this.#put(runId, reason, callOptions, tried);
+    };
     const done = await this.#inTurn(runId, (before) =>
-      callUntilKnown(`cancelling ${runId}`, this.#etcd, call, async (callOptions) => {
-        await abortable(before, callOptions.signal);
-        // One that has written already says what came of that.
-        if (tried.size === 0) this.#follower.ended.throwIfAborted();
-        return this.#put(runId, reason, callOptions, tried);
-      }),
+      callUntilKnown(`cancelling ${runId}`, this.#etcd, call, put, before),
     );
     this.#acknowledged.set(runId, done);
     this.#abort(runId, done.reason);

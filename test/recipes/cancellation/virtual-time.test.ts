@@ -34,3 +34,21 @@ test("an entry is kept for its hour, and then gone", async () => {
   await lab.pass(3_600_000 / 32 + 2_000);
   expect(lab.memory.entries(prefix("/cancel/"))).toEqual([]);
 });
+
+test("a call whose time was over while it waited for an earlier one of the run has sent nothing, and says so", async () => {
+  await using lab = new VirtualLab("turns");
+  const { cancellation, link } = cancellationOf(lab);
+  await lab.until(cancellation.cancel("run-0"));
+  link.cut();
+  const first = cancellation.cancel("run-1", "first", { timeoutMs: 60_000 });
+  const second = cancellation.cancel("run-1", "second", { timeoutMs: 1_000 });
+  const third = cancellation.cancel("run-1", "third", { signal: AbortSignal.abort("no more"), timeoutMs: 1_000 });
+  await expect(third).rejects.toBe("no more");
+  second.catch(() => {});
+  expect(await lab.until(second)).toBe(1_000);
+  await expect(second).rejects.toMatchObject({ code: "ETCD_TIMEOUT", outcomeUnknown: false, retryable: true });
+  link.join();
+  await lab.until(first);
+  expect(await first).toBe(true);
+  expect(lab.memory.entries(prefix("/cancel/run-1")).map(({ text }) => text)).toEqual(["first"]);
+});
