@@ -142,8 +142,8 @@ export class Candidacy {
    * one.
    *
    * @param options hold for all of it, the wait for earlier ones included
-   * @throws FencedOutError when the key is not held any more; EtcdError when etcd cannot be asked; EtcdTimeoutError,
-   *   with `outcomeUnknown: true` unless all of its time was spent waiting for earlier ones
+   * @throws FencedOutError when the key is not held any more; EtcdError when etcd cannot be asked; EtcdTimeoutError.
+   *   After an error with `outcomeUnknown: true`, or an abort, it may have been put, or be put later
    */
   proclaim(value: string, options: CallOptions = {}): Promise<void> {
     const earlier = this.#proclaimed;

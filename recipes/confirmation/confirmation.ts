@@ -157,8 +157,8 @@ export class Confirmation extends Notifier<ConfirmationEvents> implements AsyncD
    *
    * @param by who decided
    * @throws AlreadyDecidedError when it was decided before, or its time is over; NotRequestedError; InvalidOptionError;
-   *   EtcdTimeoutError with `outcomeUnknown: true`: it may be approved, or be yet; `signal.reason`; ClientClosedError
-   *   after `close()`; the failure after `failed`
+   *   EtcdTimeoutError; `signal.reason`; ClientClosedError after `close()`; the failure after `failed`. After an error
+   *   with `outcomeUnknown: true`, or an abort, it may be approved, or be yet
    */
   async approve(id: string, by: string, options: CallOptions = {}): Promise<void> {
     const { result, call } = resolveDecision("approved", id, by, undefined, options);
