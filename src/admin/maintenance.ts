@@ -34,7 +34,7 @@ export interface SlowCallOptions extends MemberCallOptions {
    * The call fails after this many milliseconds: above 0, below 2^31, or Infinity.
    *
    * @default as long as it takes, once the member was reached within the client's requestTimeoutMs. One that dies, or
-   *   freezes, is noticed within 4 s
+   *   freezes, is noticed within 4 s; what it took until then is not counted
    */
   timeoutMs?: number | undefined;
 }

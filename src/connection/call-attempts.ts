@@ -81,7 +81,11 @@ export class CallAttempts<Response> {
   readonly #routes: CallRoutes;
   readonly #scope: CallScope;
   readonly #call: Attempted<Response>;
-  readonly #deadlineMs: number;
+  #deadlineMs: number;
+  /** When the attempt left that has no limit. */
+  #unboundedSinceMs: number | undefined;
+  /** Such a one has failed: the call took longer than the time that it has for all else. */
+  #tookLonger = false;
   #last: Failure | undefined;
   /** An attempt that has ended may have been executed. */
   #maybeExecuted = false;
@@ -130,13 +134,14 @@ export class CallAttempts<Response> {
   }
 
   #send({ endpoint, channel, limitMs, token }: Route): Promise<Response> {
-    const { kind, described } = this.#call.rpc;
+    const { kind, described, slow } = this.#call.rpc;
     if (described) {
       described.attempt++;
       described.endpoint = endpoint.url;
       described.grpcStatus = undefined;
     }
     this.#underWay = true;
+    if (slow === "unbounded") this.#unboundedSinceMs = this.#routes.runtime.clock.monotonicMs();
     return this.#call.send({ channel: channel as EndpointChannel, kind, limitMs, token });
   }
 
@@ -245,6 +250,7 @@ export class CallAttempts<Response> {
   #refusesToken({ endpoint, channel, limitMs, token }: Route, error: unknown): boolean {
     this.#scope.throwIfEnded();
     this.#underWay = false;
+    this.#leaveOutUnbounded();
     const { requestBytes, name, rpc, begun } = this.#call;
     const { kind, described, patience, slow } = rpc;
     const last = translateFailure(error, { write: kind !== "read", earlierUnknown: this.#maybeExecuted, requestBytes });
@@ -276,6 +282,14 @@ export class CallAttempts<Response> {
     }
     if (!last.worthRetrying || begun?.() || (kind === "write" && !last.neverExecuted)) throw last.error;
     return false;
+  }
+
+  /** The time of a call is for reaching a member: what an attempt took that has no limit is not of it. */
+  #leaveOutUnbounded(): void {
+    if (this.#unboundedSinceMs === undefined) return;
+    this.#deadlineMs += this.#routes.runtime.clock.monotonicMs() - this.#unboundedSinceMs;
+    this.#unboundedSinceMs = undefined;
+    this.#tookLonger = true;
   }
 
   /** A write that left cannot go anywhere else, so it gets all the time there is. */
@@ -311,7 +325,8 @@ export class CallAttempts<Response> {
   }
 
   #outOfTime(last: Failure | undefined): Error {
-    return outOfTime(this.#call.name, this.#call.rpc.timeoutMs, last, this.#maybeExecuted);
+    const { name, rpc } = this.#call;
+    return outOfTime(name, this.#tookLonger ? undefined : rpc.timeoutMs, last, this.#maybeExecuted);
   }
 }
 

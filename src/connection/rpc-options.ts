@@ -28,7 +28,8 @@ export interface RpcOptions extends StubOptions {
   readonly patience?: Patience | undefined;
   /**
    * For a call that a member may work at for minutes: no other endpoint is asked meanwhile. `bounded` by `timeoutMs`,
-   * or `unbounded` once it has left, which it has to within `timeoutMs`: then the end of its connection ends it.
+   * or `unbounded` once it has left, which it has to within `timeoutMs`: then the end of its connection ends it. What
+   * such an attempt took that failed is not counted: the others have what is left of `timeoutMs`.
    */
   readonly slow?: "bounded" | "unbounded" | undefined;
   /** Each endpoint that is asked is added here. @default it is not noted */

@@ -1,0 +1,95 @@
+import { expect, test } from "vitest";
+import { CallAttempts, type CallRoutes } from "../../../src/connection/call-attempts.ts";
+import { CallScope } from "../../../src/connection/call-scope.ts";
+import type { RpcOptions } from "../../../src/connection/rpc-options.ts";
+import { grpcFailure } from "../../../src/grpc/grpc-failure.ts";
+import { grpcStatus } from "../../../src/grpc/index.ts";
+import { type Deferred, deferred } from "../../../src/internal/index.ts";
+import { FakeClock, settled } from "../../support/fake-clock.ts";
+import { etcdErrorOf } from "../../support/outcome.ts";
+import { seeded } from "../../support/seeded.ts";
+
+// The time of one call, in virtual time, on connections that do what a test says.
+
+const TIMEOUT_MS = 1_000;
+
+interface Sent {
+  readonly url: string;
+  readonly answer: Deferred<string>;
+}
+
+/** One call to some endpoints. */
+class Lab {
+  readonly clock = new FakeClock();
+  /** The attempts that left. */
+  readonly sent: Sent[] = [];
+  readonly #endpoints: CallRoutes["endpoints"];
+
+  constructor(urls: readonly string[]) {
+    const all = urls.map((url) => ({ url, open: () => undefined, connect: async () => ({ url }), memberFailed() {} }));
+    const endpoints = { inOrder: () => all, current: () => all[0], failed() {}, worked() {} };
+    this.#endpoints = endpoints as unknown as CallRoutes["endpoints"];
+  }
+
+  call(options: Partial<RpcOptions>): Promise<string> {
+    const runtime = { clock: this.clock, random: seeded("call attempts").next };
+    const questions = { fits: () => undefined, stillThere: () => undefined } as unknown as CallRoutes["questions"];
+    const routes: CallRoutes = { endpoints: this.#endpoints, runtime, authenticator: undefined, questions };
+    const rpc: RpcOptions = { kind: "read", timeoutMs: TIMEOUT_MS, signal: undefined, ...options };
+    return new CallAttempts<string>(routes, new CallScope(undefined, new Set()), {
+      name: "Maintenance.hash",
+      rpc,
+      requestBytes: 1,
+      send: ({ channel }) => {
+        const answer = deferred<string>();
+        this.sent.push({ url: (channel as unknown as { url: string }).url, answer });
+        return answer.promise;
+      },
+    }).run();
+  }
+
+  /** An attempt, once it has left; undefined where none leaves any more. */
+  async attempt(number: number): Promise<Sent | undefined> {
+    for (let ms = 0; ms < TIMEOUT_MS && this.sent.length < number; ms += 10) await this.clock.pass(10);
+    return this.sent[number - 1];
+  }
+
+  /** The connection of an attempt breaks under it. */
+  async breaks(attempt: Sent | undefined): Promise<void> {
+    attempt?.answer.reject(grpcFailure(grpcStatus.UNAVAILABLE, "it does not answer"));
+    await settled();
+  }
+}
+
+test("a call without a limit that breaks after more than the client's time goes on at the next endpoint", async () => {
+  const lab = new Lab(["http://a", "http://b"]);
+  const call = lab.call({ slow: "unbounded" });
+  const first = await lab.attempt(1);
+  await lab.clock.pass(60 * TIMEOUT_MS);
+  await lab.breaks(first);
+  const second = await lab.attempt(2);
+  expect(lab.sent.map(({ url }) => url)).toEqual(["http://a", "http://b"]);
+  await lab.clock.pass(60 * TIMEOUT_MS);
+  second?.answer.resolve("hash");
+  expect(await call).toBe("hash");
+});
+
+test("a call without a limit that no endpoint serves ends, and names no time that it did not have", async () => {
+  const lab = new Lab(["http://a", "http://b"]);
+  const failing = etcdErrorOf(lab.call({ slow: "unbounded" }));
+  let isOver = false;
+  void failing.then(() => {
+    isOver = true;
+  });
+  for (let number = 1; !isOver; number++) {
+    const attempt = await lab.attempt(number);
+    if (!attempt) break;
+    await lab.clock.pass(3 * TIMEOUT_MS);
+    await lab.breaks(attempt);
+  }
+  await lab.clock.pass(TIMEOUT_MS);
+  expect(lab.sent.length).toBeGreaterThan(2);
+  const error = await failing;
+  expect(error).toMatchObject({ code: "ETCD_UNAVAILABLE", retryable: true });
+  expect(error.message).toBe("Maintenance.hash: no endpoint could serve it; last: it does not answer");
+});
