@@ -227,8 +227,11 @@ export class CallAttempts<Response> {
   async #connect(route: Route): Promise<boolean> {
     const { authenticator, questions, runtime } = this.#routes;
     const { endpoint, token, limitMs } = route;
-    const answered = <T>(promise: Promise<T>) =>
-      this.#scope.waitFor(() => within(runtime.clock, promise, limitMs, () => saysNothing(endpoint)));
+    // What the waits before took is gone: none may go on beyond the time of the call.
+    const answered = <T>(promise: Promise<T>) => {
+      const mostMs = Math.min(limitMs, this.#leftMs);
+      return this.#scope.waitFor(() => within(runtime.clock, promise, mostMs, () => saysNothing(endpoint)));
+    };
     const channel = await this.#scope.waitFor(() => endpoint.connect("calls", limitMs));
     route.channel = channel;
     const fits = token && this.#renewals < MOST_RENEWALS && questions.fits(token, endpoint, channel);

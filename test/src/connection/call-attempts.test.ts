@@ -4,7 +4,7 @@ import { CallScope } from "../../../src/connection/call-scope.ts";
 import type { RpcOptions } from "../../../src/connection/rpc-options.ts";
 import { grpcFailure } from "../../../src/grpc/grpc-failure.ts";
 import { grpcStatus } from "../../../src/grpc/index.ts";
-import { type Deferred, deferred } from "../../../src/internal/index.ts";
+import { type Deferred, deferred, sleep } from "../../../src/internal/index.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
 import { seeded } from "../../support/seeded.ts";
@@ -23,17 +23,25 @@ class Lab {
   readonly clock = new FakeClock();
   /** The attempts that left. */
   readonly sent: Sent[] = [];
+  /** How long a connection takes to come up. */
+  dialMs = 0;
+  /** What a connection is asked before something is sent on it. */
+  proof: Promise<void> | undefined;
   readonly #endpoints: CallRoutes["endpoints"];
 
   constructor(urls: readonly string[]) {
-    const all = urls.map((url) => ({ url, open: () => undefined, connect: async () => ({ url }), memberFailed() {} }));
+    const connect = async (url: string) => {
+      await sleep(this.clock, this.dialMs);
+      return { url };
+    };
+    const all = urls.map((url) => ({ url, open: () => undefined, connect: () => connect(url), memberFailed() {} }));
     const endpoints = { inOrder: () => all, current: () => all[0], failed() {}, worked() {} };
     this.#endpoints = endpoints as unknown as CallRoutes["endpoints"];
   }
 
   call(options: Partial<RpcOptions>): Promise<string> {
     const runtime = { clock: this.clock, random: seeded("call attempts").next };
-    const questions = { fits: () => undefined, stillThere: () => undefined } as unknown as CallRoutes["questions"];
+    const questions = { fits: () => undefined, stillThere: () => this.proof } as unknown as CallRoutes["questions"];
     const routes: CallRoutes = { endpoints: this.#endpoints, runtime, authenticator: undefined, questions };
     const rpc: RpcOptions = { kind: "read", timeoutMs: TIMEOUT_MS, signal: undefined, ...options };
     return new CallAttempts<string>(routes, new CallScope(undefined, new Set()), {
@@ -92,4 +100,19 @@ test("a call without a limit that no endpoint serves ends, and names no time tha
   const error = await failing;
   expect(error).toMatchObject({ code: "ETCD_UNAVAILABLE", retryable: true });
   expect(error.message).toBe("Maintenance.hash: no endpoint could serve it; last: it does not answer");
+});
+
+test("a call whose connections come up late, and are not proved then, ends within its time", async () => {
+  const lab = new Lab(["http://a", "http://b"]);
+  lab.dialMs = 0.3 * TIMEOUT_MS;
+  lab.proof = new Promise(() => {});
+  const failing = etcdErrorOf(lab.call({ kind: "write" }));
+  let isOver = false;
+  void failing.then(() => {
+    isOver = true;
+  });
+  await lab.clock.pass(TIMEOUT_MS);
+  expect(isOver).toBe(true);
+  expect(await failing).toMatchObject({ code: "ETCD_UNAVAILABLE", outcomeUnknown: false });
+  expect(lab.sent).toEqual([]);
 });
