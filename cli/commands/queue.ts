@@ -12,13 +12,13 @@ export const queueList: Command = {
     const { etcd, output, call, signal } = context;
     await using queue = queueOf(context);
     const { name } = queue;
-    const claims = await etcd().range(prefix(`${name}/claims/`), { keysOnly: true, ...call });
-    const claimed = new Set(claims.kvs.map((kv) => idOf(kv, name, "claims")));
+    const workers = await etcd().range(prefix(`${name}/workers/`), { keysOnly: true, ...call });
+    const living = new Set(workers.kvs.map((kv) => idOf(kv, name, "workers")));
     const rows: { id: string; state: string; attempt: number | undefined; value: string }[] = [];
     for await (const kv of etcd().iterate(prefix(`${name}/jobs/`), { signal })) {
       const id = idOf(kv, name, "jobs");
-      const { value, attempt, notBefore = 0 } = contentOf(kv);
-      rows.push({ id, state: claimed.has(id) ? "in hand" : readiness(notBefore), attempt, value });
+      const { value, attempt, notBefore = 0, holder = "" } = contentOf(kv);
+      rows.push({ id, state: living.has(holder) ? "in hand" : readiness(notBefore), attempt, value });
     }
     output.table(["id", "state", "attempt", "value"], rows);
     return undefined;
@@ -117,7 +117,7 @@ function idOf({ key }: KeyValue, name: string, room: string): string {
 }
 
 /** What is no job is shown as it is. */
-function contentOf({ text }: KeyValue): { value: string; attempt?: number; notBefore?: number } {
+function contentOf({ text }: KeyValue): { value: string; attempt?: number; notBefore?: number; holder?: string } {
   try {
     const content: unknown = JSON.parse(text);
     if (typeof content === "object" && content !== null && "value" in content) return content as { value: string };

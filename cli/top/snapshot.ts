@@ -41,9 +41,9 @@ export interface QueueSection {
   readonly name: string;
   /** Not acknowledged yet: ready, delayed and in hand. */
   readonly jobs: number;
-  readonly inHand: number;
   readonly dead: number;
-  /** Workers that have nothing to do. */
+  readonly workers: number;
+  /** Those of them that have nothing to do. */
   readonly idleWorkers: number;
 }
 

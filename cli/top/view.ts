@@ -60,9 +60,9 @@ const lineColumns: readonly Column<LineSection>[] = [
 const queueColumns: readonly Column<QueueSection>[] = [
   { head: "NAME", least: 10, text: ({ name }) => name },
   { head: "JOBS", least: 4, right: true, text: ({ jobs }) => String(jobs) },
-  { head: "IN HAND", least: 7, right: true, text: ({ inHand }) => String(inHand) },
   { head: "DEAD", least: 4, right: true, text: ({ dead }) => String(dead) },
-  { head: "IDLE WORKERS", least: 12, right: true, text: ({ idleWorkers }) => String(idleWorkers) },
+  { head: "WORKERS", least: 7, right: true, text: ({ workers }) => String(workers) },
+  { head: "IDLE", least: 4, right: true, text: ({ idleWorkers }) => String(idleWorkers) },
 ];
 
 /** What of a snapshot there is room for. */

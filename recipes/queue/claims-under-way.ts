@@ -5,7 +5,7 @@ import type { ClaimsAhead } from "./claims-ahead.ts";
 import { toLetter } from "./dead-letters.ts";
 import { buryJob, claimJob } from "./job-claim.ts";
 import type { JobsInHand } from "./jobs-in-hand.ts";
-import { MIRROR_LAG_MS } from "./queue-view.ts";
+import { MIRROR_LAG_MS, type QueueView } from "./queue-view.ts";
 import type { QueuedJob } from "./queued-job.ts";
 import type { Waiters } from "./waiters.ts";
 import type { WaitingPlace } from "./waiting-place.ts";
@@ -13,6 +13,7 @@ import type { WorkerPort } from "./worker-port.ts";
 
 export interface ClaimsUnderWayParts {
   readonly port: WorkerPort;
+  readonly view: QueueView;
   readonly place: WaitingPlace;
   readonly waiters: Waiters;
   readonly ahead: ClaimsAhead;
@@ -89,16 +90,18 @@ export class ClaimsUnderWay {
   }
 
   async #claim(job: QueuedJob, lease: Lease, options: TxnUntilKnownOptions): Promise<void> {
-    const { port, place, waiters, ahead, inHand } = this.#parts;
+    const { port, view, place, waiters, ahead, inHand } = this.#parts;
     const { keys } = port;
     const epoch = this.#taking.size < waiters.size ? undefined : ahead.epoch;
     // One of several claims at a time takes the place away.
     const leaves = place.isTaken && !this.#leaving;
     if (leaves) this.#leaving = true;
-    const claim = await claimJob(keys, job, lease, leaves, { ...options, batch: true }).finally(() => {
+    const how = { ...options, batch: true, announce: !view.lives(lease.id), leavePlace: leaves };
+    const claim = await claimJob(keys, job, lease, how).finally(() => {
       if (leaves) this.#leaving = false;
     });
     if (!claim || lease.signal.aborted) return;
+    job.claim = claim;
     if (leaves) place.leftAt(claim.revision);
     // One that is given back meanwhile may come before it.
     if (epoch !== undefined && epoch !== ahead.epoch) {

@@ -1,4 +1,11 @@
-import { ClientClosedError, type EtcdClient, type KeyValue, type Lease, LeaseNotFoundError } from "../../src/index.ts";
+import {
+  ClientClosedError,
+  type EtcdClient,
+  type KeyValue,
+  type Lease,
+  type LeaseId,
+  LeaseNotFoundError,
+} from "../../src/index.ts";
 import { asError, type Clock, endsRetries, log, onAbort, type Runtime, type Timer } from "../../src/internal/index.ts";
 import { LeaseLine } from "../leases/index.ts";
 import { retry, WarnOnce } from "../retries/index.ts";
@@ -9,7 +16,7 @@ import { ClaimsUnderWay } from "./claims-under-way.ts";
 import type { Job } from "./job.ts";
 import { JobsInHand } from "./jobs-in-hand.ts";
 import type { QueueKeys } from "./queue-keys.ts";
-import type { QueuedJob } from "./queued-job.ts";
+import type { Claim, QueuedJob } from "./queued-job.ts";
 import { ReleasedRevision } from "./released-revision.ts";
 import { SharedView, type ViewMember } from "./shared-view.ts";
 import { Strays } from "./strays.ts";
@@ -75,8 +82,8 @@ export class Consumer implements ViewMember, WorkerPort {
     this.#shared = SharedView.join(etcd, keys, this);
     const [place, waiters, inHand] = [this.#place, this.#waiters, this.#inHand];
     const ahead = new ClaimsAhead(this);
-    const claiming = new ClaimsUnderWay({ port: this, place, waiters, ahead, inHand });
     const view = this.#shared.jobs;
+    const claiming = new ClaimsUnderWay({ port: this, view, place, waiters, ahead, inHand });
     this.#strays = new Strays({ port: this, view, leases: this.#leases, claiming, ahead, inHand, waiters });
     this.#ahead = ahead;
     this.#claiming = claiming;
@@ -148,6 +155,8 @@ export class Consumer implements ViewMember, WorkerPort {
     }
     let lookAgainMs: number | undefined;
     while (this.#claiming.size + this.#ahead.size < wanted) {
+      // The first claim on a lease puts the worker's key, too; those after it go when the view shows that.
+      if (this.#claiming.size > 0 && !view.lives(lease.id)) return;
       const choice = this.#choose(lease);
       lookAgainMs = choice.lookAgainMs;
       if (!choice.job) break;
@@ -221,15 +230,21 @@ export class Consumer implements ViewMember, WorkerPort {
     this.look();
   }
 
-  claimSeen(id: string, claim: KeyValue): void {
+  claimSeen(id: string, claim: Claim): void {
     if (claim.lease !== this.#leases.current?.id || this.#isKnown(id)) return;
     // A claim that is unknown here: one that was given up, and landed late. Or one whose end the view reports soon.
     this.#strays.sweepSoon();
   }
 
-  claimGone(id: string, claim: KeyValue): void {
-    this.#ahead.claimGone(id, claim.createRevision);
+  claimGone(id: string, claim: Claim): void {
+    this.#ahead.claimGone(id, claim.revision);
     this.#inHand.claimGone(id, claim);
+  }
+
+  /** Deleted by hand: the lease would live on, and what it claims would look free. */
+  workerGone(id: LeaseId): void {
+    const lease = this.#leases.current;
+    if (lease?.id === id) this.#leases.gone(lease, new Error("the key of this worker is gone from etcd"));
   }
 
   placeGone(place: KeyValue): void {

@@ -1,70 +1,72 @@
 import {
-  compareCreateRevision,
   compareModRevision,
   deleteOp,
   getOp,
   type KeyValue,
-  keyMissing,
+  keyExists,
   type Lease,
   type LeaseId,
   type Op,
   type OpResult,
   putOp,
-  txnOp,
 } from "../../src/index.ts";
 import { type TxnUntilKnownOptions, txnUntilKnown } from "../writes/index.ts";
 import { type JobContent, type LetterContent, writeJob, writeLetter } from "./job-content.ts";
 import type { QueueKeys } from "./queue-keys.ts";
-import type { QueuedJob } from "./queued-job.ts";
+import type { Claim, QueuedJob } from "./queued-job.ts";
 
-/** What proves that a job is a worker's: the claim with this createRevision. */
-export interface JobClaim {
+/** What proves that a job is a worker's: that nothing has changed its key since the claim. */
+export interface JobClaim extends Claim {
   readonly id: string;
-  /** The claim's createRevision, and the job's modRevision: both were put by one txn. */
-  readonly revision: number;
   /** The job's: one with the same id that came later is another job. */
   readonly jobCreateRevision: number;
   /** As it stands under the job's key now. */
   readonly content: JobContent;
   readonly jobKey: Uint8Array;
-  readonly claimKey: Uint8Array;
+}
+
+export interface ClaimOptions extends TxnUntilKnownOptions {
+  /** Puts the worker's key in the same step: without it the job would look free. @default false: it must be there */
+  readonly announce?: boolean | undefined;
+  /** Takes the worker out of those who wait, in the same step. @default false */
+  readonly leavePlace?: boolean | undefined;
 }
 
 /**
- * Claims a job as it is known: the claim on the worker's lease, and the attempt in the job's own key, which outlives
- * the worker. Every claim changes the job's modRevision, so a late one finds it changed and does nothing.
+ * Claims a job as it is known: puts the worker's lease and the attempt in the job's own key, which outlives the worker.
+ * Every claim changes the job's modRevision, so a late one finds it changed and does nothing; one on a lease that is
+ * over finds no key of the worker.
  *
- * @param leavePlace takes the worker out of those who wait, in the same step
- * @returns the claim, or undefined when the job is not as it was known
+ * @returns the claim, or undefined when the job, or the worker, is not as it was known
  */
 export async function claimJob(
   keys: QueueKeys,
-  job: QueuedJob,
+  { id, kv, content: before }: QueuedJob,
   lease: Lease,
-  leavePlace: boolean,
-  options: TxnUntilKnownOptions,
+  { announce = false, leavePlace = false, ...options }: ClaimOptions,
 ): Promise<JobClaim | undefined> {
-  const { id, kv } = job;
-  // Each is named several times, also when the claim ends.
+  // It is named several times, also when the claim ends.
   const jobKey = kv.keyBytes;
-  const claimKey = Buffer.from(keys.claim(id));
-  const content = { ...job.content, attempt: job.content.attempt + 1, notBefore: undefined };
-  const success: Op[] = [putOp(claimKey, "", { lease }), putOp(jobKey, writeJob(content))];
+  const content = { ...before, attempt: before.attempt + 1, holder: lease.id, notBefore: undefined };
+  const text = writeJob(content);
+  const isAsKnown = compareModRevision(jobKey, "equal", kv.modRevision);
+  const success: Op[] = [putOp(jobKey, text)];
+  if (announce) success.push(putOp(keys.worker(lease.id), "", { lease }));
   if (leavePlace) success.push(deleteOp(keys.waiting(lease.id)));
   const { succeeded, revision, responses } = await txnUntilKnown(
     {
-      compare: [compareModRevision(jobKey, "equal", kv.modRevision), keyMissing(claimKey)],
+      compare: announce ? [isAsKnown] : [isAsKnown, keyExists(keys.worker(lease.id))],
       success,
-      ifUnsure: () => [getOp(claimKey), getOp(jobKey)],
+      ifUnsure: () => [getOp(jobKey)],
     },
     options,
   );
-  const claim = { id, jobCreateRevision: kv.createRevision, content, jobKey, claimKey };
+  const claim = { id, lease: lease.id, jobCreateRevision: kv.createRevision, content, jobKey };
   if (succeeded) return { ...claim, revision };
-  const [held, now] = responses.map(onlyKey);
+  const [now] = responses.map(onlyKey);
   // An attempt whose answer was lost did it.
-  const isOurs = held?.lease === lease.id && held.createRevision === now?.modRevision;
-  return isOurs ? { ...claim, revision: held.createRevision } : undefined;
+  const isOurs = now?.createRevision === kv.createRevision && now.text === text;
+  return isOurs ? { ...claim, revision: now.modRevision } : undefined;
 }
 
 /**
@@ -81,8 +83,8 @@ export async function buryJob(
   const text = writeLetter(letter);
   const { succeeded, unsure, responses } = await txnUntilKnown(
     {
-      compare: [compareModRevision(keys.job(id), "equal", kv.modRevision), keyMissing(keys.claim(id))],
-      success: [deleteOp(keys.job(id)), putOp(keys.letter(id), text)],
+      compare: [compareModRevision(kv.keyBytes, "equal", kv.modRevision)],
+      success: [deleteOp(kv.keyBytes), putOp(keys.letter(id), text)],
       ifUnsure: () => [getOp(keys.letter(id))],
     },
     options,
@@ -100,70 +102,49 @@ export type Settling =
 /**
  * Ends a claim in the given way, if it is still the same one.
  *
- * @returns the revision at which it was done, or 0 if nothing shows that, see `shownBy()`; undefined when the claim is
+ * @returns the revision at which it was done, or 0 if nothing shows that, see `shownBy()`; undefined when the job is
  *   not ours any more
  */
 export async function settleClaim(
   keys: QueueKeys,
-  { id, revision, jobCreateRevision, jobKey, claimKey }: JobClaim,
+  { id, revision, jobCreateRevision, jobKey }: JobClaim,
   settling: Settling,
   options: TxnUntilKnownOptions,
 ): Promise<number | undefined> {
-  const {
-    succeeded,
-    revision: now,
-    responses,
-    unsure,
-  } = await txnUntilKnown(
+  const settled = await txnUntilKnown(
     {
-      compare: [compareCreateRevision(claimKey, "equal", revision)],
-      // A job with this id added after ours was deleted by hand is another one, and not taken yet.
-      success: [
-        deleteOp(claimKey),
-        txnOp({
-          compare: [compareCreateRevision(jobKey, "equal", jobCreateRevision)],
-          success: changesOf(jobKey, keys.letter(id), settling),
-        }),
-      ],
-      ifUnsure: () => [getOp(claimKey), getOp(jobKey)],
+      compare: [compareModRevision(jobKey, "equal", revision)],
+      success: changesOf(jobKey, keys.letter(id), settling),
+      ifUnsure: () => [getOp(jobKey)],
     },
     options,
   );
-  if (succeeded) {
-    const [, changes] = responses;
-    const done = changes?.type === "txn" && changes.succeeded;
-    // Of a job that is gone there is nothing to acknowledge or to give back, and nothing to bury.
-    return done || settling.type !== "bury" ? now : undefined;
-  }
-  if (!unsure) return undefined;
+  if (settled.succeeded) return settled.revision;
+  if (!settled.unsure) return undefined;
   // An earlier attempt may have done it.
-  const [claim, job] = responses.map(onlyKey);
-  const done =
-    settling.type === "release" ? claim?.createRevision !== revision : job?.createRevision !== jobCreateRevision;
-  return done ? shownBy(job) : undefined;
+  const [job] = settled.responses.map(onlyKey);
+  const isThere = job?.createRevision === jobCreateRevision;
+  return settling.type === "release" || !isThere ? shownBy(job) : undefined;
 }
 
 /**
  * Gives back a job that was claimed and never handed out: that was no attempt.
  *
+ * @param content as the claim put it
  * @returns the revision at which it was done, or 0 if nothing shows that, see `shownBy()`
  */
 export async function undoClaim(
   keys: QueueKeys,
   id: string,
   revision: number,
-  content: JobContent | undefined,
+  content: JobContent,
   options: TxnUntilKnownOptions,
 ): Promise<number> {
-  const before = content && writeJob({ ...content, attempt: Math.max(0, content.attempt - 1) });
-  const restore = txnOp({
-    compare: [compareModRevision(keys.job(id), "equal", revision)],
-    success: before === undefined ? [] : [putOp(keys.job(id), before)],
-  });
+  const before = { ...content, attempt: Math.max(0, content.attempt - 1), holder: undefined };
   const undone = await txnUntilKnown(
     {
-      compare: [compareCreateRevision(keys.claim(id), "equal", revision)],
-      success: [restore, deleteOp(keys.claim(id))],
+      compare: [compareModRevision(keys.job(id), "equal", revision)],
+      success: [putOp(keys.job(id), writeJob(before))],
       ifUnsure: () => [getOp(keys.job(id))],
     },
     options,

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import type { KeyValue } from "../../src/index.ts";
+import type { KeyValue, LeaseId } from "../../src/index.ts";
 import { once } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 import { inEnglish } from "../option-schemas/index.ts";
@@ -9,6 +9,8 @@ export interface JobContent {
   readonly value: string;
   /** How often it was handed to a worker. */
   readonly attempt: number;
+  /** The lease of the worker that has it, or had it when it died. */
+  readonly holder?: LeaseId | undefined;
   /** Not before this time, in milliseconds since the epoch, by the clock of its writer. */
   readonly notBefore?: number | undefined;
   /** Of a job with an id of the caller's choosing: distinguishes the call that put it there from any other. */
@@ -31,6 +33,8 @@ const jobSchema = once(
     z.object({
       value: z.string(),
       attempt: count(),
+      // What is no lease is no worker's.
+      holder: z.catch(z.optional(z.string()), undefined) as z.ZodMiniType<LeaseId | undefined>,
       notBefore: z.optional(z.number()),
       token: z.optional(z.string()),
       // Of no use to the work: what cannot be read here makes no job unreadable.

@@ -26,9 +26,9 @@ export interface Job {
   readonly attempt: number;
   /**
    * Aborts with a `JobLostError` when the job is no longer this worker's: lease lost, time over, released, queue
-   * closed, claim deleted by hand. Not by `ack()`. Reading `aborted` compares the clock; once true it stays true. A
-   * signal that `AbortSignal.any()` makes of it does not compare on Node 20 and 22: after a pause of the process it can
-   * read false a moment longer.
+   * closed, its key changed or deleted by hand. Not by `ack()`. Reading `aborted` compares the clock; once true it
+   * stays true. A signal that `AbortSignal.any()` makes of it does not compare on Node 20 and 22: after a pause of the
+   * process it can read false a moment longer.
    */
   readonly signal: AbortSignal;
   /**

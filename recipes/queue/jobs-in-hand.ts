@@ -1,10 +1,11 @@
-import { type KeyValue, type Lease, LeaseNotFoundError, RequestRefusedError } from "../../src/index.ts";
+import { type Lease, LeaseNotFoundError, RequestRefusedError } from "../../src/index.ts";
 import { within } from "../../src/internal/index.ts";
 import { JobLostError } from "../errors/index.ts";
 import type { TxnUntilKnownOptions } from "../writes/index.ts";
 import { toLetter } from "./dead-letters.ts";
 import { type Ending, HeldJob } from "./held-job.ts";
 import { type JobClaim, settleClaim } from "./job-claim.ts";
+import type { Claim } from "./queued-job.ts";
 import type { WorkerPort } from "./worker-port.ts";
 
 export type JobsInHandParts = WorkerPort;
@@ -54,9 +55,9 @@ export class JobsInHand {
   }
 
   /** The mirror shows that a claim is gone; if it is being settled, its own answer says more. */
-  claimGone(id: string, claim: KeyValue): void {
+  claimGone(id: string, { revision }: Claim): void {
     const job = this.#held.get(id);
-    if (job?.revision === claim.createRevision && !job.isSettling) job.lose(lostError(id, "its claim was deleted"));
+    if (job?.revision === revision && !job.isSettling) job.lose(lostError(id, "its key was changed"));
   }
 
   /** Waits for what is on its way to etcd, for `limitMs` at most. */
@@ -110,7 +111,8 @@ export class JobsInHand {
       }
     }
     const notBefore = ending.delayMs > 0 && content.attempt < maxAttempts ? clock.wallMs() + ending.delayMs : undefined;
-    const released = await settleClaim(keys, claim, { type: "release", content: { ...content, notBefore } }, options);
+    const back = { ...content, notBefore, holder: undefined };
+    const released = await settleClaim(keys, claim, { type: "release", content: back }, options);
     if (released !== undefined) this.#parts.onNews({ type: "released", revision: released });
     return released;
   }

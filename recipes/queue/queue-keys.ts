@@ -1,10 +1,11 @@
 import { type KeyRange, type LeaseId, prefix } from "../../src/index.ts";
 
-const rooms = ["jobs", "claims", "dead", "waiting"] as const;
+const rooms = ["jobs", "workers", "dead", "waiting"] as const;
 
 /**
- * `jobs/<id>`: what is to be done. `claims/<id>`: who does it, on the worker's lease. `dead/<id>`: what was tried too
- * often. `waiting/<lease>`: a worker that has nothing to do, on its lease.
+ * `jobs/<id>`: what is to be done, and who does it. `workers/<lease>`: a worker that has claimed jobs, on its lease: as
+ * long as it is there they are its own. `dead/<id>`: what was tried too often. `waiting/<lease>`: a worker that has
+ * nothing to do, on its lease.
  */
 export type QueueRoom = (typeof rooms)[number];
 
@@ -26,8 +27,8 @@ export class QueueKeys {
     return `${this.#prefix}jobs/${id}`;
   }
 
-  claim(id: string): string {
-    return `${this.#prefix}claims/${id}`;
+  worker(lease: LeaseId): string {
+    return `${this.#prefix}workers/${lease}`;
   }
 
   letter(id: string): string {

@@ -2,7 +2,7 @@ import type { KeyValue, LeaseId, MirrorBatch } from "../../src/index.ts";
 import { asError } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 import type { QueueKeys } from "./queue-keys.ts";
-import { byDue, byOrder, QueuedJob } from "./queued-job.ts";
+import { byDue, byOrder, type Claim, QueuedJob } from "./queued-job.ts";
 import { SortedQueue } from "./sorted-queue.ts";
 
 /** How long the mirror may take to show what came of a claim. */
@@ -10,9 +10,9 @@ export const MIRROR_LAG_MS = 1_000;
 
 /** What happened to keys of a queue, beside what the view itself makes of it. */
 export type ViewNews =
-  | { readonly type: "claimed"; readonly id: string; readonly claim: KeyValue }
-  /** `claim` is as it was last. */
-  | { readonly type: "unclaimed"; readonly id: string; readonly claim: KeyValue }
+  | { readonly type: "claimed" | "unclaimed"; readonly id: string; readonly claim: Claim }
+  /** A worker's key is gone: all its jobs are free. */
+  | { readonly type: "ended"; readonly worker: LeaseId }
   /** A place among those who wait is gone. */
   | { readonly type: "left"; readonly place: KeyValue }
   | { readonly type: "invalid"; readonly error: Error };
@@ -23,11 +23,10 @@ export class QueueView {
   listed = false;
   readonly #keys: QueueKeys;
   readonly #jobs = new Map<string, QueuedJob>();
-  readonly #claims = new Map<string, KeyValue>();
-  /** The claims of each worker. */
-  readonly #workers = new Map<LeaseId, Map<string, KeyValue>>();
+  /** The jobs of each worker that lives. */
+  readonly #workers = new Map<LeaseId, Set<QueuedJob>>();
   readonly #waiting = new Map<LeaseId, KeyValue>();
-  /** Unclaimed, and due as far as they were looked at. */
+  /** In no living worker's hands, and due as far as they were looked at. */
   readonly #ready = new SortedQueue<QueuedJob>(byOrder);
   readonly #delayed = new SortedQueue<QueuedJob>(byDue);
   #order: readonly LeaseId[] | undefined;
@@ -46,17 +45,17 @@ export class QueueView {
 
   apply({ puts, deletes }: MirrorBatch, nowMs: number): void {
     this.listed = true;
-    // Jobs first: one that goes with its claim does not become ready in between.
+    // Jobs first: one that goes with its worker does not become ready in between.
     const beside = deletes.filter((kv) => !this.#jobDeleted(kv));
     for (const kv of beside) this.#deletedBeside(kv, nowMs);
-    // A claim comes with its job in one revision: claims first, and no job looks free in between.
-    const jobs = puts.filter((kv) => !this.#putBeside(kv));
+    // Workers first: a job that comes with its worker does not look free in between.
+    const jobs = puts.filter((kv) => !this.#putBeside(kv, nowMs));
     // So that a long list is only ever added to at its end.
     if (jobs.length > 1) jobs.sort((a, b) => a.createRevision - b.createRevision);
     for (const kv of jobs) this.#putJob(kv, nowMs);
   }
 
-  /** The unclaimed jobs, in the order of the queue; `isDue()` says whether one can be claimed now. */
+  /** The jobs that no living worker has, in the order of the queue; `isDue()` says whether one can be claimed now. */
   get ready(): Iterable<QueuedJob> {
     return this.#ready;
   }
@@ -89,10 +88,6 @@ export class QueueView {
     return next === undefined ? undefined : Math.max(0, next - wallMs);
   }
 
-  job(id: string): QueuedJob | undefined {
-    return this.#jobs.get(id);
-  }
-
   /** Who waits for a job, in the order of arrival. */
   get waiting(): readonly LeaseId[] {
     this.#order ??= [...this.#waiting]
@@ -105,40 +100,52 @@ export class QueueView {
     return this.#waiting.has(lease);
   }
 
-  /** How many workers there are, `own` included. */
-  workers(own: LeaseId): number {
-    let idle = this.#workers.has(own) || this.#waiting.has(own) ? 0 : 1;
-    for (const lease of this.#waiting.keys()) if (!this.#workers.has(lease)) idle++;
-    return this.#workers.size + idle;
+  /** Whether the key of this worker is there: without it what it claims would look free. */
+  lives(worker: LeaseId): boolean {
+    return this.#workers.has(worker);
   }
 
-  /** Whether any worker has claims or waits that is none of these. */
+  /** How many workers have jobs or wait for one, `own` included. */
+  workers(own: LeaseId): number {
+    let count = this.#jobsOf(own) > 0 || this.#waiting.has(own) ? 0 : 1;
+    for (const jobs of this.#workers.values()) if (jobs.size > 0) count++;
+    for (const lease of this.#waiting.keys()) if (this.#jobsOf(lease) === 0) count++;
+    return count;
+  }
+
+  /** Whether any worker has jobs or waits that is none of these. */
   hasOthers(than: Pick<ReadonlySet<LeaseId>, "has">): boolean {
-    for (const lease of this.#workers.keys()) if (!than.has(lease)) return true;
+    for (const [lease, jobs] of this.#workers) if (jobs.size > 0 && !than.has(lease)) return true;
     for (const lease of this.#waiting.keys()) if (!than.has(lease)) return true;
     return false;
   }
 
-  claimsOf(lease: LeaseId): [id: string, claim: KeyValue][] {
-    return [...(this.#workers.get(lease) ?? [])];
+  /** The jobs that this worker has. */
+  claimedBy(worker: LeaseId): readonly QueuedJob[] {
+    return [...(this.#workers.get(worker) ?? [])];
+  }
+
+  #jobsOf(worker: LeaseId): number {
+    return this.#workers.get(worker)?.size ?? 0;
   }
 
   /** @returns false for what is no job */
   #jobDeleted(kv: KeyValue): boolean {
     const read = this.#keys.read(kv.key);
     if (read?.room !== "jobs") return false;
-    this.#forgetJob(read.id);
+    const seen = this.#jobs.get(read.id);
+    this.#forgetJob(read.id, undefined);
+    if (seen?.kv.modRevision === kv.modRevision) return true;
+    // Its last state was not seen here: who had it then is to hear of it.
+    const lease = new QueuedJob(read.id, kv).holder;
+    if (lease) this.#news.push({ type: "unclaimed", id: read.id, claim: { lease, revision: kv.modRevision } });
     return true;
   }
 
   #deletedBeside(kv: KeyValue, nowMs: number): void {
     const read = this.#keys.read(kv.key);
-    if (read?.room === "claims") {
-      this.#forgetClaim(read.id);
-      const job = this.#jobs.get(read.id);
-      if (job) this.#addReady(job, nowMs);
-      this.#news.push({ type: "unclaimed", id: read.id, claim: kv });
-    } else if (read?.room === "waiting") {
+    if (read?.room === "workers") this.#workerGone(read.id as LeaseId, nowMs);
+    else if (read?.room === "waiting") {
       this.#waiting.delete(read.id as LeaseId);
       this.#order = undefined;
       this.#news.push({ type: "left", place: kv });
@@ -146,52 +153,55 @@ export class QueueView {
   }
 
   /** @returns false for a job */
-  #putBeside(kv: KeyValue): boolean {
+  #putBeside(kv: KeyValue, nowMs: number): boolean {
     const read = this.#keys.read(kv.key);
     if (read?.room === "jobs") return false;
+    // What is not its owner's own would stand for a worker that never comes, or never goes.
+    const isOwn = kv.lease === read?.id;
+    const lease = read?.id as LeaseId;
     if (!read) this.#invalid(`${kv.key} is no key of the queue ${this.#keys.name}`);
-    else if (read.room === "claims") this.#putClaim(read.id, kv);
-    else if (read.room === "waiting") {
-      // One that is not its owner's own would stand for a worker that never comes.
-      if (kv.lease === read.id) this.#waiting.set(kv.lease, kv);
-      else this.#waiting.delete(read.id as LeaseId);
+    else if (read.room === "workers") {
+      if (isOwn) this.#workers.set(lease, this.#workers.get(lease) ?? new Set());
+      else {
+        this.#invalid(`${kv.key} is not on the lease that it names: it stands for no worker`);
+        this.#workerGone(lease, nowMs);
+      }
+    } else if (read.room === "waiting") {
+      if (isOwn) this.#waiting.set(lease, kv);
+      else this.#waiting.delete(lease);
       this.#order = undefined;
     }
     return true;
   }
 
-  #putClaim(id: string, kv: KeyValue): void {
-    if (!kv.lease) this.#invalid(`${kv.key} is on no lease: it holds its job until it is deleted`);
-    this.#forgetClaim(id);
-    this.#claims.set(id, kv);
-    if (kv.lease) {
-      const claims = this.#workers.get(kv.lease) ?? new Map<string, KeyValue>();
-      this.#workers.set(kv.lease, claims.set(id, kv));
+  #workerGone(worker: LeaseId, nowMs: number): void {
+    for (const job of this.claimedBy(worker)) {
+      job.claim = undefined;
+      this.#addReady(job, nowMs);
     }
-    const job = this.#jobs.get(id);
-    if (job) this.#unlist(job);
-    this.#news.push({ type: "claimed", id, claim: kv });
+    this.#workers.delete(worker);
+    // Also of one that came and went within a step.
+    this.#news.push({ type: "ended", worker });
   }
 
   #invalid(message: string): void {
     this.#news.push({ type: "invalid", error: new InvalidValueError(message) });
   }
 
-  #forgetClaim(id: string): void {
-    const lease = this.#claims.get(id)?.lease;
-    this.#claims.delete(id);
-    const claims = lease && this.#workers.get(lease);
-    if (!claims) return;
-    claims.delete(id);
-    if (claims.size === 0) this.#workers.delete(lease);
-  }
-
   #putJob(kv: KeyValue, nowMs: number): void {
     const id = this.#keys.read(kv.key)?.id as string;
-    this.#forgetJob(id);
+    this.#forgetJob(id, kv.modRevision);
     const job = new QueuedJob(id, kv);
     this.#jobs.set(id, job);
-    if (!this.#claims.has(id)) this.#addReady(job, nowMs);
+    const { holder } = job;
+    const jobs = holder && this.#workers.get(holder);
+    if (!jobs) {
+      this.#addReady(job, nowMs);
+      return;
+    }
+    jobs.add(job);
+    job.claim = { lease: holder, revision: kv.modRevision };
+    this.#news.push({ type: "claimed", id, claim: job.claim });
   }
 
   #addReady(job: QueuedJob, nowMs: number): void {
@@ -199,15 +209,16 @@ export class QueueView {
     this.#ready.add(job);
   }
 
-  #forgetJob(id: string): void {
+  /** @param next at which revision the job's key was put again; undefined: it is gone */
+  #forgetJob(id: string, next: number | undefined): void {
     const job = this.#jobs.get(id);
     if (!job) return;
     this.#jobs.delete(id);
-    this.#unlist(job);
-  }
-
-  #unlist(job: QueuedJob): void {
     this.#ready.delete(job);
     this.#delayed.delete(job);
+    const { claim } = job;
+    if (!claim) return;
+    this.#workers.get(claim.lease)?.delete(job);
+    if (claim.revision !== next) this.#news.push({ type: "unclaimed", id, claim });
   }
 }

@@ -1,10 +1,22 @@
-import type { KeyValue } from "../../src/index.ts";
+import type { KeyValue, LeaseId } from "../../src/index.ts";
 import { type JobContent, readJob } from "./job-content.ts";
+
+/** A worker's hold on a job, in etcd. */
+export interface Claim {
+  readonly lease: LeaseId;
+  /** At which the job's key was put by it. */
+  readonly revision: number;
+}
 
 /** One state of a job as the mirror has it; a job that is put again is another one. */
 export class QueuedJob {
   readonly id: string;
   readonly kv: KeyValue;
+  /**
+   * The claim by which a living worker has it: as the mirror shows it, or as the answer to the claim said, which can be
+   * here before.
+   */
+  claim: Claim | undefined;
   /** Since when it can be claimed, on the monotonic clock. */
   readySinceMs = 0;
   /** A worker that shares the view is claiming it at this moment. */
@@ -26,6 +38,17 @@ export class QueuedJob {
   get content(): JobContent {
     this.#content ??= readJob(this.kv);
     return this.#content;
+  }
+
+  /** Who claimed it last, and has not given it back. What was put only once was never claimed, and is not read. */
+  get holder(): LeaseId | undefined {
+    if (this.kv.version <= 1) return undefined;
+    try {
+      return this.content.holder;
+    } catch {
+      // Reported when a worker comes to it.
+      return undefined;
+    }
   }
 }
 

@@ -4,15 +4,18 @@ import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { recipeClient } from "../recipe/index.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 import { QueueView } from "./queue-view.ts";
+import type { Claim } from "./queued-job.ts";
 
 /** A worker that looks for jobs in a shared view. */
 export interface ViewMember {
   /** The view has changed. */
   look(): void;
-  /** A claim on one of its leases is there. */
-  claimSeen(id: string, claim: KeyValue): void;
-  /** A claim that may be one of its own is gone; `claim` is as it was last. */
-  claimGone(id: string, claim: KeyValue): void;
+  /** A claim of one of its leases is there. */
+  claimSeen(id: string, claim: Claim): void;
+  /** A claim of one of its leases is gone. */
+  claimGone(id: string, claim: Claim): void;
+  /** Its key as a worker, on this lease, is gone: all its jobs are free. */
+  workerGone(lease: LeaseId): void;
   /** Its place among those who wait is gone. */
   placeGone(place: KeyValue): void;
   /** What is retried, or what cannot be read. */
@@ -138,19 +141,14 @@ export class SharedView {
   passOnNews(): void {
     for (const news of this.jobs.takeNews()) {
       if (news.type === "invalid") for (const member of [...this.#members]) member.warn(news.error);
-      else if (news.type === "left") this.#of(news.place)?.placeGone(news.place);
-      else if (news.type === "claimed") this.#of(news.claim)?.claimSeen(news.id, news.claim);
-      else for (const member of this.#whoHeld(news.claim)) member.claimGone(news.id, news.claim);
+      else if (news.type === "left") this.#of(news.place.lease)?.placeGone(news.place);
+      else if (news.type === "ended") this.#of(news.worker)?.workerGone(news.worker);
+      else if (news.type === "claimed") this.#of(news.claim.lease)?.claimSeen(news.id, news.claim);
+      else this.#of(news.claim.lease)?.claimGone(news.id, news.claim);
     }
   }
 
-  /** One that was put again by hand is on no lease, or another one: each worker knows its own by createRevision. */
-  #whoHeld(claim: KeyValue): Iterable<ViewMember> {
-    const member = this.#of(claim);
-    return member ? [member] : [...this.#members];
-  }
-
-  #of({ lease }: KeyValue): ViewMember | undefined {
+  #of(lease: LeaseId | undefined): ViewMember | undefined {
     return lease && this.#byLease.get(lease);
   }
 

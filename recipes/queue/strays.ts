@@ -1,4 +1,3 @@
-import type { KeyValue } from "../../src/index.ts";
 import type { Timer } from "../../src/internal/index.ts";
 import type { LeaseLine } from "../leases/index.ts";
 import type { ClaimsAhead } from "./claims-ahead.ts";
@@ -6,6 +5,7 @@ import type { ClaimsUnderWay } from "./claims-under-way.ts";
 import { leavePlace, undoClaim } from "./job-claim.ts";
 import type { JobsInHand } from "./jobs-in-hand.ts";
 import { MIRROR_LAG_MS, type QueueView } from "./queue-view.ts";
+import type { QueuedJob } from "./queued-job.ts";
 import type { Waiters } from "./waiters.ts";
 import type { WorkerPort } from "./worker-port.ts";
 
@@ -48,11 +48,9 @@ export class Strays {
     const lease = leases.current;
     if (!lease || this.#stopped) return;
     try {
-      for (const [id, claim] of view.claimsOf(lease.id)) {
-        if (this.#isKnown(id, claim)) continue;
-        const job = view.job(id);
-        const content = job?.kv.modRevision === claim.createRevision ? job.content : undefined;
-        await undoClaim(port.keys, id, claim.createRevision, content, port.writes(lease));
+      for (const job of view.claimedBy(lease.id)) {
+        const { id, kv, content } = job;
+        if (!this.#isKnown(job)) await undoClaim(port.keys, id, kv.modRevision, content, port.writes(lease));
       }
       const isLate = waiters.size === 0 && view.waiting.includes(lease.id);
       if (isLate) await leavePlace(port.keys, lease.id, port.writes(lease));
@@ -62,8 +60,8 @@ export class Strays {
   }
 
   /** Whether this worker has the job in hand, is about to, or ends this claim. */
-  #isKnown(id: string, claim: KeyValue): boolean {
+  #isKnown({ id, kv }: QueuedJob): boolean {
     const { claiming, ahead, inHand } = this.#parts;
-    return claiming.has(id) || ahead.has(id) || inHand.has(id) || inHand.isSettling(id, claim.createRevision);
+    return claiming.has(id) || ahead.has(id) || inHand.has(id) || inHand.isSettling(id, kv.modRevision);
   }
 }

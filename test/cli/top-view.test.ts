@@ -58,7 +58,7 @@ const sections: readonly Section[] = [
     waiting: ["carla".repeat(50)],
   },
   { type: "lock", name: "/lock", head: undefined, waiting: [] },
-  { type: "queue", name: "/队列", jobs: 50_000, inHand: 3, dead: 1, idleWorkers: 0 },
+  { type: "queue", name: "/队列", jobs: 50_000, dead: 1, workers: 3, idleWorkers: 0 },
 ];
 
 test("scrolling ends where the last rows are seen", () => {

@@ -41,6 +41,9 @@ beforeAll(async () => {
   mutex.acquire().catch(() => {});
   await queue.enqueueMany(["a", "b", "c"]);
   await queue.dequeue();
+  // A worker that waits, beside the one that has a job.
+  const idle = await etcd.grantLease(60);
+  await etcd.put(`/q/waiting/${idle.id}`, "", { lease: idle });
 });
 afterAll(async () => {
   await Promise.all(closing.map((each) => each[Symbol.asyncDispose]()));
@@ -63,7 +66,7 @@ test("without a terminal it prints one snapshot: with --json as one object, with
       },
       { type: "election", head: { who: "anna", token: expect.any(Number) }, waiting: ["berta"] },
       { type: "lock", head: { who: expect.stringMatching(/^lease [0-9a-f]+$/) }, waiting: [expect.any(String)] },
-      { type: "queue", name: "/q", jobs: 3, inHand: 1, dead: 0 },
+      { type: "queue", name: "/q", jobs: 3, dead: 0, workers: 2, idleWorkers: 1 },
     ],
   });
   const { out } = await cli.run("top", ...shown);
@@ -104,7 +107,7 @@ describe.skipIf(!canStartTerminal)("in a terminal", () => {
     expect(text).toMatch(/^m\\u\{1b\}\[2J\\u\{1b\}.*… +10\.0\.0\.3:80 +3 +eu-3 +serves/m);
     expect(text).toMatch(/^\/leader +anna +\d+ +\d+s +1 +berta$/m);
     expect(text).toMatch(/^\/lock +lease [0-9a-f…]+ +\d+ +\d+s +1 +lease/m);
-    expect(text).toMatch(/^\/q +3 +1 +0 +0$/m);
+    expect(text).toMatch(/^\/q +3 +0 +2 +1$/m);
     expect(screen.at(-1)).toMatch(/^q ends/);
     expect(await terminal.modes()).toEqual({ alternate: true, cursor: false });
     await terminal.key("q");

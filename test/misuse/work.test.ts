@@ -32,14 +32,14 @@ function received(from: { on(name: "warning" | "failed", listener: (error: Error
   return seen;
 }
 
-test.each(rounds)("a queue with hostile jobs, claims, places and letters does the good jobs: %s", async (round) => {
+test.each(rounds)("a queue with hostile jobs, workers, places and letters does the good jobs: %s", async (round) => {
   const random = seeded(`queue ${round}`);
   const name = lab.newPrefix().slice(0, -1);
-  const job = { value: '"v"', attempt: "0", notBefore: "1", token: '"t"' };
+  const job = { value: '"v"', attempt: "0", notBefore: "1", token: '"t"', holder: '"1234"' };
   const letter = { value: '"v"', attempts: "2", diedAtMs: "1" };
   const putNasty = async (count: number) => {
     for (const index of times(count, (at) => at)) {
-      const room = random.pick(["jobs/", "jobs/", "claims/", "dead/", "dead/", "waiting/", "", "other/"]);
+      const room = random.pick(["jobs/", "jobs/", "workers/", "dead/", "dead/", "waiting/", "", "other/"]);
       const value = nastyValue(random, room === "dead/" ? letter : job);
       await lab.etcd.put(keyUnder(`${name}/${room}`, nastyKey(random, index)), value);
     }

@@ -20,24 +20,34 @@ test.each(["ack", "release", "bury"])(
     const job = await queue.dequeue();
     await lab.etcd.delete(`${lab.name}/jobs/a`);
     expect(await queue.enqueue("new", { id: "a" })).toMatchObject({ added: true });
-    if (how === "ack") await job.ack();
-    else if (how === "release") await job.release({ delayMs: 1 });
-    // It can no longer be buried: it is gone.
-    else await expect(job.release()).rejects.toMatchObject({ code: "ETCD_JOB_LOST" });
+    const ended = how === "ack" ? job.ack() : job.release();
+    await expect(ended).rejects.toMatchObject({ code: "ETCD_JOB_LOST" });
     const next = await queue.dequeue({ signal: AbortSignal.timeout(5_000) });
     expect(next).toMatchObject({ id: "a", value: "new", attempt: 1 });
     expect(await queue.deadLetters()).toEqual([]);
   },
 );
 
-test("a job whose claim is put again by hand, on no lease, and then deleted is lost to the worker that has it", async () => {
+test("a worker whose key is put again by hand, on no lease, goes on under a new one, and its jobs are free", async () => {
+  const queue = lab.queue({ ttlSeconds: 60 });
+  const warnings: Error[] = [];
+  queue.on("warning", (error) => warnings.push(error));
+  await queue.enqueue("v", { id: "a" });
+  const job = await queue.dequeue();
+  const key = `${lab.name}/workers/${await lab.worker()}`;
+  await lab.etcd.put(key, "by hand");
+  await until(() => job.signal.aborted);
+  expect(job.signal.reason).toMatchObject({ code: "ETCD_JOB_LOST" });
+  expect(warnings[0]).toMatchObject({ code: "ETCD_INVALID_VALUE", message: expect.stringContaining(key) });
+  expect(await queue.dequeue()).toMatchObject({ id: "a", attempt: 2 });
+});
+
+test("a job that is put again by hand in its worker's name is lost to it, and goes back", async () => {
   const queue = lab.queue();
   await queue.enqueue("v", { id: "a" });
   const job = await queue.dequeue();
-  await lab.etcd.put(`${lab.name}/claims/a`, "by hand");
-  await lab.etcd.delete(`${lab.name}/claims/a`);
+  await lab.claimLate("jobs/a", await lab.worker());
   await until(() => job.signal.aborted);
-  expect(job.signal.reason).toMatchObject({ code: "ETCD_JOB_LOST" });
   expect(await queue.dequeue()).toMatchObject({ id: "a", attempt: 2 });
 });
 

@@ -14,7 +14,6 @@ beforeAll(async () => {
 afterEach(() => lab.clear());
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
-const claims = () => lab.keys("claims");
 const values = (count: number) => Array.from({ length: count }, (_, index) => String(index));
 
 /** A worker that has asked for the next job right after an ack, and has acknowledged another one since. */
@@ -40,7 +39,7 @@ test("the next job is claimed in the txn of the ack before it: one txn for each 
 
 test("what was claimed ahead and is not asked for goes back, with no attempt counted", async () => {
   await eagerWorker();
-  await until(async () => (await claims()).length === 0);
+  await until(async () => (await lab.claimed()).length === 0);
   // On a client of its own, whose view is as new as that.
   const other = lab.queue({ client: lab.lab.client() });
   expect(await other.dequeue()).toMatchObject({ value: "3", attempt: 1 });
@@ -53,8 +52,9 @@ test("a worker that asks while its job goes back gets that job, and not the one 
   const held = deferred<void>();
   let goesBack = false;
   etcd.txn = async (request, options) => {
-    // An ack deletes the claim first, and what goes back has its attempt restored first.
-    if (request.compare?.[0]?.target === "createRevision" && request.success?.[0]?.type === "txn") {
+    // It puts the job as it was, and nothing else; a claim compares the worker, or puts its key.
+    const { compare = [], success = [] } = request;
+    if (compare.length === 1 && success.length === 1 && success[0]?.type === "put") {
       goesBack = true;
       await held.promise;
     }
@@ -78,7 +78,7 @@ test("a job that is given back comes before one that was claimed ahead", async (
   const held = deferred<void>();
   let holds = false;
   etcd.txn = async (request, options) => {
-    const isClaim = request.compare?.some(({ target }) => target === "modRevision");
+    const isClaim = request.compare?.some(({ target }) => target === "createRevision");
     const waits = holds && isClaim;
     const answer = await send(request, options);
     if (waits) await held.promise;
@@ -90,7 +90,7 @@ test("a job that is given back comes before one that was claimed ahead", async (
   const [a, b] = [await queue.dequeue(), await queue.dequeue()];
   holds = true;
   await a.ack();
-  await until(async () => (await claims()).length === 2);
+  await until(async () => (await lab.claimed()).length === 2);
   await b.release();
   const next = queue.dequeue();
   holds = false;
@@ -104,5 +104,6 @@ test("close() gives back what was claimed ahead, with no attempt counted", async
   await queue.close();
   const view = await lab.view();
   expect(Object.keys(view).filter((key) => !key.startsWith("jobs/"))).toEqual([]);
+  expect(Object.values(view).map((text) => JSON.parse(text).holder)).toEqual(values(7).map(() => undefined));
   expect(Object.values(view).map((text) => JSON.parse(text).attempt)).toEqual(values(7).map(() => 0));
 });

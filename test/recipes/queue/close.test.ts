@@ -56,7 +56,7 @@ test("closed at once after dequeue(), while it waits, while it claims: the call 
     for (const result of await Promise.all(calls)) {
       if (!("ack" in result)) expect(result).toMatchObject(closed);
     }
-    await until(async () => (await lab.keys("claims")).length + (await lab.keys("waiting")).length === 0);
+    await until(async () => (await lab.claimed()).length + (await lab.keys("waiting")).length === 0);
     await until(async () => (await leasesOf(lab.lab.endpoint)).length === 0);
   }
 });
@@ -68,7 +68,7 @@ test("closed while it claims: a job that no worker received has lost no attempt"
   const answered = deferred<void>();
   etcd.txn = async (request, options) => {
     const answer = await send(request, options);
-    if ((await lab.keys("claims")).length === 1) {
+    if ((await lab.claimed()).length === 1) {
       claimed.resolve();
       await answered.promise;
     }
@@ -82,7 +82,7 @@ test("closed while it claims: a job that no worker received has lost no attempt"
   expect(await call).toMatchObject(closed);
   answered.resolve();
   await closing;
-  expect(await lab.keys("claims")).toEqual([]);
+  expect(await lab.claimed()).toEqual([]);
   expect(await lab.queue().dequeue()).toMatchObject({ value: "v", attempt: 1 });
 });
 

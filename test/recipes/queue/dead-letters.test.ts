@@ -29,7 +29,7 @@ test("a job that was handed out maxAttempts times becomes a dead letter, and no 
   expect(dead).toEqual(letters);
   expect((await takeAll(queue, 1))[0]?.value).toBe("good");
   expect(await queue.size()).toBe(0);
-  expect(await lab.keys("claims")).toEqual([]);
+  expect(await lab.claimed()).toEqual([]);
 });
 
 test("a job whose last worker died becomes a dead letter by the next that looks", async () => {
@@ -46,7 +46,7 @@ test("the time of the last attempt is over: it is a dead letter", async () => {
   const job = await queue.dequeue();
   await until(async () => (await queue.deadLetters()).length === 1);
   expect(job.signal.aborted).toBe(true);
-  expect(await lab.keys("claims")).toEqual([]);
+  expect(await lab.claimed()).toEqual([]);
 });
 
 test("a dead letter can be put back, with all its attempts, and discarded", async () => {
@@ -65,7 +65,7 @@ test("a dead letter can be put back, with all its attempts, and discarded", asyn
   await again.release();
   expect(await queue.discard("a")).toBe(true);
   expect(await queue.deadLetters()).toEqual([]);
-  expect(await lab.view()).toEqual({});
+  expect(await lab.besideWorkers()).toEqual({});
 });
 
 test("whatever id a stranger gave a dead letter, it is put back and discarded by it", async () => {
@@ -81,7 +81,7 @@ test("whatever id a stranger gave a dead letter, it is put back and discarded by
     await job.ack();
   }
   expect(await queue.deadLetters()).toEqual([]);
-  expect(await lab.view()).toEqual({});
+  expect(await lab.besideWorkers()).toEqual({});
 });
 
 test("dead letters come the oldest first", async () => {
@@ -132,6 +132,6 @@ describe("an operator whose first request has no answer", () => {
     proxy.cut();
     await proxy.heal();
     expect(await stepping).toMatchObject(outcome);
-    expect(await lab.view()).toEqual(left);
+    expect(await lab.besideWorkers()).toEqual(left);
   });
 });

@@ -32,7 +32,7 @@ test("several dequeues of one queue get a job each", async () => {
   const values = (await Promise.all([...early, ...late])).map(({ value }) => value);
   expect(new Set(values).size).toBe(20);
   expect(await queue.size()).toBe(20);
-  expect(await lab.keys("claims")).toHaveLength(20);
+  expect(await lab.claimed()).toHaveLength(20);
 });
 
 test("no two workers get the same job, however many run for it, and each job is handed out once", async () => {
@@ -64,8 +64,11 @@ test("all jobs of a worker are on one lease, and so is its place while it waits"
   await until(async () => (await lab.keys("waiting")).length === 1);
   const { kvs: all } = await lab.etcd.range(prefix(`${lab.name}/`));
   const kvs = all.filter(({ key }) => !key.startsWith(`${lab.name}/jobs/`));
-  expect(kvs).toHaveLength(4);
-  expect(new Set(kvs.map(({ lease }) => lease)).size).toBe(1);
+  const worker = await lab.worker();
+  expect(kvs.map(({ key }) => key.slice(lab.name.length + 1))).toEqual([`waiting/${worker}`, `workers/${worker}`]);
+  expect(kvs.map(({ lease }) => lease)).toEqual([worker, worker]);
+  const holders = Object.values(await lab.besideWorkers()).filter((text) => text.includes(`"holder":"${worker}"`));
+  expect(holders).toHaveLength(3);
   await queue.close();
   await waiting;
 });
@@ -148,15 +151,15 @@ test("a claim that was won for a dequeue that was aborted meanwhile is undone, a
     return send(request, options);
   };
   await lab.queue().enqueue("v", { id: "a" });
-  await until(async () => (await lab.keys("claims")).length === 1);
+  await until(async () => (await lab.claimed()).length === 1);
   controller.abort();
   await expect(waiting).rejects.toBe(controller.signal.reason);
   etcd.txn = send;
   await proxy.heal();
-  await until(async () => (await lab.keys("claims")).length === 0);
-  const view = await lab.view();
+  await until(async () => (await lab.claimed()).length === 0);
+  const view = await lab.besideWorkers();
   expect(Object.keys(view)).toEqual(["jobs/a"]);
-  expect(JSON.parse(view["jobs/a"] ?? "")).toMatchObject({ value: "v", attempt: 0 });
+  expect(JSON.parse(view["jobs/a"] ?? "")).toEqual({ value: "v", attempt: 0, token: expect.any(String) });
   expect(await lab.queue().dequeue()).toMatchObject({ id: "a", attempt: 1 });
 });
 
@@ -180,7 +183,7 @@ test("aborted at any moment, a hundred times, it leaves no claim and no place, a
     done.push(job.value);
   }
   expect(new Set(done).size).toBe(100);
-  await until(async () => Object.keys(await lab.view()).length === 0, { message: "nothing is left" });
+  await until(async () => Object.keys(await lab.besideWorkers()).length === 0, { message: "nothing is left" });
 });
 
 test("a queue that only adds holds nothing: a program that does nothing else ends by itself", async () => {
@@ -197,6 +200,6 @@ test("a queue on client options of its own works, and closes the client", async 
   await queue.enqueue("v");
   expect((await queue.dequeue()).value).toBe("v");
   await queue.close();
-  expect(await lab.keys("claims")).toEqual([]);
+  expect(await lab.claimed()).toEqual([]);
   expect(await lab.keys("jobs")).toHaveLength(1);
 });

@@ -56,7 +56,7 @@ test("keys that are none of the queue's do not hurt it", async () => {
   const queue = lab.queue();
   const bad = Buffer.concat([Buffer.from(`${lab.name}/jobs/`), Buffer.from([0xff, 0xc0])]);
   await lab.etcd.put(bad, '{"value":"v","attempt":0}');
-  for (const key of ["", "x", "jobs", "jobs/", "claims/", "waiting/", "other/room", "dead/"]) {
+  for (const key of ["", "x", "jobs", "jobs/", "workers/", "waiting/", "other/room", "dead/"]) {
     await lab.etcd.put(`${lab.name}/${key}`, '{"value":"v","attempt":0}');
   }
   await queue.enqueue("v");
@@ -83,18 +83,22 @@ test("places that are no worker's own, or on no lease, take no turn", async () =
   await lease.revoke();
 });
 
-test("a claim on no lease holds its job until it is deleted by hand, and that is reported", async () => {
+test("a worker's key that is not on the lease which it names holds no job, and is reported", async () => {
   const queue = lab.queue();
   const warnings: Error[] = [];
   queue.on("warning", (error) => warnings.push(error));
-  await lab.etcd.put(`${lab.name}/claims/a`, "\0 by hand");
-  await queue.enqueue("held", { id: "a" });
-  await queue.enqueue("free");
-  expect((await takeAll(queue, 1))[0]?.value).toBe("free");
-  expect(warnings[0]).toMatchObject({ code: "ETCD_INVALID_VALUE", message: expect.stringContaining("claims/a") });
-  const job = queue.dequeue();
-  await lab.etcd.delete(`${lab.name}/claims/a`);
-  expect((await job).value).toBe("held");
+  const lease = await lab.etcd.grantLease(60);
+  await lab.etcd.put(`${lab.name}/workers/1234`, "\0 by hand");
+  await lab.etcd.put(`${lab.name}/workers/5678`, "", { lease });
+  for (const holder of ["1234", "5678", 9, { id: 1 }, ""]) {
+    const key = `${lab.name}/jobs/${JSON.stringify(holder)}`;
+    await lab.etcd.put(key, '{"value":"first","attempt":0}');
+    await lab.etcd.put(key, JSON.stringify({ value: "v", attempt: 1, holder }));
+  }
+  expect((await takeAll(queue, 5)).map(({ value, attempt }) => `${value} ${attempt}`)).toEqual(Array(5).fill("v 2"));
+  const reported = warnings.map(({ message }) => message.split(" ")[0]);
+  expect(reported).toEqual([`${lab.name}/workers/1234`, `${lab.name}/workers/5678`]);
+  await lease.revoke();
 });
 
 test("an invalid dead letter is left out and reported, and can be discarded but not put back", async () => {

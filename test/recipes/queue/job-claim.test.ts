@@ -4,7 +4,7 @@ import { buryJob, type JobClaim, settleClaim, undoClaim } from "../../../recipes
 import { writeLetter } from "../../../recipes/queue/job-content.ts";
 import { QueueKeys } from "../../../recipes/queue/queue-keys.ts";
 import { QueuedJob } from "../../../recipes/queue/queued-job.ts";
-import { type EtcdClient, type KeyValue, UnavailableError } from "../../../src/index.ts";
+import { type EtcdClient, type KeyValue, leaseId, UnavailableError } from "../../../src/index.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { VirtualLab } from "../../support/virtual-lab.ts";
 
@@ -34,16 +34,14 @@ async function afterLostAnswer<T>(
   return done;
 }
 
-const [jobKey, claimKey] = [Buffer.from(keys.job("a")), Buffer.from(keys.claim("a"))];
-const claim: JobClaim = { id: "a", revision: 5, jobCreateRevision: 2, content, jobKey, claimKey };
+const jobKey = Buffer.from(keys.job("a"));
+const claim: JobClaim = { id: "a", lease: leaseId("a1"), revision: 5, jobCreateRevision: 2, content, jobKey };
 
 test("a release whose answer was lost was done at the revision of the job, and not at that of the next answer", async () => {
   const job = { createRevision: 2, modRevision: 7 };
   const settling = { type: "release", content } as const;
-  expect(await afterLostAnswer([undefined, job], (options) => settleClaim(keys, claim, settling, options))).toBe(7);
-  expect(await afterLostAnswer([undefined, undefined], (options) => settleClaim(keys, claim, settling, options))).toBe(
-    0,
-  );
+  expect(await afterLostAnswer([job], (options) => settleClaim(keys, claim, settling, options))).toBe(7);
+  expect(await afterLostAnswer([undefined], (options) => settleClaim(keys, claim, settling, options))).toBe(0);
 });
 
 test("so was a claim that is undone", async () => {

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { JobLostError, type MirrorBatch, prefix } from "../../../recipes/index.ts";
+import { JobLostError, type MirrorBatch, putOp } from "../../../recipes/index.ts";
 import { deferred } from "../../../src/internal/index.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
@@ -22,7 +22,7 @@ test("an acknowledged job is gone for good, and saying it again is harmless", as
   await job.ack();
   expect(job.signal.aborted).toBe(false);
   expect(await etcdErrorOf(job.release())).toMatchObject({ code: "ETCD_JOB_LOST" });
-  expect(await lab.view()).toEqual({});
+  expect(await lab.besideWorkers()).toEqual({});
   expect(await queue.size()).toBe(0);
 });
 
@@ -33,7 +33,7 @@ test("a released job is no longer this worker's, goes to where it stood, and cou
   await job.release();
   expect(job.signal.reason).toBeInstanceOf(JobLostError);
   expect(await etcdErrorOf(job.ack())).toMatchObject({ code: "ETCD_JOB_LOST" });
-  expect(await lab.keys("claims")).toEqual([]);
+  expect(await lab.claimed()).toEqual([]);
   expect(await queue.dequeue()).toMatchObject({ id: job.id, value: "a", attempt: 2 });
   expect(await queue.dequeue()).toMatchObject({ value: "b", attempt: 1 });
 });
@@ -93,45 +93,74 @@ test("ack() compares the clock, too, and a signal that is first read after that 
   expect(job.signal.reason).toMatchObject({ message: expect.stringContaining("time is over") });
 });
 
-test("a claim deleted by hand: the worker hears of it, and its ack changes nothing", async () => {
+test("a claim taken away by hand: the worker hears of it, and its ack changes nothing", async () => {
   const queue = lab.queue();
   await queue.enqueue("v", { id: "a" });
   const job = await queue.dequeue();
-  await lab.etcd.delete(`${lab.name}/claims/a`);
+  await lab.etcd.put(`${lab.name}/jobs/a`, '{"value":"v","attempt":1}');
   await until(() => job.signal.aborted);
   expect(job.signal.reason).toBeInstanceOf(JobLostError);
   expect(await etcdErrorOf(job.ack())).toMatchObject({ code: "ETCD_JOB_LOST" });
   expect(await queue.dequeue()).toMatchObject({ id: "a", attempt: 2 });
 });
 
-test("ack and release compare the claim's createRevision: another claim of the same job is left alone", async () => {
+test.each(["ack", "release"] as const)(
+  "%s compares the claim: another claim of the same job is left alone",
+  async (how) => {
+    const queue = lab.queue();
+    await queue.enqueue("v", { id: "a" });
+    const job = await queue.dequeue();
+    const other = await lab.etcd.grantLease(60);
+    // In one moment, so that no worker hears of it before: as when a claim was lost and won by another worker.
+    const lost = etcdErrorOf(
+      lab.etcd
+        .txn({
+          success: [
+            putOp(`${lab.name}/workers/${other.id}`, "", { lease: other }),
+            putOp(`${lab.name}/jobs/a`, JSON.stringify({ value: "v", attempt: 2, holder: other.id })),
+          ],
+        })
+        .then(() => job[how]()),
+    );
+    expect(await lost).toMatchObject({ code: "ETCD_JOB_LOST" });
+    expect(await lab.claimed()).toEqual(["jobs/a"]);
+    expect((await lab.etcd.get(`${lab.name}/jobs/a`))?.text).toContain(`"holder":"${other.id}"`);
+    await other.revoke();
+    expect(await queue.dequeue()).toMatchObject({ id: "a", attempt: 3 });
+  },
+);
+
+test("a worker whose key is deleted by hand loses its jobs, and goes on under a new one", async () => {
+  const queue = lab.queue({ ttlSeconds: 60 });
+  await queue.enqueue("v", { id: "a" });
+  const job = await queue.dequeue();
+  const worker = await lab.worker();
+  await lab.etcd.delete(`${lab.name}/workers/${worker}`);
+  await until(() => job.signal.aborted);
+  expect(job.signal.reason).toBeInstanceOf(JobLostError);
+  expect(await etcdErrorOf(job.ack())).toMatchObject({ code: "ETCD_JOB_LOST" });
+  expect(await queue.dequeue()).toMatchObject({ id: "a", attempt: 2 });
+  expect(await lab.worker()).not.toBe(worker);
+});
+
+test("a job whose key is deleted while a worker has it is cancelled: the worker hears of it", async () => {
   const queue = lab.queue();
   await queue.enqueue("v", { id: "a" });
   const job = await queue.dequeue();
-  const claim = await lab.etcd.get(`${lab.name}/claims/a`);
-  if (!claim?.lease) throw new Error("it is claimed on a lease");
-  // In one moment, so that no worker hears of it before: as when a claim was lost and won by another worker.
-  const lost = etcdErrorOf(
-    lab.etcd
-      .delete(`${lab.name}/claims/a`)
-      .then(() => lab.etcd.put(`${lab.name}/claims/a`, ""))
-      .then(() => job.ack()),
-  );
-  expect(await lost).toMatchObject({ code: "ETCD_JOB_LOST" });
-  expect(Object.keys(await lab.view())).toEqual(["claims/a", "jobs/a"]);
+  await lab.etcd.delete(`${lab.name}/jobs/a`);
+  await until(() => job.signal.aborted);
+  expect(await etcdErrorOf(job.ack())).toMatchObject({ code: "ETCD_JOB_LOST" });
+  expect(await lab.besideWorkers()).toEqual({});
 });
 
 test("a claim that landed after its caller gave up is given back", async () => {
   const queue = lab.queue();
   await queue.enqueueMany(["mine", "late"]);
   await queue.dequeue();
-  const [claim] = (await lab.etcd.range(prefix(`${lab.name}/claims/`))).kvs;
-  const [, late] = await lab.keys("jobs");
-  if (!claim?.lease || !late) throw new Error("one of two is claimed");
-  // As a claim txn does that was given up and lands late.
-  const claimKey = `${lab.name}/${late.replace("jobs/", "claims/")}`;
-  await lab.etcd.put(claimKey, "", { lease: claim.lease });
-  await until(async () => (await lab.etcd.get(claimKey)) === undefined);
+  const [, late = ""] = await lab.keys("jobs");
+  await lab.claimLate(late, await lab.worker());
+  expect(await lab.claimed()).toHaveLength(2);
+  await until(async () => (await lab.claimed()).length === 1);
   expect(await lab.queue().dequeue()).toMatchObject({ value: "late", attempt: 1 });
 });
 
@@ -141,8 +170,8 @@ test("a job whose time is over loses its attempt, also when late claims are look
   const swept = deferred<void>();
   let isOver = false;
   etcd.txn = async (request, options) => {
-    // The first one that depends on a claim: it gives the job back.
-    if (!isOver && request.compare?.some(({ target, operand }) => target === "createRevision" && operand !== 0)) {
+    // The first one that compares nothing but the job, as no claim does: it gives the job back.
+    if (!isOver && request.compare?.length === 1 && request.success?.length === 1) {
       isOver = true;
       await swept.promise;
     }
@@ -151,12 +180,12 @@ test("a job whose time is over loses its attempt, also when late claims are look
   const queue = lab.queue({ client: etcd });
   for (const id of ["mine", "late"]) await queue.enqueue("v", { id });
   expect(await queue.dequeue({ visibilitySeconds: 0.1 })).toMatchObject({ id: "mine" });
-  const claim = await lab.etcd.get(`${lab.name}/claims/mine`);
   await until(() => isOver);
-  await lab.etcd.put(`${lab.name}/claims/late`, "", { lease: claim?.lease });
-  await until(async () => (await lab.etcd.get(`${lab.name}/claims/late`)) === undefined);
+  await lab.claimLate("jobs/late", await lab.worker());
+  expect(await lab.claimed()).toHaveLength(2);
+  await until(async () => (await lab.claimed()).length === 1);
   swept.resolve();
-  await until(async () => (await lab.keys("claims")).length === 0);
+  await until(async () => (await lab.claimed()).length === 0);
   expect(await lab.queue().dequeue()).toMatchObject({ id: "mine", attempt: 2 });
 });
 
@@ -164,9 +193,8 @@ test("a waiting place that landed after its caller gave up is taken away", async
   const queue = lab.queue();
   await queue.enqueue("v");
   const job = await queue.dequeue();
-  const [claim] = (await lab.etcd.range(prefix(`${lab.name}/claims/`))).kvs;
-  if (!claim?.lease) throw new Error("it is claimed on a lease");
-  await lab.etcd.put(`${lab.name}/waiting/${claim.lease}`, "", { lease: claim.lease });
+  const worker = await lab.worker();
+  await lab.etcd.put(`${lab.name}/waiting/${worker}`, "", { lease: worker });
   await until(async () => (await lab.keys("waiting")).length === 0);
   expect(job.signal.aborted).toBe(false);
 });
@@ -181,7 +209,7 @@ test("of two jobs given back the first one comes first, also when its answer ove
   let revision = 0;
   let news: (() => void)[] | undefined;
   etcd.txn = async (request, options) => {
-    const isRelease = request.compare?.some(({ target, operand }) => target === "createRevision" && operand !== 0);
+    const isRelease = request.compare?.length === 1 && request.success?.length === 1;
     const first = isRelease && ++releases === 1;
     const answer = await send(request, options);
     if (first) await late.promise;
@@ -207,7 +235,7 @@ test("of two jobs given back the first one comes first, also when its answer ove
   await until(async () => revision >= ((await lab.etcd.get(`${lab.name}/jobs/b`))?.modRevision ?? Infinity));
   news = [];
   const releasing = b.release();
-  await until(async () => (await lab.keys("claims")).length === 1);
+  await until(async () => (await lab.claimed()).length === 1);
   await a.release();
   late.resolve();
   await releasing;

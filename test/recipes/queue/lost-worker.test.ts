@@ -82,7 +82,7 @@ test("a worker whose jobs no other took while it was frozen is refused all the s
   await queue.enqueue("v");
   await until(() => worker.lines.includes("holds it"), { message: () => worker.errors.join("\n") });
   worker.kill("SIGSTOP");
-  await until(async () => (await lab.keys("claims")).length === 0);
+  await until(async () => (await lab.claimed()).length === 0);
   worker.kill("SIGUSR2");
   worker.kill("SIGCONT");
   expect(await worker.ended).toBe(0);

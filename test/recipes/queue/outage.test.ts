@@ -36,7 +36,7 @@ for (const direction of ["toServer", "toClient"] as const) {
     await proxy.heal();
     await acking;
     expect(job.signal.aborted).toBe(false);
-    expect(await lab.view()).toEqual({});
+    expect(await lab.besideWorkers()).toEqual({});
   });
 }
 
@@ -46,11 +46,12 @@ test("a claim whose answer was lost is found again: the job is handed out under 
   await until(async () => (await lab.keys("waiting")).length === 1);
   proxy.delay(200);
   await lab.queue().enqueue("v", { id: "a" });
-  const claim = await until(() => lab.etcd.get(`${lab.name}/claims/a`));
+  await until(async () => (await lab.claimed()).length === 1);
+  const claim = await lab.etcd.get(`${lab.name}/jobs/a`);
   proxy.cut();
   await proxy.heal();
   expect(await waiting).toMatchObject({ id: "a", attempt: 1 });
-  expect((await lab.etcd.get(`${lab.name}/claims/a`))?.createRevision).toBe(claim.createRevision);
+  expect((await lab.etcd.get(`${lab.name}/jobs/a`))?.modRevision).toBe(claim?.modRevision);
 });
 
 test("an ack that was done, and whose job was added anew under its id before the answer came, is an ack", async () => {
@@ -101,15 +102,14 @@ test("a lease revoked by hand: the job in hand is lost, and who waits gets the n
   await queue.enqueue("v", { id: "a" });
   const job = await queue.dequeue();
   const waiting = queue.dequeue();
-  const claim = await lab.etcd.get(`${lab.name}/claims/a`);
-  if (!claim?.lease) throw new Error("it is claimed on a lease");
+  const worker = await lab.worker();
   const began = performance.now();
-  await revokeLease(lab.lab.endpoint, claim.lease);
+  await revokeLease(lab.lab.endpoint, worker);
   expect(await waiting).toMatchObject({ id: "a", attempt: 2 });
   expect(performance.now() - began).toBeLessThan(10_000);
   expect(job.signal.aborted).toBe(true);
   expect(await etcdErrorOf(job.ack())).toBeInstanceOf(JobLostError);
-  expect((await lab.etcd.get(`${lab.name}/claims/a`))?.lease).not.toBe(claim.lease);
+  expect(await lab.worker()).not.toBe(worker);
 });
 
 test("etcd killed and restarted while workers work: every job is done", async () => {

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type Job, Queue, type QueueOptions } from "../../../recipes/index.ts";
+import { type LeaseId, leaseId } from "../../../src/index.ts";
 import type { Child } from "../../support/child.ts";
 import { viewOf } from "../../support/etcd-view.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
@@ -41,8 +42,40 @@ export class QueueLab implements AsyncDisposable {
     return viewOf(this.etcd, `${this.name}/`);
   }
 
-  async keys(room: "jobs" | "claims" | "dead" | "waiting"): Promise<string[]> {
+  async keys(room: "jobs" | "workers" | "dead" | "waiting"): Promise<string[]> {
     return Object.keys(await this.view()).filter((key) => key.startsWith(`${room}/`));
+  }
+
+  /** What stands there beside the keys of workers, which stay as long as these live. */
+  async besideWorkers(): Promise<Record<string, string>> {
+    return Object.fromEntries(Object.entries(await this.view()).filter(([key]) => !key.startsWith("workers/")));
+  }
+
+  /** The keys of jobs that a living worker has. */
+  async claimed(): Promise<string[]> {
+    const view = await this.view();
+    const isClaimed = ([key, text]: [string, string]) => {
+      if (!key.startsWith("jobs/")) return false;
+      const { holder } = JSON.parse(text) as { holder?: string };
+      return holder !== undefined && `workers/${holder}` in view;
+    };
+    return Object.entries(view)
+      .filter(isClaimed)
+      .map(([key]) => key);
+  }
+
+  /** The lease of the one worker that has claimed a job. */
+  async worker(): Promise<LeaseId> {
+    const [key, ...others] = await this.keys("workers");
+    if (key === undefined || others.length > 0) throw new Error("there is one worker");
+    return leaseId(key.slice("workers/".length));
+  }
+
+  /** Claims a job in the name of a worker, as a txn does that was given up and lands late. */
+  async claimLate(key: string, holder: LeaseId): Promise<void> {
+    const name = `${this.name}/${key}`;
+    const content = JSON.parse((await this.etcd.get(name))?.text ?? "");
+    await this.etcd.put(name, JSON.stringify({ ...content, attempt: content.attempt + 1, holder }));
   }
 
   run(source: string): Child {

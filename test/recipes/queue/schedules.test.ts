@@ -158,7 +158,7 @@ test("each job is done, by one at a time, and a worker that is alone takes them 
     for (const machine of workers) void model.work(machine, alone ? 1 : random.between(1, 2)).then(() => working--);
     for (const machine of producers) void model.add(machine, random.between(1, 4));
     const leaseOfWaiting = () => {
-      const [kv] = world.etcd.entries(prefix(`${name}/claims/`));
+      const [kv] = world.etcd.entries(prefix(`${name}/workers/`));
       if (!kv?.lease) return;
       world.note(`${kv.lease} is revoked by hand`);
       model.smooth = false;

@@ -186,8 +186,7 @@ test("Queue: a job that cannot become a dead letter goes back, and ends no worke
   const requests: TxnOptions[] = [];
   const client = lab.client();
   const lease = await client.grantLease(5);
-  await client.put(keys.job("a"), "job");
-  const claim = await client.put(keys.claim("a"), "", { lease });
+  const claim = await client.put(keys.job("a"), "claimed");
   const errors: unknown[] = [];
   const etcd = {
     txn: async (request: TxnOptions) => {
@@ -204,13 +203,12 @@ test("Queue: a job that cannot become a dead letter goes back, and ends no worke
     onNews: (news) => news.type === "failure" && errors.push(news.error),
   });
   const content = { value: "v", attempt: 1, notBefore: undefined, token: undefined };
-  const [jobKey, claimKey] = [Buffer.from(keys.job("a")), Buffer.from(keys.claim("a"))];
-  const held = { id: "a", revision: claim.revision, jobCreateRevision: 1, content, jobKey, claimKey };
+  const jobKey = Buffer.from(keys.job("a"));
+  const held = { id: "a", lease: lease.id, revision: claim.revision, jobCreateRevision: 1, content, jobKey };
   const job = inHand.hold(held, lease, undefined);
   await job.release();
   expect(errors).toMatchObject([refused]);
-  expect(await textOf(keys.claim("a"))).toBeUndefined();
-  expect(await textOf(keys.job("a"))).toBe("job");
+  expect(JSON.parse((await textOf(keys.job("a"))) ?? "")).toEqual({ value: "v", attempt: 1 });
 });
 
 test("Cancellation and Confirmation: a reason rejects its caller, and a shorter one arrives", async () => {
