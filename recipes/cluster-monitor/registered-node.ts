@@ -1,4 +1,4 @@
-import { ClientClosedError, ConflictError, type EtcdClient, RequestRefusedError } from "../../src/index.ts";
+import { ClientClosedError, ConflictError, type EtcdClient } from "../../src/index.ts";
 import { type Clock, quietDeferred, runtimeOf, showAs } from "../../src/internal/index.ts";
 import { resolveClose } from "../registration/internal.ts";
 import type { RegistrationCodec, RegistrationFormat } from "../registration-format/index.ts";
@@ -35,13 +35,14 @@ export class RegisteredNode<Info> implements Membership<Info> {
   readonly #register: ServiceRegister;
   /** Rejects when it will not come into the list any more. */
   readonly #end = quietDeferred<never>();
-  #info: Info;
+  /** The last info that etcd took, or the first one, and all that were asked for since and not refused. */
+  #infos: readonly { readonly info: Info }[];
 
   /** @throws InvalidOptionError */
   constructor(name: string, info: Info, parts: RegisteredNodeParts<Info>) {
     this.name = name;
     this.#parts = parts;
-    this.#info = checkInfo("ClusterMonitor.join", parts.schema, info);
+    this.#infos = [{ info: checkInfo("ClusterMonitor.join", parts.schema, info) }];
     this.#clock = runtimeOf(parts.etcd).clock;
     this.#upSince = this.#clock.wallMs();
     this.#register = new ServiceRegister(`${parts.prefix}${name}`, this.#address, parts.ttlSeconds, {
@@ -77,14 +78,14 @@ export class RegisteredNode<Info> implements Membership<Info> {
   }
 
   async #update(info: Info): Promise<void> {
-    // What is refused is refused here: nothing of it comes with what is said next.
-    const before = this.#info;
-    const now = checkInfo("Membership.update", this.#parts.schema, info);
-    this.#info = now;
+    const asked = { info: checkInfo("Membership.update", this.#parts.schema, info) };
+    this.#infos = [...this.#infos, asked];
     try {
       await this.#register.update({ address: this.#address, metadata: { ...this.#metadata() } });
+      this.#infos = this.#infos.slice(Math.max(0, this.#infos.indexOf(asked)));
     } catch (error) {
-      if (error instanceof RequestRefusedError && this.#info === now) this.#info = before;
+      // Nothing of what is refused comes with what is said next.
+      this.#infos = this.#infos.filter((each) => each !== asked);
       throw error;
     }
   }
@@ -104,6 +105,10 @@ export class RegisteredNode<Info> implements Membership<Info> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.leave();
+  }
+
+  get #info(): Info {
+    return (this.#infos.at(-1) as { info: Info }).info;
   }
 
   get #address(): string {

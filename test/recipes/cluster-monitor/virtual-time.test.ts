@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ClusterMonitor } from "../../../recipes/index.ts";
-import { ClientClosedError, PermissionDeniedError, type TxnOptions } from "../../../src/index.ts";
+import { ClientClosedError, PermissionDeniedError, RequestRefusedError, type TxnOptions } from "../../../src/index.ts";
 import { outcomeOf } from "../../support/outcome.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { VirtualLab } from "../../support/virtual-lab.ts";
@@ -36,6 +36,24 @@ test("a node says since when it is up by its client's clock, and is down when it
   await lab.pass(10_000);
   expect(watcher.recorder.names).toEqual(["down", "up"]);
   expect(watcher.monitor.nodes()).toMatchObject([{ upSince: joinedAt }]);
+});
+
+test("of two infos in a row that etcd refuses, nothing is sent again when the node leaves", async () => {
+  await using lab = new VirtualLab("two refusals");
+  const [worker, watcher] = [monitorOf(lab), monitorOf(lab)];
+  const membership = worker.monitor.join("worker-1", { zone: "a" });
+  await lab.until(membership.ready);
+  await lab.until(membership.update({ zone: "b" }));
+  const tooLarge = (zone: string) => outcomeOf(membership.update({ zone, notes: "x".repeat(2 ** 21) }));
+  const refused = Promise.all([tooLarge("c"), tooLarge("d")]);
+  await lab.until(refused);
+  for (const { error } of await refused) expect(error).toBeInstanceOf(RequestRefusedError);
+  await lab.pass(1_000);
+  const leftAt = lab.clock.wallMs();
+  const leaving = membership.leave({ drainMs: 10_000 });
+  await lab.pass(1_000);
+  expect(watcher.monitor.nodes()).toMatchObject([{ info: { zone: "b" }, draining: true, lastChange: leftAt }]);
+  await lab.until(leaving);
 });
 
 /** A node that is registered, and waits for a list that its role may not read any more. */
