@@ -329,7 +329,14 @@ export class CallAttempts<Response> {
 
   #outOfTime(last: Failure | undefined): Error {
     const { name, rpc } = this.#call;
-    return outOfTime(name, this.#tookLonger ? undefined : rpc.timeoutMs, last, this.#maybeExecuted);
+    const { all, unreached } = this.#routes.endpoints;
+    return outOfTime({
+      name,
+      timeoutMs: this.#tookLonger ? undefined : rpc.timeoutMs,
+      last,
+      unreached: all.length > 1 && !rpc.only && last?.endpointAtFault ? unreached : undefined,
+      outcomeUnknown: this.#maybeExecuted,
+    });
   }
 }
 

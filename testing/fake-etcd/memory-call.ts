@@ -48,7 +48,7 @@ export function call<T>(parts: MemoryCall<T>): Promise<T> {
     const deadline = clock.timer(timeoutMs, () => {
       // The attempt that is under way may have been executed, too.
       const unknown = kind !== "read" && (maybeExecuted || !isPausing);
-      settle(() => reject(outOfTime(name, timeoutMs, last, unknown)));
+      settle(() => reject(outOfTime({ name, timeoutMs, last, outcomeUnknown: unknown })));
     });
     const releases: (() => void)[] = [];
     let isPausing = false;

@@ -35,7 +35,7 @@ class Lab {
       return { url };
     };
     const all = urls.map((url) => ({ url, open: () => undefined, connect: () => connect(url), memberFailed() {} }));
-    const endpoints = { inOrder: () => all, current: () => all[0], failed() {}, worked() {} };
+    const endpoints = { all, inOrder: () => all, current: () => all[0], failed() {}, worked() {} };
     this.#endpoints = endpoints as unknown as CallRoutes["endpoints"];
   }
 

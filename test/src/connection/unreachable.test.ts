@@ -26,6 +26,20 @@ test("a get with nothing listening fails with ETCD_UNAVAILABLE within its time a
   expect(tookMs).toBeLessThan(1_500);
 });
 
+test("a call that reaches none of several endpoints names why for each, one that asks a member only its own", async () => {
+  const endpoints = [await closedEndpoint(), await closedEndpoint()];
+  await using etcd = new EtcdClient({ endpoints });
+  for (const call of [() => etcd.get("k", { timeoutMs: 500 }), () => etcd.put("k", "v", { timeoutMs: 500 })]) {
+    const error = await etcdErrorOf(call());
+    expect(error).toMatchObject({ code: "ETCD_UNAVAILABLE", outcomeUnknown: false });
+    for (const endpoint of endpoints) expect(error.message).toContain(`${endpoint}: connect ECONNREFUSED`);
+  }
+  for (const endpoint of endpoints) {
+    const { message } = await etcdErrorOf(etcd.maintenance.status({ endpoint, timeoutMs: 500 }));
+    expect(endpoints.filter((url) => message.includes(`${url}: connect ECONNREFUSED`))).toEqual([endpoint]);
+  }
+});
+
 test("the same client works as soon as etcd comes up, also a call that began before", async () => {
   await using proxy = await FaultProxy.start(cluster.member(0).endpoint);
   await proxy.down();
