@@ -192,7 +192,7 @@ export class Maintenance {
    * replaced. Other endpoints are asked until a first part has come; after that a failure ends it, and nothing stays.
    *
    * @throws InvalidOptionError when there can be no such file, before etcd is asked; ProtocolError when its sum is
-   *   wrong; while it is written, what the file system says (`ENOSPC`, …)
+   *   wrong; what the file system says (`EMFILE`, `ENOSPC`, …) when it refuses for another reason
    */
   async snapshot(file: string, options: SnapshotOptions = {}): Promise<SavedSnapshot> {
     if (typeof file !== "string" || file === "" || file.includes("\0")) {

@@ -50,7 +50,7 @@ export class SnapshotFile {
   /**
    * For the owner alone to read: it has the passwords of all users in it, if only their hashes.
    *
-   * @throws InvalidOptionError when there can be no such file
+   * @throws InvalidOptionError when there can be no such file; else what the file system says (`EMFILE`, …)
    */
   static async create(path: string): Promise<SnapshotFile> {
     const partPath = `${path}.${randomUUID()}.part`;
@@ -62,6 +62,7 @@ export class SnapshotFile {
     try {
       return new SnapshotFile(path, partPath, await open(partPath, "wx", 0o600));
     } catch (error) {
+      if (!isOfPath.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
       // Node's words name the part beside it, which the caller does not know.
       const [reason] = asError(error).message.split(", open ");
       throw refuse(`in a folder that can be written to: ${shown(path)}: ${reason}`, error);
@@ -110,6 +111,9 @@ export class SnapshotFile {
     this.#tail = Buffer.from(known.subarray(rest));
   }
 }
+
+/** What is wrong with the path. All else, such as too many open files, would be so at any other path. */
+const isOfPath = new Set("EACCES EEXIST EISDIR ELOOP ENAMETOOLONG ENOENT ENOTDIR EPERM EROFS".split(" "));
 
 /** A folder may be writable and not readable, and some file systems and systems sync no folders. */
 const cannotSync = new Set(["EACCES", "EINVAL", "EISDIR", "ENOTSUP", "EPERM"]);
