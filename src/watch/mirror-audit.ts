@@ -33,7 +33,6 @@ const MOST_DOUBTS = 3;
 export interface Audited {
   readonly revision: number;
   readonly size: number;
-  get(name: string): KeyValue | undefined;
 }
 
 export interface AuditParts {
@@ -43,6 +42,8 @@ export interface AuditParts {
   /** What the list was like. */
   readonly pageSize: PageSize;
   readonly audited: Audited;
+  /** One of its entries, by its `entryName()`. */
+  entryNamed(name: string): KeyValue | undefined;
   /** The entries are not what etcd has. */
   onFault(error: HistoryLostError): void;
 }
@@ -171,7 +172,7 @@ export class MirrorAudit {
   #isSame(kv: KeyValue, keysOnly: boolean): boolean {
     const name = entryName(kv);
     if (this.#touched.has(name)) return true;
-    const entry = this.#parts.audited.get(name);
+    const entry = this.#parts.entryNamed(name);
     return entry !== undefined && (keysOnly ? sameKeyState(entry, kv) : sameKeyValue(entry, kv));
   }
 

@@ -62,7 +62,10 @@ export interface Mirror extends AsyncIterable<MirrorBatch>, AsyncDisposable {
    * start.
    */
   readonly staleForMs: number;
-  /** One entry as it is now, without a copy of all. */
+  /**
+   * One entry as it is now, by the text of its key, without a copy of all. A key that is not UTF-8 has no text of its
+   * own: it is in `entries` alone, under a name that no other has.
+   */
   get(key: string): KeyValue | undefined;
   /** Ends it: iterations finish, the entries stay as they are. Calling it again is harmless. */
   close(): Promise<void>;

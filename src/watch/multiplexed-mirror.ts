@@ -82,7 +82,9 @@ export class MultiplexedMirror implements Mirror {
     this.#backoff = new Backoff(parts.runtime, { initialMs: 100 });
     const { protocol, runtime } = parts;
     const onFault = (error: HistoryLostError) => this.#faulty(error);
-    this.#audit = new MirrorAudit({ protocol, runtime, range, pageSize: this.#pageSize, audited: this, onFault });
+    const entryNamed = (name: string) => this.#entries.get(name);
+    const ofAudit = { protocol, runtime, range, pageSize: this.#pageSize };
+    this.#audit = new MirrorAudit({ ...ofAudit, audited: this, entryNamed, onFault });
     const releases = [
       onAbort(options.signal, () => this.#end("closed", options.signal?.reason, options.signal)),
       parts.closing.on((error) => this.#end("failed", error)),
@@ -102,10 +104,10 @@ export class MultiplexedMirror implements Mirror {
     if (typeof key !== "string") {
       throw new InvalidOptionError("Mirror.get", "key", `must be the text of a key, not ${shown(key)}`);
     }
-    const entry = this.#entries.get(key);
-    if (entry || !key.includes("\ufffd")) return entry;
-    // One that has U+FFFD in its own text stands under its bytes, as those do that are not UTF-8.
-    return this.#entries.get(entryName({ key, keyBytes: toBytes(key) }));
+    // One that has U+FFFD in its own text stands under its bytes, as those do that are not UTF-8: a text that looks like
+    // the name of such a one is another key.
+    const name = key.includes("\ufffd") ? entryName({ key, keyBytes: toBytes(key) }) : key;
+    return this.#entries.get(name);
   }
 
   get size(): number {

@@ -73,6 +73,8 @@ describe("what a mirror can hold", () => {
     expect(stateOf(mirror.entries.values())).toEqual(stateOf((await writer.range(prefix("raw/"))).kvs));
     // As text, which those have that are UTF-8.
     expect(["raw/\ufffd", "raw/\ufffdff", "raw/a"].map((key) => mirror.get(key)?.text)).toEqual(["4", "5", undefined]);
+    // The name of another key is the text of none.
+    expect([...mirror.entries.keys()].filter((name) => mirror.get(name)?.text)).toEqual([]);
     proxy.cut();
     const { revision } = await writer.delete(keys[1] as Buffer);
     await until(() => mirror.revision >= revision);

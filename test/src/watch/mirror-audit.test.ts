@@ -171,6 +171,19 @@ describe("an audit", () => {
     expectTrue(context);
   });
 
+  test("finds keys that have U+FFFD in them, which stand under another name", async () => {
+    const etcd = filled(10);
+    etcd.execute([put("a/\ufffd")]);
+    const { clock, mirror, lost, expectTrue } = setUp(etcd);
+    await clock.pass(1_000);
+    etcd.asked.keys = 0;
+    await clock.pass(2 * hour);
+    expect(etcd.asked.keys).toBeGreaterThan(11);
+    expect(mirror.get("a/\ufffd")?.text).toBe("v");
+    expect(lost()).toBe(0);
+    expectTrue("after the audits");
+  });
+
   test("reads what is there now where the revision of a quiet range is compacted, and waits for an event on its way", async () => {
     const etcd = filled(500);
     const { clock, mirror, lost, expectTrue } = setUp(etcd);
