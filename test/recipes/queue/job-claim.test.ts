@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
 import { Queue } from "../../../recipes/index.ts";
-import { buryJob, type JobClaim, settleClaim, undoClaim } from "../../../recipes/queue/job-claim.ts";
+import { buryJob, claimJob, type JobClaim, settleClaim, undoClaim } from "../../../recipes/queue/job-claim.ts";
 import { writeLetter } from "../../../recipes/queue/job-content.ts";
 import { QueueKeys } from "../../../recipes/queue/queue-keys.ts";
 import { QueuedJob } from "../../../recipes/queue/queued-job.ts";
-import { type EtcdClient, type KeyValue, leaseId, UnavailableError } from "../../../src/index.ts";
+import { type EtcdClient, type KeyValue, LeaseNotFoundError, leaseId, UnavailableError } from "../../../src/index.ts";
+import { runtimeOf } from "../../../src/internal/index.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { VirtualLab } from "../../support/virtual-lab.ts";
 
@@ -75,6 +76,37 @@ test("a worker whose release has lost its answer goes on at once, whatever else 
   const again = queue.dequeue();
   expect(await lab.until(again)).toBeLessThan(1_000);
   expect(await again).toMatchObject({ attempt: 2 });
+});
+
+test("a claim is carried out only while the worker's key is there, or with it, and not on a lease that is over", async () => {
+  await using lab = new VirtualLab("claims");
+  const { etcd } = lab.client();
+  const key = keys.job("a");
+  const granting = etcd.grantLease(60);
+  await lab.until(granting);
+  const lease = await granting;
+  await lab.until(etcd.put(key, '{"value":"v","attempt":0}'));
+  const options = { etcd, runtime: runtimeOf(etcd), leftMs: () => 5_000 };
+  const claimed = async (announce: boolean) => {
+    const reading = etcd.get(key);
+    await lab.until(reading);
+    const claiming = claimJob(keys, new QueuedJob("a", (await reading) as KeyValue), lease, { ...options, announce });
+    await lab.until(claiming.catch(() => {}));
+    return claiming;
+  };
+  const attempt = async () => {
+    const reading = etcd.get(key);
+    await lab.until(reading);
+    return JSON.parse((await reading)?.text ?? "").attempt;
+  };
+  expect(await claimed(false)).toBeUndefined();
+  expect(await attempt()).toBe(0);
+  expect(await claimed(true)).toMatchObject({ id: "a", lease: lease.id, content: { attempt: 1 } });
+  expect(await claimed(false)).toMatchObject({ content: { attempt: 2 } });
+  await lab.until(lease.revoke());
+  expect(await claimed(false)).toBeUndefined();
+  await expect(claimed(true)).rejects.toBeInstanceOf(LeaseNotFoundError);
+  expect(await attempt()).toBe(2);
 });
 
 test("a dead letter that another worker made while an answer was lost is not reported as one's own", async () => {
