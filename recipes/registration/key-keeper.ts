@@ -228,6 +228,8 @@ export class KeyKeeper implements BulkItem {
     this.#sent = undefined;
     if (error instanceof RequestRefusedError && this.#desired.refused(version, error)) {
       this.#owner.emit("warning", error);
+      // What is left may stand there already: etcd is asked, as after `changed()`.
+      if (this.#desired.isAwaited && this.#comesTo("found")) this.#known.look();
       this.#around.enqueue(this);
       return false;
     }

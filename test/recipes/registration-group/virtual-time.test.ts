@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
-import { RegistrationGroup, type RegistrationGroupOptions } from "../../../recipes/index.ts";
+import { RegistrationGroup, type RegistrationGroupOptions, ServiceRegister } from "../../../recipes/index.ts";
 import { decodeRegistration } from "../../../recipes/registration-format/internal.ts";
 import {
   type EtcdClient,
+  type EtcdError,
   leaseId,
   PermissionDeniedError,
   prefix,
@@ -10,6 +11,7 @@ import {
   UnavailableError,
 } from "../../../src/index.ts";
 import { runtimeOf, setRuntime } from "../../../src/internal/runtime-of.ts";
+import { outcomeOf } from "../../support/outcome.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { type VirtualClient, VirtualLab } from "../../support/virtual-lab.ts";
 
@@ -143,6 +145,28 @@ test.each(["the group", "an instance"])(
     expect(standing(lab).map(({ text }) => decodeRegistration(text))).toMatchObject([{ draining: true, weight: 20 }]);
     expect(await lab.until(closing)).toBeLessThanOrEqual(10_000);
     expect(recorder.of("warning")).toMatchObject([{ code: "ETCD_UNAVAILABLE" }]);
+  },
+);
+
+test.each(["a group", "its own"])(
+  "an update to what stands there, and one that etcd refuses, settle at once, of %s",
+  async (of) => {
+    await using lab = new VirtualLab("no change");
+    const client = lab.client();
+    const member =
+      of === "a group"
+        ? groupOf(lab, client).group.register("a", "10.0.0.1:80", { weight: 10 })
+        : new ServiceRegister("/svc/a", "10.0.0.1:80", 10, { client: client.etcd, weight: 10 });
+    lab.also(() => member.close());
+    await lab.until(member.ready);
+    await lab.pass(1_000);
+    const same = outcomeOf(member.update({ weight: 10 }));
+    const tooLarge = outcomeOf(member.update({ metadata: { notes: "x".repeat(2 ** 21) } }));
+    const settling = Promise.all([same, tooLarge]);
+    expect(await lab.until(settling)).toBeLessThan(1_000);
+    const codes = (await settling).map(({ error }) => (error as EtcdError | undefined)?.code);
+    expect(codes).toEqual([undefined, "ETCD_REQUEST_REFUSED"]);
+    expect(standing(lab).map(({ text }) => decodeRegistration(text))).toMatchObject([{ weight: 10 }]);
   },
 );
 
