@@ -26,8 +26,9 @@ export interface RegistrationGroupOptions extends RecipeClientOptions {
    * What to do when values of another format stand beside an instance, at which a reader may give up its whole list.
    * Looked at when an instance is registered, among the first 100 in its folder and below. `warn`: emits `warning`,
    * with a ConflictError; of instances of one folder and format that follow each other, the first is looked at.
-   * `error`: looks at each before it is registered, and it fails with this error. For an instance without `format`,
-   * values of kratos count: its readers give up their list at any other.
+   * `error`: looks at each before it is registered, and it fails with this error; while etcd is away, or refuses to
+   * let the prefix be read, it waits. For an instance without `format`, values of kratos count: its readers give up
+   * their list at any other.
    *
    * @default "warn"
    */
