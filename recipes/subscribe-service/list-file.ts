@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
+import { lstat, open, readlink, rename, rm, stat } from "node:fs/promises";
+import { dirname, isAbsolute } from "node:path";
 import * as z from "zod/mini";
-import { type KeyValue, leaseId } from "../../src/index.ts";
+import { InvalidOptionError, type KeyValue, leaseId } from "../../src/index.ts";
 import { once } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 
@@ -81,10 +82,8 @@ export function decodeList(text: string, { prefix, namespace }: ListPlace): Save
 
 /** @returns undefined when there is no file @throws why it cannot be read */
 export async function readListFile(path: string, place: ListPlace): Promise<SavedList | undefined> {
-  const handle = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw error;
-  });
+  if (!(await isThere(path))) return undefined;
+  const handle = await open(path, "r").catch(unlessMissing);
   if (!handle) return undefined;
   try {
     const { size } = await handle.stat();
@@ -97,7 +96,9 @@ export async function readListFile(path: string, place: ListPlace): Promise<Save
 
 /** Whatever ends this process, the file is as it was before, or whole. For its owner alone to read. */
 export async function writeListFile(path: string, text: string): Promise<void> {
-  const part = `${path}.${randomUUID()}.part`;
+  await isThere(path);
+  const place = await placeOf(path);
+  const part = `${place}.${randomUUID()}.part`;
   try {
     const handle = await open(part, "wx", 0o600);
     try {
@@ -106,11 +107,36 @@ export async function writeListFile(path: string, text: string): Promise<void> {
     } finally {
       await handle.close();
     }
-    await rename(part, path);
+    await rename(part, place);
   } catch (error) {
     await rm(part, { force: true }).catch(() => {});
     throw error;
   }
+}
+
+/**
+ * A pipe or a device would be replaced by a file, and to open a pipe may take for ever. What a folder is no good for,
+ * the file system says.
+ *
+ * @throws InvalidOptionError
+ */
+async function isThere(path: string): Promise<boolean> {
+  const found = await stat(path).catch(unlessMissing);
+  if (!found || found.isFile() || found.isDirectory()) return found !== undefined;
+  const problem = "must be the path of a file, not of a pipe or a device";
+  throw new InvalidOptionError("SubscribeService", "snapshotFile", problem);
+}
+
+/** Where links lead, also to no file yet: a rename to a link would replace the link. */
+async function placeOf(path: string): Promise<string> {
+  const found = await lstat(path).catch(unlessMissing);
+  if (!found?.isSymbolicLink()) return path;
+  const link = await readlink(path);
+  return placeOf(isAbsolute(link) ? link : `${dirname(path)}/${link}`);
+}
+
+function unlessMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== "ENOENT") throw error;
 }
 
 function sumOf(body: string): string {

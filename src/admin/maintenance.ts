@@ -188,8 +188,9 @@ export class Maintenance {
 
   /**
    * Saves all that a member has to a file, as `etcdutl snapshot restore` reads it: keys with their history, leases,
-   * users and roles. The file is there when it is whole, its sum is right and it is on the disk; one that was there is
-   * replaced. Other endpoints are asked until a first part has come; after that a failure ends it, and nothing stays.
+   * users and roles. The file is there when it is whole, its sum is right and it is on the disk; one that was there, or
+   * that a symbolic link leads to, is replaced; a pipe or a device is refused. Other endpoints are asked until a first
+   * part has come; after that a failure ends it, and nothing stays.
    *
    * @throws InvalidOptionError when there can be no such file, before etcd is asked; ProtocolError when its sum is
    *   wrong; what the file system says (`EMFILE`, `ENOSPC`, …) when it refuses for another reason

@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
@@ -169,4 +170,51 @@ test("a file that cannot be written is one warning, and the list goes on", async
     .filter(({ name }) => name === "warning")
     .map(({ args }) => (args[0] as Error).message);
   expect(warnings).toEqual([expect.stringContaining("the list cannot be saved in ")]);
+});
+
+/** A list of nothing, as it is written to this path. */
+async function write(path: string): Promise<string[]> {
+  const warnings: string[] = [];
+  const file = new SavedListFile({
+    path,
+    place: { prefix: "/svc/", namespace: "" },
+    clock: new FakeClock(),
+    known: () => ({ entries: [], ageMs: 0 }),
+    onWarning: ({ message }) => warnings.push(message),
+  });
+  await file.read();
+  file.changed();
+  await file.close();
+  return warnings;
+}
+
+test("a pipe at its place is neither read nor replaced, also behind a link: two warnings", async () => {
+  const pipe = join(folder, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  const link = join(folder, "to-pipe");
+  await symlink("pipe", link);
+  const problem = "SubscribeService: snapshotFile must be the path of a file, not of a pipe or a device";
+  for (const path of [pipe, link]) {
+    expect(await write(path)).toEqual([
+      `the list in ${path} is ignored: ${problem}`,
+      `the list cannot be saved in ${path}: ${problem}`,
+    ]);
+  }
+  expect((await lstat(pipe)).isFIFO()).toBe(true);
+  expect(await readlink(link)).toBe("pipe");
+});
+
+test("a link stays one: the file that it leads to is replaced, and made where there is none", async () => {
+  const disk = join(folder, "disk");
+  await mkdir(disk);
+  const link = join(folder, "to-disk");
+  await symlink("disk/list", link);
+  for (const before of ["none", "an older one"]) {
+    if (before !== "none") await writeFile(join(disk, "list"), before);
+    const ignored = before === "none" ? [] : [`the list in ${link} is ignored: it is no saved list`];
+    expect(await write(link)).toEqual(ignored);
+    expect(await readFile(join(disk, "list"), "utf8")).toContain("etcd-recipes/list");
+    expect(await readlink(link)).toBe("disk/list");
+    expect(await readdir(disk)).toEqual(["list"]);
+  }
 });

@@ -1,12 +1,14 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { bytesTag, varintTag, WireWriter } from "../../../src/connection/codec/wire-writer.ts";
+import { shown } from "../../../src/errors/shown.ts";
 import { EtcdClient } from "../../../src/index.ts";
 import { message } from "../../support/http2-frames.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
@@ -128,4 +130,42 @@ test("a path at which there can be no file is refused by name, and etcd is not a
   }
   expect(asked).toBe(0);
   expect(await readdir(folder)).toEqual([]);
+});
+
+test("what is there and is no file stays as it is, also behind a link, and etcd is not asked", async () => {
+  const pipe = join(folder, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  const link = join(folder, "link");
+  await symlink("pipe", link);
+  for (const path of [pipe, link]) {
+    const refused = await etcdErrorOf(etcd.maintenance.snapshot(path));
+    expect(refused).toMatchObject({ code: "ETCD_INVALID_OPTION", option: "file", outcomeUnknown: false });
+    expect(refused.message).toBe(
+      `maintenance.snapshot: file must be the path of a file, not of a pipe or a device: ${shown(path)}`,
+    );
+  }
+  const circle = join(folder, "circle");
+  await symlink("circle", circle);
+  const refused = await etcdErrorOf(etcd.maintenance.snapshot(circle));
+  expect(refused).toMatchObject({ code: "ETCD_INVALID_OPTION", cause: expect.objectContaining({ code: "ELOOP" }) });
+  expect(refused.message).toMatch(/: ELOOP: too many symbolic links encountered$/);
+  expect(asked).toBe(0);
+  expect((await lstat(pipe)).isFIFO()).toBe(true);
+  expect(await readdir(folder)).toEqual(["circle", "link", "pipe"]);
+});
+
+test("a link stays one: the file that it leads to is replaced, and made where there is none", async () => {
+  answer = sends(whole);
+  await mkdir(join(folder, "disk"));
+  await mkdir(join(folder, "links"));
+  await symlink("../disk/s.db", join(folder, "links", "second"));
+  await symlink("links/second", join(folder, "first"));
+  for (const before of ["none", "an older one"]) {
+    if (before !== "none") await writeFile(join(folder, "disk", "s.db"), before);
+    await etcd.maintenance.snapshot(join(folder, "first"));
+    expect(await readFile(join(folder, "disk", "s.db"))).toEqual(whole);
+    expect(await readlink(join(folder, "first"))).toBe("links/second");
+    expect(await readdir(join(folder, "disk"))).toEqual(["s.db"]);
+    expect(await readdir(join(folder, "links"))).toEqual(["second"]);
+  }
 });
