@@ -226,13 +226,13 @@ export class CallAttempts<Response> {
    */
   async #connect(route: Route): Promise<boolean> {
     const { authenticator, questions, runtime } = this.#routes;
-    const { endpoint, token, limitMs } = route;
-    // What the waits before took is gone: none may go on beyond the time of the call.
+    const { endpoint, token } = route;
     const answered = <T>(promise: Promise<T>) => {
-      const mostMs = Math.min(limitMs, this.#leftMs);
-      return this.#scope.waitFor(() => within(runtime.clock, promise, mostMs, () => saysNothing(endpoint)));
+      // What the waits before took is gone: none may go on beyond the time of the call.
+      route.limitMs = Math.min(route.limitMs, this.#leftMs);
+      return this.#scope.waitFor(() => within(runtime.clock, promise, route.limitMs, () => saysNothing(endpoint)));
     };
-    const channel = await this.#scope.waitFor(() => endpoint.connect("calls", limitMs));
+    const channel = await this.#scope.waitFor(() => endpoint.connect("calls", route.limitMs));
     route.channel = channel;
     const fits = token && this.#renewals < MOST_RENEWALS && questions.fits(token, endpoint, channel);
     if (fits && !(await answered(fits))) {
@@ -252,14 +252,16 @@ export class CallAttempts<Response> {
    */
   #refusesToken({ endpoint, channel, limitMs, token }: Route, error: unknown): boolean {
     this.#scope.throwIfEnded();
+    const wasSent = this.#underWay;
     this.#underWay = false;
     this.#leaveOutUnbounded();
     const { requestBytes, name, rpc, begun } = this.#call;
     const { kind, described, patience, slow } = rpc;
     const last = translateFailure(error, { write: kind !== "read", earlierUnknown: this.#maybeExecuted, requestBytes });
     const late = last.error instanceof EtcdTimeoutError;
-    // That one with hardly any time had no answer would hide why those before it failed.
-    if (!this.#last || !late || (limitMs >= this.#hardlyAnyMs && !last.neverExecuted)) {
+    // That one with hardly any time had no answer, or no connection, would hide why those before it failed.
+    const hadTime = limitMs >= this.#hardlyAnyMs;
+    if (!this.#last || (late ? hadTime && !last.neverExecuted : hadTime || wasSent)) {
       this.#last = last;
       patience?.attemptFailed(last);
     }

@@ -4,7 +4,8 @@ import { CallScope } from "../../../src/connection/call-scope.ts";
 import type { RpcOptions } from "../../../src/connection/rpc-options.ts";
 import { grpcFailure } from "../../../src/grpc/grpc-failure.ts";
 import { grpcStatus } from "../../../src/grpc/index.ts";
-import { type Deferred, deferred, sleep } from "../../../src/internal/index.ts";
+import { UnavailableError } from "../../../src/index.ts";
+import { type Deferred, deferred, sleep, within } from "../../../src/internal/index.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
 import { seeded } from "../../support/seeded.ts";
@@ -23,18 +24,23 @@ class Lab {
   readonly clock = new FakeClock();
   /** The attempts that left. */
   readonly sent: Sent[] = [];
-  /** How long a connection takes to come up. */
-  dialMs = 0;
+  /** How long a connection takes to come up that is waited for so long. */
+  dialMs: (waitMs: number) => number = () => 0;
   /** What a connection is asked before something is sent on it. */
   proof: Promise<void> | undefined;
   readonly #endpoints: CallRoutes["endpoints"];
 
   constructor(urls: readonly string[]) {
-    const connect = async (url: string) => {
-      await sleep(this.clock, this.dialMs);
-      return { url };
-    };
-    const all = urls.map((url) => ({ url, open: () => undefined, connect: () => connect(url), memberFailed() {} }));
+    const all = urls.map((url) => ({
+      url,
+      open: () => undefined,
+      connect: async (_: unknown, waitMs: number) => {
+        const noneYet = () => new UnavailableError("no connection yet", { retryable: true });
+        await within(this.clock, sleep(this.clock, this.dialMs(waitMs)), waitMs, noneYet);
+        return { url };
+      },
+      memberFailed() {},
+    }));
     const endpoints = { all, inOrder: () => all, current: () => all[0], failed() {}, worked() {} };
     this.#endpoints = endpoints as unknown as CallRoutes["endpoints"];
   }
@@ -63,8 +69,8 @@ class Lab {
   }
 
   /** The connection of an attempt breaks under it. */
-  async breaks(attempt: Sent | undefined): Promise<void> {
-    attempt?.answer.reject(grpcFailure(grpcStatus.UNAVAILABLE, "it does not answer"));
+  async breaks(attempt: Sent | undefined, why = "it does not answer"): Promise<void> {
+    attempt?.answer.reject(grpcFailure(grpcStatus.UNAVAILABLE, why));
     await settled();
   }
 }
@@ -104,7 +110,7 @@ test("a call without a limit that no endpoint serves ends, and names no time tha
 
 test("a call whose connections come up late, and are not proved then, ends within its time", async () => {
   const lab = new Lab(["http://a", "http://b"]);
-  lab.dialMs = 0.3 * TIMEOUT_MS;
+  lab.dialMs = () => 0.3 * TIMEOUT_MS;
   lab.proof = new Promise(() => {});
   const failing = etcdErrorOf(lab.call({ kind: "write" }));
   let isOver = false;
@@ -115,4 +121,19 @@ test("a call whose connections come up late, and are not proved then, ends withi
   expect(isOver).toBe(true);
   expect(await failing).toMatchObject({ code: "ETCD_UNAVAILABLE", outcomeUnknown: false });
   expect(lab.sent).toEqual([]);
+});
+
+test("a connection that does not come up in hardly any time does not hide why the attempts before failed", async () => {
+  const lab = new Lab(["http://a"]);
+  const waited: number[] = [];
+  lab.dialMs = (waitMs) => {
+    waited.push(waitMs);
+    return waitMs < TIMEOUT_MS / 10 ? TIMEOUT_MS : 0;
+  };
+  const failing = etcdErrorOf(lab.call({}));
+  for (let number = 1; Math.min(...waited) >= TIMEOUT_MS / 10; number++) {
+    await lab.breaks(await lab.attempt(number), "etcdserver: no leader");
+  }
+  await lab.clock.pass(TIMEOUT_MS);
+  expect((await failing).message).toMatch(/last: etcdserver: no leader$/);
 });
