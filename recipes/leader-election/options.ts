@@ -90,7 +90,7 @@ export function resolveElection(name: unknown, candidate: unknown, options: unkn
   checkName(what, name);
   checkCandidate(what, "candidate", candidate);
   const parsed = parseOptions(what, optionsSchema, options);
-  const ttlSeconds = parsed.ttlSeconds ?? DEFAULT_TTL_SECONDS;
+  const { ttlSeconds = DEFAULT_TTL_SECONDS } = parsed;
   checkTtlSeconds(what, ttlSeconds);
   const { renewEverySeconds = ttlSeconds / 2, client } = parsed;
   if (renewEverySeconds > ttlSeconds / 2) {

@@ -97,13 +97,14 @@ const pickFields = () => ({
   balancer: z.optional(z.unknown()),
   zone: z.optional(z.string("must be a string").check(z.minLength(1, "must not be empty"))),
   slowStartMs: z._default(delayAtLeast0(), 0),
-  changeDelayMs: z._default(delayAtLeast0(), 0),
+  changeDelayMs: z.optional(delayAtLeast0()),
   changeMaxDelayMs: z.optional(delayAbove0()),
 });
 
+/** As a field of the options, so that an error names what is in it as the caller wrote it. */
 const outlierSchema = once(() =>
-  z.strictObject(
-    {
+  z.object({
+    outlierDetection: z.strictObject({
       consecutiveFailures: z._default(count(), 5),
       failureRate: z._default(ratio().check(z.gt(0, "must be above 0")), 0.5),
       minimumCalls: z._default(count(), 20),
@@ -111,9 +112,8 @@ const outlierSchema = once(() =>
       baseEjectionMs: z._default(delayAbove0(), 10_000),
       maxEjectionMs: z._default(delayAbove0(), 300_000),
       maxEjectedRatio: z._default(ratio().check(z.minimum(0, "must be at least 0")), 0.5),
-    },
-    "must be an object, or false",
-  ),
+    }),
+  }),
 );
 
 const schema = once(() =>
@@ -187,37 +187,32 @@ function resolveFormats(what: string, format: unknown): readonly RegistrationFor
 
 function resolveOutlierDetection(what: string, given: unknown): ResolvedOutlierDetection | undefined {
   if (given === false) return undefined;
-  const option = `${what}: outlierDetection`;
   if (given !== undefined && !isPlainObject(given)) {
     const allowed = "an object such as { consecutiveFailures: 5 }, or false";
     throw new InvalidOptionError(what, "outlierDetection", `must be ${allowed}, not ${shown(given)}`);
   }
-  const resolved = parseOptions(option, outlierSchema, given ?? {});
-  if (resolved.maxEjectionMs < resolved.baseEjectionMs) {
-    throw new InvalidOptionError(
-      option,
-      "maxEjectionMs",
-      `must be at least baseEjectionMs, ${resolved.baseEjectionMs}`,
-    );
+  const { outlierDetection } = parseOptions(what, outlierSchema, { outlierDetection: given ?? {} });
+  const { baseEjectionMs, maxEjectionMs } = outlierDetection;
+  if (maxEjectionMs < baseEjectionMs) {
+    const problem = `must be at least baseEjectionMs, ${baseEjectionMs}`;
+    throw new InvalidOptionError(what, "outlierDetection.maxEjectionMs", problem);
   }
-  return resolved;
+  return outlierDetection;
 }
 
 function resolvePick<Metadata>(
   what: string,
-  {
-    balancer,
-    zone,
-    slowStartMs,
-    changeDelayMs,
-    changeMaxDelayMs,
-  }: z.output<z.ZodMiniObject<ReturnType<typeof pickFields>>>,
+  given: z.output<z.ZodMiniObject<ReturnType<typeof pickFields>>>,
   otherwise: BalancerOption<ServiceInstance<Metadata>>,
 ): ResolvedPick<Metadata> {
+  const { balancer = otherwise, zone, slowStartMs, changeDelayMs = 0, changeMaxDelayMs } = given;
+  if (changeMaxDelayMs !== undefined && given.changeDelayMs === undefined) {
+    throw new InvalidOptionError(what, "changeMaxDelayMs", "says how long changeDelayMs may wait; give that, too");
+  }
   if (changeMaxDelayMs !== undefined && changeMaxDelayMs < changeDelayMs) {
     throw new InvalidOptionError(what, "changeMaxDelayMs", `must be at least changeDelayMs, ${changeDelayMs}`);
   }
-  const strategy = (balancer ?? otherwise) as BalancerOption<ServiceInstance<Metadata>>;
+  const strategy = balancer as BalancerOption<ServiceInstance<Metadata>>;
   // Checked before there is a client; the one that is used lives by the time and the chance of that.
   createBalancer(what, strategy, { zone, slowStartMs });
   return {

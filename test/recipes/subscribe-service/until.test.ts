@@ -110,6 +110,11 @@ const refused: [unknown, unknown, string][] = [
     { changeDelayMs: 100, changeMaxDelayMs: 50 },
     "SubscribeService: changeMaxDelayMs must be at least changeDelayMs, 100",
   ],
+  [
+    "/svc/",
+    { changeMaxDelayMs: 50 },
+    "SubscribeService: changeMaxDelayMs says how long changeDelayMs may wait; give that, too",
+  ],
   ["/svc/", { zone: "" }, "SubscribeService: zone must not be empty"],
   ["/svc/", { slowStartMs: -1 }, "SubscribeService: slowStartMs must be at least 0"],
   [
@@ -120,17 +125,13 @@ const refused: [unknown, unknown, string][] = [
   [
     "/svc/",
     { outlierDetection: { consecutiveFailures: 0 } },
-    "SubscribeService: outlierDetection: consecutiveFailures must be at least 1",
+    "SubscribeService: outlierDetection.consecutiveFailures must be at least 1",
   ],
-  [
-    "/svc/",
-    { outlierDetection: { failureRate: 0 } },
-    "SubscribeService: outlierDetection: failureRate must be above 0",
-  ],
+  ["/svc/", { outlierDetection: { failureRate: 0 } }, "SubscribeService: outlierDetection.failureRate must be above 0"],
   [
     "/svc/",
     { outlierDetection: { baseEjectionMs: 500, maxEjectionMs: 100 } },
-    "SubscribeService: outlierDetection: maxEjectionMs must be at least baseEjectionMs, 500",
+    "SubscribeService: outlierDetection.maxEjectionMs must be at least baseEjectionMs, 500",
   ],
   [
     "/svc/",
