@@ -1,4 +1,5 @@
 import { type AuthPermission, wirePermission } from "./auth-permission.ts";
+import { checkObject } from "./check-object.ts";
 
 /** A user that a cluster begins with. */
 export interface AuthUserSetup {
@@ -38,9 +39,7 @@ export interface ResolvedAuth {
 /** @throws TypeError when a value has the wrong type; RangeError for a token, a time or a user that cannot be */
 export function resolveAuth(auth: boolean | AuthSetup | undefined): ResolvedAuth | undefined {
   if (auth === undefined || auth === false) return undefined;
-  if (auth !== true && (typeof auth !== "object" || auth === null)) {
-    throw new TypeError("auth must be true, false or an object");
-  }
+  if (auth !== true) checkObject("auth", auth, "true, false or an object");
   const { token = "simple", tokenTtlSeconds = 300, rootPassword, users = {}, ...rest } = auth === true ? {} : auth;
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) throw new RangeError(`auth has no option ${unknown}`);
@@ -49,11 +48,12 @@ export function resolveAuth(auth: boolean | AuthSetup | undefined): ResolvedAuth
     throw new RangeError(`auth.tokenTtlSeconds must be a whole number from 1, got ${tokenTtlSeconds}`);
   }
   if (rootPassword !== undefined) checkPassword(rootPassword, "auth.rootPassword");
-  if (typeof users !== "object" || users === null || Array.isArray(users))
-    throw new TypeError("auth.users must be an object");
+  checkObject("auth.users", users);
   for (const [name, user] of Object.entries(users)) {
     if (name === "" || name === "root") throw new RangeError(`auth.users cannot have a user ${JSON.stringify(name)}`);
     checkPassword(user?.password, `the password of ${name}`);
+    const other = Object.keys(user).find((option) => option !== "password" && option !== "permissions");
+    if (other !== undefined) throw new RangeError(`auth.users.${name} has no option ${other}`);
     for (const permission of user.permissions ?? []) wirePermission(permission);
   }
   return { token, tokenTtlSeconds, rootPassword, users };

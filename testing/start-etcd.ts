@@ -1,4 +1,5 @@
 import { type AuthSetup, resolveAuth } from "./auth-options.ts";
+import { checkObject } from "./check-object.ts";
 import { EtcdCluster } from "./etcd-cluster.ts";
 import { EtcdStartError } from "./etcd-start-error.ts";
 import { findEtcd, namedEtcd } from "./find-etcd.ts";
@@ -69,9 +70,10 @@ const attempts = 5;
  * @throws TypeError for a NUL in a text, which no process can be given
  * @throws RangeError for an unknown option, a number of members that is not 1 to 9, a `startTimeoutMs` of 0
  *   or less, and for options of `tls` and `auth` that cannot be
- * @throws TypeError for `flags`, `env`, a `startTimeoutMs` or an option of `tls` or `auth` of the wrong type
+ * @throws TypeError for options, or one of them or of `tls` or `auth`, of the wrong type
  */
 export async function startEtcd(options: StartEtcdOptions = {}): Promise<EtcdCluster> {
+  checkObject("options", options);
   const {
     members = 1,
     binary: path,
@@ -84,8 +86,12 @@ export async function startEtcd(options: StartEtcdOptions = {}): Promise<EtcdClu
   } = options;
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) throw new RangeError(`startEtcd has no option ${unknown}`);
-  if (!Array.isArray(flags)) throw new TypeError("flags must be an array of strings");
-  if (typeof env !== "object" || env === null || Array.isArray(env)) throw new TypeError("env must be an object");
+  if (!Array.isArray(flags) || !flags.every(isText)) throw new TypeError("flags must be an array of strings");
+  checkObject("env", env);
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && !isText(value)) throw new TypeError(`env.${name} must be a string`);
+  }
+  if (path !== undefined && !isText(path)) throw new TypeError("binary must be a path");
   checkNoNul("flags", flags);
   checkNoNul("env", Object.entries(env).flat());
   if (path !== undefined) checkNoNul("binary", [path]);
@@ -109,6 +115,10 @@ export async function startEtcd(options: StartEtcdOptions = {}): Promise<EtcdClu
       if (!portTaken || attempt === attempts) throw error;
     }
   }
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string";
 }
 
 /** No process can be given one; it would be reported late, and as the keeper's own problem. */

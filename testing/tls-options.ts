@@ -1,4 +1,5 @@
 import { checkRequest } from "./certificate-authority.ts";
+import { checkObject } from "./check-object.ts";
 
 /** How a cluster is put under TLS. */
 export interface TlsSetup {
@@ -39,6 +40,6 @@ export function resolveTls(tls: boolean | TlsSetup | undefined, members: number)
 }
 
 function record(tls: TlsSetup): TlsSetup {
-  if (typeof tls !== "object" || tls === null) throw new TypeError("tls must be true, false or an object");
+  checkObject("tls", tls, "true, false or an object");
   return tls;
 }

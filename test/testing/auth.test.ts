@@ -204,6 +204,7 @@ test("options of auth that cannot be are refused before anything starts", async 
     { tokenTtlSeconds: 1.5 },
     { tokenTTL: 5 },
     { users: { root: { password: "x" } } },
+    { users: { a: { password: "x", permission: [{ read: "a" }] } } },
   ]) {
     await expect(start(auth), JSON.stringify(auth)).rejects.toThrow(RangeError);
   }

@@ -166,11 +166,23 @@ test("an option that there is not is refused, and so is a limit that is none", a
     [{ startTimeoutMs: Number.NaN }, RangeError, "startTimeoutMs must be above 0, got NaN"],
     [{ startTimeoutMs: 0 }, RangeError, "startTimeoutMs must be above 0, got 0"],
   ];
-  for (const [options, type, message] of wrong) {
-    const starting = startEtcd(options);
-    await expect(starting, message).rejects.toThrow(type);
-    await expect(starting, message).rejects.toThrow(message);
-  }
+  for (const [options, type, message] of wrong) await expectRefusal(options, type, message);
+});
+
+test("what is no options is refused, and so is what is no text in them", async () => {
+  const wrong: [options: unknown, message: string][] = [
+    [null, "options must be an object, not null"],
+    [5, "options must be an object, not a number"],
+    ["--quota-backend-bytes=16777216", "options must be an object, not a string"],
+    [["--quota-backend-bytes=16777216"], "options must be an object, not an array"],
+    [{ env: { GOGC: 5 } }, "env.GOGC must be a string"],
+    [{ env: ["GOGC=5"] }, "env must be an object, not an array"],
+    [{ flags: ["--max-txn-ops", 5] }, "flags must be an array of strings"],
+    [{ binary: 5 }, "binary must be a path"],
+    [{ tls: [] }, "tls must be true, false or an object, not an array"],
+    [{ auth: [] }, "auth must be true, false or an object, not an array"],
+  ];
+  for (const [options, message] of wrong) await expectRefusal(options, TypeError, message);
 });
 
 test("a number of members that makes no sense is refused", async () => {
@@ -178,3 +190,14 @@ test("a number of members that makes no sense is refused", async () => {
     await expect(startEtcd({ members })).rejects.toThrow(RangeError);
   }
 });
+
+async function expectRefusal(options: unknown, type: typeof RangeError | typeof TypeError, message: string) {
+  const starting = startEtcd(options as object);
+  // One that is not refused would outlive the test.
+  starting.then(
+    (cluster) => cluster.close(),
+    () => {},
+  );
+  await expect(starting, message).rejects.toThrow(type);
+  await expect(starting, message).rejects.toThrow(message);
+}
