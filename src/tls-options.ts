@@ -46,6 +46,7 @@ export function resolveTls(
     if (options === undefined) return undefined;
     throw new InvalidOptionError(what, "tls", "needs https:// endpoints: http:// ones are not secured");
   }
+  checkServerName(options?.serverName);
   const source: { -readonly [Name in keyof TlsSource]: TlsSource[Name] } = { serverName: options?.serverName };
   for (const part of partNames) source[part] = sourceOf(part, options, env);
   const [missing, given] = source.key ? (["cert", "key"] as const) : (["key", "cert"] as const);
@@ -71,7 +72,26 @@ function sourceOf(part: "ca" | "cert" | "key", options: TlsOptions | undefined, 
   // The environment's client certificate goes with the environment's key only.
   const own = part === "ca" ? false : hasOwnCertificate(options);
   const chosen = path ?? (own ? undefined : env[variables[part]] || undefined);
-  return chosen === undefined ? undefined : ({ file: chosen } satisfies PemSource);
+  if (chosen === undefined) return undefined;
+  if (isContent.test(chosen)) {
+    const from = path === undefined ? `(from ${variables[part]}) ` : "";
+    const advice = `save that to a file, or, in code, give PEM text as tls.${part}`;
+    throw new InvalidOptionError(
+      what,
+      `tls.${part}File`,
+      `${from}must be the path of a file, not what is in it: ${advice}`,
+    );
+  }
+  return { file: chosen } satisfies PemSource;
+}
+
+/** PEM, also in base64, and DER in base64. What cannot be read is named in errors and logs, and this may be a key. */
+const isContent = /-----BEGIN|[\r\n]|^LS0tLS1CRUdJTi|^M[A-Za-z0-9+/]{60,}={0,2}$/;
+
+/** Errors name it, and what is given in its place by mistake may be a secret. */
+function checkServerName(name: string | undefined): void {
+  if (name === undefined || /^[^\s/]{1,253}$/.test(name)) return;
+  throw new InvalidOptionError(what, "tls.serverName", "must be the name of a host, such as etcd.internal");
 }
 
 function hasOwnCertificate(options: TlsOptions | undefined): boolean {

@@ -21,6 +21,23 @@ function urlsOf(options: EtcdClientOptions, env: NodeJS.ProcessEnv): string[] {
   return "domain" in endpoints ? [endpoints.url] : endpoints.map(({ url }) => url);
 }
 
+const https = "https://a:2379";
+const noMore =
+  "EtcdClient: endpoints must be a scheme, a host and a port, such as http://127.0.0.1:2379, without a query or a fragment";
+
+/** Of Ed25519, in PKCS#8. */
+const der = Buffer.from(`302e020100300506032b657004220420${"5a".repeat(32)}`, "hex");
+const pem = `-----BEGIN PRIVATE KEY-----\n${der.toString("base64")}\n-----END PRIVATE KEY-----\n`;
+
+/** What a file has in it, as it comes out of an environment or a Secret. */
+const contents = [
+  pem,
+  pem.replaceAll("\n", "\\n"),
+  Buffer.from(pem).toString("base64"),
+  der.toString("base64"),
+  "two\nlines",
+];
+
 // The messages as users read them. Read one aloud when you change it.
 test.each<[options: unknown, option: string, message: string]>([
   [{ endpoints: [] }, "endpoints", "EtcdClient: endpoints must name at least one endpoint"],
@@ -87,6 +104,43 @@ test.each<[options: unknown, option: string, message: string]>([
     "endpoints.1",
     "EtcdClient: endpoints.1 must be a URL such as http://127.0.0.1:2379, not undefined",
   ],
+  ...["http://a:1/?key=hunter2", "a:1#hunter2", "ftp://a?hunter2", "etcd+srv://a?hunter2", "http://me:hunt?er2@a"].map(
+    (endpoint): [unknown, string, string] => [{ endpoints: endpoint }, "endpoints", noMore],
+  ),
+  [{ endpoints: [pem] }, "endpoints", noMore],
+  [{ endpoints: https, tls: { serverName: "" } }, "tls.serverName", "EtcdClient: tls.serverName must not be empty"],
+  ...[pem, "/etc/key.pem", "a".repeat(254)].map((serverName): [unknown, string, string] => [
+    { endpoints: https, tls: { serverName } },
+    "tls.serverName",
+    "EtcdClient: tls.serverName must be the name of a host, such as etcd.internal",
+  ]),
+  ...["ca", "caFile", "cert", "certFile", "key", "keyFile"].map((name): [unknown, string, string] => [
+    { endpoints: https, tls: { [name]: "" } },
+    `tls.${name}`,
+    `EtcdClient: tls.${name} must not be empty`,
+  ]),
+  ...["ca", "cert", "key"].flatMap((name): [unknown, string, string][] => [
+    [
+      { endpoints: https, tls: { [name]: new Uint8Array() } },
+      `tls.${name}`,
+      `EtcdClient: tls.${name} must not be empty`,
+    ],
+    [
+      { endpoints: https, tls: { [name]: 5 } },
+      `tls.${name}`,
+      `EtcdClient: tls.${name} must be PEM text or bytes, or be left out, not a number`,
+    ],
+    [
+      { endpoints: https, tls: { [`${name}File`]: 5 } },
+      `tls.${name}File`,
+      `EtcdClient: tls.${name}File must be the path of a file, not a number`,
+    ],
+    ...contents.map((content): [unknown, string, string] => [
+      { endpoints: https, tls: { [`${name}File`]: content } },
+      `tls.${name}File`,
+      `EtcdClient: tls.${name}File must be the path of a file, not what is in it: save that to a file, or, in code, give PEM text as tls.${name}`,
+    ]),
+  ]),
   [{ endpoint: "http://a" }, "endpoint", 'EtcdClient: endpoint is not an option; did you mean "endpoints"?'],
   [
     { hosts: "http://a" },
@@ -165,3 +219,37 @@ test("a mistake in ETCD_ENDPOINTS is said to be there", () => {
     'EtcdClient: endpoints (from ETCD_ENDPOINTS) has "ftp://a"; write it as http://host:2379 or https://host:2379',
   );
 });
+
+test.each([
+  ["ca", "ETCD_CACERT"],
+  ["cert", "ETCD_CERT"],
+  ["key", "ETCD_KEY"],
+])("what is in a file, in the place of its path, is not shown: tls.%sFile from %s", (part, variable) => {
+  const files = { ETCD_CERT: "/etc/cert.pem", ETCD_KEY: "/etc/key.pem" };
+  for (const content of contents) {
+    const read = () => resolveClientOptions({ endpoints: https }, { ...files, [variable]: content });
+    expect(read).toThrow(
+      `EtcdClient: tls.${part}File (from ${variable}) must be the path of a file, not what is in it: save that to a file, or, in code, give PEM text as tls.${part}`,
+    );
+  }
+});
+
+test.each(["certs/etcd-client.key", "/etc/etcd/key", "C:\\etcd\\key.pem", `/${"x".repeat(100)}`, "Mine/etcd/keys/1"])(
+  "%s is a path",
+  (keyFile) => {
+    const { tls } = resolveClientOptions({ endpoints: https, tls: { keyFile, certFile: "/etc/cert.pem" } }, {});
+    expect(tls?.key).toEqual({ file: keyFile });
+  },
+);
+
+test.each(["http://me:hunter2@a:1", "me:hunter2@a", "http://a:1/?hunter2", "http://a:1/#hunter2"])(
+  "%s, as the endpoint of one member or as the URL of a peer, is refused without its secret",
+  async (url) => {
+    await using etcd = new EtcdClient({ endpoints: "http://127.0.0.1:1" });
+    for (const call of [etcd.health({ endpoint: url }), etcd.cluster.add(url), etcd.cluster.add(["http://b:1", url])]) {
+      const error = await call.catch((refusal: unknown) => refusal);
+      expect(error).toMatchObject({ code: "ETCD_INVALID_OPTION", message: expect.not.stringContaining("hunter2") });
+    }
+    expect(() => etcd.setEndpoints(url)).toThrow(expect.not.stringContaining("hunter2"));
+  },
+);
