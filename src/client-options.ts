@@ -13,7 +13,7 @@ import { isPlainObject } from "./errors/plain-object.ts";
 import { shown } from "./errors/shown.ts";
 import { once } from "./internal/once.ts";
 import { parseOptions } from "./internal/parse-options.ts";
-import { toBytes } from "./model/bytes.ts";
+import { checkedBytes } from "./model/bytes.ts";
 import { resolveTls, type TlsOptions } from "./tls-options.ts";
 
 /** Options of an EtcdClient. All may be left out. */
@@ -164,7 +164,7 @@ export function resolveClientOptions(
   const endpoints = readEndpoints(listed, env);
   return {
     ...rest,
-    namespace: toBytes(namespace),
+    namespace: checkedBytes("EtcdClient", "namespace", namespace),
     endpoints,
     tls: resolveTls(tls, env, schemeOf(endpoints)),
     auth: resolveAuth(auth, env),

@@ -7,6 +7,9 @@ const encoder = new TextEncoder();
 /** Text is written as UTF-8; bytes are taken as they are. */
 export type BytesLike = string | Uint8Array;
 
+/** Node has it since 20; TypeScript's library for ES2023 has not. */
+type WellFormedString = string & { isWellFormed(): boolean };
+
 /**
  * V8 keeps the bytes of so small an array beside the object; larger ones, and all of a TextEncoder, get memory of their
  * own.
@@ -33,13 +36,30 @@ export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && Buffer.compare(a, b) === 0;
 }
 
-/** @throws InvalidOptionError unless `value` is text or bytes */
-export function toValue(what: string, value: BytesLike): Uint8Array {
-  if (typeof value === "string" || value instanceof Uint8Array) return toBytes(value);
-  throw notBytes(what, "value", value);
+/**
+ * What a caller gives for a key or a value.
+ *
+ * @throws InvalidOptionError unless it is bytes, or text of which other texts do not come to the same bytes
+ */
+export function checkedBytes(what: string, option: string, input: BytesLike): Uint8Array {
+  if (typeof input !== "string") {
+    if (input instanceof Uint8Array) return input;
+    throw notBytes(what, option, input);
+  }
+  const bytes = encoded(input);
+  // ASCII alone is as long as its text.
+  if (bytes.length !== input.length && !(input as WellFormedString).isWellFormed()) {
+    throw new InvalidOptionError(what, option, "must be well-formed text: half of a surrogate pair would be U+FFFD");
+  }
+  return bytes;
 }
 
-export function notBytes(what: string, option: string, value: unknown): InvalidOptionError {
+/** @throws InvalidOptionError as `checkedBytes()` does */
+export function toValue(what: string, value: BytesLike): Uint8Array {
+  return checkedBytes(what, "value", value);
+}
+
+function notBytes(what: string, option: string, value: unknown): InvalidOptionError {
   return new InvalidOptionError(what, option, `must be a string or bytes, not ${shown(value)}${unawaited(value)}`);
 }
 

@@ -1,7 +1,7 @@
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { isPlainObject } from "../errors/plain-object.ts";
 import { shown } from "../errors/shown.ts";
-import { type BytesLike, notBytes, toBytes } from "./bytes.ts";
+import { type BytesLike, checkedBytes } from "./bytes.ts";
 import { isRange, type KeyOrRange, type KeyRange, toKeyRange } from "./key-range.ts";
 import { isLeaseId, type LeaseId, type LeaseRef, toLeaseId } from "./lease-id.ts";
 
@@ -41,8 +41,7 @@ export function compareValue(key: KeyOrRange, result: CompareResult, operand: By
   const what = "compareValue";
   const range = toKeyRange(what, key);
   checkResult(what, result, results);
-  if (typeof operand !== "string" && !(operand instanceof Uint8Array)) throw notBytes(what, "operand", operand);
-  return { range, target: "value", result, operand: toBytes(operand) };
+  return { range, target: "value", result, operand: checkedBytes(what, "operand", operand) };
 }
 
 /** Without a lease: the key is (not) on any lease. */

@@ -1,7 +1,7 @@
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { isPlainObject, unawaited } from "../errors/plain-object.ts";
 import { shown } from "../errors/shown.ts";
-import { type BytesLike, notBytes, toBytes } from "./bytes.ts";
+import { type BytesLike, checkedBytes } from "./bytes.ts";
 
 /**
  * All keys from `start` up to, but without, `end`; exactly `start` when there is no `end`; up to the last key when
@@ -24,7 +24,7 @@ export const toTheLastKey: Uint8Array = new Uint8Array([0]);
  * @throws InvalidOptionError for an empty prefix; `allKeys()` says that on purpose
  */
 export function prefix(keyPrefix: BytesLike): KeyRange {
-  const start = textOrBytes("prefix", "keyPrefix", keyPrefix);
+  const start = checkedBytes("prefix", "keyPrefix", keyPrefix);
   if (start.length === 0)
     throw new InvalidOptionError("prefix", "keyPrefix", "must not be empty; allKeys() means every key");
   return { start, end: endOfPrefix(start) };
@@ -36,7 +36,7 @@ export function prefix(keyPrefix: BytesLike): KeyRange {
  * @throws InvalidOptionError if either is empty or `end` is not above `start`
  */
 export function keyRange(start: BytesLike, end: BytesLike): KeyRange {
-  const range = { start: textOrBytes("keyRange", "start", start), end: textOrBytes("keyRange", "end", end) };
+  const range = { start: checkedBytes("keyRange", "start", start), end: checkedBytes("keyRange", "end", end) };
   if (range.start.length === 0) throw new InvalidOptionError("keyRange", "start", "must not be empty");
   if (Buffer.compare(range.start, range.end) >= 0)
     throw new InvalidOptionError("keyRange", "end", "must be above start");
@@ -76,15 +76,9 @@ export function toKeyRange(what: string, input: KeyOrRange, argument = "key"): K
 
 /** @throws InvalidOptionError for an empty key */
 export function toKey(what: string, key: BytesLike): Uint8Array {
-  if (typeof key !== "string" && !(key instanceof Uint8Array)) throw notBytes(what, "key", key);
-  const bytes = toBytes(key);
+  const bytes = checkedBytes(what, "key", key);
   if (bytes.length === 0) throw new InvalidOptionError(what, "key", "must not be empty");
   return bytes;
-}
-
-function textOrBytes(what: string, argument: string, value: BytesLike): Uint8Array {
-  if (typeof value === "string" || value instanceof Uint8Array) return toBytes(value);
-  throw notBytes(what, argument, value);
 }
 
 /** The smallest key above all keys with this prefix. */
