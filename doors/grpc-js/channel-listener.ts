@@ -39,6 +39,8 @@ export class ChannelListener {
     this.#state = "listed";
     this.#servers = servers;
     giveEndpoints(this.#listener, servers, note);
+    // Of an empty list the policies of grpc-js become idle: only the first call would hear of it, the others wait.
+    if (servers.length === 0) giveFailure(this.#listener, note, this.#metadata());
   }
 
   /** There is no list: it goes on with its last servers. One that never had any hears why. */

@@ -121,7 +121,7 @@ export function giveEndpoints(listener: GrpcListener, endpoints: readonly GrpcEn
   }
 }
 
-/** Has a channel say why there is no list. One that had a list goes on with that. */
+/** Has the calls of a channel fail with UNAVAILABLE, but those that wait for ready. One that has servers goes on. */
 export function giveFailure(listener: GrpcListener, details: string, metadata: unknown): void {
   const error = { code: UNAVAILABLE, details, metadata };
   if (typeof listener === "function") listener({ ok: false, error }, {}, null, "");

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { EtcdClient, type EtcdClientOptions, InvalidOptionError } from "../../recipes/index.ts";
 import { ChannelListener } from "./channel-listener.ts";
 import { checkGrpcJs, checkListener, type GrpcJs, type GrpcTarget } from "./grpc-api.ts";
@@ -14,7 +15,7 @@ export interface EtcdResolverOptions {
    * @default defaultClient()
    */
   readonly client?: EtcdClient | EtcdClientOptions | undefined;
-  /** What targets begin with, before the colon. @default "etcd" */
+  /** What targets begin with, before the colon. None of gRPC's own: dns, unix, ipv4, ipv6, xds. @default "etcd" */
   readonly scheme?: string | undefined;
 }
 
@@ -43,11 +44,13 @@ export interface EtcdResolver extends AsyncDisposable {
  * ```
  *
  * The prefix is the target's path without its first slash, as Go's resolver has it: `etcd:///svc/orders` is
- * `svc/orders/`, and `etcd:////svc/orders` is `/svc/orders/`.
+ * `svc/orders/`, and `etcd:////svc/orders` is `/svc/orders/`. A channel to a target without a prefix, `etcd:///`,
+ * throws InvalidOptionError.
  *
  * Guaranteed: a channel has the servers of the list, but for those that are draining, and gets each change; all
  * channels of one prefix share one subscription, which ends when the last of them is closed or idle. In an outage of
- * etcd the last list stays; a channel that wakes up then gets the one that it had before it became idle.
+ * etcd the last list stays; a channel that wakes up then gets the one that it had before it became idle. While a list
+ * is empty, calls fail with UNAVAILABLE; those that wait for ready wait for the first server.
  *
  * Not guaranteed: that a server which is listed answers: grpc-js leaves out those that it cannot reach. Nor that the
  * servers of a channel that wakes up in an outage are still there: it did not follow them meanwhile. Nor weights and
@@ -58,6 +61,7 @@ export interface EtcdResolver extends AsyncDisposable {
 export function registerEtcdResolver(grpc: GrpcJs, options: EtcdResolverOptions = {}): EtcdResolver {
   const { experimental, Metadata } = checkGrpcJs(what, grpc);
   const { scheme, client, owned } = resolve(options);
+  const leave = takeScheme(experimental.registerResolver, scheme);
   const lists = new Map<string, SharedList>();
   const refused = new RefusedAddresses();
   const isClosed = `the resolver of ${scheme}: is closed`;
@@ -102,6 +106,7 @@ export function registerEtcdResolver(grpc: GrpcJs, options: EtcdResolverOptions 
 
   experimental.registerResolver(scheme, Resolver);
   const close = async () => {
+    if (!closed) leave();
     closed = true;
     for (const list of lists.values()) list.close(isClosed);
     lists.clear();
@@ -117,9 +122,31 @@ export function registerEtcdResolver(grpc: GrpcJs, options: EtcdResolverOptions 
   };
 }
 
+/** How many resolvers of each scheme are open, by the function of a copy of grpc-js that takes them. */
+const open = new WeakMap<object, Map<string, number>>();
+
+/** Warns when another resolver has the scheme. @returns what ends that this one has it */
+function takeScheme(registry: object, scheme: string): () => void {
+  const schemes = open.get(registry) ?? new Map<string, number>();
+  open.set(registry, schemes);
+  const before = schemes.get(scheme) ?? 0;
+  if (before > 0) {
+    const problem = `the scheme ${scheme}: has a resolver already; new channels use this one in its place`;
+    process.emitWarning(`${what}: ${problem}`, { type: "EtcdWarning" });
+  }
+  schemes.set(scheme, before + 1);
+  return () => schemes.set(scheme, (schemes.get(scheme) ?? 1) - 1);
+}
+
+/** @throws InvalidOptionError for a target that names no prefix: of `etcd:///` grpc-js makes the path `///` */
 function prefixOf({ path }: GrpcTarget): string {
+  if (/^\/*$/.test(path))
+    throw new InvalidOptionError(what, "target", "must have a prefix, such as etcd:///svc/orders");
   return path.endsWith("/") ? path : `${path}/`;
 }
+
+/** Those of grpc-js itself and of its xDS: a resolver of ours would take their targets. */
+const taken = new Set(["dns", "unix", "ipv4", "ipv6", "xds"]);
 
 interface Resolved {
   readonly scheme: string;
@@ -129,13 +156,33 @@ interface Resolved {
 }
 
 function resolve(options: EtcdResolverOptions): Resolved {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new InvalidOptionError(what, "options", `must be an object, not ${shown(options)}`);
+  }
   const { scheme = "etcd", client, ...others } = options;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) throw new InvalidOptionError(what, unknown, "is no option: they are client and scheme");
   if (typeof scheme !== "string" || !/^[a-z][a-z\d+.-]*$/i.test(scheme)) {
-    throw new InvalidOptionError(what, "scheme", `must be the scheme of a URI such as "etcd", not ${String(scheme)}`);
+    throw new InvalidOptionError(what, "scheme", `must be the scheme of a URI such as "etcd", not ${shown(scheme)}`);
+  }
+  if (taken.has(scheme.toLowerCase())) {
+    throw new InvalidOptionError(what, "scheme", `must not be ${scheme}: that is one of gRPC's own`);
   }
   if (client === undefined || client instanceof EtcdClient) return { scheme, client, owned: undefined };
-  const owned = new EtcdClient(client);
+  const owned = ownClient(client);
   return { scheme, client: owned, owned };
+}
+
+function ownClient(options: EtcdClientOptions): EtcdClient {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    const allowed = 'an EtcdClient, or options for one, such as { endpoints: "http://127.0.0.1:2379" }';
+    throw new InvalidOptionError(what, "client", `must be ${allowed}, not ${shown(options)}`);
+  }
+  return new EtcdClient(options);
+}
+
+/** Of an object no more than its kind, as it may hold what no log may. */
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  return typeof value === "object" && value !== null ? "an object" : inspect(value);
 }

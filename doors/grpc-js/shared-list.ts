@@ -76,7 +76,8 @@ export class SharedList {
     const list = services.list();
     const { endpoints, refused } = endpointsOf(list);
     this.#refused.warn(this.#prefix, refused);
-    const note = `the list under ${JSON.stringify(this.#prefix)} has ${list.length} servers`;
+    const callable = endpoints.length > 0 || list.length === 0 ? "" : ", and none of them may be called";
+    const note = `the list under ${JSON.stringify(this.#prefix)} has ${list.length} servers${callable}`;
     this.#list = { servers: endpoints, note };
     this.#failure = undefined;
     this.#give(this.#channels);

@@ -336,8 +336,9 @@ test("a channel that joins while a failed list is asked for again hears why, and
   const reason = expect.stringMatching(/^\/svc\/: .*permission denied/i);
   expect([first.heard[0], second.heard[0]]).toEqual([reason, reason]);
   await cluster.auth?.grantPermission("reader", { read: { prefix: "/svc/" } });
-  await until(() => typeof second.heard.at(-1) !== "string", { timeoutMs: 20_000 });
-  expect([first.heard.at(-1), second.heard.at(-1)]).toEqual([[], []]);
+  await until(() => typeof second.heard.at(-2) === "object", { timeoutMs: 20_000 });
+  const last = [[], 'the list under "/svc/" has 0 servers'];
+  expect([first.heard.slice(-2), second.heard.slice(-2)]).toEqual([last, last]);
 });
 
 test("a channel is not called within updateResolution(), not even for a prefix that cannot be", async () => {
@@ -402,14 +403,40 @@ test("channels of one prefix share one subscription, which ends with the last of
   expect(await say(channelTo(prefix))).toBe(server.name);
 });
 
-test("a list that is empty is said to be, and the first server that comes is called", async () => {
+test.each(["round_robin", "pick_first"])(
+  "%s: each call fails while the list is empty, but one that waits for ready, which the first server gets",
+  async (policy) => {
+    const prefix = lab.newPrefix();
+    resolver();
+    const client = channelTo(prefix, policy);
+    const fails = async () => {
+      // By itself grpc-js fails the first of them only, or none.
+      const unavailable = expect.objectContaining({ code: grpc.status.UNAVAILABLE });
+      for (const _ of [1, 2, 3]) await expect(say(client, { waitForReady: false })).rejects.toEqual(unavailable);
+    };
+    const waiting = say(client);
+    await fails();
+    const a = await serve(prefix, "a");
+    expect(await waiting).toBe("a");
+    expect(await say(client, { waitForReady: false })).toBe("a");
+    await a.registration.close();
+    // With the connection that it has pick_first would go on.
+    a.stop();
+    await until(() => client.getChannel().getConnectivityState(false) !== grpc.connectivityState.READY);
+    await fails();
+    await serve(prefix, "b");
+    expect(await say(client)).toBe("b");
+  },
+);
+
+test("a list of servers that are all draining is as an empty one, and says what it has", async () => {
   const prefix = lab.newPrefix();
   resolver();
-  const client = channelTo(prefix, "pick_first");
-  const waiting = say(client);
-  await expect(say(client, { waitForReady: false, timeoutMs: 500 })).rejects.toThrow(/No address|Deadline/i);
-  const server = await fleet(prefix).start();
-  expect(await waiting).toBe(server.name);
+  const { heard, resolver: made } = listenerOn(prefix);
+  await lab.register(`${prefix}a`, "127.0.0.1:1", 60, { weight: 2 }).update({ draining: true });
+  made.updateResolution();
+  await until(() => heard.length > 1);
+  expect(heard).toEqual([[], `the list under "${prefix}" has 1 servers, and none of them may be called`]);
 });
 
 test("weight, zone and metadata are in the attributes of endpoints, and lists that change keep connections", async () => {
@@ -441,7 +468,7 @@ test("weight, zone and metadata are in the attributes of endpoints, and lists th
 test("the listeners of 1.10 to 1.13 get the same list, and an error after the resolver was closed", async () => {
   const prefix = lab.newPrefix();
   const registered = resolver();
-  lab.register(`${prefix}a`, "127.0.0.1:1", 5);
+  await lab.register(`${prefix}a`, "127.0.0.1:1", 5).ready;
   const heard: unknown[] = [];
   const listener = {
     onSuccessfulResolution: (endpoints: { addresses: unknown }[]) => heard.push(endpoints[0]?.addresses),
@@ -475,7 +502,50 @@ test.each([
 
 test.each([
   [{ scheme: "a b" }, "scheme"],
+  [{ scheme: Object.create(null) }, "scheme"],
+  [{ scheme: "dns" }, "scheme"],
+  [{ scheme: "unix" }, "scheme"],
+  [{ scheme: "ipv4" }, "scheme"],
+  [{ scheme: "ipv6" }, "scheme"],
+  [{ scheme: "xds" }, "scheme"],
   [{ cleint: undefined }, "cleint"],
+  [{ client: null }, "client"],
+  [{ client: 5 }, "client"],
+  [{ client: [] }, "client"],
+  [null, "options"],
+  [5, "options"],
+  [[], "options"],
 ])("a bad option is refused by name: %o", (options, option) => {
-  expect(() => registerEtcdResolver(grpc, options as never)).toThrow(expect.objectContaining({ option }));
+  expect(() => registerEtcdResolver(grpc, options as never)).toThrow(
+    expect.objectContaining({ code: "ETCD_INVALID_OPTION", option }),
+  );
+});
+
+test.each(["etcd:///", "etcd:////", "etcd:/", "etcd://"])(
+  "a channel to %s, which names no prefix, is refused",
+  (target) => {
+    resolver();
+    expect(() => new grpc.Client(target, grpc.credentials.createInsecure())).toThrow(
+      expect.objectContaining({ code: "ETCD_INVALID_OPTION", option: "target" }),
+    );
+  },
+);
+
+test("a second resolver of a scheme is warned of while the first one is open", async () => {
+  const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+  try {
+    const scheme = "etcd-twice";
+    const first = resolver({ scheme });
+    resolver({ scheme: "etcd-other" });
+    expect(warn).not.toHaveBeenCalled();
+    const second = resolver({ scheme });
+    expect(warn.mock.calls.map(([message]) => message)).toEqual([
+      "registerEtcdResolver: the scheme etcd-twice: has a resolver already; new channels use this one in its place",
+    ]);
+    for (const closing of [first, first, second]) await closing.close();
+    resolver({ scheme });
+    expect(warn).toHaveBeenCalledTimes(1);
+  } finally {
+    warn.mockRestore();
+  }
 });
