@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { InvalidOptionError, type ServiceList } from "../../recipes/index.ts";
 import { CANCELED, connectError, DEADLINE_EXCEEDED, isServersFailure, isUnsent, UNAVAILABLE } from "./call-error.ts";
 import { MessageStream } from "./message-stream.ts";
@@ -234,14 +235,23 @@ function check(services: unknown, transportTo: unknown, options: PickingTranspor
     const install = "npm install @connectrpc/connect @connectrpc/connect-node";
     refuse("transportTo", `must be a function that makes a transport for an address (${install})`);
   }
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    refuse("options", `must be an object, not ${shown(options)}`);
+  }
   const { attempts, waitMs, isFailure, ...others } = options;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) refuse(unknown, "is no option: they are attempts, waitMs and isFailure");
   if (attempts !== undefined && !(Number.isInteger(attempts) && attempts >= 1)) {
-    refuse("attempts", `must be a whole number, at least 1, not ${String(attempts)}`);
+    refuse("attempts", `must be a whole number, at least 1, not ${shown(attempts)}`);
   }
-  if (waitMs !== undefined && !(waitMs >= 0 && waitMs <= LONGEST_MS)) {
-    refuse("waitMs", `must be a number of milliseconds, at least 0 and below 2^31, not ${String(waitMs)}`);
+  if (waitMs !== undefined && !(typeof waitMs === "number" && waitMs >= 0 && waitMs <= LONGEST_MS)) {
+    refuse("waitMs", `must be a number of milliseconds, at least 0 and below 2^31, not ${shown(waitMs)}`);
   }
   if (isFailure !== undefined && typeof isFailure !== "function") refuse("isFailure", "must be a function");
+}
+
+/** Of an object no more than its kind, as it may hold what no log may. */
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  return typeof value === "object" && value !== null ? "an object" : inspect(value);
 }

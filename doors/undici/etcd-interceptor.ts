@@ -141,15 +141,21 @@ type Check = readonly [allowed: string, holds: (value: never) => boolean];
 
 const checks: Readonly<Record<keyof EtcdOptions, Check>> = {
   attempts: ["a whole number, at least 1", (it: number) => Number.isInteger(it) && it >= 1],
-  waitMs: ["a number of milliseconds, at least 0 and below 2^31", (it: number) => it >= 0 && it < 2 ** 31],
+  waitMs: [
+    "a number of milliseconds, at least 0 and below 2^31",
+    (it: unknown) => typeof it === "number" && it >= 0 && it < 2 ** 31,
+  ],
   isFailure: ["a function", (it: unknown) => typeof it === "function"],
   hostHeader: ['"service" or "server"', (it: string) => it === "service" || it === "server"],
   key: ["a function", (it: unknown) => typeof it === "function"],
 };
 
 function resolve(options: EtcdOptions): Resolved {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new InvalidOptionError(what, "options", `must be an object, not ${shown(options)}`);
+  }
   for (const [name, value] of Object.entries(options)) {
-    if (!(name in checks)) {
+    if (!Object.hasOwn(checks, name)) {
       throw new InvalidOptionError(what, name, `is no option: they are ${Object.keys(checks).join(", ")}`);
     }
     const [allowed, holds] = checks[name as keyof EtcdOptions];
@@ -165,6 +171,8 @@ function isFailedOutcome({ status = 0, error }: RequestOutcome): boolean {
   return status >= 500 || (error !== undefined && isOfServer(error));
 }
 
+/** Of an object no more than its kind, as it may hold what no log may. */
 function shown(value: unknown): string {
-  return inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY });
+  if (Array.isArray(value)) return "an array";
+  return typeof value === "object" && value !== null ? "an object" : inspect(value);
 }

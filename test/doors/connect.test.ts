@@ -429,6 +429,11 @@ test.each([
   [undefined, () => {}, { waitMs: -1 }, "waitMs", /at least 0/],
   [undefined, () => {}, { isFailure: 1 }, "isFailure", /a function/],
   [undefined, () => {}, { retries: 1 }, "retries", /is no option/],
+  [undefined, () => {}, null, "options", /must be an object, not null/],
+  [undefined, () => {}, 5, "options", /must be an object, not 5/],
+  [undefined, () => {}, [], "options", /must be an object, not an array/],
+  [undefined, () => {}, { waitMs: "1" }, "waitMs", /a number of milliseconds, .*, not '1'/],
+  [undefined, () => {}, { attempts: Object.create(null) }, "attempts", /not an object/],
 ])("a bad argument is refused by name: %o, %o, %o", (services, to, options, option, message) => {
   const error = expect.objectContaining({ option, message: expect.stringMatching(message) });
   const make = () => pickingTransport((services ?? lab.subscribe("/any/")) as never, to as never, options as never);

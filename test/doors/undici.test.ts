@@ -443,6 +443,12 @@ test.each([
   [undefined, { hostHeader: "both" }, "hostHeader"],
   [undefined, { key: "k" }, "key"],
   [undefined, { retries: 1 }, "retries"],
+  [undefined, null, "options"],
+  [undefined, 5, "options"],
+  [undefined, [], "options"],
+  [undefined, { waitMs: "1" }, "waitMs"],
+  [undefined, { attempts: "3" }, "attempts"],
+  [undefined, { toString: 1 }, "toString"],
 ])("a bad argument is refused by name: %o, %o", (services, options, option) => {
   const given = services ?? { orders: lab.subscribe("/any/") };
   expect(() => etcd(given as never, options as never)).toThrow(expect.objectContaining({ option }));
