@@ -5,16 +5,19 @@ import { shown } from "../../src/internal/index.ts";
 /** What a server is registered with: as it is, a host that gets the port, or made of where the server listens. */
 export type ReachableAddress = string | ((listening: AddressInfo) => string);
 
+const LARGEST_PORT = 65_535;
+
 /**
  * The address by which others reach a server: what a {@link ServiceRegister} takes. Asks nothing of the network.
  *
  * @param listening - what `address()` of a `node:http` or `node:net` server returns
- * @param given - `host:port` or `unix:/path`, returned as it is; a host alone, which gets the port; or a function of
- *   `listening` @default where the server listens
+ * @param given - `host:port`, a URL with a port or `unix:/path`, returned as it is; a host alone, which gets the port; or
+ *   a function of `listening`, whose text is the address @default where the server listens
  * @param what - whose option `address` an error names @default "reachableAddress"
- * @returns `host:port`, `[IPv6]:port` or `unix:/path`
+ * @returns `host:port`, `[IPv6]:port` or `unix:/path`, or what was given
  * @throws InvalidOptionError when the server does not listen, or listens on all interfaces and `given` does not say
- *   which address is meant, or listens on a socket and `given` needs a port; when `given` is empty
+ *   which address is meant, or listens on a socket and `given` needs a port; when `given` is empty, names a port that
+ *   there is not, or is a function that returns no such text
  */
 export function reachableAddress(
   listening: AddressInfo | string | null | undefined,
@@ -30,7 +33,9 @@ export function reachableAddress(
   if (typeof given === "string" && given.trim() === "") {
     throw refuse("must not be empty: leave it out for where the server listens");
   }
-  if (typeof given === "string" && !isIPv6(given) && /^(unix:|.*\w:\d+$|\[.*\]:\d+$)/.test(given)) return given;
+  if (typeof given === "string" && !isIPv6(given) && /^(unix:|.*\w:\d+$|\[.*\]:\d+$)/.test(given)) {
+    return withPort(given, refuse);
+  }
   if (typeof listening === "string" && listening !== "") {
     if (given === undefined) return `unix:${listening}`;
     throw refuse(`must be host:port or unix:/path: the app listens on a socket (${listening}), which has no port`);
@@ -39,7 +44,7 @@ export function reachableAddress(
   if (!isAddressInfo(listening)) {
     throw refuse(`must be made of what address() of a server returns, not of ${shown(listening)}`);
   }
-  if (typeof given === "function") return given(listening);
+  if (typeof given === "function") return made(given(listening), refuse);
   const { address, port } = listening;
   if (given === undefined && (address === "::" || address === "0.0.0.0")) {
     const problem = "must say by which address others reach the app: it listens on all interfaces";
@@ -47,6 +52,20 @@ export function reachableAddress(
   }
   const host = given ?? address;
   return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
+}
+
+function made(address: unknown, refuse: (problem: string) => Error): string {
+  if (typeof address !== "string") throw refuse(`must be a function that returns a string, not ${shown(address)}`);
+  if (address.trim() === "") throw refuse("must be a function that returns an address: it returned none");
+  return withPort(address, refuse);
+}
+
+/** What stands for a port must be one. An address that names none is left to its readers. */
+function withPort(address: string, refuse: (problem: string) => Error): string {
+  if (address.startsWith("unix:") || isIPv6(address)) return address;
+  const [, port] = /^(?:[a-z][a-z\d+.-]*:\/\/)?[^/?#]*:(\d+)(?:[/?#]|$)/i.exec(address) ?? [];
+  if (port === undefined || (Number(port) >= 1 && Number(port) <= LARGEST_PORT)) return address;
+  throw refuse(`must have a port from 1 to ${LARGEST_PORT}, not ${port}`);
 }
 
 function isAddressInfo(listening: unknown): listening is AddressInfo {
