@@ -1,5 +1,5 @@
 import type { LeaseId } from "../../src/index.ts";
-import { MIRROR_LAG_MS, type QueueView } from "./queue-view.ts";
+import type { QueueView } from "./queue-view.ts";
 import type { QueuedJob } from "./queued-job.ts";
 
 /**
@@ -50,10 +50,11 @@ export function chooseJob({
   const waiting = isShared ? [] : view.waiting;
   const turn = waiting.indexOf(own);
   const workers = isShared ? 1 : view.workers(own);
+  // What is left alone stood before the others, and in other views it may still stand there.
+  let place = view.leftAlone;
   // The only one who can wait then is this worker, as long as the view does not show that it has left its place.
-  let end = workers === 1 ? 1 : waiting.length + workers * CHOICE_PER_WORKER;
-  let place = 0;
-  let lookAgainMs: number | undefined;
+  let end = place + (workers === 1 ? 1 : waiting.length + workers * CHOICE_PER_WORKER);
+  let lookAgainMs = view.leftAloneForMs(nowMs);
   const later = (atMs: number) => {
     lookAgainMs = Math.min(lookAgainMs ?? Number.POSITIVE_INFINITY, Math.max(1, atMs - nowMs));
   };
@@ -62,12 +63,9 @@ export function chooseJob({
     if (place >= end) break;
     if (!view.isDue(job, wallMs)) continue;
     const at = place++;
-    const taken = isTaken(job);
-    if (taken || job.isUnderClaim || job.avoidUntilMs > nowMs) {
-      if (!taken) later(job.isUnderClaim ? nowMs + MIRROR_LAG_MS : job.avoidUntilMs);
-      // It is not in the view yet, but soon it is no choice for anybody.
-      end++;
-    } else if (at === turn) return { job };
+    // It is not in the view yet, but soon it is no choice for any worker.
+    if (isTaken(job)) end++;
+    else if (at === turn) return { job };
     else if (at >= waiting.length || job.readySinceMs + graceMs <= nowMs) free.push(job);
     else later(job.readySinceMs + graceMs);
   }

@@ -5,7 +5,7 @@ import type { ClaimsAhead } from "./claims-ahead.ts";
 import { toLetter } from "./dead-letters.ts";
 import { buryJob, claimJob } from "./job-claim.ts";
 import type { JobsInHand } from "./jobs-in-hand.ts";
-import { MIRROR_LAG_MS, type QueueView } from "./queue-view.ts";
+import type { QueueView } from "./queue-view.ts";
 import type { QueuedJob } from "./queued-job.ts";
 import type { Waiters } from "./waiters.ts";
 import type { WaitingPlace } from "./waiting-place.ts";
@@ -23,7 +23,7 @@ export interface ClaimsUnderWayParts {
 /** The jobs that a worker is claiming, or making dead letters of, for a call that waits. */
 export class ClaimsUnderWay {
   readonly #parts: ClaimsUnderWayParts;
-  readonly #taking = new Map<string, Promise<void>>();
+  readonly #taking = new Map<string, Promise<boolean>>();
   #leaving = false;
 
   constructor(parts: ClaimsUnderWayParts) {
@@ -43,15 +43,14 @@ export class ClaimsUnderWay {
    * under way; never rejects.
    */
   async take(job: QueuedJob, lease: Lease): Promise<void> {
-    // Other workers that share the view leave it alone.
-    job.isUnderClaim = true;
+    const { view, port } = this.#parts;
+    view.claimBegun(job);
     const taking = this.#take(job, lease);
     this.#taking.set(job.id, taking);
     try {
-      await taking;
+      view.claimEnded(job, port.clock.monotonicMs(), await taking);
     } finally {
       this.#taking.delete(job.id);
-      job.isUnderClaim = false;
     }
   }
 
@@ -61,23 +60,22 @@ export class ClaimsUnderWay {
     await within(this.#parts.port.clock, Promise.all(this.#taking.values()), limitMs, () => undefined).catch(() => {});
   }
 
-  async #take(job: QueuedJob, lease: Lease): Promise<void> {
+  /** @returns whether the job may be tried again */
+  async #take(job: QueuedJob, lease: Lease): Promise<boolean> {
     const { port } = this.#parts;
     // Not cut off by the end of the worker: what a claim has done must be undone if no caller gets the job.
     const options = { ...port.writes(lease), signal: undefined };
-    let avoidMs = MIRROR_LAG_MS;
     try {
       if (job.content.attempt >= port.maxAttempts) await this.#bury(job, options);
       else await this.#claim(job, lease, options);
     } catch (error) {
-      if (error instanceof RequestRefusedError) {
-        // As large as etcd takes, and with a claim larger: no worker can have it, and those behind it must not wait.
-        avoidMs = Number.POSITIVE_INFINITY;
-        port.onNews({ type: "warning", error });
-      } else port.onNews({ type: "failure", error, lease });
-    } finally {
-      job.avoidUntilMs = port.clock.monotonicMs() + avoidMs;
+      // As large as etcd takes, and with a claim larger: no worker can have it, and those behind it must not wait.
+      const isTooLarge = error instanceof RequestRefusedError;
+      if (isTooLarge) port.onNews({ type: "warning", error });
+      else port.onNews({ type: "failure", error, lease });
+      return !isTooLarge;
     }
+    return true;
   }
 
   async #bury(job: QueuedJob, options: TxnUntilKnownOptions): Promise<void> {

@@ -56,6 +56,17 @@ export function readJob(kv: KeyValue): JobContent {
   return read(kv, jobSchema, "a job");
 }
 
+/** The holder alone: of every claim of other workers nothing else is asked. */
+export function holderOf({ text }: KeyValue): LeaseId | undefined {
+  try {
+    const { holder } = JSON.parse(text) as { holder?: unknown };
+    return typeof holder === "string" ? (holder as LeaseId) : undefined;
+  } catch {
+    // Reported when a worker comes to it.
+    return undefined;
+  }
+}
+
 /** @throws InvalidValueError for what is no dead letter */
 export function readLetter(kv: KeyValue): LetterContent {
   return read(kv, letterSchema, "a dead letter");

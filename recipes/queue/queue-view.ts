@@ -29,6 +29,10 @@ export class QueueView {
   /** In no living worker's hands, and due as far as they were looked at. */
   readonly #ready = new SortedQueue<QueuedJob>(byOrder);
   readonly #delayed = new SortedQueue<QueuedJob>(byDue);
+  /** Those that a worker of this view is claiming at this moment. */
+  readonly #underClaim = new Set<QueuedJob>();
+  /** Those that were tried, until when they are left alone: the mirror has not shown yet what came of it. */
+  readonly #tried = new Map<QueuedJob, number>();
   #order: readonly LeaseId[] | undefined;
   #news: ViewNews[] = [];
 
@@ -73,8 +77,35 @@ export class QueueView {
     return false;
   }
 
-  /** Puts the delayed jobs whose time has come among the ready ones. */
+  /** A worker of this view claims it: the others leave it alone. */
+  claimBegun(job: QueuedJob): void {
+    this.#ready.delete(job);
+    this.#underClaim.add(job);
+  }
+
+  /** @param again whether it may be tried again, should the mirror show nothing of it for a while */
+  claimEnded(job: QueuedJob, nowMs: number, again: boolean): void {
+    if (this.#underClaim.delete(job) && again) this.#tried.set(job, nowMs + MIRROR_LAG_MS);
+  }
+
+  /** How many jobs are left alone for now, most of them at the head of the queue. */
+  get leftAlone(): number {
+    return this.#underClaim.size + this.#tried.size;
+  }
+
+  /** After so long one of them may be ready again, although nothing changes. */
+  leftAloneForMs(nowMs: number): number | undefined {
+    for (const untilMs of this.#tried.values()) return Math.max(1, untilMs - nowMs);
+    return this.#underClaim.size > 0 ? MIRROR_LAG_MS : undefined;
+  }
+
+  /** Puts the jobs whose time has come among the ready ones: those that were delayed, or left alone for a while. */
   release(wallMs: number, nowMs: number): void {
+    for (const [job, untilMs] of this.#tried) {
+      if (untilMs > nowMs) break;
+      this.#tried.delete(job);
+      this.#ready.add(job);
+    }
     for (const job of this.#delayed) {
       if ((job.content.notBefore ?? 0) > wallMs) return;
       this.#delayed.delete(job);
@@ -216,6 +247,8 @@ export class QueueView {
     this.#jobs.delete(id);
     this.#ready.delete(job);
     this.#delayed.delete(job);
+    this.#underClaim.delete(job);
+    this.#tried.delete(job);
     const { claim } = job;
     if (!claim) return;
     this.#workers.get(claim.lease)?.delete(job);

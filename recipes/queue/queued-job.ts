@@ -1,5 +1,5 @@
 import type { KeyValue, LeaseId } from "../../src/index.ts";
-import { type JobContent, readJob } from "./job-content.ts";
+import { holderOf, type JobContent, readJob } from "./job-content.ts";
 
 /** A worker's hold on a job, in etcd. */
 export interface Claim {
@@ -19,10 +19,6 @@ export class QueuedJob {
   claim: Claim | undefined;
   /** Since when it can be claimed, on the monotonic clock. */
   readySinceMs = 0;
-  /** A worker that shares the view is claiming it at this moment. */
-  isUnderClaim = false;
-  /** Until then it is left alone: it was tried, and the mirror has not shown yet what came of it. */
-  avoidUntilMs = 0;
   #content: JobContent | undefined;
 
   constructor(id: string, kv: KeyValue) {
@@ -42,13 +38,7 @@ export class QueuedJob {
 
   /** Who claimed it last, and has not given it back. What was put only once was never claimed, and is not read. */
   get holder(): LeaseId | undefined {
-    if (this.kv.version <= 1) return undefined;
-    try {
-      return this.content.holder;
-    } catch {
-      // Reported when a worker comes to it.
-      return undefined;
-    }
+    return this.kv.version > 1 ? holderOf(this.kv) : undefined;
   }
 }
 
