@@ -51,6 +51,8 @@ const roles: readonly Role[] = [
   { recipe: "EtcdClient, adopter of a lease", permissions: [{ readwrite: "/kv/a" }], work: adopt },
   { recipe: "EtcdClient, values by a schema", permissions: [{ readwrite: { prefix: "/kv/" } }], work: typed },
   { recipe: "ServiceRegister", permissions: [{ readwrite: "/svc/a" }], work: register },
+  { recipe: "ServiceRegister, formats", permissions: [{ readwrite: "/svc/a" }], work: registerFormats },
+  { recipe: "ServiceRegister, go-zero", permissions: [{ readwrite: { prefix: "/svc/a/" } }], work: registerGoZero },
   {
     recipe: "RegistrationGroup",
     permissions: [{ readwrite: { prefix: "/svc/" } }],
@@ -147,6 +149,21 @@ async function register({ at, client, see }: Scene): Promise<void> {
     expect(await see(key)).toContain("20");
   }
   expect(await client.get(key)).toBeUndefined();
+}
+
+async function registerFormats({ at, client, see }: Scene): Promise<void> {
+  for (const format of ["plain", "endpoint", "kratos", "kitex"] as const) {
+    const address = format === "kratos" ? "grpc://10.0.0.1:80" : "10.0.0.1:80";
+    await using service = new ServiceRegister(`${at}/svc/a`, address, 5, { client, format });
+    await service.ready;
+    expect(await see(`${at}/svc/a`)).toContain("10.0.0.1:80");
+  }
+}
+
+async function registerGoZero({ at, client, see }: Scene): Promise<void> {
+  await using service = new ServiceRegister(`${at}/svc/a`, "10.0.0.1:80", 5, { client, format: "go-zero" });
+  await service.ready;
+  expect(await see(service.key)).toContain("10.0.0.1:80");
 }
 
 async function registerGroup({ at, client, see }: Scene): Promise<void> {
