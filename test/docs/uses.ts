@@ -100,6 +100,12 @@ export const uses: Readonly<Record<string, Readonly<Record<string, Use>>>> = {
       },
     },
   },
+  "docs/guides/troubleshooting.md": {
+    // As after a run that was interrupted: all is compacted already.
+    "`ETCD_EXHAUSTED`: no space": {
+      before: async ({ etcd }) => etcd.compact((await etcd.put("k", "v")).revision),
+    },
+  },
   "docs/reference/admin.md": {
     "What operators do": {
       yours: { file: 'const file = new URL("etcd.db", import.meta.url).pathname;' },
