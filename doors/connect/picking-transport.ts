@@ -1,6 +1,6 @@
-import { inspect } from "node:util";
 import { InvalidOptionError, type ServiceList } from "../../recipes/index.ts";
 import { CANCELED, connectError, DEADLINE_EXCEEDED, isServersFailure, isUnsent, UNAVAILABLE } from "./call-error.ts";
+import { checkObject, shown } from "./check-object.ts";
 import { MessageStream } from "./message-stream.ts";
 
 const what = "pickingTransport";
@@ -235,9 +235,8 @@ function check(services: unknown, transportTo: unknown, options: PickingTranspor
     const install = "npm install @connectrpc/connect @connectrpc/connect-node";
     refuse("transportTo", `must be a function that makes a transport for an address (${install})`);
   }
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    refuse("options", `must be an object, not ${shown(options)}`);
-  }
+  const given: unknown = options;
+  checkObject(what, "options", given);
   const { attempts, waitMs, isFailure, ...others } = options;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) refuse(unknown, "is no option: they are attempts, waitMs and isFailure");
@@ -248,10 +247,4 @@ function check(services: unknown, transportTo: unknown, options: PickingTranspor
     refuse("waitMs", `must be a number of milliseconds, at least 0 and below 2^31, not ${shown(waitMs)}`);
   }
   if (isFailure !== undefined && typeof isFailure !== "function") refuse("isFailure", "must be a function");
-}
-
-/** Of an object no more than its kind, as it may hold what no log may. */
-function shown(value: unknown): string {
-  if (Array.isArray(value)) return "an array";
-  return typeof value === "object" && value !== null ? "an object" : inspect(value);
 }

@@ -15,9 +15,12 @@ import {
   type SubscribeServiceOptions,
   shutdown,
 } from "../../recipes/index.ts";
+import { checkObject, shown } from "./check-object.ts";
+import { checkRecipes } from "./check-recipes.ts";
 
 const what = "etcdRecipes";
 const DRAIN_MS = 2_000;
+const TIMEOUT_MS = 25_000;
 /** How long a registration takes at most to leave after it has drained. */
 const LONGEST_LEAVE_MS = 5_000;
 
@@ -44,7 +47,7 @@ export interface EtcdRecipesOptions {
   readonly subscribe?: Readonly<Record<string, string | SubscribedPrefix>> | undefined;
   /** For all of it: a client, which is not closed, or options for clients that are. @default `defaultClient()` */
   readonly client?: EtcdClient | EtcdClientOptions | undefined;
-  /** Where readiness is answered, with 200 or 503; false: nowhere. @default "/ready" */
+  /** Where readiness is answered, with 200 or 503: a path that begins with a slash; false: nowhere. @default "/ready" */
   readonly readyPath?: string | false | undefined;
   /** On which signals the app drains, closes and ends the process; an empty list: none. @default SIGTERM, SIGINT */
   readonly signals?: readonly NodeJS.Signals[] | undefined;
@@ -121,7 +124,13 @@ export const etcdRecipes: FastifyPluginAsync<EtcdRecipesOptions> = Object.assign
 type Lists = Readonly<Record<string, SubscribeService>>;
 
 function extend(app: FastifyInstance, options: EtcdRecipesOptions, lists: Lists): void {
-  const { key, drainMs = DRAIN_MS, timeoutMs, readyPath = "/ready", signals = ["SIGTERM", "SIGINT"] } = options;
+  const {
+    key,
+    drainMs = DRAIN_MS,
+    timeoutMs = TIMEOUT_MS,
+    readyPath = "/ready",
+    signals = ["SIGTERM", "SIGINT"],
+  } = options;
   const all = Object.values(lists);
   const isReady = readiness(...all);
   let registration: ServiceRegister | undefined;
@@ -229,23 +238,15 @@ const names = new Set<string>([
 ]);
 
 function check(options: EtcdRecipesOptions): void {
+  checkObject(what, "options", options);
   for (const name of Object.keys(options)) {
     if (!names.has(name)) throw new InvalidOptionError(what, name, `is no option: they are ${[...names].join(", ")}`);
   }
-  const { key, address, subscribe = {} } = options;
-  if (key !== undefined && (typeof key !== "string" || key === "")) {
-    throw new InvalidOptionError(what, "key", `must be a key such as /svc/orders/o1, not ${JSON.stringify(key)}`);
-  }
-  if (address !== undefined && typeof address !== "string" && typeof address !== "function") {
-    throw new InvalidOptionError(what, "address", `must be host:port, a host or a function, not ${String(address)}`);
-  }
-  if (typeof subscribe !== "object" || subscribe === null || Array.isArray(subscribe)) {
-    throw new InvalidOptionError(what, "subscribe", 'must be prefixes by name, such as { orders: "/svc/orders/" }');
-  }
-  for (const [name, given] of Object.entries(subscribe)) {
-    if (typeof given !== "string" && typeof given?.prefix !== "string") {
-      throw new InvalidOptionError(what, `subscribe.${name}`, "must be a prefix, or { prefix, … }");
-    }
+  checkRecipes(what, options);
+  const { readyPath } = options;
+  if (readyPath !== undefined && readyPath !== false && !(typeof readyPath === "string" && readyPath.startsWith("/"))) {
+    const problem = `must be a path such as /ready, which begins with a slash, or false, not ${shown(readyPath)}`;
+    throw new InvalidOptionError(what, "readyPath", problem);
   }
   checkEnd(options);
 }
@@ -257,12 +258,16 @@ function checkEnd({ signals, drainMs, timeoutMs }: EtcdRecipesOptions): void {
   }
   for (const [name, value] of Object.entries({ drainMs, timeoutMs })) {
     if (value !== undefined && !(typeof value === "number" && value >= 0 && value < 2 ** 31)) {
-      const problem = `must be a number of milliseconds, at least 0 and below 2^31, not ${String(value)}`;
+      const problem = `must be a number of milliseconds, at least 0 and below 2^31, not ${shown(value)}`;
       throw new InvalidOptionError(what, name, problem);
     }
   }
-  // Without signals it listens to nothing, and only checks. Where the app has none, there is no limit to keep.
-  if (signals?.length !== 0) shutdown({ signals: [], drainMs, timeoutMs });
+  // Where the app has no signals, there is no limit to keep.
+  if (signals?.length === 0) return;
+  const [drain, most] = [drainMs ?? DRAIN_MS, timeoutMs ?? TIMEOUT_MS];
+  if (drain < most) return;
+  const given = timeoutMs === undefined ? `${most}, its default` : most;
+  throw new InvalidOptionError(what, "timeoutMs", `must be more than drainMs, which is ${drain} ms, not ${given}`);
 }
 
 function isSignal(name: unknown): boolean {

@@ -1,6 +1,6 @@
-import { inspect } from "node:util";
 import { EtcdClient, type EtcdClientOptions, InvalidOptionError } from "../../recipes/index.ts";
 import { ChannelListener } from "./channel-listener.ts";
+import { checkObject, shown } from "./check-object.ts";
 import { checkGrpcJs, checkListener, type GrpcJs, type GrpcTarget } from "./grpc-api.ts";
 import { RefusedAddresses } from "./refused-addresses.ts";
 import { SharedList } from "./shared-list.ts";
@@ -156,9 +156,7 @@ interface Resolved {
 }
 
 function resolve(options: EtcdResolverOptions): Resolved {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new InvalidOptionError(what, "options", `must be an object, not ${shown(options)}`);
-  }
+  checkObject(what, "options", options);
   const { scheme = "etcd", client, ...others } = options;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) throw new InvalidOptionError(what, unknown, "is no option: they are client and scheme");
@@ -169,20 +167,8 @@ function resolve(options: EtcdResolverOptions): Resolved {
     throw new InvalidOptionError(what, "scheme", `must not be ${scheme}: that is one of gRPC's own`);
   }
   if (client === undefined || client instanceof EtcdClient) return { scheme, client, owned: undefined };
-  const owned = ownClient(client);
+  const example = '{ endpoints: "http://127.0.0.1:2379" }';
+  checkObject(what, "client", client, `an EtcdClient of this package, or options for one, such as ${example}`);
+  const owned = new EtcdClient(client);
   return { scheme, client: owned, owned };
-}
-
-function ownClient(options: EtcdClientOptions): EtcdClient {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    const allowed = 'an EtcdClient, or options for one, such as { endpoints: "http://127.0.0.1:2379" }';
-    throw new InvalidOptionError(what, "client", `must be ${allowed}, not ${shown(options)}`);
-  }
-  return new EtcdClient(options);
-}
-
-/** Of an object no more than its kind, as it may hold what no log may. */
-function shown(value: unknown): string {
-  if (Array.isArray(value)) return "an array";
-  return typeof value === "object" && value !== null ? "an object" : inspect(value);
 }

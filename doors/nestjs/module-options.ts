@@ -6,6 +6,8 @@ import {
   type ServiceRegisterOptions,
   type SubscribeServiceOptions,
 } from "../../recipes/index.ts";
+import { checkObject, shown } from "./check-object.ts";
+import { checkRecipes } from "./check-recipes.ts";
 
 const what = "EtcdRecipesModule.forRoot";
 
@@ -66,34 +68,22 @@ const names: readonly string[] = [
 
 /** @throws InvalidOptionError that names the option */
 export function checkOptions(options: EtcdRecipesModuleOptions): void {
+  checkObject(what, "options", options);
   for (const name of Object.keys(options)) {
     if (!names.includes(name)) throw new InvalidOptionError(what, name, `is no option: they are ${names.join(", ")}`);
   }
-  const { key, httpAdapterHost, address, subscribe = {}, drainMs } = options;
-  if (key !== undefined && (typeof key !== "string" || key === "")) {
-    throw new InvalidOptionError(what, "key", `must be a key such as /svc/orders/o1, not ${JSON.stringify(key)}`);
-  }
-  if (address !== undefined && typeof address !== "string" && typeof address !== "function") {
-    throw new InvalidOptionError(what, "address", `must be host:port, a host or a function, not ${String(address)}`);
-  }
+  const { key, httpAdapterHost, address, drainMs } = options;
   if (httpAdapterHost !== undefined && typeof httpAdapterHost !== "function") {
     const problem = "must be the class HttpAdapterHost (npm install @nestjs/core)";
-    throw new InvalidOptionError(what, "httpAdapterHost", `${problem}, not ${String(httpAdapterHost)}`);
+    throw new InvalidOptionError(what, "httpAdapterHost", `${problem}, not ${shown(httpAdapterHost)}`);
   }
+  checkRecipes(what, options);
   if (key !== undefined && httpAdapterHost === undefined && !/:\d+$|^unix:/.test(String(address))) {
     const problem = "must be host:port, or give httpAdapterHost, the class HttpAdapterHost of @nestjs/core";
     throw new InvalidOptionError(what, "address", `${problem}: then the app is registered where it listens`);
   }
-  if (typeof subscribe !== "object" || subscribe === null || Array.isArray(subscribe)) {
-    throw new InvalidOptionError(what, "subscribe", 'must be prefixes by name, such as { orders: "/svc/orders/" }');
-  }
-  for (const [name, given] of Object.entries(subscribe)) {
-    if (typeof given !== "string" && typeof given?.prefix !== "string") {
-      throw new InvalidOptionError(what, `subscribe.${name}`, "must be a prefix, or { prefix, … }");
-    }
-  }
   if (drainMs !== undefined && !(typeof drainMs === "number" && drainMs >= 0 && drainMs < 2 ** 31)) {
-    const problem = `must be a number of milliseconds, at least 0 and below 2^31, not ${String(drainMs)}`;
+    const problem = `must be a number of milliseconds, at least 0 and below 2^31, not ${shown(drainMs)}`;
     throw new InvalidOptionError(what, "drainMs", problem);
   }
 }

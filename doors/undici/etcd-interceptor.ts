@@ -1,5 +1,5 @@
-import { inspect } from "node:util";
 import { InvalidOptionError, type ServiceList } from "../../recipes/index.ts";
+import { checkObject, shown } from "./check-object.ts";
 import { type Dispatch, type DispatchOptions, type Handler, type Headers, receiverOf } from "./handler.ts";
 import { isOfServer, PickedRequest, type RequestOutcome } from "./picked-request.ts";
 
@@ -151,9 +151,8 @@ const checks: Readonly<Record<keyof EtcdOptions, Check>> = {
 };
 
 function resolve(options: EtcdOptions): Resolved {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new InvalidOptionError(what, "options", `must be an object, not ${shown(options)}`);
-  }
+  const given: unknown = options;
+  checkObject(what, "options", given);
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(checks, name)) {
       throw new InvalidOptionError(what, name, `is no option: they are ${Object.keys(checks).join(", ")}`);
@@ -169,10 +168,4 @@ function resolve(options: EtcdOptions): Resolved {
 
 function isFailedOutcome({ status = 0, error }: RequestOutcome): boolean {
   return status >= 500 || (error !== undefined && isOfServer(error));
-}
-
-/** Of an object no more than its kind, as it may hold what no log may. */
-function shown(value: unknown): string {
-  if (Array.isArray(value)) return "an array";
-  return typeof value === "object" && value !== null ? "an object" : inspect(value);
 }

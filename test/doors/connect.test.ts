@@ -429,9 +429,9 @@ test.each([
   [undefined, () => {}, { waitMs: -1 }, "waitMs", /at least 0/],
   [undefined, () => {}, { isFailure: 1 }, "isFailure", /a function/],
   [undefined, () => {}, { retries: 1 }, "retries", /is no option/],
-  [undefined, () => {}, null, "options", /must be an object, not null/],
-  [undefined, () => {}, 5, "options", /must be an object, not 5/],
-  [undefined, () => {}, [], "options", /must be an object, not an array/],
+  [undefined, () => {}, null, "options", /must be a plain object, not null/],
+  [undefined, () => {}, 5, "options", /must be a plain object, not 5/],
+  [undefined, () => {}, [], "options", /must be a plain object, not an array/],
   [undefined, () => {}, { waitMs: "1" }, "waitMs", /a number of milliseconds, .*, not '1'/],
   [undefined, () => {}, { attempts: Object.create(null) }, "attempts", /not an object/],
 ])("a bad argument is refused by name: %o, %o, %o", (services, to, options, option, message) => {

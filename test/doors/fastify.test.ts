@@ -1,11 +1,18 @@
 import fastify, { type FastifyInstance } from "fastify";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { type EtcdRecipesOptions, etcdRecipes } from "../../doors/fastify/index.ts";
-import { SubscribeService } from "../../recipes/index.ts";
+import { P2c, type RegistrationCodec, SubscribeService } from "../../recipes/index.ts";
 import { endUnderLoad } from "../support/load.ts";
 import { RegistryLab } from "../support/registry-lab.ts";
 import { runProgramFile } from "../support/run-program.ts";
 import { until } from "../support/until.ts";
+
+/** Of the user's own: all addresses are URLs. */
+const onlyUrls: RegistrationCodec = {
+  name: "only-urls",
+  encode: ({ address }) => new URL(address).href,
+  decode: (value) => ({ address: value }),
+};
 
 const built = (name: string) => new URL(`../../dist/esm/${name}.js`, import.meta.url).href;
 
@@ -124,9 +131,59 @@ test.each([
   [{ timeoutMs: 2 ** 31 }, "timeoutMs"],
   [{ drainMs: 25_000 }, "timeoutMs"],
   [{ drainMs: 500, timeoutMs: 500 }, "timeoutMs"],
-])("a bad option is refused by name: %o", async (options, option) => {
+  [{ readyPath: "ready" }, "readyPath"],
+  [{ readyPath: true }, "readyPath"],
+  [5, "options"],
+  [[], "options"],
+  [new Map(), "options"],
+  [{ ttlSeconds: 0 }, "ttlSeconds"],
+  [{ ttlSeconds: "5", key: "/svc/a" }, "ttlSeconds"],
+  [{ key: 5n }, "key"],
+  [{ key: "/svc/\ud800" }, "key"],
+  [{ address: "10.0.0.5:99999" }, "address"],
+  [{ registration: 5 }, "registration"],
+  [{ registration: null }, "registration"],
+  [{ registration: { weight: -1 } }, "registration.weight"],
+  [{ registration: { wieght: 1 } }, "registration.wieght"],
+  [{ registration: { client: {} } }, "registration.client"],
+  [{ registration: { lease: "shared" }, client: {} }, "registration.lease"],
+  [{ registration: { format: "kratos" }, key: "/svc/a", address: "10.0.0.5:99" }, "address"],
+  [{ client: 5 }, "client"],
+  [{ client: null }, "client"],
+  [{ client: { endpoints: "ftp://x" } }, "endpoints"],
+  [{ subscribe: { a: "" } }, "subscribe.a"],
+  [{ subscribe: { a: 5 } }, "subscribe.a"],
+  [{ subscribe: { a: { prefix: "" } } }, "subscribe.a.prefix"],
+  [{ subscribe: { a: { prefix: "/a/", zone: "" } } }, "subscribe.a.zone"],
+  [{ subscribe: { a: { prefix: "/a/", outlierDetection: { windowMs: 0 } } } }, "subscribe.a.outlierDetection.windowMs"],
+  [{ subscribe: { a: { prefix: "/a/", client: {} } } }, "subscribe.a.client"],
+])("a bad option is refused by name, before the app listens: %o", async (options, option) => {
   const app = fastify();
-  await expect(app.register(etcdRecipes, options as never)).rejects.toMatchObject({ option });
+  const error = { code: "ETCD_INVALID_OPTION", option };
+  // Of null Fastify makes {}.
+  await expect(app.register(etcdRecipes, options as never)).rejects.toMatchObject(error);
+});
+
+test("a drain that is longer than all of the end may take is refused in the words of the plugin", async () => {
+  const app = fastify();
+  await expect(app.register(etcdRecipes, { drainMs: 30_000 })).rejects.toThrow(
+    "etcdRecipes: timeoutMs must be more than drainMs, which is 30000 ms, not 25000, its default",
+  );
+});
+
+/** What the recipes take is taken here, too. */
+test.each<[string, EtcdRecipesOptions]>([
+  ["a lease that is shared", { registration: { lease: "shared" } }],
+  ["an address that is made later", { registration: { format: "kratos" }, address: () => "grpc://10.0.0.5:99" }],
+  [
+    "a codec that looks at an address that is made later",
+    { registration: { format: onlyUrls }, address: () => "x://y" },
+  ],
+  ["a Balancer", { subscribe: { own: { prefix: "/any/", balancer: new P2c() } } }],
+  ["no outlier detection", { subscribe: { own: { prefix: "/any/", outlierDetection: false } } }],
+])("options that are right are taken: %s", async (_, options) => {
+  const app = await appWith({ key: `${lab.newPrefix()}shop/o1`, ...options });
+  await app.ready();
 });
 
 test.each([
@@ -151,15 +208,23 @@ test.each([
 );
 
 test.each([
-  ["a later one is invalid", { zone: "" }, false],
-  ["the app has such a decorator", {}, true],
-])("lists are closed when the plugin fails since %s", async (_, more, isTaken) => {
+  ["a later one cannot be made", false],
+  ["the app has such a decorator", true],
+])("lists are closed when the plugin fails since %s", async (_, isTaken) => {
   const prefix = lab.newPrefix();
   const close = vi.spyOn(SubscribeService.prototype, "close");
   lab.also(async () => close.mockRestore());
   const app = fastify();
   if (isTaken) app.decorate("etcd", {} as never);
-  const lists = { first: prefix, second: { prefix: `${prefix}other/`, ...more } };
+  let reads = 0;
+  const second = {
+    prefix: `${prefix}other/`,
+    get zone() {
+      // What is wrong from the beginning is refused before a list is made.
+      return reads++ === 0 || isTaken ? "a" : "";
+    },
+  };
+  const lists = { first: prefix, second };
   await expect(app.register(etcdRecipes, { client: lab.etcd, subscribe: lists })).rejects.toThrow(/zone|etcd/);
   const closed = (close.mock.contexts as SubscribeService[]).map(({ prefix: of, status }) => [of, status]);
   expect(closed).toEqual(

@@ -10,11 +10,18 @@ import {
   EtcdService,
   servicesToken,
 } from "../../doors/nestjs/index.ts";
-import { SubscribeService } from "../../recipes/index.ts";
+import { P2c, type RegistrationCodec, SubscribeService } from "../../recipes/index.ts";
 import { endUnderLoad } from "../support/load.ts";
 import { RegistryLab } from "../support/registry-lab.ts";
 import { runProgramFile } from "../support/run-program.ts";
 import { until } from "../support/until.ts";
+
+/** Of the user's own: all addresses are URLs. */
+const onlyUrls: RegistrationCodec = {
+  name: "only-urls",
+  encode: ({ address }) => new URL(address).href,
+  decode: (value) => ({ address: value }),
+};
 
 const built = (name: string) => new URL(`../../dist/esm/${name}.js`, import.meta.url).href;
 
@@ -91,12 +98,20 @@ async function healthOf(app: INestApplication): Promise<unknown> {
   );
 }
 
-test("lists are closed when a later one is invalid", async () => {
+test("lists are closed when a later one cannot be made", async () => {
   const prefix = lab.newPrefix();
   const close = vi.spyOn(SubscribeService.prototype, "close");
   lab.also(async () => close.mockRestore());
   class App {}
-  const lists = { first: prefix, second: { prefix, zone: "" } };
+  let reads = 0;
+  const second = {
+    prefix,
+    get zone() {
+      // What is wrong from the beginning is refused by forRoot().
+      return reads++ === 0 ? "a" : "";
+    },
+  };
+  const lists = { first: prefix, second };
   const imports = [EtcdRecipesModule.forRoot({ client: lab.etcd, subscribe: lists })];
   const starting = NestFactory.create({ module: App, imports }, { logger: false, abortOnError: false });
   await expect(starting).rejects.toMatchObject({ option: "zone" });
@@ -325,7 +340,45 @@ test.each([
   [{ drainMs: Number.NaN }, "drainMs", /at least 0/],
   [{ drainMs: "200" }, "drainMs", /a number of milliseconds/],
   [{ drainMs: 2 ** 31 }, "drainMs", /below 2\^31/],
+  [null, "options", /must be a plain object, not null/],
+  [5, "options", /must be a plain object, not 5/],
+  [[], "options", /must be a plain object, not an array/],
+  [Promise.resolve({}), "options", /not a Promise: await it first/],
+  [{ ttlSeconds: 0 }, "ttlSeconds", /must be a whole number of seconds from 1 to 9000000000, not 0/],
+  [{ ttlSeconds: "5" }, "ttlSeconds", /not "5"/],
+  [{ key: 5n }, "key", /must be a key such as .*, not 5n/],
+  [{ key: "/svc/\ud800", address: "10.0.0.5:99" }, "key", /well-formed/],
+  [{ key: "/svc/a", address: "10.0.0.5:99999" }, "address", /must have a port from 1 to 65535, not 99999/],
+  [{ registration: 5 }, "registration", /must be an object of options of a ServiceRegister, not 5/],
+  [{ registration: null }, "registration", /not null/],
+  [{ registration: { weight: -1 } }, "registration.weight", /must be at least 0, not -1/],
+  [{ registration: { wieght: 1 } }, "registration.wieght", /did you mean "weight"\?/],
+  [{ registration: { client: {} } }, "registration.client", /is no option: give client beside registration/],
+  [{ registration: { lease: "shared" }, client: {} }, "registration.lease", /cannot be shared/],
+  [{ client: 5 }, "client", /must be an EtcdClient of this package, or options for one/],
+  [{ client: null }, "client", /not null/],
+  [{ client: { endpoints: "ftp://x" } }, "endpoints", /^EtcdClient: endpoints/],
+  [{ subscribe: { a: "" } }, "subscribe.a", /must not be empty: that would be every key there is/],
+  [{ subscribe: { a: { prefix: "" } } }, "subscribe.a.prefix", /must not be empty/],
+  [{ subscribe: { a: { prefix: "/a/", zone: "" } } }, "subscribe.a.zone", /must not be empty/],
+  [{ subscribe: { a: { prefix: "/a/", client: {} } } }, "subscribe.a.client", /give client beside subscribe/],
 ])("a bad option is refused by name, and with what is missing: %o", (options, option, message) => {
   const error = expect.objectContaining({ option, message: expect.stringMatching(message) });
   expect(() => EtcdRecipesModule.forRoot(options as never)).toThrow(error);
+});
+
+/** What the recipes take is taken here, too. */
+test.each<[string, EtcdRecipesModuleOptions]>([
+  ["a lease that is shared", { registration: { lease: "shared" } }],
+  ["an address that is made later", { registration: { format: "kratos" }, address: () => "grpc://10.0.0.5:99" }],
+  [
+    "a codec that looks at an address that is made later",
+    { registration: { format: onlyUrls }, address: () => "x://y" },
+  ],
+  ["a Balancer", { subscribe: { own: { prefix: "/any/", balancer: new P2c() } } }],
+  ["options for clients", { client: { endpoints: "http://127.0.0.1:9" }, subscribe: { own: "/any/" } }],
+  ["what says nothing", { registration: undefined, subscribe: undefined, client: undefined, ttlSeconds: undefined }],
+])("options that are right are taken: %s", (_, options) => {
+  const given = { httpAdapterHost: HttpAdapterHost, key: "/any/shop/o1", ...options };
+  expect(() => EtcdRecipesModule.forRoot(given)).not.toThrow();
 });
