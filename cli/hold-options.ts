@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import type { CommandOption, Context } from "./command.ts";
-import { parseDuration } from "./duration.ts";
+import { parseDuration, parseTtlSeconds } from "./duration.ts";
 import { UsageError } from "./exit-codes.ts";
 import { runGuarded } from "./guarded-program.ts";
 
@@ -21,14 +21,15 @@ export const holdOptions = {
 /** @throws UsageError, also for a grace that a healthy command would not survive */
 export function holdTimes(options: Context["options"]): { ttlSeconds: number; graceMs: number } {
   const { ttl = "10s", grace } = options as { ttl?: string; grace?: string };
-  const ttlMs = parseDuration("--ttl", ttl);
+  const ttlSeconds = parseTtlSeconds("--ttl", ttl);
+  const ttlMs = ttlSeconds * 1_000;
   const graceMs = grace === undefined ? Math.min(2_000, ttlMs / 5) : parseDuration("--grace", grace);
   // The guard stops the command when no more than the grace is left of the lease. Its renewals keep that above half of
   // the TTL.
   if (graceMs >= ttlMs / 2) {
     throw new UsageError(`--grace must be below half of --ttl: it is ${grace}, and the TTL is ${ttl}`);
   }
-  return { ttlSeconds: ttlMs / 1_000, graceMs };
+  return { ttlSeconds, graceMs };
 }
 
 /** Who this is, for the others. */

@@ -1,7 +1,7 @@
 import { compareLease, compareModRevision, type EtcdClient, type KeyValue, putOp } from "../../recipes/index.ts";
 import type { Command, Context } from "../command.ts";
 import { type DrainState, drainStateOf, withRequest } from "../drain-request.ts";
-import { MOST_TIMER_MS, parseDuration } from "../duration.ts";
+import { parseDuration } from "../duration.ts";
 import { CommandError } from "../exit-codes.ts";
 import { ownName } from "../hold-options.ts";
 
@@ -21,7 +21,7 @@ export const drain: Command = {
     const { words, options, output, etcd } = context;
     const [key = ""] = words;
     const draining = options.undo !== true;
-    const waitMs = parseDuration("--wait", (options.wait as string | undefined) ?? "10s", MOST_TIMER_MS);
+    const waitMs = parseDuration("--wait", (options.wait as string | undefined) ?? "10s");
     const by = (options.by as string | undefined) ?? ownName();
     const asked = await ask(etcd(), key, { draining, by }, context);
     const state = draining ? "draining" : "serving";

@@ -4,6 +4,9 @@ import { durationText, parseDuration } from "../duration.ts";
 import { CommandError, UsageError } from "../exit-codes.ts";
 import { Progress } from "../progress.ts";
 
+/** As the queue takes it: a hundred years. */
+const delayBounds = { leastMs: 0, mostMs: 100 * 365 * 86_400_000 };
+
 export const queueList: Command = {
   name: "queue ls",
   arguments: ["NAME"],
@@ -31,13 +34,13 @@ export const queueAdd: Command = {
   summary: "puts a job into a queue",
   options: {
     id: { type: "string", value: "ID", help: "of the caller's choosing: one that is there already is not added again" },
-    delay: { type: "string", value: "TIME", help: "not before this time has passed" },
+    delay: { type: "string", value: "TIME", help: "not before this time has passed, 0 by default" },
   },
   async run(context) {
     const [, value = ""] = context.words;
     const { id, delay } = context.options as { id?: string; delay?: string };
     await using queue = queueOf(context);
-    const delayMs = delay === undefined ? undefined : parseDuration("--delay", delay);
+    const delayMs = delay === undefined ? undefined : parseDuration("--delay", delay, delayBounds);
     const added = await queue.enqueue(value, { id, delayMs, ...context.call });
     context.output.say(added, added.id);
     return undefined;

@@ -1,6 +1,6 @@
 import { ServiceRegister } from "../../recipes/index.ts";
 import type { Command } from "../command.ts";
-import { parseDuration } from "../duration.ts";
+import { parseDuration, parseTtlSeconds } from "../duration.ts";
 import { UsageError } from "../exit-codes.ts";
 import { runGuarded } from "../guarded-program.ts";
 
@@ -19,9 +19,9 @@ export const register: Command = {
   program: "needed",
   async run({ words: [key = "", address = ""], program, options, etcd, output, signal }) {
     const { ttl = "5s", weight, metadata, health, drain, grace = "10s" } = options as Record<string, string>;
-    const drainMs = drain === undefined ? 0 : parseDuration("--drain", drain);
+    const drainMs = drain === undefined ? 0 : parseDuration("--drain", drain, { leastMs: 0 });
     const graceMs = parseDuration("--grace", grace);
-    const server = new ServiceRegister(key, address, parseDuration("--ttl", ttl) / 1_000, {
+    const server = new ServiceRegister(key, address, parseTtlSeconds("--ttl", ttl), {
       client: etcd(),
       // The plain format has no word for draining.
       ...(drain !== undefined && { format: "endpoint" }),

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type EtcdClient, LeaderElection, Mutex, Queue } from "../../recipes/index.ts";
 import type { Command, Context } from "../command.ts";
-import { MOST_TIMER_MS, parseDuration } from "../duration.ts";
+import { parseDuration } from "../duration.ts";
 import { exitCode, stoppedBy, UsageError } from "../exit-codes.ts";
 import { ownName } from "../hold-options.ts";
 import { jsonOf } from "../output.ts";
@@ -44,7 +44,7 @@ export const top: Command = {
   showsOutages: true,
   async run(context) {
     const { options, output, signal, call, etcd } = context;
-    const everyMs = parseDuration("--every", (options.every as string | undefined) ?? "1s", MOST_TIMER_MS);
+    const everyMs = parseDuration("--every", (options.every as string | undefined) ?? "1s");
     const sources = sourcesOf(context);
     try {
       const canDraw = process.stdout.isTTY && process.env.TERM !== "dumb" && !output.json;

@@ -49,6 +49,9 @@ test("register lists a service while its command runs, drains it first, and ends
   await until(() => services.list().length === 0);
   expect((await cli.run("register", "/reg/m2", "10.0.0.1:80", "--", "sh", "-c", "exit 7")).code).toBe(7);
   expect((await etcd.range(prefix("/reg/"))).count).toBe(0);
+  for (const none of ["0", "0s"]) {
+    expect((await cli.run("register", "/reg/m4", "10.0.0.1:80", "--drain", none, "--", "true")).code).toBe(0);
+  }
   expect(await cli.run("register", "/reg/m3", "10.0.0.1:80", "--", "there-is-no-such-command")).toMatchObject({
     code: 127,
     err: expect.stringContaining("there is no such command"),
