@@ -1,4 +1,4 @@
-import { ServiceRegister } from "../../recipes/index.ts";
+import { ConflictError, ServiceRegister } from "../../recipes/index.ts";
 import type { Command } from "../command.ts";
 import { parseDuration, parseTtlSeconds } from "../duration.ts";
 import { UsageError } from "../exit-codes.ts";
@@ -12,7 +12,7 @@ export const register: Command = {
     ttl: { type: "string", value: "TIME", help: "of the lease, 5s by default" },
     weight: { type: "string", value: "N", help: "its share of the load, 1 by default" },
     metadata: { type: "string", value: "JSON", help: 'an object, such as {"zone":"eu-1"}' },
-    health: { type: "string", value: "URL", help: "registered only while this answers 2xx" },
+    health: { type: "string", value: "URL", help: "listed only while this answers 2xx" },
     drain: { type: "string", value: "TIME", help: "how long it is listed as draining before it leaves, 0 by default" },
     grace: { type: "string", value: "TIME", help: "how long the command has from SIGTERM to SIGKILL, 10s by default" },
   },
@@ -32,17 +32,26 @@ export const register: Command = {
     const stop = new AbortController();
     let leaving = false;
     server.on("warning", (error) => output.warning(error));
+    server.on("registered", () => output.note(`registered ${key} at ${address}`));
+    server.on("lost", (error) => {
+      if (!(error instanceof ConflictError)) output.note(`${error.message}: registering it again`);
+    });
+    server.on("conflict", ({ owner: { lease } }) => {
+      const whose = lease === undefined ? "" : `, on lease ${lease}`;
+      output.note(`${key} belongs to another owner${whose}: it is registered again when the key is free`);
+    });
+    server.on("status", (status) => {
+      if (status === "passive" && !(server.lastError instanceof ConflictError))
+        output.note(`${key} is not listed until its health check succeeds`);
+    });
     server.on("drain", ({ draining, by }) => output.note(`${draining ? "draining" : "no longer draining"}, for ${by}`));
     let failure: unknown;
-    server.ready.then(
-      () => output.note(`registered ${key} at ${address}`),
-      (error: unknown) => {
-        // To leave before it was registered is no failure.
-        if (leaving) output.note(`left before ${key} was registered`);
-        else failure = error;
-        stop.abort();
-      },
-    );
+    server.ready.catch((error: unknown) => {
+      // To leave before it was registered is no failure.
+      if (leaving) output.note(`left before ${key} was registered`);
+      else failure = error;
+      stop.abort();
+    });
     const leave = async () => {
       leaving = true;
       await server.close({ drainMs });
@@ -80,17 +89,18 @@ function healthOf(text: string): (during: AbortSignal) => Promise<boolean> {
     throw new UsageError(`--health is a URL of http:// or https:// without a user, not "${text}"`);
   }
   return async (signal) => {
-    try {
-      return (await fetch(url, { signal })).ok;
-    } catch (error) {
-      if (signal.aborted) throw error;
-      // Of its own it says no more than "fetch failed".
-      const { cause, message } = error as Error;
-      throw new Error(`${url} does not answer: ${cause instanceof Error ? causeText(cause) : message}`, {
-        cause: error,
-      });
-    }
+    const { ok, status } = await fetch(url, { signal }).catch((error) => {
+      throw signal.aborted ? error : noAnswer(url, error);
+    });
+    if (!ok) throw new Error(`${url} answered ${status}`);
+    return true;
   };
+}
+
+/** Of its own, `fetch` says no more than "fetch failed". */
+function noAnswer(url: URL, error: Error): Error {
+  const { cause, message } = error;
+  return new Error(`${url} does not answer: ${cause instanceof Error ? causeText(cause) : message}`, { cause: error });
 }
 
 /** Of a host with several addresses, none of which answered, there is only a code. */

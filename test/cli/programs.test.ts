@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -77,6 +78,48 @@ test("register names the URL of a health check that does not answer, and why", a
   expect(running.errors[0]).toContain(`${url} does not answer: connect ECONNREFUSED 127.0.0.1:${port}`);
   running.kill("SIGTERM");
   expect(await running.ended).toBe(143);
+});
+
+test("register notes a health check that says no, what that means, and the return", async () => {
+  let status = 503;
+  const server = createHttpServer((_, response) => response.writeHead(status).end()).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/live`;
+  const command = ["--ttl", "4s", "--health", url, "--", "sleep", "100"];
+  await using running = cli.start("register", "/sick/m2", "10.0.0.1:80", ...command);
+  const out = [`${url} answered 503`, "/sick/m2 is not listed until its health check succeeds"];
+  await until(() => running.errors.length >= 2);
+  expect(running.errors).toEqual(out);
+  status = 204;
+  await until(() => running.errors.length >= 3);
+  status = 503;
+  await until(() => running.errors.length >= 5);
+  expect(running.errors).toEqual([...out, "registered /sick/m2 at 10.0.0.1:80", ...out]);
+  running.kill("SIGTERM");
+  expect(await running.ended).toBe(143);
+  server.closeAllConnections();
+  await once(server.close(), "close");
+});
+
+test("register notes that another owner has its key, that it was lost, and each return", async () => {
+  const args = ["register", "/conflict/m1"];
+  const here = "registered /conflict/m1 at 10.0.0.1:80";
+  await using first = cli.start(...args, "10.0.0.1:80", "--", "sleep", "100");
+  await until(() => first.errors.length >= 1);
+  await etcd.delete("/conflict/m1");
+  await until(() => first.errors.length >= 3);
+  expect(first.errors).toEqual([here, "/conflict/m1 is gone from etcd: registering it again", here]);
+  await using second = cli.start(...args, "10.0.0.2:80", "--", "sleep", "100");
+  await until(() => first.errors.length >= 4);
+  const lease = (await etcd.get("/conflict/m1"))?.lease;
+  const said = `/conflict/m1 belongs to another owner, on lease ${lease}: it is registered again when the key is free`;
+  expect(first.errors.slice(3)).toEqual([said]);
+  second.kill("SIGTERM");
+  expect(await second.ended).toBe(143);
+  await until(() => first.errors.length >= 5);
+  expect(first.errors.slice(4)).toEqual([here]);
+  first.kill("SIGTERM");
+  expect(await first.ended).toBe(143);
 });
 
 test.each([
