@@ -5,6 +5,9 @@ const drainingName = "etcd-recipes/draining";
 /** What its owner looks for, beside `Metadata`. */
 const requestName = "etcd-recipes/drain";
 
+/** What readers take for the address of a plain registration. */
+const plainAddress = /^[^\s\p{C}"'`<>{}\\,;|]+$/u;
+
 /** What is known of a value of the `endpoint` format. */
 export interface DrainState {
   readonly draining: boolean;
@@ -33,6 +36,10 @@ export function withRequest(key: string, text: string, draining: boolean, by: st
 
 function endpointOf(key: string, text: string): { json: Record<string, unknown>; metadata: Record<string, unknown> } {
   const json = objectIn(text);
+  if (json === "broken") {
+    throw new CommandError(`${key} has a value that begins as JSON and is none: its owner has to write it again`);
+  }
+  if (!json && !plainAddress.test(text)) throw new CommandError(`${key} is no registration`);
   if (!json) {
     throw new CommandError(
       `${key} has a plain value, which carries no draining: register it with metadata, a weight or format: "endpoint"`,
@@ -45,12 +52,13 @@ function endpointOf(key: string, text: string): { json: Record<string, unknown>;
   throw new CommandError(`${key} has metadata that is no object, and carries no draining`);
 }
 
-function objectIn(text: string): Record<string, unknown> | undefined {
+/** @returns undefined for what is another kind of value: an address */
+function objectIn(text: string): Record<string, unknown> | "broken" | undefined {
   try {
     const json: unknown = JSON.parse(text);
     return isRecord(json) ? json : undefined;
   } catch {
-    return undefined;
+    return /^\s*\{/.test(text) ? "broken" : undefined;
   }
 }
 

@@ -130,14 +130,21 @@ test("what cannot drain is refused with a reason, and left as it is", async () =
   await using plain = await registered("/plain/m1", { metadata: undefined });
   await etcd.put("/plain/kratos", JSON.stringify({ id: "a", name: "b", endpoints: ["grpc://10.0.0.1:9000"] }));
   await etcd.put("/plain/text", JSON.stringify({ Op: 0, Addr: "a:1", Metadata: "text" }));
+  await etcd.put("/plain/broken", '{"Op":0,"Addr":');
+  await etcd.put("/plain/list", '["10.0.0.1:80"]');
+  await etcd.put("/plain/empty", "");
   const refused: [string, string][] = [
     [plain.key, "has a plain value, which carries no draining"],
     ["/plain/kratos", "is no registration that can say that it drains"],
     ["/plain/text", "has metadata that is no object"],
+    ["/plain/broken", "has a value that begins as JSON and is none"],
+    ["/plain/list", "is no registration"],
+    ["/plain/empty", "is no registration"],
     ["/plain/none", "there is no registration /plain/none"],
   ];
   const { revision } = await etcd.range("/plain/");
   for (const [key, problem] of refused)
     expect(await cli.run("drain", key)).toMatchObject({ code: 1, err: expect.stringContaining(problem) });
+  expect((await cli.run("drain", "/plain/broken")).err).not.toContain("plain value");
   expect((await etcd.range("/plain/")).revision).toBe(revision);
 });
