@@ -13,6 +13,9 @@ export const checkWatch: Check = async ({ etcd, timeoutMs, mayWrite, prefix: giv
   if (!mayWrite) return [];
   if (given !== undefined && PROBES.startsWith(given))
     return [ok("watch", `not tried: its key would stand in ${PROBES}, which is below ${given}`)];
+  // What is not reached at all is no matter of streams.
+  const { error: away } = await etcd.health({ timeoutMs });
+  if (away) throw away;
   const key = `${PROBES}${randomUUID()}`;
   const late = AbortSignal.timeout(timeoutMs);
   const watch = etcd.watch(key, { signal: late });

@@ -5,7 +5,8 @@ const LOOK_MS = 1_000;
 
 /** What is known of an endpoint that does not answer, by whether something accepts connections there. */
 export async function judgeSilence(endpoint: string, problem: string): Promise<Finding> {
-  const found = `${endpoint}: ${problem}`;
+  // The reason of a connection names the endpoint itself.
+  const found = problem.startsWith(`${endpoint}: `) ? problem : `${endpoint}: ${problem}`;
   const seen = await look(endpoint);
   if (seen === "accepts") {
     if (/certificate|TLS|SSL/i.test(problem)) return bad("endpoint", found, "see the lines of TLS");

@@ -18,17 +18,9 @@ export function judgeVersion(member: string, version: string): Finding {
   if (major < 3 || (major === 3 && minor < 4))
     return bad(check, found, "it is older than what this client works with, 3.4");
   if (major === 3 && minor === 4) {
-    return warn(
-      check,
-      found,
-      "3.4 gets no fixes any more, and lacks some of 2026 (docs/versions.md): take 3.5.33 or newer",
-    );
+    return warn(check, found, "3.4 gets no fixes any more, and lacks some of 2026: take 3.5.33 or newer");
   }
   const wanted = fixed[`${major}.${minor}`];
   if (wanted === undefined || patch >= wanted) return ok(check, found);
-  return warn(
-    check,
-    found,
-    `security fixes of 2026 are missing (SECURITY.md): take ${major}.${minor}.${wanted} or newer`,
-  );
+  return warn(check, found, `security fixes of 2026 are missing: take ${major}.${minor}.${wanted} or newer`);
 }
