@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type EtcdClient, EtcdTimeoutError } from "../recipes/index.ts";
+import { type EtcdClient, EtcdTimeoutError, UnavailableError } from "../recipes/index.ts";
 import type { Context } from "./command.ts";
 import { exitCode, exitCodeOf } from "./exit-codes.ts";
 
@@ -26,7 +26,7 @@ export async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): P
  * Recipes wait for etcd for as long as it takes; a command does not. It gives up when a request would: at once where
  * the connection cannot be secured, else after `timeoutMs`.
  *
- * @throws EtcdTimeoutError, which says why etcd is not reached; `signal.reason`
+ * @throws UnavailableError or EtcdTimeoutError, as a request would, which says why etcd is not reached; `signal.reason`
  */
 export async function readyWithin<T>(
   ready: Promise<T>,
@@ -48,7 +48,8 @@ async function refusalOf(etcd: EtcdClient, timeoutMs: number, signal: AbortSigna
   const lastMs = performance.now() + timeoutMs;
   const { error } = await etcd.health({ timeoutMs, signal });
   if (error && exitCodeOf(error) === exitCode.unreachable) {
-    throw new EtcdTimeoutError(`${what}: etcd was not reached: ${error.message}`, { retryable: true, cause: error });
+    const Same = error instanceof UnavailableError ? UnavailableError : EtcdTimeoutError;
+    throw new Same(`${what}: etcd was not reached: ${error.message}`, { retryable: true, cause: error });
   }
   await sleep(Math.max(0, lastMs - performance.now()), undefined, { signal });
   throw new EtcdTimeoutError(`${what}: etcd was not reached within ${timeoutMs / 1_000} s`, { retryable: true });

@@ -256,6 +256,20 @@ test("what is wrong with the arguments, with etcd or with the user has an exit c
     "500ms",
   );
   expect(JSON.parse(json.err)).toMatchObject({ error: expect.any(String), code: expect.stringMatching(/^ETCD_/) });
+  // What waits for a recipe's first list gives the code of the cause, as a request does.
+  for (const words of [
+    ["ls", "/a"],
+    ["watch", "/a"],
+    ["top", "/a"],
+    ["queue", "dead", "/a"],
+  ]) {
+    const away = ["--json", "--endpoints", "127.0.0.1:1", "--command-timeout", "500ms"];
+    const { code, err } = await cli.run(...words, ...away);
+    expect({ code, said: JSON.parse(err) }, words.join(" ")).toMatchObject({
+      code: 3,
+      said: { code: "ETCD_UNAVAILABLE" },
+    });
+  }
 });
 
 test("a reader that has gone ends it without a word", async () => {
