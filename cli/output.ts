@@ -42,13 +42,26 @@ export class Output {
     this.line(this.json ? jsonOf(value) : text);
   }
 
-  /** Rows below a head, as wide as they need to be. With `--json` each row is an object of its names. */
-  table<Name extends string>(names: readonly Name[], rows: readonly Readonly<Record<Name, Cell>>[]): void {
+  /**
+   * Rows below a head, as wide as they need to be; with `--json` a value for each item.
+   *
+   * @param rowOf for people: "in 5s"
+   * @param jsonValueOf for programs: the time itself
+   */
+  table<Name extends string, Item extends object>(
+    names: readonly Name[],
+    items: readonly Item[],
+    rowOf: (item: Item) => Readonly<Record<Name, Cell>>,
+    jsonValueOf: (item: Item) => object = (item) => item,
+  ): void {
     if (this.json) {
-      for (const row of rows) this.line(jsonOf(row));
+      for (const item of items) this.line(jsonOf(jsonValueOf(item)));
       return;
     }
-    const cells = rows.map((row) => names.map((name) => printable(row[name] ?? "")));
+    const cells = items.map((item) => {
+      const row = rowOf(item);
+      return names.map((name) => printable(row[name] ?? ""));
+    });
     const lines = [names.map((name) => this.style("bold", name.toUpperCase())), ...cells];
     const widths = names.map((_, column) =>
       lines.reduce((most, line) => Math.max(most, widthOf(line[column] ?? "")), 0),

@@ -2,6 +2,7 @@ import { prefix } from "../../recipes/index.ts";
 import type { Command } from "../command.ts";
 import { delimitedPrefix } from "../delimited-prefix.ts";
 import { durationText } from "../duration.ts";
+import { textField, timeField } from "../json-fields.ts";
 
 export const cacheList: Command = {
   name: "cache ls",
@@ -9,25 +10,36 @@ export const cacheList: Command = {
   summary: "what a CacheExpirer keeps, and for how long",
   async run({ words: [given = ""], etcd, output, signal }) {
     const below = delimitedPrefix(given);
-    const rows: { id: string; expires: string; lease: string | undefined }[] = [];
-    for await (const { key, text, lease } of etcd().iterate(prefix(below), { signal })) {
-      rows.push({ id: key.slice(below.length), expires: expiry(text), lease });
+    const ids: TrackedId[] = [];
+    for await (const { keyBytes, text, lease } of etcd().iterate(prefix(below), { signal })) {
+      ids.push({ id: keyBytes.subarray(Buffer.byteLength(below)), expiresAt: timeField(expiresAtIn(text)), lease });
     }
-    output.table(["id", "expires", "lease"], rows);
+    output.table(
+      ["id", "expires", "lease"],
+      ids,
+      ({ id, expiresAt, lease }) => ({ id: Buffer.from(id).toString(), expires: expiry(expiresAt), lease }),
+      ({ id, expiresAt, lease }) => ({ ...textField("id", id), expiresAt, lease }),
+    );
     return undefined;
   },
 };
 
-function expiry(text: string): string {
-  const leftMs = expiresAt(text) - Date.now();
-  if (Number.isNaN(leftMs)) return "never";
+interface TrackedId {
+  readonly id: Uint8Array;
+  readonly expiresAt: string | undefined;
+  readonly lease: string | undefined;
+}
+
+function expiry(at: string | undefined): string {
+  if (at === undefined) return "never";
+  const leftMs = Date.parse(at) - Date.now();
   return leftMs > 0 ? `in ${durationText(leftMs)}` : "now";
 }
 
-function expiresAt(text: string): number {
+function expiresAtIn(text: string): unknown {
   try {
-    return Number((JSON.parse(text) as { expiresAt?: unknown } | null)?.expiresAt);
+    return (JSON.parse(text) as { expiresAt?: unknown } | null)?.expiresAt;
   } catch {
-    return Number.NaN;
+    return undefined;
   }
 }

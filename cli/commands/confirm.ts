@@ -2,6 +2,7 @@ import { Confirmation } from "../../recipes/index.ts";
 import type { Command, CommandOption, Context } from "../command.ts";
 import { durationText } from "../duration.ts";
 import { ownName } from "../hold-options.ts";
+import { timeField } from "../json-fields.ts";
 import { printable } from "../output.ts";
 
 const by = {
@@ -17,8 +18,12 @@ export const confirmList: Command = {
   async run(context) {
     await using confirmation = confirmationOf(context);
     const pending = await confirmation.pending(context.call);
-    const rows = pending.map(({ id, deadline }) => ({ id, left: durationText(deadline - Date.now()) }));
-    context.output.table(["id", "left"], rows);
+    context.output.table(
+      ["id", "left"],
+      pending,
+      ({ id, deadline }) => ({ id, left: durationText(deadline - Date.now()) }),
+      ({ id, deadline }) => ({ id, deadline: timeField(deadline) }),
+    );
     return undefined;
   },
 };

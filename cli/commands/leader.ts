@@ -21,6 +21,7 @@ export const leader: Command = {
     output.table(
       ["place", "candidate", "token", "key"],
       candidates.map((candidate, at) => ({ place: at === 0 ? "leads" : at, ...shown(candidate) })),
+      (row) => row,
     );
     return candidates.length > 0 ? undefined : exitCode.failed;
   },

@@ -1,6 +1,5 @@
 import { SubscribeService } from "../../recipes/index.ts";
 import type { Command } from "../command.ts";
-import { withFlags } from "../library-terms.ts";
 import { readyWithin } from "../ready-within.ts";
 
 export const list: Command = {
@@ -9,21 +8,24 @@ export const list: Command = {
   summary: "the services registered below a prefix",
   async run({ words: [prefix = ""], etcd, output, call }) {
     await using services = new SubscribeService(prefix, { client: etcd() });
-    const warnings = new Set<string>();
-    services.on("warning", ({ message }) => warnings.add(message));
+    const warnings = new Map<string, Error>();
+    services.on("warning", (error) => warnings.set(error.message, error));
     await readyWithin(services.ready, etcd(), call, `list ${prefix}`);
     // Why it was never ready is in its error.
-    for (const message of warnings) output.note(withFlags(message));
-    const rows = services.list().map(({ id, address, weight, draining, metadata, lease, modRevision }) => ({
+    for (const error of warnings.values()) output.warning(error);
+    const items = services.list().map(({ id, address, weight, draining, metadata, lease, modRevision }) => ({
       id,
       address,
       weight,
       draining,
-      metadata: metadata === undefined || output.json ? (metadata as string) : JSON.stringify(metadata),
+      metadata,
       lease,
       revision: modRevision,
     }));
-    output.table(["id", "address", "weight", "draining", "metadata", "lease", "revision"], rows);
+    output.table(["id", "address", "weight", "draining", "metadata", "lease", "revision"], items, (item) => ({
+      ...item,
+      metadata: JSON.stringify(item.metadata),
+    }));
     return undefined;
   },
 };

@@ -2,10 +2,21 @@ import { type KeyValue, prefix, Queue } from "../../recipes/index.ts";
 import type { Command, Context } from "../command.ts";
 import { durationText, parseDuration } from "../duration.ts";
 import { CommandError, UsageError } from "../exit-codes.ts";
+import { textField, timeField } from "../json-fields.ts";
 import { Progress } from "../progress.ts";
 
 /** As the queue takes it: a hundred years. */
 const delayBounds = { leastMs: 0, mostMs: 100 * 365 * 86_400_000 };
+
+interface ListedJob {
+  readonly kv: KeyValue;
+  readonly state: "ready" | "delayed" | "in hand";
+  /** Of one that is delayed. */
+  readonly notBefore?: string | undefined;
+  readonly attempt: number | undefined;
+  /** Undefined for what is no job: it is shown as it is. */
+  readonly value: string | undefined;
+}
 
 export const queueList: Command = {
   name: "queue ls",
@@ -17,13 +28,32 @@ export const queueList: Command = {
     const { name } = queue;
     const workers = await etcd().range(prefix(`${name}/workers/`), { keysOnly: true, ...call });
     const living = new Set(workers.kvs.map((kv) => idOf(kv, name, "workers")));
-    const rows: { id: string; state: string; attempt: number | undefined; value: string }[] = [];
+    const nowMs = Date.now();
+    const jobs: ListedJob[] = [];
     for await (const kv of etcd().iterate(prefix(`${name}/jobs/`), { signal })) {
-      const id = idOf(kv, name, "jobs");
-      const { value, attempt, notBefore = 0, holder = "" } = contentOf(kv);
-      rows.push({ id, state: living.has(holder) ? "in hand" : readiness(notBefore), attempt, value });
+      const { value, attempt, notBefore, holder = "" } = contentOf(kv);
+      const isInHand = living.has(holder);
+      const isDelayed = !isInHand && typeof notBefore === "number" && notBefore > nowMs;
+      const waits = isDelayed ? ({ state: "delayed", notBefore: timeField(notBefore) } as const) : undefined;
+      jobs.push({ kv, state: isInHand ? "in hand" : "ready", attempt, value, ...waits });
     }
-    output.table(["id", "state", "attempt", "value"], rows);
+    output.table(
+      ["id", "state", "attempt", "value"],
+      jobs,
+      ({ kv, state, notBefore, attempt, value = kv.text }) => ({
+        id: idOf(kv, name, "jobs"),
+        state: notBefore === undefined ? state : `in ${durationText(Date.parse(notBefore) - nowMs)}`,
+        attempt,
+        value: String(value),
+      }),
+      ({ kv, state, notBefore, attempt, value }) => ({
+        ...textField("id", kv.keyBytes.subarray(Buffer.byteLength(`${name}/jobs/`))),
+        state,
+        notBefore,
+        attempt,
+        ...(value === undefined ? textField("value", kv.value) : { value }),
+      }),
+    );
     return undefined;
   },
 };
@@ -54,13 +84,13 @@ export const queueDead: Command = {
   async run(context) {
     await using queue = queueOf(context);
     const letters = await queue.deadLetters(context.call);
-    const rows = letters.map(({ id, attempts, diedAtMs, value }) => ({
+    const items = letters.map(({ id, attempts, diedAtMs, value }) => ({
       id,
       attempts,
-      died: new Date(diedAtMs).toISOString(),
+      died: timeField(diedAtMs),
       value,
     }));
-    context.output.table(["id", "attempts", "died", "value"], rows);
+    context.output.table(["id", "attempts", "died", "value"], items, (item) => item);
     return undefined;
   },
 };
@@ -106,26 +136,29 @@ async function eachLetter(
 
 function queueOf({ words: [name = ""], etcd, output }: Context): Queue {
   const queue = new Queue(name, { client: etcd() });
-  queue.on("warning", (error) => output.note(error.message));
+  queue.on("warning", (error) => output.warning(error));
   return queue;
-}
-
-function readiness(notBefore: number): string {
-  const waitMs = notBefore - Date.now();
-  return waitMs > 0 ? `in ${durationText(waitMs)}` : "ready";
 }
 
 function idOf({ key }: KeyValue, name: string, room: string): string {
   return key.slice(`${name}/${room}/`.length);
 }
 
-/** What is no job is shown as it is. */
-function contentOf({ text }: KeyValue): { value: string; attempt?: number; notBefore?: number; holder?: string } {
+/** What may stand in it: anyone can write there. */
+interface JobContent {
+  readonly value?: string;
+  readonly attempt?: number;
+  readonly notBefore?: unknown;
+  readonly holder?: string;
+}
+
+/** @returns nothing of what is no job */
+function contentOf({ text }: KeyValue): JobContent {
   try {
     const content: unknown = JSON.parse(text);
-    if (typeof content === "object" && content !== null && "value" in content) return content as { value: string };
+    if (typeof content === "object" && content !== null && "value" in content) return content as JobContent;
   } catch {
     // Shown as text.
   }
-  return { value: text };
+  return {};
 }

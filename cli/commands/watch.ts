@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { prefix, type WatchEvent } from "../../recipes/index.ts";
 import type { Command } from "../command.ts";
 import { wholeNumber } from "../duration.ts";
+import { textField } from "../json-fields.ts";
 import { printable } from "../output.ts";
 import { readyWithin } from "../ready-within.ts";
 
@@ -39,18 +40,22 @@ export const watch: Command = {
     }
     return undefined;
 
-    function show({ type, kv: { key, text, modRevision: at } }: WatchEvent): void {
-      const value = type === "put" ? { value: text } : {};
+    function show({ type, kv: { key, keyBytes, value, text, modRevision: at } }: WatchEvent): void {
       const line = [type.padEnd(6), printable(key), ...(type === "put" ? [printable(text)] : [])].join(" ");
-      output.say({ type, key, ...value, revision: at }, line);
+      const stored = type === "put" ? textField("value", value) : {};
+      output.say({ type, ...textField("key", keyBytes), ...stored, revision: at }, line);
     }
 
     async function run(script: string, { type, kv }: WatchEvent): Promise<void> {
+      const isPut = type === "put";
       const event = {
         ETCD_EVENT_TYPE: type,
         ETCD_EVENT_KEY: kv.key,
-        ETCD_EVENT_VALUE: type === "put" ? kv.text : "",
+        ETCD_EVENT_VALUE: isPut ? kv.text : "",
         ETCD_EVENT_REVISION: String(kv.modRevision),
+        // Undefined where it is text: then there is no such variable.
+        ETCD_EVENT_KEY_BASE64: textField("key", kv.keyBytes).keyBase64,
+        ETCD_EVENT_VALUE_BASE64: isPut ? textField("value", kv.value).valueBase64 : undefined,
       };
       let child: ChildProcess;
       try {

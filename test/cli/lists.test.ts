@@ -19,6 +19,9 @@ import { Cli, cliProgram } from "../support/cli.ts";
 import { inTurn } from "../support/in-turn.ts";
 import { until } from "../support/until.ts";
 
+/** As JSON has times: for programs. */
+const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
 let cluster: EtcdCluster;
 let etcd: EtcdClient;
 let cli: Cli;
@@ -101,13 +104,37 @@ test("watch prints each event, and runs a command for each with --exec", async (
   expect(await watching.ended).toBe(130);
 });
 
+test("watch has bytes that are not UTF-8 as base64, and U+FFFD itself as it is", async () => {
+  const [key, value] = [Buffer.from("/bytes/\xff", "latin1"), Buffer.from([0xfe, 0])];
+  const script = 'echo "$ETCD_EVENT_TYPE $ETCD_EVENT_KEY_BASE64 $ETCD_EVENT_VALUE_BASE64 $ETCD_EVENT_KEY"';
+  // What an outer --exec has set is not of this event.
+  const inner = new Cli(cluster.endpoints.join(","), { ...process.env, ETCD_EVENT_VALUE_BASE64: "outer" });
+  await using watching = cli.start("watch", "/bytes/", "--json", "--revision", "1");
+  await using running = inner.start("watch", "/bytes/", "--exec", script, "--revision", "1");
+  await etcd.put("/bytes/a", "\ufffd");
+  await etcd.put("/bytes/b", value.subarray(0, 1));
+  await etcd.put(key, value);
+  await etcd.delete(key);
+  const keyBase64 = key.toString("base64");
+  await until(() => watching.lines.length >= 4);
+  expect(watching.lines.map((line) => JSON.parse(line))).toEqual([
+    { type: "put", key: "/bytes/a", value: "\ufffd", revision: expect.any(Number) },
+    { type: "put", key: "/bytes/b", valueBase64: "/g==", revision: expect.any(Number) },
+    { type: "put", keyBase64, valueBase64: value.toString("base64"), revision: expect.any(Number) },
+    { type: "delete", keyBase64, revision: expect.any(Number) },
+  ]);
+  await until(() => running.lines.length >= 2);
+  expect(running.lines.slice(0, 2)).toEqual(["put   /bytes/a", "put  /g== /bytes/b"]);
+});
+
 test("queue adds, lists, and lets dead jobs go back or away", async () => {
   expect((await cli.run("queue", "add", "/q", "first", "--id", "a")).out).toBe("a");
   await cli.run("queue", "add", "/q", "later", "--id", "b", "--delay", "1h");
   expect(await cli.json("queue", "ls", "/q")).toMatchObject([
     { id: "a", state: "ready", attempt: 0, value: "first" },
-    { id: "b", state: expect.stringMatching(/^in (59m|1h)/), value: "later" },
+    { id: "b", state: "delayed", notBefore: expect.stringMatching(isoTime), value: "later" },
   ]);
+  expect((await cli.run("queue", "ls", "/q")).out).toMatch(/^b +in (59m|1h)/m);
   await using queue = new Queue("/q", { client: etcd, maxAttempts: 1 });
   const job = await queue.dequeue();
   expect((await cli.json("queue", "ls", "/q"))[0]).toMatchObject({ id: "a", state: "in hand" });
@@ -121,6 +148,23 @@ test("queue adds, lists, and lets dead jobs go back or away", async () => {
     code: 1,
     err: "etcd-recipes: /q has no dead job nothing",
   });
+});
+
+test("times of strangers that are none are left out, and what is no job is shown as it is", async () => {
+  await etcd.put("/odd/jobs/a", JSON.stringify({ value: "x", attempt: 0, notBefore: 1e300 }));
+  await etcd.put("/odd/jobs/b", JSON.stringify({ value: "x", attempt: 0, notBefore: "tomorrow" }));
+  await etcd.put("/odd/jobs/c", Buffer.from([0xff]));
+  expect(await cli.json("queue", "ls", "/odd")).toEqual([
+    { id: "a", state: "delayed", attempt: 0, value: "x" },
+    { id: "b", state: "ready", attempt: 0, value: "x" },
+    { id: "c", state: "ready", valueBase64: "/w==" },
+  ]);
+  await etcd.put("/odd/dead/d", JSON.stringify({ value: "x", attempts: 5, diedAtMs: 1e300 }));
+  expect(await cli.json("queue", "dead", "/odd")).toEqual([{ id: "d", attempts: 5, value: "x" }]);
+  await etcd.put("/odd-cache/a", JSON.stringify({ expiresAt: 1e300 }));
+  await etcd.put("/odd-cache/b", "text");
+  expect(await cli.json("cache", "ls", "/odd-cache")).toEqual([{ id: "a" }, { id: "b" }]);
+  expect((await cli.run("cache", "ls", "/odd-cache")).out).toMatch(/^a +never\nb +never$/m);
 });
 
 test("a value that begins with - is given after --, and the hint says so", async () => {
@@ -145,10 +189,11 @@ test("cache, cancel and confirm do what their recipes do", async () => {
   await cache.track("c1");
   await etcd.put("/cache2/c2", "");
   for (const given of ["/cache/", "/cache"]) {
-    expect(await cli.json("cache", "ls", given), given).toMatchObject([
-      { id: "c1", expires: expect.stringContaining("in ") },
+    expect(await cli.json("cache", "ls", given), given).toEqual([
+      { id: "c1", expiresAt: expect.stringMatching(isoTime), lease: expect.any(String) },
     ]);
   }
+  expect((await cli.run("cache", "ls", "/cache/")).out).toMatch(/^c1 +in \d+[hm]/m);
 
   await using cancellation = new Cancellation("/cancel/", { client: etcd });
   const signal = cancellation.signal("run-1");
@@ -160,9 +205,10 @@ test("cache, cancel and confirm do what their recipes do", async () => {
   await using confirmation = new Confirmation("/confirm/", { client: etcd });
   const asked = confirmation.request("deploy", { timeoutSeconds: 600 });
   await until(async () => (await etcd.range(prefix("/confirm/"))).count > 0);
-  expect(await cli.json("confirm", "ls", "/confirm/")).toMatchObject([
-    { id: "deploy", left: expect.stringContaining("m") },
+  expect(await cli.json("confirm", "ls", "/confirm/")).toEqual([
+    { id: "deploy", deadline: expect.stringMatching(isoTime) },
   ]);
+  expect((await cli.run("confirm", "ls", "/confirm/")).out).toMatch(/^deploy +(9m|10m)/m);
   expect((await cli.run("confirm", "approve", "/confirm/", "deploy", "--by", "ann")).code).toBe(0);
   expect(await asked).toEqual({ decision: "approved", by: "ann" });
   expect((await cli.run("confirm", "reject", "/confirm/", "deploy")).code).toBe(1);
