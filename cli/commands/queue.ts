@@ -73,6 +73,7 @@ export const queueAdd: Command = {
     const delayMs = delay === undefined ? undefined : parseDuration("--delay", delay, delayBounds);
     const added = await queue.enqueue(value, { id, delayMs, ...context.call });
     context.output.say(added, added.id);
+    if (!added.added) context.output.note(`nothing was added: ${added.id} is in the queue, or among its dead jobs`);
     return undefined;
   },
 };

@@ -66,6 +66,20 @@ test("with --json no key and no value has a control character in it either, and 
   expect(JSON.parse(out)).toEqual({ id, state: "ready", value });
 });
 
+test("ls says on stderr how many keys it cannot read, and lists the others", async () => {
+  await using server = new ServiceRegister("/ls-broken/m1", "10.0.0.1:80", 30, { client: etcd });
+  await server.ready;
+  expect(await cli.run("ls", "/ls-broken")).toMatchObject({ code: 0, err: "" });
+  for (const id of ["a", "b", "c", "d"]) await etcd.put(`/ls-broken/${id}`, '{"Op":0,"Addr":');
+  const said = "4 of 5 keys below /ls-broken/ cannot be read: /ls-broken/a, /ls-broken/b, /ls-broken/c, …";
+  const { code, out, err } = await cli.run("ls", "/ls-broken");
+  expect({ code, err }).toEqual({ code: 0, err: said });
+  expect(out.split("\n").slice(1)).toEqual([expect.stringMatching(/^m1 +10\.0\.0\.1:80/)]);
+  const json = await cli.run("ls", "/ls-broken", "--json");
+  expect(json).toMatchObject({ code: 0, err: said });
+  expect(JSON.parse(json.out)).toMatchObject({ id: "m1" });
+});
+
 test("a prefix with 50 000 keys is listed, shown and looked at whole", async () => {
   await inTurn([...Array(500).keys()], 16, async (part) => {
     const success = Array.from({ length: 100 }, (_, at) => putOp(`/many/${part}-${at}`, "10.0.0.1:80"));
@@ -148,6 +162,16 @@ test("queue adds, lists, and lets dead jobs go back or away", async () => {
     code: 1,
     err: "etcd-recipes: /q has no dead job nothing",
   });
+});
+
+test("queue add says on stderr that nothing was added, which is no failure", async () => {
+  const first = await cli.run("queue", "add", "/dup", "one", "--id", "a", "--delay", "0");
+  expect(first).toEqual({ code: 0, out: "a", err: "" });
+  const said = "nothing was added: a is in the queue, or among its dead jobs";
+  expect(await cli.run("queue", "add", "/dup", "two", "--id", "a")).toEqual({ code: 0, out: "a", err: said });
+  const json = await cli.run("queue", "add", "/dup", "three", "--id", "a", "--json");
+  expect({ ...json, out: JSON.parse(json.out) }).toEqual({ code: 0, out: { id: "a", added: false }, err: said });
+  expect(await cli.json("queue", "ls", "/dup")).toMatchObject([{ id: "a", state: "ready", value: "one" }]);
 });
 
 test("times of strangers that are none are left out, and what is no job is shown as it is", async () => {
