@@ -3,13 +3,21 @@ import { type Command, type CommandOption, usageOf } from "./command.ts";
 const exitCodes = `Exit codes: 0 done, 1 refused or not there, 2 wrong arguments, 3 etcd not reached, 4 not permitted, 75 the lock was
 lost and the command was stopped, 128 + N stopped by signal N; with -- COMMAND else the command's own.`;
 
-export function mainHelp(commands: readonly Command[], flags: Readonly<Record<string, CommandOption>>): string {
+/** @param first the word that all of them begin with, if they are not all there is */
+export function mainHelp(
+  commands: readonly Command[],
+  flags: Readonly<Record<string, CommandOption>>,
+  first?: string,
+): string {
+  const program = first === undefined ? "etcd-recipes" : `etcd-recipes ${first}`;
   const names = commands.map(({ name, arguments: words }) => [name, ...words].join(" "));
   const width = Math.max(...names.map((name) => name.length));
   const lines = commands.map(({ summary }, at) => `  ${(names[at] as string).padEnd(width)}  ${summary}`);
-  return `etcd-recipes COMMAND [ARGUMENT...]
+  return `${program} COMMAND [ARGUMENT...]
 
 ${lines.join("\n")}
+
+${program} COMMAND --help says which options a command takes.
 
 ${flagHelp(flags)}
 

@@ -64,13 +64,19 @@ export async function runCli(args: readonly string[], { out, err }: Streams = st
       return exitCode.done;
     }
     if (!command) {
+      const named = helps ? positionals.slice(1) : positionals;
+      const group = named.length === 1 ? groupOf(named[0] as string) : [];
+      if (group.length > 0 && (values.help || helps)) {
+        output.line(mainHelp(group, commonFlags, named[0]));
+        return exitCode.done;
+      }
       const text = mainHelp(commands, commonFlags);
-      if (values.help || (helps && positionals.length === 1)) {
+      if (values.help || (helps && named.length === 0)) {
         output.line(text);
         return exitCode.done;
       }
       if (positionals.length === 0) throw new UsageError(text);
-      throw new UsageError(noCommand(helps ? positionals.slice(1) : positionals));
+      throw new UsageError(noCommand(named));
     }
     const given = positionals.slice(command.name.split(" ").length);
     const [words, program] = command.program === "needed" ? [given, after] : [[...given, ...after], []];
@@ -114,9 +120,14 @@ function commandOf(words: readonly string[]): Command | undefined {
   return named(2) ?? named(1);
 }
 
+/** The commands of two words that begin with this one. */
+function groupOf(first: string): readonly Command[] {
+  return commands.filter(({ name }) => name.startsWith(`${first} `));
+}
+
 /** What is wrong with words that name no command. Of two words the first one may be right. */
 function noCommand([first = "", second]: readonly string[]): string {
-  const names = commands.map(({ name }) => name).filter((name) => name.startsWith(`${first} `));
+  const names = groupOf(first).map(({ name }) => name);
   if (names.length === 0) return `there is no command "${first}"; etcd-recipes --help lists them`;
   const problem = second === undefined ? `"${first}" needs a second word` : `there is no command "${first} ${second}"`;
   return `${problem}; there is ${names.join(", ")}`;

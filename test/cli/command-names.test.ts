@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import { ofEtcd } from "../../cli/commands/index.ts";
+import { connectionFlags } from "../../cli/connection-flags.ts";
 import { runCli } from "../../cli/run-cli.ts";
 
 /** Nothing listens there: what asks etcd ends with 3. */
@@ -32,7 +34,6 @@ const queues = "queue ls, queue add, queue dead, queue retry, queue discard";
 test.each([
   [["queue", "xx", "ls"], `there is no command "queue xx"; there is ${queues}`],
   [["queue"], `"queue" needs a second word; there is ${queues}`],
-  [["help", "queue"], `"queue" needs a second word; there is ${queues}`],
   [["etcd"], '"etcd" needs a second word; there is etcd run'],
   [["help", "xx"], 'there is no command "xx"; etcd-recipes --help lists them'],
 ])("%j: it says which commands begin so", async (args, problem) => {
@@ -42,6 +43,25 @@ test.each([
 test("help does what --help does", async () => {
   expect(await run("help")).toEqual({ ...(await run("--help")), code: 0 });
   expect(await run("help", "queue", "ls")).toEqual({ ...(await run("queue", "ls", "--help")), code: 0 });
+});
+
+test("the help of a first word is that of its commands", async () => {
+  const help = await run("queue", "--help");
+  expect(help).toMatchObject({ code: 0, err: "" });
+  expect([...help.out.matchAll(/^ {2}([a-z]+ [a-z]+)/gm)].map(([, name]) => name).join(", ")).toBe(queues);
+  expect(await run("help", "queue")).toEqual(help);
+  expect(await run("--json", "queue", "--help")).toEqual(help);
+});
+
+test("the page of the program names each command, and each option of each of them", () => {
+  const page = readFileSync(new URL("../../docs/reference/cli.md", import.meta.url), "utf8");
+  const rows = page.split("\n").filter((line) => line.startsWith("| `"));
+  for (const { name, options = {} } of ofEtcd) {
+    const [row = ""] = rows.filter((line) => line.includes(`\`${name} `) || line.startsWith(`| \`${name}\``));
+    expect(row, name).not.toBe("");
+    for (const option of Object.keys(options)) expect(row, `${name} --${option}`).toContain(`--${option}`);
+  }
+  for (const flag of Object.keys(connectionFlags)) expect(page).toContain(`\`--${flag}\``);
 });
 
 test.each([
