@@ -1,6 +1,7 @@
 #!/usr/bin/env node
+import { termsOf } from "./library-terms.ts";
 import { noteProcessWarnings } from "./process-warnings.ts";
-import { runCli } from "./run-cli.ts";
+import { beforeDashes, runCli } from "./run-cli.ts";
 
 /** As a shell counts SIGPIPE, which Node does not let end a process. */
 const READER_GONE = 141;
@@ -14,7 +15,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 // A service must not end because its notes are read no more.
 process.stderr.on("error", () => {});
 
-noteProcessWarnings();
+const args = process.argv.slice(2);
+noteProcessWarnings(process.stderr, termsOf(beforeDashes(args)));
 
 // What is open when a command is over is closed by then: the process ends by itself, and all that was printed has left.
-process.exitCode = await runCli(process.argv.slice(2));
+process.exitCode = await runCli(args);

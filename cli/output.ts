@@ -1,5 +1,5 @@
 import { stripVTControlCharacters, styleText } from "node:util";
-import { withFlags } from "./library-terms.ts";
+import { type InOurTerms, termsOf } from "./library-terms.ts";
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -11,13 +11,20 @@ export class Output {
   readonly json: boolean;
   readonly #out: NodeJS.WriteStream;
   readonly #err: NodeJS.WriteStream;
+  readonly #inOurTerms: InOurTerms;
   /** The warning that was noted last, with nothing after it. */
   #warned: string | undefined;
 
-  constructor(json: boolean, out: NodeJS.WriteStream = process.stdout, err: NodeJS.WriteStream = process.stderr) {
+  constructor(
+    json: boolean,
+    out: NodeJS.WriteStream = process.stdout,
+    err: NodeJS.WriteStream = process.stderr,
+    inOurTerms: InOurTerms = termsOf([]),
+  ) {
     this.json = json;
     this.#out = out;
     this.#err = err;
+    this.#inOurTerms = inOurTerms;
   }
 
   line(text: string): void {
@@ -33,7 +40,7 @@ export class Output {
   /** What is tried again and again: the same warning is said once, until something else is noted. */
   warning({ message }: Error): void {
     if (message === this.#warned) return;
-    this.note(withFlags(message));
+    this.note(this.#inOurTerms(message));
     this.#warned = message;
   }
 

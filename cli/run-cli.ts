@@ -7,7 +7,7 @@ import { ofEtcd } from "./commands/index.ts";
 import { connect, connectionFlags, timeoutOf } from "./connection-flags.ts";
 import { exitCode, exitCodeOf, stoppedBy, UsageError } from "./exit-codes.ts";
 import { commandHelp, mainHelp } from "./help.ts";
-import { withFlags } from "./library-terms.ts";
+import { type InOurTerms, termsOf } from "./library-terms.ts";
 import { jsonOf, Output, printable } from "./output.ts";
 
 const commonFlags: Readonly<Record<string, CommandOption>> = {
@@ -41,15 +41,15 @@ const everyOption: Readonly<Record<string, CommandOption>> = Object.assign(
  * @returns the exit code
  */
 export async function runCli(args: readonly string[], { out, err }: Streams = standardStreams()): Promise<number> {
-  const dashes = args.indexOf("--");
-  const before = dashes < 0 ? args : args.slice(0, dashes);
-  const after = dashes < 0 ? [] : args.slice(dashes + 1);
+  const before = beforeDashes(args);
+  const after = args.slice(before.length + 1);
   const all = wordsOf(before);
   // `help ls` is `ls --help`.
   const helps = all[0] === "help";
   const command = commandOf(helps ? all.slice(1) : all);
   const json = before.includes("--json");
-  const output = new Output(json, out, err);
+  const inOurTerms = termsOf(before);
+  const output = new Output(json, out, err, inOurTerms);
   const stop = new AbortController();
   const onSignal = (name: NodeJS.Signals) => stop.abort(name);
   let etcd: EtcdClient | undefined;
@@ -100,13 +100,19 @@ export async function runCli(args: readonly string[], { out, err }: Streams = st
     return code ?? exitCode.done;
   } catch (error) {
     if (stop.signal.aborted) return stoppedBy(stop.signal);
-    report(error, output, err);
+    report(error, output.json, err, inOurTerms);
     return exitCodeOf(error);
   } finally {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
     await etcd?.close();
   }
+}
+
+/** What stands after `--` is not of this program. */
+export function beforeDashes(args: readonly string[]): readonly string[] {
+  const dashes = args.indexOf("--");
+  return dashes < 0 ? args : args.slice(0, dashes);
 }
 
 /** The arguments that are neither options nor their values. Options of every command may stand before its name. */
@@ -165,9 +171,9 @@ function checkWords(command: Command, words: readonly string[], program: readonl
   }
 }
 
-function report(error: unknown, output: Output, err: NodeJS.WritableStream): void {
-  const message = withFlags(error instanceof Error ? error.message : String(error));
-  if (output.json) {
+function report(error: unknown, json: boolean, err: NodeJS.WritableStream, inOurTerms: InOurTerms): void {
+  const message = inOurTerms(error instanceof Error ? error.message : String(error));
+  if (json) {
     const code = error instanceof EtcdError ? { code: error.code } : {};
     err.write(`${jsonOf({ error: message, ...code })}\n`);
     return;

@@ -115,6 +115,28 @@ describe("a connection that cannot be secured is no matter of time: it is said o
     });
   });
 
+  test("a file that the environment names: the variable, unless a flag replaces it", async () => {
+    const env = { ...process.env, ETCD_CACERT: "/nowhere", ETCD_CERT: "/nowhere", ETCD_KEY: "/nowhere" };
+    const cli = new Cli(https(), env);
+    expect(await cli.run("ls", "/a")).toMatchObject({
+      code: 3,
+      err: expect.stringMatching(/tls\.caFile cannot be read: ENOENT.*; tls\.ca is ETCD_CACERT here$/),
+    });
+    expect(await cli.run("ls", "/a", "--cacert", "/nowhere")).toMatchObject({
+      code: 3,
+      err: expect.stringMatching(/; tls\.ca is --cacert here$/),
+    });
+    expect(await cli.run("ls", "/a", "--cacert", tls.caFile)).toMatchObject({
+      code: 3,
+      err: expect.stringMatching(/tls\.certFile cannot be read: ENOENT.*; tls\.cert is ETCD_CERT here$/),
+    });
+    // The environment's key is not of this certificate.
+    expect(await cli.run("ls", "/a", "--cacert", tls.caFile, "--cert", tls.certFile)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/; tls\.key is --key, tls\.cert is --cert here$/),
+    });
+  });
+
   test("--cert without --key", async () => {
     const flags = ["--endpoints", https(), "--cacert", tls.caFile, "--cert", tls.certFile];
     expect(await run("ls", "/a", ...flags)).toEqual({
