@@ -42,6 +42,8 @@ export interface Command {
   readonly options?: Readonly<Record<string, CommandOption>>;
   /** Whether a program to run stands after `--`. @default "none" */
   readonly program?: "needed" | "none";
+  /** Whether it asks an etcd: if not, it refuses the flags of a connection. @default true */
+  readonly connects?: boolean;
   /** Whether it shows itself why etcd is not reached: then no note on stderr says so. @default false */
   readonly showsOutages?: boolean;
   /** @returns the exit code, unless it is 0 */

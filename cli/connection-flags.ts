@@ -46,5 +46,7 @@ function userOf(user: string | undefined, password: string | undefined): EtcdCli
   const username = colon < 0 ? user : user.slice(0, colon);
   const secret = colon < 0 ? (password ?? process.env.ETCD_PASSWORD) : user.slice(colon + 1);
   if (secret === undefined) throw new UsageError("--user needs a password: NAME:PASSWORD, --password or ETCD_PASSWORD");
+  if (username === "") throw new UsageError("--user names no user: NAME:PASSWORD or NAME");
+  if (secret === "") throw new UsageError("--user has an empty password, which etcd takes from no user");
   return { username, password: secret };
 }

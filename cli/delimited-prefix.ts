@@ -1,4 +1,4 @@
-import { UsageError } from "./exit-codes.ts";
+import { emptyArgument, UsageError } from "./exit-codes.ts";
 
 /**
  * As the recipes read it: `/svc` is `/svc/`, so that `/svc2/a` is no neighbour.
@@ -6,6 +6,6 @@ import { UsageError } from "./exit-codes.ts";
  * @throws UsageError for an empty one
  */
 export function delimitedPrefix(given: string): string {
-  if (given === "") throw new UsageError("PREFIX must not be empty: that would be every key there is");
+  if (given === "") throw new UsageError(emptyArgument("PREFIX"));
   return given.endsWith("/") ? given : `${given}/`;
 }

@@ -31,6 +31,11 @@ export class UsageError extends Error {
   override name = "UsageError";
 }
 
+/** @param name of the argument, as the usage has it */
+export function emptyArgument(name: string): string {
+  return `${name} must not be empty${name === "PREFIX" ? ": that would be every key there is" : ""}`;
+}
+
 /** There is no such thing, or it is not as the command needs it: its message says what. */
 export class CommandError extends Error {
   override name = "CommandError";

@@ -4,18 +4,12 @@ import { type EtcdClient, EtcdError } from "../recipes/index.ts";
 import { type Command, type CommandOption, type OptionValues, usageOf } from "./command.ts";
 import { completionOf } from "./commands/completion.ts";
 import { ofEtcd } from "./commands/index.ts";
-import { connect, connectionFlags, timeoutOf } from "./connection-flags.ts";
-import { exitCode, exitCodeOf, stoppedBy, UsageError } from "./exit-codes.ts";
+import { commonFlags, commonFlagsOf } from "./common-flags.ts";
+import { connect, timeoutOf } from "./connection-flags.ts";
+import { emptyArgument, exitCode, exitCodeOf, stoppedBy, UsageError } from "./exit-codes.ts";
 import { commandHelp, mainHelp } from "./help.ts";
 import { type InOurTerms, termsOf } from "./library-terms.ts";
 import { jsonOf, Output, printable } from "./output.ts";
-
-const commonFlags: Readonly<Record<string, CommandOption>> = {
-  ...connectionFlags,
-  json: { type: "boolean", help: "print JSON, a value on each line" },
-  help: { type: "boolean", short: "h", help: "what a command does" },
-  version: { type: "boolean", help: "the version of etcd-recipes" },
-};
 
 interface Streams {
   readonly out: NodeJS.WriteStream;
@@ -24,7 +18,7 @@ interface Streams {
 
 const standardStreams = (): Streams => ({ out: process.stdout, err: process.stderr });
 
-const commands: readonly Command[] = [...ofEtcd, completionOf(ofEtcd, commonFlags)];
+const commands: readonly Command[] = [...ofEtcd, completionOf(ofEtcd)];
 
 /** One name has one type, whichever command it belongs to. */
 const everyOption: Readonly<Record<string, CommandOption>> = Object.assign(
@@ -60,14 +54,15 @@ export async function runCli(args: readonly string[], { out, err }: Streams = st
       return exitCode.done;
     }
     if (command && (values.help || helps)) {
-      output.line(commandHelp(command, commonFlags));
+      output.line(commandHelp(command, commonFlagsOf(command)));
       return exitCode.done;
     }
     if (!command) {
       const named = helps ? positionals.slice(1) : positionals;
       const group = named.length === 1 ? groupOf(named[0] as string) : [];
       if (group.length > 0 && (values.help || helps)) {
-        output.line(mainHelp(group, commonFlags, named[0]));
+        const connects = group.some((each) => each.connects !== false);
+        output.line(mainHelp(group, commonFlagsOf({ connects }), named[0]));
         return exitCode.done;
       }
       const text = mainHelp(commands, commonFlags);
@@ -81,6 +76,7 @@ export async function runCli(args: readonly string[], { out, err }: Streams = st
     const given = positionals.slice(command.name.split(" ").length);
     const [words, program] = command.program === "needed" ? [given, after] : [[...given, ...after], []];
     checkWords(command, words, program, given.length);
+    checkValues(command, values);
     const timeoutMs = timeoutOf(values);
     process.once("SIGINT", onSignal);
     process.once("SIGTERM", onSignal);
@@ -140,13 +136,21 @@ function noCommand([first = "", second]: readonly string[]): string {
 }
 
 function parse(args: readonly string[], command: Command | undefined) {
+  const options = command ? { ...commonFlags, ...command.options } : everyOption;
   try {
-    const options = command ? { ...commonFlags, ...command.options } : everyOption;
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
     return { values: values as OptionValues, positionals };
   } catch (error) {
     const usage = command ? `\nusage: ${usageOf(command)}` : "";
-    const { message } = error as Error;
+    const { message, code } = error as Error & { code?: string };
+    const flag = /--[\w-]+/.exec(message)?.[0];
+    if (code === "ERR_PARSE_ARGS_INVALID_OPTION_VALUE" && flag !== undefined) {
+      const takesNone = options[flag.slice(2)]?.type === "boolean";
+      const problem = takesNone
+        ? `${flag} takes no value`
+        : `${flag} needs a value; one that begins with - is given as ${flag}=-...`;
+      throw new UsageError(`${problem}${usage}`);
+    }
     const [problem = ""] = message.split(". To specify");
     // A value that begins with - stands behind --, where a program may stand, too.
     const takesValues = problem !== message && command && command.program !== "needed" && command.arguments.length > 0;
@@ -166,8 +170,29 @@ function checkWords(command: Command, words: readonly string[], program: readonl
     const why = words.length > before ? ": it runs no command, and takes what stands after -- as arguments" : "";
     throw new UsageError(`"${tooMany}" is one argument too many${why}\n${usage}`);
   }
+  for (const [at, word] of words.entries()) {
+    const name = command.arguments[at] ?? "";
+    if (word === "" && !mayBeEmpty.has(name)) throw new UsageError(emptyArgument(name.replace(/^\[|\]$/g, "")));
+  }
   if (command.program === "needed" && program.length === 0) {
     throw new UsageError(`after -- a command to run is missing\n${usage}`);
+  }
+}
+
+/** What is text, and no name. */
+const mayBeEmpty: ReadonlySet<string> = new Set(["VALUE", "[REASON]"]);
+
+/** Values of a form of their own: what reads them refuses an empty one with that form. */
+const haveForm: ReadonlySet<string> = new Set(["TIME", "N", "JSON", "URL"]);
+
+/** A variable of a script that is not set makes empty values: none of them is as good as left out. */
+function checkValues(command: Command, values: OptionValues): void {
+  const options = { ...commonFlags, ...command.options };
+  const own = { ...commonFlagsOf(command), ...command.options };
+  for (const [name, given] of Object.entries(values)) {
+    if (!(name in own)) throw new UsageError(`--${name} is of no use to ${command.name}, which asks no etcd`);
+    const { value = "" } = options[name] ?? {};
+    if ([given].flat().includes("") && !haveForm.has(value)) throw new UsageError(`--${name} must not be empty`);
   }
 }
 

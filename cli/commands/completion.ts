@@ -1,15 +1,14 @@
-import type { Command, CommandOption } from "../command.ts";
+import type { Command } from "../command.ts";
+import { commonFlagsOf } from "../common-flags.ts";
 import { UsageError } from "../exit-codes.ts";
 
 /** Prints what a shell needs to complete the names of commands and options. */
-export function completionOf(
-  commands: readonly Command[],
-  commonFlags: Readonly<Record<string, CommandOption>>,
-): Command {
-  return {
+export function completionOf(commands: readonly Command[]): Command {
+  const self: Command = {
     name: "completion",
     arguments: ["SHELL"],
     summary: "for bash, zsh or fish: source <(etcd-recipes completion bash)",
+    connects: false,
     async run({ words: [shell = ""], output }) {
       const words = [...new Set(commands.map(({ name }) => name.split(" ")[0] as string)), "completion"];
       const second = new Map<string, string[]>();
@@ -18,10 +17,10 @@ export function completionOf(
         if (next) second.set(first, [...(second.get(first) ?? []), next]);
       }
       const flagsOf = (first: string) => {
-        const own = commands
-          .filter(({ name }) => name.split(" ")[0] === first)
-          .flatMap(({ options }) => Object.keys(options ?? {}));
-        return [...new Set([...own, ...Object.keys(commonFlags)])].map((name) => `--${name}`);
+        const named = [...commands, self].filter(({ name }) => name.split(" ")[0] === first);
+        const own = named.flatMap(({ options }) => Object.keys(options ?? {}));
+        const common = named.flatMap((command) => Object.keys(commonFlagsOf(command)));
+        return [...new Set([...own, ...common])].map((name) => `--${name}`);
       };
       const scripts: Readonly<Record<string, () => string>> = {
         bash: () => bash(words, second, flagsOf),
@@ -34,6 +33,7 @@ export function completionOf(
       return undefined;
     },
   };
+  return self;
 }
 
 type Lookup = (first: string) => string[];

@@ -27,6 +27,7 @@ export const etcdRun: Command = {
     "data-dir": { type: "string", value: "DIR", help: "keep the data there; by default it is gone at the end" },
     verbose: { type: "boolean", help: "print etcd's own log" },
   },
+  connects: false,
   async run(context) {
     const { options } = context;
     const port = wholeNumber("--port", (options.port as string | undefined) ?? "2379", 1, 65_534);

@@ -79,6 +79,7 @@ function objectOf(text: string): Record<string, unknown> {
 function weightOf(text: string): number {
   const weight = Number(text);
   if (text.trim() === "" || !Number.isFinite(weight)) throw new UsageError(`--weight is a number, not "${text}"`);
+  if (weight < 0) throw new UsageError(`--weight is at least 0, not "${text}"`);
   return weight;
 }
 

@@ -53,6 +53,11 @@ test("the help of a first word is that of its commands", async () => {
   expect(await run("--json", "queue", "--help")).toEqual(help);
 });
 
+test("what asks no etcd has no flags of a connection in its help", async () => {
+  expect((await run("ls", "--help")).out).toContain("--endpoints");
+  expect((await run("etcd", "run", "--help")).out).not.toContain("--endpoints");
+});
+
 test("the page of the program names each command, and each option of each of them", () => {
   const page = readFileSync(new URL("../../docs/reference/cli.md", import.meta.url), "utf8");
   const rows = page.split("\n").filter((line) => line.startsWith("| `"));
