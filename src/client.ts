@@ -39,7 +39,7 @@ import type {
   TimeToLiveOptions,
 } from "./lease/index.ts";
 import { followMembersOnce } from "./member-endpoints.ts";
-import { type BytesLike, toBytes } from "./model/bytes.ts";
+import { type BytesLike, checkedBytes } from "./model/bytes.ts";
 import type { CallOptions } from "./model/call-options.ts";
 import { checkTxn } from "./model/check-txn.ts";
 import { type KeyOrRange, toKeyRange } from "./model/key-range.ts";
@@ -335,8 +335,9 @@ export class EtcdClient extends EventEmitter<ClientEvents> implements AsyncDispo
       const given = namespace === "" ? "" : `, not ${shown(namespace)}`;
       throw new InvalidOptionError("namespace", "namespace", `must be a string that is not empty${given}`);
     }
+    const bytes = checkedBytes("namespace", "namespace", namespace);
     this.#core.checkOpen("namespace");
-    return new EtcdClient(this.#core.within(toBytes(namespace)));
+    return new EtcdClient(this.#core.within(bytes));
   }
 
   /**

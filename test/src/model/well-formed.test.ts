@@ -38,6 +38,7 @@ const calls: readonly [call: string, option: string, Call][] = [
   ["keyExists", "key", (text) => keyExists(text)],
   ["compareValue", "operand", (text) => compareValue("k", "equal", text)],
   ["EtcdClient", "namespace", (text) => new EtcdClient({ namespace: text })],
+  ["namespace", "namespace", (text) => etcd.namespace(text)],
 ];
 
 test.each(calls)("%s: a %s with half of a surrogate pair is refused by name", async (what, option, call) => {
