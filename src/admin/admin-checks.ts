@@ -42,17 +42,11 @@ export function toPeerUrls(what: string, given: string | readonly string[]): rea
   if (!Array.isArray(urls)) throw new InvalidOptionError(what, "peerUrls", `${problem}, not ${shown(given)}`);
   if (urls.length === 0) throw new InvalidOptionError(what, "peerUrls", `${problem}, and not empty`);
   for (const url of urls)
-    if (!isPeerUrl(url)) throw new InvalidOptionError(what, "peerUrls", `${problem}, not ${shownUrl(url)}`);
+    if (!isPeerUrl(url)) throw new InvalidOptionError(what, "peerUrls", `${problem}, not ${shown(url)}`);
   return urls;
 }
 
 /** As etcd has it: a scheme, a host and a port, and nothing behind. */
 function isPeerUrl(url: unknown): boolean {
   return typeof url === "string" && /^https?:\/\/[^/?#@\s]+:\d{1,5}$/.test(url);
-}
-
-/** Without what may be a secret: a user and a password, a query and a fragment. */
-export function shownUrl(url: unknown): string {
-  if (typeof url !== "string") return shown(url);
-  return shown(url.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1").replace(/[?#].*/s, ""));
 }

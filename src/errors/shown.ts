@@ -1,13 +1,15 @@
 const LONGEST_TEXT = 60;
 
 /**
- * A value that should have been another, for a message: text in quotes, so that "5" is not taken for 5, and of an
- * object no more than what it is, as it may hold what no log may.
+ * A value that should have been another, for a message: text in quotes, so that "5" is not taken for 5, a URL without
+ * what may be a secret, and of an object no more than what it is, as it may hold what no log may.
  */
 export function shown(value: unknown): string {
   switch (typeof value) {
-    case "string":
-      return JSON.stringify(value.length > LONGEST_TEXT ? `${value.slice(0, LONGEST_TEXT)}...` : value);
+    case "string": {
+      const text = mayBeUrl(value) ? withoutSecrets(value) : value;
+      return JSON.stringify(text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}...` : text);
+    }
     case "bigint":
       return `${value}n`;
     case "symbol":
@@ -25,6 +27,17 @@ export function shown(value: unknown): string {
 export function kindOf(value: unknown): string {
   const shows = value === undefined || (typeof value === "object" && !Array.isArray(value));
   return shows ? shown(value) : withArticle(Array.isArray(value) ? "array" : typeof value);
+}
+
+/** Also without a scheme, as endpoints may be: `user:password@host`, `host:2379?token`. No path, and no key of etcd. */
+function mayBeUrl(text: string): boolean {
+  if (text.startsWith("/")) return false;
+  return text.includes("://") || (text.includes(":") && text.includes("@")) || /:\d+\/?[?#]/.test(text);
+}
+
+/** What is no URL has no parts: all before the last `@` may be a password. */
+function withoutSecrets(url: string): string {
+  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1").replace(/[?#].*/s, "");
 }
 
 /** What cannot be read, such as a revoked Proxy, is an object all the same. */

@@ -1,4 +1,5 @@
 import { InvalidOptionError } from "../../errors/invalid-option-error.ts";
+import { shown } from "../../errors/shown.ts";
 import type { Target } from "../../grpc/index.ts";
 
 export interface EndpointUrl {
@@ -19,23 +20,21 @@ export function parseEndpoint(endpoint: string, refuse: (problem: string) => Inv
   const socket = /^(unixs?):\/\/(\/.+)$/.exec(endpoint);
   if (socket) return { url: endpoint, secure: socket[1] === "unixs", target: { path: socket[2] as string } };
   if (!/^https?:\/\//.test(endpoint)) {
-    throw refuse(`has ${JSON.stringify(withoutUserInfo(endpoint))}; write it as http://host:2379 or https://host:2379`);
+    throw refuse(`has ${shown(endpoint)}; write it as http://host:2379 or https://host:2379`);
   }
   let url: URL;
   try {
     url = new URL(endpoint);
   } catch {
-    throw refuse(`has ${JSON.stringify(withoutUserInfo(endpoint))}, which is not a URL`);
+    throw refuse(`has ${shown(endpoint)}, which is not a URL`);
   }
   if (url.username !== "" || url.password !== "") {
     throw refuse("must not carry a user or a password");
   }
   if ((url.pathname !== "/" && url.pathname !== "") || url.search !== "" || url.hash !== "") {
-    throw refuse(
-      `has ${JSON.stringify(withoutUserInfo(endpoint))}; an endpoint is a scheme, a host and a port and nothing more`,
-    );
+    throw refuse(`has ${shown(endpoint)}; an endpoint is a scheme, a host and a port and nothing more`);
   }
-  if (url.hostname === "") throw refuse(`has ${JSON.stringify(endpoint)}, which names no host`);
+  if (url.hostname === "") throw refuse(`has ${shown(endpoint)}, which names no host`);
   const secure = url.protocol === "https:";
   // URL drops a port that is its scheme's own, 80 or 443, so look at the text.
   const writtenPort = /:(\d+)\/?$/.exec(endpoint)?.[1];
@@ -70,12 +69,10 @@ export function parseEndpointSource(what: string, endpoints: readonly string[], 
   const srv = endpoints.find((endpoint) => endpoint.startsWith(SRV_SCHEME));
   if (srv === undefined) return parseEndpoints(what, endpoints, source);
   const refuse = refusing(what, source);
-  if (endpoints.length > 1) throw refuse(`must name nothing beside ${JSON.stringify(withoutUserInfo(srv))}`);
+  if (endpoints.length > 1) throw refuse(`must name nothing beside ${shown(srv)}`);
   const domain = srv.slice(SRV_SCHEME.length).replace(/[./]$/, "");
   if (domain.length > 200 || !/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(domain)) {
-    throw refuse(
-      `has ${JSON.stringify(withoutUserInfo(srv))}; write it as ${SRV_SCHEME}example.com: a domain and nothing more`,
-    );
+    throw refuse(`has ${shown(srv)}; write it as ${SRV_SCHEME}example.com: a domain and nothing more`);
   }
   return { url: SRV_SCHEME + domain, domain };
 }
@@ -88,7 +85,7 @@ export function parseEndpoints(what: string, endpoints: readonly string[], sourc
   const refuse = refusing(what, source);
   if (endpoints.length === 0) throw refuse("must name at least one endpoint");
   const srv = endpoints.find((endpoint) => endpoint.startsWith(SRV_SCHEME));
-  if (srv !== undefined) throw refuse(`has ${JSON.stringify(withoutUserInfo(srv))}, which only a new client can take`);
+  if (srv !== undefined) throw refuse(`has ${shown(srv)}, which only a new client can take`);
   const parsed = endpoints.map((endpoint) => parseEndpoint(endpoint, refuse));
   if (parsed.some(({ secure }) => secure !== parsed[0]?.secure)) {
     throw refuse("must not mix http and https: one plain connection would give away what the others protect");
@@ -100,9 +97,4 @@ export function parseEndpoints(what: string, endpoints: readonly string[], sourc
 function refusing(what: string, source: string | undefined): (problem: string) => InvalidOptionError {
   return (problem) =>
     new InvalidOptionError(what, "endpoints", source === undefined ? problem : `(from ${source}) ${problem}`);
-}
-
-/** What is no URL has no parts: all before the last `@` may be a password. */
-function withoutUserInfo(endpoint: string): string {
-  return endpoint.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1");
 }
