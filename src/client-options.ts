@@ -178,14 +178,12 @@ function schemeOf(endpoints: EndpointSource): "http" | "https" | "open" {
 }
 
 function readEndpoints(given: string | string[] | undefined, env: NodeJS.ProcessEnv): EndpointSource {
-  const what = "EtcdClient";
   if (given !== undefined) {
-    return parseEndpointSource(what, withScheme(what, typeof given === "string" ? splitList(given) : given));
+    return parseEndpointSource("EtcdClient", withScheme(typeof given === "string" ? splitList(given) : given));
   }
-  const source = "ETCD_ENDPOINTS";
   const listed = splitList(env.ETCD_ENDPOINTS ?? "");
-  const endpoints = listed.length === 0 ? ["http://127.0.0.1:2379"] : withScheme(what, listed, source);
-  return parseEndpointSource(what, endpoints, source);
+  const endpoints = listed.length === 0 ? ["http://127.0.0.1:2379"] : withScheme(listed);
+  return parseEndpointSource("EtcdClient", endpoints, "ETCD_ENDPOINTS");
 }
 
 /**
@@ -202,24 +200,12 @@ export function toEndpoints(what: string, given: unknown): EndpointUrl[] {
   if (wrong >= 0) {
     throw new InvalidOptionError(what, `endpoints.${wrong}`, `${urlProblem}, not ${shown(listed[wrong])}`);
   }
-  return parseEndpoints(what, withScheme(what, listed));
+  return parseEndpoints(what, withScheme(listed));
 }
 
-/**
- * As etcdctl takes them: `host:port` is plain.
- *
- * @param source where they come from, if not from the option itself
- * @throws InvalidOptionError, which does not show it, for an endpoint with a part that may be a secret
- */
-function withScheme(what: string, endpoints: readonly string[], source?: string): string[] {
-  return endpoints.map((endpoint) => {
-    if (!/^unixs?:/.test(endpoint) && /[?#]|-----BEGIN/.test(endpoint)) {
-      const problem =
-        "must be a scheme, a host and a port, such as http://127.0.0.1:2379, without a query or a fragment";
-      throw new InvalidOptionError(what, "endpoints", source === undefined ? problem : `(from ${source}) ${problem}`);
-    }
-    return endpoint.includes("://") ? endpoint : `http://${endpoint}`;
-  });
+/** As etcdctl takes them: `host:port` is plain. */
+function withScheme(endpoints: readonly string[]): string[] {
+  return endpoints.map((endpoint) => (endpoint.includes("://") ? endpoint : `http://${endpoint}`));
 }
 
 function splitList(text: string): string[] {

@@ -19,6 +19,7 @@ export interface EndpointUrl {
 export function parseEndpoint(endpoint: string, refuse: (problem: string) => InvalidOptionError): EndpointUrl {
   const socket = /^(unixs?):\/\/(\/.+)$/.exec(endpoint);
   if (socket) return { url: endpoint, secure: socket[1] === "unixs", target: { path: socket[2] as string } };
+  checkNothingBehind(endpoint, refuse);
   if (!/^https?:\/\//.test(endpoint)) {
     throw refuse(`has ${shown(endpoint)}; write it as http://host:2379 or https://host:2379`);
   }
@@ -31,7 +32,7 @@ export function parseEndpoint(endpoint: string, refuse: (problem: string) => Inv
   if (url.username !== "" || url.password !== "") {
     throw refuse("must not carry a user or a password");
   }
-  if ((url.pathname !== "/" && url.pathname !== "") || url.search !== "" || url.hash !== "") {
+  if (url.pathname !== "/" && url.pathname !== "") {
     throw refuse(`has ${shown(endpoint)}; an endpoint is a scheme, a host and a port and nothing more`);
   }
   if (url.hostname === "") throw refuse(`has ${shown(endpoint)}, which names no host`);
@@ -70,6 +71,7 @@ export function parseEndpointSource(what: string, endpoints: readonly string[], 
   if (srv === undefined) return parseEndpoints(what, endpoints, source);
   const refuse = refusing(what, source);
   if (endpoints.length > 1) throw refuse(`must name nothing beside ${shown(srv)}`);
+  checkNothingBehind(srv, refuse);
   const domain = srv.slice(SRV_SCHEME.length).replace(/[./]$/, "");
   if (domain.length > 200 || !/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(domain)) {
     throw refuse(`has ${shown(srv)}; write it as ${SRV_SCHEME}example.com: a domain and nothing more`);
@@ -92,6 +94,12 @@ export function parseEndpoints(what: string, endpoints: readonly string[], sourc
   }
   const unique = new Map(parsed.map((endpoint) => [endpoint.url, endpoint]));
   return [...unique.values()];
+}
+
+/** A query or a fragment may be a secret, and so may PEM text: each is refused without being shown. */
+function checkNothingBehind(endpoint: string, refuse: (problem: string) => InvalidOptionError): void {
+  if (!/[?#]|-----BEGIN/.test(endpoint)) return;
+  throw refuse("must be a scheme, a host and a port, such as http://127.0.0.1:2379, without a query or a fragment");
 }
 
 function refusing(what: string, source: string | undefined): (problem: string) => InvalidOptionError {

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { resolveClientOptions } from "../../../src/client-options.ts";
+import { parseEndpointSource } from "../../../src/connection/index.ts";
 import { EtcdClient, type EtcdClientOptions, InvalidOptionError } from "../../../src/index.ts";
 
 afterEach(() => {
@@ -219,6 +220,19 @@ test("a mistake in ETCD_ENDPOINTS is said to be there", () => {
     'EtcdClient: endpoints (from ETCD_ENDPOINTS) has "ftp://a"; write it as http://host:2379 or https://host:2379',
   );
 });
+
+test.each(["http://a:1/?hunter2", "a:1#hunter2", "etcd+srv://a?hunter2"])(
+  "what stands behind the endpoint %s is not shown, wherever it comes from",
+  (endpoint) => {
+    const of = "must be a scheme, a host and a port, such as http://127.0.0.1:2379, without a query or a fragment";
+    expect(() => resolveClientOptions({}, { ETCD_ENDPOINTS: endpoint })).toThrow(
+      `EtcdClient: endpoints (from ETCD_ENDPOINTS) ${of}`,
+    );
+    // Also by those who take no `host:port`, such as the URLs that members advertise.
+    const url = endpoint.includes("://") ? endpoint : `http://${endpoint}`;
+    expect(() => parseEndpointSource("EtcdClient", [url])).toThrow(`EtcdClient: endpoints ${of}`);
+  },
+);
 
 test.each([
   ["ca", "ETCD_CACERT"],
