@@ -1,9 +1,8 @@
 import { createHash, randomUUID } from "node:crypto";
-import { lstat, open, readlink, rename, rm, stat } from "node:fs/promises";
-import { dirname, isAbsolute } from "node:path";
+import { open, rename, rm } from "node:fs/promises";
 import * as z from "zod/mini";
 import { InvalidOptionError, type KeyValue, leaseId } from "../../src/index.ts";
-import { once } from "../../src/internal/index.ts";
+import { once, placeOfFile, unlessMissing } from "../../src/internal/index.ts";
 import { InvalidValueError } from "../errors/index.ts";
 
 /** A list of some 100 000 services; what is larger is neither written nor read. */
@@ -82,8 +81,7 @@ export function decodeList(text: string, { prefix, namespace }: ListPlace): Save
 
 /** @returns undefined when there is no file @throws why it cannot be read */
 export async function readListFile(path: string, place: ListPlace): Promise<SavedList | undefined> {
-  if (!(await isThere(path))) return undefined;
-  const handle = await open(path, "r").catch(unlessMissing);
+  const handle = await unlessMissing(open(await placeOfFile(path, refused), "r"));
   if (!handle) return undefined;
   try {
     const { size } = await handle.stat();
@@ -96,8 +94,7 @@ export async function readListFile(path: string, place: ListPlace): Promise<Save
 
 /** Whatever ends this process, the file is as it was before, or whole. For its owner alone to read. */
 export async function writeListFile(path: string, text: string): Promise<void> {
-  await isThere(path);
-  const place = await placeOf(path);
+  const place = await placeOfFile(path, refused);
   const part = `${place}.${randomUUID()}.part`;
   try {
     const handle = await open(part, "wx", 0o600);
@@ -114,29 +111,8 @@ export async function writeListFile(path: string, text: string): Promise<void> {
   }
 }
 
-/**
- * A pipe or a device would be replaced by a file, and to open a pipe may take for ever. What a folder is no good for,
- * the file system says.
- *
- * @throws InvalidOptionError
- */
-async function isThere(path: string): Promise<boolean> {
-  const found = await stat(path).catch(unlessMissing);
-  if (!found || found.isFile() || found.isDirectory()) return found !== undefined;
-  const problem = "must be the path of a file, not of a pipe or a device";
-  throw new InvalidOptionError("SubscribeService", "snapshotFile", problem);
-}
-
-/** Where links lead, also to no file yet: a rename to a link would replace the link. */
-async function placeOf(path: string): Promise<string> {
-  const found = await lstat(path).catch(unlessMissing);
-  if (!found?.isSymbolicLink()) return path;
-  const link = await readlink(path);
-  return placeOf(isAbsolute(link) ? link : `${dirname(path)}/${link}`);
-}
-
-function unlessMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== "ENOENT") throw error;
+function refused(problem: string): InvalidOptionError {
+  return new InvalidOptionError("SubscribeService", "snapshotFile", problem);
 }
 
 function sumOf(body: string): string {

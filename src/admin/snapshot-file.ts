@@ -1,11 +1,12 @@
 import { createHash, randomUUID } from "node:crypto";
-import { type FileHandle, lstat, open, readlink, rename, rm, stat } from "node:fs/promises";
-import { dirname, isAbsolute } from "node:path";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { SnapshotPart } from "../connection/index.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { ProtocolError } from "../errors/protocol-error.ts";
 import { shown } from "../errors/shown.ts";
 import { asError } from "../internal/as-error.ts";
+import { placeOfFile } from "../internal/place-of-file.ts";
 
 /** A snapshot that is whole. */
 export interface SavedSnapshot {
@@ -54,21 +55,18 @@ export class SnapshotFile {
    */
   static async create(path: string): Promise<SnapshotFile> {
     const refuse = (problem: string, cause?: unknown) =>
-      new InvalidOptionError("maintenance.snapshot", "file", `must be the path of a file, ${problem}`, cause);
+      new InvalidOptionError("maintenance.snapshot", "file", problem, cause);
     try {
-      // Else only the last step, when all has come, would say so; and a pipe or a device would be replaced by a file.
-      const found = await stat(path).catch(unlessMissing);
-      if (found && !found.isFile()) {
-        throw refuse(`not of ${found.isDirectory() ? "a folder" : "a pipe or a device"}: ${shown(path)}`);
-      }
-      const place = await placeOf(path);
+      // Else only the last step, when all has come, would say so.
+      const place = await placeOfFile(path, (problem) => refuse(`${problem}: ${shown(path)}`));
       const partPath = `${place}.${randomUUID()}.part`;
       return new SnapshotFile(place, partPath, await open(partPath, "wx", 0o600));
     } catch (error) {
       if (!isOfPath.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
       // Node's words name the part beside it, which the caller does not know.
       const [reason] = asError(error).message.split(/, (?:l?stat|open|readlink) /);
-      throw refuse(`in a folder that can be written to: ${shown(path)}: ${reason}`, error);
+      const problem = "must be the path of a file, in a folder that can be written to";
+      throw refuse(`${problem}: ${shown(path)}: ${reason}`, error);
     }
   }
 
@@ -117,18 +115,6 @@ export class SnapshotFile {
 
 /** What is wrong with the path. All else, such as too many open files, would be so at any other path. */
 const isOfPath = new Set("EACCES EEXIST EISDIR ELOOP ENAMETOOLONG ENOENT ENOTDIR EPERM EROFS".split(" "));
-
-function unlessMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== "ENOENT") throw error;
-}
-
-/** Where links lead, also to no file yet: a rename to a link would replace the link. */
-async function placeOf(path: string): Promise<string> {
-  const found = await lstat(path).catch(unlessMissing);
-  if (!found?.isSymbolicLink()) return path;
-  const link = await readlink(path);
-  return placeOf(isAbsolute(link) ? link : `${dirname(path)}/${link}`);
-}
 
 /** A folder may be writable and not readable, and some file systems and systems sync no folders. */
 const cannotSync = new Set(["EACCES", "EINVAL", "EISDIR", "ENOTSUP", "EPERM"]);

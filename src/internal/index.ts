@@ -30,6 +30,7 @@ export { namespaceOf } from "./namespace-of.ts";
 export { once } from "./once.ts";
 export { parseOptions } from "./parse-options.ts";
 export { patientTimer } from "./patient-timer.ts";
+export { placeOfFile, unlessMissing } from "./place-of-file.ts";
 export { ProcessWarnings } from "./process-warnings.ts";
 export { nextTick, queueMicrotask, setImmediate } from "./real-time.ts";
 export { endsRetries, isDenied, isFinal, isOutOfSpace, isRefusal } from "./refusal.ts";

@@ -114,7 +114,7 @@ test("a file that was cut or changed, of another version, prefix or namespace, o
   expect(warnings.map(({ message }) => message)).toEqual([
     `the list in ${snapshotFile} is ignored: it is of the prefix ${prefix}, not ${prefix}other/`,
     `the list in ${snapshotFile} is ignored: it is of another namespace`,
-    expect.stringContaining(`the list in ${folder} is ignored: EISDIR`),
+    `the list in ${folder} is ignored: SubscribeService: snapshotFile must be the path of a file, not of a folder`,
   ]);
 });
 
@@ -202,6 +202,20 @@ test("a pipe at its place is neither read nor replaced, also behind a link: two 
   }
   expect((await lstat(pipe)).isFIFO()).toBe(true);
   expect(await readlink(link)).toBe("pipe");
+});
+
+test("a folder at its place is two warnings that say so, also behind a link", async () => {
+  const path = join(folder, "in-place");
+  await mkdir(path);
+  await symlink("in-place", join(folder, "to-folder"));
+  const problem = "SubscribeService: snapshotFile must be the path of a file, not of a folder";
+  for (const place of [path, `${path}/`, join(folder, "to-folder")]) {
+    expect(await write(place)).toEqual([
+      `the list in ${place} is ignored: ${problem}`,
+      `the list cannot be saved in ${place}: ${problem}`,
+    ]);
+  }
+  expect(await readdir(path)).toEqual([]);
 });
 
 test("a link stays one: the file that it leads to is replaced, and made where there is none", async () => {
