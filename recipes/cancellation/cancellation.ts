@@ -14,7 +14,7 @@ import { runtimeOf, showAs } from "../../src/internal/index.ts";
 import { CancelledError, InvalidValueError } from "../errors/index.ts";
 import { type FollowNews, PrefixFollower } from "../follow/index.ts";
 import { DetachedLeases } from "../leases/index.ts";
-import { checkId, checkText, resolveCall } from "../option-schemas/index.ts";
+import { checkId, checkValue, resolveCall } from "../option-schemas/index.ts";
 import { type CommonEvents, Notifier, recipeClient } from "../recipe/index.ts";
 import { callUntilKnown } from "../writes/index.ts";
 import { type CancellationOptions, resolveCancellation } from "./options.ts";
@@ -160,7 +160,7 @@ export class Cancellation extends Notifier<CancellationEvents> implements AsyncD
   async cancel(runId: string, reason = "", options: CallOptions = {}): Promise<boolean> {
     const what = "Cancellation.cancel";
     checkId(what, runId, "runId");
-    checkText(what, reason, "reason");
+    checkValue(what, reason, "reason");
     const call = resolveCall(what, options);
     this.#follower.ended.throwIfAborted();
     const tried = new Set<LeaseId>();

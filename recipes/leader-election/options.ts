@@ -1,10 +1,11 @@
 import * as z from "zod/mini";
 import { InvalidOptionError } from "../../src/index.ts";
-import { once, parseOptions, shown } from "../../src/internal/index.ts";
+import { once, parseOptions } from "../../src/internal/index.ts";
 import {
   checkCallable,
   checkName,
   checkTtlSeconds,
+  checkValue,
   clientField,
   healthFields,
   resolveHealth,
@@ -115,10 +116,8 @@ export function resolveObserve(options: unknown): ObserveOptions {
   return parseOptions("LeaderElection.observe", signalSchema, options);
 }
 
-/** @throws InvalidOptionError unless it is a non-empty string */
+/** @throws InvalidOptionError unless it is a non-empty string, and well-formed */
 export function checkCandidate(what: string, argument: string, candidate: unknown): asserts candidate is string {
-  if (typeof candidate !== "string") {
-    throw new InvalidOptionError(what, argument, `must be a string, not ${shown(candidate)}`);
-  }
+  checkValue(what, candidate, argument);
   if (candidate === "") throw new InvalidOptionError(what, argument, "must not be empty");
 }

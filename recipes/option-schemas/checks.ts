@@ -138,3 +138,17 @@ export function checkCallable(what: string, called: unknown, option: string): vo
 export function checkText(what: string, text: unknown, option: string): asserts text is string {
   if (typeof text !== "string") throw new InvalidOptionError(what, option, `must be a string, not ${shown(text)}`);
 }
+
+/** Node has it since 20; TypeScript's library for ES2023 has not. */
+type WellFormedString = string & { isWellFormed(): boolean };
+
+/**
+ * What becomes a value as it is. The layer below would refuse it as well, but by the name of its own call, and later.
+ *
+ * @throws InvalidOptionError unless it is a string of which other strings do not come to the same value
+ */
+export function checkValue(what: string, value: unknown, option = "value"): asserts value is string {
+  checkText(what, value, option);
+  if ((value as WellFormedString).isWellFormed()) return;
+  throw new InvalidOptionError(what, option, "must be well-formed text: half of a surrogate pair would be U+FFFD");
+}

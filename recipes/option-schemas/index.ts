@@ -11,6 +11,7 @@ export {
   checkName,
   checkText,
   checkTtlSeconds,
+  checkValue,
   delimitedPrefix,
   LARGEST_DETACHED_TTL_SECONDS,
 } from "./checks.ts";

@@ -7,7 +7,7 @@ import {
   checkDetachedTtl,
   checkFoundId,
   checkLength,
-  checkText,
+  checkValue,
   clientField,
   delimitedPrefix,
   resolveCall,
@@ -93,7 +93,7 @@ export interface ResolvedWrite extends CallOptions {
 /** @throws InvalidOptionError that names the argument or option */
 export function resolveWrite(what: string, key: unknown, value: unknown, options: unknown): ResolvedWrite {
   const resolved = resolveTouch(what, key, options);
-  checkText(what, value, "value");
+  checkValue(what, value);
   checkLength(what, key as string, "key");
   return resolved;
 }
