@@ -5,7 +5,7 @@
 // package.json beside the CommonJS form says what its `.js` files are. Tests import build/tested: all modules in one
 // file.
 import { spawn } from "node:child_process";
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { posix, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
@@ -27,7 +27,9 @@ function compile(project) {
 /** Joins the modules of each door. */
 async function join() {
   const { dependencies, peerDependencies } = JSON.parse(readFileSync(`${checkout}package.json`, "utf8"));
-  const further = readdirSync(`${checkout}doors`).map((name) => [name, `doors/${name}/index.js`]);
+  // What doors share has no door.
+  const names = readdirSync(`${checkout}doors`).filter((name) => existsSync(`${checkout}doors/${name}/index.ts`));
+  const further = names.map((name) => [name, `doors/${name}/index.js`]);
   const doors = {
     recipes: "recipes/index.js",
     client: "src/index.js",

@@ -1,6 +1,6 @@
 import { InvalidOptionError, type ServiceList } from "../../recipes/index.ts";
+import { checkObject, shown } from "../shared/check-object.ts";
 import { CANCELED, connectError, DEADLINE_EXCEEDED, isServersFailure, isUnsent, UNAVAILABLE } from "./call-error.ts";
-import { checkObject, shown } from "./check-object.ts";
 import { MessageStream } from "./message-stream.ts";
 
 const what = "pickingTransport";

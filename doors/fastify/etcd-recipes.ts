@@ -15,8 +15,8 @@ import {
   type SubscribeServiceOptions,
   shutdown,
 } from "../../recipes/index.ts";
-import { checkObject, shown } from "./check-object.ts";
-import { checkRecipes } from "./check-recipes.ts";
+import { checkObject, shown } from "../shared/check-object.ts";
+import { checkRecipes } from "../shared/check-recipes.ts";
 
 const what = "etcdRecipes";
 const DRAIN_MS = 2_000;

@@ -1,6 +1,6 @@
 import { EtcdClient, type EtcdClientOptions, InvalidOptionError } from "../../recipes/index.ts";
+import { checkObject, shown } from "../shared/check-object.ts";
 import { ChannelListener } from "./channel-listener.ts";
-import { checkObject, shown } from "./check-object.ts";
 import { checkGrpcJs, checkListener, type GrpcJs, type GrpcTarget } from "./grpc-api.ts";
 import { RefusedAddresses } from "./refused-addresses.ts";
 import { SharedList } from "./shared-list.ts";

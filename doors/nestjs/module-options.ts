@@ -6,8 +6,8 @@ import {
   type ServiceRegisterOptions,
   type SubscribeServiceOptions,
 } from "../../recipes/index.ts";
-import { checkObject, shown } from "./check-object.ts";
-import { checkRecipes } from "./check-recipes.ts";
+import { checkObject, shown } from "../shared/check-object.ts";
+import { checkRecipes } from "../shared/check-recipes.ts";
 
 const what = "EtcdRecipesModule.forRoot";
 

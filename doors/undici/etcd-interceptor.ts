@@ -1,5 +1,5 @@
 import { InvalidOptionError, type ServiceList } from "../../recipes/index.ts";
-import { checkObject, shown } from "./check-object.ts";
+import { checkObject, shown } from "../shared/check-object.ts";
 import { type Dispatch, type DispatchOptions, type Handler, type Headers, receiverOf } from "./handler.ts";
 import { isOfServer, PickedRequest, type RequestOutcome } from "./picked-request.ts";
 
