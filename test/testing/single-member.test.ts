@@ -176,6 +176,8 @@ test("what is no options is refused, and so is what is no text in them", async (
     ["--quota-backend-bytes=16777216", "options must be an object, not a string"],
     [["--quota-backend-bytes=16777216"], "options must be an object, not an array"],
     [{ env: { GOGC: 5 } }, "env.GOGC must be a string"],
+    // It could not be handed to the keeper, either.
+    [{ env: { V: 5n } }, "env.V must be a string"],
     [{ env: ["GOGC=5"] }, "env must be an object, not an array"],
     [{ flags: ["--max-txn-ops", 5] }, "flags must be an array of strings"],
     [{ binary: 5 }, "binary must be a path"],

@@ -26,7 +26,6 @@ test.each([
   ["one variable too large for the system", { env: { V: "x".repeat(3_000_000) } }, "E2BIG"],
   ["variables too large together, for three members", { env: huge, members: 3 }, "E2BIG"],
   ["flags too large together", { flags: new Array(100_000).fill(`--name=${"x".repeat(100)}`) }, "E2BIG"],
-  ["a variable that cannot be handed over", { env: { V: 5n } }, "BigInt"],
 ])("%s is an EtcdStartError", async (_what, options, reason) => {
   const error = await refusal(options);
   expect(error).toBeInstanceOf(EtcdStartError);
