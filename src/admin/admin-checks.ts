@@ -1,5 +1,5 @@
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
-import { kindOf, shown } from "../errors/shown.ts";
+import { kindOf, quoted, shown, shownUrl } from "../errors/shown.ts";
 
 /**
  * A name is a key of etcd's database (bbolt: MaxKeySize). Of a longer one each member panics, and again whenever it
@@ -15,7 +15,7 @@ export function checkName(what: string, option: string, name: string): void {
   const bytes = Buffer.byteLength(name);
   if (bytes <= LONGEST_NAME_BYTES) return;
   const limit = `must have at most ${LONGEST_NAME_BYTES} bytes, or etcd ends at once`;
-  throw new InvalidOptionError(what, option, `${limit}, and has ${bytes}: ${shown(name)}`);
+  throw new InvalidOptionError(what, option, `${limit}, and has ${bytes}: ${quoted(name)}`);
 }
 
 /** @throws InvalidOptionError, which does not show it */
@@ -39,14 +39,16 @@ export function isMemberId(id: unknown): id is string {
 export function toPeerUrls(what: string, given: string | readonly string[]): readonly string[] {
   const urls = typeof given === "string" ? [given] : given;
   const problem = "must be a URL such as http://10.0.0.4:2380, or a list of such";
-  if (!Array.isArray(urls)) throw new InvalidOptionError(what, "peerUrls", `${problem}, not ${shown(given)}`);
+  if (!Array.isArray(urls)) throw new InvalidOptionError(what, "peerUrls", `${problem}, not ${shownUrl(given)}`);
   if (urls.length === 0) throw new InvalidOptionError(what, "peerUrls", `${problem}, and not empty`);
   for (const url of urls)
-    if (!isPeerUrl(url)) throw new InvalidOptionError(what, "peerUrls", `${problem}, not ${shown(url)}`);
+    if (!isPeerUrl(url)) throw new InvalidOptionError(what, "peerUrls", `${problem}, not ${shownUrl(url)}`);
   return urls;
 }
 
-/** As etcd has it: a scheme, a host and a port, and nothing behind. */
-function isPeerUrl(url: unknown): boolean {
-  return typeof url === "string" && /^https?:\/\/[^/?#@\s]+:\d{1,5}$/.test(url);
+/** As etcd has it: a scheme, a host and a port, and nothing behind. What is encoded may be a password. */
+const peerUrl = /^https?:\/\/([^/?#@\s:%]+|\[[\da-f:.]+(%\w+)?\]):\d{1,5}$/i;
+
+function isPeerUrl(url: unknown): url is string {
+  return typeof url === "string" && peerUrl.test(url);
 }

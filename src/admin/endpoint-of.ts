@@ -1,7 +1,7 @@
 import type { Protocol, StreamEndpoint } from "../connection/index.ts";
 import type { OptionCheck } from "../errors/check-options.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
-import { shown } from "../errors/shown.ts";
+import { shownUrl } from "../errors/shown.ts";
 import type { CallOptions } from "../model/call-options.ts";
 
 /** Of calls about one member. */
@@ -26,5 +26,5 @@ export function endpointOf(protocol: Protocol, what: string, url: string | undef
   const found = protocol.endpoints.find((endpoint) => endpoint.url === url);
   if (found) return found;
   const known = protocol.endpoints.map((endpoint) => endpoint.url).join(", ");
-  throw new InvalidOptionError(what, "endpoint", `must be one of ${known}, not ${shown(url)}`);
+  throw new InvalidOptionError(what, "endpoint", `must be one of ${known}, not ${shownUrl(url)}`);
 }

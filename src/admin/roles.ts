@@ -1,7 +1,7 @@
 import type { PermissionType, RolePermission } from "../connection/index.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { checkPlainObject } from "../errors/plain-object.ts";
-import { shown } from "../errors/shown.ts";
+import { quoted, shown } from "../errors/shown.ts";
 import { unknownOption } from "../errors/unknown-option.ts";
 import { showAs } from "../internal/show-as.ts";
 import { type CallOptions, callOptionsOf } from "../model/call-options.ts";
@@ -54,7 +54,7 @@ export class Roles {
   async add(name: string, options?: CallOptions): Promise<void> {
     checkName("auth.roles.add", "name", name);
     checkOf.add(options);
-    await this.#calls.run("auth.roles.add", shown(name), options, (admin) => admin.roleAdd(name, options));
+    await this.#calls.run("auth.roles.add", quoted(name), options, (admin) => admin.roleAdd(name, options));
   }
 
   /**
@@ -65,7 +65,7 @@ export class Roles {
   async get(name: string, options?: CallOptions): Promise<AuthRole> {
     checkName("auth.roles.get", "name", name);
     checkOf.get(options);
-    const permissions = await this.#calls.run("auth.roles.get", shown(name), options, (admin) =>
+    const permissions = await this.#calls.run("auth.roles.get", quoted(name), options, (admin) =>
       admin.roleGet(name, options),
     );
     return { name, permissions };
@@ -85,7 +85,7 @@ export class Roles {
   async delete(name: string, options?: CallOptions): Promise<void> {
     checkName("auth.roles.delete", "name", name);
     checkOf.delete(options);
-    await this.#calls.run("auth.roles.delete", shown(name), options, (admin) => admin.roleDelete(name, options));
+    await this.#calls.run("auth.roles.delete", quoted(name), options, (admin) => admin.roleDelete(name, options));
   }
 
   /**
@@ -102,7 +102,7 @@ export class Roles {
     checkName("auth.roles.grant", "name", name);
     const { type, range } = checkPermission(permission);
     checkOf.grant(options);
-    await this.#calls.run("auth.roles.grant", shown(name), options, (admin) =>
+    await this.#calls.run("auth.roles.grant", quoted(name), options, (admin) =>
       admin.roleGrantPermission(name, { type, range }, options),
     );
   }
@@ -116,7 +116,7 @@ export class Roles {
     checkName("auth.roles.revoke", "name", name);
     const revoked = toKeyRange("auth.roles.revoke", range, "range");
     checkOf.revoke(options);
-    await this.#calls.run("auth.roles.revoke", shown(name), options, (admin) =>
+    await this.#calls.run("auth.roles.revoke", quoted(name), options, (admin) =>
       admin.roleRevokePermission(name, revoked, options),
     );
   }

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import type { SnapshotPart } from "../connection/index.ts";
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { ProtocolError } from "../errors/protocol-error.ts";
-import { shown } from "../errors/shown.ts";
+import { quoted } from "../errors/shown.ts";
 import { asError } from "../internal/as-error.ts";
 import { placeOfFile } from "../internal/place-of-file.ts";
 
@@ -58,7 +58,7 @@ export class SnapshotFile {
       new InvalidOptionError("maintenance.snapshot", "file", problem, cause);
     try {
       // Else only the last step, when all has come, would say so.
-      const place = await placeOfFile(path, (problem) => refuse(`${problem}: ${shown(path)}`));
+      const place = await placeOfFile(path, (problem) => refuse(`${problem}: ${quoted(path)}`));
       const partPath = `${place}.${randomUUID()}.part`;
       return new SnapshotFile(place, partPath, await open(partPath, "wx", 0o600));
     } catch (error) {
@@ -66,7 +66,7 @@ export class SnapshotFile {
       // Node's words name the part beside it, which the caller does not know.
       const [reason] = asError(error).message.split(/, (?:l?stat|open|readlink) /);
       const problem = "must be the path of a file, in a folder that can be written to";
-      throw refuse(`${problem}: ${shown(path)}: ${reason}`, error);
+      throw refuse(`${problem}: ${quoted(path)}: ${reason}`, error);
     }
   }
 

@@ -1,4 +1,4 @@
-import { shown } from "../errors/shown.ts";
+import { quoted } from "../errors/shown.ts";
 import { showAs } from "../internal/show-as.ts";
 import { type CallOptions, callOptionsOf } from "../model/call-options.ts";
 import type { AdminCalls } from "./admin-calls.ts";
@@ -43,7 +43,7 @@ export class Users {
     checkName("auth.users.add", "name", name);
     if (password !== null) checkPassword("auth.users.add", password);
     checkOf.add(options);
-    await this.#calls.run("auth.users.add", shown(name), options, (admin) =>
+    await this.#calls.run("auth.users.add", quoted(name), options, (admin) =>
       admin.userAdd(name, password ?? undefined, options),
     );
   }
@@ -56,7 +56,7 @@ export class Users {
   async get(name: string, options?: CallOptions): Promise<AuthUser> {
     checkName("auth.users.get", "name", name);
     checkOf.get(options);
-    const roles = await this.#calls.run("auth.users.get", shown(name), options, (admin) =>
+    const roles = await this.#calls.run("auth.users.get", quoted(name), options, (admin) =>
       admin.userGet(name, options),
     );
     return { name, roles };
@@ -76,7 +76,7 @@ export class Users {
   async delete(name: string, options?: CallOptions): Promise<void> {
     checkName("auth.users.delete", "name", name);
     checkOf.delete(options);
-    await this.#calls.run("auth.users.delete", shown(name), options, (admin) => admin.userDelete(name, options));
+    await this.#calls.run("auth.users.delete", quoted(name), options, (admin) => admin.userDelete(name, options));
   }
 
   /**
@@ -89,7 +89,7 @@ export class Users {
     checkName("auth.users.changePassword", "name", name);
     checkPassword("auth.users.changePassword", password);
     checkOf.changePassword(options);
-    await this.#calls.run("auth.users.changePassword", shown(name), options, (admin) =>
+    await this.#calls.run("auth.users.changePassword", quoted(name), options, (admin) =>
       admin.userChangePassword(name, password, options),
     );
   }
@@ -103,7 +103,7 @@ export class Users {
     checkName("auth.users.grantRole", "name", name);
     checkName("auth.users.grantRole", "role", role);
     checkOf.grantRole(options);
-    await this.#calls.run("auth.users.grantRole", `${shown(name)} ${shown(role)}`, options, (admin) =>
+    await this.#calls.run("auth.users.grantRole", `${quoted(name)} ${quoted(role)}`, options, (admin) =>
       admin.userGrantRole(name, role, options),
     );
   }
@@ -117,7 +117,7 @@ export class Users {
     checkName("auth.users.revokeRole", "name", name);
     checkName("auth.users.revokeRole", "role", role);
     checkOf.revokeRole(options);
-    await this.#calls.run("auth.users.revokeRole", `${shown(name)} ${shown(role)}`, options, (admin) =>
+    await this.#calls.run("auth.users.revokeRole", `${quoted(name)} ${quoted(role)}`, options, (admin) =>
       admin.userRevokeRole(name, role, options),
     );
   }

@@ -1,5 +1,5 @@
 import { InvalidOptionError } from "./invalid-option-error.ts";
-import { shown } from "./shown.ts";
+import { shownUrl } from "./shown.ts";
 
 /** Whether it is an object of names and values and nothing else: neither a list nor an instance of a class. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
@@ -21,7 +21,7 @@ export function checkPlainObject(
   allowed = "a plain object",
 ): asserts value is Record<string, unknown> {
   if (isPlainObject(value)) return;
-  throw new InvalidOptionError(what, option, `must be ${allowed}, not ${shown(value)}${unawaited(value)}`);
+  throw new InvalidOptionError(what, option, `must be ${allowed}, not ${shownUrl(value)}${unawaited(value)}`);
 }
 
 /** For the end of a message about a value that is a promise of one. */

@@ -1,5 +1,5 @@
 import { InvalidOptionError } from "../../errors/invalid-option-error.ts";
-import { shown } from "../../errors/shown.ts";
+import { shownUrl } from "../../errors/shown.ts";
 import type { Target } from "../../grpc/index.ts";
 
 export interface EndpointUrl {
@@ -21,21 +21,21 @@ export function parseEndpoint(endpoint: string, refuse: (problem: string) => Inv
   if (socket) return { url: endpoint, secure: socket[1] === "unixs", target: { path: socket[2] as string } };
   checkNothingBehind(endpoint, refuse);
   if (!/^https?:\/\//.test(endpoint)) {
-    throw refuse(`has ${shown(endpoint)}; write it as http://host:2379 or https://host:2379`);
+    throw refuse(`has ${shownUrl(endpoint)}; write it as http://host:2379 or https://host:2379`);
   }
   let url: URL;
   try {
     url = new URL(endpoint);
   } catch {
-    throw refuse(`has ${shown(endpoint)}, which is not a URL`);
+    throw refuse(`has ${shownUrl(endpoint)}, which is not a URL`);
   }
   if (url.username !== "" || url.password !== "") {
     throw refuse("must not carry a user or a password");
   }
   if (url.pathname !== "/" && url.pathname !== "") {
-    throw refuse(`has ${shown(endpoint)}; an endpoint is a scheme, a host and a port and nothing more`);
+    throw refuse(`has ${shownUrl(endpoint)}; an endpoint is a scheme, a host and a port and nothing more`);
   }
-  if (url.hostname === "") throw refuse(`has ${shown(endpoint)}, which names no host`);
+  if (url.hostname === "") throw refuse(`has ${shownUrl(endpoint)}, which names no host`);
   const secure = url.protocol === "https:";
   // URL drops a port that is its scheme's own, 80 or 443, so look at the text.
   const writtenPort = /:(\d+)\/?$/.exec(endpoint)?.[1];
@@ -70,11 +70,11 @@ export function parseEndpointSource(what: string, endpoints: readonly string[], 
   const srv = endpoints.find((endpoint) => endpoint.startsWith(SRV_SCHEME));
   if (srv === undefined) return parseEndpoints(what, endpoints, source);
   const refuse = refusing(what, source);
-  if (endpoints.length > 1) throw refuse(`must name nothing beside ${shown(srv)}`);
+  if (endpoints.length > 1) throw refuse(`must name nothing beside ${shownUrl(srv)}`);
   checkNothingBehind(srv, refuse);
   const domain = srv.slice(SRV_SCHEME.length).replace(/[./]$/, "");
   if (domain.length > 200 || !/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(domain)) {
-    throw refuse(`has ${shown(srv)}; write it as ${SRV_SCHEME}example.com: a domain and nothing more`);
+    throw refuse(`has ${shownUrl(srv)}; write it as ${SRV_SCHEME}example.com: a domain and nothing more`);
   }
   return { url: SRV_SCHEME + domain, domain };
 }
@@ -87,7 +87,7 @@ export function parseEndpoints(what: string, endpoints: readonly string[], sourc
   const refuse = refusing(what, source);
   if (endpoints.length === 0) throw refuse("must name at least one endpoint");
   const srv = endpoints.find((endpoint) => endpoint.startsWith(SRV_SCHEME));
-  if (srv !== undefined) throw refuse(`has ${shown(srv)}, which only a new client can take`);
+  if (srv !== undefined) throw refuse(`has ${shownUrl(srv)}, which only a new client can take`);
   const parsed = endpoints.map((endpoint) => parseEndpoint(endpoint, refuse));
   if (parsed.some(({ secure }) => secure !== parsed[0]?.secure)) {
     throw refuse("must not mix http and https: one plain connection would give away what the others protect");
