@@ -13,6 +13,6 @@ export interface BulkItem {
   found(kv: KeyValue | undefined, revision: number): void;
   /** The step may have been done or not; it is asked for again. */
   failed(error: Error): void;
-  /** etcd refuses this step alone. @returns whether to ask for it again, after a while */
+  /** etcd refuses this step alone, or it can be no operation. @returns whether to ask for it again, after a while */
   refused(error: Error): boolean;
 }

@@ -165,14 +165,17 @@ export class BulkWriter {
     const room = new TxnRoom(this.#limits);
     for (const item of this.#due) {
       if (item.needsLease && !lease) continue;
-      const step = item.next(lease?.id);
-      if (!step) {
+      let sent: Sent | undefined;
+      try {
+        sent = nextOf(item, lease);
+      } catch (error) {
+        // No answer of etcd comes for what cannot be sent, and the others do not wait for it.
         this.#due.delete(item);
+        this.#blame(item, asError(error));
         continue;
       }
-      const op = guardedOp(item.key, step);
-      if (!room.take(opSize(op))) break;
-      batch.push({ item, op, room: roomFor(item.key, step) });
+      if (sent && !room.take(opSize(sent.op))) break;
+      if (sent) batch.push(sent);
       this.#due.delete(item);
     }
     return batch;
@@ -223,9 +226,7 @@ export class BulkWriter {
     switch (stepFailure(error, { lease, isAlone, hasWorked: this.#hasWorked })) {
       case "refused":
         if (error instanceof PermissionDeniedError) this.#deniedInARow++;
-        for (const item of items) {
-          if (item.refused(asError(error))) this.#askAgainLater(this.#refused, item, asError(error));
-        }
+        for (const item of items) this.#blame(item, asError(error));
         break;
       case "leaseGone":
         for (const item of items) this.#again.add(item);
@@ -242,6 +243,10 @@ export class BulkWriter {
           this.#wait(error);
         }
     }
+  }
+
+  #blame(item: BulkItem, error: Error): void {
+    if (item.refused(error)) this.#askAgainLater(this.#refused, item, error);
   }
 
   /** Before the first success each member hears at once what it may not write. */
@@ -275,6 +280,12 @@ export class BulkWriter {
     // What calls `hurry()` changes what is due in the same turn.
     this.#pause.begin(() => this.#pumpSoon(), cause);
   }
+}
+
+/** @throws why its step can be no operation */
+function nextOf(item: BulkItem, lease: Lease | undefined): Sent | undefined {
+  const step = item.next(lease?.id);
+  return step && { item, op: guardedOp(item.key, step), room: roomFor(item.key, step) };
 }
 
 function someNeedsLease(items: Iterable<BulkItem>): boolean {

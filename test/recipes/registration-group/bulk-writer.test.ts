@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { LeaseLine } from "../../../recipes/leases/index.ts";
 import type { BulkItem } from "../../../recipes/registration/bulk-item.ts";
 import { BulkWriter } from "../../../recipes/registration/bulk-writer.ts";
-import { type EtcdClient, PermissionDeniedError, type TxnOptions } from "../../../src/index.ts";
+import { type EtcdClient, leaseId, PermissionDeniedError, type TxnOptions } from "../../../src/index.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 
 // Etcd before 3.5.28 checks no permission in nested txns, so this one is played here.
@@ -36,12 +36,16 @@ function setUp(count: number) {
       throw error;
     },
   });
+  const unsendable = new Set<string>();
   const items = Array.from({ length: count }, (_, index): BulkItem => {
     const key = `m${index}`;
     return {
       key,
       needsLease: false,
-      next: () => (done.has(key) ? undefined : { type: "delete", over: { modRevision: 1, lease: undefined } }),
+      next: () => {
+        if (unsendable.has(key)) return { type: "put", over: undefined, text: "\ud83d", lease: leaseId("1") };
+        return done.has(key) ? undefined : { type: "delete", over: { modRevision: 1, lease: undefined } };
+      },
       done: () => void done.add(key),
       found() {},
       failed: () => void failed.add(key),
@@ -53,7 +57,7 @@ function setUp(count: number) {
   });
   const keys = items.map(({ key }) => key);
   return {
-    ...{ clock, writer, denied, done, failed, keys },
+    ...{ clock, writer, denied, done, failed, keys, unsendable },
     async ask(): Promise<number> {
       const before = requests;
       for (const item of items) writer.add(item);
@@ -101,4 +105,15 @@ test("where a part of the keys is denied, wherever they stand, the others are wr
   denied.clear();
   await clock.pass(60_000);
   expect(done.size).toBe(300);
+});
+
+test("a step that can be no operation fails its own key alone, which comes back when it can", async () => {
+  const { clock, done, failed, keys, ask, unsendable } = setUp(20);
+  for (const key of keys.slice(0, 3)) unsendable.add(key);
+  await ask();
+  expect([...failed]).toEqual(keys.slice(0, 3));
+  expect([...done]).toEqual(keys.slice(3));
+  unsendable.clear();
+  await clock.pass(60_000);
+  expect(done.size).toBe(20);
 });
