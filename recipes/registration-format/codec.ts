@@ -54,7 +54,10 @@ export interface RegistrationCodec {
         readonly metadata?: boolean | undefined;
       }
     | undefined;
-  /** The value in etcd. What it throws refuses the constructor or the `update()`, as InvalidOptionError. */
+  /**
+   * The value in etcd: well-formed text, without half of a surrogate pair. Other text, and what it throws, refuses the
+   * constructor or the `update()`, as InvalidOptionError.
+   */
   encode(registration: RegistrationToWrite): string;
   /**
    * @returns what the value says; undefined when it is of another format

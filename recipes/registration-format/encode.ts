@@ -1,12 +1,31 @@
-import type { Op } from "../../src/index.ts";
+import { InvalidOptionError, type Op } from "../../src/index.ts";
+import { shown } from "../../src/internal/index.ts";
 import { requestRoom, revisionRoom } from "../writes/index.ts";
-import type { RegistrationFormat, RegistrationToWrite } from "./codec.ts";
+import type { RegistrationCodec, RegistrationFormat, RegistrationToWrite } from "./codec.ts";
 import { codecOf } from "./codecs.ts";
 import { type OwnRegistration, reservedNames } from "./registration.ts";
 
-/** As it is put into etcd. @throws what a codec of the user's own throws */
+/** With the flag "u" a whole pair is one character, and none of these. */
+const halfOfPair = /\p{Cs}/u;
+
+/** @returns why what a codec made can be no value in etcd, if so */
+export function unfitText({ name }: RegistrationCodec, text: unknown): string | undefined {
+  if (typeof text !== "string") return `must encode to a string: ${name} made ${shown(text)}`;
+  if (!halfOfPair.test(text)) return undefined;
+  return `must encode to well-formed text: ${name} made half of a surrogate pair, which would be U+FFFD`;
+}
+
+/**
+ * As it is put into etcd.
+ *
+ * @throws what a codec of the user's own throws; InvalidOptionError for what it made that can be no value
+ */
 export function encodeRegistration(format: RegistrationFormat, registration: OwnRegistration, key = ""): string {
-  return codecOf(format).encode(toWrite(registration, key));
+  const codec = codecOf(format);
+  const text = codec.encode(toWrite(registration, key));
+  const unfit = unfitText(codec, text);
+  if (unfit !== undefined) throw new InvalidOptionError("RegistrationCodec", "format", unfit);
+  return text;
 }
 
 export function toWrite({ address, weight, draining, metadata }: OwnRegistration, key: string): RegistrationToWrite {

@@ -170,7 +170,10 @@ export class DesiredRegistration {
     this.#text = this.#encode(this.#with(tried));
   }
 
-  /** A codec of the user's own took it before; one that no longer does leaves the text as it is. */
+  /**
+   * A codec of the user's own took it before, with all that was asked for by then. One that no longer does leaves the
+   * text as it is.
+   */
   #encode(registration: OwnRegistration): string {
     try {
       return encodeRegistration(this.#format, registration, this.#key);

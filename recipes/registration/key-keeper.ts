@@ -1,4 +1,4 @@
-import { EtcdTimeoutError, type KeyValue, type Lease, type LeaseId, RequestRefusedError } from "../../src/index.ts";
+import { EtcdTimeoutError, type KeyValue, type Lease, type LeaseId } from "../../src/index.ts";
 import { type Admission, abortable, type Clock, type Deferred, inMs, quietDeferred } from "../../src/internal/index.ts";
 import { readDrainRequest } from "../registration-format/internal.ts";
 import type { BulkItem } from "./bulk-item.ts";
@@ -7,6 +7,7 @@ import type { KeyStep } from "./key-step.ts";
 import { KnownKey } from "./known-key.ts";
 import { type KeyState, nextStep } from "./next-step.ts";
 import type { KeyOwner, RegistrationLife } from "./registration-life.ts";
+import { isOfValue } from "./step-failure.ts";
 
 /** What a key needs of those who write it. */
 export interface KeySurroundings {
@@ -226,7 +227,7 @@ export class KeyKeeper implements BulkItem {
   refused(error: Error): boolean {
     const { version } = this.#sent ?? this.#desired;
     this.#sent = undefined;
-    if (error instanceof RequestRefusedError && this.#desired.refused(version, error)) {
+    if (isOfValue(error) && this.#desired.refused(version, error)) {
       this.#owner.emit("warning", error);
       // What is left may stand there already: etcd is asked, as after `changed()`.
       if (this.#desired.isAwaited && this.#comesTo("found")) this.#known.look();

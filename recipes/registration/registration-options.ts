@@ -10,6 +10,7 @@ import {
   type OwnRegistration,
   reservedNames,
   toWrite,
+  unfitText,
 } from "../registration-format/internal.ts";
 
 /**
@@ -147,9 +148,8 @@ function checkWritten(what: string, format: RegistrationFormat, registration: Ow
   const each = carries(format, "draining") ? [written, { ...written, draining: true }] : [written];
   for (const one of each) {
     const text = encoded(what, format, () => codec.encode(one));
-    if (typeof text !== "string") {
-      throw new InvalidOptionError(what, "format", `must encode to a string: ${codec.name} made ${shown(text)}`);
-    }
+    const unfitAsText = unfitText(codec, text);
+    if (unfitAsText !== undefined) throw new InvalidOptionError(what, "format", unfitAsText);
   }
 }
 

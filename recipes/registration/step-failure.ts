@@ -1,10 +1,16 @@
-import { type Lease, LeaseNotFoundError, PermissionDeniedError, RequestRefusedError } from "../../src/index.ts";
+import {
+  InvalidOptionError,
+  type Lease,
+  LeaseNotFoundError,
+  PermissionDeniedError,
+  RequestRefusedError,
+} from "../../src/index.ts";
 import { endsRetries } from "../../src/internal/index.ts";
 
 /**
- * `refused`: etcd refuses this one step, and its key says whether it is tried again. `leaseGone`: nothing was done, and
- * it is asked for again at once, for another lease. `end`: no retry can change it, for any step. `unknown`: it may have
- * been done or not, and is asked for again after a pause.
+ * `refused`: etcd or the client refuses this one step, and its key says whether it is tried again. `leaseGone`: nothing
+ * was done, and it is asked for again at once, for another lease. `end`: no retry can change it, for any step.
+ * `unknown`: it may have been done or not, and is asked for again after a pause.
  */
 export type StepFailure = "refused" | "leaseGone" | "end" | "unknown";
 
@@ -20,8 +26,12 @@ export interface FailedRequest {
 
 /** What the failure of a request means for the steps in it. */
 export function stepFailure(error: unknown, { lease, isAlone, hasWorked }: FailedRequest): StepFailure {
-  const isRefused = error instanceof RequestRefusedError || error instanceof PermissionDeniedError;
-  if (isAlone && isRefused) return "refused";
+  if (isAlone && (isOfValue(error) || error instanceof PermissionDeniedError)) return "refused";
   if (lease && error instanceof LeaseNotFoundError) return "leaseGone";
   return endsRetries(error, hasWorked) ? "end" : "unknown";
+}
+
+/** Whether another value could be written: etcd refuses this one, or the client cannot send it. */
+export function isOfValue(error: unknown): boolean {
+  return error instanceof RequestRefusedError || error instanceof InvalidOptionError;
 }

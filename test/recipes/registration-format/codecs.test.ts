@@ -175,6 +175,13 @@ test("a codec of one's own writes and reads; what it returns is checked, what it
     resolveRegistration("ServiceRegister", { key: "/svc/m1", address: "a:1" }, { format: codec, ...given });
   expect(() => register(csv, { metadata: {} })).toThrow('metadata cannot be carried by the format "csv"');
   expect(() => register({ ...csv, encode: () => 7 })).toThrow("format must encode to a string: csv made 7");
+  const marked: RegistrationCodec = { ...csv, encode: ({ draining }) => (draining ? "\ud83d" : "😀"), carries: {} };
+  for (const half of [marked, { ...csv, encode: () => "a\ude00\ud83db" }]) {
+    expect(() => register(half)).toThrow(
+      "format must encode to well-formed text: csv made half of a surrogate pair, which would be U+FFFD",
+    );
+  }
+  expect(() => register({ ...marked, carries: { draining: false } })).not.toThrow();
   const broken = () => {
     throw new Error("no room");
   };

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { ServiceRegister } from "../../../recipes/index.ts";
+import { type RegistrationCodec, type RegistrationToWrite, ServiceRegister } from "../../../recipes/index.ts";
 import { DesiredRegistration } from "../../../recipes/registration/desired-registration.ts";
-import { RequestRefusedError, type TxnOptions } from "../../../src/index.ts";
+import { InvalidOptionError, prefix, RequestRefusedError, type TxnOptions } from "../../../src/index.ts";
 import { deferred } from "../../../src/internal/index.ts";
 import { outcomeOf } from "../../support/outcome.ts";
 import { VirtualLab } from "../../support/virtual-lab.ts";
@@ -103,12 +103,14 @@ test("however often texts are sent without an answer, a refused update is found 
   expect(outcomes.get("weight 20000")).toBe("written");
 });
 
-test("however many updates come while etcd refuses one, the registration drops it alone and goes on", async () => {
+test.each([
+  ["etcd refuses one", new RequestRefusedError("too large")],
+  ["the client cannot send one", new InvalidOptionError("EtcdClient.txn", "value", "must be well-formed text")],
+])("however many updates come while %s, the registration drops it alone and goes on", async (_, refused) => {
   await using lab = new VirtualLab("refused update");
   const { etcd } = lab.client();
   const { txn } = etcd;
   const [sent, refusal] = [deferred<void>(), deferred<void>()];
-  const refused = new RequestRefusedError("too large");
   etcd.txn = async (request, options) => {
     if (!JSON.stringify(request, (_, it) => (it instanceof Uint8Array ? `${Buffer.from(it)}` : it)).includes("bad"))
       return txn.call(etcd, request as TxnOptions, options);
@@ -129,6 +131,46 @@ test("however many updates come while etcd refuses one, the registration drops i
   expect((await bad).error).toBe(refused);
   for (const { error } of await Promise.all(weights)) expect(error).toBeUndefined();
   expect(register.status).toBe("registered");
+});
+
+test("what a codec makes half a surrogate pair of never becomes the text, and leaves the one before", async () => {
+  const encode = ({ address, weight = 1, metadata }: RegistrationToWrite) =>
+    weight > 1 ? address : `${address},${String(metadata?.name).slice(0, 6)}`;
+  const codec: RegistrationCodec = { name: "cut", encode, decode: (address) => ({ address }) };
+  const first = { address: "a:1", weight: undefined, draining: false, metadata: undefined };
+  const desired = new DesiredRegistration(codec, first, "/svc/a");
+  desired.written(1);
+  desired.update({ weight: 2 });
+  desired.update({ metadata: { name: "emoji😀" } });
+  expect(desired.text).toBe("a:1");
+  // Without the weight the name is in the text.
+  desired.sent();
+  desired.refused(desired.version, new Error("refused"));
+  desired.refused(desired.version, new Error("refused"));
+  expect(desired.text).toBe("a:1");
+});
+
+test("an update that a codec makes half a surrogate pair of is rejected by the name of the option, and the next is written", async () => {
+  await using lab = new VirtualLab("half a pair");
+  const { etcd } = lab.client();
+  const codec: RegistrationCodec = {
+    name: "cut",
+    encode: ({ address, metadata }) => `${address},${String(metadata?.name).slice(0, 11)}`,
+    decode: (value) => ({ address: value.slice(0, value.indexOf(",")) }),
+  };
+  const register = new ServiceRegister("/svc/a", "a:1", 5, { client: etcd, format: codec });
+  lab.also(() => register.close());
+  await lab.until(register.ready);
+  const half = outcomeOf(register.update({ metadata: { name: "emoji cut 😀" } }));
+  expect((await half).error).toMatchObject({
+    code: "ETCD_INVALID_OPTION",
+    message: expect.stringMatching(/^ServiceRegister.update: format must encode to well-formed text: cut made half/),
+  });
+  await lab.until(register.update({ metadata: { name: "emoji 😀 cut" } }));
+  expect([register.status, lab.memory.entries(prefix("/svc/")).map(({ text }) => text)]).toEqual([
+    "registered",
+    ["a:1,emoji 😀 cu"],
+  ]);
 });
 
 test("an update that is sent again, as its lease was lost, is refused alone", async () => {
