@@ -20,8 +20,12 @@ export function checkObject(
   throw new InvalidOptionError(what, option, `must be ${allowed}, not ${shown(value)}`);
 }
 
-/** Of an object no more than its kind, as it may hold what no log may. */
+/** More than a host and a port, a path, a name or a bare scheme: it may be a URL with a password, or PEM. */
+const mayHoldSecret = /:(?!(\/\/|\d{1,5})?$)|[@?#\r\n]/;
+
+/** Of an object, and of what may be a URL with a password, no more than its kind, as it may hold what no log may. */
 export function shown(value: unknown): string {
+  if (typeof value === "string" && mayHoldSecret.test(value)) return "a string";
   if (Array.isArray(value)) return "an array";
   if (value instanceof Promise) return "a Promise: await it first";
   return typeof value === "object" && value !== null ? "an object" : inspect(value);
