@@ -32,7 +32,8 @@ export const queueList: Command = {
     const jobs: ListedJob[] = [];
     for await (const kv of etcd().iterate(prefix(`${name}/jobs/`), { signal })) {
       const { value, attempt, notBefore, holder = "" } = contentOf(kv);
-      const isInHand = living.has(holder);
+      // What was put only once was never claimed, whatever it says.
+      const isInHand = kv.version > 1 && living.has(holder);
       const isDelayed = !isInHand && typeof notBefore === "number" && notBefore > nowMs;
       const waits = isDelayed ? ({ state: "delayed", notBefore: timeField(notBefore) } as const) : undefined;
       jobs.push({ kv, state: isInHand ? "in hand" : "ready", attempt, value, ...waits });

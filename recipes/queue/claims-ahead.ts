@@ -1,6 +1,6 @@
 import type { Lease } from "../../src/index.ts";
 import { type Timer, within } from "../../src/internal/index.ts";
-import { type JobClaim, undoClaim } from "./job-claim.ts";
+import { beforeClaim, giveBack, type JobClaim } from "./job-claim.ts";
 import type { WorkerPort } from "./worker-port.ts";
 
 /** Who has acknowledged a job and asks for the next one within this time is waited for the next time. */
@@ -50,6 +50,10 @@ export class ClaimsAhead {
 
   has(id: string): boolean {
     return this.#ready.has(id);
+  }
+
+  holds(id: string, revision: number): boolean {
+    return this.#ready.get(id)?.claim.revision === revision;
   }
 
   /** An ack is on its way to etcd. */
@@ -153,7 +157,7 @@ export class ClaimsAhead {
     // Not cut off by the end of the worker.
     const options = { ...this.#port.writes(lease), signal: undefined };
     try {
-      const revision = await undoClaim(this.#port.keys, claim.id, claim.revision, claim.content, options);
+      const revision = await giveBack(this.#port.keys, claim.id, claim, beforeClaim(claim.content), options);
       this.#port.onNews({ type: "released", revision });
     } catch (error) {
       this.#port.onNews({ type: "failure", error, lease });

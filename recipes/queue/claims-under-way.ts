@@ -5,7 +5,7 @@ import type { ClaimsAhead } from "./claims-ahead.ts";
 import { toLetter } from "./dead-letters.ts";
 import { buryJob, claimJob } from "./job-claim.ts";
 import type { JobsInHand } from "./jobs-in-hand.ts";
-import type { QueueView } from "./queue-view.ts";
+import type { ClaimOutcome, QueueView } from "./queue-view.ts";
 import type { QueuedJob } from "./queued-job.ts";
 import type { Waiters } from "./waiters.ts";
 import type { WaitingPlace } from "./waiting-place.ts";
@@ -23,8 +23,10 @@ export interface ClaimsUnderWayParts {
 /** The jobs that a worker is claiming, or making dead letters of, for a call that waits. */
 export class ClaimsUnderWay {
   readonly #parts: ClaimsUnderWayParts;
-  readonly #taking = new Map<string, Promise<boolean>>();
+  readonly #taking = new Map<string, Promise<ClaimOutcome>>();
   #leaving = false;
+  /** On which the worker's key was put. */
+  #announced: Lease | undefined;
 
   constructor(parts: ClaimsUnderWayParts) {
     this.#parts = parts;
@@ -38,6 +40,9 @@ export class ClaimsUnderWay {
     return this.#taking.has(id);
   }
 
+  /** Whether a claim is on its way that puts the worker's key, too: those after it wait for that. */
+  isAnnouncing = false;
+
   /**
    * Claims a job for the first who waits, or is about to, or makes a dead letter of it. Resolves when it is no longer
    * under way; never rejects.
@@ -48,7 +53,7 @@ export class ClaimsUnderWay {
     const taking = this.#take(job, lease);
     this.#taking.set(job.id, taking);
     try {
-      view.claimEnded(job, port.clock.monotonicMs(), await taking);
+      view.claimEnded(job, await taking, port.clock.monotonicMs());
     } finally {
       this.#taking.delete(job.id);
     }
@@ -60,22 +65,21 @@ export class ClaimsUnderWay {
     await within(this.#parts.port.clock, Promise.all(this.#taking.values()), limitMs, () => undefined).catch(() => {});
   }
 
-  /** @returns whether the job may be tried again */
-  async #take(job: QueuedJob, lease: Lease): Promise<boolean> {
+  async #take(job: QueuedJob, lease: Lease): Promise<ClaimOutcome> {
     const { port } = this.#parts;
     // Not cut off by the end of the worker: what a claim has done must be undone if no caller gets the job.
     const options = { ...port.writes(lease), signal: undefined };
     try {
-      if (job.content.attempt >= port.maxAttempts) await this.#bury(job, options);
-      else await this.#claim(job, lease, options);
+      if (job.content.attempt < port.maxAttempts) return await this.#claim(job, lease, options);
+      await this.#bury(job, options);
+      return "tried";
     } catch (error) {
       // As large as etcd takes, and with a claim larger: no worker can have it, and those behind it must not wait.
       const isTooLarge = error instanceof RequestRefusedError;
       if (isTooLarge) port.onNews({ type: "warning", error });
       else port.onNews({ type: "failure", error, lease });
-      return !isTooLarge;
+      return isTooLarge ? "hopeless" : "tried";
     }
-    return true;
   }
 
   async #bury(job: QueuedJob, options: TxnUntilKnownOptions): Promise<void> {
@@ -87,28 +91,41 @@ export class ClaimsUnderWay {
     }
   }
 
-  async #claim(job: QueuedJob, lease: Lease, options: TxnUntilKnownOptions): Promise<void> {
+  async #claim(job: QueuedJob, lease: Lease, options: TxnUntilKnownOptions): Promise<ClaimOutcome> {
     const { port, view, place, waiters, ahead, inHand } = this.#parts;
     const { keys } = port;
     const epoch = this.#taking.size < waiters.size ? undefined : ahead.epoch;
     // One of several claims at a time takes the place away.
     const leaves = place.isTaken && !this.#leaving;
     if (leaves) this.#leaving = true;
-    const how = { ...options, batch: true, announce: !view.lives(lease.id), leavePlace: leaves };
+    const announce = this.#announced !== lease;
+    if (announce) this.isAnnouncing = true;
+    const how = { ...options, batch: true, announce, leavePlace: leaves };
     const claim = await claimJob(keys, job, lease, how).finally(() => {
       if (leaves) this.#leaving = false;
+      if (announce) this.isAnnouncing = false;
     });
-    if (!claim || lease.signal.aborted) return;
-    job.claim = claim;
+    if (claim === "ended") {
+      port.onNews({ type: "ended", lease });
+      return "untouched";
+    }
+    if (!claim || lease.signal.aborted) return "tried";
+    this.#announced = lease;
     if (leaves) place.leftAt(claim.revision);
+    if (view.isOver(job.id, claim)) {
+      port.onNews({ type: "overtaken" });
+      return "tried";
+    }
+    job.claim = claim;
     // One that is given back meanwhile may come before it.
     if (epoch !== undefined && epoch !== ahead.epoch) {
       await ahead.undo(claim, lease);
-      return;
+      return "tried";
     }
     // The caller may have gone meanwhile.
     const waiter = waiters.shift();
     if (waiter) waiter.job.resolve(inHand.hold(claim, lease, waiter.visibilityMs));
     else if (!ahead.offer(claim, lease)) await ahead.undo(claim, lease);
+    return "tried";
   }
 }

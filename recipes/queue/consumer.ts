@@ -84,7 +84,8 @@ export class Consumer implements ViewMember, WorkerPort {
     const ahead = new ClaimsAhead(this);
     const view = this.#shared.jobs;
     const claiming = new ClaimsUnderWay({ port: this, view, place, waiters, ahead, inHand });
-    this.#strays = new Strays({ port: this, view, leases: this.#leases, claiming, ahead, inHand, waiters });
+    const holds = (id: string, claim: Claim) => this.#holds(id, claim);
+    this.#strays = new Strays({ port: this, view, leases: this.#leases, inHand, waiters, holds });
     this.#ahead = ahead;
     this.#claiming = claiming;
     this.#drawGrace();
@@ -155,8 +156,8 @@ export class Consumer implements ViewMember, WorkerPort {
     }
     let lookAgainMs: number | undefined;
     while (this.#claiming.size + this.#ahead.size < wanted) {
-      // The first claim on a lease puts the worker's key, too; those after it go when the view shows that.
-      if (this.#claiming.size > 0 && !view.lives(lease.id)) return;
+      // Looked at again when it has ended.
+      if (this.#claiming.isAnnouncing) return;
       const choice = this.#choose(lease);
       lookAgainMs = choice.lookAgainMs;
       if (!choice.job) break;
@@ -184,7 +185,7 @@ export class Consumer implements ViewMember, WorkerPort {
     const wallMs = this.clock.wallMs();
     const { jobs: view, hasAll: isShared } = this.#shared;
     view.release(wallMs, nowMs);
-    const isTaken = ({ id }: QueuedJob) => this.#isKnown(id);
+    const isTaken = ({ id }: QueuedJob) => this.#isKnown(id) || this.#inHand.isSettling(id);
     const { random } = this.#parts.runtime;
     const graceMs = this.#graceMs;
     const choice = chooseJob({ view, own: lease.id, isShared, isTaken, nowMs, wallMs, graceMs, random });
@@ -231,17 +232,23 @@ export class Consumer implements ViewMember, WorkerPort {
   }
 
   claimSeen(id: string, claim: Claim): void {
-    if (claim.lease !== this.#leases.current?.id || this.#isKnown(id)) return;
+    if (claim.lease !== this.#leases.current?.id || this.#holds(id, claim)) return;
     // A claim that is unknown here: one that was given up, and landed late. Or one whose end the view reports soon.
+    this.#inHand.strayClaim(id);
     this.#strays.sweepSoon();
   }
 
   claimGone(id: string, claim: Claim): void {
     this.#ahead.claimGone(id, claim.revision);
-    this.#inHand.claimGone(id, claim);
+    if (this.#inHand.claimGone(id, claim)) this.#strays.sweepSoon();
   }
 
-  /** Deleted by hand: the lease would live on, and what it claims would look free. */
+  /** Whether it is this worker's by this claim: of one under way it is not known yet which it will be. */
+  #holds(id: string, { revision }: Claim): boolean {
+    return this.#claiming.has(id) || this.#ahead.holds(id, revision) || this.#inHand.holds(id, revision);
+  }
+
+  /** Deleted by hand, or with its lease: that would live on, and what it claims would look free. */
   workerGone(id: LeaseId): void {
     const lease = this.#leases.current;
     if (lease?.id === id) this.#leases.gone(lease, new Error("the key of this worker is gone from etcd"));
@@ -279,7 +286,14 @@ export class Consumer implements ViewMember, WorkerPort {
         this.#released.add(news.revision);
         break;
       case "undone":
+      case "settled":
         this.look();
+        break;
+      case "ended":
+        this.workerGone(news.lease.id);
+        break;
+      case "overtaken":
+        this.#strays.sweepSoon();
         break;
       case "dead":
         this.#parts.onNews(news);

@@ -37,14 +37,14 @@ export interface ClaimOptions extends TxnUntilKnownOptions {
  * Every claim changes the job's modRevision, so a late one finds it changed and does nothing; one on a lease that is
  * over finds no key of the worker.
  *
- * @returns the claim, or undefined when the job, or the worker, is not as it was known
+ * @returns the claim; undefined when the job is not as it was known; "ended" when the worker's key is not there
  */
 export async function claimJob(
   keys: QueueKeys,
   { id, kv, content: before }: QueuedJob,
   lease: Lease,
   { announce = false, leavePlace = false, ...options }: ClaimOptions,
-): Promise<JobClaim | undefined> {
+): Promise<JobClaim | "ended" | undefined> {
   // It is named several times, also when the claim ends.
   const jobKey = kv.keyBytes;
   const content = { ...before, attempt: before.attempt + 1, holder: lease.id, notBefore: undefined };
@@ -53,17 +53,20 @@ export async function claimJob(
   const success: Op[] = [putOp(jobKey, text)];
   if (announce) success.push(putOp(keys.worker(lease.id), "", { lease }));
   if (leavePlace) success.push(deleteOp(keys.waiting(lease.id)));
+  const workerKey = keys.worker(lease.id);
   const { succeeded, revision, responses } = await txnUntilKnown(
     {
-      compare: announce ? [isAsKnown] : [isAsKnown, keyExists(keys.worker(lease.id))],
+      compare: announce ? [isAsKnown] : [isAsKnown, keyExists(workerKey)],
       success,
-      ifUnsure: () => [getOp(jobKey)],
+      failure: announce ? [] : [getOp(workerKey)],
+      ifUnsure: () => [getOp(workerKey), getOp(jobKey)],
     },
     options,
   );
   const claim = { id, lease: lease.id, jobCreateRevision: kv.createRevision, content, jobKey };
   if (succeeded) return { ...claim, revision };
-  const [now] = responses.map(onlyKey);
+  const [worker, now] = responses.map(onlyKey);
+  if (!worker && !announce) return "ended";
   // An attempt whose answer was lost did it.
   const isOurs = now?.createRevision === kv.createRevision && now.text === text;
   return isOurs ? { ...claim, revision: now.modRevision } : undefined;
@@ -100,20 +103,21 @@ export type Settling =
   | { readonly type: "bury"; readonly letter: LetterContent };
 
 /**
- * Ends a claim in the given way, if it is still the same one.
+ * Ends a claim in the given way, if it is still the same one, and its worker's key is there: of a wiped etcd that has a
+ * job of this id at the same revision it is not.
  *
  * @returns the revision at which it was done, or 0 if nothing shows that, see `shownBy()`; undefined when the job is
  *   not ours any more
  */
 export async function settleClaim(
   keys: QueueKeys,
-  { id, revision, jobCreateRevision, jobKey }: JobClaim,
+  { id, lease, revision, jobCreateRevision, jobKey }: JobClaim,
   settling: Settling,
   options: TxnUntilKnownOptions,
 ): Promise<number | undefined> {
   const settled = await txnUntilKnown(
     {
-      compare: [compareModRevision(jobKey, "equal", revision)],
+      compare: [compareModRevision(jobKey, "equal", revision), keyExists(keys.worker(lease))],
       success: changesOf(jobKey, keys.letter(id), settling),
       ifUnsure: () => [getOp(jobKey)],
     },
@@ -123,28 +127,32 @@ export async function settleClaim(
   if (!settled.unsure) return undefined;
   // An earlier attempt may have done it.
   const [job] = settled.responses.map(onlyKey);
-  const isThere = job?.createRevision === jobCreateRevision;
-  return settling.type === "release" || !isThere ? shownBy(job) : undefined;
+  const done = settling.type === "release" ? job?.modRevision !== revision : job?.createRevision !== jobCreateRevision;
+  return done ? shownBy(job) : undefined;
+}
+
+/** As a job was before a claim that was never handed out: that was no attempt. */
+export function beforeClaim(content: JobContent): JobContent {
+  return { ...content, attempt: Math.max(0, content.attempt - 1) };
 }
 
 /**
- * Gives back a job that was claimed and never handed out: that was no attempt.
+ * Gives back a job that this worker has in etcd, and not in hand.
  *
- * @param content as the claim put it
+ * @param content as it is to be, beside its holder
  * @returns the revision at which it was done, or 0 if nothing shows that, see `shownBy()`
  */
-export async function undoClaim(
+export async function giveBack(
   keys: QueueKeys,
   id: string,
-  revision: number,
+  { lease, revision }: Claim,
   content: JobContent,
   options: TxnUntilKnownOptions,
 ): Promise<number> {
-  const before = { ...content, attempt: Math.max(0, content.attempt - 1), holder: undefined };
   const undone = await txnUntilKnown(
     {
-      compare: [compareModRevision(keys.job(id), "equal", revision)],
-      success: [putOp(keys.job(id), writeJob(before))],
+      compare: [compareModRevision(keys.job(id), "equal", revision), keyExists(keys.worker(lease))],
+      success: [putOp(keys.job(id), writeJob({ ...content, holder: undefined }))],
       ifUnsure: () => [getOp(keys.job(id))],
     },
     options,

@@ -14,8 +14,9 @@ export type JobsInHandParts = WorkerPort;
 export class JobsInHand {
   readonly #parts: JobsInHandParts;
   readonly #held = new Map<string, HeldJob>();
-  /** By what `nameOf()` makes of a claim. */
-  readonly #settling = new Map<string, Promise<void>>();
+  readonly #settling = new Map<string, { readonly revision: number; readonly done: Promise<void> }>();
+  /** Those whose key was changed by hand while they were in hand, until `forgetChanged()`. */
+  readonly #changed = new Set<string>();
 
   constructor(parts: JobsInHandParts) {
     this.#parts = parts;
@@ -25,9 +26,23 @@ export class JobsInHand {
     return this.#held.has(id);
   }
 
-  /** Whether this claim is about to end, in etcd: also that of a job whose time is over. */
-  isSettling(id: string, revision: number): boolean {
-    return this.#settling.has(nameOf(id, revision));
+  /** Whether a claim of it is about to end, in etcd: also that of a job whose time is over. */
+  isSettling(id: string): boolean {
+    return this.#settling.has(id);
+  }
+
+  /** Whether it is in hand by this claim, or that is about to end. */
+  holds(id: string, revision: number): boolean {
+    return this.#held.get(id)?.revision === revision || this.#settling.get(id)?.revision === revision;
+  }
+
+  /** Whether its key was changed by hand a moment ago, while it was in hand. */
+  wasChanged(id: string): boolean {
+    return this.#changed.has(id);
+  }
+
+  forgetChanged(): void {
+    this.#changed.clear();
   }
 
   hold(claim: JobClaim, lease: Lease, visibilityMs: number | undefined): HeldJob {
@@ -54,16 +69,29 @@ export class JobsInHand {
     }
   }
 
-  /** The mirror shows that a claim is gone; if it is being settled, its own answer says more. */
-  claimGone(id: string, { revision }: Claim): void {
+  /**
+   * The mirror shows that a claim is gone; if it is being settled, its own answer says more.
+   *
+   * @returns whether it is lost by that
+   */
+  claimGone(id: string, { revision }: Claim): boolean {
     const job = this.#held.get(id);
-    if (job?.revision === revision && !job.isSettling) job.lose(lostError(id, "its key was changed"));
+    if (job?.revision !== revision || job.isSettling) return false;
+    this.#changed.add(id);
+    job.lose(lostError(id, "its key was changed"));
+    return true;
+  }
+
+  /** The mirror shows a claim that this worker does not know: if it has the job in hand, its key was changed. */
+  strayClaim(id: string): void {
+    if (this.#held.has(id)) this.#changed.add(id);
   }
 
   /** Waits for what is on its way to etcd, for `limitMs` at most. */
   async settled(limitMs: number): Promise<void> {
     if (this.#settling.size === 0) return;
-    await within(this.#parts.clock, Promise.all(this.#settling.values()), limitMs, () => undefined).catch(() => {});
+    const all = Promise.all([...this.#settling.values()].map(({ done }) => done));
+    await within(this.#parts.clock, all, limitMs, () => undefined).catch(() => {});
   }
 
   async #settle(claim: JobClaim, lease: Lease, ending: Ending): Promise<boolean> {
@@ -72,18 +100,23 @@ export class JobsInHand {
       () => {},
       () => {},
     );
-    const name = nameOf(claim.id, claim.revision);
-    this.#settling.set(name, done);
+    const { id, revision } = claim;
+    const underWay = { revision, done };
+    this.#settling.set(id, underWay);
     this.#parts.onNews({ type: ending.type === "ack" ? "acking" : "releasing" });
+    let isGone = false;
     try {
-      return (await settling) !== undefined;
+      const revision = await settling;
+      isGone = revision !== undefined && ending.type === "ack";
+      return revision !== undefined;
     } catch (error) {
       // Handled with a claim in the same batch.
       if (error instanceof LeaseNotFoundError) lease.abandon(error);
       throw error;
     } finally {
-      this.#settling.delete(name);
+      if (this.#settling.get(id) === underWay) this.#settling.delete(id);
       if (ending.type === "ack") this.#parts.onNews({ type: "acked" });
+      if (!isGone) this.#parts.onNews({ type: "settled" });
     }
   }
 
@@ -120,8 +153,4 @@ export class JobsInHand {
 
 function lostError(id: string, why: string, cause?: unknown): JobLostError {
   return new JobLostError(`job ${id} is not this worker's any more: ${why}`, { cause });
-}
-
-function nameOf(id: string, revision: number): string {
-  return `${revision} ${id}`;
 }

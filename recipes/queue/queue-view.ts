@@ -8,6 +8,8 @@ import { SortedQueue } from "./sorted-queue.ts";
 /** How long the mirror may take to show what came of a claim. */
 export const MIRROR_LAG_MS = 1_000;
 
+export type ClaimOutcome = "tried" | "untouched" | "hopeless";
+
 /** What happened to keys of a queue, beside what the view itself makes of it. */
 export type ViewNews =
   | { readonly type: "claimed" | "unclaimed"; readonly id: string; readonly claim: Claim }
@@ -19,8 +21,8 @@ export type ViewNews =
 
 /** What a queue's mirror shows, in the shape in which a worker looks for its next job. */
 export class QueueView {
-  /** Whether there was a first list. */
-  listed = false;
+  /** What has been applied; 0 before the first list. */
+  revision = 0;
   readonly #keys: QueueKeys;
   readonly #jobs = new Map<string, QueuedJob>();
   /** The jobs of each worker that lives. */
@@ -40,6 +42,11 @@ export class QueueView {
     this.#keys = keys;
   }
 
+  /** Whether there was a first list. */
+  get listed(): boolean {
+    return this.revision > 0;
+  }
+
   /** What happened since this was asked last. */
   takeNews(): readonly ViewNews[] {
     const news = this.#news;
@@ -47,8 +54,8 @@ export class QueueView {
     return news;
   }
 
-  apply({ puts, deletes }: MirrorBatch, nowMs: number): void {
-    this.listed = true;
+  apply({ revision, puts, deletes }: MirrorBatch, nowMs: number): void {
+    this.revision = revision;
     // Jobs first: one that goes with its worker does not become ready in between.
     const beside = deletes.filter((kv) => !this.#jobDeleted(kv));
     for (const kv of beside) this.#deletedBeside(kv, nowMs);
@@ -83,9 +90,19 @@ export class QueueView {
     this.#underClaim.add(job);
   }
 
-  /** @param again whether it may be tried again, should the mirror show nothing of it for a while */
-  claimEnded(job: QueuedJob, nowMs: number, again: boolean): void {
-    if (this.#underClaim.delete(job) && again) this.#tried.set(job, nowMs + MIRROR_LAG_MS);
+  /**
+   * @param outcome `tried`: it may be tried again, should the mirror show nothing of it for a while; `untouched`: at
+   *   once; `hopeless`: not as it is
+   */
+  claimEnded(job: QueuedJob, outcome: ClaimOutcome, nowMs: number): void {
+    if (!this.#underClaim.delete(job)) return;
+    if (outcome === "untouched") this.#ready.add(job);
+    else if (outcome === "tried") this.#tried.set(job, nowMs + MIRROR_LAG_MS);
+  }
+
+  /** Whether this claim is over, as far as the view has come. */
+  isOver(id: string, { revision }: Claim): boolean {
+    return this.revision >= revision && this.#jobs.get(id)?.kv.modRevision !== revision;
   }
 
   /** How many jobs are left alone for now, most of them at the head of the queue. */
@@ -129,11 +146,6 @@ export class QueueView {
 
   isWaiting(lease: LeaseId): boolean {
     return this.#waiting.has(lease);
-  }
-
-  /** Whether the key of this worker is there: without it what it claims would look free. */
-  lives(worker: LeaseId): boolean {
-    return this.#workers.has(worker);
   }
 
   /** How many workers have jobs or wait for one, `own` included. */
@@ -221,10 +233,10 @@ export class QueueView {
 
   #putJob(kv: KeyValue, nowMs: number): void {
     const id = this.#keys.read(kv.key)?.id as string;
-    this.#forgetJob(id, kv.modRevision);
     const job = new QueuedJob(id, kv);
-    this.#jobs.set(id, job);
     const { holder } = job;
+    this.#forgetJob(id, holder && { lease: holder, revision: kv.modRevision });
+    this.#jobs.set(id, job);
     const jobs = holder && this.#workers.get(holder);
     if (!jobs) {
       this.#addReady(job, nowMs);
@@ -240,8 +252,8 @@ export class QueueView {
     this.#ready.add(job);
   }
 
-  /** @param next at which revision the job's key was put again; undefined: it is gone */
-  #forgetJob(id: string, next: number | undefined): void {
+  /** @param next the claim by which it is there again */
+  #forgetJob(id: string, next: Claim | undefined): void {
     const job = this.#jobs.get(id);
     if (!job) return;
     this.#jobs.delete(id);
@@ -252,6 +264,7 @@ export class QueueView {
     const { claim } = job;
     if (!claim) return;
     this.#workers.get(claim.lease)?.delete(job);
-    if (claim.revision !== next) this.#news.push({ type: "unclaimed", id, claim });
+    if (claim.revision !== next?.revision || claim.lease !== next.lease)
+      this.#news.push({ type: "unclaimed", id, claim });
   }
 }

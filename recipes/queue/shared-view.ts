@@ -45,7 +45,6 @@ export class SharedView {
   readonly #members = new Set<ViewMember>();
   readonly #byLease = new Map<LeaseId, ViewMember>();
   #hasWorked = false;
-  #revision = 0;
   /** Until a worker comes or goes. */
   #hasAll: boolean | undefined;
 
@@ -80,7 +79,7 @@ export class SharedView {
 
   /** The revision that the view is at, which the mirror can be ahead of; 0 before the first list. */
   get revision(): number {
-    return this.#revision;
+    return this.jobs.revision;
   }
 
   /** Whether all workers that there are share this view. */
@@ -130,7 +129,6 @@ export class SharedView {
         break;
       default:
         this.#hasAll = undefined;
-        this.#revision = news.revision;
         this.jobs.apply(news, runtimeOf(this.#etcd).clock.monotonicMs());
         this.passOnNews();
         for (const member of this.#inTurn()) member.look();

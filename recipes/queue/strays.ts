@@ -1,11 +1,10 @@
+import type { Lease } from "../../src/index.ts";
 import type { Timer } from "../../src/internal/index.ts";
 import type { LeaseLine } from "../leases/index.ts";
-import type { ClaimsAhead } from "./claims-ahead.ts";
-import type { ClaimsUnderWay } from "./claims-under-way.ts";
-import { leavePlace, undoClaim } from "./job-claim.ts";
+import { beforeClaim, giveBack, leavePlace } from "./job-claim.ts";
 import type { JobsInHand } from "./jobs-in-hand.ts";
 import { MIRROR_LAG_MS, type QueueView } from "./queue-view.ts";
-import type { QueuedJob } from "./queued-job.ts";
+import type { Claim, QueuedJob } from "./queued-job.ts";
 import type { Waiters } from "./waiters.ts";
 import type { WorkerPort } from "./worker-port.ts";
 
@@ -13,10 +12,10 @@ export interface StraysParts {
   readonly port: WorkerPort;
   readonly view: QueueView;
   readonly leases: LeaseLine;
-  readonly claiming: ClaimsUnderWay;
-  readonly ahead: ClaimsAhead;
   readonly inHand: JobsInHand;
   readonly waiters: Waiters;
+  /** Whether the worker has the job by this claim, or ends it. */
+  holds(id: string, claim: Claim): boolean;
 }
 
 /**
@@ -44,24 +43,30 @@ export class Strays {
 
   async #sweep(): Promise<void> {
     this.#timer = undefined;
-    const { port, view, leases, waiters } = this.#parts;
+    const { port, view, leases, inHand, waiters, holds } = this.#parts;
     const lease = leases.current;
     if (!lease || this.#stopped) return;
+    for (const job of view.claimedBy(lease.id)) {
+      if (job.claim && !holds(job.id, job.claim)) await this.#giveBack(job, job.claim, lease);
+    }
+    inHand.forgetChanged();
+    if (waiters.size > 0 || !view.isWaiting(lease.id)) return;
     try {
-      for (const job of view.claimedBy(lease.id)) {
-        const { id, kv, content } = job;
-        if (!this.#isKnown(job)) await undoClaim(port.keys, id, kv.modRevision, content, port.writes(lease));
-      }
-      const isLate = waiters.size === 0 && view.waiting.includes(lease.id);
-      if (isLate) await leavePlace(port.keys, lease.id, port.writes(lease));
+      await leavePlace(port.keys, lease.id, port.writes(lease));
     } catch (error) {
       port.onNews({ type: "failure", error, lease });
     }
   }
 
-  /** Whether this worker has the job in hand, is about to, or ends this claim. */
-  #isKnown({ id, kv }: QueuedJob): boolean {
-    const { claiming, ahead, inHand } = this.#parts;
-    return claiming.has(id) || ahead.has(id) || inHand.has(id) || inHand.isSettling(id, kv.modRevision);
+  async #giveBack(job: QueuedJob, claim: Claim, lease: Lease): Promise<void> {
+    const { port, inHand } = this.#parts;
+    const { id } = job;
+    try {
+      // What was in hand before its key was changed was an attempt.
+      const back = inHand.wasChanged(id) ? job.content : beforeClaim(job.content);
+      await giveBack(port.keys, id, claim, back, port.writes(lease));
+    } catch (error) {
+      port.onNews({ type: "failure", error, lease });
+    }
   }
 }

@@ -17,10 +17,16 @@ export type WorkerNews =
   | { readonly type: "acking" }
   /** It has ended, however it did. */
   | { readonly type: "acked" }
+  /** A job that was being acknowledged or given back may be free from here on. */
+  | { readonly type: "settled" }
   /** A job is being given back. */
   | { readonly type: "releasing" }
   /** A claim for which no call waited is given back, or that was given up. */
   | { readonly type: "undone" }
+  /** Etcd does not have the worker's key on this lease any more. */
+  | { readonly type: "ended"; readonly lease: Lease }
+  /** A claim was over before its answer was here: what stands there now may be one of its worker's again. */
+  | { readonly type: "overtaken" }
   /** Its attempts are used up. */
   | { readonly type: "dead"; readonly letter: DeadLetter }
   /** Something went wrong that concerns one job. */

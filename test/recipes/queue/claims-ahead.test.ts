@@ -4,7 +4,7 @@ import type { Queue } from "../../../recipes/index.ts";
 import { deferred } from "../../../src/internal/index.ts";
 import { handledCalls } from "../../support/gateway/index.ts";
 import { until } from "../../support/until.ts";
-import { QueueLab, takeAll } from "./queue-lab.ts";
+import { claims, givesBack, QueueLab, takeAll } from "./queue-lab.ts";
 
 let lab: QueueLab;
 
@@ -52,9 +52,7 @@ test("a worker that asks while its job goes back gets that job, and not the one 
   const held = deferred<void>();
   let goesBack = false;
   etcd.txn = async (request, options) => {
-    // It puts the job as it was, and nothing else; a claim compares the worker, or puts its key.
-    const { compare = [], success = [] } = request;
-    if (compare.length === 1 && success.length === 1 && success[0]?.type === "put") {
+    if (givesBack(request)) {
       goesBack = true;
       await held.promise;
     }
@@ -78,8 +76,7 @@ test("a job that is given back comes before one that was claimed ahead", async (
   const held = deferred<void>();
   let holds = false;
   etcd.txn = async (request, options) => {
-    const isClaim = request.compare?.some(({ target }) => target === "createRevision");
-    const waits = holds && isClaim;
+    const waits = holds && claims(request);
     const answer = await send(request, options);
     if (waits) await held.promise;
     return answer;

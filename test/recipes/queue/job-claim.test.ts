@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Queue } from "../../../recipes/index.ts";
-import { buryJob, claimJob, type JobClaim, settleClaim, undoClaim } from "../../../recipes/queue/job-claim.ts";
+import { buryJob, claimJob, giveBack, type JobClaim, settleClaim } from "../../../recipes/queue/job-claim.ts";
 import { writeLetter } from "../../../recipes/queue/job-content.ts";
 import { QueueKeys } from "../../../recipes/queue/queue-keys.ts";
 import { QueuedJob } from "../../../recipes/queue/queued-job.ts";
@@ -46,7 +46,7 @@ test("a release whose answer was lost was done at the revision of the job, and n
 });
 
 test("so was a claim that is undone", async () => {
-  const undone = afterLostAnswer([{ modRevision: 7 }], (options) => undoClaim(keys, "a", 5, content, options));
+  const undone = afterLostAnswer([{ modRevision: 7 }], (options) => giveBack(keys, "a", claim, content, options));
   expect(await undone).toBe(7);
 });
 
@@ -99,12 +99,12 @@ test("a claim is carried out only while the worker's key is there, or with it, a
     await lab.until(reading);
     return JSON.parse((await reading)?.text ?? "").attempt;
   };
-  expect(await claimed(false)).toBeUndefined();
+  expect(await claimed(false)).toBe("ended");
   expect(await attempt()).toBe(0);
   expect(await claimed(true)).toMatchObject({ id: "a", lease: lease.id, content: { attempt: 1 } });
   expect(await claimed(false)).toMatchObject({ content: { attempt: 2 } });
   await lab.until(lease.revoke());
-  expect(await claimed(false)).toBeUndefined();
+  expect(await claimed(false)).toBe("ended");
   await expect(claimed(true)).rejects.toBeInstanceOf(LeaseNotFoundError);
   expect(await attempt()).toBe(2);
 });

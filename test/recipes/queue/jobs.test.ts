@@ -3,7 +3,7 @@ import { JobLostError, type MirrorBatch, putOp } from "../../../recipes/index.ts
 import { deferred } from "../../../src/internal/index.ts";
 import { etcdErrorOf } from "../../support/outcome.ts";
 import { until } from "../../support/until.ts";
-import { QueueLab, takeAll } from "./queue-lab.ts";
+import { givesBack, QueueLab, takeAll } from "./queue-lab.ts";
 
 let lab: QueueLab;
 
@@ -170,8 +170,7 @@ test("a job whose time is over loses its attempt, also when late claims are look
   const swept = deferred<void>();
   let isOver = false;
   etcd.txn = async (request, options) => {
-    // The first one that compares nothing but the job, as no claim does: it gives the job back.
-    if (!isOver && request.compare?.length === 1 && request.success?.length === 1) {
+    if (!isOver && givesBack(request)) {
       isOver = true;
       await swept.promise;
     }
@@ -209,8 +208,7 @@ test("of two jobs given back the first one comes first, also when its answer ove
   let revision = 0;
   let news: (() => void)[] | undefined;
   etcd.txn = async (request, options) => {
-    const isRelease = request.compare?.length === 1 && request.success?.length === 1;
-    const first = isRelease && ++releases === 1;
+    const first = givesBack(request) && ++releases === 1;
     const answer = await send(request, options);
     if (first) await late.promise;
     return answer;

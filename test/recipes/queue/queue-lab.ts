@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type Job, Queue, type QueueOptions } from "../../../recipes/index.ts";
-import { type LeaseId, leaseId } from "../../../src/index.ts";
+import { type LeaseId, leaseId, type Op, type TxnOptions } from "../../../src/index.ts";
 import type { Child } from "../../support/child.ts";
 import { viewOf } from "../../support/etcd-view.ts";
 import { RegistryLab } from "../../support/registry-lab.ts";
@@ -106,4 +106,19 @@ export async function takeAll(queue: Queue, count: number): Promise<Job[]> {
     jobs.push(job);
   }
   return jobs;
+}
+
+/** Whether this is the txn of a claim. */
+export function claims({ success = [] }: TxnOptions): boolean {
+  return contentOf(success[0])?.holder !== undefined;
+}
+
+/** Whether this is the txn of a release, or of a claim that is undone. */
+export function givesBack({ compare = [], success = [] }: TxnOptions): boolean {
+  const content = contentOf(success[0]);
+  return compare.length > 0 && content !== undefined && content.holder === undefined;
+}
+
+function contentOf(op: Op | undefined): { holder?: string } | undefined {
+  return op?.type === "put" && op.value.length > 0 ? JSON.parse(Buffer.from(op.value).toString()) : undefined;
 }

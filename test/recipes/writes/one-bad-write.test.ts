@@ -186,6 +186,7 @@ test("Queue: a job that cannot become a dead letter goes back, and ends no worke
   const requests: TxnOptions[] = [];
   const client = lab.client();
   const lease = await client.grantLease(5);
+  await client.put(keys.worker(lease.id), "", { lease });
   const claim = await client.put(keys.job("a"), "claimed");
   const errors: unknown[] = [];
   const etcd = {
