@@ -78,6 +78,8 @@ export class BulkWriter {
   readonly #refusedPause: RetryPause;
   readonly #stopping = new AbortController();
   #lease: Lease | undefined;
+  /** Whether a pause was cut short since the last success. */
+  #hurried = false;
   #inFlight = 0;
   #granting = false;
   #scheduled = false;
@@ -101,8 +103,13 @@ export class BulkWriter {
     this.#pumpSoon();
   }
 
-  /** Does not wait any longer after the last failure. */
+  /**
+   * Does not wait any longer after the last failure, once until something succeeds: of thousands that leave one by one
+   * not each sends all that is due to an etcd that fails at once.
+   */
   hurry(): void {
+    if (!this.#pause.isOn || this.#hurried) return;
+    this.#hurried = true;
     this.#pause.cutShort();
   }
 
@@ -213,6 +220,7 @@ export class BulkWriter {
     if (signal.aborted) return;
     this.#hasWorked = true;
     this.#pause.succeeded();
+    this.#hurried = false;
     this.#deniedInARow = 0;
     if (this.#refused.size + this.#setAside.size === 0) this.#refusedPause.succeeded();
     this.#parts.onWorked();

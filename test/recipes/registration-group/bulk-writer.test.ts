@@ -2,7 +2,13 @@ import { expect, test } from "vitest";
 import type { LeaseLine } from "../../../recipes/leases/index.ts";
 import type { BulkItem } from "../../../recipes/registration/bulk-item.ts";
 import { BulkWriter } from "../../../recipes/registration/bulk-writer.ts";
-import { type EtcdClient, leaseId, PermissionDeniedError, type TxnOptions } from "../../../src/index.ts";
+import {
+  type EtcdClient,
+  leaseId,
+  PermissionDeniedError,
+  type TxnOptions,
+  UnavailableError,
+} from "../../../src/index.ts";
 import { FakeClock, settled } from "../../support/fake-clock.ts";
 
 // Etcd before 3.5.28 checks no permission in nested txns, so this one is played here.
@@ -13,10 +19,13 @@ function setUp(count: number) {
   const denied = new Set<string>();
   const done = new Set<string>();
   const failed = new Set<string>();
+  const link = { isCut: false };
+  const warnings: Error[] = [];
   let requests = 0;
   const etcd = {
     async txn({ success = [] }: TxnOptions) {
       requests++;
+      if (link.isCut) throw new UnavailableError("no endpoint answers", { retryable: true });
       const keys = success.map((op) =>
         op.type === "txn" && op.success[0]?.type === "delete" ? text(op.success[0]) : "",
       );
@@ -30,7 +39,7 @@ function setUp(count: number) {
     leases: {} as LeaseLine,
     runtime: { clock, random: () => 0.5 },
     onLease() {},
-    onWarning() {},
+    onWarning: (error) => void warnings.push(error),
     onWorked() {},
     onFailed(error) {
       throw error;
@@ -57,7 +66,7 @@ function setUp(count: number) {
   });
   const keys = items.map(({ key }) => key);
   return {
-    ...{ clock, writer, denied, done, failed, keys, unsendable },
+    ...{ clock, writer, denied, done, failed, keys, unsendable, link, warnings },
     async ask(): Promise<number> {
       const before = requests;
       for (const item of items) writer.add(item);
@@ -116,4 +125,24 @@ test("a step that can be no operation fails its own key alone, which comes back 
   unsendable.clear();
   await clock.pass(60_000);
   expect(done.size).toBe(20);
+});
+
+test("many that leave while etcd fails at once cut a pause short once, and once more after it has answered", async () => {
+  const { clock, writer, done, warnings, ask, requests, link } = await working(100);
+  for (let streak = 0; streak < 2; streak++) {
+    link.isCut = true;
+    done.clear();
+    expect(await ask()).toBe(1);
+    const [before, warned] = [requests(), warnings.length];
+    for (let leaving = 0; leaving < 20; leaving++) {
+      writer.hurry();
+      await settled();
+    }
+    expect([requests() - before, warnings.length - warned]).toEqual([1, 1]);
+    link.isCut = false;
+    await clock.pass(60_000);
+    expect(done.size).toBe(100);
+    // That there is no pause leaves the next one to be cut short.
+    writer.hurry();
+  }
 });
