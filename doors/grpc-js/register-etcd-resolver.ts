@@ -77,14 +77,20 @@ export function registerEtcdResolver(grpc: GrpcJs, options: EtcdResolverOptions 
       this.#channel = new ChannelListener(checkListener(what, listener), () => new Metadata());
     }
 
-    /** Once for a channel that wakes up, and whenever a connection of it is lost: changes come by themselves. */
+    /**
+     * Once for a channel that wakes up, and whenever a connection of it is lost: changes come by themselves. And at a
+     * call of one that forgot that its list is empty.
+     */
     updateResolution(): void {
       this.#channel.wake();
       if (closed) {
         setImmediate(() => this.#channel.fail(isClosed));
         return;
       }
-      if (this.#list) return;
+      if (this.#list) {
+        this.#list.repeat(this.#channel);
+        return;
+      }
       const list = lists.get(this.#prefix) ?? new SharedList(this.#prefix, client, refused);
       lists.set(this.#prefix, list);
       this.#list = list;

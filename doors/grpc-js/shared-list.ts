@@ -33,6 +33,15 @@ export class SharedList {
     setImmediate(() => this.#give([channel]));
   }
 
+  /**
+   * Gives a channel that asks again what it has its calls fail for. A connection that round_robin was making when the
+   * list became empty ends some 250 ms later, and with it what round_robin remembers: from then on calls would wait.
+   */
+  repeat(channel: ChannelListener): void {
+    const isEmpty = this.#list?.servers.length === 0;
+    if (isEmpty || this.#failure !== undefined) setImmediate(() => this.#give([channel]));
+  }
+
   /** @returns whether that was the last one: then nothing is followed any more */
   leave(channel: ChannelListener): boolean {
     this.#channels.delete(channel);

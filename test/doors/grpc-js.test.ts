@@ -4,8 +4,9 @@ import * as grpc from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { type EtcdResolver, type EtcdResolverOptions, registerEtcdResolver } from "../../doors/grpc-js/index.ts";
 import type { ServiceRegister } from "../../recipes/index.ts";
-import { EtcdClient } from "../../src/index.ts";
+import { EtcdClient, prefix as keysBelow } from "../../src/index.ts";
 import { startEtcd } from "../../testing/index.ts";
+import { startDeafServer } from "../support/deaf-server.ts";
 import { ForwardingEtcd } from "../support/forwarding-etcd.ts";
 import { type GrpcJsServer, startGrpcJsServer } from "../support/grpc-js-server.ts";
 import { RegistryLab } from "../support/registry-lab.ts";
@@ -428,6 +429,42 @@ test.each(["round_robin", "pick_first"])(
     expect(await say(client)).toBe("b");
   },
 );
+
+test("round_robin: calls fail on an empty list also after a connection that was being made is given up", async () => {
+  const prefix = lab.newPrefix();
+  let asked = 0;
+  const counting = (scheme: string, Resolver: new (...args: never[]) => { updateResolution(): void }) => {
+    class Counting extends Resolver {
+      override updateResolution(): void {
+        asked++;
+        super.updateResolution();
+      }
+    }
+    grpc.experimental.registerResolver(scheme, Counting as never);
+  };
+  const experimental = { ...grpc.experimental, registerResolver: counting as never };
+  const registered = registerEtcdResolver({ ...grpc, experimental }, { client: lab.client() });
+  lab.also(() => registered.close());
+  const [a, silent] = [await serve(lab.newPrefix(), "a"), await startDeafServer()];
+  lab.also(async () => silent[Symbol.asyncDispose]());
+  const [client, services] = [channelTo(prefix), lab.subscribe(prefix)];
+  const put = (name: string, address: string) => lab.etcd.put(`${prefix}${name}`, address);
+  const comesAndGoes = async () => {
+    await put("a", `127.0.0.1:${a.port}`);
+    expect(await say(client)).toBe("a");
+    await put("b", silent.endpoint.slice("http://".length));
+    await services.until((list) => list.length === 2);
+    const before = asked;
+    await lab.etcd.delete(keysBelow(prefix));
+    // grpc-js asks again 250 ms after it began to connect; not at all if the list became empty later than that.
+    return until(() => asked > before, { timeoutMs: 1_000 });
+  };
+  await until(comesAndGoes, { timeoutMs: 30_000 });
+  for (const _ of [1, 2, 3]) {
+    const failing = say(client, { waitForReady: false, timeoutMs: 5_000 });
+    await expect(failing).rejects.toMatchObject({ code: grpc.status.UNAVAILABLE });
+  }
+});
 
 test("a list of servers that are all draining is as an empty one, and says what it has", async () => {
   const prefix = lab.newPrefix();
