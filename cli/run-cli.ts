@@ -177,6 +177,7 @@ function checkWords(command: Command, words: readonly string[], program: readonl
   if (command.program === "needed" && program.length === 0) {
     throw new UsageError(`after -- a command to run is missing\n${usage}`);
   }
+  if (program[0] === "") throw new UsageError(emptyArgument("COMMAND"));
 }
 
 /** What is text, and no name. */

@@ -308,6 +308,15 @@ test("what is wrong with the arguments, with etcd or with the user has an exit c
     [["register", "/r", "", "--", "true"], 2, "ADDRESS must not be empty"],
     [["queue", "discard", "/q", ""], 2, "ID must not be empty"],
     ...[
+      ["lock", "/empty"],
+      ["elect", "/empty"],
+      ["register", "/empty", "a:1"],
+    ].map((command): [string[], number, string] => [
+      [...command, "--", "", "argument"],
+      2,
+      "etcd-recipes: COMMAND must not be empty",
+    ]),
+    ...[
       ["ls", "a", "--cacert"],
       ["ls", "a", "--cert"],
       ["ls", "a", "--endpoints"],
