@@ -18,8 +18,9 @@ const urlOfServer = /^(?:https?|grpcs?|h2c?|wss?|tcp):\/\//i;
 export function checkHostPort({ address }: RegistrationToWrite): UnfitField | undefined {
   const [scheme] = urlOfServer.exec(address) ?? [];
   if (scheme === undefined) return undefined;
-  const rest = address.slice(scheme.length).split(/[/?#]/)[0] ?? "";
-  const example = rest === "" ? "10.0.0.1:8080" : rest;
+  const rest = address.slice(scheme.length).replace(/^.*@/s, "").split(/[/?#]/)[0] ?? "";
+  // A password may stand where the port should.
+  const example = /^([^:%]+|\[[^\]]+\])(:\d{1,5})?$/.test(rest) ? rest : "10.0.0.1:8080";
   const say = `say ${JSON.stringify(example)}; the caller puts ${scheme} in front`;
   return { option: "address", message: `must be host and port without a scheme: ${say}` };
 }

@@ -136,6 +136,8 @@ describe("what a format cannot carry is refused before any I/O", () => {
     ["go-zero, weight", "/a/b", "a:80", { format: "go-zero", weight: 2 }, /cannot be carried by the format "go-zero"/],
     ["plain, URL", "/a/b", "http://a:80/x", {}, /address must be host and port without a scheme: say "a:80"/],
     ["endpoint, URL", "/a/b", "https://a:80", { weight: 2 }, /say "a:80"; the caller puts https:\/\/ in front/],
+    ["endpoint, URL with a password", "/a/b", "http://me:hunter2@a:80", {}, /say "a:80"; the caller/],
+    ["endpoint, URL without a host", "/a/b", "http://me:hunter2", {}, /say "10\.0\.0\.1:8080"; the caller/],
     ["kitex, URL", "/a/b", "grpc://a:80", { format: "kitex" }, /address must be host and port without a scheme/],
   ] as const) {
     test(what, () => {
