@@ -47,7 +47,12 @@ export interface EtcdRecipesOptions {
   readonly subscribe?: Readonly<Record<string, string | SubscribedPrefix>> | undefined;
   /** For all of it: a client, which is not closed, or options for clients that are. @default `defaultClient()` */
   readonly client?: EtcdClient | EtcdClientOptions | undefined;
-  /** Where readiness is answered, with 200 or 503: a path that begins with a slash; false: nowhere. @default "/ready" */
+  /**
+   * Where readiness is answered, with 200 or 503: a path of Fastify, which begins with a slash unless the plugin around
+   * this one has a prefix; false: nowhere.
+   *
+   * @default "/ready"
+   */
   readonly readyPath?: string | false | undefined;
   /** On which signals the app drains, closes and ends the process; an empty list: none. @default SIGTERM, SIGINT */
   readonly signals?: readonly NodeJS.Signals[] | undefined;
@@ -99,7 +104,7 @@ declare module "fastify" {
  */
 export const etcdRecipes: FastifyPluginAsync<EtcdRecipesOptions> = Object.assign(
   async (app: FastifyInstance, options: EtcdRecipesOptions) => {
-    check(options);
+    check(app, options);
     warnIfCutShort(app, options);
     const lists: Record<string, SubscribeService> = {};
     try {
@@ -237,14 +242,15 @@ const names = new Set<string>([
   "logSerializers",
 ]);
 
-function check(options: EtcdRecipesOptions): void {
+function check(app: FastifyInstance, options: EtcdRecipesOptions): void {
   checkObject(what, "options", options);
   for (const name of Object.keys(options)) {
     if (!names.has(name)) throw new InvalidOptionError(what, name, `is no option: they are ${[...names].join(", ")}`);
   }
   checkRecipes(what, options);
   const { readyPath } = options;
-  if (readyPath !== undefined && readyPath !== false && !(typeof readyPath === "string" && readyPath.startsWith("/"))) {
+  const isPath = typeof readyPath === "string" && /^[/*]/.test(app.prefix + readyPath);
+  if (readyPath !== undefined && readyPath !== false && !isPath) {
     const problem = `must be a path such as /ready, which begins with a slash, or false, not ${shown(readyPath)}`;
     throw new InvalidOptionError(what, "readyPath", problem);
   }

@@ -133,6 +133,7 @@ test.each([
   [{ drainMs: 500, timeoutMs: 500 }, "timeoutMs"],
   [{ readyPath: "ready" }, "readyPath"],
   [{ readyPath: true }, "readyPath"],
+  [{ readyPath: "" }, "readyPath"],
   [5, "options"],
   [[], "options"],
   [new Map(), "options"],
@@ -162,6 +163,21 @@ test.each([
   const error = { code: "ETCD_INVALID_OPTION", option };
   // Of null Fastify makes {}.
   await expect(app.register(etcdRecipes, options as never)).rejects.toMatchObject(error);
+});
+
+test.each([
+  ["", "/ready", "/ready"],
+  ["status", "/ready-", "/ready-status"],
+  ["/ready", "/v1", "/v1/ready"],
+  ["*", "", "/any/path"],
+])("readiness is answered wherever Fastify takes the path: %o behind the prefix %o", async (readyPath, prefix, url) => {
+  const app = fastify();
+  lab.also(async () => {
+    await app.close();
+  });
+  const options = { client: lab.etcd, signals: [], readyPath };
+  await app.register(async (part) => part.register(etcdRecipes, options), { prefix });
+  expect((await app.inject(url)).json()).toEqual({ ready: true, reasons: [] });
 });
 
 test("a drain that is longer than all of the end may take is refused in the words of the plugin", async () => {
