@@ -49,7 +49,10 @@ export interface PickOptions<Metadata = unknown> {
    * first list nor the first instance of an empty list waits. At least 0. @default 0: one `change` for each batch
    */
   changeDelayMs?: number | undefined;
-  /** `change` waits no longer than this, in milliseconds, however much changes. @default 10 times `changeDelayMs` */
+  /**
+   * `change` waits no longer than this, in milliseconds, however much changes: at least `changeDelayMs`, which must be
+   * given with it. @default 10 times `changeDelayMs`
+   */
   changeMaxDelayMs?: number | undefined;
 }
 
@@ -224,7 +227,7 @@ function resolvePick<Metadata>(
   };
 }
 
-/** What `view()` takes. */
+/** What `view()` takes. Nothing but the balancer comes from the list: its `changeDelayMs` is not for its views. */
 export interface ViewOptions<Metadata = unknown> extends PickOptions<Metadata> {
   /**
    * How `pick()` chooses. @default that of the list that it is a view of, with a state of its own; "round-robin" where

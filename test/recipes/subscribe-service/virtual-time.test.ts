@@ -94,6 +94,29 @@ test("change waits for silence, and no longer than it may", async () => {
   expect(recorder.names.filter((name) => name === "change")).toHaveLength(2);
 });
 
+test("a view waits for its own changeDelayMs, not for that of its list", async () => {
+  await using lab = new VirtualLab("delays of views");
+  const { etcd, services, recorder } = await listOf(lab, ["a"], { changeDelayMs: 1_000, changeMaxDelayMs: 5_000 });
+  const view = new Recorder(services.view({}), ["change"]);
+  const waiting = new Recorder(services.view({}, { changeDelayMs: 2_000, changeMaxDelayMs: 3_000 }), ["change"]);
+  // The first list of a view comes after the call.
+  await lab.pass(0);
+  for (const each of [view, waiting]) each.clear();
+  for (let put = 0; put < 3; put++) {
+    await etcd.put("/svc/a", `10.0.0.1:${put + 1}`);
+    await lab.pass(10);
+  }
+  const changes = () => [view, waiting, recorder].map(({ names }) => names.filter((name) => name === "change").length);
+  expect(changes()).toEqual([3, 0, 0]);
+  await lab.pass(1_000);
+  expect(changes()).toEqual([3, 0, 1]);
+  await lab.pass(1_000);
+  expect(changes()).toEqual([3, 1, 1]);
+  expect(() => services.view({}, { changeMaxDelayMs: 5_000 })).toThrow(
+    "SubscribeService.view: changeMaxDelayMs says how long changeDelayMs may wait; give that, too",
+  );
+});
+
 test("an outage of ten minutes leaves the list with its age, and is over within the longest pause", async () => {
   await using lab = new VirtualLab("outage");
   const { etcd, link, services } = await listOf(lab, ["a"]);
