@@ -39,7 +39,9 @@ function endpointOf(key: string, text: string): { json: Record<string, unknown>;
   if (json === "broken") {
     throw new CommandError(`${key} has a value that begins as JSON and is none: its owner has to write it again`);
   }
-  if (!json && !plainAddress.test(text)) throw new CommandError(`${key} is no registration`);
+  if (json === "no object" || (!json && !plainAddress.test(text))) {
+    throw new CommandError(`${key} is no registration`);
+  }
   if (!json) {
     throw new CommandError(
       `${key} has a plain value, which carries no draining: register it with metadata, a weight or format: "endpoint"`,
@@ -52,11 +54,11 @@ function endpointOf(key: string, text: string): { json: Record<string, unknown>;
   throw new CommandError(`${key} has metadata that is no object, and carries no draining`);
 }
 
-/** @returns undefined for what is another kind of value: an address */
-function objectIn(text: string): Record<string, unknown> | "broken" | undefined {
+/** @returns undefined for what is no JSON: an address */
+function objectIn(text: string): Record<string, unknown> | "no object" | "broken" | undefined {
   try {
     const json: unknown = JSON.parse(text);
-    return isRecord(json) ? json : undefined;
+    return isRecord(json) ? json : "no object";
   } catch {
     return /^\s*\{/.test(text) ? "broken" : undefined;
   }

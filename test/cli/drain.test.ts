@@ -133,6 +133,9 @@ test("what cannot drain is refused with a reason, and left as it is", async () =
   await etcd.put("/plain/broken", '{"Op":0,"Addr":');
   await etcd.put("/plain/list", '["10.0.0.1:80"]');
   await etcd.put("/plain/empty", "");
+  // They look like an address, and readers take none of them for one.
+  const json = ["8080", "null", "true", "-1.5e3"];
+  for (const text of json) await etcd.put(`/plain/${text}`, text);
   const refused: [string, string][] = [
     [plain.key, "has a plain value, which carries no draining"],
     ["/plain/kratos", "is no registration that can say that it drains"],
@@ -140,6 +143,7 @@ test("what cannot drain is refused with a reason, and left as it is", async () =
     ["/plain/broken", "has a value that begins as JSON and is none"],
     ["/plain/list", "is no registration"],
     ["/plain/empty", "is no registration"],
+    ...json.map((text): [string, string] => [`/plain/${text}`, "is no registration"]),
     ["/plain/none", "there is no registration /plain/none"],
   ];
   const { revision } = await etcd.range("/plain/");
