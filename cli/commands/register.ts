@@ -73,7 +73,7 @@ function objectOf(text: string): Record<string, unknown> {
   } catch {
     // Said below.
   }
-  throw new UsageError(`--metadata is a JSON object, not ${text}`);
+  throw new UsageError(`--metadata is a JSON object, not "${text}"`);
 }
 
 function weightOf(text: string): number {

@@ -291,6 +291,11 @@ test("what is wrong with the arguments, with etcd or with the user has an exit c
       2,
       `--weight is a number, not "${weight}"`,
     ]),
+    ...["", "[1]", "{zone:1}"].map((metadata): [string[], number, string] => [
+      ["register", "/r", "a:1", "--metadata", metadata, "--", "true"],
+      2,
+      `--metadata is a JSON object, not "${metadata}"`,
+    ]),
     [["register", "/r", "a:1", "--weight=-1", "--", "true"], 2, '--weight is at least 0, not "-1"'],
     ...["--weight", "--weight -1"].map((given): [string[], number, string] => [
       ["register", "/r", "a:1", ...given.split(" "), "--", "true"],
