@@ -12,6 +12,8 @@ export interface DurationBounds {
   readonly leastMs?: number;
   /** @default what a timer takes */
   readonly mostMs?: number;
+  /** How it is said. @default its two largest units */
+  readonly mostText?: string;
 }
 
 /**
@@ -22,20 +24,21 @@ export interface DurationBounds {
 export function parseDuration(
   option: string,
   text: string,
-  { leastMs = 1, mostMs = MOST_TIMER_MS }: DurationBounds = {},
+  { leastMs = 1, mostMs = MOST_TIMER_MS, mostText = durationText(mostMs) }: DurationBounds = {},
 ): number {
   if (text === "0" && leastMs === 0) return 0;
   const [, number = "", unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) ?? [];
   if (number === "") throw new UsageError(`${option} is a time such as 500ms, 5s or 2m, not "${text}"`);
   const ms = Math.round(Number(number) * units[unit as keyof typeof units]);
   if (ms < leastMs) throw new UsageError(`${option} is at least ${leastMs}ms, not "${text}"`);
-  if (ms > mostMs) throw new UsageError(`${option} is at most ${durationText(mostMs)}, not "${text}"`);
+  if (ms > mostMs) throw new UsageError(`${option} is at most ${mostText}, not "${text}"`);
   return ms;
 }
 
 /** The TTL of a lease. @throws UsageError, also for a part of a second: etcd counts whole ones */
 export function parseTtlSeconds(option: string, text: string): number {
-  const seconds = parseDuration(option, text, { mostMs: MOST_TTL_SECONDS * 1_000 }) / 1_000;
+  const bounds = { mostMs: MOST_TTL_SECONDS * 1_000, mostText: `${MOST_TTL_SECONDS}s` };
+  const seconds = parseDuration(option, text, bounds) / 1_000;
   if (Number.isInteger(seconds)) return seconds;
   throw new UsageError(`${option} is a whole number of seconds such as 5s or 2m, not "${text}"`);
 }
