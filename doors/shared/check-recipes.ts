@@ -25,7 +25,11 @@ const UNMADE = "onlyChecked";
 const unmade = { [UNMADE]: true } as EtcdClientOptions;
 
 /**
- * Checks what the recipes of an app will be made of, before it listens. It asks etcd nothing.
+ * Checks what the recipes of an app will be made of, before it listens. It asks etcd nothing. Without a key, an address
+ * may be empty and the TTL is not looked at: nothing is registered with them.
+ *
+ * No method of a user's codec is called. The rest is called here, and again when the recipes are made: getters of
+ * options, getters and `toJSON()` of metadata, and `validate` of a schema, with undefined.
  *
  * @throws InvalidOptionError that names the option as the caller wrote it
  */
@@ -49,7 +53,10 @@ export function checkRecipes(what: string, options: RecipesOfApp): void {
 }
 
 function checkRegistration(what: string, options: RecipesOfApp): void {
-  const { key, address, ttlSeconds = 5, registration = {}, client } = options;
+  const { key, registration = {}, client } = options;
+  const isUnused = key === undefined && typeof options.address === "string" && options.address.trim() === "";
+  const address = isUnused ? undefined : options.address;
+  const { ttlSeconds = 5 } = key === undefined ? {} : options;
   checkObject(what, "registration", registration, "an object of options of a ServiceRegister");
   checkNoClient(what, "registration", registration);
   const place = typeof key === "string" ? key : "/svc/";
@@ -58,9 +65,7 @@ function checkRegistration(what: string, options: RecipesOfApp): void {
   const { lease, format, ...others } = registration;
   // The registration may share its lease with others of its client; one that has options for its own may not.
   const isShared = lease === "shared" && (client === undefined || client instanceof EtcdClient);
-  // A codec of the user may look into the key and the address that only the app will have.
-  const isLooking = typeof format === "object" && format !== null && !(isKnown && key !== undefined);
-  const given = { ...others, ...(isShared ? {} : { lease }), ...(isLooking ? {} : { format }) };
+  const given = { ...others, ...(isShared ? {} : { lease }), format: quiet(format) };
   const own = ["key", "address", "ttlSeconds"];
   const problem = problemOf(() => {
     new ServiceRegister(place.endsWith("/") ? `${place}${at}` : place, at, ttlSeconds as number, {
@@ -71,6 +76,14 @@ function checkRegistration(what: string, options: RecipesOfApp): void {
   if (!problem || (problem.option === "address" && !isKnown)) return;
   const option = own.includes(problem.option) ? problem.option : `registration.${problem.option}`;
   throw new InvalidOptionError(what, option, problem.text);
+}
+
+/** A codec of the user may look into the key and the address that only the app will have: one like it, which does not. */
+function quiet(format: unknown): unknown {
+  if (typeof format !== "object" || format === null || Array.isArray(format)) return format;
+  const { name, encode, decode, carries } = format as Partial<Record<string, unknown>>;
+  const without = (method: unknown) => (typeof method === "function" ? () => "" : method);
+  return { name, encode: without(encode), decode: without(decode), carries };
 }
 
 function checkSubscribed(what: string, option: string, given: unknown): void {

@@ -137,7 +137,7 @@ test.each([
   [5, "options"],
   [[], "options"],
   [new Map(), "options"],
-  [{ ttlSeconds: 0 }, "ttlSeconds"],
+  [{ ttlSeconds: 0, key: "/svc/a" }, "ttlSeconds"],
   [{ ttlSeconds: "5", key: "/svc/a" }, "ttlSeconds"],
   [{ key: 5n }, "key"],
   [{ key: "/svc/\ud800" }, "key"],
@@ -148,6 +148,8 @@ test.each([
   [{ registration: { wieght: 1 } }, "registration.wieght"],
   [{ registration: { client: {} } }, "registration.client"],
   [{ registration: { lease: "shared" }, client: {} }, "registration.lease"],
+  [{ registration: { format: { ...onlyUrls, name: "" } } }, "registration.format"],
+  [{ address: "", key: "/svc/a" }, "address"],
   [{ registration: { format: "kratos" }, key: "/svc/a", address: "10.0.0.5:99" }, "address"],
   [{ client: 5 }, "client"],
   [{ client: null }, "client"],
@@ -195,10 +197,19 @@ test.each<[string, EtcdRecipesOptions]>([
     "a codec that looks at an address that is made later",
     { registration: { format: onlyUrls }, address: () => "x://y" },
   ],
+  ["without a key, an address that is empty", { key: undefined, address: "" }],
+  ["without a key, any TTL", { key: undefined, ttlSeconds: 0 }],
   ["a Balancer", { subscribe: { own: { prefix: "/any/", balancer: new P2c() } } }],
   ["no outlier detection", { subscribe: { own: { prefix: "/any/", outlierDetection: false } } }],
 ])("options that are right are taken: %s", async (_, options) => {
   const app = await appWith({ key: `${lab.newPrefix()}shop/o1`, ...options });
+  await app.ready();
+});
+
+test("no method of a codec is called before the app listens", async () => {
+  const called = () => expect.fail("it was called");
+  const format: RegistrationCodec = { name: "own", encode: called, decode: called, carries: { draining: true } };
+  const app = await appWith({ key: `${lab.newPrefix()}o1`, address: "10.0.0.5:99", registration: { format } });
   await app.ready();
 });
 
