@@ -21,18 +21,27 @@ export const register: Command = {
     const { ttl = "5s", weight, metadata, health, drain, grace = "10s" } = options as Record<string, string>;
     const drainMs = drain === undefined ? 0 : parseDuration("--drain", drain, { leastMs: 0 });
     const graceMs = parseDuration("--grace", grace);
+    // A URL may answer 503 and 500 in turn, each second.
+    const problems = new Set<string>();
+    const noteProblem = (text: string) => {
+      if (!problems.has(text)) output.note(text);
+      problems.add(text);
+    };
     const server = new ServiceRegister(key, address, parseTtlSeconds("--ttl", ttl), {
       client: etcd(),
       // The plain format has no word for draining.
       ...(drain !== undefined && { format: "endpoint" }),
       ...(weight !== undefined && { weight: weightOf(weight) }),
       ...(metadata !== undefined && { metadata: objectOf(metadata) }),
-      ...(health !== undefined && { health: healthOf(health) }),
+      ...(health !== undefined && { health: healthOf(health, noteProblem) }),
     });
     const stop = new AbortController();
     let leaving = false;
     server.on("warning", (error) => output.warning(error));
-    server.on("registered", () => output.note(`registered ${key} at ${address}`));
+    server.on("registered", () => {
+      problems.clear();
+      output.note(`registered ${key} at ${address}`);
+    });
     server.on("lost", (error) => {
       if (!(error instanceof ConflictError)) output.note(`${error.message}: registering it again`);
     });
@@ -83,25 +92,33 @@ function weightOf(text: string): number {
   return weight;
 }
 
-/** @throws UsageError for what cannot be fetched */
-function healthOf(text: string): (during: AbortSignal) => Promise<boolean> {
+/**
+ * @param onProblem called for each answer that is no 2xx, and where there is none
+ * @throws UsageError for what cannot be fetched
+ */
+function healthOf(text: string, onProblem: (problem: string) => void): (during: AbortSignal) => Promise<boolean> {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !/^https?:$/.test(url.protocol) || url.username + url.password !== "") {
     throw new UsageError(`--health is a URL of http:// or https:// without a user, not "${text}"`);
   }
   return async (signal) => {
-    const { ok, status } = await fetch(url, { signal }).catch((error) => {
-      throw signal.aborted ? error : noAnswer(url, error);
-    });
-    if (!ok) throw new Error(`${url} answered ${status}`);
-    return true;
+    const problem = await problemOf(url, signal);
+    if (problem !== undefined) onProblem(problem);
+    return problem === undefined;
   };
 }
 
-/** Of its own, `fetch` says no more than "fetch failed". */
-function noAnswer(url: URL, error: Error): Error {
-  const { cause, message } = error;
-  return new Error(`${url} does not answer: ${cause instanceof Error ? causeText(cause) : message}`, { cause: error });
+/** @returns undefined when it answers 2xx */
+async function problemOf(url: URL, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    const { ok, status } = await fetch(url, { signal });
+    return ok ? undefined : `${url} answered ${status}`;
+  } catch (error) {
+    signal.throwIfAborted();
+    // Of its own, `fetch` says no more than "fetch failed".
+    const { cause, message } = error as Error;
+    return `${url} does not answer: ${cause instanceof Error ? causeText(cause) : message}`;
+  }
 }
 
 /** Of a host with several addresses, none of which answered, there is only a code. */

@@ -101,6 +101,22 @@ test("register notes a health check that says no, what that means, and the retur
   await once(server.close(), "close");
 });
 
+test("register notes each answer of a health check once until it is listed again, also when they take turns", async () => {
+  const answers = [503, 500, 503, 500];
+  const server = createHttpServer((_, response) => response.writeHead(answers.shift() ?? 204).end());
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/live`;
+  const command = ["--ttl", "2s", "--health", url, "--", "sleep", "100"];
+  await using running = cli.start("register", "/sick/m3", "10.0.0.1:80", ...command);
+  await until(() => running.errors.includes("registered /sick/m3 at 10.0.0.1:80"), { timeoutMs: 30_000 });
+  const noted = running.errors.filter((line) => line.startsWith(url));
+  expect(noted.sort()).toEqual([`${url} answered 500`, `${url} answered 503`]);
+  running.kill("SIGTERM");
+  expect(await running.ended).toBe(143);
+  server.closeAllConnections();
+  await once(server.close(), "close");
+});
+
 test("register notes that another owner has its key, that it was lost, and each return", async () => {
   const args = ["register", "/conflict/m1"];
   const here = "registered /conflict/m1 at 10.0.0.1:80";
