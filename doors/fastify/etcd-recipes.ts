@@ -16,7 +16,7 @@ import {
   shutdown,
 } from "../../recipes/index.ts";
 import { checkObject, shown } from "../shared/check-object.ts";
-import { checkRecipes } from "../shared/check-recipes.ts";
+import { checkRecipes, clientOf } from "../shared/check-recipes.ts";
 
 const what = "etcdRecipes";
 const DRAIN_MS = 2_000;
@@ -110,7 +110,7 @@ export const etcdRecipes: FastifyPluginAsync<EtcdRecipesOptions> = Object.assign
     try {
       for (const [name, given] of Object.entries(options.subscribe ?? {})) {
         const { prefix, ...others } = typeof given === "string" ? { prefix: given } : given;
-        lists[name] = new SubscribeService(prefix, { ...others, ...clientOf(options) });
+        lists[name] = new SubscribeService(prefix, { ...others, ...clientOf(options.client) });
       }
       extend(app, options, lists);
     } catch (error) {
@@ -168,7 +168,7 @@ function extend(app: FastifyInstance, options: EtcdRecipesOptions, lists: Lists)
       const place = key.endsWith("/") ? `${key}${address}` : key;
       registration = new ServiceRegister(place, address, options.ttlSeconds ?? 5, {
         ...options.registration,
-        ...clientOf(options),
+        ...clientOf(options.client),
       });
     } catch (error) {
       // Fastify only logs what this hook throws.
@@ -192,10 +192,6 @@ function extend(app: FastifyInstance, options: EtcdRecipesOptions, lists: Lists)
     if (app.server.listening) app.server.once("close", () => closeAll(lists));
     else await closeAll(lists);
   });
-}
-
-function clientOf({ client }: EtcdRecipesOptions): Pick<EtcdRecipesOptions, "client"> {
-  return client === undefined ? {} : { client };
 }
 
 async function closeAll(lists: Lists): Promise<void> {

@@ -175,6 +175,6 @@ function resolve(options: EtcdResolverOptions): Resolved {
   if (client === undefined || client instanceof EtcdClient) return { scheme, client, owned: undefined };
   const example = '{ endpoints: "http://127.0.0.1:2379" }';
   checkObject(what, "client", client, `an EtcdClient of this package, or options for one, such as ${example}`);
-  const owned = new EtcdClient(client);
+  const owned = new EtcdClient({ ...client });
   return { scheme, client: owned, owned };
 }

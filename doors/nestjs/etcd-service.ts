@@ -6,6 +6,7 @@ import {
   ServiceRegister,
   SubscribeService,
 } from "../../recipes/index.ts";
+import { clientOf } from "../shared/check-recipes.ts";
 import type { EtcdRecipesModuleOptions, HttpAdapterHostLike } from "./module-options.ts";
 
 /** A result of a health indicator, as terminus 11 takes it. */
@@ -26,7 +27,7 @@ export class EtcdService {
 
   /** @internal */
   constructor(options: EtcdRecipesModuleOptions, host: HttpAdapterHostLike | undefined) {
-    const { subscribe = {}, key } = options;
+    const { subscribe = {}, key, client } = options;
     this.#options = options;
     this.#host = host;
     this.#missing = key === undefined ? undefined : "the app does not listen yet";
@@ -35,7 +36,7 @@ export class EtcdService {
     try {
       for (const [name, given] of Object.entries(subscribe)) {
         const { prefix, ...others } = typeof given === "string" ? { prefix: given } : given;
-        services[name] = new SubscribeService(prefix, { ...others, ...this.#client() });
+        services[name] = new SubscribeService(prefix, { ...others, ...clientOf(client) });
       }
     } catch (error) {
       for (const list of Object.values(services)) void list.close();
@@ -96,22 +97,17 @@ export class EtcdService {
   }
 
   #register(server: Server | undefined): void {
-    const { key, address: given, ttlSeconds = 5, registration } = this.#options;
+    const { key, address: given, ttlSeconds = 5, registration, client } = this.#options;
     if (key === undefined || this.#drained) return;
     try {
       const address = reachableAddress(server?.address(), given, "EtcdRecipesModule.forRoot");
       const place = key.endsWith("/") ? `${key}${address}` : key;
-      this.#registration = new ServiceRegister(place, address, ttlSeconds, { ...registration, ...this.#client() });
+      this.#registration = new ServiceRegister(place, address, ttlSeconds, { ...registration, ...clientOf(client) });
       this.#missing = undefined;
     } catch (error) {
       // The event of a server: what is thrown here would end the process.
       this.#missing = (error as Error).message;
       process.emitWarning(error as Error);
     }
-  }
-
-  #client(): Pick<EtcdRecipesModuleOptions, "client"> {
-    const { client } = this.#options;
-    return client === undefined ? {} : { client };
   }
 }

@@ -46,10 +46,20 @@ export function checkRecipes(what: string, options: RecipesOfApp): void {
     const example = '{ endpoints: "http://127.0.0.1:2379" }';
     checkObject(what, "client", client, `an EtcdClient of this package, or options for one, such as ${example}`);
     // It connects when it is first used.
-    void new EtcdClient(client).close();
+    void new EtcdClient({ ...client }).close();
   }
   checkRegistration(what, options);
   for (const [name, given] of Object.entries(subscribe)) checkSubscribed(what, `subscribe.${name}`, given);
+}
+
+/** The client for the recipes of an app, as an option of each; its own options may be an instance of a class. */
+export function clientOf(client: EtcdClient | EtcdClientOptions | undefined): RecipeClient {
+  if (client === undefined) return {};
+  return { client: client instanceof EtcdClient ? client : { ...client } };
+}
+
+interface RecipeClient {
+  readonly client?: EtcdClient | EtcdClientOptions;
 }
 
 function checkRegistration(what: string, options: RecipesOfApp): void {

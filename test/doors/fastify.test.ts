@@ -206,6 +206,36 @@ test.each<[string, EtcdRecipesOptions]>([
   await app.ready();
 });
 
+test("options may be instances of classes, with what they have of their own", async () => {
+  const prefix = lab.newPrefix();
+  class Client {
+    readonly endpoints = lab.endpoint;
+  }
+  class Registration {
+    readonly weight = 3;
+  }
+  class Followed {
+    readonly prefix = prefix;
+    readonly balancer = "p2c";
+  }
+  class Config {
+    readonly client = new Client();
+    readonly signals = [];
+    readonly drainMs = 0;
+    readonly key = `${prefix}o1`;
+    readonly registration = new Registration();
+    readonly subscribe = { own: new Followed() };
+  }
+  const app = fastify({ return503OnClosing: false });
+  lab.also(async () => {
+    await app.close();
+  });
+  await app.register(etcdRecipes, new Config());
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  const list = await app.services.own?.until(({ length }) => length === 1);
+  expect(list).toEqual([expect.objectContaining({ id: "o1", weight: 3 })]);
+});
+
 test("no method of a codec is called before the app listens", async () => {
   const called = () => expect.fail("it was called");
   const format: RegistrationCodec = { name: "own", encode: called, decode: called, carries: { draining: true } };

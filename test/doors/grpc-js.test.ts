@@ -568,6 +568,18 @@ test.each(["etcd:///", "etcd:////", "etcd:/", "etcd://"])(
   },
 );
 
+test("options of the resolver and of its client may be instances of classes", async () => {
+  class Client {
+    readonly endpoints = lab.endpoint;
+  }
+  class Config {
+    readonly scheme = "etcd-classes";
+    readonly client = new Client();
+  }
+  await using registered = registerEtcdResolver(grpc, new Config());
+  expect(registered.scheme).toBe("etcd-classes");
+});
+
 test("a second resolver of a scheme is warned of while the first one is open", async () => {
   const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
   try {

@@ -229,6 +229,28 @@ test("two of them in one app are both registered, and both leave", async () => {
   await Promise.all(lists.map((list) => list.until(({ length }) => length === 0)));
 });
 
+test("options may be instances of classes, with what they have of their own", async () => {
+  const prefix = lab.newPrefix();
+  class Client {
+    readonly endpoints = lab.endpoint;
+  }
+  class Registration {
+    readonly weight = 3;
+  }
+  class Config {
+    readonly client = new Client();
+    readonly address = "10.0.0.5:99";
+    readonly drainMs = 0;
+    readonly key = `${prefix}o1`;
+    readonly registration = new Registration();
+  }
+  const imports = [EtcdRecipesModule.forRoot(new Config())];
+  const app = await NestFactory.createApplicationContext({ module: class App {}, imports }, { logger: false });
+  lab.also(() => app.close());
+  const list = await lab.subscribe(prefix).until(({ length }) => length === 1);
+  expect(list).toEqual([expect.objectContaining({ id: "o1", address: "10.0.0.5:99", weight: 3 })]);
+});
+
 test("an app that is closed twice drains once, and answers all the while", async () => {
   const prefix = lab.newPrefix();
   const app = await appWith({ key: prefix, registration: { weight: 2 }, drainMs: 2_000 });
