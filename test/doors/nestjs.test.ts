@@ -103,16 +103,10 @@ test("lists are closed when a later one cannot be made", async () => {
   const close = vi.spyOn(SubscribeService.prototype, "close");
   lab.also(async () => close.mockRestore());
   class App {}
-  let reads = 0;
-  const second = {
-    prefix,
-    get zone() {
-      // What is wrong from the beginning is refused by forRoot().
-      return reads++ === 0 ? "a" : "";
-    },
-  };
-  const lists = { first: prefix, second };
-  const imports = [EtcdRecipesModule.forRoot({ client: lab.etcd, subscribe: lists })];
+  const second = { prefix, zone: "a" };
+  const imports = [EtcdRecipesModule.forRoot({ client: lab.etcd, subscribe: { first: prefix, second } })];
+  // What is wrong from the beginning is refused by forRoot().
+  second.zone = "";
   const starting = NestFactory.create({ module: App, imports }, { logger: false, abortOnError: false });
   await expect(starting).rejects.toMatchObject({ option: "zone" });
   const closed = (close.mock.contexts as SubscribeService[]).map(({ prefix: of, status }) => [of, status]);
