@@ -35,21 +35,21 @@ export class RegisteredNode<Info> implements Membership<Info> {
   readonly #register: ServiceRegister;
   /** Rejects when it will not come into the list any more. */
   readonly #end = quietDeferred<never>();
-  /** The last info that etcd took, or the first one, and all that were asked for since and not refused. */
-  #infos: readonly { readonly info: Info }[];
+  /** When it began to leave, if it drains. */
+  #leavingAt: number | undefined;
 
   /** @throws InvalidOptionError */
   constructor(name: string, info: Info, parts: RegisteredNodeParts<Info>) {
     this.name = name;
     this.#parts = parts;
-    this.#infos = [{ info: checkInfo("ClusterMonitor.join", parts.schema, info) }];
+    const first = checkInfo("ClusterMonitor.join", parts.schema, info);
     this.#clock = runtimeOf(parts.etcd).clock;
     this.#upSince = this.#clock.wallMs();
-    this.#register = new ServiceRegister(`${parts.prefix}${name}`, this.#address, parts.ttlSeconds, {
+    this.#register = new ServiceRegister(`${parts.prefix}${name}`, this.#addressOf(first), parts.ttlSeconds, {
       client: parts.etcd,
-      format: nodeCodec(parts.format),
+      format: nodeCodec(parts.format, () => this.#leavingAt),
       foreignFormats: "ignore",
-      metadata: { ...this.#metadata(this.#upSince) },
+      metadata: { ...this.#metadataOf(first, this.#upSince) },
       // A node that restarts within its TTL takes its own key over: changed, and never down.
       onConflict: "replace",
     });
@@ -78,23 +78,15 @@ export class RegisteredNode<Info> implements Membership<Info> {
   }
 
   async #update(info: Info): Promise<void> {
-    const asked = { info: checkInfo("Membership.update", this.#parts.schema, info) };
-    this.#infos = [...this.#infos, asked];
-    try {
-      await this.#register.update({ address: this.#address, metadata: { ...this.#metadata() } });
-      this.#infos = this.#infos.slice(Math.max(0, this.#infos.indexOf(asked)));
-    } catch (error) {
-      // Nothing of what is refused comes with what is said next.
-      this.#infos = this.#infos.filter((each) => each !== asked);
-      throw error;
-    }
+    const next = checkInfo("Membership.update", this.#parts.schema, info);
+    const metadata = { ...this.#metadataOf(next, this.#clock.wallMs()) };
+    return this.#register.update({ address: this.#addressOf(next), metadata });
   }
 
   async leave(options: CloseOptions = {}): Promise<void> {
     const { drainMs } = resolveClose("Membership.leave", options);
     this.#end.reject(new ClientClosedError(`${this.name} has left`));
-    // That it drains is news, too. Closing writes it; what waits for it is given up.
-    if (drainMs > 0) this.#register.update({ metadata: { ...this.#metadata() } }).catch(() => {});
+    if (drainMs > 0) this.#leavingAt ??= this.#clock.wallMs();
     await this.#register.close(options);
     this.#parts.onLeft();
   }
@@ -107,26 +99,29 @@ export class RegisteredNode<Info> implements Membership<Info> {
     await this.leave();
   }
 
-  get #info(): Info {
-    return (this.#infos.at(-1) as { info: Info }).info;
+  #addressOf(info: Info): string {
+    return addressIn(info) ?? this.name;
   }
 
-  get #address(): string {
-    return addressIn(this.#info) ?? this.name;
-  }
-
-  #metadata(changedAt = this.#clock.wallMs()): NodeMetadata<Info> {
-    return { info: this.#info, upSince: this.#upSince, changedAt };
+  #metadataOf(info: Info, changedAt: number): NodeMetadata<Info> {
+    return { info, upSince: this.#upSince, changedAt };
   }
 }
 
-/** What the address of an info looks like is its own business: a URL is fine. */
-function nodeCodec(format: RegistrationFormat = "endpoint"): RegistrationCodec {
-  const codec = codecOf(format);
+/**
+ * What the address of an info looks like is its own business: a URL is fine. That it drains as it leaves is news, too,
+ * and comes with the info that etcd has by then, whatever it refused.
+ */
+function nodeCodec(format: RegistrationFormat | undefined, leavingAt: () => number | undefined): RegistrationCodec {
+  const codec = codecOf(format ?? "endpoint");
   return {
     name: codec.name,
     carries: codec.carries,
-    encode: (registration) => codec.encode(registration),
+    encode: (registration) => {
+      const changedAt = registration.draining ? leavingAt() : undefined;
+      if (changedAt === undefined) return codec.encode(registration);
+      return codec.encode({ ...registration, metadata: { ...registration.metadata, changedAt } });
+    },
     decode: (value, key) => codec.decode(value, key),
   };
 }

@@ -114,6 +114,7 @@ export class RegisteredKey {
     this.#desired.update(resolved);
     const written = this.#desired.whenWritten();
     this.keeper.changed();
-    await abortable(written, signal);
+    // Not awaited here: while it waits it would hold the update.
+    return abortable(written, signal);
   }
 }
