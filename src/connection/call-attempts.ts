@@ -198,6 +198,7 @@ export class CallAttempts<Response> {
         this.#answered(endpoint);
         return { answer };
       } catch (error) {
+        if (error === ownTimeUp) throw this.#outOfTime(this.#last);
         if (this.#refusesToken(route, error)) return { refused: true, insecure };
         if (!(this.#last?.error instanceof TlsError)) insecure = false;
       }
@@ -223,14 +224,17 @@ export class CallAttempts<Response> {
    * Waits for a connection, and for the proofs that it and the token need.
    *
    * @returns false when the token does not fit the member at the other end: it is forgotten
+   * @throws ownTimeUp when the call ends before a proof had its time
    */
   async #connect(route: Route): Promise<boolean> {
     const { authenticator, questions, runtime } = this.#routes;
     const { endpoint, token } = route;
     const answered = <T>(promise: Promise<T>) => {
       // What the waits before took is gone: none may go on beyond the time of the call.
-      route.limitMs = Math.min(route.limitMs, this.#leftMs);
-      return this.#scope.waitFor(() => within(runtime.clock, promise, route.limitMs, () => saysNothing(endpoint)));
+      const leftMs = this.#leftMs;
+      const late = leftMs < route.limitMs ? () => ownTimeUp : () => saysNothing(endpoint);
+      route.limitMs = Math.min(route.limitMs, leftMs);
+      return this.#scope.waitFor(() => within(runtime.clock, promise, route.limitMs, late));
     };
     const channel = await this.#scope.waitFor(() => endpoint.connect("calls", route.limitMs));
     route.channel = channel;
@@ -259,9 +263,11 @@ export class CallAttempts<Response> {
     const { kind, described, patience, slow } = rpc;
     const last = translateFailure(error, { write: kind !== "read", earlierUnknown: this.#maybeExecuted, requestBytes });
     const late = last.error instanceof EtcdTimeoutError;
-    // That one with hardly any time had no answer, or no connection, would hide why those before it failed.
+    // That one with hardly any time had no answer, or no connection, says nothing, and would hide why those before it
+    // failed.
     const hadTime = limitMs >= this.#hardlyAnyMs;
-    if (!this.#last || (late ? hadTime && !last.neverExecuted : hadTime || wasSent)) {
+    const saysWhy = hadTime || (wasSent && !late);
+    if (!this.#last || (saysWhy && !(late && last.neverExecuted))) {
       this.#last = last;
       patience?.attemptFailed(last);
     }
@@ -272,7 +278,7 @@ export class CallAttempts<Response> {
     if (kind !== "read" && !last.neverExecuted) this.#maybeExecuted = true;
     debug("%s on %s failed: %s", name, endpoint.url, last.error.message);
     this.#time.failed(late);
-    if (last.endpointAtFault) {
+    if (last.endpointAtFault && saysWhy) {
       this.#routes.endpoints.failed(endpoint, last.error);
       if (channel && !late) endpoint.memberFailed("calls", channel);
     }
@@ -349,6 +355,9 @@ export class CallAttempts<Response> {
 function isRefused(token: Token, { error }: Failure): boolean {
   return error instanceof UnauthenticatedError || (error instanceof PermissionDeniedError && token.value === undefined);
 }
+
+/** The time of the call has ended a wait that had more: no endpoint is to blame. */
+const ownTimeUp = new Error("the time of the call is up");
 
 function saysNothing({ url }: Endpoint): Error {
   return new UnavailableError(`${url}: it does not answer`, { retryable: true });

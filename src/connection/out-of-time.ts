@@ -11,7 +11,7 @@ export interface OutOfTime {
   readonly timeoutMs: number | undefined;
   /** What its last attempt failed with. */
   readonly last: Failure | undefined;
-  /** Why none of several endpoints can be reached, while that is so. */
+  /** Why none of several endpoints can be reached, or serves, while that is so. */
   readonly unreached?: UnavailableError | undefined;
   readonly outcomeUnknown: boolean;
 }

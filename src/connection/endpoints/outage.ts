@@ -1,5 +1,6 @@
 import { UnavailableError } from "../../errors/unavailable-error.ts";
 import type { Clock } from "../../internal/clock.ts";
+import { meaningOf } from "../errors/etcd-sentences.ts";
 
 /** So long nothing could be reached when the process is warned. */
 const WARN_AFTER_MS = 5_000;
@@ -7,6 +8,12 @@ const WARN_AFTER_MS = 5_000;
 const FORGET_AFTER_MS = 15_000;
 /** A line of a log, not a page of it. */
 const MOST_SHOWN = 5;
+
+interface Reason {
+  readonly text: string;
+  /** A member has answered, in words of etcd's own. */
+  readonly isAnswer: boolean;
+}
 
 /**
  * Notices that nothing can be reached while something waits for it, and warns the process once for each outage: what
@@ -18,7 +25,7 @@ const MOST_SHOWN = 5;
 export class Outage {
   readonly #clock: Clock;
   readonly #warns: boolean;
-  readonly #reasons = new Map<string, string>();
+  readonly #reasons = new Map<string, Reason>();
   #sinceMs: number | undefined;
   #lastMs = Number.NEGATIVE_INFINITY;
   #warned = false;
@@ -36,7 +43,8 @@ export class Outage {
   why(endpoints: readonly { readonly url: string }[]): UnavailableError | undefined {
     if (this.#sinceMs === undefined || this.#clock.monotonicMs() - this.#lastMs > FORGET_AFTER_MS) return undefined;
     if (!endpoints.every(({ url }) => this.#reasons.has(url))) return undefined;
-    return new UnavailableError(`etcd is not reached: ${this.#reasonsOf(endpoints)}`, { retryable: true });
+    const problem = this.#isReached ? "no endpoint serves" : "etcd is not reached";
+    return new UnavailableError(`${problem}: ${this.#reasonsOf(endpoints)}`, { retryable: true });
   }
 
   /**
@@ -49,11 +57,13 @@ export class Outage {
     if (now - this.#lastMs > FORGET_AFTER_MS) this.over();
     this.#lastMs = now;
     this.#sinceMs ??= now;
-    this.#reasons.set(url, message.startsWith(url) ? message : `${url}: ${message}`);
+    const text = message.startsWith(url) ? message : `${url}: ${message}`;
+    this.#reasons.set(url, { text, isAnswer: meaningOf(message) !== undefined });
     if (this.#warned || !this.#warns) return;
     if (now - this.#sinceMs < WARN_AFTER_MS || !endpoints.every((endpoint) => this.#reasons.has(endpoint.url))) return;
     this.#warned = true;
-    process.emitWarning(`etcd was not reached for ${WARN_AFTER_MS / 1_000} s: ${this.#reasonsOf(endpoints)}`, {
+    const problem = this.#isReached ? "no endpoint served" : "etcd was not reached";
+    process.emitWarning(`${problem} for ${WARN_AFTER_MS / 1_000} s: ${this.#reasonsOf(endpoints)}`, {
       type: "EtcdWarning",
       code: "ETCD_UNREACHABLE",
     });
@@ -67,8 +77,13 @@ export class Outage {
     this.#reasons.clear();
   }
 
+  /** Some member has answered, if only that it cannot serve. */
+  get #isReached(): boolean {
+    return [...this.#reasons.values()].some(({ isAnswer }) => isAnswer);
+  }
+
   #reasonsOf(endpoints: readonly { readonly url: string }[]): string {
-    const reasons = endpoints.map((endpoint) => this.#reasons.get(endpoint.url)).slice(0, MOST_SHOWN);
+    const reasons = endpoints.map((endpoint) => this.#reasons.get(endpoint.url)?.text).slice(0, MOST_SHOWN);
     const more = endpoints.length > MOST_SHOWN ? `; and ${endpoints.length - MOST_SHOWN} more` : "";
     return reasons.join("; ") + more;
   }

@@ -28,6 +28,8 @@ class Lab {
   dialMs: (waitMs: number) => number = () => 0;
   /** What a connection is asked before something is sent on it. */
   proof: Promise<void> | undefined;
+  /** What endpoints are said to be at fault for. */
+  readonly blamed: string[] = [];
   readonly #endpoints: CallRoutes["endpoints"];
 
   constructor(urls: readonly string[]) {
@@ -39,9 +41,11 @@ class Lab {
         await within(this.clock, sleep(this.clock, this.dialMs(waitMs)), waitMs, noneYet);
         return { url };
       },
-      memberFailed() {},
+      memberFailed: () => void this.blamed.push(`the member behind ${url}`),
+      drop() {},
     }));
-    const endpoints = { all, inOrder: () => all, current: () => all[0], failed() {}, worked() {} };
+    const failed = ({ url }: { url: string }, { message }: Error) => void this.blamed.push(`${url}: ${message}`);
+    const endpoints = { all, inOrder: () => all, current: () => all[0], failed, worked() {} };
     this.#endpoints = endpoints as unknown as CallRoutes["endpoints"];
   }
 
@@ -136,4 +140,35 @@ test("a connection that does not come up in hardly any time does not hide why th
   }
   await lab.clock.pass(TIMEOUT_MS);
   expect((await failing).message).toMatch(/last: etcdserver: no leader$/);
+});
+
+test("an attempt with hardly any time is no reason why endpoints are not reached, nor is one that could not leave", async () => {
+  const lab = new Lab(["http://a", "http://b"]);
+  const failing = etcdErrorOf(lab.call({}));
+  let isOver = false;
+  void failing.then(() => {
+    isOver = true;
+  });
+  // Refused until hardly any time is left; then there is no answer any more.
+  for (let number = 1; lab.clock.monotonicMs() < 0.95 * TIMEOUT_MS && !isOver; number++) {
+    const attempt = await lab.attempt(number);
+    if (lab.clock.monotonicMs() < 0.95 * TIMEOUT_MS) await lab.breaks(attempt, "etcdserver: no leader");
+    else attempt?.answer.reject(grpcFailure(grpcStatus.DEADLINE_EXCEEDED, "Deadline exceeded"));
+  }
+  await lab.clock.pass(TIMEOUT_MS);
+  for (const { answer } of lab.sent) answer.reject(grpcFailure(grpcStatus.DEADLINE_EXCEEDED, "Deadline exceeded"));
+  expect((await failing).message).toMatch(/last: etcdserver: no leader$/);
+  expect(lab.blamed.filter((text) => /no answer|could not be sent/.test(text))).toEqual([]);
+});
+
+test("a proof that the time of the call cuts short blames no endpoint", async () => {
+  const lab = new Lab(["http://a", "http://b"]);
+  lab.dialMs = () => 0.2 * TIMEOUT_MS;
+  lab.proof = new Promise(() => {});
+  const failing = etcdErrorOf(lab.call({ kind: "write" }));
+  await lab.clock.pass(TIMEOUT_MS);
+  expect((await failing).message).toBe(
+    "Maintenance.hash: no endpoint could serve it within 1000 ms; last: http://a: it does not answer",
+  );
+  expect(lab.blamed).toEqual(["http://a: http://a: it does not answer", "the member behind http://a"]);
 });

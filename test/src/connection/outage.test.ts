@@ -49,6 +49,20 @@ test("five seconds of failures of every endpoint make one warning, which says wh
   expect(await warned()).toEqual([]);
 });
 
+test("where a member has answered, it is not said that etcd is not reached", async () => {
+  const noLeader = new Error("etcdserver: no leader");
+  for (const ms of [0, 5_000]) {
+    clock.advance(ms);
+    outage.failed(a.url, noLeader, [a, b]);
+    outage.failed(b.url, refused, [a, b]);
+  }
+  const why = "http://a:2379: etcdserver: no leader; http://b:2379: refused";
+  expect(outage.why([a, b])?.message).toBe(`no endpoint serves: ${why}`);
+  expect(await warned()).toEqual([`no endpoint served for 5 s: ${why}`]);
+  outage.failed(a.url, refused, [a, b]);
+  expect(outage.why([a, b])?.message).toBe("etcd is not reached: http://a:2379: refused; http://b:2379: refused");
+});
+
 test("an endpoint that was not tried may be fine, an answer ends the outage, and the next one warns again", async () => {
   outage.failed(a.url, refused, [a, b]);
   clock.advance(6_000);
