@@ -6,7 +6,16 @@ import {
   type LeaseId,
   LeaseNotFoundError,
 } from "../../src/index.ts";
-import { asError, type Clock, endsRetries, log, onAbort, type Runtime, type Timer } from "../../src/internal/index.ts";
+import {
+  asError,
+  type Clock,
+  endsRetries,
+  log,
+  onAbort,
+  queueMicrotask,
+  type Runtime,
+  type Timer,
+} from "../../src/internal/index.ts";
 import { LeaseLine } from "../leases/index.ts";
 import { retry, WarnOnce } from "../retries/index.ts";
 import type { TxnUntilKnownOptions } from "../writes/index.ts";
@@ -69,6 +78,7 @@ export class Consumer implements ViewMember, WorkerPort {
   #timer: Timer | undefined;
   #granting = false;
   #graceMs = 0;
+  #looksSoon = false;
 
   constructor(parts: ConsumerParts) {
     const { etcd, keys, maxAttempts, runtime } = parts;
@@ -174,6 +184,16 @@ export class Consumer implements ViewMember, WorkerPort {
     await this.#claiming.take(job, lease);
     this.#drawGrace();
     this.look();
+  }
+
+  /** Once for all that happens in this turn: what reports it may not be done yet. */
+  #lookSoon(): void {
+    if (this.#looksSoon || this.#waiters.size === 0) return;
+    this.#looksSoon = true;
+    queueMicrotask(() => {
+      this.#looksSoon = false;
+      this.look();
+    });
   }
 
   #lookIn(delayMs: number): void {
@@ -285,8 +305,10 @@ export class Consumer implements ViewMember, WorkerPort {
       case "released":
         this.#released.add(news.revision);
         break;
-      case "undone":
       case "settled":
+        this.#lookSoon();
+        break;
+      case "undone":
         this.look();
         break;
       case "ended":

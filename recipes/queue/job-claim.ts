@@ -66,9 +66,9 @@ export async function claimJob(
   const claim = { id, lease: lease.id, jobCreateRevision: kv.createRevision, content, jobKey };
   if (succeeded) return { ...claim, revision };
   const [worker, now] = responses.map(onlyKey);
-  if (!worker && !announce) return "ended";
   // An attempt whose answer was lost did it.
   const isOurs = now?.createRevision === kv.createRevision && now.text === text;
+  if (!worker && (isOurs || !announce)) return "ended";
   return isOurs ? { ...claim, revision: now.modRevision } : undefined;
 }
 

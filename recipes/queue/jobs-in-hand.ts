@@ -15,8 +15,7 @@ export class JobsInHand {
   readonly #parts: JobsInHandParts;
   readonly #held = new Map<string, HeldJob>();
   readonly #settling = new Map<string, { readonly revision: number; readonly done: Promise<void> }>();
-  /** Those whose key was changed by hand while they were in hand, until `forgetChanged()`. */
-  readonly #changed = new Set<string>();
+  #changed = new Set<string>();
 
   constructor(parts: JobsInHandParts) {
     this.#parts = parts;
@@ -36,13 +35,11 @@ export class JobsInHand {
     return this.#held.get(id)?.revision === revision || this.#settling.get(id)?.revision === revision;
   }
 
-  /** Whether its key was changed by hand a moment ago, while it was in hand. */
-  wasChanged(id: string): boolean {
-    return this.#changed.has(id);
-  }
-
-  forgetChanged(): void {
-    this.#changed.clear();
+  /** Those whose key was changed by hand while they were in hand, since this was asked last. */
+  takeChanged(): ReadonlySet<string> {
+    const changed = this.#changed;
+    this.#changed = new Set();
+    return changed;
   }
 
   hold(claim: JobClaim, lease: Lease, visibilityMs: number | undefined): HeldJob {
@@ -55,6 +52,7 @@ export class JobsInHand {
       settle: (ending) => this.#settle(claim, lease, ending),
       onOver: () => {
         if (this.#held.get(claim.id) === held) this.#held.delete(claim.id);
+        this.#parts.onNews({ type: "settled" });
       },
       onWarning: (error) => this.#parts.onNews({ type: "failure", error, lease }),
     });
@@ -104,11 +102,8 @@ export class JobsInHand {
     const underWay = { revision, done };
     this.#settling.set(id, underWay);
     this.#parts.onNews({ type: ending.type === "ack" ? "acking" : "releasing" });
-    let isGone = false;
     try {
-      const revision = await settling;
-      isGone = revision !== undefined && ending.type === "ack";
-      return revision !== undefined;
+      return (await settling) !== undefined;
     } catch (error) {
       // Handled with a claim in the same batch.
       if (error instanceof LeaseNotFoundError) lease.abandon(error);
@@ -116,7 +111,7 @@ export class JobsInHand {
     } finally {
       if (this.#settling.get(id) === underWay) this.#settling.delete(id);
       if (ending.type === "ack") this.#parts.onNews({ type: "acked" });
-      if (!isGone) this.#parts.onNews({ type: "settled" });
+      this.#parts.onNews({ type: "settled" });
     }
   }
 

@@ -45,11 +45,11 @@ export class Strays {
     this.#timer = undefined;
     const { port, view, leases, inHand, waiters, holds } = this.#parts;
     const lease = leases.current;
+    const changed = inHand.takeChanged();
     if (!lease || this.#stopped) return;
     for (const job of view.claimedBy(lease.id)) {
-      if (job.claim && !holds(job.id, job.claim)) await this.#giveBack(job, job.claim, lease);
+      if (job.claim && !holds(job.id, job.claim)) await this.#giveBack(job, job.claim, lease, changed.has(job.id));
     }
-    inHand.forgetChanged();
     if (waiters.size > 0 || !view.isWaiting(lease.id)) return;
     try {
       await leavePlace(port.keys, lease.id, port.writes(lease));
@@ -58,12 +58,12 @@ export class Strays {
     }
   }
 
-  async #giveBack(job: QueuedJob, claim: Claim, lease: Lease): Promise<void> {
-    const { port, inHand } = this.#parts;
+  /** @param wasInHand before its key was changed: that was an attempt */
+  async #giveBack(job: QueuedJob, claim: Claim, lease: Lease, wasInHand: boolean): Promise<void> {
+    const { port } = this.#parts;
     const { id } = job;
     try {
-      // What was in hand before its key was changed was an attempt.
-      const back = inHand.wasChanged(id) ? job.content : beforeClaim(job.content);
+      const back = wasInHand ? job.content : beforeClaim(job.content);
       await giveBack(port.keys, id, claim, back, port.writes(lease));
     } catch (error) {
       port.onNews({ type: "failure", error, lease });

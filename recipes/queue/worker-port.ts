@@ -17,7 +17,7 @@ export type WorkerNews =
   | { readonly type: "acking" }
   /** It has ended, however it did. */
   | { readonly type: "acked" }
-  /** A job that was being acknowledged or given back may be free from here on. */
+  /** A job is not in hand any more, or is not being ended any more: what stands under its id may be free. */
   | { readonly type: "settled" }
   /** A job is being given back. */
   | { readonly type: "releasing" }

@@ -193,6 +193,29 @@ test("a claim whose job is deleted before the answer is here hands out nothing",
   expect(await by.take()).toMatchObject({ id: "b" });
 });
 
+test.each(["release", "ack"] as const)(
+  "who waits gets a job of the id that another call's %s is about",
+  async (how) => {
+    await using by = new ByHand();
+    await by.done(by.queue.enqueue("v", { id: "a" }));
+    const job = await by.take();
+    const next = by.queue.dequeue();
+    await by.lab.pass(500);
+    // Its answer comes after the view has shown what it did.
+    by.around = async (_request, send) => {
+      const answer = await send();
+      await new Promise<void>((resolve) => by.lab.clock.timer(100, resolve));
+      return answer;
+    };
+    const ending = job[how]();
+    await by.lab.pass(10);
+    if (how === "ack") await by.done(by.hand.put(keys.job("a"), '{"value":"v","attempt":1}'));
+    await by.done(ending);
+    expect(await by.lab.until(next)).toBeLessThan(2_000);
+    expect(await next).toMatchObject({ id: "a", attempt: 2 });
+  },
+);
+
 test("of two histories with a claim at one revision the view knows one from the other by the worker", () => {
   const view = new QueueView(keys);
   const [mine, other] = [leaseId("a1"), leaseId("b2")];
