@@ -157,6 +157,8 @@ test("an attempt with hardly any time is no reason why endpoints are not reached
   }
   await lab.clock.pass(TIMEOUT_MS);
   for (const { answer } of lab.sent) answer.reject(grpcFailure(grpcStatus.DEADLINE_EXCEEDED, "Deadline exceeded"));
+  // The pause before it gives up.
+  await lab.clock.pass(TIMEOUT_MS);
   expect((await failing).message).toMatch(/last: etcdserver: no leader$/);
   expect(lab.blamed.filter((text) => /no answer|could not be sent/.test(text))).toEqual([]);
 });
