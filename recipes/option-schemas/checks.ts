@@ -1,5 +1,5 @@
 import { InvalidOptionError } from "../../src/index.ts";
-import { shown } from "../../src/internal/index.ts";
+import { isWellFormed, notWellFormed, shown } from "../../src/internal/index.ts";
 
 /** etcd's own limit (lease/lessor.go). */
 const LARGEST_TTL_SECONDS = 9_000_000_000;
@@ -139,9 +139,6 @@ export function checkText(what: string, text: unknown, option: string): asserts 
   if (typeof text !== "string") throw new InvalidOptionError(what, option, `must be a string, not ${shown(text)}`);
 }
 
-/** Node has it since 20; TypeScript's library for ES2023 has not. */
-type WellFormedString = string & { isWellFormed(): boolean };
-
 /**
  * What becomes a value as it is. The layer below would refuse it as well, but by the name of its own call, and later.
  *
@@ -149,6 +146,5 @@ type WellFormedString = string & { isWellFormed(): boolean };
  */
 export function checkValue(what: string, value: unknown, option = "value"): asserts value is string {
   checkText(what, value, option);
-  if ((value as WellFormedString).isWellFormed()) return;
-  throw new InvalidOptionError(what, option, "must be well-formed text: half of a surrogate pair would be U+FFFD");
+  if (!isWellFormed(value)) throw new InvalidOptionError(what, option, notWellFormed);
 }

@@ -1,5 +1,6 @@
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { kindOf, quoted, shown, shownUrl } from "../errors/shown.ts";
+import { isWellFormed, notWellFormed } from "../errors/well-formed.ts";
 
 /**
  * A name is a key of etcd's database (bbolt: MaxKeySize). Of a longer one each member panics, and again whenever it
@@ -12,6 +13,7 @@ export function checkName(what: string, option: string, name: string): void {
   if (typeof name !== "string" || name === "") {
     throw new InvalidOptionError(what, option, `must be a name, not ${shown(name)}`);
   }
+  if (!isWellFormed(name)) throw new InvalidOptionError(what, option, notWellFormed);
   const bytes = Buffer.byteLength(name);
   if (bytes <= LONGEST_NAME_BYTES) return;
   const limit = `must have at most ${LONGEST_NAME_BYTES} bytes, or etcd ends at once`;
@@ -20,7 +22,10 @@ export function checkName(what: string, option: string, name: string): void {
 
 /** @throws InvalidOptionError, which does not show it */
 export function checkPassword(what: string, password: string): void {
-  if (typeof password === "string" && password !== "") return;
+  if (typeof password === "string" && password !== "") {
+    if (isWellFormed(password)) return;
+    throw new InvalidOptionError(what, "password", notWellFormed);
+  }
   const given = password === "" ? "an empty text" : kindOf(password);
   throw new InvalidOptionError(what, "password", `must be a text, not ${given}`);
 }

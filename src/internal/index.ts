@@ -11,6 +11,7 @@ export {
   unknownOption,
   withUnknownOutcome,
 } from "../errors/index.ts";
+export { isWellFormed, notWellFormed } from "../errors/well-formed.ts";
 export { abortable, onAbort, sleep, within } from "./abort.ts";
 export { Admission, type AdmissionOptions } from "./admission.ts";
 export { asError } from "./as-error.ts";

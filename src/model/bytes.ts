@@ -1,14 +1,12 @@
 import { InvalidOptionError } from "../errors/invalid-option-error.ts";
 import { unawaited } from "../errors/plain-object.ts";
 import { shown } from "../errors/shown.ts";
+import { isWellFormed, notWellFormed } from "../errors/well-formed.ts";
 
 const encoder = new TextEncoder();
 
 /** Text is written as UTF-8; bytes are taken as they are. */
 export type BytesLike = string | Uint8Array;
-
-/** Node has it since 20; TypeScript's library for ES2023 has not. */
-type WellFormedString = string & { isWellFormed(): boolean };
 
 /**
  * V8 keeps the bytes of so small an array beside the object; larger ones, and all of a TextEncoder, get memory of their
@@ -48,8 +46,8 @@ export function checkedBytes(what: string, option: string, input: BytesLike): Ui
   }
   const bytes = encoded(input);
   // ASCII alone is as long as its text.
-  if (bytes.length !== input.length && !(input as WellFormedString).isWellFormed()) {
-    throw new InvalidOptionError(what, option, "must be well-formed text: half of a surrogate pair would be U+FFFD");
+  if (bytes.length !== input.length && !isWellFormed(input)) {
+    throw new InvalidOptionError(what, option, notWellFormed);
   }
   return bytes;
 }

@@ -153,6 +153,19 @@ test("a name is never longer than what etcd survives", async () => {
   expect(await etcdErrorOf(root.auth.users.add(`${longest}n`, "hunter2"))).toMatchObject(tooLong);
 });
 
+test("half of a surrogate pair is no name and no password: several would come to one", async () => {
+  const refused = { code: "ETCD_INVALID_OPTION", message: expect.stringMatching(/well-formed text/) };
+  for (const adding of [
+    root.auth.roles.add("r\ud83d"),
+    root.auth.users.add("u\ud83d", "hunter2"),
+    root.auth.users.add("u", "p\ud83d"),
+    root.auth.users.changePassword("u", "p\ud83d"),
+  ]) {
+    expect(await etcdErrorOf(adding)).toMatchObject(refused);
+  }
+  expect(await root.auth.users.list()).not.toContain("u");
+});
+
 test("users and roles are there once, and gone when they are deleted", async () => {
   await root.auth.users.add("zoe", null);
   expect(await etcdErrorOf(root.auth.users.add("zoe", "hunter2"))).toMatchObject({ code: "ETCD_CONFLICT" });
