@@ -85,8 +85,11 @@ function sourceOf(part: "ca" | "cert" | "key", options: TlsOptions | undefined, 
   return { file: chosen } satisfies PemSource;
 }
 
-/** PEM, also in base64, and DER in base64. What cannot be read is named in errors and logs, and this may be a key. */
-const isContent = /-----BEGIN|[\r\n]|^LS0tLS1CRUdJTi|^M[A-Za-z0-9+/]{60,}={0,2}$/;
+/**
+ * PEM, also in base64, and DER in base64: of a sequence (0x30) and its length that comes to M and one of A to P. What
+ * cannot be read is named in errors and logs, and this may be a key.
+ */
+const isContent = /-----BEGIN|[\r\n]|^LS0tLS1CRUdJTi|^M[A-P][A-Za-z0-9+/]{60,}={0,2}$/;
 
 /** Errors name it, and what is given in its place by mistake may be a secret. */
 function checkServerName(name: string | undefined): void {

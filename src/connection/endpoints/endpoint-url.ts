@@ -98,7 +98,8 @@ export function parseEndpoints(what: string, endpoints: readonly string[], sourc
 
 /** A query or a fragment may be a secret, and so may PEM text: each is refused without being shown. */
 function checkNothingBehind(endpoint: string, refuse: (problem: string) => InvalidOptionError): void {
-  if (!/[?#]|-----BEGIN/.test(endpoint)) return;
+  if (endpoint.includes("-----BEGIN")) throw refuse("must be URLs such as http://127.0.0.1:2379, and not PEM text");
+  if (!/[?#]/.test(endpoint)) return;
   throw refuse("must be a scheme, a host and a port, such as http://127.0.0.1:2379, without a query or a fragment");
 }
 

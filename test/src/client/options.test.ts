@@ -108,7 +108,11 @@ test.each<[options: unknown, option: string, message: string]>([
   ...["http://a:1/?key=hunter2", "a:1#hunter2", "ftp://a?hunter2", "etcd+srv://a?hunter2", "http://me:hunt?er2@a"].map(
     (endpoint): [unknown, string, string] => [{ endpoints: endpoint }, "endpoints", noMore],
   ),
-  [{ endpoints: [pem] }, "endpoints", noMore],
+  [
+    { endpoints: [pem] },
+    "endpoints",
+    "EtcdClient: endpoints must be URLs such as http://127.0.0.1:2379, and not PEM text",
+  ],
   [{ endpoints: https, tls: { serverName: "" } }, "tls.serverName", "EtcdClient: tls.serverName must not be empty"],
   ...[pem, "/etc/key.pem", "a".repeat(254)].map((serverName): [unknown, string, string] => [
     { endpoints: https, tls: { serverName } },
@@ -267,3 +271,8 @@ test.each(["http://me:hunter2@a:1", "me:hunter2@a", "http://a:1/?hunter2", "http
     expect(() => etcd.setEndpoints(url)).toThrow(expect.not.stringContaining("hunter2"));
   },
 );
+
+test("a path of letters and slashes that begins with M is no certificate", () => {
+  const caFile = `MyCompany/${"infrastructure/".repeat(5)}authority`;
+  expect(resolveClientOptions({ endpoints: https, tls: { caFile } }, {}).tls).toMatchObject({ ca: { file: caFile } });
+});
