@@ -11,8 +11,8 @@ const LARGEST_PORT = 65_535;
  * The address by which others reach a server: what a {@link ServiceRegister} takes. Asks nothing of the network.
  *
  * @param listening - what `address()` of a `node:http` or `node:net` server returns
- * @param given - `host:port`, a URL with a port or `unix:/path`, returned as it is; a host alone, which gets the port; or
- *   a function of `listening`, whose text is the address @default where the server listens
+ * @param given - `host:port`, a URL with a port or `unix:/path`, returned as it is; a host alone, which gets the port;
+ *   or a function of `listening`, whose text is the address @default where the server listens
  * @param what - whose option `address` an error names @default "reachableAddress"
  * @returns `host:port`, `[IPv6]:port` or `unix:/path`, or what was given
  * @throws InvalidOptionError when the server does not listen, or listens on all interfaces and `given` does not say

@@ -205,7 +205,7 @@ export class Consumer implements ViewMember, WorkerPort {
     const wallMs = this.clock.wallMs();
     const { jobs: view, hasAll: isShared } = this.#shared;
     view.release(wallMs, nowMs);
-    const isTaken = ({ id }: QueuedJob) => this.#isKnown(id) || this.#inHand.isSettling(id);
+    const isTaken = ({ id }: QueuedJob) => this.#isTaken(id);
     const { random } = this.#parts.runtime;
     const graceMs = this.#graceMs;
     const choice = chooseJob({ view, own: lease.id, isShared, isTaken, nowMs, wallMs, graceMs, random });
@@ -213,9 +213,10 @@ export class Consumer implements ViewMember, WorkerPort {
     return choice;
   }
 
-  /** Whether this worker has the job in hand, or is about to. */
-  #isKnown(id: string): boolean {
-    return this.#claiming.has(id) || this.#ahead.has(id) || this.#inHand.has(id);
+  /** Whether this worker has the job in hand, is about to, or ends it. */
+  #isTaken(id: string): boolean {
+    const inHand = this.#inHand;
+    return this.#claiming.has(id) || this.#ahead.has(id) || inHand.has(id) || inHand.isSettling(id);
   }
 
   /** One lease for all jobs in hand, as long as a call waits for a job: tried until there is one. */

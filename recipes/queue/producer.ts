@@ -154,8 +154,8 @@ export class Producer {
   }
 
   /**
-   * The largest later step is the claim: it names the job's key and the worker's twice, and the worker's place. What the
-   * content can become longer by, an attempt, a holder, a delay, the time of death, is less than the numbers here.
+   * The largest later step is the claim: it names the job's key and the worker's twice, and the worker's place. What
+   * the content can become longer by, an attempt, a holder, a delay, the time of death, is less than the numbers here.
    */
   #roomFor({ id, bytes }: NewJob): readonly Op[] {
     const key = this.#keys.job(id);

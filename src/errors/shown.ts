@@ -44,8 +44,8 @@ function mayBeUrl(text: string): boolean {
 }
 
 /**
- * What is no URL has no parts: all before the last `@` may be a password. Behind a colon, a password may stand whose host
- * was forgotten.
+ * What is no URL has no parts: all before the last `@` may be a password. Behind a colon, a password may stand whose
+ * host was forgotten.
  */
 function withoutSecrets(url: string): string {
   const [scheme = ""] = /^([a-z][a-z0-9+.-]*:)?\/\//i.exec(url) ?? [];

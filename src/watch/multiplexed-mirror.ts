@@ -104,8 +104,8 @@ export class MultiplexedMirror implements Mirror {
     if (typeof key !== "string") {
       throw new InvalidOptionError("Mirror.get", "key", `must be the text of a key, not ${shown(key)}`);
     }
-    // One that has U+FFFD in its own text stands under its bytes, as those do that are not UTF-8: a text that looks like
-    // the name of such a one is another key.
+    // One that has U+FFFD in its own text stands under its bytes, as those do that are not UTF-8: a text that looks
+    // like the name of such a one is another key.
     const name = key.includes("\ufffd") ? entryName({ key, keyBytes: toBytes(key) }) : key;
     return this.#entries.get(name);
   }
